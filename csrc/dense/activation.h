@@ -1,0 +1,93 @@
+/* Every activation once: its value, and its derivative from what the forward pass keeps: the value y where that is
+ * enough, else (gelu, silu) the pre-activation z.
+ *
+ * identity y = z                     relu y = max(z, 0)          leaky_relu y = z < 0 ? alpha z : z
+ * elu y = z < 0 ? alpha (e^z - 1) : z    sigmoid y = 1 / (1 + e^-z)    tanh    softplus y = log(1 + e^z)
+ * gelu y = z Phi(z), Phi the normal distribution (Hendrycks and Gimpel, 2016)    silu y = z sigmoid(z) */
+
+ALWAYS_INLINE vec identity_value(vec z, vec alpha) { return (void)alpha, z; }
+ALWAYS_INLINE vec relu_value(vec z, vec alpha) { return (void)alpha, v_select(z < v_set1(0), v_set1(0), z); }
+ALWAYS_INLINE vec leaky_relu_value(vec z, vec alpha) { return v_select(z < v_set1(0), alpha * z, z); }
+ALWAYS_INLINE vec elu_value(vec z, vec alpha) { return v_select(z < v_set1(0), alpha * v_expm1(z), z); }
+ALWAYS_INLINE vec sigmoid(vec z) {
+    vec e = v_exp(-v_abs(z));
+    return v_select(z < v_set1(0), e, v_set1(1)) / (v_set1(1) + e);
+}
+ALWAYS_INLINE vec sigmoid_value(vec z, vec alpha) { return (void)alpha, sigmoid(z); }
+ALWAYS_INLINE vec tanh_value(vec z, vec alpha) { return (void)alpha, v_tanh(z); }
+ALWAYS_INLINE vec normal_cdf(vec z) { return v_set1((real)0.5) * v_erfc(z * v_set1(-SQRT_HALF)); }
+ALWAYS_INLINE vec gelu_value(vec z, vec alpha) { return (void)alpha, z * normal_cdf(z); }
+ALWAYS_INLINE vec silu_value(vec z, vec alpha) { return (void)alpha, z * sigmoid(z); }
+ALWAYS_INLINE vec softplus(vec z) {
+    vec positive = v_select(z < v_set1(0), v_set1(0), z);
+    return positive + v_log1p(v_exp(-v_abs(z)));
+}
+ALWAYS_INLINE vec softplus_value(vec z, vec alpha) { return (void)alpha, softplus(z); }
+
+/* The derivatives: from y, or from z for gelu and silu. alpha >= 0, so y and z have the same sign. */
+ALWAYS_INLINE vec relu_slope(vec y, vec alpha) { return (void)alpha, v_select(y > v_set1(0), v_set1(1), v_set1(0)); }
+ALWAYS_INLINE vec leaky_relu_slope(vec y, vec alpha) { return v_select(y > v_set1(0), v_set1(1), alpha); }
+ALWAYS_INLINE vec elu_slope(vec y, vec alpha) { return v_select(y > v_set1(0), v_set1(1), y + alpha); }
+ALWAYS_INLINE vec sigmoid_slope(vec y, vec alpha) { return (void)alpha, y * (v_set1(1) - y); }
+ALWAYS_INLINE vec tanh_slope(vec y, vec alpha) { return (void)alpha, v_set1(1) - y * y; }
+ALWAYS_INLINE vec gelu_slope(vec z, vec alpha) {
+    (void)alpha;
+    vec density = v_set1((real)0.39894228040143267794) * v_exp(z * z * v_set1((real)-0.5));
+    return normal_cdf(z) + z * density;
+}
+ALWAYS_INLINE vec silu_slope(vec z, vec alpha) {
+    (void)alpha;
+    vec s = sigmoid(z);
+    return s * (v_set1(1) + z * (v_set1(1) - s));
+}
+ALWAYS_INLINE vec softplus_slope(vec y, vec alpha) { return (void)alpha, -v_expm1(-y); }
+
+/* See struct kernels. */
+static void activate(int activation, double alpha, ptrdiff_t n, const void *x, void *y) {
+    vec a = v_set1((real)alpha);
+    switch (activation) {
+    case SCHUSS_RELU: map(relu_value, a, n, x, y); break;
+    case SCHUSS_LEAKY_RELU: map(leaky_relu_value, a, n, x, y); break;
+    case SCHUSS_ELU: map(elu_value, a, n, x, y); break;
+    case SCHUSS_SIGMOID: map(sigmoid_value, a, n, x, y); break;
+    case SCHUSS_TANH: map(tanh_value, a, n, x, y); break;
+    case SCHUSS_GELU: map(gelu_value, a, n, x, y); break;
+    case SCHUSS_SILU: map(silu_value, a, n, x, y); break;
+    case SCHUSS_SOFTPLUS: map(softplus_value, a, n, x, y); break;
+    default:
+        if (x != y) map(identity_value, a, n, x, y);
+    }
+}
+
+/* d[n] *= slope(kept[n]). */
+ALWAYS_INLINE void multiply_slope(vec (*slope)(vec, vec), vec alpha, ptrdiff_t n, const real *kept, real *d) {
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_store(d + i, v_load(d + i) * slope(v_load(kept + i), alpha));
+    if (i < n) {
+        vmask rest = v_mask(n - i);
+        v_store_m(d + i, v_load_m(d + i, rest) * slope(v_load_m(kept + i, rest), alpha), rest);
+    }
+}
+
+/* See struct kernels. */
+static void differentiate(int activation, double alpha, ptrdiff_t n, const void *kept, void *d) {
+    vec a = v_set1((real)alpha);
+    switch (activation) {
+    case SCHUSS_RELU: multiply_slope(relu_slope, a, n, kept, d); break;
+    case SCHUSS_LEAKY_RELU: multiply_slope(leaky_relu_slope, a, n, kept, d); break;
+    case SCHUSS_ELU: multiply_slope(elu_slope, a, n, kept, d); break;
+    case SCHUSS_SIGMOID: multiply_slope(sigmoid_slope, a, n, kept, d); break;
+    case SCHUSS_TANH: multiply_slope(tanh_slope, a, n, kept, d); break;
+    case SCHUSS_GELU: multiply_slope(gelu_slope, a, n, kept, d); break;
+    case SCHUSS_SILU: multiply_slope(silu_slope, a, n, kept, d); break;
+    case SCHUSS_SOFTPLUS: multiply_slope(softplus_slope, a, n, kept, d); break;
+    default: break;
+    }
+}
+
+/* See struct kernels. */
+static void multiply(ptrdiff_t n, const void *x, void *d) {
+    const real *factor = (const real *)x;
+    real *to = (real *)d;
+    for (ptrdiff_t i = 0; i < n; i++) to[i] *= factor[i];
+}

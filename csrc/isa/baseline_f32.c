@@ -1,0 +1,13 @@
+#if !defined(__aarch64__)
+#include <math.h>
+#include <string.h>
+
+#include "../kernels.h"
+#include "../rng.h"
+
+#define REAL_BITS 32
+#define VECTOR_BYTES 16
+#define MACHINE_HEADER "baseline.h"
+#define TABLE kernels_baseline_f32
+#include "body.h"
+#endif

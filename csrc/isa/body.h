@@ -1,0 +1,32 @@
+/* All bodies and the table of one ISA level and dtype. An isa/LEVEL_DTYPE.c opens its target region, says who it is
+ * by REAL_BITS, VECTOR_BYTES, MACHINE_HEADER and TABLE, and includes this. Everything but the table is static, so
+ * nothing compiled for a wider machine can be linked into the rest. */
+#include "../vec/vec.h"
+
+#include "../dense/elementary.h"
+#include "../dense/activation.h"
+#include "../dense/gemm.h"
+#include "../dense/dropout.h"
+#include "../dense/loss.h"
+#include "../optim/rules.h"
+
+extern const struct kernels TABLE;
+const struct kernels TABLE = {
+    .dtype = DTYPE,
+    .vector_bytes = VECTOR_BYTES,
+    .tile_rows = TILE_ROWS,
+    .tile_cols = TILE_COLS,
+    .step = step,
+    .sum_squares = sum_squares,
+    .gemm = gemm,
+    .gemm_scratch = gemm_scratch,
+    .column_sums = column_sums,
+    .activate = activate,
+    .differentiate = differentiate,
+    .multiply = multiply,
+    .softmax = softmax,
+    .softmax_backward = softmax_backward,
+    .dropout = dropout,
+    .loss = loss,
+    .elementary = elementary,
+};

@@ -1,0 +1,14 @@
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#include <math.h>
+#include <string.h>
+
+#include "../kernels.h"
+#include "../rng.h"
+
+#define REAL_BITS 32
+#define VECTOR_BYTES 16
+#define MACHINE_HEADER "neon.h"
+#define TABLE kernels_neon_f32
+#include "body.h"
+#endif

@@ -1,0 +1,107 @@
+/* What one ISA level provides for one dtype: a table of function pointers. isa/ fills them, everything else calls
+ * through them. `void *` arrays hold the table's dtype. */
+#ifndef SCHUSS_KERNELS_H
+#define SCHUSS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schuss.h"
+
+/* Constants of one step of one group, computed once in double (optim/step.c); rules round them to the dtype. */
+struct rule_constants {
+    int rule;
+    int nesterov, centered, amsgrad, first; /* first: step 1, momentum buffers are filled rather than mixed */
+    double step_size;                       /* what multiplies the update */
+    double momentum, one_minus_dampening;
+    double beta1, one_minus_beta1, beta2, one_minus_beta2;
+    double sqrt_correction;                 /* 1 / sqrt(1 - beta2^t) */
+    double eps;
+    double scale;                           /* of the gradient: unscaling, clipping, the sign of maximize; 1: none */
+    double clip_value;                      /* <= 0: none; applied after grad_scale, before the rest of scale */
+    double grad_scale;                      /* applied before clip_value */
+    double l2;                              /* coupled weight decay; 0: none */
+    double keep;                            /* decoupled weight decay: parameters times this first; 1: none */
+};
+
+/* What happens to a finished tile of a product before it leaves. */
+enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD };
+struct tile_end {
+    int kind;
+    int activation;
+    double alpha;
+    const void *bias; /* FORWARD: [n] or NULL, added */
+    void *kept;       /* FORWARD: [m x n] or NULL, gets the pre-activation. BACKWARD: what act' is computed from */
+    const void *mask; /* BACKWARD: [m x n] or NULL, multiplied in before the derivative */
+};
+
+/* C[m x n] = A[m x k] B[k x n], then `end`. A[i][p] lies at a[i * a_row + p * a_col]; B[p][j] at b[p * ldb + j], or
+ * at b[j * ldb + p] if b_transposed; C, kept and mask have ldc elements a row. Each element of C is one chain of
+ * fused multiply-adds in increasing p, so its bits do not depend on how the work is cut. */
+struct gemm {
+    ptrdiff_t m, n, k;
+    const void *a;
+    ptrdiff_t a_row, a_col;
+    const void *b;
+    ptrdiff_t ldb;
+    int b_transposed;
+    void *c;
+    ptrdiff_t ldc;
+    struct tile_end end;
+};
+
+/* Rows [row0, row1) of a batch and where they lie; see schuss_loss_value. */
+struct loss_rows {
+    const struct schuss_loss *loss;
+    ptrdiff_t cols;
+    const void *prediction, *target;
+    const double *weights;
+    double total;
+    void *gradient;
+};
+
+struct kernels {
+    int dtype;
+    int vector_bytes;
+    ptrdiff_t tile_rows, tile_cols;
+
+    /* The rule and its stages over n elements. `first` is in constants. Sets *nonfinite if a gradient is. */
+    void (*step)(ptrdiff_t n, void *p, const void *g, void *const *s, const struct rule_constants *c, int *nonfinite);
+    /* Sum of squares of clip(scale * x[n]), in double, in a fixed order. clip <= 0: none. */
+    double (*sum_squares)(ptrdiff_t n, const void *x, double scale, double clip);
+
+    /* The part [row0, row1) x [col0, col1) of a product. scratch: gemm_scratch bytes for the part's size. */
+    void (*gemm)(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch);
+    ptrdiff_t (*gemm_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k);
+    /* out[n] = sum over rows of x[rows x n], in increasing row, for columns [col0, col1). */
+    void (*column_sums)(ptrdiff_t rows, ptrdiff_t col0, ptrdiff_t col1, const void *x, ptrdiff_t ldx, void *out);
+
+    /* y[n] = act(x[n]); in place allowed. Not softmax. */
+    void (*activate)(int activation, double alpha, ptrdiff_t n, const void *x, void *y);
+    /* d[n] = d[n] * act'(from kept[n]). Not softmax. */
+    void (*differentiate)(int activation, double alpha, ptrdiff_t n, const void *kept, void *d);
+    /* d[n] *= x[n]. */
+    void (*multiply)(ptrdiff_t n, const void *x, void *d);
+    /* Softmax of each row, in place. */
+    void (*softmax)(ptrdiff_t rows, ptrdiff_t cols, void *x);
+    /* d = y * (d - sum_j d_j y_j), a row at a time. */
+    void (*softmax_backward)(ptrdiff_t rows, ptrdiff_t cols, const void *y, void *d);
+
+    /* mask[n]: 0 with the given probability, else 1 / (1 - probability); then y[n] = x[n] * mask[n]. Element i of
+     * the layer's output in pass `draw` belongs to Philox block i / 4, so any range may be computed alone;
+     * first % 4 == 0. */
+    void (*dropout)(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t seed, uint32_t layer, uint64_t draw,
+                    const void *x, void *mask, void *y);
+
+    /* Sum of the weighted losses of the rows, and their gradients. */
+    double (*loss)(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1);
+
+    /* Elementary functions, for tests of their error: y[n] = f(x[n]); f: 0 exp, 1 log, 2 tanh, 3 erfc, 4 expm1,
+     * 5 log1p on [0, 1]. */
+    void (*elementary)(int f, ptrdiff_t n, const void *x, void *y);
+};
+
+/* How many threads a job of this many multiply-adds (or element updates) is worth, at most `limit`. */
+int threads_for(double work, double work_per_thread, int limit);
+
+#endif

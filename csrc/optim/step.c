@@ -1,0 +1,133 @@
+/* One optimizer step over many arrays: constants once, then the segments, split over threads by elements. */
+#include <math.h>
+
+#include "../kernels.h"
+#include "../pool.h"
+
+enum {
+    ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
+    NORM_PARTS = 64              /* the norm is summed in this many parts, whatever the threads */
+};
+
+/* base^exponent by squaring: the same bits on every platform, unlike pow(). */
+static double power(double base, int64_t exponent) {
+    double result = 1;
+    for (; exponent > 0; exponent >>= 1, base *= base)
+        if (exponent & 1) result *= base;
+    return result;
+}
+
+static struct rule_constants constants_of(const struct schuss_step *step, const struct schuss_group *g,
+                                          double norm_factor) {
+    struct rule_constants c = {
+        .rule = g->rule,
+        .nesterov = g->nesterov,
+        .centered = g->centered,
+        .amsgrad = g->amsgrad,
+        .first = step->t == 1,
+        .step_size = g->lr,
+        .momentum = g->momentum,
+        .one_minus_dampening = 1 - g->dampening,
+        .beta1 = g->beta1,
+        .one_minus_beta1 = 1 - g->beta1,
+        .beta2 = g->beta2,
+        .one_minus_beta2 = 1 - g->beta2,
+        .sqrt_correction = 1,
+        .eps = g->eps,
+        .scale = g->maximize ? -norm_factor : norm_factor,
+        .clip_value = step->clip_value,
+        .grad_scale = step->grad_scale,
+        .l2 = g->decoupled ? 0 : g->weight_decay,
+        .keep = g->decoupled ? 1 - g->lr * g->weight_decay : 1,
+    };
+    if (g->rule == SCHUSS_ADAGRAD) c.step_size = g->lr / (1 + (double)(step->t - 1) * g->lr_decay);
+    if (g->rule == SCHUSS_ADAM) {
+        c.step_size = g->lr / (1 - power(g->beta1, step->t));
+        c.sqrt_correction = 1 / sqrt(1 - power(g->beta2, step->t));
+    }
+    return c;
+}
+
+struct walk {
+    struct schuss_step *step;
+    const struct kernels *kernels;
+    ptrdiff_t total, item; /* elements in all; bytes of one */
+    double norm_factor;
+    double part[NORM_PARTS];
+    int nonfinite[NORM_PARTS];
+};
+
+/* Where share `index` of `count` begins in n elements: a multiple of 64, so that shares meet at cache lines. */
+static ptrdiff_t cut(ptrdiff_t n, int index, int count) {
+    if (index == count) return n;
+    return (n / count * index + n % count * index / count) & ~(ptrdiff_t)63;
+}
+
+static void *at(const void *array, ptrdiff_t element, ptrdiff_t item) {
+    return array ? (char *)(uintptr_t)array + element * item : NULL;
+}
+
+static void update_share(void *context, int index, int count) {
+    struct walk *w = context;
+    const ptrdiff_t first = cut(w->total, index, count), end = cut(w->total, index + 1, count);
+    struct rule_constants c;
+    int group = -1, nonfinite = 0;
+    ptrdiff_t start = 0;
+    for (int i = 0; i < w->step->n_segments && start < end; i++) {
+        const struct schuss_segment *s = &w->step->segments[i];
+        const ptrdiff_t from = first > start ? first - start : 0, to = end - start < s->n ? end - start : s->n;
+        start += s->n;
+        if (from >= to) continue;
+        if (s->group != group) c = constants_of(w->step, &w->step->groups[group = s->group], w->norm_factor);
+        void *states[SCHUSS_MAX_STATES];
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = at(s->s[k], from, w->item);
+        w->kernels->step(to - from, at(s->p, from, w->item), at(s->g, from, w->item), states, &c, &nonfinite);
+    }
+    w->nonfinite[index] = nonfinite;
+}
+
+/* The sums of squares of this share of the parts; a part is a fixed range of elements. */
+static void norm_share(void *context, int index, int count) {
+    struct walk *w = context;
+    for (int part = index * NORM_PARTS / count; part < (index + 1) * NORM_PARTS / count; part++) {
+        const ptrdiff_t first = cut(w->total, part, NORM_PARTS), end = cut(w->total, part + 1, NORM_PARTS);
+        double sum = 0;
+        ptrdiff_t start = 0;
+        for (int i = 0; i < w->step->n_segments && start < end; i++) {
+            const struct schuss_segment *s = &w->step->segments[i];
+            const ptrdiff_t from = first > start ? first - start : 0, to = end - start < s->n ? end - start : s->n;
+            start += s->n;
+            if (from < to)
+                sum += w->kernels->sum_squares(to - from, at(s->g, from, w->item), w->step->grad_scale,
+                                               w->step->clip_value);
+        }
+        w->part[part] = sum;
+    }
+}
+
+int schuss_optimizer_step(struct schuss_step *step) {
+    struct walk w = {.step = step, .kernels = schuss_kernels(step->dtype), .norm_factor = 1};
+    if (!w.kernels) return SCHUSS_NO_ISA;
+    w.item = step->dtype == SCHUSS_F32 ? 4 : 8;
+    for (int i = 0; i < step->n_segments; i++) w.total += step->segments[i].n;
+    int threads = schuss_get_num_threads();
+    threads = threads_for((double)w.total, ELEMENTS_PER_THREAD, threads < NORM_PARTS ? threads : NORM_PARTS);
+
+    step->nonfinite = 0;
+    if (step->clip_norm > 0) {
+        double sum = 0;
+        schuss_parallel(threads, norm_share, &w);
+        for (int i = 0; i < NORM_PARTS; i++) sum += w.part[i];
+        step->grad_norm = sqrt(sum);
+        if (!isfinite(step->grad_norm)) {
+            step->nonfinite = 1;
+            return SCHUSS_NONFINITE;
+        }
+        /* torch's clip_grad_norm_ has the same guard against a norm of zero */
+        const double factor = step->clip_norm / (step->grad_norm + 1e-6);
+        if (factor < 1) w.norm_factor = factor;
+    }
+    schuss_parallel(threads, update_share, &w);
+    for (int i = 0; i < threads; i++) step->nonfinite |= w.nonfinite[i];
+    return SCHUSS_OK;
+}

@@ -1,0 +1,224 @@
+/* The whole interface that the Python extension sees. C11, no Python in here.
+ *
+ * Arrays are row-major. Sizes are ptrdiff_t, in elements unless a name says bytes. `void *` arrays hold the dtype
+ * of the call (float or double). The caller owns and allocates every array; nothing is allocated in a step.
+ * Functions return a schuss_status; they never print or abort. */
+#ifndef SCHUSS_H
+#define SCHUSS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum schuss_status {
+    SCHUSS_OK = 0,
+    SCHUSS_MORE = 1,         /* the time is up, the epoch is not: call again */
+    SCHUSS_NONFINITE = 2,    /* a loss or a gradient was NaN or infinite */
+    SCHUSS_BAD_ISA = -1,     /* SCHUSS_ISA names no level */
+    SCHUSS_NO_ISA = -2,      /* SCHUSS_ISA names a level this CPU lacks */
+    SCHUSS_NO_MEMORY = -3,
+    SCHUSS_OVERFLOW = -4     /* a size does not fit ptrdiff_t */
+};
+
+enum schuss_dtype { SCHUSS_F32 = 0, SCHUSS_F64 = 1 };
+
+/* ---- cpu.c: which instruction set -------------------------------------------------------------------------- */
+
+struct kernels; /* kernels.h */
+
+/* Levels compiled in, lowest first: names by index, NULL past the end. */
+const char *schuss_isa_name(int level);
+/* 1 if this CPU and operating system can run the level. */
+int schuss_isa_supported(int level);
+/* Chooses a level by name; NULL: SCHUSS_ISA if set, else the best. Returns the level >= 0, or a status < 0. */
+int schuss_isa_select(const char *name);
+/* The level in use, choosing it on the first call. Returns the level >= 0, or a status < 0. */
+int schuss_isa_level(void);
+/* The table of the level in use, or NULL while schuss_isa_level() is an error. */
+const struct kernels *schuss_kernels(int dtype);
+/* Bytes of the widest vector that the level in use computes with. */
+int schuss_vector_bytes(void);
+
+/* ---- quota.c, pool.c: threads ------------------------------------------------------------------------------ */
+
+/* CPUs this process may use: the least of affinity and cgroup quota (rounded up), at least 1. */
+int schuss_cpu_quota(void);
+/* Threads without any setting: SCHUSS_NUM_THREADS, else at most OMP_NUM_THREADS, else the quota. */
+int schuss_default_threads(void);
+/* Threads that a call from this thread may use. */
+int schuss_get_num_threads(void);
+/* For the process; n < 1 goes back to the default. */
+void schuss_set_num_threads(int n);
+/* For the calling thread only, over the process's setting; n < 1 lifts it. Returns the previous limit, 0 if none. */
+int schuss_set_thread_limit(int n);
+/* Worker threads alive now (the caller not counted). */
+int schuss_worker_count(void);
+
+/* ---- rng.h, train/init.c: random numbers ------------------------------------------------------------------- */
+
+/* One Philox4x32-10 block. */
+void schuss_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+/* order[n] becomes the permutation of 0..n-1 that belongs to (seed, epoch). */
+void schuss_permutation(int64_t *order, ptrdiff_t n, uint64_t seed, uint64_t epoch);
+
+enum schuss_init {
+    SCHUSS_INIT_ZEROS,
+    SCHUSS_INIT_UNIFORM,     /* in [-scale, scale) */
+    SCHUSS_INIT_NORMAL,      /* standard deviation scale */
+    SCHUSS_INIT_ORTHOGONAL   /* orthonormal rows or columns, whichever are fewer, times scale */
+};
+/* w[n_in x n_out] drawn from (seed, stream). Orthogonal needs work[n_in * n_out], else work may be NULL. */
+int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int init, double scale, uint64_t seed,
+                      uint32_t stream, double *work);
+
+/* ---- optim/step.c: optimizer steps ------------------------------------------------------------------------- */
+
+enum schuss_rule { SCHUSS_SGD, SCHUSS_ADAGRAD, SCHUSS_RMSPROP, SCHUSS_ADAM, SCHUSS_N_RULES };
+enum { SCHUSS_MAX_STATES = 3 };
+
+/* What a group of parameters shares. A rule reads the fields it knows; optim/rules.h gives the formulas. */
+struct schuss_group {
+    int rule;
+    int maximize, nesterov, centered, amsgrad;
+    int decoupled;           /* weight decay on the parameter (AdamW), not through the gradient */
+    double lr, weight_decay, eps;
+    double momentum, dampening;
+    double beta1, beta2;     /* RMSProp's alpha is beta2 */
+    double lr_decay;
+};
+
+/* One array of n parameters. States have n elements each; unused ones are NULL. */
+struct schuss_segment {
+    ptrdiff_t n;
+    void *p;
+    const void *g;
+    void *s[SCHUSS_MAX_STATES];
+    int group;
+};
+
+struct schuss_step {
+    int dtype;
+    int n_groups, n_segments;
+    struct schuss_group *groups;
+    struct schuss_segment *segments;
+    int64_t t;               /* number of the step about to be made, from 1 */
+    double grad_scale;       /* gradients are multiplied by this first; 1 leaves them */
+    double clip_value;       /* then limited to [-clip_value, clip_value]; <= 0: not */
+    double clip_norm;        /* then scaled to this global norm if theirs is larger; <= 0: not */
+    int nonfinite;           /* out: 1 if a gradient was NaN or infinite */
+    double grad_norm;        /* out: the global norm after clip_value, where clip_norm > 0 */
+};
+
+/* Updates every parameter and state, once. Gradients are only read. */
+int schuss_optimizer_step(struct schuss_step *step);
+
+/* ---- train/net.c: dense networks --------------------------------------------------------------------------- */
+
+enum schuss_activation {
+    SCHUSS_IDENTITY, SCHUSS_RELU, SCHUSS_LEAKY_RELU, SCHUSS_ELU, SCHUSS_SIGMOID, SCHUSS_TANH, SCHUSS_GELU,
+    SCHUSS_SILU, SCHUSS_SOFTPLUS, SCHUSS_SOFTMAX, SCHUSS_N_ACTIVATIONS
+};
+
+/* Y = dropout(act(X W + b)); X[rows x n_in], W[n_in x n_out], b[n_out]. */
+struct schuss_layer {
+    ptrdiff_t n_in, n_out;
+    int activation;
+    double alpha;            /* slope of leaky_relu, scale of elu */
+    double dropout;          /* probability that an output is dropped in training */
+    ptrdiff_t weight, bias;  /* offsets into the arena; bias -1: none */
+};
+
+struct schuss_net {
+    int dtype;
+    int n_layers;
+    const struct schuss_layer *layers;
+    void *params, *grads;    /* arenas of equal layout */
+    uint64_t seed;           /* of the dropout masks */
+};
+
+/* Buffers for up to max_rows rows in one piece of memory. */
+struct schuss_plan;
+/* Bytes of a plan for `threads` threads; -1 if that overflows. backward 0: for prediction only. */
+ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int backward, int threads);
+/* Lays a plan out in memory[schuss_plan_bytes()], 64-byte aligned. */
+struct schuss_plan *schuss_plan_lay(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int backward,
+                                    int threads);
+
+enum schuss_forward_flags {
+    SCHUSS_TRAINING = 1,     /* apply dropout, keep what the backward pass needs (needs a backward plan) */
+    SCHUSS_LOGITS = 2        /* leave the last activation out */
+};
+/* x[rows x n_in] with ldx elements a row -> out[rows x n_out]; out NULL: into the plan. Returns where it lies.
+ * draw: number of the pass, from which the dropout masks follow. */
+void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+                     ptrdiff_t rows, int flags, uint64_t draw, void *out);
+/* From d(loss)/d(output) [rows x n_out], which is overwritten, to net->grads, and to dx[rows x n_in] unless NULL.
+ * x and flags as in the forward pass before. */
+void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+                     ptrdiff_t rows, int flags, void *dout, void *dx);
+/* The plan's own [max_rows x n_out] buffer for d(loss)/d(output). */
+void *schuss_plan_dout(struct schuss_plan *plan);
+/* The plan's buffer where a training pass with out NULL leaves the network's output. */
+void *schuss_plan_output(const struct schuss_net *net, struct schuss_plan *plan);
+
+/* ---- dense/loss.h: losses ---------------------------------------------------------------------------------- */
+
+enum schuss_loss_kind {
+    SCHUSS_MSE, SCHUSS_MAE, SCHUSS_HUBER, SCHUSS_CROSS_ENTROPY, SCHUSS_BINARY_CROSS_ENTROPY, SCHUSS_POISSON,
+    SCHUSS_N_LOSSES
+};
+
+struct schuss_loss {
+    int kind;
+    int labels;              /* cross-entropy: 1 if targets are int64_t labels [rows], 0 if real [rows x cols] */
+    double parameter;        /* huber: delta; cross-entropy: label smoothing */
+};
+
+/* 1 if the loss takes what comes before this output activation (softmax before cross-entropy, ...). */
+int schuss_loss_takes_logits(int loss_kind, int activation);
+
+/* sum_i w_i loss_i over rows, and gradient[rows x cols] of sum_i w_i loss_i / total unless NULL. weights NULL: ones.
+ * partial: work space of schuss_loss_partials(rows) doubles. */
+double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t rows, ptrdiff_t cols,
+                         const void *prediction, const void *target, const double *weights, double total,
+                         void *gradient, double *partial);
+ptrdiff_t schuss_loss_partials(ptrdiff_t rows);
+
+/* ---- train/loop.c: whole epochs ---------------------------------------------------------------------------- */
+
+struct schuss_train {
+    const struct schuss_net *net;
+    struct schuss_plan *plan;          /* for max_rows = batch, backward, laid by the caller */
+    struct schuss_step *step;          /* segments' gradients lie in net->grads */
+    struct schuss_loss loss;
+    ptrdiff_t rows, batch;             /* batch <= rows */
+    const void *x;                     /* [rows x n_in], contiguous */
+    const void *y;                     /* [rows x ...], contiguous */
+    ptrdiff_t y_row_bytes;
+    const double *weights;             /* [rows] or NULL */
+    int64_t *order;                    /* [rows] the epoch's permutation; NULL: in order */
+    void *batch_x, *batch_y;           /* room for one batch each; unused while order is NULL */
+    double *batch_weights;             /* room for one batch; unused while order or weights is NULL */
+    double *partial;                   /* schuss_loss_partials(batch) */
+    const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
+    uint64_t draws;                    /* training passes made before, ever; counted on */
+    ptrdiff_t position;                /* rows of this epoch already used */
+    double loss_sum, weight_sum;       /* over this epoch */
+    double last_loss;                  /* of the last batch */
+    /* set by schuss_train_begin for schuss_train_end */
+    ptrdiff_t current_rows;
+    const void *current_x, *current_y;
+    const double *current_weights;
+    double current_total;
+    int flags;
+};
+
+/* Gathers the next batch and runs it forward; the output is in the plan. */
+void schuss_train_begin(struct schuss_train *train);
+/* The compiled loss of the batch begun; leaves its gradient in the plan. */
+double schuss_train_loss(struct schuss_train *train);
+/* Backward and update, given the batch's loss. SCHUSS_OK or SCHUSS_NONFINITE. */
+int schuss_train_end(struct schuss_train *train, double loss);
+/* Steps until the epoch ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE), or something is not finite. */
+int schuss_train_run(struct schuss_train *train, double seconds);
+
+#endif

@@ -1,0 +1,24 @@
+/* The vocabulary's machine part for AVX2 with FMA. See vec/vec.h for what each name means. */
+enum { TILE_ROWS = 6, TILE_VECS = 2 };
+
+typedef __m256i vmask;
+
+#if REAL_BITS == 32
+static inline vmask v_mask(ptrdiff_t n) {
+    __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : (int)n), lane);
+}
+static inline vec v_set1(real x) { return (vec)_mm256_set1_ps(x); }
+static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm256_maskload_ps(p, m); }
+static inline void v_store_m(real *p, vec v, vmask m) { _mm256_maskstore_ps(p, m, (__m256)v); }
+#else
+static inline vmask v_mask(ptrdiff_t n) {
+    __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n > 4 ? 4 : n), lane);
+}
+static inline vec v_set1(real x) { return (vec)_mm256_set1_pd(x); }
+static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm256_maskload_pd(p, m); }
+static inline void v_store_m(real *p, vec v, vmask m) { _mm256_maskstore_pd(p, m, (__m256d)v); }
+#endif

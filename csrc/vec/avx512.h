@@ -1,0 +1,18 @@
+/* The vocabulary's machine part for AVX-512 (F, BW, VL, DQ). See vec/vec.h for what each name means. */
+enum { TILE_ROWS = 14, TILE_VECS = 2 };
+
+#if REAL_BITS == 32
+typedef __mmask16 vmask;
+static inline vmask v_mask(ptrdiff_t n) { return n >= 16 ? (vmask)0xffff : (vmask)((1u << n) - 1); }
+static inline vec v_set1(real x) { return (vec)_mm512_set1_ps(x); }
+static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm512_maskz_loadu_ps(m, p); }
+static inline void v_store_m(real *p, vec v, vmask m) { _mm512_mask_storeu_ps(p, m, (__m512)v); }
+#else
+typedef __mmask8 vmask;
+static inline vmask v_mask(ptrdiff_t n) { return n >= 8 ? (vmask)0xff : (vmask)((1u << n) - 1); }
+static inline vec v_set1(real x) { return (vec)_mm512_set1_pd(x); }
+static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm512_maskz_loadu_pd(m, p); }
+static inline void v_store_m(real *p, vec v, vmask m) { _mm512_mask_storeu_pd(p, m, (__m512d)v); }
+#endif

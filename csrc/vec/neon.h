@@ -1,0 +1,16 @@
+/* The vocabulary's machine part for aarch64. See vec/vec.h for what each name means. */
+enum { TILE_ROWS = 8, TILE_VECS = 3 };
+
+#include "partial.h"
+
+#if REAL_BITS == 32
+static inline vec v_set1(real x) { return (vec)vdupq_n_f32(x); }
+static inline vec v_fma(vec a, vec b, vec c) {
+    return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+#else
+static inline vec v_set1(real x) { return (vec)vdupq_n_f64(x); }
+static inline vec v_fma(vec a, vec b, vec c) {
+    return (vec)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
+#endif

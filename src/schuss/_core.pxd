@@ -1,0 +1,151 @@
+"""What the extension sees of csrc/schuss.h."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+
+cdef extern from "schuss.h" nogil:
+    enum:
+        SCHUSS_OK
+        SCHUSS_MORE
+        SCHUSS_NONFINITE
+        SCHUSS_BAD_ISA
+        SCHUSS_NO_ISA
+        SCHUSS_F32
+        SCHUSS_F64
+        SCHUSS_MAX_STATES
+        SCHUSS_TRAINING
+        SCHUSS_LOGITS
+        SCHUSS_CROSS_ENTROPY
+
+    const char *schuss_isa_name(int level)
+    int schuss_isa_supported(int level)
+    int schuss_isa_select(const char *name)
+    int schuss_isa_level()
+    int schuss_vector_bytes()
+
+    int schuss_cpu_quota()
+    int schuss_get_num_threads()
+    void schuss_set_num_threads(int n)
+    int schuss_set_thread_limit(int n)
+    int schuss_worker_count()
+
+    void schuss_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out)
+    void schuss_permutation(int64_t *order, ptrdiff_t n, uint64_t seed, uint64_t epoch)
+    int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int init, double scale, uint64_t seed,
+                          uint32_t stream, double *work)
+
+    struct schuss_group:
+        int rule
+        int maximize, nesterov, centered, amsgrad, decoupled
+        double lr, weight_decay, eps, momentum, dampening, beta1, beta2, lr_decay
+
+    struct schuss_segment:
+        ptrdiff_t n
+        void *p
+        const void *g
+        void **s
+        int group
+
+    struct schuss_step:
+        int dtype
+        int n_groups, n_segments
+        schuss_group *groups
+        schuss_segment *segments
+        int64_t t
+        double grad_scale, clip_value, clip_norm
+        int nonfinite
+        double grad_norm
+
+    int schuss_optimizer_step(schuss_step *step)
+
+    struct schuss_layer:
+        ptrdiff_t n_in, n_out
+        int activation
+        double alpha, dropout
+        ptrdiff_t weight, bias
+
+    struct schuss_net:
+        int dtype
+        int n_layers
+        const schuss_layer *layers
+        void *params
+        void *grads
+        uint64_t seed
+
+    struct schuss_plan:
+        pass
+
+    ptrdiff_t schuss_plan_bytes(const schuss_net *net, ptrdiff_t max_rows, int backward, int threads)
+    schuss_plan *schuss_plan_lay(void *memory, const schuss_net *net, ptrdiff_t max_rows, int backward, int threads)
+    void *schuss_forward(const schuss_net *net, schuss_plan *plan, const void *x, ptrdiff_t ldx, ptrdiff_t rows,
+                         int flags, uint64_t draw, void *out)
+    void schuss_backward(const schuss_net *net, schuss_plan *plan, const void *x, ptrdiff_t ldx, ptrdiff_t rows,
+                         int flags, void *dout, void *dx)
+    void *schuss_plan_dout(schuss_plan *plan)
+    void *schuss_plan_output(const schuss_net *net, schuss_plan *plan)
+
+    struct schuss_loss:
+        int kind, labels
+        double parameter
+
+    int schuss_loss_takes_logits(int loss_kind, int activation)
+    double schuss_loss_value(int dtype, const schuss_loss *loss, ptrdiff_t rows, ptrdiff_t cols,
+                             const void *prediction, const void *target, const double *weights, double total,
+                             void *gradient, double *partial)
+    ptrdiff_t schuss_loss_partials(ptrdiff_t rows)
+
+    struct schuss_train:
+        const schuss_net *net
+        schuss_plan *plan
+        schuss_step *step
+        schuss_loss loss
+        ptrdiff_t rows, batch
+        const void *x
+        const void *y
+        ptrdiff_t y_row_bytes
+        const double *weights
+        int64_t *order
+        void *batch_x
+        void *batch_y
+        double *batch_weights
+        double *partial
+        const double *lr
+        uint64_t draws
+        ptrdiff_t position
+        double loss_sum, weight_sum, last_loss
+        ptrdiff_t current_rows
+        const void *current_x
+        const void *current_y
+        const double *current_weights
+        double current_total
+        int flags
+
+    void schuss_train_begin(schuss_train *train)
+    double schuss_train_loss(schuss_train *train)
+    int schuss_train_end(schuss_train *train, double loss)
+    int schuss_train_run(schuss_train *train, double seconds)
+
+cdef extern from "kernels.h" nogil:
+    struct tile_end:
+        int kind
+
+    struct product "gemm":
+        ptrdiff_t m, n, k
+        const void *a
+        ptrdiff_t a_row, a_col
+        const void *b
+        ptrdiff_t ldb
+        int b_transposed
+        void *c
+        ptrdiff_t ldc
+        tile_end end
+
+    struct kernels:
+        ptrdiff_t (*gemm_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k)
+        void (*activate)(int activation, double alpha, ptrdiff_t n, const void *x, void *y)
+        void (*elementary)(int f, ptrdiff_t n, const void *x, void *y)
+
+    const kernels *schuss_kernels(int dtype)
+
+cdef extern from "dense/dense.h" nogil:
+    void dense_gemm(const kernels *k, const product *g, int threads, char *scratch, ptrdiff_t scratch_each)

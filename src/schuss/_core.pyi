@@ -1,0 +1,152 @@
+"""The compiled core: validates, takes pointers, releases the GIL, calls C."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: Final[str]
+
+# Instruction sets and threads.
+def isa_levels() -> list[str]:
+    """Levels this CPU can run, lowest first."""
+
+def use_isa(name: str | None) -> str:
+    """Choose a level by name (None: SCHUSS_ISA, else the best); returns the level now in use."""
+
+def config() -> dict[str, Any]:
+    """isa, isa_available, vector_bits, threads, cpu_quota, workers, compiler."""
+
+def get_num_threads() -> int: ...
+def set_num_threads(n: int | None) -> None: ...
+def set_thread_limit(n: int) -> int:
+    """For the calling thread only; 0 lifts it; returns the previous limit."""
+
+def worker_count() -> int: ...
+
+# Random numbers.
+def philox(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]: ...
+def permutation(n: int, seed: int, epoch: int) -> NDArray[np.int64]: ...
+def initialise(
+    out: NDArray[Any], kind: str, scale: float, seed: int, stream: int
+) -> None:
+    """Fill out (2-D, float32 or float64, C-contiguous); kind: zeros, uniform, normal, orthogonal."""
+
+ACTIVATIONS: Final[tuple[str, ...]]  # names, by the C enum's numbers
+LOSSES: Final[tuple[str, ...]]
+
+class Stepper:
+    """Parameters, states and the compiled step of one optimizer."""
+
+    def __init__(self, params: list[NDArray[Any]], group_of: list[int], states_of: list[int]) -> None:
+        """params: C-contiguous writable float32 or float64 arrays, all of one dtype, none overlapping another
+        (checked: ValueError/TypeError that names the index). group_of[i]: the group of params[i];
+        states_of[i]: how many state arrays (0-3) it needs, zero-filled."""
+    params: list[NDArray[Any]]
+    states: list[list[NDArray[Any]]]  # states[i][k] has the shape of params[i]; writable
+    steps: int  # steps made; writable
+    nonfinite: bool  # whether the last step saw a NaN or infinite gradient
+    grad_norm: float  # global norm seen by the last step that clipped by norm
+    def step(
+        self,
+        grads: Sequence[NDArray[Any]],
+        groups: list[dict[str, Any]],
+        grad_scale: float = 1.0,
+        clip_value: float = 0.0,
+        clip_norm: float = 0.0,
+    ) -> None:
+        """One update. groups[i] are plain dicts: "rule" ("sgd", "adagrad", "rmsprop", "adam") and the rule's numbers:
+        lr, weight_decay, eps, momentum, dampening, betas, alpha, lr_decay, maximize, nesterov, centered, amsgrad,
+        decoupled; what a rule does not know is not looked at. Checks ranges and every gradient (count, shape,
+        dtype; made contiguous and native if it is not) before anything changes."""
+
+class Net:
+    """Layers, arenas and plans of one dense network. One call at a time: RuntimeError if busy in another thread."""
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[int, int, str, float, bool, float]],
+        dtype: Any,
+        seed: int,
+    ) -> None:
+        """layers: (n_in, n_out, activation, alpha, bias, dropout) each. The parameters start as zeros."""
+    flat_parameters: NDArray[Any]  # the arena, 1-D, padding between arrays included (zeros)
+    flat_gradients: NDArray[Any]
+    parameters: list[NDArray[Any]]  # views: W1 (n_in, n_out), b1 (n_out,), W2, ...
+    gradients: list[NDArray[Any]]
+    n_in: int
+    n_out: int
+    dtype: np.dtype[Any]
+    seed: int  # of dropout; writable
+    draws: int  # training passes made; numbers the dropout masks; writable
+    def forward(self, x: NDArray[Any], training: bool) -> NDArray[Any]:
+        """x: (rows, n_in), the network's dtype, last axis contiguous. Returns a new array. training: dropout
+        applies and backward() may follow (x is kept until then)."""
+    def backward(self, dout: NDArray[Any], want_dx: bool) -> NDArray[Any] | None:
+        """dout as forward's result, C-contiguous, not changed. Fills gradients. RuntimeError without a forward."""
+    def predict(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+        """Slab by slab over any number of rows, without dropout; out: C-contiguous (rows, n_out)."""
+    def loss(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        weights: NDArray[np.float64] | None,
+        loss: tuple[str, float],
+    ) -> float:
+        """Weighted mean loss over all rows, without dropout, slab by slab. y: int64 labels (rows,) for
+        cross_entropy, else the network's dtype (rows, n_out), C-contiguous."""
+    def loss_and_gradients(
+        self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64] | None, loss: tuple[str, float]
+    ) -> float:
+        """Training pass: fills gradients, returns the weighted mean loss."""
+    def train_step(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        weights: NDArray[np.float64] | None,
+        loss: tuple[str, float],
+        stepper: Stepper,
+        groups: list[dict[str, Any]],
+        clip_value: float = 0.0,
+        clip_norm: float = 0.0,
+    ) -> float:
+        """loss_and_gradients and, if loss and gradients are finite, the step; the stepper's params must be arrays of
+        this network's parameters. Returns the loss; FloatingPointError if something is not finite."""
+
+class Trainer:
+    """Whole epochs. Holds references to the data; X, y as in Net.loss, weights float64 or None."""
+
+    def __init__(
+        self,
+        net: Net,
+        stepper: Stepper,
+        groups: list[dict[str, Any]],
+        loss: tuple[str, float] | Callable[[Any, Any], tuple[float, Any]],
+        x: NDArray[Any],
+        y: NDArray[Any],
+        weights: NDArray[np.float64] | None,
+        batch_size: int,
+        clip_value: float,
+        clip_norm: float,
+    ) -> None:
+        """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given) and
+        returns (mean value, gradient of it); weights must then be None."""
+    steps_per_epoch: int
+    def start_epoch(self, shuffle_seed: int | None, epoch: int, lrs: NDArray[np.float64] | None) -> None:
+        """shuffle_seed None: rows in order. lrs: one a step, for every group; None: the groups' own."""
+    def run(self, seconds: float) -> bool:
+        """Steps for at most about so many seconds (at least one). True: the epoch goes on. FloatingPointError where
+        a loss or gradient was not finite (no update was made from a non-finite loss; from a non-finite gradient
+        it may have been). Python signal handlers run between calls."""
+    loss: float  # weighted mean over this epoch so far
+    last_loss: float  # of the last batch
+    batches_done: int  # of this epoch
+
+# For the tests: single kernels of the level in use. Arrays C-contiguous, of one dtype, results new.
+def gemm(
+    a: NDArray[Any], b: NDArray[Any], transpose_a: bool = False, transpose_b: bool = False
+) -> NDArray[Any]: ...
+def activate(name: str, x: NDArray[Any], alpha: float = 0.0) -> NDArray[Any]: ...
+def elementary(name: str, x: NDArray[Any]) -> NDArray[Any]:
+    """exp, log, tanh, erfc, expm1, log1p (the last for 0 <= x <= 1)."""

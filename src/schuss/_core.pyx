@@ -1,0 +1,984 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The compiled core: validates, takes pointers, releases the GIL, calls C. No maths. Contract: _core.pyi."""
+
+from cpython.buffer cimport (
+    PyBUF_ANY_CONTIGUOUS, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.math cimport INFINITY, isfinite
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcmp, memcpy, memset
+
+import numpy as np
+
+from schuss._version import __version__
+
+ACTIVATIONS = (
+    "identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "softplus", "softmax",
+)
+LOSSES = ("mse", "mae", "huber", "cross_entropy", "binary_cross_entropy", "poisson")
+
+cdef dict ACTIVATION_NUMBERS = {name: i for i, name in enumerate(ACTIVATIONS)}
+cdef dict LOSS_NUMBERS = {name: i for i, name in enumerate(LOSSES)}
+cdef dict RULE_NUMBERS = {"sgd": 0, "adagrad": 1, "rmsprop": 2, "adam": 3}
+cdef dict INIT_NUMBERS = {"zeros": 0, "uniform": 1, "normal": 2, "orthogonal": 3}
+cdef dict ELEMENTARY_NUMBERS = {"exp": 0, "log": 1, "tanh": 2, "erfc": 3, "expm1": 4, "log1p": 5}
+
+
+# ---- instruction sets and threads ------------------------------------------------------------------------------
+
+def isa_levels():
+    levels = []
+    cdef int level = 0
+    while schuss_isa_name(level) != NULL:
+        if schuss_isa_supported(level):
+            levels.append(schuss_isa_name(level).decode())
+        level += 1
+    return levels
+
+
+cdef int require_isa() except -1:
+    """The level in use, chosen on the first call."""
+    cdef int level = schuss_isa_level()
+    if level < 0:
+        raise_isa(level, None)
+    return level
+
+
+cdef raise_isa(int status, name):
+    import os
+
+    what = f"SCHUSS_ISA={os.environ.get('SCHUSS_ISA', '')!r}" if name is None else f"ISA level {name!r}"
+    reason = "is not a level of this build" if status == SCHUSS_BAD_ISA else "is not supported by this CPU"
+    raise RuntimeError(f"{what} {reason}; this machine has {', '.join(isa_levels())}")
+
+
+def use_isa(name):
+    cdef bytes encoded
+    cdef int level
+    if name is None:
+        level = schuss_isa_select(NULL)
+    else:
+        encoded = name.encode()
+        level = schuss_isa_select(encoded)
+    if level < 0:
+        raise_isa(level, name)
+    return schuss_isa_name(level).decode()
+
+
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    static const char *schuss_compiler(void) { return "clang " __clang_version__; }
+    #elif defined(__GNUC__)
+    static const char *schuss_compiler(void) { return "gcc " __VERSION__; }
+    #else
+    static const char *schuss_compiler(void) { return "unknown"; }
+    #endif
+    """
+    const char *schuss_compiler()
+
+
+def config():
+    cdef int level = require_isa()
+    return {
+        "isa": schuss_isa_name(level).decode(),
+        "isa_available": isa_levels(),
+        "vector_bits": 8 * schuss_vector_bytes(),
+        "threads": schuss_get_num_threads(),
+        "cpu_quota": schuss_cpu_quota(),
+        "workers": schuss_worker_count(),
+        "compiler": schuss_compiler().decode(),
+    }
+
+
+def get_num_threads():
+    return schuss_get_num_threads()
+
+
+def set_num_threads(n):
+    schuss_set_num_threads(0 if n is None else n)
+
+
+def set_thread_limit(int n):
+    return schuss_set_thread_limit(n)
+
+
+def worker_count():
+    return schuss_worker_count()
+
+
+# ---- memory ----------------------------------------------------------------------------------------------------
+
+cdef object aligned_bytes(Py_ssize_t n):
+    """n bytes, uninitialised, 64-byte aligned, as a 1-D uint8 array."""
+    raw = np.empty(n + 64, dtype=np.uint8)
+    cdef uintptr_t address = <uintptr_t>raw.ctypes.data
+    cdef Py_ssize_t skip = (64 - address % 64) % 64
+    return raw[skip : skip + n]
+
+
+cdef object aligned_zeros(Py_ssize_t n, dtype):
+    """n zeros, 64-byte aligned. From calloc: large ones cost nothing until they are touched."""
+    cdef Py_ssize_t item = dtype.itemsize
+    raw = np.zeros(n * item + 64, dtype=np.uint8)
+    cdef uintptr_t address = <uintptr_t>raw.ctypes.data
+    cdef Py_ssize_t skip = (64 - address % 64) % 64
+    return raw[skip : skip + n * item].view(dtype)
+
+
+cdef int format_dtype(const char *format) noexcept:
+    """SCHUSS_F32 or SCHUSS_F64 for a native float format, else -1."""
+    if format == NULL:
+        return -1
+    if format[0] == b"@" or format[0] == b"=":
+        format += 1
+    if format[0] != 0 and format[1] == 0:
+        if format[0] == b"f":
+            return SCHUSS_F32
+        if format[0] == b"d":
+            return SCHUSS_F64
+    return -1
+
+
+cdef int is_int64(const char *format) noexcept:
+    if format == NULL:
+        return 0
+    if format[0] == b"@" or format[0] == b"=":
+        format += 1
+    return format[0] != 0 and format[1] == 0 and (format[0] == b"l" or format[0] == b"q") and sizeof(long long) == 8
+
+
+cdef void *address_of(object array, str name, int dtype, int ndim, Py_ssize_t rows, Py_ssize_t cols,
+                      bint writable) except? NULL:
+    """The data of a C-contiguous array of this dtype and shape (rows, cols); -1: any size. The caller holds array."""
+    cdef Py_buffer view
+    cdef void *data
+    PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
+    try:
+        if format_dtype(view.format) != dtype:
+            raise TypeError(f"{name} has dtype {array.dtype}, expected {'float32' if dtype == SCHUSS_F32 else 'float64'}")
+        if (view.ndim != ndim or (rows >= 0 and view.shape[0] != rows)
+                or (ndim > 1 and cols >= 0 and view.shape[1] != cols)):
+            raise ValueError(f"{name} has shape {tuple(array.shape)}, expected {(rows, cols)[:ndim]}")
+        if <uintptr_t>view.buf % <uintptr_t>view.itemsize:
+            raise ValueError(f"{name} is not aligned to its items")
+        data = view.buf
+    finally:
+        PyBuffer_Release(&view)
+    return data
+
+
+cdef int dtype_of(dtype) except -1:
+    if dtype == np.float32:
+        return SCHUSS_F32
+    if dtype == np.float64:
+        return SCHUSS_F64
+    raise TypeError(f"dtype is {dtype}, expected float32 or float64")
+
+
+# ---- random numbers --------------------------------------------------------------------------------------------
+
+def philox(counter, key):
+    cdef uint32_t c[4]
+    cdef uint32_t k[2]
+    cdef uint32_t out[4]
+    for i in range(4):
+        c[i] = counter[i]
+    for i in range(2):
+        k[i] = key[i]
+    schuss_philox(c, k, out)
+    return out[0], out[1], out[2], out[3]
+
+
+def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
+    order = np.empty(n, dtype=np.int64)
+    cdef int64_t[::1] view = order
+    if n > 0:
+        with nogil:
+            schuss_permutation(&view[0], n, seed, epoch)
+    return order
+
+
+def initialise(out, kind, double scale, uint64_t seed, uint32_t stream):
+    require_isa()
+    cdef int dtype = dtype_of(out.dtype), init = INIT_NUMBERS[kind]
+    cdef Py_ssize_t n_in = out.shape[0], n_out = out.shape[1]
+    cdef void *w = address_of(out, "out", dtype, 2, n_in, n_out, True)
+    cdef double *work = NULL
+    cdef double[::1] room
+    if kind == "orthogonal":
+        room = np.empty(n_in * n_out + 1)
+        work = &room[0]
+    with nogil:
+        schuss_initialise(dtype, w, n_in, n_out, init, scale, seed, stream, work)
+
+
+# ---- optimizer steps -------------------------------------------------------------------------------------------
+
+cdef double number(dict group, str name, double missing) except? -1.5:
+    value = group.get(name)
+    return missing if value is None else <double>value
+
+
+cdef int out_of_range(str name, double value, str expected) except -1:
+    raise ValueError(f"{name} is {value!r}, expected {expected}")
+
+
+cdef int fill_group(dict group, schuss_group *g) except -1:
+    """A group's numbers, checked: they may have been changed since the last step."""
+    g.rule = RULE_NUMBERS[group["rule"]]
+    g.lr = number(group, "lr", 0)
+    if not (0 <= g.lr < INFINITY):
+        out_of_range("lr", g.lr, "a finite number >= 0")
+    g.weight_decay = number(group, "weight_decay", 0)
+    if not (0 <= g.weight_decay < INFINITY):
+        out_of_range("weight_decay", g.weight_decay, "a finite number >= 0")
+    g.eps = number(group, "eps", 0)
+    if not (0 <= g.eps < INFINITY):
+        out_of_range("eps", g.eps, "a finite number >= 0")
+    g.momentum = number(group, "momentum", 0)
+    if not (0 <= g.momentum < INFINITY):
+        out_of_range("momentum", g.momentum, "a finite number >= 0")
+    g.dampening = number(group, "dampening", 0)
+    if not isfinite(g.dampening):
+        out_of_range("dampening", g.dampening, "a finite number")
+    g.lr_decay = number(group, "lr_decay", 0)
+    if not (0 <= g.lr_decay < INFINITY):
+        out_of_range("lr_decay", g.lr_decay, "a finite number >= 0")
+    g.beta1 = 0
+    g.beta2 = number(group, "alpha", 0)
+    betas = group.get("betas")
+    if betas is not None:
+        g.beta1, g.beta2 = betas
+        if not (0 <= g.beta1 < 1):
+            out_of_range("betas[0]", g.beta1, "a number in [0, 1)")
+        if not (0 <= g.beta2 < 1):
+            out_of_range("betas[1]", g.beta2, "a number in [0, 1)")
+    elif not (0 <= g.beta2 <= 1):
+        out_of_range("alpha", g.beta2, "a number in [0, 1]")
+    g.maximize = bool(group.get("maximize"))
+    g.nesterov = bool(group.get("nesterov"))
+    g.centered = bool(group.get("centered"))
+    g.amsgrad = bool(group.get("amsgrad"))
+    g.decoupled = bool(group.get("decoupled"))
+    return 0
+
+
+cdef class Stepper:
+    cdef readonly list params
+    cdef readonly list states
+    cdef list arenas, grads_held
+    cdef schuss_step c_step
+    cdef Py_buffer *views      # of the params, held as long as this lives
+    cdef Py_ssize_t n_views
+    cdef bint busy
+
+    def __cinit__(self, params, group_of, states_of):
+        require_isa()
+        cdef Py_ssize_t i, k, n = len(params), padded, total = 0
+        cdef int dtype
+        self.params = list(params)
+        self.c_step.n_groups = 1 + max(group_of, default=0)
+        self.c_step.n_segments = n
+        self.c_step.t = 1
+        self.c_step.grad_scale = 1
+        self.views = <Py_buffer *>PyMem_Calloc(n + 1, sizeof(Py_buffer))
+        self.c_step.segments = <schuss_segment *>PyMem_Calloc(n + 1, sizeof(schuss_segment))
+        self.c_step.groups = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
+        if not self.views or not self.c_step.segments or not self.c_step.groups:
+            raise MemoryError()
+        for i in range(n):
+            p = self.params[i]
+            check_target(p, i)
+            dtype = dtype_of(p.dtype)
+            if i == 0:
+                self.c_step.dtype = dtype
+            elif dtype != self.c_step.dtype:
+                raise TypeError(f"params[{i}] is {p.dtype}, params[0] is {self.params[0].dtype}: expected one dtype")
+            PyObject_GetBuffer(p, &self.views[i], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT)
+            self.n_views = i + 1
+            self.c_step.segments[i].n = p.size
+            self.c_step.segments[i].p = self.views[i].buf
+            self.c_step.segments[i].group = group_of[i]
+            total += (p.size + 15) // 16 * 16
+        check_overlap(self.params)
+        # one arena a state, so that stepping many arrays walks memory in order
+        self.states = [[] for _ in range(n)]
+        self.arenas = []
+        most = max(states_of, default=0)
+        for k in range(most):
+            total = sum([(p.size + 15) // 16 * 16 for p, m in zip(self.params, states_of) if m > k])
+            arena = aligned_zeros(total, self.params[0].dtype)
+            self.arenas.append(arena)
+            total = 0
+            for i in range(n):
+                if states_of[i] > k:
+                    p = self.params[i]
+                    state = arena[total : total + p.size].reshape(p.shape)
+                    self.states[i].append(state)
+                    self.c_step.segments[i].s[k] = <void *><uintptr_t>state.ctypes.data
+                    total += (p.size + 15) // 16 * 16
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.n_views):
+            PyBuffer_Release(&self.views[i])
+        PyMem_Free(self.views)
+        PyMem_Free(self.c_step.segments)
+        PyMem_Free(self.c_step.groups)
+
+    def __reduce__(self):
+        raise TypeError("a Stepper is rebuilt by its optimizer, not pickled")
+
+    @property
+    def steps(self):
+        return self.c_step.t - 1
+
+    @steps.setter
+    def steps(self, int64_t made):
+        if made < 0:
+            raise ValueError(f"steps is {made}, expected >= 0")
+        self.c_step.t = made + 1
+
+    @property
+    def nonfinite(self):
+        return bool(self.c_step.nonfinite)
+
+    @property
+    def grad_norm(self):
+        return self.c_step.grad_norm
+
+    cdef int take_groups(self, list groups) except -1:
+        cdef int i
+        if len(groups) != self.c_step.n_groups:
+            raise ValueError(f"groups has {len(groups)} entries, expected {self.c_step.n_groups}")
+        for i in range(self.c_step.n_groups):
+            fill_group(groups[i], &self.c_step.groups[i])
+        return 0
+
+    cdef int take_clips(self, double grad_scale, double clip_value, double clip_norm) except -1:
+        if not isfinite(grad_scale):
+            out_of_range("grad_scale", grad_scale, "a finite number")
+        self.c_step.grad_scale = grad_scale
+        self.c_step.clip_value = clip_value
+        self.c_step.clip_norm = clip_norm
+        return 0
+
+    cdef int take_grads(self, grads, list kept) except -1:
+        """Points the segments at the gradients; copies of those that had to be copied are put in kept."""
+        cdef Py_ssize_t i, n = self.c_step.n_segments
+        cdef Py_buffer view
+        cdef Py_buffer *p
+        cdef bint fits
+        if len(grads) != n:
+            raise ValueError(f"grads has {len(grads)} arrays, expected {n}, one for each parameter")
+        for i in range(n):
+            g = grads[i]
+            p = &self.views[i]
+            fits = False
+            try:
+                PyObject_GetBuffer(g, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+            except (BufferError, ValueError, TypeError):
+                pass
+            else:
+                fits = (view.ndim == p.ndim and format_dtype(view.format) == self.c_step.dtype
+                        and (p.ndim == 0 or memcmp(view.shape, p.shape, p.ndim * sizeof(Py_ssize_t)) == 0)
+                        and <uintptr_t>view.buf % <uintptr_t>view.itemsize == 0)
+                self.c_step.segments[i].g = view.buf
+                PyBuffer_Release(&view)
+            if not fits:
+                g = usable_gradient(g, i, self.params[i])
+                kept.append(g)
+                self.c_step.segments[i].g = <void *><uintptr_t>g.ctypes.data
+        for i in range(n):
+            if self.overlaps_params(self.c_step.segments[i].g, p_bytes(&self.views[i])):
+                raise ValueError(f"grads[{i}] shares memory with a parameter, expected an array of its own")
+        return 0
+
+    cdef bint overlaps_params(self, const void *start, Py_ssize_t size) noexcept:
+        cdef Py_ssize_t i
+        cdef uintptr_t a = <uintptr_t>start, low = <uintptr_t>-1, high = 0, p
+        if size == 0:
+            return False
+        for i in range(self.n_views):  # the span of all of them first: nearly always that is the answer
+            p = <uintptr_t>self.views[i].buf
+            low = min(low, p)
+            high = max(high, p + <uintptr_t>self.views[i].len)
+        if a >= high or a + <uintptr_t>size <= low:
+            return False
+        for i in range(self.n_views):
+            p = <uintptr_t>self.views[i].buf
+            if a < p + <uintptr_t>self.views[i].len and p < a + <uintptr_t>size and self.views[i].len > 0:
+                return True
+        return False
+
+    def step(self, grads, list groups, double grad_scale=1.0, double clip_value=0.0, double clip_norm=0.0):
+        cdef list kept = []
+        cdef int status
+        if self.busy:
+            raise RuntimeError("this optimizer is stepping in another thread")
+        self.take_groups(groups)
+        self.take_clips(grad_scale, clip_value, clip_norm)
+        self.take_grads(grads, kept)
+        self.busy = True
+        with nogil:
+            status = schuss_optimizer_step(&self.c_step)
+        self.busy = False
+        if status == SCHUSS_OK:
+            self.c_step.t += 1
+
+    cdef int point_at(self, Net net) except -1:
+        """Points the segments at the network's gradients of the same parameters."""
+        cdef Py_ssize_t i, item = net.item
+        cdef uintptr_t p, start = <uintptr_t>net.c_net.params
+        if self.c_step.dtype != net.c_net.dtype:
+            raise TypeError("optimizer has another dtype than the network")
+        for i in range(self.n_views):
+            p = <uintptr_t>self.c_step.segments[i].p
+            if p < start or p >= start + <uintptr_t>(net.arena_size * item):
+                raise ValueError(f"optimizer's params[{i}] is not one of this network's parameters")
+            self.c_step.segments[i].g = <char *>net.c_net.grads + (p - start)
+        return 0
+
+
+cdef Py_ssize_t p_bytes(Py_buffer *view) noexcept:
+    return view.len
+
+
+cdef check_target(p, i):
+    """TypeError or ValueError unless p can be updated in place."""
+    if not isinstance(p, np.ndarray):
+        raise TypeError(f"params[{i}] is {type(p).__name__}, expected numpy.ndarray")
+    if p.dtype != np.float32 and p.dtype != np.float64 or not p.dtype.isnative:
+        raise TypeError(f"params[{i}] has dtype {p.dtype.str}, expected native float32 or float64")
+    for flag, name in (("writeable", "read-only"), ("c_contiguous", "not C-contiguous"), ("aligned", "misaligned")):
+        if not getattr(p.flags, flag):
+            raise ValueError(f"params[{i}] is {name}, expected a {flag.replace('_', '-')} array: it is updated in place")
+
+
+cdef check_overlap(list params):
+    spans = sorted([(p.ctypes.data, p.ctypes.data + p.nbytes, i) for i, p in enumerate(params) if p.size])
+    for (_, end, i), (start, _, j) in zip(spans, spans[1:]):
+        if start < end:
+            raise ValueError(f"params[{max(i, j)}] overlaps params[{min(i, j)}], expected arrays of their own memory")
+
+
+cdef usable_gradient(g, Py_ssize_t i, p):
+    """g as a contiguous native array like p, copied if need be."""
+    if not isinstance(g, np.ndarray):
+        raise TypeError(f"grads[{i}] is {type(g).__name__}, expected numpy.ndarray")
+    if g.shape != p.shape:
+        raise ValueError(f"grads[{i}] has shape {g.shape}, expected {p.shape}")
+    if g.dtype.newbyteorder("=") != p.dtype:
+        raise ValueError(f"grads[{i}] has dtype {g.dtype}, expected {p.dtype}")
+    return np.require(g, dtype=p.dtype, requirements=["C", "A"])
+
+
+# ---- networks --------------------------------------------------------------------------------------------------
+
+cdef class Plan:
+    """Buffers for one network, a largest number of rows, a number of threads and an ISA level."""
+    cdef schuss_plan *c_plan
+    cdef object memory
+    cdef Py_ssize_t rows
+    cdef int threads, level
+
+    def __cinit__(self, Net net, Py_ssize_t rows, bint backward):
+        self.threads = schuss_get_num_threads()
+        self.level = require_isa()
+        self.rows = rows
+        cdef ptrdiff_t size = schuss_plan_bytes(&net.c_net, rows, backward, self.threads)
+        if size < 0:
+            raise OverflowError(f"buffers for {rows} rows exceed the address space")
+        self.memory = aligned_bytes(size)
+        self.c_plan = schuss_plan_lay(<void *><uintptr_t>self.memory.ctypes.data, &net.c_net, rows, backward,
+                                      self.threads)
+
+    cdef bint serves(self, Py_ssize_t rows) noexcept:
+        return rows <= self.rows and schuss_get_num_threads() <= self.threads and schuss_isa_level() == self.level
+
+
+cdef class Net:
+    cdef readonly object flat_parameters, flat_gradients, dtype
+    cdef readonly list parameters, gradients
+    cdef readonly Py_ssize_t n_in, n_out
+    cdef public uint64_t draws
+    cdef schuss_net c_net
+    cdef schuss_layer *layers
+    cdef Py_ssize_t item, arena_size, slab
+    cdef Plan training, inference
+    cdef object partial        # room for the losses' partial sums
+    cdef object forward_x      # the input of a forward pass that backward() may follow
+    cdef bint busy
+
+    def __cinit__(self, layers, dtype, uint64_t seed):
+        require_isa()
+        cdef Py_ssize_t i, n = len(layers), total = 0, widest = 1, n_in, n_out
+        cdef schuss_layer *layer
+        self.dtype = np.dtype(dtype)
+        self.c_net.dtype = dtype_of(self.dtype)
+        self.item = self.dtype.itemsize
+        self.layers = <schuss_layer *>PyMem_Calloc(n, sizeof(schuss_layer))
+        if not self.layers:
+            raise MemoryError()
+        self.c_net.layers = self.layers
+        self.c_net.n_layers = n
+        self.c_net.seed = seed
+        spans = []
+        for i in range(n):
+            layer = &self.layers[i]
+            n_in, n_out, activation, alpha, has_bias, dropout = layers[i]
+            if n_in > 0x7FFFFFFFFFFFFFF // max(n_out, 1):
+                raise OverflowError(f"layers[{i}] of {n_in} x {n_out} exceeds the address space")
+            layer.n_in, layer.n_out = n_in, n_out
+            layer.activation = ACTIVATION_NUMBERS[activation]
+            layer.alpha = alpha
+            layer.dropout = dropout
+            layer.weight = total
+            spans.append((total, (n_in, n_out)))
+            total += (n_in * n_out + 15) // 16 * 16
+            layer.bias = -1
+            if has_bias:
+                layer.bias = total
+                spans.append((total, (n_out,)))
+                total += (n_out + 15) // 16 * 16
+            widest = max(widest, n_out)
+        self.n_in, self.n_out = self.layers[0].n_in, self.layers[n - 1].n_out
+        self.arena_size = total
+        # independent of the threads, so that sums over slabs are too
+        self.slab = max(64, min(4096, (1 << 20) // (widest * self.item) // 64 * 64))
+        self.flat_parameters = aligned_zeros(total, self.dtype)
+        self.flat_gradients = aligned_zeros(total, self.dtype)
+        self.c_net.params = <void *><uintptr_t>self.flat_parameters.ctypes.data
+        self.c_net.grads = <void *><uintptr_t>self.flat_gradients.ctypes.data
+        self.parameters = [view_of(self.flat_parameters, start, shape) for start, shape in spans]
+        self.gradients = [view_of(self.flat_gradients, start, shape) for start, shape in spans]
+        self.partial = np.empty(1)
+
+    def __dealloc__(self):
+        PyMem_Free(self.layers)
+
+    def __reduce__(self):
+        raise TypeError("a Net is rebuilt by its Network, not pickled")
+
+    @property
+    def seed(self):
+        return self.c_net.seed
+
+    @seed.setter
+    def seed(self, uint64_t seed):
+        self.c_net.seed = seed
+
+    cdef int enter(self) except -1:
+        if self.busy:
+            raise RuntimeError("this network is in use in another thread; give each thread its own, or take turns")
+        self.busy = True
+        return 0
+
+    cdef Plan plan_for(self, Py_ssize_t rows, bint backward):
+        cdef Plan plan = self.training if backward else self.inference
+        if plan is None or not plan.serves(rows):
+            plan = Plan(self, rows, backward)
+            if backward:
+                self.training = plan
+            else:
+                self.inference = plan
+        return plan
+
+    cdef double *partial_for(self, Py_ssize_t rows) except NULL:
+        cdef Py_ssize_t n = schuss_loss_partials(rows)
+        if self.partial.size < n:
+            self.partial = np.empty(n)
+        return <double *><uintptr_t>self.partial.ctypes.data
+
+    def forward(self, x, bint training):
+        cdef Py_ssize_t rows = x.shape[0]
+        cdef const void *px = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
+        cdef Plan plan
+        cdef void *out
+        if not training:
+            return self.predict(x, None)
+        result = np.empty((rows, self.n_out), dtype=self.dtype)
+        self.enter()
+        try:
+            self.forward_x = None
+            plan = self.plan_for(rows, True)
+            with nogil:
+                out = schuss_forward(&self.c_net, plan.c_plan, px, self.n_in, rows, SCHUSS_TRAINING, self.draws, NULL)
+            self.draws += 1
+            memcpy(address_of(result, "result", self.c_net.dtype, 2, rows, self.n_out, True), out,
+                   rows * self.n_out * self.item)
+            self.forward_x = x
+        finally:
+            self.busy = False
+        return result
+
+    def backward(self, dout, bint want_dx):
+        if self.forward_x is None:
+            raise RuntimeError("backward() needs a forward(x, training=True) before it")
+        x = self.forward_x
+        cdef Py_ssize_t rows = x.shape[0]
+        cdef const void *px = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
+        cdef const void *given = address_of(dout, "dout", self.c_net.dtype, 2, rows, self.n_out, False)
+        cdef void *d
+        cdef void *pdx = NULL
+        cdef Plan plan = self.training
+        dx = None
+        if want_dx:
+            dx = np.empty((rows, self.n_in), dtype=self.dtype)
+            pdx = address_of(dx, "dx", self.c_net.dtype, 2, rows, self.n_in, True)
+        self.enter()
+        try:
+            d = schuss_plan_dout(plan.c_plan)
+            memcpy(d, given, rows * self.n_out * self.item)
+            with nogil:
+                schuss_backward(&self.c_net, plan.c_plan, px, self.n_in, rows, SCHUSS_TRAINING, d, pdx)
+        finally:
+            self.busy = False
+        return dx
+
+    def predict(self, x, out):
+        cdef Py_ssize_t rows = x.shape[0], slab = self.slab, done, n, item = self.item
+        cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out
+        cdef const char *px = <const char *>address_of(x, "x", self.c_net.dtype, 2, rows, n_in, False)
+        if out is None:
+            out = np.empty((rows, n_out), dtype=self.dtype)
+        cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, 2, rows, n_out, True)
+        cdef Plan plan
+        self.enter()
+        try:
+            plan = self.plan_for(min(rows, slab), False)
+            with nogil:
+                done = 0
+                while done < rows:
+                    n = min(slab, rows - done)
+                    schuss_forward(&self.c_net, plan.c_plan, px + done * n_in * item, n_in, n, 0, 0,
+                                   py + done * n_out * item)
+                    done += n
+        finally:
+            self.busy = False
+        return out
+
+    def loss(self, x, y, weights, loss):
+        cdef Py_ssize_t rows = x.shape[0], slab = self.slab, done, n, item = self.item, n_in = self.n_in
+        cdef const char *px = <const char *>address_of(x, "x", self.c_net.dtype, 2, rows, n_in, False)
+        cdef schuss_loss c_loss
+        cdef ptrdiff_t y_bytes
+        cdef const char *py = <const char *>take_target(self, loss, y, rows, &c_loss, &y_bytes)
+        cdef const double *pw = take_weights(weights, rows)
+        cdef double total = rows if pw == NULL else sum_of(pw, rows), value = 0
+        cdef int flags = self.flags_for(&c_loss)
+        cdef double *partial = self.partial_for(slab)
+        cdef Plan plan
+        cdef void *out
+        self.enter()
+        try:
+            plan = self.plan_for(min(rows, slab), False)
+            with nogil:
+                done = 0
+                while done < rows:
+                    n = min(slab, rows - done)
+                    out = schuss_forward(&self.c_net, plan.c_plan, px + done * n_in * item, n_in, n, flags, 0, NULL)
+                    value += schuss_loss_value(self.c_net.dtype, &c_loss, n, self.n_out, out, py + done * y_bytes,
+                                               pw, 1, NULL, partial)
+                    if pw != NULL:
+                        pw += n
+                    done += n
+        finally:
+            self.busy = False
+        return value / total if total > 0 else 0.0
+
+    cdef int flags_for(self, const schuss_loss *loss) noexcept:
+        cdef int activation = self.layers[self.c_net.n_layers - 1].activation
+        return SCHUSS_LOGITS if schuss_loss_takes_logits(loss.kind, activation) else 0
+
+    cdef int begin(self, schuss_train *t, x, y, weights, loss) except -1:
+        """Fills t for one batch that is all of x."""
+        cdef Py_ssize_t rows = x.shape[0]
+        memset(t, 0, sizeof(schuss_train))
+        t.net = &self.c_net
+        t.rows = t.batch = rows
+        t.x = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
+        t.y = take_target(self, loss, y, rows, &t.loss, &t.y_row_bytes)
+        t.weights = take_weights(weights, rows)
+        t.partial = self.partial_for(rows)
+        t.flags = SCHUSS_TRAINING | self.flags_for(&t.loss)
+        t.draws = self.draws
+        self.forward_x = None
+        t.plan = self.plan_for(rows, True).c_plan
+        return 0
+
+    def loss_and_gradients(self, x, y, weights, loss):
+        cdef schuss_train t
+        cdef double value
+        self.enter()
+        try:
+            self.begin(&t, x, y, weights, loss)
+            with nogil:
+                schuss_train_begin(&t)
+                value = schuss_train_loss(&t)
+                schuss_backward(t.net, t.plan, t.current_x, self.n_in, t.rows, t.flags, schuss_plan_dout(t.plan), NULL)
+            self.draws = t.draws
+        finally:
+            self.busy = False
+        return value
+
+    def train_step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value=0.0,
+                   double clip_norm=0.0):
+        cdef schuss_train t
+        cdef double value
+        cdef int status
+        self.enter()
+        try:
+            stepper.take_groups(groups)
+            stepper.take_clips(1, clip_value, clip_norm)
+            stepper.point_at(self)
+            self.begin(&t, x, y, weights, loss)
+            t.step = &stepper.c_step
+            with nogil:
+                schuss_train_begin(&t)
+                value = schuss_train_loss(&t)
+                status = schuss_train_end(&t, value)
+            self.draws = t.draws
+        finally:
+            self.busy = False
+        if status != SCHUSS_OK:
+            raise_not_finite(value)
+        return value
+
+
+cdef raise_not_finite(double loss):
+    raise FloatingPointError(f"the loss is {loss!r}" if not isfinite(loss) else "a gradient is not finite")
+
+
+cdef view_of(arena, Py_ssize_t start, shape):
+    cdef Py_ssize_t n = 1
+    for extent in shape:
+        n *= extent
+    return arena[start : start + n].reshape(shape)
+
+
+cdef double sum_of(const double *values, Py_ssize_t n) noexcept:
+    cdef double total = 0
+    for i in range(n):
+        total += values[i]
+    return total
+
+
+cdef const double *take_weights(weights, Py_ssize_t rows) except? NULL:
+    if weights is None:
+        return NULL
+    return <const double *>address_of(weights, "sample_weight", SCHUSS_F64, 1, rows, -1, False)
+
+
+cdef const void *take_target(Net net, loss, y, Py_ssize_t rows, schuss_loss *c_loss, ptrdiff_t *row_bytes) except? NULL:
+    """Checks y against the loss and fills c_loss. Labels must lie in range: the core indexes with them."""
+    cdef Py_buffer view
+    cdef const int64_t *labels
+    cdef Py_ssize_t i
+    name, parameter = loss
+    c_loss.kind = LOSS_NUMBERS[name]
+    c_loss.parameter = parameter
+    c_loss.labels = 0
+    if c_loss.kind == SCHUSS_CROSS_ENTROPY and y.ndim == 1:
+        PyObject_GetBuffer(y, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+        labels = <const int64_t *>view.buf
+        try:
+            if not is_int64(view.format):
+                raise TypeError(f"y has dtype {y.dtype}, expected int64 labels")
+            if view.shape[0] != rows:
+                raise ValueError(f"y has {view.shape[0]} rows, expected {rows}")
+            for i in range(rows):
+                if labels[i] < 0 or labels[i] >= net.n_out:
+                    raise ValueError(f"y[{i}] is {labels[i]}, expected a label in [0, {net.n_out})")
+        finally:
+            PyBuffer_Release(&view)
+        c_loss.labels = 1
+        row_bytes[0] = sizeof(int64_t)
+        return labels
+    row_bytes[0] = net.n_out * net.item
+    return address_of(y, "y", net.c_net.dtype, 2, rows, net.n_out, False)
+
+
+# ---- whole epochs ----------------------------------------------------------------------------------------------
+
+cdef class Trainer:
+    cdef schuss_train t
+    cdef Net net
+    cdef Stepper stepper
+    cdef Plan plan
+    cdef list groups
+    cdef object function       # a loss that is a Python callable, or None
+    cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
+
+    def __init__(self, Net net, Stepper stepper, list groups, loss, x, y, weights, Py_ssize_t batch_size,
+                 double clip_value, double clip_norm):
+        cdef Py_ssize_t rows = x.shape[0]
+        if rows < 1 or batch_size < 1:
+            raise ValueError(f"x has {rows} rows and batch_size is {batch_size}, expected at least 1")
+        batch_size = min(batch_size, rows)
+        self.net, self.stepper, self.groups = net, stepper, groups
+        self.x, self.y, self.weights = x, y, weights
+        self.t.net = &net.c_net
+        self.t.rows, self.t.batch = rows, batch_size
+        self.t.x = address_of(x, "x", net.c_net.dtype, 2, rows, net.n_in, False)
+        self.t.flags = SCHUSS_TRAINING
+        if callable(loss):
+            if weights is not None:
+                raise ValueError("sample_weight is given, expected None with a loss that is a function")
+            self.function = loss
+            self.t.y = NULL
+        else:
+            self.t.y = take_target(net, loss, y, rows, &self.t.loss, &self.t.y_row_bytes)
+            self.t.flags |= net.flags_for(&self.t.loss)
+        self.t.weights = take_weights(weights, rows)
+        stepper.take_groups(groups)
+        stepper.take_clips(1, clip_value, clip_norm)
+        self.t.step = &stepper.c_step
+        self.plan = Plan(net, batch_size, True)
+        self.t.plan = self.plan.c_plan
+        self.partial = np.empty(schuss_loss_partials(batch_size))
+        self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
+        self.batch_x = aligned_bytes(batch_size * net.n_in * net.item)
+        self.t.batch_x = <void *><uintptr_t>self.batch_x.ctypes.data
+        self.batch_y = aligned_bytes(batch_size * self.t.y_row_bytes)
+        self.t.batch_y = <void *><uintptr_t>self.batch_y.ctypes.data
+        self.batch_weights = np.empty(batch_size)
+        self.t.batch_weights = <double *><uintptr_t>self.batch_weights.ctypes.data
+        self.t.position = rows
+
+    @property
+    def steps_per_epoch(self):
+        return (self.t.rows + self.t.batch - 1) // self.t.batch
+
+    @property
+    def batches_done(self):
+        return (self.t.position + self.t.batch - 1) // self.t.batch
+
+    @property
+    def loss(self):
+        return self.t.loss_sum / self.t.weight_sum if self.t.weight_sum > 0 else 0.0
+
+    @property
+    def last_loss(self):
+        return self.t.last_loss
+
+    def start_epoch(self, shuffle_seed, epoch, lrs):
+        self.order = None
+        self.t.order = NULL
+        if shuffle_seed is not None and (self.t.batch < self.t.rows or self.function is not None):
+            self.order = permutation(self.t.rows, shuffle_seed, epoch)
+            self.t.order = <int64_t *><uintptr_t>self.order.ctypes.data
+        self.t.lr = NULL
+        self.lrs = None
+        if lrs is not None:
+            self.lrs = np.ascontiguousarray(lrs, dtype=np.float64)
+            if self.lrs.shape != (self.steps_per_epoch,):
+                raise ValueError(f"lrs has shape {self.lrs.shape}, expected {(self.steps_per_epoch,)}")
+            if not (np.isfinite(self.lrs) & (self.lrs >= 0)).all():
+                raise ValueError("lrs holds a value that is negative or not finite, expected learning rates >= 0")
+            self.t.lr = <const double *><uintptr_t>self.lrs.ctypes.data
+        self.t.position = 0
+        self.t.loss_sum = self.t.weight_sum = 0
+
+    def run(self, double seconds):
+        cdef int status = SCHUSS_OK
+        self.net.enter()
+        try:
+            if self.stepper.busy:
+                raise RuntimeError("this optimizer is stepping in another thread")
+            self.stepper.point_at(self.net)
+            self.stepper.take_groups(self.groups)
+            self.net.forward_x = None
+            self.t.draws = self.net.draws
+            if self.function is None:
+                with nogil:
+                    status = schuss_train_run(&self.t, seconds)
+            else:
+                status = self.run_function()
+            self.net.draws = self.t.draws
+        finally:
+            self.net.busy = False
+        if status == SCHUSS_NONFINITE:
+            raise_not_finite(self.t.last_loss)
+        return status == SCHUSS_MORE
+
+    cdef int run_function(self) except -2:
+        """One step with a loss that is a Python function."""
+        cdef Net net = self.net
+        cdef double value
+        cdef int status
+        cdef Py_ssize_t start = self.t.position, n
+        if start >= self.t.rows:
+            return SCHUSS_OK
+        with nogil:
+            schuss_train_begin(&self.t)
+        n = self.t.current_rows
+        prediction = np.empty((n, net.n_out), dtype=net.dtype)
+        memcpy(address_of(prediction, "prediction", net.c_net.dtype, 2, n, net.n_out, True),
+               schuss_plan_output(&net.c_net, self.t.plan), n * net.n_out * net.item)
+        rows = slice(start, start + n) if self.order is None else self.order[start : start + n]
+        answer = self.function(prediction, self.y[rows])
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            raise TypeError(f"loss returned {type(answer).__name__}, expected a tuple (value, gradient)")
+        value = answer[0]
+        gradient = np.asarray(answer[1])
+        if gradient.shape != (n, net.n_out):
+            raise ValueError(f"loss returned a gradient of shape {gradient.shape}, expected {(n, net.n_out)}")
+        gradient = np.require(gradient, dtype=net.dtype, requirements=["C", "A"])
+        memcpy(schuss_plan_dout(self.t.plan),
+               address_of(gradient, "gradient", net.c_net.dtype, 2, n, net.n_out, False), n * net.n_out * net.item)
+        with nogil:
+            status = schuss_train_end(&self.t, value)
+        return SCHUSS_MORE if status == SCHUSS_OK and self.t.position < self.t.rows else status
+
+
+# ---- single kernels, for the tests -----------------------------------------------------------------------------
+
+def gemm(a, b, bint transpose_a=False, bint transpose_b=False):
+    require_isa()
+    cdef int dtype = dtype_of(a.dtype), threads = schuss_get_num_threads()
+    cdef const kernels *table = schuss_kernels(dtype)
+    cdef product g
+    memset(&g, 0, sizeof(g))
+    g.m = a.shape[1] if transpose_a else a.shape[0]
+    g.k = a.shape[0] if transpose_a else a.shape[1]
+    g.n = b.shape[0] if transpose_b else b.shape[1]
+    if (b.shape[1] if transpose_b else b.shape[0]) != g.k:
+        raise ValueError(f"b has shape {b.shape}, expected {g.k} as its inner length")
+    g.a = address_of(a, "a", dtype, 2, -1, -1, False)
+    g.a_row = 1 if transpose_a else g.k
+    g.a_col = g.m if transpose_a else 1
+    g.b = address_of(b, "b", dtype, 2, -1, -1, False)
+    g.ldb = b.shape[1]
+    g.b_transposed = transpose_b
+    c = np.empty((g.m, g.n), dtype=a.dtype)
+    g.c = address_of(c, "c", dtype, 2, -1, -1, True)
+    g.ldc = g.n
+    cdef ptrdiff_t each = table.gemm_scratch(g.m, g.n, g.k)
+    scratch = aligned_bytes(each * threads)
+    cdef char *room = <char *><uintptr_t>scratch.ctypes.data
+    with nogil:
+        dense_gemm(table, &g, threads, room, each)
+    return c
+
+
+def activate(name, x, double alpha=0.0):
+    require_isa()
+    cdef int dtype = dtype_of(x.dtype), number = ACTIVATION_NUMBERS[name]
+    y = np.empty_like(x)
+    cdef const void *px = address_of(x, "x", dtype, 1, -1, -1, False)
+    cdef void *py = address_of(y, "y", dtype, 1, -1, -1, True)
+    schuss_kernels(dtype).activate(number, alpha, x.size, px, py)
+    return y
+
+
+def elementary(name, x):
+    require_isa()
+    cdef int dtype = dtype_of(x.dtype), number = ELEMENTARY_NUMBERS[name]
+    y = np.empty_like(x)
+    cdef const void *px = address_of(x, "x", dtype, 1, -1, -1, False)
+    cdef void *py = address_of(y, "y", dtype, 1, -1, -1, True)
+    schuss_kernels(dtype).elementary(number, x.size, px, py)
+    return y

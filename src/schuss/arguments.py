@@ -1,0 +1,78 @@
+"""Checks of scalar arguments. Every message names the argument, what it was and what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def shown(value: object) -> str:
+    """repr for a message, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def number(name: str, value: Any, interval: str) -> float:
+    """A finite number in an interval such as "[0, 1)"; bools are not numbers."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number in {interval}; got {shown(value)} ({type(value).__name__})")
+    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    try:
+        result = float(value)
+    except OverflowError:
+        result = float("inf")
+    above = result >= low if interval[0] == "[" else result > low
+    below = result <= high if interval[-1] == "]" else result < high
+    if not (above and below):
+        raise ValueError(f"{name} must be a number in {interval}; got {shown(value)}")
+    return result
+
+
+def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """An integer from low to high; bools are not integers here."""
+    expected = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be {expected}; got {shown(value)} ({type(value).__name__})")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{name} must be {expected}; got {shown(value)}")
+    return int(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {shown(value)} ({type(value).__name__})")
+    return bool(value)
+
+
+def unknown_name(name: str, value: object, known: Iterable[str]) -> ValueError:
+    """The error for a name that is not known, with the nearest known ones."""
+    import difflib
+
+    names = list(known)
+    near = difflib.get_close_matches(str(value).lower(), names, n=2)
+    hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return ValueError(f"{name} {shown(value)} is not known;{hint} known: {', '.join(names)}")
+
+
+def choice(name: str, value: Any, known: Iterable[str]) -> str:
+    """One of the known names."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a name; got {shown(value)} ({type(value).__name__})")
+    if value not in known:
+        raise unknown_name(name, value, known)
+    return value
+
+
+def learning_rate(name: str, value: Any) -> float:
+    """A learning rate that is a number."""
+    return number(name, value, "[0, inf)")
+
+
+def clipping(clip_value: Any, clip_norm: Any) -> tuple[float, float]:
+    """The limits as the core takes them: 0 for none."""
+    value = 0.0 if clip_value is None else number("clip_value", clip_value, "(0, inf)")
+    norm = 0.0 if clip_norm is None else number("clip_norm", clip_norm, "(0, inf)")
+    return value, norm

@@ -1,0 +1,76 @@
+"""Input arrays: accepted in any layout and real dtype, handed on C-contiguous, aligned and native."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arguments import shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def real_array(name: str, value: Any) -> NDArray[Any]:
+    """value as an array of real numbers or bools, in its own dtype and layout."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be an array without a mask; got a masked array: fill it or drop the rows")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of real numbers; {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} must be an array of real numbers; got dtype {array.dtype} from {type(value).__name__}"
+        )
+    return array
+
+
+def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The array C-contiguous, aligned and native in dtype; itself if it is so already."""
+    with np.errstate(over="ignore"):  # too large for float32: infinite, which check_finite reports by position
+        return np.require(array, dtype, ("C", "A"))
+
+
+def matrix(name: str, value: Any, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """value as a (rows, columns) matrix of dtype, with at least one row."""
+    array = real_array(name, value)
+    if array.ndim != 2:
+        hint = ""
+        if array.ndim == 1:
+            hint = f"; use {name}.reshape(-1, 1)" if columns == 1 else f"; one row is {name}.reshape(1, -1)"
+        raise ValueError(f"{name} must have shape (rows, {columns}); got {array.shape}{hint}")
+    if array.shape[1] != columns:
+        raise ValueError(f"{name} must have {columns} columns; got {array.shape[1]} (shape {array.shape})")
+    if array.shape[0] == 0:
+        raise ValueError(f"{name} must have at least one row; got shape {array.shape}")
+    return converted(array, dtype)
+
+
+def check_finite(name: str, array: NDArray[Any]) -> None:
+    """ValueError with the first position where the array is NaN or infinite."""
+    if array.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        # NaN and infinity survive any sum; one pass without a temporary decides nearly every case.
+        if np.isfinite(array.sum()):
+            return
+    per_row = max(1, array[0].size) if array.ndim else 1
+    block = max(1, (1 << 18) // per_row)
+    for start in range(0, len(array), block):
+        bad = ~np.isfinite(array[start : start + block])
+        if bad.any():
+            at = [int(k) for k in np.unravel_index(int(bad.argmax()), bad.shape)]
+            at[0] += start
+            value = array[tuple(at)]
+            raise ValueError(f"{name} must be finite; {name}[{', '.join(map(str, at))}] is {value} as {array.dtype}")
+
+
+def check_where(name: str, array: NDArray[Any], good: NDArray[np.bool_], expected: str) -> None:
+    """ValueError with the first position where `good` is False."""
+    if good.all():
+        return
+    at = tuple(int(k) for k in np.unravel_index(int(good.argmin()), good.shape))
+    place = ", ".join(map(str, at))
+    raise ValueError(f"{name} must be {expected}; {name}[{place}] is {shown(array[at].item())}")

@@ -1,0 +1,129 @@
+"""What a fit recorded, an entry an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+
+class History:
+    """Curves of a training run: ``history["loss"]`` is an array with one value an epoch.
+
+    Attributes
+    ----------
+    stopped : str or None
+        Why the last fit ended: "finished", "early_stopping", "callback", "diverged", "interrupted" or "failed"; None
+        before it ends.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, list[float]] = {}
+        self._epochs: list[int] = []
+        self._times: list[float] = []
+        self._lr: list[float] = []
+        self._monitor: tuple[str, bool] | None = None  # what was monitored, and whether less is better
+        self.stopped: str | None = None
+
+    def append(self, epoch: int, seconds: float, lr: float, logs: Mapping[str, float]) -> None:
+        """Add an epoch. A name that an epoch lacks is NaN there."""
+        for name in logs:
+            if name not in self._columns:
+                self._columns[name] = [float("nan")] * len(self._epochs)
+        for name, values in self._columns.items():
+            values.append(float(logs.get(name, float("nan"))))
+        self._epochs.append(epoch)
+        self._times.append(seconds)
+        self._lr.append(lr)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the recorded quantities, such as "loss" and "val_loss"."""
+        return list(self._columns)
+
+    @property
+    def epochs(self) -> NDArray[np.int64]:
+        """Number of each epoch, from 1, counted over all fits of the network."""
+        return np.array(self._epochs, dtype=np.int64)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds that each epoch took, validation included."""
+        return np.array(self._times, dtype=np.float64)
+
+    @property
+    def lr(self) -> NDArray[np.float64]:
+        """Learning rate of the last step of each epoch; of the first group if there are several."""
+        return np.array(self._lr, dtype=np.float64)
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Number of the epoch with the best monitored value (early stopping's, else val_loss, else loss)."""
+        default = ("val_loss" if "val_loss" in self._columns else "loss", True)
+        name, less = self._monitor or default
+        values = np.array(self._columns.get(name, ()))
+        if not np.isfinite(values).any():
+            return None
+        return self._epochs[int(np.nanargmin(values if less else -values))]
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        if name == "lr":
+            return self.lr
+        if name not in self._columns:
+            raise KeyError(f"{name!r} was not recorded; recorded: {', '.join(self._columns) or 'nothing'}")
+        return np.array(self._columns[name], dtype=np.float64)
+
+    def __contains__(self, name: object) -> bool:
+        return name == "lr" or name in self._columns
+
+    def __len__(self) -> int:
+        return len(self._epochs)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self._columns.items() if values)
+        return f"History({len(self)} epochs{', ' if last else ''}{last})"
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame: a row an epoch, a column a quantity, and "lr" and "seconds".
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("to_frame needs pandas: pip install pandas") from None
+        columns = {name: self[name] for name in self.names}
+        index = pandas.Index(self.epochs, name="epoch")
+        return pandas.DataFrame({**columns, "lr": self.lr, "seconds": self.times}, index=index)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw the curves with matplotlib.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to save the picture; the ending says the format.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If nothing was recorded.
+        """
+        from .plots import draw_history
+
+        return draw_history(self, path)

@@ -1,0 +1,635 @@
+"""Networks of dense layers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _core, arrays, losses, metrics, targets
+from .arguments import clipping, flag, integer, shown
+from .errors import DivergenceError
+from .history import History
+from .layers import Dense
+from .losses import Loss
+from .optim import Optimizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .training import EarlyStopping, EpochRecord
+
+    AnyLoss = str | Loss | losses.LossFunction
+
+_DTYPES = ("float32", "float64")
+
+
+class Network:
+    """A stack of dense layers in the compiled core.
+
+    Parameters
+    ----------
+    layers : sequence of Dense
+        Each layer takes as many inputs as the one before has outputs; softmax in the last one only.
+    seed : int, optional
+        From 0 to 2**64 - 1: initial weights, shuffling, dropout and the validation split follow from it. Default: drawn
+        from the operating system; `seed` tells it.
+    dtype : {"float32", "float64"}
+        Of parameters and computation.
+
+    Attributes
+    ----------
+    history : History
+        Of all epochs ever fitted.
+    optimizer : Optimizer or None
+        That of the last fit.
+    epochs_done : int
+        Over all fits and saves; numbers the shuffles.
+    metadata : dict
+        The user's own; saved with the network.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If layers do not fit together, or an argument is out of range.
+
+    Notes
+    -----
+    A network may be used by one thread at a time; a call while another thread is in one raises RuntimeError. Pickles
+    and deep copies hold the network with the optimizer of its last fit, which is bound to the copy's parameters.
+    """
+
+    def __init__(self, layers: Sequence[Dense], *, seed: int | None = None, dtype: Any = "float32") -> None:
+        if seed is None:
+            seed = int.from_bytes(os.urandom(8), "little") >> 1
+        self._build(layers, integer("seed", seed, 0, 2**64 - 1), dtype)
+        weights = iter(self._core.parameters)
+        for stream, layer in enumerate(self.layers):
+            kind, scale = layer.initial_scale
+            _core.initialise(next(weights), kind, scale, self.seed, stream)
+            if layer.bias:
+                next(weights)
+
+    def _build(self, layers: Sequence[Dense], seed: int, dtype: Any) -> None:
+        """A network whose parameters are zeros."""
+        self.layers = _checked_layers(layers)
+        self.dtype: np.dtype[Any] = _checked_dtype(dtype)
+        self.n_in = self.layers[0].n_in
+        self.n_out = self.layers[-1].n_out
+        self._core = _core.Net(
+            [
+                (layer.n_in, layer.n_out, layer.activation, layer.alpha or 0.0, layer.bias, layer.dropout)
+                for layer in self.layers
+            ],
+            self.dtype,
+            seed,
+        )
+        #: Views of the parameters: W (n_in, n_out) and b (n_out,) of each layer. What is written into them counts.
+        self.parameters: list[NDArray[Any]] = self._core.parameters
+        #: Views of the gradients that the last backward pass left, like `parameters`.
+        self.gradients: list[NDArray[Any]] = self._core.gradients
+        self.optimizer: Optimizer | None = None
+        self.history = History()
+        self.epochs_done = 0
+        self.metadata: dict[str, Any] = {}
+
+    @property
+    def seed(self) -> int:
+        """What every random choice of this network follows from."""
+        return self._core.seed
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases of all layers."""
+        return sum(layer.n_parameters for layer in self.layers)
+
+    # -- passes ------------------------------------------------------------------------------------------------------
+
+    def _matrix(self, x: Any, name: str = "x") -> NDArray[Any]:
+        """x as the core takes it; what fits already is taken as it is, without a pass over it."""
+        if x.__class__ is np.ndarray and x.dtype is self.dtype and x.ndim == 2:
+            flags = x.flags
+            rows, columns = x.shape
+            if flags.c_contiguous and flags.aligned and columns == self.n_in and rows:
+                return x
+        return arrays.matrix(name, x, self.n_in, self.dtype)
+
+    def forward(self, x: Any, training: bool = True) -> NDArray[Any]:
+        """The network's output, keeping what `backward` needs.
+
+        Parameters
+        ----------
+        x : array of shape (rows, n_in)
+            Real numbers of any dtype and layout.
+        training : bool
+            Whether dropout applies.
+
+        Returns
+        -------
+        array of shape (rows, n_out)
+            A new one. NaN in x gives NaN here.
+        """
+        return self._core.forward(self._matrix(x), flag("training", training))
+
+    def backward(self, dout: Any) -> NDArray[Any]:
+        """Backpropagate through the last `forward` in training mode: fills `gradients`.
+
+        Parameters
+        ----------
+        dout : array of shape (rows, n_out)
+            Derivative of the loss by the output that `forward` returned.
+
+        Returns
+        -------
+        array of shape (rows, n_in)
+            Derivative by x.
+
+        Raises
+        ------
+        RuntimeError
+            If no forward pass came before.
+        """
+        array = arrays.converted(arrays.real_array("dout", dout), self.dtype)
+        dx = self._core.backward(array, True)
+        assert dx is not None
+        return dx
+
+    def predict(self, X: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The network's output, without dropout.
+
+        Parameters
+        ----------
+        X : array of shape (rows, n_in), or (n_in,) for one row
+            Real numbers of any dtype and layout. NaN in a row gives NaN in its output.
+        out : array, optional
+            Where to write: the result's shape, the network's dtype, C-contiguous.
+
+        Returns
+        -------
+        array of shape (rows, n_out), or (n_out,) for one row
+            Probabilities if the output layer is softmax or sigmoid, otherwise what the last layer gives (logits, for a
+            network trained with a cross-entropy).
+        """
+        if X.__class__ is np.ndarray and X.ndim == 2:
+            return self._core.predict(self._matrix(X, "X"), out)
+        array = arrays.real_array("X", X)
+        if array.ndim != 1:
+            return self._core.predict(self._matrix(array, "X"), out)
+        if len(array) != self.n_in:
+            raise ValueError(f"X must have shape (rows, {self.n_in}) or ({self.n_in},); got {array.shape}")
+        row = self._matrix(array.reshape(1, -1), "X")
+        if out is None:
+            return self._core.predict(row, None).reshape(-1)
+        if not isinstance(out, np.ndarray) or out.shape != (self.n_out,):
+            raise ValueError(f"out must be an array of shape ({self.n_out},); got {shown(out)}")
+        self._core.predict(row, out.reshape(1, -1))
+        return out
+
+    def loss_and_gradients(
+        self, x: Any, y: Any, loss: AnyLoss, *, sample_weight: Any = None, class_weight: Any = None
+    ) -> float:
+        """Forward and backward pass with dropout: fills `gradients`, returns the weighted mean loss.
+
+        Parameters
+        ----------
+        x : array of shape (rows, n_in)
+        y : array
+            As for `fit`.
+        loss, sample_weight, class_weight
+            As for `fit`.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss is NaN or infinite; the parameters are as they were.
+        """
+        x, y, weights, chosen = self._batch(x, y, loss, sample_weight, class_weight)
+        if isinstance(chosen, Loss):
+            value = self._core.loss_and_gradients(x, y, weights, chosen.spec)
+        else:
+            value = self._own_loss_and_gradients(x, y, chosen)
+        if value - value != 0.0:
+            raise DivergenceError(_not_finite("loss_and_gradients", value), loss=value)
+        return value
+
+    def train_step(
+        self,
+        x: Any,
+        y: Any,
+        loss: AnyLoss,
+        optimizer: Optimizer,
+        *,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> float:
+        """One step on one batch: forward, backward and update in a single call; returns the loss before the step.
+
+        Parameters
+        ----------
+        x, y, loss, sample_weight, class_weight, clip_norm, clip_value
+            As for `fit`.
+        optimizer : Optimizer
+            Over this network's `parameters`.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss is NaN or infinite; the parameters are as they were. If a gradient is: with clip_norm they are
+            as they were, without it they have been updated with it.
+        """
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
+        x, y, weights, chosen = self._batch(x, y, loss, sample_weight, class_weight)
+        value_limit, norm_limit = (0.0, 0.0)
+        if clip_norm is not None or clip_value is not None:
+            value_limit, norm_limit = clipping(clip_value, clip_norm)
+        groups = optimizer.param_groups
+        for group in groups:
+            if group["schedule"] is not None:
+                optimizer._apply_schedules()
+                break
+        stepper = optimizer._stepper
+        if isinstance(chosen, Loss):
+            try:
+                return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, value_limit, norm_limit)
+            except FloatingPointError as error:
+                raise DivergenceError(f"{error}; {ADVICE}", lr=groups[0]["lr"]) from None
+        self._check_optimizer(optimizer)
+        value = self._own_loss_and_gradients(x, y, chosen)
+        if value - value != 0.0:
+            raise DivergenceError(_not_finite("train_step", value), lr=groups[0]["lr"], loss=value)
+        optimizer.step(self._gradients_of(optimizer), clip_norm=clip_norm, clip_value=clip_value)
+        return value
+
+    def _batch(
+        self, x: Any, y: Any, loss: AnyLoss, sample_weight: Any, class_weight: Any
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None, Loss | losses.LossFunction]:
+        """A batch as the core takes it. Whether it is finite is left to the loss."""
+        chosen = loss if isinstance(loss, Loss) else losses.resolve(loss)
+        x = self._matrix(x)
+        y = targets.prepare(chosen, y, len(x), self.n_out, self.dtype, core_checks_labels=class_weight is None)
+        weights = None
+        if sample_weight is not None or class_weight is not None:
+            weights = targets.prepare_weights(chosen, sample_weight, class_weight, y, self.n_out)
+        return x, y, weights, chosen
+
+    def _own_loss_and_gradients(self, x: NDArray[Any], y: NDArray[Any], loss: losses.LossFunction) -> float:
+        prediction = self._core.forward(x, True)
+        value, gradient = losses.evaluated(loss, prediction, y)
+        self._core.backward(gradient, False)
+        return value
+
+    def _indices_of(self, optimizer: Optimizer) -> list[list[int]]:
+        """Which of this network's parameters each group of the optimizer updates."""
+        places = {array.__array_interface__["data"][0]: k for k, array in enumerate(self.parameters)}
+        indices: list[list[int]] = []
+        for number, group in enumerate(optimizer.param_groups):
+            indices.append([])
+            for k, array in enumerate(group["params"]):
+                index = places.get(array.__array_interface__["data"][0])
+                if index is None or array.shape != self.parameters[index].shape:
+                    raise ValueError(
+                        f"optimizer must be over net.parameters; array {k} of its group {number}, "
+                        f"of shape {array.shape}, is not one of them"
+                    )
+                indices[-1].append(index)
+        return indices
+
+    def _check_optimizer(self, optimizer: Optimizer) -> None:
+        self._indices_of(optimizer)
+
+    def _gradients_of(self, optimizer: Optimizer) -> list[NDArray[Any]]:
+        return [self.gradients[index] for group in self._indices_of(optimizer) for index in group]
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        loss: AnyLoss,
+        optimizer: Optimizer | str | None = None,
+        lr: float | Callable[[int], float] | None = None,
+        epochs: int = 10,
+        batch_size: int | None = 32,
+        shuffle: bool = True,
+        validation_data: Sequence[Any] | None = None,
+        validation_fraction: float = 0.0,
+        sample_weight: Any = None,
+        class_weight: str | Mapping[int, float] | Any = None,
+        metrics: str | metrics.Metric | Iterable[str | metrics.Metric] = (),
+        early_stopping: bool | int | EarlyStopping | None = None,
+        callbacks: Iterable[Callable[[EpochRecord], Any]] = (),
+        verbose: int = 0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> History:
+        """Train for some epochs, in compiled code. Calling it again goes on where it stopped.
+
+        Parameters
+        ----------
+        X : array of shape (rows, n_in)
+            Finite real numbers of any dtype and layout, read-only and memory-mapped ones included; converted to the
+            network's dtype where that is another.
+        y : array
+            For cross_entropy integer labels (rows,) from 0 to n_out - 1, or rows of probabilities (rows, n_out). For
+            binary_cross_entropy values in [0, 1], for poisson values >= 0, for the others real numbers, of shape
+            (rows, n_out), or (rows,) if n_out is 1.
+        loss : str, loss object or callable
+            mse, mae, huber, cross_entropy, binary_cross_entropy, poisson; an object such as ``schuss.Huber(2.0)``; or a
+            function ``(prediction, target) -> (mean value, gradient by the prediction)``, called once a batch.
+        optimizer : Optimizer or str, optional
+            An optimizer over ``net.parameters``, or a name: sgd, adagrad, rmsprop, adam, adamw. A name means the
+            optimizer of the last fit, its state included, if that is of this kind; otherwise a new one with default
+            arguments. Default: the optimizer of the last fit, or a new Adam.
+        lr : float or callable, optional
+            Learning rate, or a schedule ``step -> lr`` where step counts the optimizer's steps from 0. Replaces the
+            rate of an optimizer that goes on. Not with an Optimizer object, which has its own.
+        epochs : int
+            How many more epochs.
+        batch_size : int or None
+            Rows a step; the last batch of an epoch may be shorter and is used. None: all rows.
+        shuffle : bool
+            Whether each epoch takes the rows in a new order, which follows from the network's seed and the epoch's
+            number.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Evaluated after each epoch. Class weights do not apply to it.
+        validation_fraction : float
+            In [0, 1): share of the rows to hold out instead, chosen by the network's seed.
+        sample_weight : array of shape (rows,), optional
+            Finite, >= 0. The loss of a batch is the weighted mean over its rows.
+        class_weight : "balanced", dict or array, optional
+            Weights by label, times the sample weights; a dict's missing labels weigh 1. "balanced" is rows / (classes
+            present * rows of the class). For integer labels and for binary_cross_entropy with one output.
+        metrics : str, callable or sequence of these
+            accuracy, mse, mae, r2, or functions ``(prediction, target) -> number``, which get what `predict` gives and
+            no weights. Computed after each epoch on the training rows and, as "val_...", on the validation rows.
+        early_stopping : bool, int or EarlyStopping, optional
+            True: ``EarlyStopping()``; an int: its patience.
+        callbacks : callables
+            Called after each epoch with an `EpochRecord`; one that returns True ends the fit.
+        verbose : int
+            0: silent; 1: a progress bar on stderr if that is a terminal, otherwise as 2; 2: a line an epoch.
+        clip_norm, clip_value : float, optional
+            Limits of the gradients' global norm and of their elements, applied in the other order.
+
+        Returns
+        -------
+        History
+            Of this fit; `history` has all fits.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as described. Nothing has changed.
+        DivergenceError
+            If a loss or gradient was not finite. The network has the parameters and the optimizer the state of the
+            start of that epoch (or of the one before, if the first batch failed already), or the best parameters if
+            early stopping keeps them.
+        KeyboardInterrupt
+            On Ctrl-C. The network stays usable, with the best parameters if early stopping keeps them.
+        """
+        from .training import fit
+
+        return fit(
+            self,
+            X,
+            y,
+            loss=loss,
+            optimizer=optimizer,
+            lr=lr,
+            epochs=epochs,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            validation_data=validation_data,
+            validation_fraction=validation_fraction,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            metrics=metrics,
+            early_stopping=early_stopping,
+            callbacks=callbacks,
+            verbose=verbose,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+        )
+
+    def evaluate(
+        self,
+        X: Any,
+        y: Any,
+        loss: AnyLoss,
+        metrics: str | metrics.Metric | Iterable[str | metrics.Metric] = (),
+        *,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+    ) -> dict[str, float]:
+        """Weighted mean loss and metrics over all rows, without dropout.
+
+        Parameters
+        ----------
+        X, y, loss, metrics, sample_weight, class_weight
+            As for `fit`.
+
+        Returns
+        -------
+        dict of float
+            "loss" and the metrics by name.
+        """
+        chosen = losses.resolve(loss)
+        measures = self._measures(metrics, chosen)
+        data = self._checked_data(X, y, chosen, sample_weight, class_weight)
+        return self._evaluate(data, chosen, measures)
+
+    def _measures(self, given: Any, loss: Loss | losses.LossFunction) -> dict[str, metrics.Measure]:
+        return metrics.resolve(given, loss, self.n_out, self.layers[-1].activation)
+
+    def _checked_data(
+        self,
+        X: Any,
+        y: Any,
+        loss: Loss | losses.LossFunction,
+        sample_weight: Any,
+        class_weight: Any,
+        names: tuple[str, str, str] = ("X", "y", "sample_weight"),
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]:
+        """Data as the core takes it, every value checked."""
+        x = self._matrix(X, names[0])
+        target = targets.prepare(loss, y, len(x), self.n_out, self.dtype, names[1])
+        arrays.check_finite(names[0], x)
+        arrays.check_finite(names[1], target)
+        weights = targets.prepare_weights(loss, sample_weight, class_weight, target, self.n_out, names[2])
+        return x, target, weights
+
+    def _evaluate(
+        self,
+        data: tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None],
+        loss: Loss | losses.LossFunction,
+        measures: Mapping[str, metrics.Measure],
+        with_loss: bool = True,
+    ) -> dict[str, float]:
+        x, y, weights = data
+        found: dict[str, float] = {}
+        prediction = None
+        if with_loss:
+            if isinstance(loss, Loss):
+                found["loss"] = self._core.loss(x, y, weights, loss.spec)
+            else:
+                prediction = self._core.predict(x, None)
+                found["loss"] = losses.evaluated(loss, prediction, y)[0]
+        if measures and prediction is None:
+            prediction = self._core.predict(x, None)
+        for name, measure in measures.items():
+            assert prediction is not None
+            found[name] = measure(prediction, y, weights)
+        return found
+
+    # -- state -------------------------------------------------------------------------------------------------------
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        optimizer: Optimizer | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Write the network to one file, atomically. `schuss.load` reads it.
+
+        Saved are layers, parameters, seed, counters, history, `metadata`, and the optimizer's kind, hyperparameters and
+        state, so that training goes on as if nothing had happened. A schedule (a callable lr) is not saved, its
+        current value is.
+
+        Parameters
+        ----------
+        path : str or path
+            Ending in .npz, or in .safetensors where the safetensors package is installed. The content is the same.
+        optimizer : Optimizer, optional
+            Over this network's parameters. Default: that of the last fit.
+        metadata : dict, optional
+            What JSON can hold. Default: the network's `metadata`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the ending is another, the optimizer is not over this network's parameters, or the metadata is not JSON.
+        OSError
+            If the file cannot be written; an old one is still there.
+        """
+        from .serialization import save
+
+        save(self, path, optimizer, metadata)
+
+    def summary(self) -> str:
+        """A table of the layers."""
+        rows = [("layer", "activation", "init", "dropout", "parameters")]
+        for layer in self.layers:
+            rows.append(
+                (
+                    f"{layer.n_in} -> {layer.n_out}",
+                    layer.activation,
+                    str(layer.init),
+                    f"{layer.dropout:g}",
+                    f"{layer.n_parameters:,}",
+                )
+            )
+        rows.append((f"{self.dtype}, seed {self.seed}", "", "", "", f"{self.n_parameters:,}"))
+        # The last row's text may run on over the empty cells beside it.
+        widths = [max(len(row[k]) for row in rows[:-1]) for k in range(5)]
+        widths[4] = max(len(row[4]) for row in rows)
+        widths[0] = max(widths[0], len(rows[-1][0]) - sum(widths[1:4]) - 6)
+        lines = ["  ".join([*map(str.ljust, row[:4], widths), row[4].rjust(widths[4])]) for row in rows[:-1]]
+        last = rows[-1]
+        lines.append(last[0].ljust(sum(widths[:4]) + 6) + "  " + last[4].rjust(widths[4]))
+        rule = "-" * len(lines[0])
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+    def __repr__(self) -> str:
+        return f"Network({list(self.layers)!r}, seed={self.seed}, dtype={self.dtype.name!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        optimizer = None
+        if self.optimizer is not None:
+            state = self.optimizer.__getstate__()
+            groups = [{**group, "params": None} for group in state["groups"]]
+            optimizer = (type(self.optimizer), self._indices_of(self.optimizer), {**state, "groups": groups})
+        return {
+            "layers": self.layers,
+            "seed": self.seed,
+            "dtype": self.dtype.name,
+            "parameters": list(self.parameters),
+            "draws": self._core.draws,
+            "epochs_done": self.epochs_done,
+            "history": self.history,
+            "metadata": self.metadata,
+            "optimizer": optimizer,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._build(state["layers"], state["seed"], state["dtype"])
+        for mine, theirs in zip(self.parameters, state["parameters"], strict=True):
+            mine[...] = theirs
+        self._core.draws = state["draws"]
+        self.epochs_done = state["epochs_done"]
+        self.history = state["history"]
+        self.metadata = state["metadata"]
+        if state["optimizer"] is not None:
+            kind, indices, inner = state["optimizer"]
+            groups = [
+                {**group, "params": [self.parameters[k] for k in own]}
+                for group, own in zip(inner["groups"], indices, strict=True)
+            ]
+            optimizer = kind.__new__(kind)
+            optimizer.__setstate__({**inner, "groups": groups})
+            self.optimizer = optimizer
+
+    def __copy__(self) -> Network:
+        raise TypeError("a Network's parameters lie in one piece of memory: use copy.deepcopy")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        from copy import deepcopy
+
+        new = Network.__new__(type(self))
+        memo[id(self)] = new
+        new.__setstate__(deepcopy(self.__getstate__(), memo))
+        # So that an optimizer copied together with its network is bound to the copy.
+        memo.update((id(mine), copy) for mine, copy in zip(self.parameters, new.parameters, strict=True))
+        if self.optimizer is not None:
+            memo[id(self.optimizer)] = new.optimizer
+        return new
+
+
+ADVICE = "try a lower lr, clip_norm=1.0, or inputs scaled to about unit size"
+
+
+def _not_finite(where: str, value: float) -> str:
+    return f"the loss in {where} was {value}; {ADVICE}"
+
+
+def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
+    if isinstance(layers, Dense) or not isinstance(layers, Iterable):
+        raise TypeError(f"layers must be a list of Dense; got {shown(layers)}")
+    found = tuple(layers)
+    if not found:
+        raise ValueError("layers must hold at least one Dense; got none")
+    for k, layer in enumerate(found):
+        if not isinstance(layer, Dense):
+            raise TypeError(f"layers[{k}] must be a Dense; got {shown(layer)} ({type(layer).__name__})")
+        if k and layer.n_in != found[k - 1].n_out:
+            raise ValueError(f"layers[{k}].n_in must be layers[{k - 1}].n_out, {found[k - 1].n_out}; got {layer.n_in}")
+        if layer.activation == "softmax" and k + 1 < len(found):
+            raise ValueError(f"layers[{k}].activation must not be softmax, which only the last layer may have")
+    return found
+
+
+def _checked_dtype(dtype: Any) -> np.dtype[Any]:
+    found: np.dtype[Any] | None
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or not found.isnative or found.name not in _DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}; got {shown(dtype)}")
+    return found

@@ -1,0 +1,72 @@
+"""Where the command line writes: names by default, and everything that would keep a file from being written.
+
+A file that is there already is replaced only if it is such a file of ours.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from .datasets import DataError
+from .serialization import load
+
+MODEL_ENDINGS = (".safetensors", ".npz")
+# The entry of a picture's metadata that names the program; a file that has it is ours.
+PLOT_ENDINGS = {".png": "Software", ".pdf": "Creator", ".svg": "Creator"}
+PROGRAM = "schuss"
+
+
+def of_training(
+    name: str, save: Path | None, no_save: bool, plot: Path | None, no_plot: bool
+) -> tuple[Path | None, Path | None]:
+    """Where model and plot go, None for not at all; everything that would keep them from being written is told now."""
+    model_path, plot_path = save, plot
+    if no_save:
+        model_path = None
+    elif save is None:
+        model_path = Path(name + MODEL_ENDINGS[importlib.util.find_spec("safetensors") is None])
+    if no_plot:
+        plot_path = None
+    elif plot is None:
+        plot_path = Path(name + ".png")
+    if plot_path and importlib.util.find_spec("matplotlib") is None:
+        raise DataError("the plot needs matplotlib: pip install matplotlib, or use --no-plot")
+    if model_path:
+        check(model_path, "--save", MODEL_ENDINGS)
+        if model_path.suffix.lower() == ".safetensors" and importlib.util.find_spec("safetensors") is None:
+            raise DataError(f"{model_path}: needs safetensors: pip install safetensors, or use a name in .npz")
+        if model_path.exists():
+            try:
+                load(model_path)
+            except ValueError:
+                raise not_ours(model_path, "--save") from None
+    if plot_path:
+        check(plot_path, "--plot", PLOT_ENDINGS)
+        if plot_path.exists() and PROGRAM.encode() not in plot_path.read_bytes():
+            raise not_ours(plot_path, "--plot")
+    return model_path, plot_path
+
+
+def check(path: Path, option: str, endings: Iterable[str]) -> None:
+    """DataError if no file of that kind can be written there."""
+    if path.suffix.lower() not in endings:
+        raise DataError(f"{option} {path}: must end in {' or '.join(endings)}")
+    if not path.parent.is_dir():
+        raise DataError(f"{option} {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise DataError(f"{option} {path}: is a folder")
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise DataError(f"{option} {path}: cannot be written: no permission")
+
+
+def not_ours(path: Path, option: str) -> DataError:
+    return DataError(f"{path} is there already and was not written by schuss; choose another name with {option}")
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a matplotlib figure, marked as ours."""
+    figure.savefig(path, dpi=150, metadata={PLOT_ENDINGS[path.suffix.lower()]: PROGRAM})

@@ -1,0 +1,304 @@
+"""Networks in files: NumPy's .npz, or .safetensors; the same content either way.
+
+Arrays are stored by name, everything else as JSON with a checksum for each array, so that damage is found whatever the
+container checks itself. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arguments import shown
+from .history import History
+from .layers import Dense
+from .network import Network
+from .optim import _NOT_HYPER, BY_NAME, Optimizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMAT = "schuss network"
+VERSION = 1
+# Name of the JSON text in the file, and of its checksum.
+HEADER = "schuss"
+HEADER_CHECKSUM = "schuss_crc32"
+
+
+def save(
+    network: Network, path: str | os.PathLike[str], optimizer: Optimizer | None, metadata: dict[str, Any] | None
+) -> None:
+    """`Network.save`, which documents it."""
+    import json
+
+    target = os.path.realpath(os.fspath(path))
+    encode = _container(target)[0]
+    if metadata is None:
+        metadata = network.metadata
+    if not isinstance(metadata, dict):
+        raise TypeError(f"metadata must be a dict; got {shown(metadata)}")
+    if optimizer is None:
+        optimizer = network.optimizer
+    content = {f"parameters.{k}": np.ascontiguousarray(array) for k, array in enumerate(network.parameters)}
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "layers": [asdict(layer) for layer in network.layers],
+        "dtype": network.dtype.name,
+        "seed": network.seed,
+        "epochs_done": network.epochs_done,
+        "draws": network._core.draws,
+        "optimizer": None if optimizer is None else _described(network, optimizer, content),
+        "history": _described_history(network.history, content),
+    }
+    try:
+        header["metadata"] = metadata
+        header["checksums"] = {name: _checksum(array) for name, array in content.items()}
+        text = json.dumps(header)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"metadata must be what JSON can hold; {error}") from None
+    _write_atomically(target, encode(content, text))
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network from a file written by `Network.save`.
+
+    Parameters
+    ----------
+    path : str or path
+        Ending in .npz or .safetensors.
+
+    Returns
+    -------
+    Network
+        With its optimizer (bound to its parameters), history, counters and metadata.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, truncated, of a newer version, or not of this kind.
+    OSError
+        If it cannot be read.
+    ImportError
+        If it is a .safetensors file and that package is not installed.
+    """
+    import json
+
+    name = os.fspath(path)
+    decode = _container(name)[1]
+    with open(name, "rb") as file:
+        data = file.read()
+    content, text, checksum = decode(name, data)
+    try:
+        if checksum != _checksum(np.frombuffer(text.encode(), np.uint8)):
+            raise ValueError("its header does not fit its checksum")
+        header = json.loads(text)
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise ValueError("its header is not that of a network")
+        newer = header["version"] > VERSION
+        network = None if newer else _assembled(header, content)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{name} is damaged: {error if isinstance(error, ValueError) else repr(error)}") from None
+    if network is None:
+        raise ValueError(
+            f"{name} has format version {header['version']}, newer than {VERSION}, the newest that this version of "
+            f"schuss reads"
+        )
+    return network
+
+
+def _described(network: Network, optimizer: Optimizer, content: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    indices = network._indices_of(optimizer)
+    kind = next((name for name, known in BY_NAME.items() if type(optimizer) is known), None)
+    if kind is None:
+        raise ValueError(f"optimizer must be one of {', '.join(BY_NAME)} to be saved; got {shown(optimizer)}")
+    for k, arrays in enumerate(optimizer._states()):
+        for name, array in arrays.items():
+            content[f"optimizer.{k}.{name}"] = np.ascontiguousarray(array)
+    groups = [
+        {**{key: value for key, value in group.items() if key not in _NOT_HYPER}, "params": own}
+        for group, own in zip(optimizer.param_groups, indices, strict=True)
+    ]
+    return {"kind": kind, "steps": optimizer.steps, "groups": groups}
+
+
+def _described_history(history: History, content: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    content["history.epochs"] = history.epochs
+    content["history.seconds"] = history.times
+    content["history.lr"] = history.lr
+    for k, name in enumerate(history.names):
+        content[f"history.{k}"] = history[name]
+    return {"names": history.names, "stopped": history.stopped, "monitor": history._monitor}
+
+
+def _assembled(header: Mapping[str, Any], content: dict[str, NDArray[Any]]) -> Network:
+    """The network of a file. Shapes are compared with the file's before anything of their size is allocated."""
+    checksums = header["checksums"]
+    for name in (*checksums, *content):
+        if name not in content or name not in checksums:
+            raise ValueError(f"its array {name!r} is missing or unexpected")
+        if _checksum(content[name]) != checksums[name]:
+            raise ValueError(f"its array {name!r} does not fit its checksum")
+    layers = [Dense(**layer) for layer in header["layers"]]
+    shapes = [shape for layer in layers for shape in layer.shapes]
+    parameters = [
+        _taken(content, f"parameters.{k}", shape, np.dtype(header["dtype"])) for k, shape in enumerate(shapes)
+    ]
+    network = Network.__new__(Network)
+    network.__setstate__(
+        {
+            "layers": layers,
+            "seed": header["seed"],
+            "dtype": header["dtype"],
+            "parameters": parameters,
+            "draws": header["draws"],
+            "epochs_done": header["epochs_done"],
+            "history": _history(header["history"], content),
+            "metadata": header["metadata"],
+            "optimizer": None,
+        }
+    )
+    if header["optimizer"] is not None:
+        network.optimizer = _optimizer(network, header["optimizer"], content)
+    return network
+
+
+def _optimizer(network: Network, described: Mapping[str, Any], content: dict[str, NDArray[Any]]) -> Optimizer:
+    kind = BY_NAME[described["kind"]]
+    groups = [
+        {**group, "params": [network.parameters[k] for k in group["params"]]} for group in described["groups"]
+    ]
+    for group in groups:
+        if "betas" in group:
+            group["betas"] = tuple(group["betas"])
+    optimizer = kind(groups)
+    arrays = [array for group in groups for array in group["params"]]
+    for k, (states, array) in enumerate(zip(optimizer._states(), arrays, strict=True)):
+        for name, state in states.items():
+            state[...] = _taken(content, f"optimizer.{k}.{name}", array.shape, array.dtype)
+    optimizer._stepper.steps = described["steps"]
+    return optimizer
+
+
+def _history(described: Mapping[str, Any], content: dict[str, NDArray[Any]]) -> History:
+    history = History()
+    length = (len(content["history.epochs"]),)
+    columns = {
+        name: _taken(content, f"history.{k}", length, np.dtype(np.float64))
+        for k, name in enumerate(described["names"])
+    }
+    seconds = _taken(content, "history.seconds", length, np.dtype(np.float64))
+    rates = _taken(content, "history.lr", length, np.dtype(np.float64))
+    for k, epoch in enumerate(content["history.epochs"].tolist()):
+        logs = {name: float(values[k]) for name, values in columns.items()}
+        history.append(epoch, float(seconds[k]), float(rates[k]), logs)
+    history.stopped = described["stopped"]
+    history._monitor = None if described["monitor"] is None else tuple(described["monitor"])
+    return history
+
+
+def _taken(
+    content: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    array = content[name]
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"its array {name!r} must be {dtype} of shape {shape}, not {array.dtype} of {array.shape}")
+    return array
+
+
+def _checksum(array: NDArray[Any]) -> int:
+    from zlib import crc32
+
+    return crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+def _write_atomically(target: str, data: bytes) -> None:
+    """Write beside the target, then rename over it: at any moment there is the old file or the whole new one."""
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+# What NumPy and its zip reader raise for bytes that are not what they should be.
+_UNREADABLE = (ValueError, TypeError, AttributeError, EOFError, OSError, NotImplementedError, RuntimeError)
+
+# ---- containers: arrays and a text to bytes, and back with the text's checksum ------------------------------------
+
+Encode = Callable[[dict[str, "NDArray[Any]"], str], bytes]
+Decode = Callable[[str, bytes], tuple[dict[str, "NDArray[Any]"], str, int]]
+
+
+def _container(path: str) -> tuple[Encode, Decode]:
+    """Writer and reader for a file's ending."""
+    ending = os.path.splitext(path)[1].lower()
+    if ending == ".npz":
+        return _encode_npz, _decode_npz
+    if ending == ".safetensors":
+        try:
+            import safetensors.numpy  # noqa: F401
+        except ImportError:
+            raise ImportError(".safetensors files need safetensors: pip install safetensors; or use .npz") from None
+        return _encode_safetensors, _decode_safetensors
+    raise ValueError(f"path must end in .npz or .safetensors; got {path!r}")
+
+
+def _encode_npz(content: dict[str, NDArray[Any]], text: str) -> bytes:
+    import io
+
+    header = np.frombuffer(text.encode(), np.uint8)
+    file = io.BytesIO()
+    np.savez(file, **content, **{HEADER: header, HEADER_CHECKSUM: np.int64(_checksum(header))})  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def _decode_npz(name: str, data: bytes) -> tuple[dict[str, NDArray[Any]], str, int]:
+    import io
+    import zipfile
+    import zlib
+
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            content = {key: file[key] for key in file.files}
+        text = content.pop(HEADER).tobytes().decode()
+        return content, text, int(content.pop(HEADER_CHECKSUM))
+    except KeyError:
+        raise ValueError(f"{name} is not a file of a schuss network: it has no {HEADER!r} entry") from None
+    except (zipfile.BadZipFile, zlib.error, *_UNREADABLE) as error:
+        raise ValueError(f"{name} is damaged or truncated: {error}") from None
+
+
+def _encode_safetensors(content: dict[str, NDArray[Any]], text: str) -> bytes:
+    from safetensors.numpy import save as encode
+
+    checksum = _checksum(np.frombuffer(text.encode(), np.uint8))
+    return encode(content, metadata={HEADER: text, HEADER_CHECKSUM: str(checksum)})
+
+
+def _decode_safetensors(name: str, data: bytes) -> tuple[dict[str, NDArray[Any]], str, int]:
+    import json
+
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as decode
+
+    try:
+        content = decode(data)
+        # The package gives metadata only for files by path; it is in the header: its length, then JSON.
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__") or {}
+        return content, metadata[HEADER], int(metadata[HEADER_CHECKSUM])
+    except KeyError:
+        raise ValueError(f"{name} is not a file of a schuss network: it has no {HEADER!r} entry") from None
+    except (SafetensorError, ValueError, TypeError) as error:
+        raise ValueError(f"{name} is damaged or truncated: {error}") from None

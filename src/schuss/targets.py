@@ -1,0 +1,178 @@
+"""Targets and weights as the core takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import arrays
+from .arguments import integer, number
+from .losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_INT64 = np.dtype(np.int64)
+_FLOAT64 = np.dtype(np.float64)
+_largest: Callable[[NDArray[Any]], Any] = np.maximum.reduce
+_smallest: Callable[[NDArray[Any]], Any] = np.minimum.reduce
+
+# How far a row of probabilities may be from summing to 1.
+ROW_SUM_TOLERANCE = 1e-3
+
+
+def prepare(
+    loss: Loss | Callable[..., Any],
+    y: Any,
+    rows: int,
+    n_out: int,
+    dtype: np.dtype[Any],
+    name: str = "y",
+    core_checks_labels: bool = False,
+) -> NDArray[Any]:
+    """y as the core takes it, its shape and range checked. NaN in regression targets is left to check_finite.
+
+    The core checks the range of int64 labels itself whenever it takes them; core_checks_labels leaves it to that.
+
+    Returns int64 labels (rows,) for cross-entropy with integer labels; (rows, n_out) of dtype else; for a function of
+    one's own the array itself, contiguous and native.
+    """
+    if isinstance(loss, CrossEntropy):
+        if core_checks_labels and y.__class__ is np.ndarray and y.dtype is _INT64 and y.shape == (rows,) and n_out > 1:
+            if y.flags.c_contiguous and y.flags.aligned:
+                return y
+        return _cross_entropy_targets(y, rows, n_out, dtype, name)
+    if not isinstance(loss, Loss):
+        array = arrays.real_array(name, y)
+        _check_rows(name, array, rows)
+        return arrays.converted(array, array.dtype.newbyteorder("="))
+    if y.__class__ is np.ndarray and y.dtype is dtype and y.shape == (rows, n_out) and y.flags.carray:
+        target = y
+    else:
+        target = _real_targets(y, rows, n_out, dtype, name)
+    if isinstance(loss, BinaryCrossEntropy):
+        # Written so that NaN is refused too.
+        if not (_smallest(target.reshape(-1)) >= 0 and _largest(target.reshape(-1)) <= 1):
+            arrays.check_where(name, target, (target >= 0) & (target <= 1), "in [0, 1] for binary_cross_entropy")
+    elif isinstance(loss, Poisson) and not _smallest(target.reshape(-1)) >= 0:
+        arrays.check_where(name, target, target >= 0, ">= 0 for poisson")
+    return target
+
+
+def _check_rows(name: str, array: NDArray[Any], rows: int) -> None:
+    if array.ndim == 0 or len(array) != rows:
+        raise ValueError(f"{name} must have as many rows as X, {rows}; got shape {array.shape}")
+
+
+def _real_targets(y: Any, rows: int, n_out: int, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
+    array = arrays.real_array(name, y)
+    _check_rows(name, array, rows)
+    if array.ndim == 1 and n_out == 1:
+        array = array.reshape(-1, 1)
+    if array.shape != (rows, n_out):
+        raise ValueError(f"{name} must have shape ({rows}, {n_out}); got {array.shape}")
+    return arrays.converted(array, dtype)
+
+
+def _cross_entropy_targets(y: Any, rows: int, n_out: int, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
+    if n_out < 2:
+        raise ValueError(
+            f"loss cross_entropy needs a network of at least 2 outputs; got {n_out} (binary_cross_entropy takes 1)"
+        )
+    array = arrays.real_array(name, y)
+    _check_rows(name, array, rows)
+    if array.ndim == 2 and array.shape[1] == n_out:
+        return _probability_rows(array, dtype, name)
+    if array.shape == (rows, 1):
+        array = array.reshape(-1)
+    if array.ndim != 1:
+        raise ValueError(
+            f"{name} must be labels of shape ({rows},) or probabilities of shape ({rows}, {n_out}); got {array.shape}"
+        )
+    if array.dtype.kind == "f":
+        raise TypeError(f"{name} must be integer labels for cross_entropy; got dtype {array.dtype}")
+    if array.dtype.kind != "b" and (_smallest(array) < 0 or _largest(array) >= n_out):
+        arrays.check_where(name, array, (array >= 0) & (array < n_out), f"labels from 0 to {n_out - 1}")
+    return arrays.converted(array, _INT64)
+
+
+def _probability_rows(array: NDArray[Any], dtype: np.dtype[Any], name: str) -> NDArray[Any]:
+    target = arrays.converted(array, dtype)
+    if not _smallest(target.reshape(-1)) >= 0:
+        arrays.check_where(name, target, target >= 0, "probabilities >= 0")
+    sums = target.sum(axis=1, dtype=np.float64)
+    good = np.abs(sums - 1.0) <= ROW_SUM_TOLERANCE
+    if not good.all():
+        row = int(good.argmin())
+        raise ValueError(f"{name} must have rows that sum to 1; row {row} sums to {sums[row]:.6g}")
+    return target
+
+
+def prepare_weights(
+    loss: Loss | Callable[..., Any],
+    sample_weight: Any,
+    class_weight: Any,
+    target: NDArray[Any],
+    n_out: int,
+    name: str = "sample_weight",
+) -> NDArray[np.float64] | None:
+    """Row weights, float64 (rows,): sample weights times class weights; None if neither is given."""
+    if sample_weight is None and class_weight is None:
+        return None
+    if not isinstance(loss, Loss):
+        given = name if sample_weight is not None else "class_weight"
+        raise ValueError(f"{given} must be None with a loss function of one's own, which can weight its rows itself")
+    weights: NDArray[np.float64] | None = None
+    if sample_weight is not None:
+        array = arrays.real_array(name, sample_weight)
+        if array.shape != (len(target),):
+            raise ValueError(f"{name} must have shape ({len(target)},), one a row; got {array.shape}")
+        weights = arrays.converted(array, _FLOAT64)
+        arrays.check_finite(name, weights)
+        if _smallest(weights) < 0:
+            arrays.check_where(name, weights, weights >= 0, ">= 0")
+    if class_weight is not None:
+        of_rows = _class_weights(loss, class_weight, target, n_out)
+        weights = of_rows if weights is None else weights * of_rows
+    return weights
+
+
+def _class_weights(loss: Loss, class_weight: Any, target: NDArray[Any], n_out: int) -> NDArray[np.float64]:
+    if isinstance(loss, CrossEntropy) and target.ndim == 1:
+        labels, classes = target, n_out
+    elif isinstance(loss, BinaryCrossEntropy) and n_out == 1:
+        labels, classes = target.reshape(-1).astype(np.int64), 2
+        arrays.check_where("y", target.reshape(-1), labels == target.reshape(-1), "0 or 1 for class_weight")
+    else:
+        raise ValueError(
+            f"class_weight is for cross_entropy with integer labels and binary_cross_entropy with one output; "
+            f"got loss {loss.name}, targets of shape {target.shape}"
+        )
+    weights: NDArray[np.float64]
+    if isinstance(class_weight, str):
+        if class_weight != "balanced":
+            raise ValueError(f"class_weight must be 'balanced', a dict or an array; got {class_weight!r}")
+        counts = np.bincount(labels, minlength=classes)
+        weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1).astype(np.float64))
+    elif isinstance(class_weight, Mapping):
+        weights = np.ones(classes)
+        for label, weight in class_weight.items():
+            index = integer("class_weight's label", label, 0, classes - 1)
+            weights[index] = number(f"class_weight[{label}]", weight, "[0, inf)")
+    else:
+        array = arrays.real_array("class_weight", class_weight)
+        if array.shape != (classes,):
+            raise ValueError(f"class_weight must have shape ({classes},), one a class; got {array.shape}")
+        weights = arrays.converted(array, _FLOAT64)
+        arrays.check_finite("class_weight", weights)
+        arrays.check_where("class_weight", weights, weights >= 0, ">= 0")
+    result: NDArray[np.float64] = weights[labels]
+    return result
+
+
+def check_not_all_zero(weights: NDArray[np.float64] | None) -> None:
+    """Training on rows that all have weight zero would do nothing, silently."""
+    if weights is not None and not weights.any():
+        raise ValueError("sample_weight and class_weight leave every row with weight 0; expected one row above 0")

@@ -1,0 +1,48 @@
+"""How many threads the core uses."""
+
+from __future__ import annotations
+
+from . import _core
+from .arguments import integer
+
+
+def get_num_threads() -> int:
+    """Threads that a call from this thread may use."""
+    return _core.get_num_threads()
+
+
+def set_num_threads(n: int | None) -> None:
+    """Set the number of threads for the process.
+
+    Parameters
+    ----------
+    n : int or None
+        At least 1. None goes back to the default: ``SCHUSS_NUM_THREADS``, else the CPUs that this process may use
+        (affinity and cgroup quota) and at most ``OMP_NUM_THREADS``.
+    """
+    _core.set_num_threads(None if n is None else integer("n", n, 1, 1 << 16))
+
+
+class threads:
+    """A context in which calls from this Python thread use at most n threads.
+
+    Results do not depend on the number of threads.
+
+    Examples
+    --------
+    >>> import schuss
+    >>> with schuss.threads(1):
+    ...     schuss.get_num_threads()
+    1
+    """
+
+    def __init__(self, n: int) -> None:
+        self._n = integer("n", n, 1, 1 << 16)
+        self._before: list[int] = []
+
+    def __enter__(self) -> threads:
+        self._before.append(_core.set_thread_limit(self._n))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _core.set_thread_limit(self._before.pop())
