@@ -9,7 +9,7 @@ import numpy as np
 
 
 def shown(value: object) -> str:
-    """repr for a message, cut to a readable length."""
+    """Repr for a message, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 

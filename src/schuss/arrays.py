@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def real_array(name: str, value: Any) -> NDArray[Any]:
-    """value as an array of real numbers or bools, in its own dtype and layout."""
+    """Turn value into an array of real numbers or bools, in its own dtype and layout."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must be an array without a mask; got a masked array: fill it or drop the rows")
     try:
@@ -34,7 +34,7 @@ def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def matrix(name: str, value: Any, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """value as a (rows, columns) matrix of dtype, with at least one row."""
+    """Turn value into a (rows, columns) matrix of dtype, with at least one row."""
     array = real_array(name, value)
     if array.ndim != 2:
         hint = ""

@@ -108,7 +108,7 @@ class Network:
     # -- passes ------------------------------------------------------------------------------------------------------
 
     def _matrix(self, x: Any, name: str = "x") -> NDArray[Any]:
-        """x as the core takes it; what fits already is taken as it is, without a pass over it."""
+        """Turn x into what the core takes; what fits already is taken as it is, without a pass over it."""
         if x.__class__ is np.ndarray and x.dtype is self.dtype and x.ndim == 2:
             flags = x.flags
             rows, columns = x.shape

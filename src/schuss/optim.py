@@ -94,7 +94,7 @@ class Optimizer:
 
     @staticmethod
     def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        """torch's name -> slot in the core, of the state arrays that a parameter of this group has."""
+        """Torch's name -> slot in the core, of the state arrays that a parameter of this group has."""
         raise NotImplementedError
 
     def _new_stepper(self, groups: list[dict[str, Any]]) -> _core.Stepper:
@@ -155,10 +155,8 @@ class Optimizer:
             stepper.step(grads, groups, 1.0, value, norm)  # type: ignore[arg-type]
         if stepper.nonfinite:
             lr = groups[0]["lr"]
-            what = "no parameter was updated" if clip_norm is not None else "the parameters were updated with it"
-            raise DivergenceError(
-                f"a gradient of the step after {stepper.steps} was NaN or infinite, with lr={lr:g}; {what}", lr=lr
-            )
+            what = "nothing was updated" if clip_norm is not None else "the parameters were updated with it"
+            raise DivergenceError(f"a gradient was NaN or infinite, with lr={lr:g}; {what}", lr=lr)
 
     @property
     def steps(self) -> int:

@@ -32,7 +32,7 @@ def prepare(
     name: str = "y",
     core_checks_labels: bool = False,
 ) -> NDArray[Any]:
-    """y as the core takes it, its shape and range checked. NaN in regression targets is left to check_finite.
+    """The targets as the core takes them, shape and range checked. NaN in regression targets is left to check_finite.
 
     The core checks the range of int64 labels itself whenever it takes them; core_checks_labels leaves it to that.
 
@@ -40,9 +40,9 @@ def prepare(
     one's own the array itself, contiguous and native.
     """
     if isinstance(loss, CrossEntropy):
-        if core_checks_labels and y.__class__ is np.ndarray and y.dtype is _INT64 and y.shape == (rows,) and n_out > 1:
-            if y.flags.c_contiguous and y.flags.aligned:
-                return y
+        plain = core_checks_labels and y.__class__ is np.ndarray and y.dtype is _INT64
+        if plain and y.shape == (rows,) and n_out > 1 and y.flags.carray:
+            return y  # type: ignore[no-any-return]
         return _cross_entropy_targets(y, rows, n_out, dtype, name)
     if not isinstance(loss, Loss):
         array = arrays.real_array(name, y)

@@ -1,0 +1,154 @@
+"""Update rules as plain NumPy expressions, in the order of operations that the compiled rules promise.
+
+Constants are computed in double and rounded to the dtype of the arrays once; after that every operation is one
+rounded NumPy operation of that dtype. Steps are numbered from 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Options = Mapping[str, Any]
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "sgd": {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "nesterov": False},
+    "adagrad": {"lr": 1e-2, "lr_decay": 0.0, "eps": 1e-10},
+    "rmsprop": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False},
+    "adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False, "decoupled": False},
+}
+
+
+def options(rule: str, **given: Any) -> dict[str, Any]:
+    """All numbers of a group: the rule's defaults with those given on top."""
+    return {"rule": rule, "maximize": False, "weight_decay": 0.0, **DEFAULTS[rule], **given}
+
+
+def slots(o: Options) -> int:
+    """How many state arrays a parameter has under these options."""
+    if o["rule"] == "sgd":
+        return 1 if o["momentum"] else 0
+    if o["rule"] == "adagrad":
+        return 1
+    if o["rule"] == "rmsprop":
+        return 3 if o["momentum"] else 2 if o["centered"] else 1
+    return 3 if o["amsgrad"] else 2
+
+
+def power(b: float, t: int) -> float:
+    """B to the t by squaring, in double."""
+    r = 1.0
+    while t:
+        if t & 1:
+            r *= b
+        b *= b
+        t >>= 1
+    return r
+
+
+def sgd(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    if o["momentum"]:
+        buf = s[0]
+        buf[...] = g if t == 1 else r(o["momentum"]) * buf + r(1 - o["dampening"]) * g
+        g = g + r(o["momentum"]) * buf if o["nesterov"] else buf
+    p[...] = p - r(o["lr"]) * g
+
+
+def adagrad(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    s[0][...] = s[0] + g * g
+    rate = r(o["lr"] / (1 + (t - 1) * o["lr_decay"]))
+    p[...] = p - rate * (g / (np.sqrt(s[0]) + r(o["eps"])))
+
+
+def rmsprop(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    mix = r(1 - o["alpha"])
+    s[0][...] = r(o["alpha"]) * s[0] + mix * (g * g)
+    if o["centered"]:
+        s[1][...] = s[1] + mix * (g - s[1])
+        spread = np.sqrt(np.maximum(s[0] - s[1] * s[1], r(0))) + r(o["eps"])
+    else:
+        spread = np.sqrt(s[0]) + r(o["eps"])
+    if o["momentum"]:
+        s[2][...] = r(o["momentum"]) * s[2] + g / spread
+        p[...] = p - r(o["lr"]) * s[2]
+    else:
+        p[...] = p - r(o["lr"]) * (g / spread)
+
+
+def adam(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    beta1, beta2 = o["betas"]
+    s[0][...] = s[0] + r(1 - beta1) * (g - s[0])
+    s[1][...] = r(beta2) * s[1] + r(1 - beta2) * (g * g)
+    v = s[1]
+    if o["amsgrad"]:
+        s[2][...] = np.maximum(s[2], v)
+        v = s[2]
+    step = r(o["lr"] / (1 - power(beta1, t)))
+    correction = r(1 / math.sqrt(1 - power(beta2, t)))
+    p[...] = p - step * (s[0] / (np.sqrt(v) * correction + r(o["eps"])))
+
+
+RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
+    "sgd": sgd,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "adam": adam,
+}
+
+
+def limited(g: Array, grad_scale: float, clip_value: float) -> Array:
+    """The gradient unscaled and limited element by element."""
+    r = g.dtype.type
+    if grad_scale != 1:
+        g = g * r(grad_scale)
+    if clip_value > 0:
+        g = np.minimum(np.maximum(g, r(-clip_value)), r(clip_value))
+    return g
+
+
+def global_norm(grads: Sequence[Array], grad_scale: float = 1.0, clip_value: float = 0.0) -> float:
+    """Of all gradients together, after they were unscaled and limited."""
+    return math.sqrt(math.fsum(float(np.sum(limited(g, grad_scale, clip_value).astype(float) ** 2)) for g in grads))
+
+
+def step(
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    states: Sequence[Sequence[Array]],
+    groups: Sequence[Options],
+    t: int,
+    *,
+    group_of: Sequence[int] | None = None,
+    grad_scale: float = 1.0,
+    clip_value: float = 0.0,
+    clip_norm: float = 0.0,
+    norm: float | None = None,
+) -> None:
+    """One step of all parameters, in place. norm: the global norm, if the caller knows its last bits better."""
+    factor = 1.0
+    if clip_norm > 0:
+        if norm is None:
+            norm = global_norm(grads, grad_scale, clip_value)
+        factor = min(1.0, clip_norm / (norm + 1e-6))  # as torch's clip_grad_norm_
+    for i, (p, g, s) in enumerate(zip(params, grads, states, strict=True)):
+        o = groups[group_of[i] if group_of is not None else 0]
+        r = p.dtype.type
+        g = limited(g, grad_scale, clip_value)
+        scale = -factor if o["maximize"] else factor
+        if scale != 1:
+            g = g * r(scale)
+        if o.get("decoupled"):
+            if o["weight_decay"]:
+                p[...] = p * r(1 - o["lr"] * o["weight_decay"])
+        elif o["weight_decay"]:
+            g = g + r(o["weight_decay"]) * p
+        RULES[o["rule"]](p, g, s, o, t)

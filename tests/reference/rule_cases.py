@@ -1,0 +1,85 @@
+"""The table of optimizers and options that the tests of the update rules go through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import optim
+
+RULE_OF = {"SGD": "sgd", "AdaGrad": "adagrad", "RMSProp": "rmsprop", "Adam": "adam", "AdamW": "adam"}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """An optimizer with options under the names of its constructor, and the stages before its rule."""
+
+    optimizer: str
+    options: dict[str, Any] = field(default_factory=dict)
+    stages: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        parts = [f"{k}={v}" for k, v in (self.options | self.stages).items()]
+        return "-".join([self.optimizer, *parts]).replace(" ", "")
+
+    @property
+    def group(self) -> dict[str, Any]:
+        """The options as a group of the core's stepper."""
+        given = {"weight_decay": 0.01, "decoupled": True} if self.optimizer == "AdamW" else {}
+        given |= {k: v for k, v in self.options.items() if k != "initial_accumulator_value"}
+        return optim.options(RULE_OF[self.optimizer], **given)
+
+    @property
+    def start(self) -> float:
+        """What the states are filled with before the first step."""
+        return float(self.options.get("initial_accumulator_value", 0.0))
+
+
+RULE_CASES = [
+    Case("SGD"),
+    Case("SGD", {"lr": 0.3}),
+    Case("SGD", {"lr": 0.1, "maximize": True}),
+    Case("SGD", {"lr": 0.1, "weight_decay": 0.03}),
+    Case("SGD", {"lr": 0.1, "momentum": 0.9}),
+    Case("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3}),
+    Case("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    Case("SGD", {"lr": 0.1, "momentum": 0.7, "nesterov": True, "weight_decay": 0.1, "maximize": True}),
+    Case("SGD", {"lr": 0.1, "momentum": 0.7, "dampening": 0.5, "weight_decay": 0.1, "maximize": True}),
+    Case("AdaGrad"),
+    Case("AdaGrad", {"lr": 0.1, "lr_decay": 0.07}),
+    Case("AdaGrad", {"lr": 0.1, "initial_accumulator_value": 0.3}),
+    Case("AdaGrad", {"lr": 0.1, "eps": 0.01}),
+    Case("AdaGrad", {"lr": 0.1, "weight_decay": 0.1, "maximize": True, "lr_decay": 0.1}),
+    Case("RMSProp"),
+    Case("RMSProp", {"lr": 0.1, "alpha": 0.8}),
+    Case("RMSProp", {"lr": 0.1, "eps": 0.01}),
+    Case("RMSProp", {"lr": 0.1, "momentum": 0.9}),
+    Case("RMSProp", {"lr": 0.1, "centered": True}),
+    Case("RMSProp", {"lr": 0.1, "centered": True, "momentum": 0.6}),
+    Case("RMSProp", {"lr": 0.1, "weight_decay": 0.1, "maximize": True, "momentum": 0.5, "centered": True}),
+    Case("Adam"),
+    Case("Adam", {"lr": 0.1}),
+    Case("Adam", {"lr": 0.1, "betas": (0.5, 0.9)}),
+    Case("Adam", {"lr": 0.1, "betas": (0.0, 0.99)}),
+    Case("Adam", {"lr": 0.1, "eps": 0.01}),
+    Case("Adam", {"lr": 0.1, "amsgrad": True, "betas": (0.9, 0.7)}),
+    Case("Adam", {"lr": 0.1, "weight_decay": 0.1}),
+    Case("Adam", {"lr": 0.1, "weight_decay": 0.1, "amsgrad": True, "maximize": True}),
+    Case("AdamW"),
+    Case("AdamW", {"lr": 0.1, "weight_decay": 0.0}),
+    Case("AdamW", {"lr": 0.1, "weight_decay": 0.3, "eps": 0.001}),
+    Case("AdamW", {"lr": 0.1, "weight_decay": 0.3, "amsgrad": True, "maximize": True, "betas": (0.8, 0.9)}),
+]
+
+# The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.
+STAGE_CASES = [
+    Case("SGD", {"lr": 0.1}, {"grad_scale": 0.37}),
+    Case("SGD", {"lr": 0.1}, {"clip_value": 0.8}),
+    Case("SGD", {"lr": 0.1}, {"clip_norm": 75.0}),
+    Case("SGD", {"lr": 0.1, "momentum": 0.9, "maximize": True}, {"clip_norm": 75.0}),
+    Case("SGD", {"lr": 0.1, "weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 50.0}),
+    Case("AdaGrad", {"maximize": True}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 50.0}),
+    Case("RMSProp", {"weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 50.0}),
+    Case("Adam", {"maximize": True, "weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 50.0}),
+    Case("AdamW", {"lr": 0.1}, {"grad_scale": 0.37, "clip_norm": 1.0}),
+]

@@ -1,0 +1,221 @@
+"""Elementary functions: their error in ulp, their special values, and the same bits on every instruction set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+
+from schuss import _core
+from tests.reference import activations
+
+Array = NDArray[Any]
+FUNCTIONS = ("exp", "log", "tanh", "erfc", "expm1", "log1p")
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+# The largest error in ulp, a little above what was measured. For erfc it may grow with 1 + x^2, as exp(-x^2) does.
+LARGEST_ERROR = {
+    "float32": {"exp": 1.2, "log": 2.0, "tanh": 2.6, "erfc": 6.0, "expm1": 1.2, "log1p": 2.0},
+    "float64": {"exp": 1.2, "log": 2.0, "tanh": 2.6, "erfc": 4.0, "expm1": 1.2, "log1p": 2.0},
+}
+
+
+def sample(name: str, dtype: str, n: int) -> Array:
+    """Points over the whole domain, evenly and by magnitude."""
+    rng = np.random.default_rng(11)
+    single = dtype == "float32"
+    tiny, half = (-37.0 if single else -300.0), n // 2
+
+    def magnitudes(largest: float, count: int) -> Array:
+        return np.asarray(10 ** rng.uniform(tiny, math.log10(largest), count))
+
+    sign = rng.choice([-1.0, 1.0], n)
+    if name == "exp":
+        low, high = (-87.3, 88.7) if single else (-708.3, 709.7)
+        x = np.concatenate([rng.uniform(low, high, half), (magnitudes(1, n) * sign)[half:]])
+    elif name == "log":
+        x = np.concatenate([magnitudes(3e38 if single else 1e308, half), rng.uniform(0.4, 2.5, n - half)])
+    elif name == "tanh":
+        x = np.concatenate([rng.uniform(-20, 20, half), (magnitudes(1, n) * sign)[half:]])
+    elif name == "erfc":
+        x = np.concatenate([rng.uniform(-6, 9 if single else 26, half), rng.uniform(-1, 1, n - half)])
+    elif name == "expm1":
+        x = -np.concatenate([rng.uniform(0, 87 if single else 708, half), magnitudes(1, n - half)])
+    else:
+        x = np.concatenate([rng.uniform(0, 1, half), magnitudes(1, n - half)])
+    return x.astype(dtype)
+
+
+def largest_error(name: str, x: Array, y: Array, error: Array, exact: Array) -> float:
+    """In ulp of the exact value, where that is no denormal."""
+    normal = np.abs(exact) >= np.finfo(y.dtype).tiny
+    ulps = np.abs(error[normal]) / np.spacing(np.abs(exact[normal]).astype(y.dtype))
+    if name == "erfc":
+        ulps = ulps / (1 + x[normal].astype(float) ** 2)
+    assert np.all(y[~normal] == 0) or np.all(np.abs(y[~normal]) <= 2 * np.finfo(y.dtype).tiny)
+    return float(ulps.max())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_error_in_float32(name: str, record_property: Callable[[str, object], None]) -> None:
+    x = sample(name, "float32", 40_000)
+    exact = np.array([getattr(math, name)(v) for v in x.tolist()])
+    y = _core.elementary(name, x)
+    worst = largest_error(name, x, y, y - exact, exact)
+    record_property("ulp", worst)
+    assert worst <= LARGEST_ERROR["float32"][name]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_error_in_float64(name: str, record_property: Callable[[str, object], None]) -> None:
+    mpmath: Any = pytest.importorskip("mpmath")
+    x = sample(name, "float64", 4_000)
+    y = _core.elementary(name, x)
+    with mpmath.workdps(40):
+        many = [getattr(mpmath, name)(mpmath.mpf(v)) for v in x.tolist()]
+        error = np.array([float(mpmath.mpf(v) - e) for v, e in zip(y.tolist(), many, strict=True)])
+    worst = largest_error(name, x, y, error, np.array([float(e) for e in many]))
+    record_property("ulp", worst)
+    assert worst <= LARGEST_ERROR["float64"][name]
+
+
+@dtypes
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_elementary_same_bits_everywhere(
+    name: str, dtype: str, each_isa: Callable[[], Iterator[str]], place: Callable[[str, Array], Array]
+) -> None:
+    x = sample(name, dtype, 3_001)
+    ends = {n: place("page end", x[len(x) - n :]) for n in [*range(70), 3_000]}
+    results = []
+    for _ in each_isa():
+        y = _core.elementary(name, x)
+        results.append(y)
+        for n, part in ends.items():
+            assert_array_equal(_core.elementary(name, part), y[len(y) - n :])
+    for y in results[1:]:
+        assert_array_equal(y, results[0])
+
+
+@dtypes
+def test_special_values(dtype: str, isa: str) -> None:
+    inf, nan, largest = np.inf, np.nan, float(np.finfo(dtype).max)
+
+    def at(name: str, x: float) -> float:
+        return float(_core.elementary(name, np.array([x], dtype))[0])
+
+    for name in ("exp", "log", "tanh", "erfc", "expm1"):
+        assert math.isnan(at(name, nan)), name
+    assert [at("exp", v) for v in (inf, largest, -inf, -largest, 0.0, -0.0)] == [inf, inf, 0, 0, 1, 1]
+    assert [at("expm1", v) for v in (-inf, -largest, 0.0, -0.0)] == [-1, -1, 0, 0]
+    assert [at("log", v) for v in (inf, 0.0, -0.0, 1.0)] == [inf, -inf, -inf, 0]
+    assert np.isnan([at("log", v) for v in (-1.0, -inf)]).all()
+    assert [at("tanh", v) for v in (inf, largest, -largest, -inf)] == [1, 1, -1, -1]
+    assert [at("erfc", v) for v in (inf, largest, 0.0, -0.0, -largest, -inf)] == [0, 0, 1, 1, 2, 2]
+    assert [at("log1p", v) for v in (0.0, 1.0)] == [0, np.array(math.log(2), dtype)]
+    assert str(at("tanh", 0.0)) == "0.0"
+    assert str(at("tanh", -0.0)) == "-0.0"
+    edge = 88.72283 if dtype == "float32" else 709.782712893384
+    assert at("exp", edge * (1 + 1e-6)) == inf
+    assert largest / 2 < at("exp", edge * (1 - 1e-7)) < inf
+
+
+def some_values(dtype: str) -> Array:
+    rng = np.random.default_rng(12)
+    edges = [0.0, -0.0, 1.0, -1.0, 20.0, -20.0, 100.0, -80.0, 1e30, -1e30, 1e-30, -1e-30]
+    return np.concatenate([rng.normal(size=2_000) * 4, rng.normal(size=500) * 0.01, edges]).astype(dtype)
+
+
+def alphas(name: str) -> list[float]:
+    return {"leaky_relu": [0.01, 0.3], "elu": [1.0, 0.4]}.get(name, [0.0])
+
+
+@dtypes
+@pytest.mark.parametrize("name", activations.ELEMENTWISE)
+def test_forward_matches_twin(name: str, dtype: str) -> None:
+    """Within a few ulp, except that gelu's tail may lose what exp(-x^2 / 2) loses."""
+    x = some_values(dtype)
+    eps, tiny = float(np.finfo(dtype).eps), float(np.finfo(dtype).tiny)
+    wide = x.astype(float)
+    for alpha in alphas(name):
+        wanted = activations.forward(name, wide, alpha)
+        error = np.abs(_core.activate(name, x, alpha) - wanted)
+        growth = 1 + np.minimum(wide**2, 1e3) if name == "gelu" else 1
+        # Below the smallest normal number there is zero.
+        assert np.all(error <= 4 * eps * growth * np.abs(wanted) + tiny * np.maximum(1, np.abs(wide)))
+
+
+@dtypes
+@pytest.mark.parametrize("name", activations.ELEMENTWISE)
+def test_derivative_matches_twin(name: str, dtype: str, isa: str) -> None:
+    """Read off a network of one unit: the gradient of its input, for an output gradient of one."""
+    x = some_values(dtype)
+    eps = float(np.finfo(dtype).eps)
+    wide = x.astype(float)
+    for alpha in alphas(name):
+        net = _core.Net([(1, 1, name, alpha, False, 0.0)], dtype, 0)
+        net.parameters[0][...] = 1
+        assert_array_equal(net.forward(x[:, None], True)[:, 0], _core.activate(name, x, alpha))
+        got = net.backward(np.ones((len(x), 1), dtype), True)
+        assert got is not None
+        wanted = activations.derivative(name, wide, alpha)
+        assert np.all(np.abs(got[:, 0] - wanted) <= 8 * eps)
+
+
+@dtypes
+@pytest.mark.parametrize("name", activations.ELEMENTWISE)
+def test_activation_same_bits_everywhere(
+    name: str, dtype: str, each_isa: Callable[[], Iterator[str]], place: Callable[[str, Array], Array]
+) -> None:
+    x = some_values(dtype)
+    ends = {n: place("page end", x[len(x) - n :]) for n in range(70)}
+    alpha = alphas(name)[-1]
+    results = []
+    for _ in each_isa():
+        y = _core.activate(name, x, alpha)
+        results.append(y)
+        for n, part in ends.items():
+            assert_array_equal(_core.activate(name, part, alpha), y[len(y) - n :])
+    for y in results[1:]:
+        assert_array_equal(y, results[0])
+
+
+@dtypes
+@pytest.mark.parametrize("name", activations.ELEMENTWISE)
+def test_activations_propagate_nan_and_overflow(name: str, dtype: str, isa: str) -> None:
+    x = np.array([np.nan, 1.0, np.inf], dtype)
+    y = _core.activate(name, x, alphas(name)[0])
+    assert np.isnan(y[0])
+    assert np.isfinite(y[1])
+    assert y[2] == (1 if name in ("sigmoid", "tanh") else np.inf)
+
+
+@dtypes
+@pytest.mark.parametrize("cols", [1, 2, 10, 16, 17, 33, 70])
+def test_softmax(
+    cols: int, dtype: str, each_isa: Callable[[], Iterator[str]], place: Callable[[str, Array], Array]
+) -> None:
+    """Rows of a network with unit weights; extreme logits stay finite; the same bits everywhere."""
+    rng = np.random.default_rng(cols)
+    z = rng.normal(size=(23, cols)) * 3
+    z[1] += 1e4
+    z[2] -= 1e4
+    z[3, 0] = 1e30
+    z[4] = -1e30
+    z = z.astype(dtype)
+    x = place("page end", np.eye(23, dtype=dtype))
+    results = []
+    for _ in each_isa():
+        net = _core.Net([(23, cols, "softmax", 0.0, False, 0.0)], dtype, 0)
+        net.parameters[0][...] = z
+        y = net.predict(x, None)
+        results.append(y)
+        eps = float(np.finfo(dtype).eps)
+        assert np.all(np.abs(y - activations.softmax(z.astype(float))) <= 8 * eps)
+        assert np.all(np.abs(y.sum(axis=1, dtype=float) - 1) <= 8 * eps)
+    for y in results[1:]:
+        assert_array_equal(y, results[0])

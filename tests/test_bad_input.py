@@ -1,0 +1,780 @@
+"""The design's table of bad input, row by row: the right error, naming what was wrong, and nothing changed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import schuss
+
+FLOATS = (np.float32, np.float64)
+KINDS = [
+    (schuss.SGD, {"momentum": 0.9}),
+    (schuss.AdaGrad, {}),
+    (schuss.RMSProp, {"centered": True, "momentum": 0.5}),
+    (schuss.Adam, {"amsgrad": True}),
+    (schuss.AdamW, {}),
+]
+
+
+def small_net(n_out: int = 3, activation: str = "identity", **kwargs: Any) -> schuss.Network:
+    layers = [schuss.Dense(4, 5, "tanh"), schuss.Dense(5, n_out, activation)]
+    return schuss.Network(layers, seed=1, **kwargs)
+
+
+def data(rows: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(rows, 4)).astype(np.float32), rng.integers(0, 3, rows)
+
+
+def state_of(net: schuss.Network) -> Any:
+    optimizer = None if net.optimizer is None else net.optimizer.state_dict()
+    return copy.deepcopy(
+        (
+            [p.copy() for p in net.parameters],
+            optimizer,
+            net.epochs_done,
+            net._core.draws,
+            len(net.history),
+            net.metadata,
+        )
+    )
+
+
+@contextmanager
+def unchanged(*holders: Any) -> Iterator[None]:
+    """Networks, optimizers (by state_dict and parameters) or arrays that must be the same afterwards."""
+
+    def look(holder: Any) -> Any:
+        if isinstance(holder, schuss.Network):
+            return state_of(holder)
+        if isinstance(holder, schuss.Optimizer):
+            return holder.state_dict(), [p.copy() for g in holder.param_groups for p in g["params"]]
+        return holder.copy()
+
+    before = [look(holder) for holder in holders]
+    yield
+    for old, holder in zip(before, holders, strict=True):
+        np.testing.assert_equal(look(holder), old)
+
+
+# ---- in-place targets ------------------------------------------------------------------------------------------------
+
+
+def read_only() -> np.ndarray:
+    a = np.ones((3, 4), np.float32)
+    a.flags.writeable = False
+    return a
+
+
+def misaligned() -> np.ndarray:
+    return np.zeros(4 * 4 + 1, np.uint8)[1:].view(np.float32)
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (read_only, ValueError),
+        (misaligned, ValueError),
+        (lambda: np.ones((3, 4), np.float32).T, ValueError),
+        (lambda: np.ones((6, 4), np.float32)[::2], ValueError),
+        (lambda: np.ones(3, np.int64), TypeError),
+        (lambda: np.ones(3, np.float16), TypeError),
+        (lambda: np.ones(3, np.complex64), TypeError),
+        (lambda: np.ones(3, np.dtype(np.float32).newbyteorder()), TypeError),
+        (lambda: np.array([1.0], object), TypeError),
+        (lambda: [1.0, 2.0], TypeError),
+        (lambda: 1.0, TypeError),
+        (lambda: np.float32(1.0), TypeError),
+        (lambda: None, TypeError),
+    ],
+)
+def test_in_place_target(
+    kind: type[schuss.Optimizer], options: dict[str, Any], make: Callable[[], Any], error: type[Exception]
+) -> None:
+    good = np.ones(3, np.float32)
+    with unchanged(good), pytest.raises(error, match=r"params\[1\]"):
+        kind([good, make()], **options)
+
+
+def test_in_place_targets_must_not_overlap() -> None:
+    whole = np.zeros(10, np.float32)
+    with unchanged(whole), pytest.raises(ValueError, match=r"params\[1\].*overlap"):
+        schuss.Adam([whole[:6], whole[5:]])
+    with pytest.raises(ValueError, match="overlap"):
+        schuss.Adam([whole, whole])
+    schuss.Adam([whole[:5], whole[5:]])
+
+
+def test_in_place_targets_have_one_dtype() -> None:
+    with pytest.raises(TypeError, match=r"params\[1\]"):
+        schuss.Adam([np.zeros(3, np.float32), np.zeros(3, np.float64)])
+
+
+@pytest.mark.parametrize("params", [[], 3.0, "abc", {"params": np.zeros(3)}, None, [{"params": []}], [{"lr": 1.0}]])
+def test_params_of_no_use(params: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="params"):
+        schuss.SGD(params)
+
+
+# ---- gradients -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=hnp.array_shapes(max_dims=3, max_side=5),
+    other=hnp.array_shapes(max_dims=3, max_side=5),
+    dtype=st.sampled_from(FLOATS),
+    grad_dtype=st.sampled_from([*FLOATS, np.float16, np.int32, np.complex64, np.bool_]),
+)
+def test_gradient_of_another_shape_or_dtype(
+    kind: type[schuss.Optimizer],
+    options: dict[str, Any],
+    shape: tuple[int, ...],
+    other: tuple[int, ...],
+    dtype: type,
+    grad_dtype: type,
+) -> None:
+    params = [np.ones(2, dtype), np.ones(shape, dtype)]
+    optimizer = kind(params, **options)
+    grads = [np.ones(2, dtype), np.ones(other, grad_dtype)]
+    if shape == other and grad_dtype == dtype:
+        optimizer.step(grads)
+        assert optimizer.steps == 1
+        return
+    with unchanged(optimizer), pytest.raises(ValueError, match=r"grads\[1\]"):
+        optimizer.step(grads)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_gradient_count(count: int) -> None:
+    optimizer = schuss.Adam([np.ones(3, np.float32), np.ones(3, np.float32)])
+    with unchanged(optimizer), pytest.raises(ValueError, match="grads"):
+        optimizer.step([np.ones(3, np.float32)] * count)
+
+
+@pytest.mark.parametrize("grads", [None, 1.0, [None], ["a"], [[1.0, 1.0, 1.0]]])
+def test_gradient_of_no_array(grads: Any) -> None:
+    optimizer = schuss.Adam(np.ones(3, np.float32))
+    with unchanged(optimizer), pytest.raises((TypeError, ValueError)):
+        optimizer.step(grads)
+
+
+def test_gradient_that_is_a_parameter() -> None:
+    p = np.ones(3, np.float32)
+    optimizer = schuss.SGD(p)
+    with unchanged(optimizer), pytest.raises(ValueError, match=r"grads\[0\]"):
+        optimizer.step(p)
+
+
+def test_non_finite_gradient_is_not_silent() -> None:
+    optimizer = schuss.SGD(np.ones(3, np.float32))
+    with pytest.raises(schuss.DivergenceError, match="gradient"):
+        optimizer.step(np.array([1.0, np.nan, 1.0], np.float32))
+    optimizer = schuss.SGD(np.ones(3, np.float32))
+    with unchanged(optimizer), pytest.raises(schuss.DivergenceError, match="nothing was updated"):
+        optimizer.step(np.array([1.0, np.inf, 1.0], np.float32), clip_norm=1.0)
+
+
+# ---- numbers out of range, unknown names -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "interval"),
+    [
+        (schuss.SGD, "lr", -1e-3, r"\[0, inf\)"),
+        (schuss.SGD, "lr", np.nan, r"\[0, inf\)"),
+        (schuss.SGD, "lr", np.inf, r"\[0, inf\)"),
+        (schuss.SGD, "momentum", -0.1, r"\[0, inf\)"),
+        (schuss.SGD, "weight_decay", -0.1, r"\[0, inf\)"),
+        (schuss.SGD, "dampening", np.nan, r"\(-inf, inf\)"),
+        (schuss.AdaGrad, "lr_decay", -1.0, r"\[0, inf\)"),
+        (schuss.AdaGrad, "initial_accumulator_value", -1.0, r"\[0, inf\)"),
+        (schuss.AdaGrad, "eps", -1e-9, r"\[0, inf\)"),
+        (schuss.RMSProp, "alpha", 1.1, r"\[0, 1\]"),
+        (schuss.Adam, "betas", (1.0, 0.9), r"\[0\].*\[0, 1\)"),
+        (schuss.Adam, "betas", (0.9, -0.1), r"\[1\].*\[0, 1\)"),
+        (schuss.Adam, "betas", (0.9,), r"\[0, 1\)"),
+        (schuss.Adam, "eps", -1.0, r"\[0, inf\)"),
+        (schuss.AdamW, "weight_decay", np.inf, r"\[0, inf\)"),
+    ],
+)
+def test_hyperparameter_out_of_range(kind: type[schuss.Optimizer], name: str, value: Any, interval: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}.*{interval}"):
+        kind(np.ones(3), **{name: value})
+    with pytest.raises(ValueError, match=f"{name}.*{interval}"):
+        kind([{"params": [np.ones(3)], name: value}])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("lr", True), ("lr", "1"), ("lr", None), ("amsgrad", 1), ("maximize", None), ("eps", [1e-8])]
+)
+def test_hyperparameter_of_another_type(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=name):
+        schuss.Adam(np.ones(3), **{name: value})
+
+
+def test_nesterov_needs_momentum() -> None:
+    with pytest.raises(ValueError, match="nesterov"):
+        schuss.SGD(np.ones(3), nesterov=True)
+    with pytest.raises(ValueError, match="nesterov"):
+        schuss.SGD(np.ones(3), momentum=0.9, dampening=0.1, nesterov=True)
+
+
+def test_group_key_unknown() -> None:
+    with pytest.raises(ValueError, match=r"params\[0\].*'beta'.*'betas'"):
+        schuss.Adam([{"params": [np.ones(3)], "beta": 1.0}])
+
+
+@pytest.mark.parametrize(("key", "value"), [("lr", -1.0), ("lr", np.nan), ("betas", (1.0, 0.5)), ("eps", -1.0)])
+def test_hyperparameter_changed_to_nonsense(key: str, value: Any) -> None:
+    optimizer = schuss.Adam(np.ones(3, np.float32))
+    optimizer.param_groups[0][key] = value
+    parameters = optimizer.param_groups[0]["params"][0]
+    with unchanged(parameters), pytest.raises(ValueError, match=key):
+        optimizer.step(np.ones(3, np.float32))
+    assert optimizer.steps == 0
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "key", "value"),
+    [(schuss.SGD, "momentum", 0.9), (schuss.Adam, "amsgrad", True), (schuss.RMSProp, "centered", True)],
+)
+def test_hyperparameter_that_needs_states_it_has_not(
+    optimizer: type[schuss.Optimizer], key: str, value: Any
+) -> None:
+    made = optimizer(np.ones(3, np.float32))
+    made.param_groups[0][key] = value
+    parameters = made.param_groups[0]["params"][0]
+    with unchanged(parameters), pytest.raises(ValueError, match=f"{key}|state"):
+        made.step(np.ones(3, np.float32))
+
+
+def test_unknown_names_tell_the_nearest() -> None:
+    net = small_net()
+    X, y = data()
+    with unchanged(net):
+        with pytest.raises(ValueError, match=r"'adma'.*'adam'"):
+            net.fit(X, y, loss="cross_entropy", optimizer="adma")
+        with pytest.raises(ValueError, match=r"'crossentropy'.*'cross_entropy'"):
+            net.fit(X, y, loss="crossentropy")
+        with pytest.raises(ValueError, match=r"'acuracy'.*'accuracy'"):
+            net.fit(X, y, loss="cross_entropy", metrics="acuracy")
+        with pytest.raises(ValueError, match="val_loss"):
+            net.fit(X, y, loss="cross_entropy", early_stopping=3)
+    with pytest.raises(ValueError, match=r"'rellu'.*'relu'"):
+        schuss.Dense(2, 3, "rellu")
+    with pytest.raises(ValueError, match=r"'glorot'.*glorot_uniform"):
+        schuss.Dense(2, 3, init="glorot")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "match"),
+    [
+        ((0, 3), {}, ValueError, "n_in"),
+        ((3, -1), {}, ValueError, "n_out"),
+        ((3.0, 1), {}, TypeError, "n_in"),
+        ((True, 1), {}, TypeError, "n_in"),
+        ((3, 1, None), {}, TypeError, "activation"),
+        ((3, 1), {"dropout": 1.0}, ValueError, "dropout"),
+        ((3, 1), {"dropout": -0.1}, ValueError, "dropout"),
+        ((3, 1), {"bias": 1}, TypeError, "bias"),
+        ((3, 1, "relu"), {"alpha": 0.1}, ValueError, "alpha"),
+        ((3, 1, "elu"), {"alpha": np.nan}, ValueError, "alpha"),
+    ],
+)
+def test_dense(arguments: tuple[Any, ...], options: dict[str, Any], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        schuss.Dense(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("layers", "options", "error", "match"),
+    [
+        ([], {}, ValueError, "layers"),
+        (schuss.Dense(2, 3), {}, TypeError, "layers"),
+        ([schuss.Dense(2, 3), (3, 4)], {}, TypeError, r"layers\[1\]"),
+        ([schuss.Dense(2, 3), schuss.Dense(4, 1)], {}, ValueError, r"layers\[1\].n_in.*3.*4"),
+        ([schuss.Dense(2, 3, "softmax"), schuss.Dense(3, 1)], {}, ValueError, r"layers\[0\].*softmax"),
+        ([schuss.Dense(2, 3)], {"seed": -1}, ValueError, "seed"),
+        ([schuss.Dense(2, 3)], {"seed": 2**64}, ValueError, "seed"),
+        ([schuss.Dense(2, 3)], {"seed": 1.5}, TypeError, "seed"),
+        ([schuss.Dense(2, 3)], {"dtype": "float16"}, ValueError, "dtype"),
+        ([schuss.Dense(2, 3)], {"dtype": "nonsense"}, ValueError, "dtype"),
+        ([schuss.Dense(2, 3)], {"dtype": np.dtype(">f4")}, ValueError, "dtype"),
+    ],
+)
+def test_network(layers: Any, options: dict[str, Any], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        schuss.Network(layers, **options)
+
+
+@pytest.mark.parametrize(
+    ("loss", "options"), [(schuss.Huber, {"delta": 0.0}), (schuss.CrossEntropy, {"label_smoothing": 1.0})]
+)
+def test_loss_numbers(loss: type, options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        loss(**options)
+
+
+# ---- X and y ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@settings(max_examples=20, deadline=None)
+@given(row=st.integers(0, 19), column=st.integers(0, 3))
+def test_X_not_finite(bad: float, row: int, column: int) -> None:
+    net = small_net()
+    X, y = data()
+    X[row, column] = bad
+    with unchanged(net):
+        for call in (net.fit, net.evaluate):
+            with pytest.raises(ValueError, match=rf"X\[{row}, {column}\]"):
+                call(X, y, loss="cross_entropy")
+
+
+def test_X_too_large_for_the_dtype() -> None:
+    net = small_net()
+    X, y = data()
+    wide = X.astype(np.float64)
+    wide[3, 2] = 1e300
+    with unchanged(net), pytest.raises(ValueError, match=r"X\[3, 2\].*float32"):
+        net.fit(wide, y, loss="cross_entropy")
+
+
+def test_large_but_finite_X_is_accepted() -> None:
+    X = np.full((20, 4), 3e38, np.float32)  # the sum overflows, no element does
+    net = schuss.Network([schuss.Dense(4, 1, init="zeros")], seed=0)
+    assert np.isfinite(net.evaluate(X, np.ones(20), "mse")["loss"])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@settings(max_examples=20, deadline=None)
+@given(row=st.integers(0, 19), column=st.integers(0, 2))
+def test_y_not_finite(bad: float, row: int, column: int) -> None:
+    net = small_net()
+    X, _ = data()
+    y = np.zeros((20, 3))
+    y[row, column] = bad
+    for loss in ("mse", "mae", "huber", "poisson", lambda prediction, target: (0.0, prediction)):
+        with unchanged(net), pytest.raises(ValueError, match=rf"y\[{row}, {column}\]"):
+            net.fit(X, y, loss=loss)
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "match"),
+    [
+        (np.zeros((20, 3)), ValueError, "4 columns; got 3"),
+        (np.zeros((20, 5)), ValueError, "4 columns; got 5"),
+        (np.zeros(20), ValueError, r"\(rows, 4\)"),
+        (np.zeros((20, 4, 1)), ValueError, r"\(rows, 4\)"),
+        (np.zeros((0, 4)), ValueError, "at least one row"),
+        (np.zeros((20, 4), object), TypeError, "object"),
+        (np.zeros((20, 4), complex), TypeError, "complex"),
+        (np.full((20, 4), "a"), TypeError, "X"),
+        (np.zeros((20, 4), "M8[s]"), TypeError, "datetime"),
+        (np.ma.masked_array(np.zeros((20, 4)), mask=True), TypeError, "mask"),
+        ([[1.0, 2.0], [3.0]], ValueError, "X"),
+        (None, TypeError, "X"),
+    ],
+)
+def test_X_of_no_use(X: Any, error: type[Exception], match: str) -> None:
+    net = small_net()
+    _, y = data()
+    with unchanged(net):
+        for call in (net.fit, net.evaluate):
+            with pytest.raises(error, match=match):
+                call(X, y, loss="cross_entropy")
+        for step in (
+            lambda: net.loss_and_gradients(X, y, "cross_entropy"),
+            lambda: net.train_step(X, y, "cross_entropy", schuss.SGD(net.parameters)),
+            lambda: net.forward(X),
+        ):
+            with pytest.raises(error):
+                step()
+        if not (isinstance(X, np.ndarray) and X.ndim == 1):
+            with pytest.raises(error):
+                net.predict(X)
+
+
+LABELS = np.zeros(20, np.int64)
+
+
+def with_value(array: np.ndarray, at: Any, value: Any) -> np.ndarray:
+    array = array.copy()
+    array[at] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "match"),
+    [
+        (with_value(LABELS, 7, 3), ValueError, r"y\[7\]"),
+        (with_value(LABELS, 7, -1), ValueError, r"y\[7\]"),
+        (with_value(LABELS.astype(np.uint64), 7, 2**63 + 1), ValueError, r"y\[7\]"),
+        (with_value(LABELS.astype(np.int8), 0, -128), ValueError, r"y\[0\]"),
+        (LABELS[:19], ValueError, "20"),
+        (LABELS[:0], ValueError, "20"),
+        (LABELS.astype(float), TypeError, "integer labels"),
+        (LABELS.astype(complex), TypeError, "complex"),
+        (LABELS.astype(object), TypeError, "object"),
+        (LABELS.astype(str), TypeError, "y"),
+        (np.zeros((20, 2)), ValueError, r"\(20, 3\)"),
+        (np.full((20, 3), 0.5), ValueError, "sum to 1"),
+        (with_value(np.full((20, 3), 1 / 3), (4, 1), -0.1), ValueError, r"y\[4, 1\]"),
+        (with_value(np.full((20, 3), 1 / 3), (4, 1), np.nan), ValueError, r"y\[4, 1\]"),
+        (5, ValueError, "y"),
+    ],
+)
+def test_labels(y: Any, error: type[Exception], match: str) -> None:
+    net = small_net()
+    optimizer = schuss.SGD(net.parameters)
+    X, _ = data()
+    with unchanged(net, optimizer):
+        for call in (
+            lambda: net.fit(X, y, loss="cross_entropy"),
+            lambda: net.evaluate(X, y, "cross_entropy"),
+            lambda: net.loss_and_gradients(X, y, "cross_entropy"),
+            lambda: net.train_step(X, y, "cross_entropy", optimizer),
+        ):
+            with pytest.raises(error, match=match):
+                call()
+
+
+@pytest.mark.parametrize(
+    ("loss", "value"),
+    [
+        ("binary_cross_entropy", 1.1),
+        ("binary_cross_entropy", -0.1),
+        ("binary_cross_entropy", np.nan),
+        ("poisson", -1.0),
+        ("poisson", np.nan),
+    ],
+)
+def test_targets_out_of_range(loss: str, value: float) -> None:
+    net = small_net()
+    optimizer = schuss.SGD(net.parameters)
+    X, _ = data()
+    y = np.ones((20, 3), np.float32)
+    y[5, 2] = value
+    with unchanged(net, optimizer):
+        for call in (
+            lambda: net.fit(X, y, loss=loss),
+            lambda: net.loss_and_gradients(X, y, loss),
+            lambda: net.train_step(X, y, loss, optimizer),
+        ):
+            with pytest.raises(ValueError, match=r"y\[5, 2\]"):
+                call()
+
+
+def test_cross_entropy_needs_two_outputs() -> None:
+    X, _ = data()
+    with pytest.raises(ValueError, match="binary_cross_entropy"):
+        small_net(1).fit(X, LABELS, loss="cross_entropy")
+
+
+@pytest.mark.parametrize(
+    ("weight", "error"),
+    [
+        (np.ones(19), ValueError),
+        (np.ones((20, 1)), ValueError),
+        (-np.ones(20), ValueError),
+        (np.full(20, np.nan), ValueError),
+        (np.zeros(20), ValueError),
+        (np.ones(20, complex), TypeError),
+        ("balanced", TypeError),
+    ],
+)
+def test_sample_weight(weight: Any, error: type[Exception]) -> None:
+    net = small_net()
+    X, y = data()
+    with unchanged(net), pytest.raises(error, match="sample_weight"):
+        net.fit(X, y, loss="cross_entropy", sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    ("weight", "error"),
+    [
+        ("unbalanced", ValueError),
+        ({3: 1.0}, ValueError),
+        ({"a": 1.0}, TypeError),
+        ({0: -1.0}, ValueError),
+        ([1.0, 2.0], ValueError),
+        ([1.0, 2.0, np.inf], ValueError),
+        ([1.0, 2.0, -1.0], ValueError),
+        ([0.0, 0.0, 0.0], ValueError),
+    ],
+)
+def test_class_weight(weight: Any, error: type[Exception]) -> None:
+    net = small_net()
+    X, y = data()
+    with unchanged(net), pytest.raises(error, match="class_weight"):
+        net.fit(X, y, loss="cross_entropy", class_weight=weight)
+
+
+def test_weights_where_they_mean_nothing() -> None:
+    net = small_net()
+    X, y = data()
+    with unchanged(net):
+        with pytest.raises(ValueError, match="class_weight"):
+            net.fit(X, np.zeros((20, 3)), loss="mse", class_weight="balanced")
+        for name in ("sample_weight", "class_weight"):
+            with pytest.raises(ValueError, match=name):
+                net.fit(X, y, loss=lambda prediction, target: (0.0, prediction), **{name: np.ones(20)})
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"epochs": 0}, ValueError, "epochs"),
+        ({"epochs": 1.5}, TypeError, "epochs"),
+        ({"batch_size": 0}, ValueError, "batch_size"),
+        ({"batch_size": "all"}, TypeError, "batch_size"),
+        ({"shuffle": 1}, TypeError, "shuffle"),
+        ({"verbose": 3}, ValueError, "verbose"),
+        ({"lr": -1.0}, ValueError, "lr"),
+        ({"lr": lambda step: -1.0}, ValueError, "lr"),
+        ({"lr": "fast"}, TypeError, "lr"),
+        ({"clip_norm": 0.0}, ValueError, "clip_norm"),
+        ({"clip_value": -1.0}, ValueError, "clip_value"),
+        ({"validation_fraction": 1.0}, ValueError, "validation_fraction"),
+        ({"validation_fraction": 0.99}, ValueError, "validation_fraction"),
+        ({"validation_data": data(5), "validation_fraction": 0.5}, ValueError, "validation_fraction"),
+        ({"validation_data": data(5)[0]}, ValueError, "validation_data"),
+        ({"validation_data": (data(5)[0], data(5)[1] + 3)}, ValueError, r"validation_data\[1\]\["),
+        ({"validation_data": (data(5)[0] * np.nan, data(5)[1])}, ValueError, r"validation_data\[0\]\[0, 0\]"),
+        ({"metrics": [3]}, TypeError, "metrics"),
+        ({"metrics": ["accuracy", "accuracy"]}, ValueError, "accuracy"),
+        ({"metrics": "mse"}, ValueError, "mse"),
+        ({"callbacks": [3]}, TypeError, r"callbacks\[0\]"),
+        ({"early_stopping": 0}, ValueError, "early_stopping"),
+        ({"early_stopping": 2.5}, TypeError, "early_stopping"),
+        ({"early_stopping": schuss.EarlyStopping(monitor="accuracy")}, ValueError, "monitor.*loss"),
+        ({"loss": 3}, TypeError, "loss"),
+        ({"loss": schuss.MSE}, TypeError, "MSE"),
+        ({"optimizer": 3}, TypeError, "optimizer"),
+        ({"optimizer": schuss.Adam}, TypeError, "optimizer"),
+        ({"optimizer": schuss.Adam(np.ones(3, np.float32))}, ValueError, "net.parameters"),
+    ],
+)
+def test_fit_arguments(options: dict[str, Any], error: type[Exception], match: str) -> None:
+    net = small_net()
+    X, y = data()
+    net.fit(X, y, loss="cross_entropy", epochs=1)
+    with unchanged(net), pytest.raises(error, match=match):
+        net.fit(X, y, **{"loss": "cross_entropy", **options})
+
+
+def test_lr_beside_an_optimizer_object() -> None:
+    net = small_net()
+    X, y = data()
+    with unchanged(net), pytest.raises(ValueError, match="lr"):
+        net.fit(X, y, loss="cross_entropy", optimizer=schuss.Adam(net.parameters), lr=0.1)
+
+
+def test_backward_needs_forward() -> None:
+    net = small_net()
+    with pytest.raises(RuntimeError, match="forward"):
+        net.backward(np.zeros((2, 3), np.float32))
+    net.forward(np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="dout"):
+        net.backward(np.zeros((2, 4), np.float32))
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.zeros((20, 2), np.float32),
+        np.zeros((20, 3), np.float64),
+        np.zeros((3, 20), np.float32).T,
+        [[0.0] * 3] * 20,
+    ],
+)
+def test_predict_out(out: Any) -> None:
+    with pytest.raises((TypeError, ValueError, BufferError)):
+        small_net().predict(data()[0], out=out)
+
+
+# ---- divergence ------------------------------------------------------------------------------------------------------
+
+
+def test_divergence_restores_the_start_of_the_epoch() -> None:
+    net = schuss.Network([schuss.Dense(4, 8, "relu"), schuss.Dense(8, 1)], seed=0)
+    X, _ = data(200)
+    y = X[:, 0]
+    net.fit(X, y, loss="mse", optimizer="sgd", lr=1e-2, epochs=2, batch_size=10)
+    before = state_of(net)
+    with pytest.raises(schuss.DivergenceError, match=r"lr=1e\+12.*clip_norm") as caught:
+        net.fit(X, y, loss="mse", lr=1e12, epochs=5, batch_size=10)
+    error = caught.value
+    assert isinstance(error, ArithmeticError)
+    assert error.epoch == 3
+    assert error.batch is not None
+    assert 1 < error.batch <= 20
+    assert error.lr == 1e12
+    assert error.loss is not None
+    after = state_of(net)
+    before[1]["param_groups"][0]["lr"] = 1e12
+    np.testing.assert_equal(after, before)
+    assert net.history.stopped == "diverged"
+    net.fit(X, y, loss="mse", lr=1e-2, epochs=2, batch_size=10)
+
+
+def test_divergence_in_the_last_step_of_an_epoch_goes_back_further() -> None:
+    """The first batch of epoch 4 finds what the only step of epoch 3 did."""
+    net = schuss.Network([schuss.Dense(4, 8, "relu"), schuss.Dense(8, 1)], seed=0)
+    X, _ = data(50)
+    y = X[:, 0]
+    net.fit(X, y, loss="mse", optimizer="sgd", lr=1e-3, epochs=2, batch_size=None)
+    before = [p.copy() for p in net.parameters]
+    with pytest.raises(schuss.DivergenceError) as caught:
+        net.fit(X, y, loss="mse", lr=1e18, epochs=3, batch_size=None)
+    assert caught.value.batch == 1
+    for p, q in zip(net.parameters, before, strict=True):
+        np.testing.assert_array_equal(p, q)
+    assert np.isfinite(net.evaluate(X, y, "mse")["loss"])
+
+
+def test_divergence_of_the_validation_loss() -> None:
+    net = schuss.Network([schuss.Dense(4, 1)], seed=0)
+    X, _ = data(20)
+    before = state_of(net)[0]
+    with pytest.raises(schuss.DivergenceError, match="validation") as caught:
+        net.fit(X, X[:, 0], loss="mse", epochs=2, validation_data=(np.full((3, 4), 3e38), np.zeros(3)))
+    assert caught.value.batch is None
+    np.testing.assert_equal(state_of(net)[0], before)
+
+
+def test_divergence_with_early_stopping_keeps_the_best() -> None:
+    net = schuss.Network([schuss.Dense(4, 8, "relu"), schuss.Dense(8, 1)], seed=0)
+    X, _ = data(60)
+    y = X[:, 0]
+    kept = {}
+
+    def spoil(record: schuss.EpochRecord) -> None:
+        if record.epoch == 3:
+            kept["parameters"] = [p.copy() for p in record.network.parameters]
+            record.optimizer.param_groups[0]["lr"] = 1e15
+
+    with pytest.raises(schuss.DivergenceError):
+        net.fit(
+            X, y, loss="mse", optimizer="sgd", lr=1e-2, epochs=9, validation_fraction=0.2, early_stopping=5,
+            callbacks=[spoil],
+        )  # fmt: skip
+    assert net.history.best_epoch == 3
+    for p, q in zip(net.parameters, kept["parameters"], strict=True):
+        np.testing.assert_array_equal(p, q)
+
+
+def test_divergence_of_a_single_step() -> None:
+    net = small_net(1)
+    net.parameters[0][...] = 1.0
+    optimizer = schuss.SGD(net.parameters)
+    x = np.ones((2, 4), np.float32)
+    for loss in ("mse", lambda prediction, target: (float("nan"), prediction)):
+        with unchanged(optimizer):
+            with pytest.raises(schuss.DivergenceError):
+                net.train_step(x * np.nan, np.zeros(2), loss, optimizer)
+            with pytest.raises(schuss.DivergenceError):
+                net.loss_and_gradients(x * np.nan, np.zeros(2), loss)
+
+
+# ---- inputs of any layout --------------------------------------------------------------------------------------------
+
+
+def layouts(array: np.ndarray, tmp_path: Any) -> dict[str, Any]:
+    wide = np.zeros((array.shape[0] * 2, array.shape[1] * 3), array.dtype)
+    wide[::2, ::3] = array
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    raw = np.zeros(array.nbytes + 1, np.uint8)[1:]
+    shifted = raw.view(array.dtype).reshape(array.shape)
+    shifted[...] = array
+    np.save(tmp_path / "x.npy", array)
+    return {
+        "strided": wide[::2, ::3],
+        "reversed": array[::-1, ::-1].copy()[::-1, ::-1],
+        "fortran": np.asfortranarray(array),
+        "read-only": frozen,
+        "misaligned": shifted,
+        "big-endian": array.astype(array.dtype.newbyteorder(">")),
+        "memory-mapped": np.load(tmp_path / "x.npy", mmap_mode="r"),
+        "float64": array.astype(np.float64),
+        "longdouble": array.astype(np.longdouble),
+        "list": array.tolist(),
+    }
+
+
+def test_inputs_of_any_layout(tmp_path: Any) -> None:
+    X, y = data(40)
+    expected = small_net()
+    expected.fit(X, y, loss="cross_entropy", epochs=2)
+    prediction = expected.predict(X)
+    scores = expected.evaluate(X, y, "cross_entropy", "accuracy")
+    for name, given_x in layouts(X, tmp_path).items():
+        net = small_net()
+        net.fit(given_x, y, loss="cross_entropy", epochs=2)
+        for p, q in zip(net.parameters, expected.parameters, strict=True):
+            np.testing.assert_array_equal(p, q, err_msg=name)
+        np.testing.assert_array_equal(net.predict(given_x), prediction, err_msg=name)
+        assert net.evaluate(given_x, y, "cross_entropy", "accuracy") == scores
+        np.testing.assert_array_equal(net.forward(given_x), net.forward(X), err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4", ">i8", "?"])
+def test_labels_of_any_integer_dtype(dtype: str) -> None:
+    X, y = data(40)
+    y = y % 2
+    expected = small_net().evaluate(X, y, "cross_entropy")
+    assert small_net().evaluate(X, y.astype(dtype), "cross_entropy") == expected
+    assert small_net().loss_and_gradients(X, y.astype(dtype), "cross_entropy") == pytest.approx(expected["loss"])
+    assert small_net().evaluate(X, np.repeat(y, 2)[::2].astype(dtype), "cross_entropy") == expected
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "u2", "i8", "f2", ">f4", ">f8", "f8"])
+def test_X_of_any_dtype(dtype: str) -> None:
+    X = np.random.default_rng(3).integers(0, 2, (40, 4))
+    np.testing.assert_array_equal(small_net().predict(X.astype(dtype)), small_net().predict(X.astype(np.float32)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 9),
+    column_step=st.integers(-3, 3).filter(bool),
+    row_step=st.integers(-3, 3).filter(bool),
+    dtype=st.sampled_from(FLOATS),
+    swap=st.booleans(),
+)
+def test_any_strides(rows: int, column_step: int, row_step: int, dtype: type, swap: bool) -> None:
+    net = small_net(dtype=np.dtype(dtype).name)
+    base = np.random.default_rng(rows).normal(size=(abs(row_step) * rows, abs(column_step) * 4)).astype(dtype)
+    if swap:
+        base = base.astype(base.dtype.newbyteorder())
+    x = base[::row_step, ::column_step]
+    same = np.ascontiguousarray(x, dtype=dtype)
+    np.testing.assert_array_equal(net.predict(x), net.predict(same))
+    target = np.zeros((rows, 3))
+    assert net.loss_and_gradients(x, target, "mse") == net.loss_and_gradients(same, target, "mse")
+    optimizer, other = (schuss.Adam(np.ones(x.shape, dtype)) for _ in range(2))
+    optimizer.step(x)
+    other.step(same)
+    np.testing.assert_array_equal(optimizer.param_groups[0]["params"][0], other.param_groups[0]["params"][0])
+
+
+# ---- sizes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(2**40, 2**40), (2**62, 1), (2**31, 2**31)])
+def test_sizes_that_overflow(n_in: int, n_out: int) -> None:
+    with pytest.raises((MemoryError, OverflowError, ValueError)):
+        schuss.Network([schuss.Dense(n_in, n_out)], seed=0)

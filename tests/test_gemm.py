@@ -1,0 +1,151 @@
+"""The matrix product: accuracy, shapes, and the bits of one chain of fused multiply-adds an element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+
+from schuss import _core
+from tests.reference import gemm as twin
+
+Array = NDArray[Any]
+Place = Callable[[str, Array], Array]
+
+LARGE = [(70, 300, 700), (130, 2100, 530), (1, 3000, 1500), (1500, 900, 1), (513, 1, 517), (300, 260, 33)]
+TRANSPOSES = [(False, False), (True, False), (False, True), (True, True)]
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def factors(m: int, k: int, n: int, dtype: str) -> tuple[Array, Array]:
+    rng = np.random.default_rng(m * 1_000_003 + k * 1009 + n)
+    return rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+
+
+def multiply(a: Array, b: Array, transposes: tuple[bool, bool]) -> Array:
+    """The core's a @ b, where it is given the transposes that it has to undo."""
+    ta, tb = transposes
+    a = np.ascontiguousarray(a.T) if ta else a
+    b = np.ascontiguousarray(b.T) if tb else b
+    return _core.gemm(a, b, ta, tb)
+
+
+def assert_close(got: Array, a: Array, b: Array) -> None:
+    """float64 to 1e-13 of the largest element; float32 within the error that k roundings can make."""
+    assert got.shape == (a.shape[0], b.shape[1])
+    assert got.dtype == a.dtype
+    wide_a, wide_b = a.astype(float), b.astype(float)
+    wanted = wide_a @ wide_b
+    if a.dtype == np.float64:
+        assert np.all(np.abs(got - wanted) <= 1e-13 * max(1.0, float(np.max(np.abs(wanted)))))
+    else:
+        size = np.abs(wide_a) @ np.abs(wide_b)
+        bound = (1 + 0.5 * np.sqrt(a.shape[1])) * np.finfo(np.float32).eps * size
+        assert np.all(np.abs(got - wanted) <= bound)
+
+
+@dtypes
+def test_small_sizes(dtype: str, isa: str) -> None:
+    rng = np.random.default_rng(0)
+    sizes: list[tuple[int, int, int]] = [tuple(rng.integers(1, 41, 3).tolist()) for _ in range(150)]
+    sizes += [(m, 3, n) for m in (1, 13, 14, 15, 28, 29) for n in (1, 15, 16, 17, 31, 32, 33)]
+    for i, (m, k, n) in enumerate(sizes):
+        a, b = factors(m, k, n, dtype)
+        assert_close(multiply(a, b, TRANSPOSES[i % 4]), a, b)
+
+
+@dtypes
+@pytest.mark.parametrize("size", LARGE, ids=str)
+def test_large_sizes(size: tuple[int, int, int], dtype: str, isa: str) -> None:
+    a, b = factors(*size, dtype)
+    plain = multiply(a, b, (False, False))
+    assert_close(plain, a, b)
+    for transposes in TRANSPOSES[1:]:
+        assert_array_equal(multiply(a, b, transposes), plain)
+
+
+@dtypes
+def test_chain_of_fused_multiply_adds(dtype: str, each_fma_isa: Callable[[], Iterator[str]]) -> None:
+    """To the last bit: one accumulator an element, in increasing k, rounded once a step."""
+    rng = np.random.default_rng(1)
+    sizes: list[tuple[int, int, int]] = [tuple(rng.integers(1, 41, 3).tolist()) for _ in range(20)]
+    sizes += [(20, 2100, 33), (61, 200, 37)] + ([(70, 300, 700)] if dtype == "float32" else [])
+    products = [(factors(*s, dtype), twin.gemm(*factors(*s, dtype))) for s in sizes]
+    for _ in each_fma_isa():
+        for i, ((a, b), wanted) in enumerate(products):
+            assert_array_equal(multiply(a, b, TRANSPOSES[i % 4]), wanted)
+
+
+@dtypes
+@pytest.mark.parametrize("size", LARGE, ids=str)
+def test_same_bits_for_threads_and_instruction_sets(
+    size: tuple[int, int, int],
+    dtype: str,
+    each_fma_isa: Callable[[], Iterator[str]],
+    set_threads: Callable[[int], None],
+) -> None:
+    a, b = factors(*size, dtype)
+    results = []
+    for _ in each_fma_isa():
+        for threads in (1, 2, 3, 7):
+            set_threads(threads)
+            results.append(multiply(a, b, (False, False)))
+    for c in results[1:]:
+        assert_array_equal(c, results[0])
+
+
+@dtypes
+def test_rows_do_not_depend_on_their_neighbours(dtype: str, isa: str) -> None:
+    """A row of the product is the same bits alone and in a batch, wherever it falls in a tile."""
+    a, b = factors(47, 65, 83, dtype)
+    whole = multiply(a, b, (False, False))
+    for rows in (slice(0, 1), slice(5, 6), slice(13, 20), slice(30, 47)):
+        assert_array_equal(multiply(a[rows], b, (False, False)), whole[rows])
+    for cols in (slice(0, 1), slice(31, 33), slice(60, 83)):
+        assert_array_equal(multiply(a, np.ascontiguousarray(b[:, cols]), (False, False)), whole[:, cols])
+
+
+@dtypes
+@pytest.mark.parametrize("placement", ["unaligned", "page end", "page start"])
+def test_stays_inside_its_operands(placement: str, dtype: str, isa: str, place: Place) -> None:
+    rng = np.random.default_rng(2)
+    sizes: list[tuple[int, int, int]] = [tuple(rng.integers(1, 41, 3).tolist()) for _ in range(30)]
+    sizes.append((130, 170, 150))
+    for m, k, n in sizes:
+        a, b = factors(m, k, n, dtype)
+        for ta, tb in TRANSPOSES:
+            left = place(placement, np.ascontiguousarray(a.T) if ta else a)
+            right = place(placement, np.ascontiguousarray(b.T) if tb else b)
+            assert_close(_core.gemm(left, right, ta, tb), a, b)
+
+
+@dtypes
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("size", [(5, 7, 9), (17, 40, 33), (70, 300, 90)], ids=str)
+def test_nan_and_infinity_reach_exactly_what_they_should(
+    bad: float, size: tuple[int, int, int], dtype: str, isa: str
+) -> None:
+    m, k, n = size
+    for i, p in ((0, 0), (m - 1, k - 1), (m // 2, k // 3)):
+        a, b = factors(m, k, n, dtype)
+        a[i, p] = bad
+        b[p, n // 2] = 0
+        for transposes in TRANSPOSES:
+            got = multiply(a, b, transposes)
+            assert np.all(np.isfinite(np.delete(got, i, axis=0)))
+            if np.isnan(bad):
+                assert np.all(np.isnan(got[i]))
+            else:
+                wanted = np.where(b[p] == 0, np.nan, np.copysign(np.inf, b[p]))
+                assert_array_equal(got[i], wanted)
+
+
+@dtypes
+def test_empty_products(dtype: str, isa: str) -> None:
+    assert _core.gemm(np.ones((0, 3), dtype), np.ones((3, 2), dtype)).shape == (0, 2)
+    assert _core.gemm(np.ones((2, 3), dtype), np.ones((3, 0), dtype)).shape == (2, 0)
+    assert_array_equal(_core.gemm(np.ones((2, 0), dtype), np.ones((0, 5), dtype)), np.zeros((2, 5)))

@@ -1,0 +1,241 @@
+"""Losses: value and gradient against the twin, weights, and extreme predictions.
+
+The prediction is the weight matrix of a network that gets the identity matrix as input: so a prediction can be set,
+and the gradient with respect to it read off, to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from numpy.typing import NDArray
+
+from schuss import _core
+from tests.reference import losses
+
+Array = NDArray[Any]
+
+CASES = [
+    ("mse", 0.0, "reals"),
+    ("mae", 0.0, "reals"),
+    ("huber", 1.0, "reals"),
+    ("huber", 0.3, "reals"),
+    ("cross_entropy", 0.0, "labels"),
+    ("cross_entropy", 0.0, "probabilities"),
+    ("cross_entropy", 0.1, "labels"),
+    ("cross_entropy", 0.1, "probabilities"),
+    ("binary_cross_entropy", 0.0, "fractions"),
+    ("poisson", 0.0, "counts"),
+]
+SHAPES = [(1, 1), (1, 10), (7, 1), (33, 10), (16, 16), (31, 17), (5, 70), (300, 3)]
+cases = pytest.mark.parametrize(("kind", "parameter", "targets"), CASES)
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def draw(targets: str, rows: int, cols: int, dtype: str) -> tuple[Array, Array]:
+    """A prediction and a target for it."""
+    rng = np.random.default_rng(rows * 100 + cols)
+    prediction = (rng.normal(size=(rows, cols)) * 2).astype(dtype)
+    if targets == "labels":
+        return prediction, rng.integers(0, cols, rows)
+    draws: dict[str, Callable[[], Array]] = {
+        "reals": lambda: rng.normal(size=(rows, cols)),
+        "probabilities": lambda: rng.dirichlet(np.ones(cols), rows),
+        "fractions": lambda: rng.choice([0.0, 1.0, 0.25], (rows, cols)),
+        "counts": lambda: rng.poisson(2, (rows, cols)).astype(float),
+    }
+    return prediction, draws[targets]().astype(dtype)
+
+
+def evaluate(
+    kind: str, parameter: float, prediction: Array, target: Array, weights: Array | None, activation: str = "identity"
+) -> tuple[float, float, Array]:
+    """The core's loss, its loss together with gradients, and the gradient."""
+    rows, cols = prediction.shape
+    net = _core.Net([(rows, cols, activation, 0.0, False, 0.0)], prediction.dtype, 0)
+    net.parameters[0][...] = prediction
+    x = np.eye(rows, dtype=prediction.dtype)
+    alone = net.loss(x, target, weights, (kind, parameter))
+    value = net.loss_and_gradients(x, target, weights, (kind, parameter))
+    return alone, value, net.gradients[0].copy()
+
+
+def widen(a: Array) -> Array:
+    return a if np.issubdtype(a.dtype, np.integer) else a.astype(float)
+
+
+def weights_for(rows: int) -> Array:
+    """Uneven, a third of them zero, but not all."""
+    w = np.random.default_rng(rows).uniform(0.1, 3, rows)
+    w[1::3] = 0
+    return w
+
+
+@cases
+@dtypes
+@pytest.mark.parametrize("weighted", [False, True], ids=["even", "weighted"])
+def test_value_and_gradient(
+    kind: str, parameter: float, targets: str, dtype: str, weighted: bool, isa: str, threads: int
+) -> None:
+    tolerance = 1e-6 if dtype == "float32" else 2e-15
+    for rows, cols in SHAPES:
+        prediction, target = draw(targets, rows, cols, dtype)
+        weights = weights_for(rows) if weighted else None
+        alone, value, gradient = evaluate(kind, parameter, prediction, target, weights)
+        wanted, slope = losses.value_and_gradient(kind, parameter, widen(prediction), widen(target), weights)
+        assert gradient.dtype == prediction.dtype
+        # Rows are sums of up to 70 terms that may cancel: the scale is that of the terms.
+        scale = max(1.0, abs(wanted), float(np.max(np.abs(prediction))))
+        assert abs(alone - wanted) <= 4 * tolerance * scale
+        assert abs(value - wanted) <= 4 * tolerance * scale
+        largest = float(np.max(np.abs(slope)))
+        assert np.all(np.abs(gradient - slope) <= 2 * tolerance * max(largest, 1 / (rows * cols)))
+
+
+@cases
+@dtypes
+def test_same_bits_everywhere(
+    kind: str,
+    parameter: float,
+    targets: str,
+    dtype: str,
+    each_isa: Callable[[], Iterator[str]],
+    set_threads: Callable[[int], None],
+) -> None:
+    for rows, cols in SHAPES:
+        prediction, target = draw(targets, rows, cols, dtype)
+        results = []
+        for _ in each_isa():
+            for threads in (1, 2, 3):
+                set_threads(threads)
+                results.append(evaluate(kind, parameter, prediction, target, weights_for(rows)))
+        for alone, value, gradient in results[1:]:
+            assert (alone, value) == results[0][:2]
+            assert_array_equal(gradient, results[0][2])
+
+
+@cases
+@dtypes
+def test_zero_weight_drops_the_row(kind: str, parameter: float, targets: str, dtype: str) -> None:
+    """Even a row whose prediction would be infinitely wrong."""
+    rows, cols = 30, 5
+    prediction, target = draw(targets, rows, cols, dtype)
+    weights = weights_for(rows)
+    kept = weights > 0
+    prediction[~kept] *= 1e6
+    _, value, gradient = evaluate(kind, parameter, prediction, target, weights)
+    _, wanted, slope = evaluate(kind, parameter, prediction[kept], target[kept], weights[kept])
+    assert value == pytest.approx(wanted, rel=1e-14)
+    assert_array_equal(gradient[~kept], 0)
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(gradient[kept], slope, rtol=4 * eps)
+
+
+@cases
+@dtypes
+def test_all_weights_zero(kind: str, parameter: float, targets: str, dtype: str) -> None:
+    prediction, target = draw(targets, 6, 4, dtype)
+    alone, value, gradient = evaluate(kind, parameter, prediction, target, np.zeros(6))
+    assert (alone, value) == (0, 0)
+    assert_array_equal(gradient, 0)
+
+
+@cases
+@dtypes
+def test_stays_inside_its_arrays(
+    kind: str, parameter: float, targets: str, dtype: str, isa: str, place: Callable[[str, Array], Array]
+) -> None:
+    """Input, target and weights that end where memory does."""
+    for rows, cols in SHAPES[:-1]:
+        prediction, target = draw(targets, rows, cols, dtype)
+        plain = evaluate(kind, parameter, prediction, target, weights_for(rows))
+        net = _core.Net([(rows, cols, "identity", 0.0, False, 0.0)], dtype, 0)
+        net.parameters[0][...] = prediction
+        x = place("page end", np.eye(rows, dtype=dtype))
+        y, w = place("page end", target), place("page end", weights_for(rows))
+        assert net.loss(x, y, w, (kind, parameter)) == plain[0]
+        assert net.loss_and_gradients(x, y, w, (kind, parameter)) == plain[1]
+        assert_array_equal(net.gradients[0], plain[2])
+
+
+@cases
+def test_weights_of_one_change_nothing(kind: str, parameter: float, targets: str) -> None:
+    prediction, target = draw(targets, 33, 10, "float32")
+    plain = evaluate(kind, parameter, prediction, target, None)
+    ones = evaluate(kind, parameter, prediction, target, np.ones(33))
+    assert plain[:2] == ones[:2]
+    assert_array_equal(plain[2], ones[2])
+
+
+@dtypes
+@pytest.mark.parametrize("size", [100.0, 1e4, 1e30])
+def test_extreme_logits_stay_finite(dtype: str, size: float, isa: str) -> None:
+    prediction = np.array([[size, -size, 0], [-size, -size, -size], [size, size, size]], dtype)
+    labels = np.array([1, 0, 2])
+    third = np.log(3) / 3
+    _, value, gradient = evaluate("cross_entropy", 0.0, prediction, labels, None)
+    assert value == pytest.approx(2 * size / 3 + 2 * third, rel=1e-6)
+    assert np.all(np.isfinite(gradient))
+    np.testing.assert_allclose(gradient[0] * 3, [1, -1, 0], atol=1e-6)
+    _, value, gradient = evaluate("cross_entropy", 0.1, prediction, labels, None)
+    assert np.isfinite(value)
+    assert np.all(np.isfinite(gradient))
+    target = np.array([[0, 1, 1], [0, 1, 0.5], [1, 0, 1]], dtype)
+    _, value, gradient = evaluate("binary_cross_entropy", 0.0, prediction, target, None)
+    wanted, slope = losses.value_and_gradient(
+        "binary_cross_entropy", 0.0, prediction.astype(float), target.astype(float)
+    )
+    assert value == pytest.approx(wanted, rel=1e-6)
+    np.testing.assert_allclose(gradient, slope, atol=1e-7)
+
+
+@dtypes
+@pytest.mark.parametrize(("kind", "activation"), [("cross_entropy", "softmax"), ("binary_cross_entropy", "sigmoid")])
+def test_output_activation_belongs_to_the_loss(kind: str, activation: str, dtype: str) -> None:
+    """Softmax before cross-entropy, sigmoid before binary cross-entropy: the same bits as from logits."""
+    targets = "labels" if kind == "cross_entropy" else "fractions"
+    prediction, target = draw(targets, 31, 17, dtype)
+    fused = evaluate(kind, 0.0, prediction, target, None, activation)
+    logits = evaluate(kind, 0.0, prediction, target, None)
+    assert fused[:2] == logits[:2]
+    assert_array_equal(fused[2], logits[2])
+
+
+@dtypes
+def test_probabilities_of_one_class_are_labels(dtype: str) -> None:
+    prediction, labels = draw("labels", 33, 10, dtype)
+    rows = np.eye(10, dtype=dtype)[labels]
+    for smoothing in (0.0, 0.2):
+        a = evaluate("cross_entropy", smoothing, prediction, labels, None)
+        b = evaluate("cross_entropy", smoothing, prediction, rows, None)
+        assert a[1] == pytest.approx(b[1], rel=1e-6 if dtype == "float32" else 1e-14)
+        np.testing.assert_allclose(a[2], b[2], atol=float(np.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("kind", ["mse", "mae", "huber", "cross_entropy", "binary_cross_entropy", "poisson"])
+def test_nan_prediction_makes_the_loss_nan(kind: str, isa: str) -> None:
+    """Training stops at such a loss; it must not be lost in a maximum."""
+    target: Array = np.array([0, 1, 2]) if kind == "cross_entropy" else np.full((3, 19), 0.5)
+    for column in (0, 15, 18):
+        prediction = np.ones((3, 19))
+        prediction[1, column] = np.nan
+        net = _core.Net([(3, 19, "identity", 0.0, False, 0.0)], "float64", 0)
+        net.parameters[0][...] = prediction
+        assert np.isnan(net.loss(np.eye(3), target, None, (kind, 0.5 if kind == "huber" else 0.0)))
+
+
+def test_many_rows_go_through_in_slabs() -> None:
+    """The loss of more rows than a plan holds is the same weighted mean."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(20_011, 3))
+    y = rng.integers(0, 4, 20_011)
+    w = rng.uniform(0, 1, 20_011)
+    net = _core.Net([(3, 4, "identity", 0.0, True, 0.0)], "float64", 0)
+    for p in net.parameters:
+        p[...] = rng.normal(size=p.shape)
+    wanted, _ = losses.value_and_gradient("cross_entropy", 0.0, x @ net.parameters[0] + net.parameters[1], y, w)
+    assert net.loss(x, y, w, ("cross_entropy", 0.0)) == pytest.approx(wanted, rel=1e-12)

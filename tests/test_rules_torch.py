@@ -1,0 +1,47 @@
+"""Optimizers against torch.optim, with every option, over 100 steps."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+import schuss
+from tests.reference.rule_cases import RULE_CASES, Case
+
+torch: Any = pytest.importorskip("torch")
+
+TORCH_NAME = {"SGD": "SGD", "AdaGrad": "Adagrad", "RMSProp": "RMSprop", "Adam": "Adam", "AdamW": "AdamW"}
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize("case", RULE_CASES, ids=str)
+def test_follows_torch(case: Case, dtype: str, tolerance: float) -> None:
+    """Within the tolerance of the largest parameter."""
+    rng = np.random.default_rng(7)
+    shapes = [(31, 7), (7,), (1,)]
+    params = [rng.normal(size=s).astype(dtype) for s in shapes]
+    theirs = [torch.tensor(p, requires_grad=True) for p in params]
+    opt = getattr(schuss, case.optimizer)(params, **case.options)
+    torch_opt = getattr(torch.optim, TORCH_NAME[case.optimizer])(theirs, **case.options)
+    for _ in range(100):
+        grads = [rng.normal(size=s).astype(dtype) for s in shapes]
+        opt.step(grads)
+        for p, g in zip(theirs, grads, strict=True):
+            p.grad = torch.tensor(g)
+        torch_opt.step()
+    for p, q in zip(params, theirs, strict=True):
+        wanted = q.detach().numpy()
+        assert np.max(np.abs(p - wanted)) <= tolerance * np.max(np.abs(wanted))
+
+
+@pytest.mark.parametrize("name", list(TORCH_NAME))
+def test_defaults_are_torchs(name: str) -> None:
+    ours = inspect.signature(getattr(schuss, name)).parameters
+    theirs = inspect.signature(getattr(torch.optim, TORCH_NAME[name])).parameters
+    of_torch_alone = {"params", "foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"}
+    for option in theirs.keys() - of_torch_alone:
+        assert option in ours
+        assert ours[option].default == theirs[option].default, option
