@@ -279,8 +279,8 @@ from joblib import Parallel, delayed
 def job(X, y, seed):
     assert isinstance(X, np.memmap) and not X.flags.writeable
     assert schuss.get_num_threads() <= int(os.environ["OMP_NUM_THREADS"])
-    schuss.set_num_threads(2)
-    return fit(network(seed), X, y)
+    with schuss.threads(2):
+        return fit(network(seed), X, y)
 
 X, y = data(0)
 found = Parallel(n_jobs=2, backend="loky", max_nbytes=1)(delayed(job)(X, y, seed) for seed in (0, 1))

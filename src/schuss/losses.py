@@ -6,7 +6,6 @@ Every loss is the weighted mean over the rows of a batch, ``sum_i w_i l_i / sum_
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .arguments import number, shown, unknown_name
@@ -17,32 +16,58 @@ LossFunction = Callable[[Any, Any], tuple[float, Any]]
 
 
 class Loss:
-    """What all compiled losses share: a name, and what the core takes."""
+    """What all compiled losses share. They are immutable; equal if kind and number are.
 
-    __slots__ = ()
+    Attributes
+    ----------
+    name : str
+        The loss's name for `fit` and others.
+    spec : (str, float)
+        Name and number, as the core takes them.
+    """
+
+    __slots__ = ("spec",)
     name: ClassVar[str]
+    # Name of the loss's number, or empty if it has none.
+    _number: ClassVar[str] = ""
+    spec: tuple[str, float]
 
-    @property
-    def spec(self) -> tuple[str, float]:
-        """Name and number, as the core takes them."""
-        return self.name, 0.0
+    def __init__(self) -> None:
+        self._set(0.0)
+
+    def _set(self, value: float) -> None:
+        object.__setattr__(self, "spec", (self.name, value))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable; make a new one")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, Loss) and other.spec == self.spec
+
+    def __hash__(self) -> int:
+        return hash(self.spec)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.spec[1:] if self._number else ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({f'{self._number}={self.spec[1]:g}' if self._number else ''})"
 
 
-@dataclass(frozen=True)
 class MSE(Loss):
     """Mean squared error, ``mean over outputs of (p - t)^2``."""
 
-    name: ClassVar[str] = "mse"
+    __slots__ = ()
+    name = "mse"
 
 
-@dataclass(frozen=True)
 class MAE(Loss):
     """Mean absolute error, ``mean over outputs of |p - t|``."""
 
-    name: ClassVar[str] = "mae"
+    __slots__ = ()
+    name = "mae"
 
 
-@dataclass(frozen=True)
 class Huber(Loss):
     """Huber's loss, ``d^2 / 2`` where ``|d| <= delta``, else ``delta (|d| - delta / 2)``, mean over outputs.
 
@@ -56,18 +81,19 @@ class Huber(Loss):
     P. J. Huber, Robust Estimation of a Location Parameter, Ann. Math. Statist. 35 (1964).
     """
 
-    delta: float = 1.0
-    name: ClassVar[str] = "huber"
+    __slots__ = ()
+    name = "huber"
+    _number = "delta"
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "delta", number("delta", self.delta, "(0, inf)"))
+    def __init__(self, delta: float = 1.0) -> None:
+        self._set(number("delta", delta, "(0, inf)"))
 
     @property
-    def spec(self) -> tuple[str, float]:
-        return self.name, self.delta
+    def delta(self) -> float:
+        """Where the square turns into a line."""
+        return self.spec[1]
 
 
-@dataclass(frozen=True)
 class CrossEntropy(Loss):
     """Cross-entropy from logits, ``-sum_k q_k log softmax(z)_k`` with ``q = (1 - s) t + s / K``.
 
@@ -84,18 +110,19 @@ class CrossEntropy(Loss):
     C. Szegedy et al., Rethinking the Inception Architecture for Computer Vision (2016), section 7.
     """
 
-    label_smoothing: float = 0.0
-    name: ClassVar[str] = "cross_entropy"
+    __slots__ = ()
+    name = "cross_entropy"
+    _number = "label_smoothing"
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "label_smoothing", number("label_smoothing", self.label_smoothing, "[0, 1)"))
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self._set(number("label_smoothing", label_smoothing, "[0, 1)"))
 
     @property
-    def spec(self) -> tuple[str, float]:
-        return self.name, self.label_smoothing
+    def label_smoothing(self) -> float:
+        """How much of the target is spread over all classes."""
+        return self.spec[1]
 
 
-@dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
     """Cross-entropy of independent yes-or-no outputs, ``max(z, 0) - z t + log(1 + exp(-|z|))``, mean over outputs.
 
@@ -103,17 +130,18 @@ class BinaryCrossEntropy(Loss):
     before the sigmoid.
     """
 
-    name: ClassVar[str] = "binary_cross_entropy"
+    __slots__ = ()
+    name = "binary_cross_entropy"
 
 
-@dataclass(frozen=True)
 class Poisson(Loss):
     """Poisson deviance without its constant, ``exp(z) - t z``, mean over outputs.
 
     The network's output z is the logarithm of the rate; targets are counts or rates >= 0.
     """
 
-    name: ClassVar[str] = "poisson"
+    __slots__ = ()
+    name = "poisson"
 
 
 BY_NAME: dict[str, Loss] = {
