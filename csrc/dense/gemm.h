@@ -161,7 +161,7 @@ static void pack_b(ptrdiff_t k, ptrdiff_t cols, const real *b, ptrdiff_t ldb, in
                 for (ptrdiff_t j = 0; j < TILE_COLS; j += LANES)
                     for (ptrdiff_t p = p0; p < p1; p++) {
                         const real *from = b + (j0 + j) * ldb + p;
-                        vec line;
+                        vec line = v_set1(0);
                         if (j + LANES <= w)
                             for (int l = 0; l < LANES; l++) line[l] = from[l * ldb];
                         else

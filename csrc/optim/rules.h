@@ -125,11 +125,6 @@ static void add_multiple(ptrdiff_t n, real factor, const real *restrict x, real 
 
 enum { CHUNK = 4096 / sizeof(real) };
 
-/* Asks for the cache lines of n elements; reads only hint, so running past the end is harmless. */
-ALWAYS_INLINE void prefetch(const real *x, ptrdiff_t n) {
-    for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof(real)) __builtin_prefetch(x + i);
-}
-
 /* See struct kernels. */
 static void step(ptrdiff_t n, void *p, const void *g, void *const *s, const struct rule_constants *c,
                  int *nonfinite) {

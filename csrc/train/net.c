@@ -2,6 +2,7 @@
 #include <stdint.h>
 
 #include "../dense/dense.h"
+#include "../fpmode.h"
 #include "../pool.h"
 
 struct layer_buffers {
@@ -110,6 +111,7 @@ void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, con
                      ptrdiff_t rows, int flags, uint64_t draw, void *out) {
     const struct kernels *kernels = schuss_kernels(net->dtype);
     const int threads = threads_of(plan);
+    const fpmode found = fpmode_flush();
     for (int l = 0; l < net->n_layers; l++) {
         const struct schuss_layer *layer = &net->layers[l];
         const struct layer_buffers *b = &plan->layers[l];
@@ -142,6 +144,7 @@ void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, con
         x = y;
         ldx = layer->n_out;
     }
+    fpmode_restore(found);
     return (void *)(uintptr_t)x;
 }
 
@@ -176,6 +179,7 @@ void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, con
                      ptrdiff_t rows, int flags, void *dout, void *dx) {
     const struct kernels *kernels = schuss_kernels(net->dtype);
     const int threads = threads_of(plan);
+    const fpmode found = fpmode_flush();
     enter_backward(net, plan, rows, flags, dout);
     void *delta = dout;
     for (int l = net->n_layers - 1; l >= 0; l--) {
@@ -212,4 +216,5 @@ void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, con
         dense_gemm(kernels, &down, threads, plan->scratch, plan->scratch_each);
         delta = next;
     }
+    fpmode_restore(found);
 }

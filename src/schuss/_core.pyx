@@ -37,8 +37,25 @@ def isa_levels():
     return levels
 
 
+cdef bint environment_checked = False
+
+
+cdef int check_environment() except -1:
+    """RuntimeError where SCHUSS_NUM_THREADS is set to what the core would pass over."""
+    global environment_checked
+    import os
+
+    value = os.environ.get("SCHUSS_NUM_THREADS", "").strip()
+    if value and not (value.isascii() and value.lstrip("+").isdigit() and 0 < int(value) < 1 << 31):
+        raise RuntimeError(f"SCHUSS_NUM_THREADS={value!r} in the environment, expected an integer >= 1")
+    environment_checked = True
+    return 0
+
+
 cdef int require_isa() except -1:
     """The level in use, chosen on the first call."""
+    if not environment_checked:
+        check_environment()
     cdef int level = schuss_isa_level()
     if level < 0:
         raise_isa(level, None)
@@ -93,6 +110,8 @@ def config():
 
 
 def get_num_threads():
+    if not environment_checked:
+        check_environment()
     return schuss_get_num_threads()
 
 

@@ -24,7 +24,7 @@ def set_num_threads(n: int | None) -> None:
 
 
 class threads:
-    """A context in which calls from this Python thread use at most n threads.
+    """A context in which calls from this Python thread use n threads, whatever is set for the process.
 
     Results do not depend on the number of threads.
 

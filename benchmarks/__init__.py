@@ -1,0 +1,1 @@
+"""Speed, measured beside other libraries and beside the limits of the machine. Run ``python -m benchmarks``."""

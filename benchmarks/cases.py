@@ -1,0 +1,95 @@
+"""What is trained: shapes, data and start weights, the same for everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+LEARNING_RATE = 1e-3
+BETAS = (0.9, 0.999)
+EPS = 1e-8
+# Steps whose losses must agree.
+CHECKED_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network and one batch size: ReLU between the layers, mean cross-entropy of integer labels, Adam."""
+
+    sizes: tuple[int, ...]
+    batch: int
+
+    def __str__(self) -> str:
+        return f"{self.layers}, {self.batch}"
+
+    @property
+    def layers(self) -> str:
+        return "-".join(map(str, self.sizes))
+
+    @property
+    def products(self) -> int:
+        """Weights in all layers: multiplications and additions of one row's forward pass."""
+        return sum(a * b for a, b in pairwise(self.sizes))
+
+    @property
+    def operations(self) -> int:
+        """Floating-point operations of a step's matrix products: forward, weight gradients, and all input gradients
+        but the first.
+        """
+        first = self.sizes[0] * self.sizes[1]
+        return 2 * self.batch * (3 * self.products - first)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps of the epochs that are timed: some thousand rows, or four steps of what is slow."""
+        return 4 if self.operations > 2e9 else max(4, 4096 // self.batch)
+
+    @cached_property
+    def data(self) -> tuple[Float, NDArray[np.int64]]:
+        """Rows and labels. Each row comes twice with different labels: no loss reaches zero, no gradient dies out."""
+        rng = np.random.default_rng(7)
+        half = self.batch * max(CHECKED_STEPS, self.epoch_steps) // 2 + 1
+        x = rng.standard_normal((half, self.sizes[0]), np.float32)
+        y = rng.integers(0, self.sizes[-1], half)
+        return np.tile(x, (2, 1)), np.concatenate([y, (y + 1) % self.sizes[-1]])
+
+    @cached_property
+    def batches(self) -> list[tuple[Float, NDArray[np.int64]]]:
+        """Views of the data, cut before anything is timed."""
+        x, y = self.data
+        size = self.batch
+        return [(x[k : k + size], y[k : k + size]) for k in range(0, len(x) - size + 1, size)]
+
+    @cached_property
+    def weights(self) -> list[tuple[Float, Float]]:
+        """Start weights (n_in, n_out) and biases (n_out,) of each layer."""
+        rng = np.random.default_rng(11)
+        found = []
+        for n_in, n_out in pairwise(self.sizes):
+            limit = np.float32((6 / n_in) ** 0.5)
+            w = rng.uniform(-limit, limit, (n_in, n_out)).astype(np.float32)
+            found.append((w, np.zeros(n_out, np.float32)))
+        return found
+
+
+CASES = (
+    Case((4, 16, 3), 1),
+    Case((64, 100, 10), 32),
+    Case((64, 100, 10), 200),
+    Case((20, 64, 64, 2), 64),
+    Case((784, 256, 10), 128),
+    Case((784, 512, 512, 10), 128),
+)
+LARGE = (Case((1024, 1024, 1024, 1024, 10), 256), Case((1024, 4096, 4096, 1000), 512))
+QUICK = (CASES[0], CASES[1], CASES[4])
+
+
+def chosen(options: Any) -> tuple[Case, ...]:
+    """The cases of the given command-line options."""
+    return QUICK if options.quick else CASES + (LARGE if options.large else ())

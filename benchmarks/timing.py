@@ -1,0 +1,135 @@
+"""Alternating timing: everybody takes turns in one process, so that noise hits all alike."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+# Before each sample, so that the threads of the one before have stopped spinning.
+PAUSE = 0.003
+# An untimed call before each sample warms caches and threads, unless it takes longer than this.
+WARM = 0.005
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Somebody who does the work.
+
+    Attributes
+    ----------
+    name : str
+        Its column.
+    run : callable
+        ``run(n)`` makes n calls and returns when they are done.
+    unit : int
+        Steps in one call.
+    """
+
+    name: str
+    run: Callable[[int], object]
+    unit: int = 1
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Microseconds a step, one number a round."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def low(self) -> float:
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        return max(self.values)
+
+    def ratio(self, base: Samples) -> float:
+        """Median over the rounds of this over base: both ran side by side in a round."""
+        return statistics.median(a / b for a, b in zip(self.values, base.values, strict=True))
+
+
+def alternate(
+    contenders: Sequence[Contender], seconds: float, rounds: int = 15, least_rounds: int = 5
+) -> dict[str, Samples]:
+    """Time all contenders in turns.
+
+    Parameters
+    ----------
+    contenders : sequence of Contender
+        With different names.
+    seconds : float
+        What the timed samples take together, about. Slow contenders may take longer.
+    rounds, least_rounds : int
+        Samples of each contender, and how many at least when time runs out.
+
+    Returns
+    -------
+    dict of Samples
+        By the contenders' names.
+    """
+    target = min(max(seconds / (rounds * len(contenders)), 0.002), 0.1)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        single: list[float] = []
+        calls: list[int] = []
+        for contender in contenders:
+            count, single_call = _calibrated(contender, target)
+            calls.append(count)
+            single.append(single_call)
+        values: list[list[float]] = [[] for _ in contenders]
+        end = time.perf_counter() + 1.5 * seconds
+        for number in range(rounds):
+            if number >= least_rounds and time.perf_counter() > end:
+                break
+            # Every other round backwards: nobody always follows the same neighbour.
+            order = range(len(contenders)) if number % 2 == 0 else reversed(range(len(contenders)))
+            for k in order:
+                contender, count = contenders[k], calls[k]
+                time.sleep(PAUSE)
+                if single[k] < WARM:
+                    contender.run(1)
+                start = time.perf_counter()
+                contender.run(count)
+                elapsed = time.perf_counter() - start
+                values[k].append(1e6 * elapsed / (count * contender.unit))
+    finally:
+        if collecting:
+            gc.enable()
+    return {contender.name: Samples(tuple(found)) for contender, found in zip(contenders, values, strict=True)}
+
+
+def _calibrated(contender: Contender, target: float) -> tuple[int, float]:
+    """How many calls make one sample, and the seconds of a single call."""
+    contender.run(1)
+    count = 1
+    while True:
+        start = time.perf_counter()
+        contender.run(count)
+        elapsed = time.perf_counter() - start
+        if elapsed >= 0.5 * target or count >= 1 << 22:
+            break
+        count *= 2
+    return max(1, round(count * target / elapsed)), elapsed / count
+
+
+def best(call: Callable[[], object], seconds: float) -> float:
+    """Seconds of the fastest sample of a call: for ceilings, where noise can only hide speed."""
+    contender = Contender("", lambda n: [call() for _ in range(n)])
+    count, _ = _calibrated(contender, min(0.01, seconds / 4))
+    fastest = float("inf")
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or fastest == float("inf"):
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        fastest = min(fastest, (time.perf_counter() - start) / count)
+    return fastest

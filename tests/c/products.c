@@ -1,0 +1,79 @@
+/* Matrix products: sizes around the tiles and blocks, all layouts, all ends of a tile; and column sums. */
+#include "bits.h"
+
+#include <stdio.h>
+
+#include "dense/dense.h"
+
+static void multiply(struct run *r, struct gemm *g) {
+    const ptrdiff_t each = (r->kernels->gemm_scratch(g->m, g->n, g->k) + 63) / 64 * 64;
+    dense_gemm(r->kernels, g, r->threads, aligned(each * r->threads), each);
+    for (ptrdiff_t i = 0; i < g->m; i++) hash_reals(r, at(r, g->c, i * g->ldc), g->n);
+}
+
+/* A and B of either layout, with gaps between the rows of C. */
+static struct gemm product(struct run *r, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int a_transposed, int b_transposed) {
+    return (struct gemm){
+        .m = m, .n = n, .k = k,
+        .a = numbers(r, m * k, 1), .a_row = a_transposed ? 1 : k, .a_col = a_transposed ? m : 1,
+        .b = numbers(r, k * n, 1), .ldb = b_transposed ? k : n, .b_transposed = b_transposed,
+        .c = zeros(r, m * (n + 3)), .ldc = n + 3,
+    };
+}
+
+static void check_size(struct run *r, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
+    char name[64];
+    snprintf(name, sizeof name, "%tdx%tdx%td", m, n, k);
+    for (int layout = 0; layout < 4; layout++) {
+        struct gemm g = product(r, m, n, k, layout & 1, layout >> 1);
+        multiply(r, &g);
+    }
+    report(r, "product", name);
+}
+
+static void check_end(struct run *r, int kind, int activation) {
+    static const char *const kinds[] = {"none", "forward", "backward"};
+    char name[64];
+    snprintf(name, sizeof name, "%s-%s", kinds[kind], activation_names[activation]);
+    for (int variant = 0; variant < 4; variant++) {
+        struct gemm g = product(r, 31, 37 + 16 * (variant & 1), variant & 1 ? 11 : 300, 0, variant & 1);
+        g.end.kind = kind;
+        g.end.activation = activation;
+        g.end.alpha = activation == SCHUSS_LEAKY_RELU ? 0.1 : 1;
+        if (kind == END_FORWARD) {
+            g.end.bias = variant & 1 ? NULL : numbers(r, g.n, 1);
+            g.end.kept = variant & 2 ? zeros(r, g.m * g.ldc) : NULL;
+        } else {
+            g.end.kept = numbers(r, g.m * g.ldc, 1);
+            g.end.mask = variant & 2 ? numbers(r, g.m * g.ldc, 2) : NULL;
+        }
+        multiply(r, &g);
+        if (kind == END_FORWARD && g.end.kept) hash_reals(r, g.end.kept, g.m * g.ldc);
+    }
+    report(r, "product", name);
+}
+
+static void check_column_sums(struct run *r, ptrdiff_t rows, ptrdiff_t cols) {
+    const ptrdiff_t ldx = cols + 2;
+    void *x = numbers(r, rows * ldx, 1), *out = zeros(r, cols);
+    r->kernels->column_sums(rows, 0, cols, x, ldx, out);
+    hash_reals(r, out, cols);
+}
+
+void check_products(struct run *r) {
+    static const ptrdiff_t edges[] = {1, 2, 7, 8, 13, 16, 17, 31, 33, 40};
+    enum { N_EDGES = sizeof edges / sizeof edges[0] };
+    for (int i = 0; i < N_EDGES; i++)
+        for (int j = 0; j < N_EDGES; j += 3) check_size(r, edges[i], edges[(i + j) % N_EDGES], edges[(i * 3 + j) % N_EDGES]);
+    check_size(r, 5, 20, 0);
+    check_size(r, 190, 70, 520);  /* past a block of rows and two of k */
+    check_size(r, 9, 1100, 270);  /* past a block of columns */
+    check_size(r, 250, 130, 80);  /* worth threads, by rows */
+    check_size(r, 60, 400, 40);   /* and by columns */
+    for (int a = 0; a < SCHUSS_SOFTMAX; a++) {
+        check_end(r, END_FORWARD, a);
+        check_end(r, END_BACKWARD, a);
+    }
+    for (ptrdiff_t cols = 1; cols < 140; cols += 3) check_column_sums(r, 9, cols);
+    report(r, "product", "column-sums");
+}

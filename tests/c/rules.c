@@ -1,0 +1,73 @@
+/* Every update rule and every stage before it, a few steps each. */
+#include "bits.h"
+
+struct rule_case {
+    const char *name;
+    struct schuss_group group;
+    double grad_scale, clip_value, clip_norm; /* grad_scale 0: 1 */
+};
+
+#define ADAM .rule = SCHUSS_ADAM, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
+#define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .beta2 = 0.99, .eps = 1e-8
+
+static const struct rule_case cases[] = {
+    {"sgd", {.rule = SCHUSS_SGD, .lr = 0.1}, 0, 0, 0},
+    {"sgd-l2-maximize", {.rule = SCHUSS_SGD, .lr = 0.1, .weight_decay = 0.03, .maximize = 1}, 0, 0, 0},
+    {"sgd-momentum", {.rule = SCHUSS_SGD, .lr = 0.1, .momentum = 0.9, .dampening = 0.3}, 0, 0, 0},
+    {"sgd-nesterov", {.rule = SCHUSS_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = 1}, 0, 0, 0},
+    {"sgd-scaled", {.rule = SCHUSS_SGD, .lr = 0.1}, 0.37, 0, 0},
+    {"sgd-clip-value", {.rule = SCHUSS_SGD, .lr = 0.1}, 0, 0.8, 0},
+    {"sgd-clip-norm", {.rule = SCHUSS_SGD, .lr = 0.1}, 0, 0, 70},
+    {"adagrad", {.rule = SCHUSS_ADAGRAD, .lr = 0.1, .eps = 1e-10}, 0, 0, 0},
+    {"adagrad-decay", {.rule = SCHUSS_ADAGRAD, .lr = 0.1, .eps = 1e-10, .lr_decay = 0.07}, 0, 0, 0},
+    {"rmsprop", {RMSPROP}, 0, 0, 0},
+    {"rmsprop-centered", {RMSPROP, .centered = 1}, 0, 0, 0},
+    {"rmsprop-momentum", {RMSPROP, .momentum = 0.9}, 0, 0, 0},
+    {"rmsprop-both", {RMSPROP, .centered = 1, .momentum = 0.9, .weight_decay = 0.1}, 0, 0, 0},
+    {"adam", {ADAM}, 0, 0, 0},
+    {"adam-l2-maximize", {ADAM, .weight_decay = 0.1, .maximize = 1}, 0, 0, 0},
+    {"adam-amsgrad", {ADAM, .amsgrad = 1}, 0, 0, 0},
+    {"adamw", {ADAM, .weight_decay = 0.1, .decoupled = 1}, 0, 0, 0},
+    {"adamw-all", {ADAM, .weight_decay = 0.1, .decoupled = 1, .amsgrad = 1, .maximize = 1}, 3.7, 2, 50},
+};
+
+/* Together enough for two threads. */
+static const ptrdiff_t sizes[] = {1, 15, 0, 16, 17, 35, 1023, 4099, 33000};
+enum { N_SIZES = sizeof sizes / sizeof sizes[0], STEPS = 4 };
+
+static void run_case(struct run *r, const struct rule_case *c) {
+    struct schuss_group groups[2] = {c->group, c->group};
+    struct schuss_segment segments[N_SIZES];
+    groups[1].lr *= 0.5;
+    groups[1].weight_decay *= 2;
+    for (int i = 0; i < N_SIZES; i++) {
+        segments[i] = (struct schuss_segment){.n = sizes[i], .p = numbers(r, sizes[i], 1), .group = i % 3 == 1};
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++) segments[i].s[k] = zeros(r, sizes[i]);
+    }
+    struct schuss_step step = {
+        .dtype = r->dtype,
+        .n_groups = 2,
+        .n_segments = N_SIZES,
+        .groups = groups,
+        .segments = segments,
+        .grad_scale = c->grad_scale != 0 ? c->grad_scale : 1,
+        .clip_value = c->clip_value,
+        .clip_norm = c->clip_norm,
+    };
+    for (step.t = 1; step.t <= STEPS; step.t++) {
+        for (int i = 0; i < N_SIZES; i++) segments[i].g = numbers(r, sizes[i], 1 + (double)step.t / 2);
+        const int status = schuss_optimizer_step(&step);
+        hash_bytes(r, &status, sizeof status);
+        hash_bytes(r, &step.nonfinite, sizeof step.nonfinite);
+        if (c->clip_norm > 0) hash_double(r, step.grad_norm);
+    }
+    for (int i = 0; i < N_SIZES; i++) {
+        hash_reals(r, segments[i].p, sizes[i]);
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++) hash_reals(r, segments[i].s[k], sizes[i]);
+    }
+    report(r, "rule", c->name);
+}
+
+void check_rules(struct run *r) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) run_case(r, &cases[i]);
+}
