@@ -46,14 +46,18 @@ class Training(Protocol):
         """Train on, `unit` steps a call, and wait for the end."""
 
 
-def built(makers: Iterable[Callable[..., Any]], *arguments: Any) -> list[Any]:
-    """What can be built here; the rest is told in a line each."""
+def built(
+    makers: Iterable[Callable[..., Any]], *arguments: Any, started: Callable[[Any], object] | None = None
+) -> list[Any]:
+    """What can be built here and started; the rest is told in a line each."""
     found = []
     for make in makers:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 one = make(*arguments)
+                if one is not None and started is not None:
+                    started(one)
         except Exception as error:
             note(f"{make.__name__} left out: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
             continue
@@ -62,83 +66,85 @@ def built(makers: Iterable[Callable[..., Any]], *arguments: Any) -> list[Any]:
     return found
 
 
-class _Steps:
-    """Training a batch at a time from Python: `_step(k)` trains on batch k."""
+class Steps:
+    """Training a batch at a time from Python.
 
-    name = ""
+    Parameters
+    ----------
+    name : str
+        Of the library.
+    batches : int
+        How many there are.
+    step : callable
+        ``step(k)`` trains on batch k and returns its loss.
+    wait : callable, optional
+        Returns when all steps are done.
+    """
+
     unit = 1
 
-    def __init__(self, case: Case) -> None:
-        self._count = len(case.batches)
-        self._next = 0
-
-    def _step(self, k: int) -> Any:
-        raise NotImplementedError
-
-    def _wait(self) -> None:
-        pass
+    def __init__(
+        self, name: str, batches: int, step: Callable[[int], Any], wait: Callable[[], object] | None = None
+    ) -> None:
+        self.name = name
+        self._step, self._wait, self._batches, self._next = step, wait, batches, 0
 
     def losses(self, steps: int) -> NDArray[np.float64]:
-        return np.array([float(self._step(k % self._count)) for k in range(steps)])
+        return np.array([float(self._step(k % self._batches)) for k in range(steps)])
 
     def run(self, calls: int) -> None:
-        step, count, k = self._step, self._count, self._next
+        step, batches, k = self._step, self._batches, self._next
         for _ in range(calls):
             step(k)
             k += 1
-            if k == count:
+            if k == batches:
                 k = 0
         self._next = k
-        self._wait()
+        if self._wait is not None:
+            self._wait()
 
 
-class _Torch(_Steps):
-    name = "torch"
+def torch_model(case: Case, torch: Any) -> Any:
+    """The layers with their start weights."""
+    layers: list[Any] = []
+    for w, b in case.weights:
+        layer = torch.nn.Linear(*w.shape)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(w.T.copy()))
+            layer.bias.copy_(torch.from_numpy(b))
+        layers += [layer, torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers[:-1])
 
-    def __init__(self, case: Case, torch: Any, compiled: bool = False) -> None:
-        super().__init__(case)
-        layers: list[Any] = []
-        for w, b in case.weights:
-            layer = torch.nn.Linear(*w.shape)
-            with torch.no_grad():
-                layer.weight.copy_(torch.from_numpy(w.T.copy()))
-                layer.bias.copy_(torch.from_numpy(b))
-            layers += [layer, torch.nn.ReLU()]
-        model = torch.nn.Sequential(*layers[:-1])
-        loss_of = torch.nn.functional.cross_entropy
-        # The fused form is the fastest that torch has on a CPU.
-        optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=BETAS, eps=EPS, fused=True)
-        batches = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in case.batches]
 
-        def value(x: Any, y: Any) -> Any:
-            return loss_of(model(x), y)
+def _torch(case: Case, torch: Any, compiled: bool) -> Steps:
+    model = torch_model(case, torch)
+    # The fused form is the fastest that torch has on a CPU.
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=BETAS, eps=EPS, fused=True)
+    batches = [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in case.batches]
 
-        if compiled:
-            self.name = "torch.compile"
-            value = torch.compile(value)
+    def value(x: Any, y: Any) -> Any:
+        return torch.nn.functional.cross_entropy(model(x), y)
 
-        def step(k: int) -> Any:
-            loss = value(*batches[k])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return loss.detach()
+    loss_of = torch.compile(value) if compiled else value
 
-        self._step = step  # type: ignore[method-assign]
-        step(0) if compiled and self._rewound(model, case, torch) else None
+    def step(k: int) -> Any:
+        loss = loss_of(*batches[k])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
 
-    def _rewound(self, model: Any, case: Case, torch: Any) -> bool:
-        return False
+    return Steps("torch.compile" if compiled else "torch", len(batches), step)
 
 
 def torch_eager(case: Case) -> Training | None:
     torch = module("torch")
-    return None if torch is None else _Torch(case, torch)
+    return None if torch is None else _torch(case, torch, compiled=False)
 
 
 def torch_compiled(case: Case) -> Training | None:
     torch = module("torch")
-    return None if torch is None else _Torch(case, torch, compiled=True)
+    return None if torch is None else _torch(case, torch, compiled=True)
 
 
 def _jax_step(jax: Any) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
@@ -167,26 +173,6 @@ def _jax_step(jax: Any) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
         return (parameters, m, v, count), value
 
     return step
-
-
-class _Jax(_Steps):
-    """One compiled call a step, state donated; waits at the end of a run only."""
-
-    name = "jax"
-
-    def __init__(self, case: Case, jax: Any) -> None:
-        super().__init__(case)
-        self._jax = jax
-        self._state = _jax_state(case, jax)
-        self._batches = [(jax.device_put(x), jax.device_put(y.astype(np.int32))) for x, y in case.batches]
-        self._compiled = jax.jit(_jax_step(jax), donate_argnums=0)
-
-    def _step(self, k: int) -> Any:
-        self._state, loss = self._compiled(self._state, *self._batches[k])
-        return loss
-
-    def _wait(self) -> None:
-        self._jax.block_until_ready(self._state)
 
 
 class _JaxScan:
@@ -228,7 +214,19 @@ def _jax_state(case: Case, jax: Any) -> Any:
 
 def jax_step(case: Case) -> Training | None:
     jax = module("jax")
-    return None if jax is None else _Jax(case, jax)
+    if jax is None:
+        return None
+    # State donated; waits at the end of a run only.
+    compiled = jax.jit(_jax_step(jax), donate_argnums=0)
+    state = _jax_state(case, jax)
+    batches = [(jax.device_put(x), jax.device_put(y.astype(np.int32))) for x, y in case.batches]
+
+    def step(k: int) -> Any:
+        nonlocal state
+        state, loss = compiled(state, *batches[k])
+        return loss
+
+    return Steps("jax", len(batches), step, lambda: jax.block_until_ready(state))
 
 
 def jax_scan(case: Case) -> Training | None:
@@ -236,99 +234,83 @@ def jax_scan(case: Case) -> Training | None:
     return None if jax is None else _JaxScan(case, jax)
 
 
-class _Sklearn(_Steps):
-    """The inside of MLPClassifier's own loop, without its checks and shuffling: `_backprop` and its Adam."""
-
-    name = "sklearn"
-
-    def __init__(self, case: Case, network: Any) -> None:
-        super().__init__(case)
-        model = network.MLPClassifier(case.sizes[1:-1], activation="relu", alpha=0.0)
-        # As `_initialize` leaves it, for any number of classes: two would become one logistic output.
-        model.n_outputs_, model.n_layers_, model.out_activation_ = case.sizes[-1], len(case.sizes), "softmax"
-        model.loss = "log_loss"
-        model.coefs_ = [w.copy() for w, _ in case.weights]
-        model.intercepts_ = [b.copy() for _, b in case.weights]
-        parameters = model.coefs_ + model.intercepts_
-        optimizer = network._stochastic_optimizers.AdamOptimizer(parameters, LEARNING_RATE, *BETAS, EPS)
-        activations: list[Any] = [None] * len(case.sizes)
-        deltas: list[Any] = [None] * len(case.weights)
-        dw, db = [np.empty_like(w) for w, _ in case.weights], [np.empty_like(b) for _, b in case.weights]
-        classes = np.arange(case.sizes[-1])
-        batches = [(x, y[:, None] == classes) for x, y in case.batches]
-
-        def step(k: int) -> Any:
-            nonlocal dw, db
-            x, y = batches[k]
-            activations[0] = x
-            loss, dw, db = model._backprop(x, y, None, activations, deltas, dw, db)
-            optimizer.update_params(parameters, dw + db)
-            return loss
-
-        self._step = step  # type: ignore[method-assign]
-
-
 def sklearn_loop(case: Case) -> Training | None:
+    """The inside of MLPClassifier's own loop, without its checks and shuffling: `_backprop` and its Adam."""
     network = module("sklearn.neural_network")
-    return None if network is None else _Sklearn(case, network)
+    if network is None:
+        return None
+    model = network.MLPClassifier(case.sizes[1:-1], activation="relu", alpha=0.0)
+    # As `_initialize` leaves it, for any number of classes: two would become one logistic output.
+    model.n_outputs_, model.n_layers_, model.out_activation_ = case.sizes[-1], len(case.sizes), "softmax"
+    model.loss = "log_loss"
+    model.coefs_ = [w.copy() for w, _ in case.weights]
+    model.intercepts_ = [b.copy() for _, b in case.weights]
+    parameters = model.coefs_ + model.intercepts_
+    optimizer = network._stochastic_optimizers.AdamOptimizer(parameters, LEARNING_RATE, *BETAS, EPS)
+    activations: list[Any] = [None] * len(case.sizes)
+    deltas: list[Any] = [None] * len(case.weights)
+    dw, db = [np.empty_like(w) for w, _ in case.weights], [np.empty_like(b) for _, b in case.weights]
+    classes = np.arange(case.sizes[-1])
+    batches = [(x, y[:, None] == classes) for x, y in case.batches]
 
+    def step(k: int) -> Any:
+        nonlocal dw, db
+        x, y = batches[k]
+        activations[0] = x
+        loss, dw, db = model._backprop(x, y, None, activations, deltas, dw, db)
+        optimizer.update_params(parameters, dw + db)
+        return loss
 
-class _NumPy(_Steps):
-    """Written by hand: nothing is allocated for the large arrays, one flat vector for Adam."""
-
-    name = "NumPy"
-
-    def __init__(self, case: Case) -> None:
-        super().__init__(case)
-        size = sum(w.size + b.size for w, b in case.weights)
-        parameters, gradients = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        layers: list[tuple[Float, Float]] = []
-        slopes: list[tuple[Float, Float]] = []
-        start = 0
-        for w, b in case.weights:
-            middle, end = start + w.size, start + w.size + b.size
-            for flat, views in ((parameters, layers), (gradients, slopes)):
-                views.append((flat[start:middle].reshape(w.shape), flat[middle:end]))
-            layers[-1][0][...], layers[-1][1][...] = w, b
-            start = end
-        update = numpy_rules.adam(parameters, gradients)
-        outputs = [np.empty((case.batch, n), np.float32) for n in case.sizes[1:]]
-        deltas = [np.empty_like(out) for out in outputs]
-        rows, last = np.arange(case.batch), len(layers) - 1
-
-        def step(k: int) -> Any:
-            x, y = case.batches[k]
-            h = x
-            for (w, b), out in zip(layers, outputs, strict=True):
-                np.matmul(h, w, out=out)
-                np.add(out, b, out=out)
-                if out is not outputs[last]:
-                    np.maximum(out, 0, out=out)
-                h = out
-            delta = deltas[last]
-            np.subtract(h, h.max(axis=1, keepdims=True), out=h)
-            picked = h[rows, y]
-            np.exp(h, out=delta)
-            total = delta.sum(axis=1, keepdims=True)
-            loss = (np.log(total[:, 0]) - picked).mean()
-            np.divide(delta, total, out=delta)
-            delta[rows, y] -= 1
-            np.divide(delta, np.float32(case.batch), out=delta)
-            for number in range(last, -1, -1):
-                below = outputs[number - 1] if number else x
-                np.matmul(below.T, deltas[number], out=slopes[number][0])
-                np.sum(deltas[number], axis=0, out=slopes[number][1])
-                if number:
-                    np.matmul(deltas[number], layers[number][0].T, out=deltas[number - 1])
-                    np.multiply(deltas[number - 1], below > 0, out=deltas[number - 1])
-            update()
-            return loss
-
-        self._step = step  # type: ignore[method-assign]
+    return Steps("sklearn", len(batches), step)
 
 
 def numpy_loop(case: Case) -> Training:
-    return _NumPy(case)
+    """Written by hand: nothing is allocated for the large arrays, one flat vector for Adam."""
+    size = sum(w.size + b.size for w, b in case.weights)
+    parameters, gradients = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    layers: list[tuple[Float, Float]] = []
+    slopes: list[tuple[Float, Float]] = []
+    start = 0
+    for w, b in case.weights:
+        middle, end = start + w.size, start + w.size + b.size
+        for flat, views in ((parameters, layers), (gradients, slopes)):
+            views.append((flat[start:middle].reshape(w.shape), flat[middle:end]))
+        layers[-1][0][...], layers[-1][1][...] = w, b
+        start = end
+    update = numpy_rules.adam(parameters, gradients)
+    outputs = [np.empty((case.batch, n), np.float32) for n in case.sizes[1:]]
+    deltas = [np.empty_like(out) for out in outputs]
+    rows, last = np.arange(case.batch), len(layers) - 1
+
+    def step(k: int) -> Any:
+        x, y = case.batches[k]
+        h = x
+        for (w, b), out in zip(layers, outputs, strict=True):
+            np.matmul(h, w, out=out)
+            np.add(out, b, out=out)
+            if out is not outputs[last]:
+                np.maximum(out, 0, out=out)
+            h = out
+        delta = deltas[last]
+        np.subtract(h, h.max(axis=1, keepdims=True), out=h)
+        picked = h[rows, y]
+        np.exp(h, out=delta)
+        total = delta.sum(axis=1, keepdims=True)
+        loss = (np.log(total[:, 0]) - picked).mean()
+        np.divide(delta, total, out=delta)
+        delta[rows, y] -= 1
+        np.divide(delta, np.float32(case.batch), out=delta)
+        for number in range(last, -1, -1):
+            below = outputs[number - 1] if number else x
+            np.matmul(below.T, deltas[number], out=slopes[number][0])
+            np.sum(deltas[number], axis=0, out=slopes[number][1])
+            if number:
+                np.matmul(deltas[number], layers[number][0].T, out=deltas[number - 1])
+                np.multiply(deltas[number - 1], below > 0, out=deltas[number - 1])
+        update()
+        return loss
+
+    return Steps("NumPy", len(case.batches), step)
 
 
 PEERS: tuple[Callable[[Case], Training | None], ...] = (torch_eager, jax_step, jax_scan, sklearn_loop, numpy_loop)

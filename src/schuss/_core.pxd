@@ -13,6 +13,9 @@ cdef extern from "schuss.h" nogil:
         SCHUSS_F32
         SCHUSS_F64
         SCHUSS_MAX_STATES
+        SCHUSS_SGD
+        SCHUSS_ADAGRAD
+        SCHUSS_RMSPROP
         SCHUSS_TRAINING
         SCHUSS_LOGITS
         SCHUSS_CROSS_ENTROPY

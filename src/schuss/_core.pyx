@@ -284,10 +284,22 @@ cdef int fill_group(dict group, schuss_group *g) except -1:
     return 0
 
 
+cdef int states_needed(const schuss_group *g) noexcept:
+    """How many state slots the rule touches with these numbers."""
+    if g.rule == SCHUSS_SGD:
+        return 1 if g.momentum != 0 else 0
+    if g.rule == SCHUSS_ADAGRAD:
+        return 1
+    if g.rule == SCHUSS_RMSPROP:
+        return 3 if g.momentum != 0 else 2 if g.centered else 1
+    return 3 if g.amsgrad else 2
+
+
 cdef class Stepper:
     cdef readonly list params
     cdef readonly list states
-    cdef list arenas, grads_held
+    cdef list arenas
+    cdef list states_made      # a number for each group
     cdef schuss_step c_step
     cdef Py_buffer *views      # of the params, held as long as this lives
     cdef Py_ssize_t n_views
@@ -322,6 +334,10 @@ cdef class Stepper:
             self.c_step.segments[i].group = group_of[i]
             total += (p.size + 15) // 16 * 16
         check_overlap(self.params)
+        self.states_made = [
+            min((made for made, of in zip(states_of, group_of) if of == i), default=SCHUSS_MAX_STATES)
+            for i in range(self.c_step.n_groups)
+        ]
         # one arena a state, so that stepping many arrays walks memory in order
         self.states = [[] for _ in range(n)]
         self.arenas = []
@@ -374,6 +390,11 @@ cdef class Stepper:
             raise ValueError(f"groups has {len(groups)} entries, expected {self.c_step.n_groups}")
         for i in range(self.c_step.n_groups):
             fill_group(groups[i], &self.c_step.groups[i])
+            if states_needed(&self.c_step.groups[i]) > self.states_made[i]:
+                raise ValueError(
+                    f"param_groups[{i}] now asks for a state that this optimizer was made without "
+                    "(momentum, centered or amsgrad was switched on): make a new optimizer with it"
+                )
         return 0
 
     cdef int take_clips(self, double grad_scale, double clip_value, double clip_norm) except -1:

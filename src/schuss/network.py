@@ -463,6 +463,7 @@ class Network:
         arrays.check_finite(names[0], x)
         arrays.check_finite(names[1], target)
         weights = targets.prepare_weights(loss, sample_weight, class_weight, target, self.n_out, names[2])
+        targets.check_not_all_zero(weights, names[2])
         return x, target, weights
 
     def _evaluate(

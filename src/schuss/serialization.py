@@ -35,8 +35,8 @@ def save(
     """`Network.save`, which documents it."""
     import json
 
-    target = os.path.realpath(os.fspath(path))
-    encode = _container(target)[0]
+    name = os.fspath(path)
+    encode = _container(name)[0]
     if metadata is None:
         metadata = network.metadata
     if not isinstance(metadata, dict):
@@ -61,7 +61,7 @@ def save(
         text = json.dumps(header)
     except (TypeError, ValueError) as error:
         raise TypeError(f"metadata must be what JSON can hold; {error}") from None
-    _write_atomically(target, encode(content, text))
+    _write_atomically(os.path.realpath(name), encode(content, text))
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -101,7 +101,7 @@ def load(path: str | os.PathLike[str]) -> Network:
             raise ValueError("its header is not that of a network")
         newer = header["version"] > VERSION
         network = None if newer else _assembled(header, content)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} is damaged: {error if isinstance(error, ValueError) else repr(error)}") from None
     if network is None:
         raise ValueError(

@@ -172,7 +172,7 @@ def _class_weights(loss: Loss, class_weight: Any, target: NDArray[Any], n_out: i
     return result
 
 
-def check_not_all_zero(weights: NDArray[np.float64] | None) -> None:
-    """Training on rows that all have weight zero would do nothing, silently."""
+def check_not_all_zero(weights: NDArray[np.float64] | None, name: str) -> None:
+    """ValueError if all rows have weight zero: nothing would be learned or measured, silently."""
     if weights is not None and not weights.any():
-        raise ValueError("sample_weight and class_weight leave every row with weight 0; expected one row above 0")
+        raise ValueError(f"{name} must leave at least one row with a weight above 0; got 0 for every row")

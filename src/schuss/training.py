@@ -422,5 +422,5 @@ def _split(
     if class_weight is not None:
         of_classes = targets.prepare_weights(loss, None, class_weight, target, network.n_out)
         weights = of_classes if weights is None or of_classes is None else weights * of_classes
-    targets.check_not_all_zero(weights)
+        targets.check_not_all_zero(weights, "class_weight")
     return (x, target, weights), validation

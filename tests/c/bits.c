@@ -1,6 +1,6 @@
 /* Runs every kernel of the core and short trainings on one ISA level and prints a hash of all resulting bits, a line
  * each. Two levels with a fused multiply-add must print the same, on any machine, with any number of threads. The data
- * stay away from denormals and NaN, whose handling is the machine's own.
+ * stay away from denormals and NaN, whose bits are the machine's own affair: one in a result ends the program.
  *
  *     bits LEVEL [THREADS]
  *
@@ -8,6 +8,7 @@
 #include "bits.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,10 +64,27 @@ void hash_bytes(struct run *r, const void *data, ptrdiff_t bytes) {
     for (ptrdiff_t i = 0; i < bytes; i++) r->hash = (r->hash ^ byte[i]) * FNV_PRIME;
 }
 
-void hash_reals(struct run *r, const void *array, ptrdiff_t n) { hash_bytes(r, array, n * r->item); }
-void hash_double(struct run *r, double x) { hash_bytes(r, &x, sizeof x); }
+static void refuse(const char *part, const char *name) {
+    fprintf(stderr, "%s %s: a result is NaN or denormal: other data are needed\n", part, name);
+    exit(1);
+}
+
+void hash_reals(struct run *r, const void *array, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const int class = r->dtype == SCHUSS_F32 ? fpclassify(((const float *)array)[i])
+                                                 : fpclassify(((const double *)array)[i]);
+        r->unusable |= class == FP_NAN || class == FP_SUBNORMAL;
+    }
+    hash_bytes(r, array, n * r->item);
+}
+
+void hash_double(struct run *r, double x) {
+    r->unusable |= isnan(x) || (x != 0 && !isnormal(x));
+    hash_bytes(r, &x, sizeof x);
+}
 
 void report(struct run *r, const char *part, const char *name) {
+    if (r->unusable) refuse(part, name);
     printf("%s %s %s %016" PRIx64 "\n", r->dtype == SCHUSS_F32 ? "float32" : "float64", part, name, r->hash);
     r->hash = FNV_START;
     while (n_blocks) free(blocks[--n_blocks]);

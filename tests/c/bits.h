@@ -11,6 +11,7 @@ struct run {
     int threads;
     uint64_t drawn; /* numbers used so far */
     uint64_t hash;
+    int unusable;   /* a NaN or a denormal was hashed */
 };
 
 /* n reals. They end exactly where their memory ends and begin one real past an aligned address, so that a checker of
