@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import machine, startup
-from .tables import Result, Row, Table, table
+from .tables import LEGEND, Result, Row, Table, table
 
 SUBJECTS = ("train", "step", "predict", "startup")
 BASELINES = {"train": "torch", "step": "torch fused", "predict": "torch", "startup": "torch"}
@@ -76,6 +76,7 @@ def collected(options: argparse.Namespace, subjects: list[str]) -> tuple[dict[st
     about = {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "CPU": f"{machine.cpu_model()}, {len(machine.usable_cpus())} usable CPUs",
+        "load": machine.load(),
         **machine.versions(),
     }
     results: dict[str, Result] = {}
@@ -118,11 +119,12 @@ def main() -> None:
     print("; ".join(lines))
     for one in tables:
         print(f"\n{one.text()}")
+    print(f"\n{LEGEND}")
     if options.json is not None:
         document = {"about": about, "results": {name: asdict(result) for name, result in results.items()}}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     if options.markdown is not None:
-        parts = ["# Results", "\n".join(f"- {line}" for line in lines), *(one.markdown() for one in tables)]
+        parts = ["# Results", "\n".join(f"- {line}" for line in lines), LEGEND, *(one.markdown() for one in tables)]
         options.markdown.write_text("\n\n".join(parts) + "\n")
 
 

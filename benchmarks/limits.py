@@ -26,14 +26,15 @@ LEAST_BYTES = 1 << 17
 _SPLIT_BYTES = 1 << 23
 ARITHMETIC_NOTE = (
     "Arithmetic limit: the floating-point operations of the matrix products alone, at the fastest rate seen among our "
-    "own GEMM at {sizes}, NumPy's (and torch's, if installed) at 1024x1024x1024. Our own GEMM is no independent "
-    "witness, and no product reaches the peak of its CPU: the rate is a lower bound of the ceiling. Seen: {seen}."
+    f"own GEMM at {', '.join('x'.join(map(str, size)) for size in _PRODUCTS)}, NumPy's (and torch's, if installed) "
+    "at the last of these. Our own GEMM is no independent witness, and no product reaches the peak of its CPU: the "
+    "rate is a lower bound of the ceiling."
 )
 MEMORY_NOTE = (
     "Memory limit: bytes read and written (each array counted once for reading, once for writing) at the fastest rate "
     "seen among streams over as much memory: NumPy copy (8 bytes an element) and in-place add (12), over as many "
     "threads, and our own SGD without momentum (12) and Adam (28). Partly our own code, and untuned: a lower bound of "
-    "the ceiling, in cache for small sizes; none is given where calls dominate. Seen at the largest size: {seen}."
+    "the ceiling, in cache for small sizes; none is given where calls dominate."
 )
 
 
@@ -64,19 +65,15 @@ class Limits:
             return None
         return moved / (1e3 * self._stream(touched)[0])
 
-    def notes(self) -> list[str]:
-        """How what was asked for was measured."""
+    def seen(self) -> list[str]:
+        """What was measured so far, and by what."""
+        threads = f"With {self._threads} {'thread' if self._threads == 1 else 'threads'}:"
         found = []
         if self._gflops is not None:
-            rate, source = self._gflops
-            sizes = ", ".join("x".join(map(str, size)) for size in _PRODUCTS)
-            seen = f"{rate:.0f} GFLOP/s with {self._threads} {_threads(self._threads)} ({source})"
-            found.append(ARITHMETIC_NOTE.format(sizes=sizes, seen=seen))
+            found.append(f"{threads} {self._gflops[0]:.0f} GFLOP/s ({self._gflops[1]}).")
         if self._streams:
-            size = max(self._streams)
-            rate, source = self._streams[size]
-            seen = f"{rate:.1f} GB/s with {self._threads} {_threads(self._threads)} over {size / 1e6:.0f} MB ({source})"
-            found.append(MEMORY_NOTE.format(seen=seen))
+            parts = [f"{rate:.0f} over {n / 1e6:.3g} MB ({name})" for n, (rate, name) in sorted(self._streams.items())]
+            found.append(f"{threads} GB/s {', '.join(parts)}.")
         return found
 
     def _peak(self) -> tuple[float, str]:
@@ -141,7 +138,3 @@ def _add(a: Float, b: Float) -> None:
 def _rate(amount: float, call: Callable[[], object], seconds: float) -> float:
     """In units of 1e9 a second."""
     return 1e-9 * amount / best(call, seconds)
-
-
-def _threads(count: int) -> str:
-    return "thread" if count == 1 else "threads"

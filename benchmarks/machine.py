@@ -19,7 +19,8 @@ def usable_cpus() -> list[int]:
         return list(range(os.cpu_count() or 1))
     cpus = sorted(os.sched_getaffinity(0))
     seen: set[str] = set()
-    first, others = [], []
+    first: list[int] = []
+    others: list[int] = []
     for cpu in cpus:
         try:
             core = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text().strip()
@@ -53,6 +54,13 @@ def cpu_model() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def load() -> str:
+    """How much else is running, where the system tells."""
+    if not hasattr(os, "getloadavg"):
+        return "unknown"
+    return f"{os.getloadavg()[0]:.2f} (a minute's mean, before the start)"
 
 
 def versions() -> dict[str, str]:

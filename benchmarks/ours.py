@@ -14,7 +14,7 @@ from .peers import Steps
 def network(case: Case, output: str = "identity") -> schuss.Network:
     """With the case's start weights."""
     activations = ["relu"] * (len(case.sizes) - 2) + [output]
-    layers = [schuss.Dense(*pair) for pair in zip(case.sizes, case.sizes[1:], activations)]
+    layers = [schuss.Dense(*pair) for pair in zip(case.sizes[:-1], case.sizes[1:], activations, strict=True)]
     net = schuss.Network(layers, seed=0)
     given = [array for layer in case.weights for array in layer]
     for mine, array in zip(net.parameters, given, strict=True):

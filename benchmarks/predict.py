@@ -9,7 +9,7 @@ import numpy as np
 
 from . import ours, peers
 from .cases import Case, Float
-from .limits import Limits
+from .limits import ARITHMETIC_NOTE, Limits
 from .tables import Result, row
 from .timing import Contender, alternate
 
@@ -62,7 +62,7 @@ def sklearn_public(case: Case) -> Predictor | None:
         return None
     model = network.MLPClassifier(case.sizes[1:-1])
     classes = np.arange(case.sizes[-1])
-    model.partial_fit(np.resize(case.data[0], (len(classes), case.sizes[0])), classes, classes)
+    model.partial_fit(np.resize(case.data[0], (len(classes), case.sizes[0])), classes, classes=classes)
     model.coefs_ = [w.copy() for w, _ in case.weights]
     model.intercepts_ = [b.copy() for _, b in case.weights]
     return "sklearn", model.predict_proba
@@ -107,7 +107,8 @@ def measure(options: Any, threads: int, limits: Limits) -> Result:
     result.notes = [
         "Class probabilities, softmax included, of float32 rows. ours: Network.predict; torch: eager, inference mode, "
         "torch.from_numpy included; jax: jitted; sklearn: predict_proba. differ: largest difference of a probability.",
-        *limits.notes(),
+        ARITHMETIC_NOTE,
+        *limits.seen(),
     ]
     return result
 

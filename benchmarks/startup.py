@@ -39,7 +39,7 @@ def measure(options: Any) -> Result:
     """Interpreters started in turns; the first of each only warms the disk cache."""
     present = [name for name in MODULES if importlib.util.find_spec(name.partition(".")[0]) is not None]
     samples: dict[str, list[float]] = {}
-    for number in range(3 if options.quick else 8):
+    for number in range(2 if options.quick else 8):
         for name in present:
             before, beyond = _seconds(name)
             if number:
@@ -48,7 +48,7 @@ def measure(options: Any) -> Result:
     count = min(map(len, samples.values()))
     samples = {name: values[:count] for name, values in samples.items()}
     result = Result("Import", [Row({"milliseconds": "beyond NumPy"}, 1, ["ours"], samples)])
-    result.notes = ["Milliseconds, unlike the other tables, of the import statement after `import numpy`."]
+    result.notes = ["Milliseconds of the import statement, after `import numpy`."]
     size = wheel(options)
     if size is None:
         result.notes.append("No wheel in dist/: its size is not known.")

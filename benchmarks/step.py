@@ -12,7 +12,7 @@ import schuss
 
 from . import numpy_rules, peers
 from .cases import CHECKED_STEPS, LEARNING_RATE, Float
-from .limits import Limits
+from .limits import MEMORY_NOTE, Limits
 from .tables import Result, row
 from .timing import Contender, alternate
 
@@ -50,9 +50,7 @@ class Rule:
 RULES = (
     Rule("Adam", "Adam", "adam", {}, {}, 4, 7),
     Rule("SGD", "SGD", "sgd", {"momentum": 0.9}, {"momentum": 0.9}, 3, 5),
-    Rule(
-        "AdaGrad", "Adagrad", "adagrad", {"eps": 1e-10}, {"initial_accumulator_value": 0.0, "eps": 1e-10}, 3, 5
-    ),
+    Rule("AdaGrad", "Adagrad", "adagrad", {"eps": 1e-10}, {"initial_accumulator_value": 0.0, "eps": 1e-10}, 3, 5),
     Rule(
         "RMSProp",
         "RMSprop",
@@ -87,7 +85,7 @@ class Stepping:
 def vectors(size: int) -> tuple[Float, Float]:
     """Parameters and gradient."""
     rng = np.random.default_rng(size)
-    return rng.standard_normal(size, np.float32), rng.standard_normal(size, np.float32)
+    return 0.05 * rng.standard_normal(size, np.float32), rng.standard_normal(size, np.float32)
 
 
 def own(rule: Rule, p: Float, g: Float) -> Stepping:
@@ -174,9 +172,10 @@ def measure(options: Any, threads: int, limits: Limits) -> Result:
             result.rows.append(row(label, threads, ["ours"], times, limit, difference))
     result.notes = [
         "One flat float32 vector, lr 1e-3, SGD with momentum 0.9, AdamW with weight decay 0.01. torch default is "
-        "foreach=False, which an optimizer on CPU tensors chooses by itself; RMSprop has no fused form there. optax: "
-        "jitted, state donated; its AdaGrad adds eps under the root. NumPy: by hand, in place. differ: largest difference "
-        f"of a parameter after {CHECKED_STEPS} steps, relative to the longest way that one has gone.",
-        *limits.notes(),
+        "foreach=False, which an optimizer over CPU tensors chooses by itself; RMSprop has no fused form there. optax: "
+        "jitted, state donated; its AdaGrad adds eps under the root. NumPy: by hand, in place. differ: largest "
+        f"difference of a parameter after {CHECKED_STEPS} steps, relative to the longest way that one has gone.",
+        MEMORY_NOTE,
+        *limits.seen(),
     ]
     return result

@@ -8,6 +8,14 @@ from typing import Any
 
 from .timing import Samples
 
+LEGEND = (
+    "Microseconds (import: milliseconds), medians. thr: threads, each on a CPU of its own; with one, CPU time is "
+    "measured, which other programs hardly touch, with more the wall clock. X/Y: how many times longer X takes than "
+    "our Y, the median over rounds in which all took turns; best: the fastest of the others. ours min-max: of the "
+    "first of our columns. spread: the largest (max - min) / median in the row: where it is large, trust nothing. of "
+    "limit: limit / our first column."
+)
+
 
 @dataclass
 class Row:
@@ -76,7 +84,9 @@ class Table:
         lines = [self.head, *self.body]
         widths = [max(len(line[k]) for line in lines) for k in range(len(self.head))]
         laid = [
-            "  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(line, widths)))
+            "  ".join(
+                cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(line, widths, strict=True))
+            )
             for line in lines
         ]
         laid.insert(1, "  ".join("-" * w for w in widths))
@@ -126,14 +136,7 @@ def table(result: Result, baseline: str) -> Table:
         if with_difference:
             cells.append("-" if row.difference is None else f"{row.difference:.0e}")
         body.append(cells)
-    notes = [
-        "Microseconds, medians; thr: threads, each on a CPU of its own. X/ours: how many times longer X takes, the "
-        "median over rounds in which all took turns; best: the fastest other. ours min-max: of the first of our columns. "
-        "spread: the largest (max - min) / median in the row; where it is large, trust nothing."
-    ]
-    if with_limit:
-        notes.append("limit: see below; of limit: limit / our first column.")
-    return Table(result.title, head, body, notes + result.notes)
+    return Table(result.title, head, body, result.notes)
 
 
 def _in_order(names: Any) -> list[str]:

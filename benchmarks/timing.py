@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# Before each sample, so that the threads of the one before have stopped spinning.
-PAUSE = 0.003
+# Seconds to wait at most until the threads of the one before have stopped spinning: OpenBLAS's do for some 30 ms.
+PATIENCE = 0.06
 # An untimed call before each sample warms caches and threads, unless it takes longer than this.
 WARM = 0.005
+
+
+def clock() -> Callable[[], float]:
+    """The clock to measure with: CPU time where this process is kept to one CPU, else the wall's.
+
+    On one CPU the two differ by what other programs took.
+    """
+    alone = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
+    return time.process_time if alone else time.perf_counter
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ def alternate(
         By the contenders' names.
     """
     target = min(max(seconds / (rounds * len(contenders)), 0.002), 0.1)
+    now = clock()
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -86,20 +97,22 @@ def alternate(
             calls.append(count)
             single.append(single_call)
         values: list[list[float]] = [[] for _ in contenders]
-        end = time.perf_counter() + 1.5 * seconds
+        start_all = time.perf_counter()
         for number in range(rounds):
-            if number >= least_rounds and time.perf_counter() > end:
+            spent = time.perf_counter() - start_all
+            # Where something has become far slower than when it was calibrated, three rounds must do.
+            if (number >= least_rounds and spent > 1.5 * seconds) or (number >= 3 and spent > 6 * seconds):
                 break
             # Every other round backwards: nobody always follows the same neighbour.
             order = range(len(contenders)) if number % 2 == 0 else reversed(range(len(contenders)))
             for k in order:
                 contender, count = contenders[k], calls[k]
-                time.sleep(PAUSE)
+                _settle()
                 if single[k] < WARM:
                     contender.run(1)
-                start = time.perf_counter()
+                start = now()
                 contender.run(count)
-                elapsed = time.perf_counter() - start
+                elapsed = now() - start
                 values[k].append(1e6 * elapsed / (count * contender.unit))
     finally:
         if collecting:
@@ -107,14 +120,25 @@ def alternate(
     return {contender.name: Samples(tuple(found)) for contender, found in zip(contenders, values, strict=True)}
 
 
+def _settle() -> None:
+    """Sleep until no thread of this process computes."""
+    end = time.perf_counter() + PATIENCE
+    while time.perf_counter() < end:
+        before = time.process_time()
+        time.sleep(0.001)
+        if time.process_time() - before < 0.0003:
+            break
+
+
 def _calibrated(contender: Contender, target: float) -> tuple[int, float]:
     """How many calls make one sample, and the seconds of a single call."""
+    now = clock()
     contender.run(1)
     count = 1
     while True:
-        start = time.perf_counter()
+        start = now()
         contender.run(count)
-        elapsed = time.perf_counter() - start
+        elapsed = now() - start
         if elapsed >= 0.5 * target or count >= 1 << 22:
             break
         count *= 2
@@ -125,11 +149,12 @@ def best(call: Callable[[], object], seconds: float) -> float:
     """Seconds of the fastest sample of a call: for ceilings, where noise can only hide speed."""
     contender = Contender("", lambda n: [call() for _ in range(n)])
     count, _ = _calibrated(contender, min(0.01, seconds / 4))
+    now = clock()
     fastest = float("inf")
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or fastest == float("inf"):
-        start = time.perf_counter()
+        start = now()
         for _ in range(count):
             call()
-        fastest = min(fastest, (time.perf_counter() - start) / count)
+        fastest = min(fastest, (now() - start) / count)
     return fastest

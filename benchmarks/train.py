@@ -8,7 +8,7 @@ import numpy as np
 
 from . import ours, peers
 from .cases import CHECKED_STEPS, Case, chosen
-from .limits import Limits
+from .limits import ARITHMETIC_NOTE, Limits
 from .peers import Training
 from .tables import Result, row
 from .timing import Contender, alternate
@@ -44,10 +44,11 @@ def measure(options: Any, threads: int, limits: Limits) -> Result:
     result.notes = [
         "float32, ReLU, mean cross-entropy of integer labels, Adam; the same rows, labels and start weights for all. "
         f"differ: largest relative difference of the losses of the first {CHECKED_STEPS} steps.",
-        "ours: fit is the time of whole epochs with checks, shuffling and records over the steps in them; train_step is "
-        "called from Python. torch: eager, Adam with fused=True. jax: one jitted call a step, state donated; jax scan: "
-        "an epoch in one jitted call, rows in order. sklearn: MLPClassifier's inner loop without its checks. NumPy: by "
-        "hand, in place.",
-        *limits.notes(),
+        "ours: fit is the time of calls of fit, with checks, shuffling and records, over the steps in them; "
+        "train_step is called from Python. torch: eager, Adam with fused=True. jax: one jitted call a step, state "
+        "donated; jax scan: an epoch in one jitted call, rows in order. sklearn: MLPClassifier's inner loop without "
+        "its checks. NumPy: by hand, in place.",
+        ARITHMETIC_NOTE,
+        *limits.seen(),
     ]
     return result

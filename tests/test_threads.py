@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from interpreter import TRAIN, script
+from tests.interpreter import TRAIN, script
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 

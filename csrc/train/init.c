@@ -75,7 +75,8 @@ static double unit_draw(uint64_t seed, uint32_t stream, uint64_t i) {
 }
 
 static double normal_draw(uint64_t seed, uint32_t stream, uint64_t i) {
-    return normal_quantile(unit_draw(seed, stream, i) + 0x1p-54);
+    const double p = unit_draw(seed, stream, i) + 0x1p-54; /* the last of them would round to 1 */
+    return normal_quantile(p < 1 ? p : 1 - 0x1p-53);
 }
 
 static double dot(ptrdiff_t n, const double *x, const double *y) {

@@ -81,7 +81,7 @@ class Net:
     seed: int  # of dropout; writable
     draws: int  # training passes made; numbers the dropout masks; writable
     def forward(self, x: NDArray[Any], training: bool) -> NDArray[Any]:
-        """x: (rows, n_in), the network's dtype, last axis contiguous. Returns a new array. training: dropout
+        """x: (rows, n_in), the network's dtype, C-contiguous. Returns a new array. training: dropout
         applies and backward() may follow (x is kept until then)."""
     def backward(self, dout: NDArray[Any], want_dx: bool) -> NDArray[Any] | None:
         """dout as forward's result, C-contiguous, not changed. Fills gradients. RuntimeError without a forward."""
@@ -134,7 +134,7 @@ class Trainer:
         returns (mean value, gradient of it); weights must then be None."""
     steps_per_epoch: int
     def start_epoch(self, shuffle_seed: int | None, epoch: int, lrs: NDArray[np.float64] | None) -> None:
-        """shuffle_seed None: rows in order. lrs: one a step, for every group; None: the groups' own."""
+        """shuffle_seed None: rows in order, as they also stay where one batch is all rows and the loss is compiled. lrs: one a step, for every group; None: the groups' own."""
     def run(self, seconds: float) -> bool:
         """Steps for at most about so many seconds (at least one). True: the epoch goes on. FloatingPointError where
         a loss or gradient was not finite (no update was made from a non-finite loss; from a non-finite gradient

@@ -569,6 +569,11 @@ cdef class Net:
         for i in range(n):
             layer = &self.layers[i]
             n_in, n_out, activation, alpha, has_bias, dropout = layers[i]
+            if n_in < 1 or n_out < 1 or (i > 0 and n_in != self.layers[i - 1].n_out):
+                raise ValueError(f"layers[{i}] is {n_in} x {n_out}, expected sizes >= 1 that continue the layer before")
+            if not 0 <= dropout < 1 or (activation == "softmax" and i < n - 1):
+                raise ValueError(f"layers[{i}] has dropout {dropout} and {activation}, expected dropout in [0, 1) and "
+                                 "softmax in the last layer only")
             if n_in > 0x7FFFFFFFFFFFFFF // max(n_out, 1):
                 raise OverflowError(f"layers[{i}] of {n_in} x {n_out} exceeds the address space")
             layer.n_in, layer.n_out = n_in, n_out

@@ -9,7 +9,7 @@ from ._core import ACTIVATIONS
 from .arguments import choice, flag, integer, number
 
 # alpha's default and interval, for the activations that have one.
-ALPHA = {"leaky_relu": (0.01, "(-inf, inf)"), "elu": (1.0, "(0, inf)")}
+ALPHA = {"leaky_relu": (0.01, "[0, inf)"), "elu": (1.0, "(0, inf)")}
 # Activations that keep about half of a symmetric input start from He's scale, the others from Glorot's.
 _HE = frozenset(("relu", "leaky_relu", "elu", "gelu", "silu", "softplus"))
 INITIALISERS = (
@@ -43,7 +43,8 @@ class Dense:
     dropout : float
         Probability in [0, 1) that an output is dropped in training; the others are divided by 1 - dropout.
     alpha : float, optional
-        Slope of leaky_relu below zero (default 0.01), or scale of elu (default 1). For no other activation.
+        Slope of leaky_relu below zero, at least 0 (default 0.01), or scale of elu, above 0 (default 1). For no other
+        activation.
 
     Raises
     ------

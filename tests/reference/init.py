@@ -35,7 +35,7 @@ def initialise(shape: tuple[int, int], kind: str, scale: float, seed: int, strea
     if kind == "uniform":
         return np.asarray(scale * (2 * u - 1)).reshape(shape)
     normal = NormalDist()
-    z = np.array([normal.inv_cdf(v) for v in u + 2.0**-54])
+    z = np.array([normal.inv_cdf(v) for v in np.minimum(u + 2.0**-54, 1 - 2.0**-53)])
     if kind == "normal":
         return np.asarray(scale * z).reshape(shape)
     # Gram-Schmidt of the shorter side's vectors, drawn one after the other: QR with a positive diagonal.
