@@ -67,6 +67,8 @@ struct kernels {
 
     /* The rule and its stages over n elements. `first` is in constants. Sets *nonfinite if a gradient is. */
     void (*step)(ptrdiff_t n, void *p, const void *g, void *const *s, const struct rule_constants *c, int *nonfinite);
+    /* 1 if any of x[n] is NaN or infinite. */
+    int (*any_nonfinite)(ptrdiff_t n, const void *x);
     /* Sum of squares of clip(scale * x[n]), in double, in a fixed order. clip <= 0: none. */
     double (*sum_squares)(ptrdiff_t n, const void *x, double scale, double clip);
 

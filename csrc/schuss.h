@@ -104,11 +104,13 @@ struct schuss_step {
     double grad_scale;       /* gradients are multiplied by this first; 1 leaves them */
     double clip_value;       /* then limited to [-clip_value, clip_value]; <= 0: not */
     double clip_norm;        /* then scaled to this global norm if theirs is larger; <= 0: not */
+    int check_first;         /* 1: read the gradients first, and update nothing if one is NaN or infinite */
     int nonfinite;           /* out: 1 if a gradient was NaN or infinite */
     double grad_norm;        /* out: the global norm after clip_value, where clip_norm > 0 */
 };
 
-/* Updates every parameter and state, once. Gradients are only read. */
+/* Updates every parameter and state, once. Gradients are only read. SCHUSS_NONFINITE: nothing was updated, because
+ * check_first or clip_norm had the gradients read before. Without these, nonfinite tells afterwards. */
 int schuss_optimizer_step(struct schuss_step *step);
 
 /* ---- train/net.c: dense networks --------------------------------------------------------------------------- */

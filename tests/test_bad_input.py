@@ -177,13 +177,20 @@ def test_gradient_that_is_a_parameter() -> None:
         optimizer.step(p)
 
 
-def test_non_finite_gradient_is_not_silent() -> None:
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_gradient_is_not_silent(bad: float) -> None:
+    gradient = np.array([1.0, bad, 1.0], np.float32)
     optimizer = schuss.SGD(np.ones(3, np.float32))
-    with pytest.raises(schuss.DivergenceError, match="gradient"):
-        optimizer.step(np.array([1.0, np.nan, 1.0], np.float32))
-    optimizer = schuss.SGD(np.ones(3, np.float32))
-    with unchanged(optimizer), pytest.raises(schuss.DivergenceError, match="nothing was updated"):
-        optimizer.step(np.array([1.0, np.inf, 1.0], np.float32), clip_norm=1.0)
+    for options in ({"on_nonfinite": "raise"}, {"clip_norm": 1.0}, {"clip_norm": 1.0, "clip_value": 1.0}):
+        with unchanged(optimizer), pytest.raises(schuss.DivergenceError, match="nothing was updated"):
+            optimizer.step(gradient, **options)  # type: ignore[arg-type]
+        assert optimizer.nonfinite
+    optimizer.step(np.ones(3, np.float32))
+    assert not optimizer.nonfinite
+    optimizer.step(gradient)
+    assert optimizer.nonfinite
+    with pytest.raises(ValueError, match="on_nonfinite"):
+        optimizer.step(gradient, on_nonfinite="rais")
 
 
 # ---- numbers out of range, unknown names -----------------------------------------------------------------------------
@@ -687,6 +694,15 @@ def test_divergence_of_a_single_step() -> None:
                 net.train_step(x * np.nan, np.zeros(2), loss, optimizer)
             with pytest.raises(schuss.DivergenceError):
                 net.loss_and_gradients(x * np.nan, np.zeros(2), loss)
+
+
+def test_gradient_that_overflows_from_a_finite_loss() -> None:
+    net = schuss.Network([schuss.Dense(1, 1, bias=False)], seed=0)
+    net.parameters[0][...] = 0.0
+    optimizer = schuss.SGD(net.parameters)
+    x = np.full((1, 1), 3e38, np.float32)
+    with unchanged(net), unchanged(optimizer), pytest.raises(schuss.DivergenceError, match="gradient"):
+        net.train_step(x, np.full((1, 1), 4.0), "mse", optimizer)
 
 
 # ---- inputs of any layout --------------------------------------------------------------------------------------------

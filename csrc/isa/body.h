@@ -17,6 +17,7 @@ const struct kernels TABLE = {
     .tile_rows = TILE_ROWS,
     .tile_cols = TILE_COLS,
     .step = step,
+    .any_nonfinite = any_nonfinite,
     .sum_squares = sum_squares,
     .gemm = gemm,
     .gemm_scratch = gemm_scratch,

@@ -96,8 +96,9 @@ static void adam(const struct rule_arrays *r, const struct rule_constants *c) {
 
 /* ---- the stages before a rule, each a loop over a chunk that is in L1 ---------------------------------------- */
 
-/* 1 if any of x[n] is NaN or infinite: their exponent bits are all ones. */
-static int any_nonfinite(ptrdiff_t n, const real *x) {
+/* See struct kernels. NaN and infinities have exponent bits of all ones. */
+static int any_nonfinite(ptrdiff_t n, const void *array) {
+    const real *x = (const real *)array;
     const real_int exponent = (real_int)((real_uint)(2 * EXPONENT_BIAS + 1) << MANTISSA_BITS);
     veci bad = v_seti(0);
     for (ptrdiff_t i = 0; i < n; i += LANES) {

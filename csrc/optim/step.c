@@ -86,22 +86,27 @@ static void update_share(void *context, int index, int count) {
     w->nonfinite[index] = nonfinite;
 }
 
-/* The sums of squares of this share of the parts; a part is a fixed range of elements. */
-static void norm_share(void *context, int index, int count) {
+/* Reads this share of the parts before the update: sums of squares, and whether all is finite. A part is a fixed range
+ * of elements. */
+static void read_share(void *context, int index, int count) {
     struct walk *w = context;
     for (int part = index * NORM_PARTS / count; part < (index + 1) * NORM_PARTS / count; part++) {
         const ptrdiff_t first = cut(w->total, part, NORM_PARTS), end = cut(w->total, part + 1, NORM_PARTS);
         double sum = 0;
+        int nonfinite = 0;
         ptrdiff_t start = 0;
         for (int i = 0; i < w->step->n_segments && start < end; i++) {
             const struct schuss_segment *s = &w->step->segments[i];
             const ptrdiff_t from = first > start ? first - start : 0, to = end - start < s->n ? end - start : s->n;
             start += s->n;
-            if (from < to)
-                sum += w->kernels->sum_squares(to - from, at(s->g, from, w->item), w->step->grad_scale,
-                                               w->step->clip_value);
+            if (from >= to) continue;
+            const void *g = at(s->g, from, w->item);
+            if (w->step->clip_norm > 0)
+                sum += w->kernels->sum_squares(to - from, g, w->step->grad_scale, w->step->clip_value);
+            nonfinite |= w->kernels->any_nonfinite(to - from, g); /* clip_value would hide infinities */
         }
         w->part[part] = sum;
+        w->nonfinite[part] = nonfinite;
     }
 }
 
@@ -114,18 +119,21 @@ int schuss_optimizer_step(struct schuss_step *step) {
     threads = threads_for((double)w.total, ELEMENTS_PER_THREAD, threads < NORM_PARTS ? threads : NORM_PARTS);
 
     step->nonfinite = 0;
-    if (step->clip_norm > 0) {
+    if (step->clip_norm > 0 || step->check_first) {
         double sum = 0;
-        schuss_parallel(threads, norm_share, &w);
-        for (int i = 0; i < NORM_PARTS; i++) sum += w.part[i];
-        step->grad_norm = sqrt(sum);
-        if (!isfinite(step->grad_norm)) {
-            step->nonfinite = 1;
-            return SCHUSS_NONFINITE;
+        schuss_parallel(threads, read_share, &w);
+        for (int i = 0; i < NORM_PARTS; i++) {
+            sum += w.part[i];
+            step->nonfinite |= w.nonfinite[i];
         }
-        /* torch's clip_grad_norm_ has the same guard against a norm of zero */
-        const double factor = step->clip_norm / (step->grad_norm + 1e-6);
-        if (factor < 1) w.norm_factor = factor;
+        step->nonfinite |= !isfinite(sum);
+        if (step->nonfinite) return SCHUSS_NONFINITE;
+        if (step->clip_norm > 0) {
+            step->grad_norm = sqrt(sum);
+            /* torch's clip_grad_norm_ has the same guard against a norm of zero */
+            const double factor = step->clip_norm / (step->grad_norm + 1e-6);
+            if (factor < 1) w.norm_factor = factor;
+        }
     }
     schuss_parallel(threads, update_share, &w);
     for (int i = 0; i < threads; i++) step->nonfinite |= w.nonfinite[i];

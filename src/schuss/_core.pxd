@@ -56,7 +56,7 @@ cdef extern from "schuss.h" nogil:
         schuss_segment *segments
         int64_t t
         double grad_scale, clip_value, clip_norm
-        int nonfinite
+        int check_first, nonfinite
         double grad_norm
 
     int schuss_optimizer_step(schuss_step *step)

@@ -55,8 +55,10 @@ class Stepper:
         grad_scale: float = 1.0,
         clip_value: float = 0.0,
         clip_norm: float = 0.0,
-    ) -> None:
-        """One update. groups[i] are plain dicts: "rule" ("sgd", "adagrad", "rmsprop", "adam") and the rule's numbers:
+        check_first: bool = False,
+    ) -> bool:
+        """One update; False if none was made because of a gradient that is not finite, which clip_norm and check_first
+        have read before. groups[i] are plain dicts: "rule" ("sgd", "adagrad", "rmsprop", "adam") and the rule's numbers:
         lr, weight_decay, eps, momentum, dampening, betas, alpha, lr_decay, maximize, nesterov, centered, amsgrad,
         decoupled; what a rule does not know is not looked at. Checks ranges and every gradient (count, shape,
         dtype; made contiguous and native if it is not) before anything changes."""
@@ -111,7 +113,7 @@ class Net:
         clip_value: float = 0.0,
         clip_norm: float = 0.0,
     ) -> float:
-        """loss_and_gradients and, if loss and gradients are finite, the step; the stepper's params must be arrays of
+        """loss_and_gradients and, if loss and gradients are finite (read first), the step; the stepper's params must be arrays of
         this network's parameters. Returns the loss; FloatingPointError if something is not finite."""
 
 class Trainer:

@@ -397,12 +397,13 @@ cdef class Stepper:
                 )
         return 0
 
-    cdef int take_clips(self, double grad_scale, double clip_value, double clip_norm) except -1:
+    cdef int take_clips(self, double grad_scale, double clip_value, double clip_norm, bint check_first) except -1:
         if not isfinite(grad_scale):
             out_of_range("grad_scale", grad_scale, "a finite number")
         self.c_step.grad_scale = grad_scale
         self.c_step.clip_value = clip_value
         self.c_step.clip_norm = clip_norm
+        self.c_step.check_first = check_first
         return 0
 
     cdef int take_grads(self, grads, list kept) except -1:
@@ -453,13 +454,14 @@ cdef class Stepper:
                 return True
         return False
 
-    def step(self, grads, list groups, double grad_scale=1.0, double clip_value=0.0, double clip_norm=0.0):
+    def step(self, grads, list groups, double grad_scale=1.0, double clip_value=0.0, double clip_norm=0.0,
+             bint check_first=False):
         cdef list kept = []
         cdef int status
         if self.busy:
             raise RuntimeError("this optimizer is stepping in another thread")
         self.take_groups(groups)
-        self.take_clips(grad_scale, clip_value, clip_norm)
+        self.take_clips(grad_scale, clip_value, clip_norm, check_first)
         self.take_grads(grads, kept)
         self.busy = True
         with nogil:
@@ -467,6 +469,7 @@ cdef class Stepper:
         self.busy = False
         if status == SCHUSS_OK:
             self.c_step.t += 1
+        return status == SCHUSS_OK
 
     cdef int point_at(self, Net net) except -1:
         """Points the segments at the network's gradients of the same parameters."""
@@ -777,7 +780,7 @@ cdef class Net:
         self.enter()
         try:
             stepper.take_groups(groups)
-            stepper.take_clips(1, clip_value, clip_norm)
+            stepper.take_clips(1, clip_value, clip_norm, True)
             stepper.point_at(self)
             self.begin(&t, x, y, weights, loss)
             t.step = &stepper.c_step
@@ -879,7 +882,7 @@ cdef class Trainer:
             self.t.flags |= net.flags_for(&self.t.loss)
         self.t.weights = take_weights(weights, rows)
         stepper.take_groups(groups)
-        stepper.take_clips(1, clip_value, clip_norm)
+        stepper.take_clips(1, clip_value, clip_norm, False)
         self.t.step = &stepper.c_step
         self.plan = Plan(net, batch_size, True)
         self.t.plan = self.plan.c_plan

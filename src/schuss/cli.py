@@ -103,7 +103,7 @@ def train(
     ] = None,
     hidden: Annotated[str, typer.Option(help="Units of the hidden layers; 0 for none.")] = "100,50",
     activation: Annotated[str, typer.Option(help="Of the hidden layers.")] = "relu",
-    dropout: Annotated[float, typer.Option(help="Of the hidden layers' outputs, in training.")] = 0.0,
+    dropout: Annotated[float, typer.Option(help="Of the hidden layers' outputs, in training.")] = 0.2,
     optimizer: Annotated[str, typer.Option(help="sgd, adagrad, rmsprop, adam or adamw.")] = "adam",
     lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="by optimizer")] = None,
     weight_decay: Annotated[float | None, typer.Option(show_default="by optimizer")] = None,

@@ -238,8 +238,7 @@ class Network:
         Raises
         ------
         DivergenceError
-            If the loss is NaN or infinite; the parameters are as they were. If a gradient is: with clip_norm they are
-            as they were, without it they have been updated with it.
+            If the loss or a gradient is NaN or infinite. Parameters and optimizer are as they were.
         """
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
@@ -262,7 +261,8 @@ class Network:
         value = self._own_loss_and_gradients(x, y, chosen)
         if value - value != 0.0:
             raise DivergenceError(_not_finite("train_step", value), lr=groups[0]["lr"], loss=value)
-        optimizer.step(self._gradients_of(optimizer), clip_norm=clip_norm, clip_value=clip_value)
+        gradients = self._gradients_of(optimizer)
+        optimizer.step(gradients, clip_norm=clip_norm, clip_value=clip_value, on_nonfinite="raise")
         return value
 
     def _batch(

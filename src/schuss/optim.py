@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import _core
-from .arguments import clipping, flag, learning_rate, number, shown, unknown_name
+from .arguments import choice, clipping, flag, learning_rate, number, shown, unknown_name
 from .errors import DivergenceError
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class Optimizer:
         *,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        on_nonfinite: str = "flag",
     ) -> None:
         """Update every parameter in place, once.
 
@@ -131,14 +132,17 @@ class Optimizer:
             Scale the gradients down to this norm if theirs, over all of them, is larger.
         clip_value : float, optional
             Limit each gradient element to [-clip_value, clip_value] first.
+        on_nonfinite : {"flag", "raise"}
+            What a NaN or infinite gradient does. "flag": the update is made, and `nonfinite` tells afterwards, which
+            costs nothing. "raise": the gradients are read once before the update (1/7 more memory traffic for Adam on
+            large arrays), and nothing is updated. With clip_norm they are read first anyway, and it always raises.
 
         Raises
         ------
         ValueError, TypeError
             If a gradient does not fit its parameter, or a hyperparameter is out of range. Nothing has changed.
         DivergenceError
-            If a gradient was NaN or infinite. With clip_norm nothing has changed. Without, it is found while stepping:
-            the parameters have been updated with it.
+            If a gradient is NaN or infinite, with clip_norm or on_nonfinite="raise". Nothing has changed.
         """
         stepper = self._stepper
         groups = self.param_groups
@@ -148,15 +152,19 @@ class Optimizer:
                 break
         if grads.__class__ is np.ndarray:
             grads = (grads,)
-        if clip_norm is None and clip_value is None:
+        if clip_norm is None and clip_value is None and on_nonfinite == "flag":
             stepper.step(grads, groups)  # type: ignore[arg-type]
-        else:
-            value, norm = clipping(clip_value, clip_norm)
-            stepper.step(grads, groups, 1.0, value, norm)  # type: ignore[arg-type]
-        if stepper.nonfinite:
+            return
+        value, norm = clipping(clip_value, clip_norm)
+        first = choice("on_nonfinite", on_nonfinite, ("flag", "raise")) == "raise"
+        if not stepper.step(grads, groups, 1.0, value, norm, first):  # type: ignore[arg-type]
             lr = groups[0]["lr"]
-            what = "nothing was updated" if clip_norm is not None else "the parameters were updated with it"
-            raise DivergenceError(f"a gradient was NaN or infinite, with lr={lr:g}; {what}", lr=lr)
+            raise DivergenceError(f"a gradient is NaN or infinite, with lr={lr:g}; nothing was updated", lr=lr)
+
+    @property
+    def nonfinite(self) -> bool:
+        """Whether the last step met a NaN or infinite gradient."""
+        return self._stepper.nonfinite
 
     @property
     def steps(self) -> int:

@@ -16,7 +16,7 @@ static struct gemm product(struct run *r, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
     return (struct gemm){
         .m = m, .n = n, .k = k,
         .a = numbers(r, m * k, 1), .a_row = a_transposed ? 1 : k, .a_col = a_transposed ? m : 1,
-        .b = numbers(r, k * n, 1), .ldb = b_transposed ? k : n, .b_transposed = b_transposed,
+        .b = numbers(r, k * n, 0.25), .ldb = b_transposed ? k : n, .b_transposed = b_transposed,
         .c = zeros(r, m * (n + 3)), .ldc = n + 3,
     };
 }
