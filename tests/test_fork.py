@@ -6,6 +6,7 @@ import multiprocessing
 import os
 
 import pytest
+
 from tests.interpreter import TRAIN, script
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

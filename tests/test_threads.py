@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.interpreter import TRAIN, script
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import schuss
 from schuss import _core
+from tests.interpreter import TRAIN, script
 
 SetThreads = Callable[[int], None]
 

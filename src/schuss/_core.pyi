@@ -28,9 +28,7 @@ def worker_count() -> int: ...
 # Random numbers.
 def philox(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]: ...
 def permutation(n: int, seed: int, epoch: int) -> NDArray[np.int64]: ...
-def initialise(
-    out: NDArray[Any], kind: str, scale: float, seed: int, stream: int
-) -> None:
+def initialise(out: NDArray[Any], kind: str, scale: float, seed: int, stream: int) -> None:
     """Fill out (2-D, float32 or float64, C-contiguous); kind: zeros, uniform, normal, orthogonal."""
 
 ACTIVATIONS: Final[tuple[str, ...]]  # names, by the C enum's numbers
@@ -58,7 +56,9 @@ class Stepper:
         check_first: bool = False,
     ) -> bool:
         """One update; False if none was made because of a gradient that is not finite, which clip_norm and check_first
-        have read before. groups[i] are plain dicts: "rule" ("sgd", "adagrad", "rmsprop", "adam") and the rule's numbers:
+        have read before.
+
+        groups[i] are plain dicts: "rule" ("sgd", "adagrad", "rmsprop", "adam") and the rule's numbers:
         lr, weight_decay, eps, momentum, dampening, betas, alpha, lr_decay, maximize, nesterov, centered, amsgrad,
         decoupled; what a rule does not know is not looked at. Checks ranges and every gradient (count, shape,
         dtype; made contiguous and native if it is not) before anything changes."""
@@ -113,8 +113,10 @@ class Net:
         clip_value: float = 0.0,
         clip_norm: float = 0.0,
     ) -> float:
-        """loss_and_gradients and, if loss and gradients are finite (read first), the step; the stepper's params must be arrays of
-        this network's parameters. Returns the loss; FloatingPointError if something is not finite."""
+        """loss_and_gradients and, if loss and gradients are finite (they are read first), the step.
+
+        The stepper's params must be arrays of this network's parameters. Returns the loss; FloatingPointError if
+        something is not finite, and then nothing has been updated."""
 
 class Trainer:
     """Whole epochs. Holds references to the data; X, y as in Net.loss, weights float64 or None."""
@@ -136,7 +138,10 @@ class Trainer:
         returns (mean value, gradient of it); weights must then be None."""
     steps_per_epoch: int
     def start_epoch(self, shuffle_seed: int | None, epoch: int, lrs: NDArray[np.float64] | None) -> None:
-        """shuffle_seed None: rows in order, as they also stay where one batch is all rows and the loss is compiled. lrs: one a step, for every group; None: the groups' own."""
+        """shuffle_seed None: rows in order; so they stay, too, where one batch is all rows and the loss is compiled.
+
+        lrs: one a step, for every group; None: the groups' own."""
+
     def run(self, seconds: float) -> bool:
         """Steps for at most about so many seconds (at least one). True: the epoch goes on. FloatingPointError where
         a loss or gradient was not finite (no update was made from a non-finite loss; from a non-finite gradient
@@ -146,9 +151,7 @@ class Trainer:
     batches_done: int  # of this epoch
 
 # For the tests: single kernels of the level in use. Arrays C-contiguous, of one dtype, results new.
-def gemm(
-    a: NDArray[Any], b: NDArray[Any], transpose_a: bool = False, transpose_b: bool = False
-) -> NDArray[Any]: ...
+def gemm(a: NDArray[Any], b: NDArray[Any], transpose_a: bool = False, transpose_b: bool = False) -> NDArray[Any]: ...
 def activate(name: str, x: NDArray[Any], alpha: float = 0.0) -> NDArray[Any]: ...
 def elementary(name: str, x: NDArray[Any]) -> NDArray[Any]:
     """exp, log, tanh, erfc, expm1, log1p (the last for 0 <= x <= 1)."""

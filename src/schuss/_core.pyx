@@ -788,11 +788,11 @@ cdef class Net:
                 schuss_train_begin(&t)
                 value = schuss_train_loss(&t)
                 status = schuss_train_end(&t, value)
-            self.draws = t.draws
         finally:
             self.busy = False
         if status != SCHUSS_OK:
             raise_not_finite(value)
+        self.draws = t.draws
         return value
 
 
