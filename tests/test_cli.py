@@ -317,7 +317,9 @@ def test_predictions_to_stdout_are_only_that(tmp_path: Path) -> None:
 
 
 def test_starting_up_opens_no_heavy_package(tmp_path: Path) -> None:
-    code = "import sys, schuss.cli; print(*[m for m in ('pandas', 'sklearn', 'matplotlib', 'scipy') if m in sys.modules])"
+    code = (
+        "import sys, schuss.cli; print(*[m for m in ('pandas', 'sklearn', 'matplotlib', 'scipy') if m in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stdout.strip() == "", result.stderr
 
@@ -344,3 +346,10 @@ def test_ctrl_c_keeps_what_there_is(tmp_path: Path) -> None:
     assert "stopped by Ctrl-C in epoch" in stdout and "wrote m.npz" in stdout
     result = process("predict", "m.npz", "t.csv", folder=tmp_path)
     assert result.returncode == 0 and "R2" in result.stdout
+
+
+def test_without_its_extras_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['typer'] = None; import schuss.cli"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert result.stderr == "schuss: the command line needs typer: pip install 'schuss[cli]'\n"

@@ -90,7 +90,7 @@ def test_csv(separator: str, packed: bool, tmp_path: Path) -> None:
     pytest.importorskip("pandas")
     lines = ["size,name,ok,gap", '1.5,"a, b; c",True,', "-2e3,d,False,7"]
     content = "\r\n".join(line.replace(",", separator) for line in lines[:1] + lines[2:]).encode()
-    content += b'\r\n1.5' + separator.encode() + b'"a, b; c"' + separator.encode() + b"True" + separator.encode()
+    content += b"\r\n1.5" + separator.encode() + b'"a, b; c"' + separator.encode() + b"True" + separator.encode()
     path = write(tmp_path, gzip.compress(content) if packed else content, "my.data.csv" + ".gz" * packed)
     table = read(path)
     assert table.name == "my.data"
@@ -181,5 +181,5 @@ def test_parquet(tmp_path: Path) -> None:
     pd.DataFrame({"lists": [[1], [2]]}).to_parquet(tmp_path / "lists.parquet")
     with pytest.raises(DataError, match="column 'lists' holds"):
         read(tmp_path / "lists.parquet")
-    with pytest.raises(DataError, match="bad.parquet"):
+    with pytest.raises(DataError, match=r"bad\.parquet"):
         read(write(tmp_path, b"PAR1 but not really", "bad.parquet"))

@@ -77,7 +77,7 @@ def test_task_by_hand() -> None:
 
 @pytest.mark.parametrize("values", [["a"] * 3, [2.0] * 3, [True] * 3])
 def test_one_class_only(values: list[Any]) -> None:
-    with pytest.raises(DataError, match="target 'y' is .* in all 3 rows"):
+    with pytest.raises(DataError, match=r"target 'y' is .* in all 3 rows"):
         Target.find(table(y=values), "y")
 
 
@@ -169,14 +169,14 @@ def test_useless_columns_are_left_out_and_named() -> None:
 
 
 def test_nothing_to_learn_from() -> None:
-    with pytest.raises(DataError, match="no column to learn from.*'a'.*same value"):
+    with pytest.raises(DataError, match=r"no column to learn from.*'a'.*same value"):
         fitted(table(a=[1.0] * 4, y=[0, 1] * 2))
 
 
 def test_infinite_values_are_told_with_their_row() -> None:
     with pytest.raises(DataError, match="column 'a' is infinite in row 3"):
         fitted(table(a=[1.0, 2.0, np.inf, 4.0], y=[0, 1] * 2), [0, 1])
-    with pytest.raises(DataError, match="target 'y' is infinite in row 2"):
+    with pytest.raises(DataError, match=r"target 'y' is infinite in row 2"):
         known_rows(table(a=[1.0, 2.0], y=[0.5, np.inf]), "y")
 
 
@@ -212,9 +212,7 @@ def test_targets_there_and_back() -> None:
 
 
 def test_json_and_back() -> None:
-    data = table(
-        a=[1.0, np.nan, 3.0, 1e-30], b=np.array(["é", None, "e", "é"], object), y=[True, False, True, False]
-    )
+    data = table(a=[1.0, np.nan, 3.0, 1e-30], b=np.array(["é", None, "e", "é"], object), y=[True, False, True, False])
     before = fitted(data)
     after = Preprocessing.from_dict(json.loads(json.dumps(before.to_dict(), allow_nan=False)))
     assert after == before

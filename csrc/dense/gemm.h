@@ -115,7 +115,8 @@ ALWAYS_INLINE void tile_rows(const int nv, ptrdiff_t rows, ptrdiff_t k, const re
     switch (rows) {
 #define ROWS(r)                                                                                                      \
     case r:                                                                                                          \
-        if (r <= TILE_ROWS) tile(r <= TILE_ROWS ? r : 1, nv, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col); \
+        if (r <= TILE_ROWS)                                                                                          \
+            tile(r <= TILE_ROWS ? r : 1, nv, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col);       \
         break;
         ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13)
         ROWS(14)
@@ -126,11 +127,11 @@ ALWAYS_INLINE void tile_rows(const int nv, ptrdiff_t rows, ptrdiff_t k, const re
 static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
                      ptrdiff_t ldb, real *c, ptrdiff_t ldc, ptrdiff_t cols, int resume, const struct tile_end *end,
                      ptrdiff_t row, ptrdiff_t col) {
-    switch ((cols + LANES - 1) / LANES) {
-    case 1: tile_rows(1, rows, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col); break;
-    case 2: tile_rows(2, rows, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col); break;
-    default: tile_rows(TILE_VECS, rows, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col); break;
-    }
+    const ptrdiff_t vecs = (cols + LANES - 1) / LANES;
+    if (vecs == 1) tile_rows(1, rows, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col);
+    else if (TILE_VECS > 2 && vecs == 2)
+        tile_rows(2, rows, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col);
+    else tile_rows(TILE_VECS, rows, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col);
     if (end && !finishes_in_registers(end)) finish_tile(end, rows, cols, c, ldc, row, col);
 }
 
@@ -202,9 +203,12 @@ static void gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t
     const ptrdiff_t mc = BLOCK_M / height * height, nc = BLOCK_N;
     const int many_rows = m > 4 * TILE_ROWS;
     const int packs_b = g->b_transposed || (many_rows && g->k * g->ldb * size > PACK_B_BYTES);
-    const int packs_a = n > 2 * TILE_COLS && (g->a_row != 1 || g->a_col * size > 2048) && (k * g->a_row * size > 16384 || g->a_row == 1);
+    /* Worth it where more than two panels of B read a block of A whose rows lie far apart. */
+    const int scattered = g->a_row == 1 ? g->a_col * size > 2048 : k * g->a_row * size > 16384;
+    const int packs_a = n > 2 * TILE_COLS && scattered;
     real *packed_a = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
-    real *packed_b = packed_a + ((mc < m + TILE_ROWS ? mc : m + TILE_ROWS) * (k < BLOCK_K ? k : BLOCK_K) + 15) / 16 * 16;
+    const ptrdiff_t most_rows = mc < m + TILE_ROWS ? mc : m + TILE_ROWS;
+    real *packed_b = packed_a + (most_rows * kc + 15) / 16 * 16;
 
     for (ptrdiff_t j0 = col0; j0 < col1; j0 += nc) {
         const ptrdiff_t j1 = j0 + nc < col1 ? j0 + nc : col1;

@@ -72,10 +72,18 @@ ALWAYS_INLINE double mean_points(vec (*point)(vec, vec, vec, vec *), vec paramet
     return (double)v_tree(sum) / (double)n;
 }
 
-/* The largest of x[n]; NaN if any is. */
+/* The largest of x[n], whatever NaN may be among them: what is computed from the row will be NaN all the same. */
 static real row_max(ptrdiff_t n, const real *x) {
     real best = x[0];
-    for (ptrdiff_t j = 1; j < n; j++) best = x[j] > best || x[j] != x[j] ? x[j] : best;
+    ptrdiff_t j = 1;
+    if (n >= LANES) {
+        vec most = v_load(x);
+        for (j = LANES; j + LANES <= n; j += LANES) most = v_max(v_load(x + j), most);
+        real lane[LANES];
+        v_store(lane, most);
+        for (int l = 0; l < LANES; l++) best = lane[l] > best ? lane[l] : best;
+    }
+    for (; j < n; j++) best = x[j] > best ? x[j] : best;
     return best;
 }
 

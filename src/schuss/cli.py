@@ -47,7 +47,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a column's name may not exist in the terminal's encoding
-    app()
+    app(prog_name="schuss")
 
 
 @contextlib.contextmanager
@@ -148,8 +148,7 @@ def train(
 
         widths = [x.shape[1], *sizes, predicted.n_outputs]
         layers = [
-            schuss.Dense(n_in, n_out, activation, dropout=dropout)
-            for n_in, n_out in itertools.pairwise(widths[:-1])
+            schuss.Dense(n_in, n_out, activation, dropout=dropout) for n_in, n_out in itertools.pairwise(widths[:-1])
         ]
         layers.append(schuss.Dense(widths[-2], widths[-1], "softmax" if predicted.classes else "identity"))
         net = schuss.Network(layers, seed=seed)

@@ -6,6 +6,7 @@ its files opened, only when asked for.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import importlib.util
@@ -83,8 +84,18 @@ def open_table(data: str, *, text: Iterable[str] = ()) -> Table:
 
 # ---- named data sets ----------------------------------------------------------------------------------------------
 
-_CELL = ("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points",
-         "symmetry", "fractal dimension")
+_CELL = (
+    "radius",
+    "texture",
+    "perimeter",
+    "area",
+    "smoothness",
+    "compactness",
+    "concavity",
+    "concave points",
+    "symmetry",
+    "fractal dimension",
+)
 _FEATURES: dict[str, tuple[str, ...]] = {
     "digits": tuple(f"pixel_{row}_{column}" for row in range(8) for column in range(8)),
     "iris": ("sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"),
@@ -230,16 +241,20 @@ def _read_csv(path: Path, pd: Any, text: Iterable[str], notes: list[str]) -> Any
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
         data = gzip.decompress(data)
+    data = data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
     if not data.strip():
         raise DataError(f"{path}: is empty")
     if b"\0" in data[:4096]:
         raise DataError(f"{path}: is not a CSV text file in UTF-8")
     try:
-        content = data.decode("utf-8-sig")
+        return _parse_csv(path, data, "utf-8", pd, text, notes)
     except UnicodeDecodeError:
-        content = data.decode("latin-1")
-        notes.append(f"{path} is not UTF-8; read as Latin-1")
-    lines = content.lstrip("\r\n")[: 1 << 16].splitlines()
+        notes[:] = [f"{path} is not UTF-8; read as Latin-1"]
+        return _parse_csv(path, data, "latin-1", pd, text, notes)
+
+
+def _parse_csv(path: Path, data: bytes, encoding: str, pd: Any, text: Iterable[str], notes: list[str]) -> Any:
+    lines = codecs.getincrementaldecoder(encoding)().decode(data[: 1 << 16]).splitlines()
     separator = max(",;\t", key=lambda mark: _outside_quotes(lines[0]).count(mark))
     header = [cell.strip() for cell in next(csv.reader([lines[0]], delimiter=separator))]
     # In a semicolon file the comma is free to be the decimal mark.
@@ -257,7 +272,7 @@ def _read_csv(path: Path, pd: Any, text: Iterable[str], notes: list[str]) -> Any
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
         frame = pd.read_csv(
-            io.StringIO(content.lstrip("\r\n")), sep=separator, decimal=decimal, header=None, names=header,
+            io.BytesIO(data), encoding=encoding, sep=separator, decimal=decimal, header=None, names=header,
             skiprows=first, index_col=False, skipinitialspace=True, low_memory=False,
             dtype={column: "str" for column in text if column in header},
         )  # fmt: skip

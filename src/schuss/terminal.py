@@ -10,12 +10,13 @@ from typing import Any, final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 out = Console(highlight=False, soft_wrap=True)
 
 REDRAWS_A_SECOND = 10
+NUMBERS_WIDTH = 65  # of what stands beside the bar, but for the epochs
 PLAIN_LINES = 10  # of a whole training, where output is not a terminal
 
 
@@ -29,6 +30,11 @@ def numbers(values: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
+def validation_first(logs: Mapping[str, float]) -> Mapping[str, float]:
+    """The loss and, for want of room, metrics of the training rows only if there are none of validation rows."""
+    return {name: value for name, value in logs.items() if name == "loss" or f"val_{name}" not in logs}
+
+
 @final
 class TrainingProgress(AbstractContextManager["TrainingProgress"]):
     """A callback for `fit` that shows epoch, loss and metrics: as a bar on a terminal, else as some ten lines."""
@@ -39,10 +45,9 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
         self._bar: Progress | None = None
         if out.is_terminal:
             self._bar = Progress(
-                SpinnerColumn(),
                 TextColumn("epoch"),
                 MofNCompleteColumn(),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=min(24, max(4, out.width - NUMBERS_WIDTH - 2 * len(str(epochs))))),
                 TextColumn("{task.fields[logs]}"),
                 TimeElapsedColumn(),
                 console=out,
@@ -70,7 +75,7 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
         now = time.monotonic()
         if now - self._drawn > 1 / REDRAWS_A_SECOND:  # an epoch may take less than drawing it
             self._drawn = now
-            self._bar.update(self._task, completed=record.epoch, logs=escape(numbers(record.logs)))
+            self._bar.update(self._task, completed=record.epoch, logs=escape(numbers(validation_first(record.logs))))
 
 
 def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
