@@ -179,7 +179,7 @@ def train(
         seconds = time.perf_counter() - start
 
         history = net.history
-        interrupted = history.stopped == "interrupted"
+        interrupted = history.stopped in (None, "interrupted")  # None: before fit got going
         done = len(history)
         if interrupted:
             say(f"stopped by Ctrl-C in epoch {done + 1}; going on with what there is", style="yellow")
