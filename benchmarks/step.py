@@ -50,7 +50,7 @@ class Rule:
 RULES = (
     Rule("Adam", "Adam", "adam", {}, {}, 4, 7),
     Rule("SGD", "SGD", "sgd", {"momentum": 0.9}, {"momentum": 0.9}, 3, 5),
-    Rule("AdaGrad", "Adagrad", "adagrad", {"eps": 1e-10}, {"initial_accumulator_value": 0.0, "eps": 1e-10}, 3, 5),
+    Rule("AdaGrad", "Adagrad", "adagrad", {"eps": 1e-10}, {"initial_accumulator_value": 0.0, "eps": 1e-20}, 3, 5),
     Rule(
         "RMSProp",
         "RMSprop",
@@ -173,7 +173,7 @@ def measure(options: Any, threads: int, limits: Limits) -> Result:
     result.notes = [
         "One flat float32 vector, lr 1e-3, SGD with momentum 0.9, AdamW with weight decay 0.01. torch default is "
         "foreach=False, which an optimizer over CPU tensors chooses by itself; RMSprop has no fused form there. optax: "
-        "jitted, state donated; its AdaGrad adds eps under the root. NumPy: by hand, in place. differ: largest "
+        "jitted, state donated; its AdaGrad has eps under the root, squared. NumPy: by hand, in place. differ: largest "
         f"difference of a parameter after {CHECKED_STEPS} steps, relative to the longest way that one has gone.",
         MEMORY_NOTE,
         *limits.seen(),

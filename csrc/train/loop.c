@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../fpmode.h"
 #include "../kernels.h"
 
 static double seconds_now(void) {
@@ -90,13 +91,15 @@ int schuss_train_run(struct schuss_train *t, double seconds) {
     const double deadline = seconds_now() + seconds;
     /* small steps share a look at the clock */
     const int steps_per_look = 1 + (int)(1e6 / (work_of(t) + 1e4));
-    while (t->position < t->rows) {
-        for (int i = 0; i < steps_per_look && t->position < t->rows; i++) {
+    const fpmode found = fpmode_flush(); /* here too, so that the kernels' own switching has nothing to do */
+    int status = SCHUSS_OK;
+    while (status == SCHUSS_OK && t->position < t->rows) {
+        for (int i = 0; i < steps_per_look && status == SCHUSS_OK && t->position < t->rows; i++) {
             schuss_train_begin(t);
-            const int status = schuss_train_end(t, schuss_train_loss(t));
-            if (status != SCHUSS_OK) return status;
+            status = schuss_train_end(t, schuss_train_loss(t));
         }
-        if (t->position < t->rows && seconds_now() >= deadline) return SCHUSS_MORE;
+        if (status == SCHUSS_OK && t->position < t->rows && seconds_now() >= deadline) status = SCHUSS_MORE;
     }
-    return SCHUSS_OK;
+    fpmode_restore(found);
+    return status;
 }
