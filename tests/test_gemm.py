@@ -115,6 +115,7 @@ def test_stays_inside_its_operands(placement: str, dtype: str, isa: str, place: 
     rng = np.random.default_rng(2)
     sizes: list[tuple[int, int, int]] = [tuple(rng.integers(1, 41, 3).tolist()) for _ in range(30)]
     sizes.append((130, 170, 150))
+    sizes += [(15, 1200, 70), (29, 700, 101)]  # packed
     for m, k, n in sizes:
         a, b = factors(m, k, n, dtype)
         for ta, tb in TRANSPOSES:

@@ -135,47 +135,82 @@ static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row
     if (end && !finishes_in_registers(end)) finish_tile(end, rows, cols, c, ldc, row, col);
 }
 
-/* A[rows x k] into panels of `height` rows: panel[p * height + i]. */
-static void pack_a(ptrdiff_t rows, ptrdiff_t k, ptrdiff_t height, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
-                   real *panel) {
-    for (ptrdiff_t i0 = 0; i0 < rows; i0 += height, panel += height * k) {
-        ptrdiff_t h = rows - i0 < height ? rows - i0 : height;
-        const real *from = a + i0 * a_row;
-        if (a_row == 1) {
-            for (ptrdiff_t p = 0; p < k; p++)
-                for (ptrdiff_t i = 0; i < h; i++) panel[p * height + i] = from[p * a_col + i];
-        } else {
-            for (ptrdiff_t i = 0; i < h; i++)
-                for (ptrdiff_t p = 0; p < k; p++) panel[p * height + i] = from[i * a_row + p * a_col];
+/* to[p * stride + i] = from[i * ld + p] for i < rows, p < k: a transposition by blocks in registers. Lines of `to` are
+ * filled up with zeros to the next multiple of LANES, as far as the stride and `end` leave room. */
+static void transpose(ptrdiff_t rows, ptrdiff_t k, const real *from, ptrdiff_t ld, real *to, ptrdiff_t stride,
+                      const real *end) {
+    for (ptrdiff_t p = 0; p < k; p += LANES) {
+        const ptrdiff_t depth = k - p < LANES ? k - p : LANES;
+        const vmask columns = v_mask(depth);
+        for (ptrdiff_t i = 0; i < rows; i += LANES) {
+            vec block[LANES];
+            if (i + LANES <= rows && depth == LANES) {
+#pragma GCC unroll 16
+                for (int l = 0; l < LANES; l++) block[l] = v_load(from + (i + l) * ld + p);
+            } else {
+#pragma GCC unroll 16
+                for (int l = 0; l < LANES; l++)
+                    block[l] = i + l < rows ? v_load_m(from + (i + l) * ld + p, columns) : v_set1(0);
+            }
+            v_transpose(block);
+            real *line = to + p * stride + i;
+            /* The first vector of a line may run into the lines after it, which come later. No other may. */
+            const int runs_over = i > 0 && i + LANES > stride;
+            if (depth == LANES && !runs_over && line + (LANES - 1) * stride + LANES <= end) {
+#pragma GCC unroll 16
+                for (int l = 0; l < LANES; l++) v_store(line + l * stride, block[l]);
+            } else {
+                for (int l = 0; l < depth; l++) {
+                    const ptrdiff_t room = runs_over ? stride - i : end - line - l * stride;
+                    v_store_m(line + l * stride, block[l], v_mask(room));
+                }
+            }
         }
     }
 }
 
-/* B[k x cols] (transposed: stored [cols x k]) into panels of TILE_COLS columns, the last filled up with zeros. */
-static void pack_b(ptrdiff_t k, ptrdiff_t cols, const real *b, ptrdiff_t ldb, int transposed, real *panel) {
-    for (ptrdiff_t j0 = 0; j0 < cols; j0 += TILE_COLS, panel += TILE_COLS * k) {
-        ptrdiff_t w = cols - j0 < TILE_COLS ? cols - j0 : TILE_COLS;
-        if (transposed) {
-            enum { STRIP = 64 / sizeof(real) }; /* a cache line of each row of the source at a time */
-            for (ptrdiff_t p0 = 0; p0 < k; p0 += STRIP) {
-                const ptrdiff_t p1 = p0 + STRIP < k ? p0 + STRIP : k;
-                for (ptrdiff_t j = 0; j < TILE_COLS; j += LANES)
-                    for (ptrdiff_t p = p0; p < p1; p++) {
-                        const real *from = b + (j0 + j) * ldb + p;
-                        vec line = v_set1(0);
-                        if (j + LANES <= w)
-                            for (int l = 0; l < LANES; l++) line[l] = from[l * ldb];
-                        else
-                            for (int l = 0; l < LANES; l++) line[l] = j + l < w ? from[l * ldb] : 0;
-                        v_store(panel + p * TILE_COLS + j, line);
-                    }
-            }
-        } else {
-            for (ptrdiff_t p = 0; p < k; p++) {
-                memcpy(panel + p * TILE_COLS, b + p * ldb + j0, (size_t)w * sizeof(real));
-                memset(panel + p * TILE_COLS + w, 0, (size_t)(TILE_COLS - w) * sizeof(real));
-            }
+/* A[rows x k] into panels of `height` rows: panel[p * height + i]. */
+static void pack_a(ptrdiff_t rows, ptrdiff_t k, ptrdiff_t height, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                   real *panel) {
+    for (ptrdiff_t i0 = 0; i0 < rows; i0 += height, panel += height * k) {
+        const ptrdiff_t h = rows - i0 < height ? rows - i0 : height;
+        const real *from = a + i0 * a_row;
+        if (a_row != 1) {
+            transpose(h, k, from, a_row, panel, height, panel + height * k);
+            continue;
         }
+        for (ptrdiff_t p = 0; p < k; p++)
+            for (ptrdiff_t i = 0; i < h; i += LANES) {
+                const vmask lanes = v_mask(h - i);
+                v_store_m(panel + p * height + i, v_load_m(from + p * a_col + i, lanes), lanes);
+            }
+    }
+}
+
+/* B[k x cols] (transposed: stored [cols x k]) into panels of TILE_COLS columns, the last filled up with zeros. */
+static void pack_b(ptrdiff_t k, ptrdiff_t cols, const real *b, ptrdiff_t ldb, int transposed, real *panels) {
+    if (transposed) {
+        for (ptrdiff_t j = 0; j < cols; j += TILE_COLS) {
+            const ptrdiff_t w = cols - j < TILE_COLS ? cols - j : TILE_COLS;
+            real *panel = panels + j * k;
+            transpose(w, k, b + j * ldb, ldb, panel, TILE_COLS, panel + TILE_COLS * k);
+            for (ptrdiff_t q = (w + LANES - 1) / LANES * LANES; q < TILE_COLS; q += LANES)
+                for (ptrdiff_t p = 0; p < k; p++) v_store(panel + p * TILE_COLS + q, v_set1(0));
+        }
+        return;
+    }
+    const ptrdiff_t whole = cols / TILE_COLS * TILE_COLS;
+    for (ptrdiff_t p = 0; p < k; p++) { /* along B's rows, which memory likes better than down a panel */
+        const real *from = b + p * ldb;
+        real *to = panels + p * TILE_COLS;
+        for (ptrdiff_t j = 0; j < whole; j += TILE_COLS)
+#pragma GCC unroll 4
+            for (int q = 0; q < TILE_COLS; q += LANES) v_store(to + j * k + q, v_load(from + j + q));
+        if (whole < cols)
+            for (ptrdiff_t q = 0; q < TILE_COLS; q += LANES) {
+                const ptrdiff_t left = cols - whole - q;
+                v_store(to + whole * k + q, left > 0 ? v_load_m(from + whole + q, v_mask(left)) : v_set1(0));
+            }
     }
 }
 

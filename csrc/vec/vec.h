@@ -45,6 +45,43 @@ ALWAYS_INLINE vec v_abs(vec x) { return (vec)((veci)x & v_seti((real_int)(((uint
 ALWAYS_INLINE vec v_max(vec a, vec b) { return v_select(a > b, a, b); }
 ALWAYS_INLINE vec v_min(vec a, vec b) { return v_select(a < b, a, b); }
 
+/* The low (high) halves of a and b, lane by lane in turn: a0 b0 a1 b1 ... */
+#if VECTOR_BYTES * 8 == REAL_BITS * 2
+#define ZIP_LOW 0, 2
+#define ZIP_HIGH 1, 3
+#elif VECTOR_BYTES * 8 == REAL_BITS * 4
+#define ZIP_LOW 0, 4, 1, 5
+#define ZIP_HIGH 2, 6, 3, 7
+#elif VECTOR_BYTES * 8 == REAL_BITS * 8
+#define ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#endif
+#ifdef __clang__
+#define V_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define V_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (veci){__VA_ARGS__})
+#endif
+ALWAYS_INLINE vec v_zip_low(vec a, vec b) { return V_SHUFFLE(a, b, ZIP_LOW); }
+ALWAYS_INLINE vec v_zip_high(vec a, vec b) { return V_SHUFFLE(a, b, ZIP_HIGH); }
+
+/* Transposes rows[LANES]: each round of zips halves the distance between what belongs together. */
+ALWAYS_INLINE void v_transpose(vec *rows) {
+#pragma GCC unroll 4
+    for (int round = 1; round < LANES; round *= 2) {
+        vec zipped[LANES];
+#pragma GCC unroll 8
+        for (int i = 0; i < LANES / 2; i++) {
+            zipped[2 * i] = v_zip_low(rows[i], rows[i + LANES / 2]);
+            zipped[2 * i + 1] = v_zip_high(rows[i], rows[i + LANES / 2]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) rows[i] = zipped[i];
+    }
+}
+
 /* Sums of rows use 16 virtual lanes whatever LANES is: element j goes to lane j % 16, then one fixed tree. */
 enum { VIRTUAL_LANES = 16, SUM_VECS = VIRTUAL_LANES / LANES };
 ALWAYS_INLINE real v_tree(const vec *sums) {
