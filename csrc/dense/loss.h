@@ -33,14 +33,6 @@ ALWAYS_INLINE vec poisson_point(vec z, vec t, vec unused, vec *value) {
     return rate - t;
 }
 
-/* v with 0 in the lanes from n on: what they hold was computed from beyond the row. */
-ALWAYS_INLINE vec first_lanes(vec v, ptrdiff_t n) {
-    if (n >= LANES) return v;
-    real lane[LANES] = {0};
-    v_store_m(lane, v, v_mask(n));
-    return v_load(lane);
-}
-
 /* sum of a[n] (b[n] - shift); a NULL: ones. */
 static real row_dot(ptrdiff_t n, const real *a, const real *b, real shift) {
     vec sum[SUM_VECS];
@@ -50,7 +42,7 @@ static real row_dot(ptrdiff_t n, const real *a, const real *b, real shift) {
             const ptrdiff_t at = i + q * LANES;
             const vmask lanes = v_mask(n - at);
             vec term = v_load_m(b + at, lanes) - v_set1(shift);
-            sum[q] += first_lanes(a ? v_load_m(a + at, lanes) * term : term, n - at);
+            sum[q] += v_first(a ? v_load_m(a + at, lanes) * term : term, n - at, v_set1(0));
         }
     return v_tree(sum);
 }
@@ -66,7 +58,7 @@ ALWAYS_INLINE double mean_points(vec (*point)(vec, vec, vec, vec *), vec paramet
             const ptrdiff_t at = i + q * LANES;
             const vmask lanes = v_mask(n - at);
             vec value, slope = point(v_load_m(p + at, lanes), v_load_m(t + at, lanes), parameter, &value);
-            sum[q] += first_lanes(value, n - at);
+            sum[q] += v_first(value, n - at, v_set1(0));
             if (gradient) v_store_m(gradient + at, slope * times, lanes);
         }
     return (double)v_tree(sum) / (double)n;
@@ -74,17 +66,10 @@ ALWAYS_INLINE double mean_points(vec (*point)(vec, vec, vec, vec *), vec paramet
 
 /* The largest of x[n], whatever NaN may be among them: what is computed from the row will be NaN all the same. */
 static real row_max(ptrdiff_t n, const real *x) {
-    real best = x[0];
-    ptrdiff_t j = 1;
-    if (n >= LANES) {
-        vec most = v_load(x);
-        for (j = LANES; j + LANES <= n; j += LANES) most = v_max(v_load(x + j), most);
-        real lane[LANES];
-        v_store(lane, most);
-        for (int l = 0; l < LANES; l++) best = lane[l] > best ? lane[l] : best;
-    }
-    for (; j < n; j++) best = x[j] > best ? x[j] : best;
-    return best;
+    vec most = v_first(v_load_m(x, v_mask(n)), n, v_set1(x[0]));
+    for (ptrdiff_t j = LANES; j < n; j += LANES)
+        most = v_max(v_first(v_load_m(x + j, v_mask(n - j)), n - j, v_set1(x[0])), most);
+    return v_largest(most);
 }
 
 /* y[n] = exp(x[n] - shift) unless y is NULL; returns the sum. */
@@ -97,7 +82,7 @@ ALWAYS_INLINE real exponentials(ptrdiff_t n, const real *x, real shift, real *y)
             const vmask lanes = v_mask(n - at);
             vec e = v_exp(v_load_m(x + at, lanes) - v_set1(shift));
             if (y) v_store_m(y + at, e, lanes);
-            sum[q] += first_lanes(e, n - at);
+            sum[q] += v_first(e, n - at, v_set1(0));
         }
     return v_tree(sum);
 }
@@ -125,64 +110,91 @@ static void softmax_backward(ptrdiff_t rows, ptrdiff_t cols, const void *y, void
     }
 }
 
-static real log_of(real x) {
-    real y[LANES];
-    v_store(y, v_log(v_set1(x)));
-    return y[0];
+/* Cross-entropy of a row of logits z[n] with the distribution q = (1 - s) t + s / n; t[n], or all on the label. Its
+ * value is mass * log(*sum) - expected; the logarithms are left to the caller, who takes those of many rows at once. */
+ALWAYS_INLINE void cross_entropy_row(ptrdiff_t n, const real *z, const real *t, int64_t label, real s, real scale,
+                                     real *gradient, real *sum, real *mass, real *expected) {
+    const real shift = row_max(n, z), even = s / (real)n;
+    *sum = exponentials(n, z, shift, gradient);
+    *mass = 1; /* sum of q; expected: sum of q (z - shift) */
+    if (t) {
+        *mass = (1 - s) * row_dot(n, NULL, t, 0) + s;
+        *expected = (1 - s) * row_dot(n, t, z, shift);
+    } else *expected = (1 - s) * (z[label] - shift);
+    if (s != 0) *expected += even * row_dot(n, NULL, z, shift);
+    if (!gradient) return;
+    const real factor = scale * *mass / *sum, level = scale * even, rest = scale * (1 - s);
+    for (ptrdiff_t j = 0; j < n; j++) gradient[j] = gradient[j] * factor - level;
+    if (t)
+        for (ptrdiff_t j = 0; j < n; j++) gradient[j] -= rest * t[j];
+    else gradient[label] -= rest;
 }
 
-/* Cross-entropy of one row of logits z[n] with the distribution q = (1 - s) t + s / n; t[n], or all on the label. */
-static double cross_entropy_row(ptrdiff_t n, const real *z, const real *t, int64_t label, real s, real scale,
-                                real *gradient) {
-    const real shift = row_max(n, z), sum = exponentials(n, z, shift, gradient), even = s / (real)n;
-    real mass = 1, expected; /* sum of q, sum of q (z - shift) */
-    if (t) {
-        mass = (1 - s) * row_dot(n, NULL, t, 0) + s;
-        expected = (1 - s) * row_dot(n, t, z, shift);
-    } else expected = (1 - s) * (z[label] - shift);
-    if (s != 0) expected += even * row_dot(n, NULL, z, shift);
-    if (gradient) {
-        const real factor = scale * mass / sum, level = scale * even, rest = scale * (1 - s);
-        for (ptrdiff_t j = 0; j < n; j++) gradient[j] = gradient[j] * factor - level;
-        if (t)
-            for (ptrdiff_t j = 0; j < n; j++) gradient[j] -= rest * t[j];
-        else gradient[label] -= rest;
+/* What a row counts, and where its parts lie. */
+struct loss_row {
+    const real *prediction, *target; /* target NULL: a label */
+    real *gradient;
+    double weight, share;            /* share: weight / total */
+};
+
+/* Row i of l. A row of weight 0 is as if it were not there, whatever it holds. */
+ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
+    const ptrdiff_t n = l->cols;
+    struct loss_row row = {
+        .prediction = (const real *)l->prediction + i * n,
+        .target = l->loss->labels ? NULL : (const real *)l->target + i * n,
+        .gradient = l->gradient ? (real *)l->gradient + i * n : NULL,
+        .weight = l->weights ? l->weights[i] : 1,
+    };
+    row.share = row.weight / l->total;
+    if (row.weight == 0 && row.gradient) memset(row.gradient, 0, (size_t)n * sizeof(real));
+    return row;
+}
+
+static double cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1) {
+    enum { BLOCK = 64 };
+    double total = 0;
+    for (ptrdiff_t i0 = row0; i0 < row1; i0 += BLOCK) {
+        const ptrdiff_t rows = row1 - i0 < BLOCK ? row1 - i0 : BLOCK;
+        real sum[BLOCK], mass[BLOCK], expected[BLOCK];
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            const struct loss_row row = row_of(l, i0 + i);
+            const int64_t label = row.target ? 0 : ((const int64_t *)l->target)[i0 + i];
+            sum[i] = 1;
+            mass[i] = expected[i] = 0;
+            if (row.weight != 0)
+                cross_entropy_row(l->cols, row.prediction, row.target, label, (real)l->loss->parameter,
+                                  (real)row.share, row.gradient, &sum[i], &mass[i], &expected[i]);
+        }
+        elementary(1, rows, sum, sum);
+        for (ptrdiff_t i = 0; i < rows; i++)
+            total += (l->weights ? l->weights[i0 + i] : 1) * (double)(mass[i] * sum[i] - expected[i]);
     }
-    return (double)(mass * log_of(sum) - expected);
+    return total;
+}
+
+/* A loss that is the mean of a function of each output. */
+ALWAYS_INLINE double pointwise(vec (*point)(vec, vec, vec, vec *), const struct loss_rows *l, ptrdiff_t row0,
+                               ptrdiff_t row1) {
+    const vec parameter = v_set1((real)l->loss->parameter);
+    double total = 0;
+    for (ptrdiff_t i = row0; i < row1; i++) {
+        const struct loss_row row = row_of(l, i);
+        if (row.weight == 0) continue;
+        const real scale = (real)(row.share / (double)l->cols);
+        total += row.weight * mean_points(point, parameter, l->cols, row.prediction, row.target, scale, row.gradient);
+    }
+    return total;
 }
 
 /* See struct kernels. */
 static double loss(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1) {
-    const ptrdiff_t n = l->cols;
-    const int kind = l->loss->kind;
-    const real parameter = (real)l->loss->parameter;
-    double sum = 0;
-    for (ptrdiff_t i = row0; i < row1; i++) {
-        const real *p = (const real *)l->prediction + i * n;
-        const real *t = l->loss->labels ? NULL : (const real *)l->target + i * n;
-        real *gradient = l->gradient ? (real *)l->gradient + i * n : NULL;
-        const double weight = l->weights ? l->weights[i] : 1;
-        if (weight == 0) { /* as if the row were not there, whatever it holds */
-            if (gradient) memset(gradient, 0, (size_t)n * sizeof(real));
-            continue;
-        }
-        const double share = weight / l->total;
-        const real scale = (real)share, mean_scale = (real)(share / (double)n);
-        const vec parameters = v_set1(parameter);
-        double value;
-        switch (kind) {
-        case SCHUSS_MSE: value = mean_points(mse_point, parameters, n, p, t, mean_scale, gradient); break;
-        case SCHUSS_MAE: value = mean_points(mae_point, parameters, n, p, t, mean_scale, gradient); break;
-        case SCHUSS_HUBER: value = mean_points(huber_point, parameters, n, p, t, mean_scale, gradient); break;
-        case SCHUSS_CROSS_ENTROPY:
-            value = cross_entropy_row(n, p, t, t ? 0 : ((const int64_t *)l->target)[i], parameter, scale, gradient);
-            break;
-        case SCHUSS_BINARY_CROSS_ENTROPY:
-            value = mean_points(binary_cross_entropy_point, parameters, n, p, t, mean_scale, gradient);
-            break;
-        default: value = mean_points(poisson_point, parameters, n, p, t, mean_scale, gradient); break;
-        }
-        sum += weight * value;
+    switch (l->loss->kind) {
+    case SCHUSS_MSE: return pointwise(mse_point, l, row0, row1);
+    case SCHUSS_MAE: return pointwise(mae_point, l, row0, row1);
+    case SCHUSS_HUBER: return pointwise(huber_point, l, row0, row1);
+    case SCHUSS_CROSS_ENTROPY: return cross_entropy(l, row0, row1);
+    case SCHUSS_BINARY_CROSS_ENTROPY: return pointwise(binary_cross_entropy_point, l, row0, row1);
+    default: return pointwise(poisson_point, l, row0, row1);
     }
-    return sum;
 }

@@ -82,12 +82,25 @@ ALWAYS_INLINE void v_transpose(vec *rows) {
     }
 }
 
-/* Sums of rows use 16 virtual lanes whatever LANES is: element j goes to lane j % 16, then one fixed tree. */
+/* v in the first n lanes, `rest` in the others. */
+ALWAYS_INLINE vec v_first(vec v, ptrdiff_t n, vec rest) {
+    static const real lane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return n >= LANES ? v : v_select(v_load(lane) < v_set1((real)n), v, rest);
+}
+
+/* Sums of rows use 16 virtual lanes whatever LANES is: element j goes to lane j % 16, then one fixed tree, which adds
+ * lane i + 8 to lane i, then i + 4, i + 2, i + 1. A vector zipped with itself has lanes i and i + LANES / 2 side by
+ * side, so zip_low + zip_high is a round of that tree. */
 enum { VIRTUAL_LANES = 16, SUM_VECS = VIRTUAL_LANES / LANES };
 ALWAYS_INLINE real v_tree(const vec *sums) {
-    real lane[VIRTUAL_LANES];
-    memcpy(lane, sums, sizeof lane);
-    for (int half = VIRTUAL_LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-    return lane[0];
+    vec v[SUM_VECS];
+    for (int i = 0; i < SUM_VECS; i++) v[i] = sums[i];
+    for (int half = SUM_VECS / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) v[i] += v[i + half];
+    for (int half = LANES / 2; half; half /= 2) v[0] = v_zip_low(v[0], v[0]) + v_zip_high(v[0], v[0]);
+    return v[0][0];
+}
+ALWAYS_INLINE real v_largest(vec v) {
+    for (int half = LANES / 2; half; half /= 2) v = v_max(v_zip_low(v, v), v_zip_high(v, v));
+    return v[0];
 }

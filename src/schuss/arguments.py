@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,7 +53,9 @@ def unknown_name(name: str, value: object, known: Iterable[str]) -> ValueError:
     import difflib
 
     names = list(known)
-    near = difflib.get_close_matches(str(value).lower(), names, n=2)
+    asked = str(value).lower()
+    near = [name for name in names if asked and name.lower().startswith(asked)]
+    near = near or difflib.get_close_matches(asked, names, n=2)
     hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""
     return ValueError(f"{name} {shown(value)} is not known;{hint} known: {', '.join(names)}")
 
@@ -64,6 +67,22 @@ def choice(name: str, value: Any, known: Iterable[str]) -> str:
     if value not in known:
         raise unknown_name(name, value, known)
     return value
+
+
+def file_path(name: str, value: Any) -> str:
+    """A str or a path object as text."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be a str or a path; got {shown(value)} ({type(value).__name__})")
+    return os.fsdecode(value)
+
+
+def items(name: str, value: Any, expected: str) -> list[Any]:
+    """What an iterable other than text holds; a callable counts as a list of itself."""
+    if callable(value):
+        return [value]
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be {expected}; got {shown(value)} ({type(value).__name__})")
+    return list(value)
 
 
 def learning_rate(name: str, value: Any) -> float:

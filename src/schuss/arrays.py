@@ -13,18 +13,42 @@ if TYPE_CHECKING:
 
 
 def real_array(name: str, value: Any) -> NDArray[Any]:
-    """Turn value into an array of real numbers or bools, in its own dtype and layout."""
+    """Turn value into an array of real numbers or bools, in its own dtype and layout.
+
+    A data frame whose columns have different real dtypes becomes float64; its missing values become NaN.
+    """
+    kind = type(value).__name__
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must be an array without a mask; got a masked array: fill it or drop the rows")
     try:
         array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be an array of real numbers; {error}") from None
+    except ValueError:
+        raise ValueError(f"{name} must be an array of real numbers; got a {kind} whose parts differ in shape") from None
+    except (TypeError, RuntimeError) as error:  # of the object's own __array__
+        raise TypeError(f"{name} must be an array of real numbers; got a {kind}: {error}") from None
+    if array.dtype.kind == "O" and hasattr(value, "to_numpy"):
+        array = _of_frame(name, value)
     if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} must be an array of real numbers; got dtype {array.dtype} from {type(value).__name__}"
-        )
+        hint = ""
+        if hasattr(value, "toarray"):
+            hint = f"; use {name}.toarray()"
+        elif array.dtype.kind in "US":
+            hint = f"; numbers for names: np.unique({name}, return_inverse=True)[1]"
+        raise TypeError(f"{name} must be an array of real numbers; got dtype {array.dtype} from {kind}{hint}")
     return array
+
+
+def _of_frame(name: str, frame: Any) -> NDArray[Any]:
+    """A pandas frame or series that NumPy takes for objects, as float64 if all of it is of real dtypes."""
+    dtypes = frame.dtypes if frame.ndim == 2 else {frame.name: frame.dtype}
+    for column, dtype in dtypes.items():
+        if dtype.kind not in "biuf":
+            where = f" in column {column!r}" if frame.ndim == 2 else ""
+            raise TypeError(
+                f"{name} must be an array of real numbers; got dtype {dtype}{where} from {type(frame).__name__}"
+            )
+    result: NDArray[Any] = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    return result
 
 
 def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from math import sqrt
 
@@ -76,8 +77,8 @@ class Dense:
             alpha = None
         init = ("he_uniform" if activation in _HE else "glorot_uniform") if self.init is None else self.init
         checked = {
-            "n_in": integer("n_in", self.n_in, 1),
-            "n_out": integer("n_out", self.n_out, 1),
+            "n_in": integer("n_in", self.n_in, 1, sys.maxsize),
+            "n_out": integer("n_out", self.n_out, 1, sys.maxsize),
             "bias": flag("bias", self.bias),
             "init": choice("init", init, INITIALISERS),
             "dropout": number("dropout", self.dropout, "[0, 1)"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import shown, unknown_name
+from .arguments import items, shown, unknown_name
 from .losses import BinaryCrossEntropy, CrossEntropy, Loss
 
 if TYPE_CHECKING:
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 #: Metrics known by name, and whether less is better.
 KNOWN = {"accuracy": False, "mse": True, "mae": True, "r2": False}
+EXPECTED = "names or functions (prediction, target) -> number"
 
 
 def resolve(
     metrics: str | Metric | Iterable[str | Metric], loss: Loss | Callable[..., Any], n_out: int, activation: str
 ) -> dict[str, Measure]:
     """Name -> function of (prediction, target, weights), for a network with that output layer."""
-    if isinstance(metrics, str) or callable(metrics):
-        metrics = (metrics,)
     found: dict[str, Measure] = {}
-    for metric in metrics:
+    for metric in [metrics] if isinstance(metrics, str) else items("metrics", metrics, EXPECTED):
         if isinstance(metric, str):
             name, measure = metric, _known(metric, loss, n_out, activation)
         elif callable(metric):
-            name, measure = getattr(metric, "__name__", type(metric).__name__), _own(metric)
+            name = getattr(metric, "__name__", type(metric).__name__)
+            measure = _own(name, metric)
         else:
-            raise TypeError(f"metrics must be names or functions (prediction, target) -> number; got {shown(metric)}")
+            raise TypeError(f"metrics must be {EXPECTED}; got {shown(metric)}")
         if name in found or name == "loss" or name.startswith("val_"):
             raise ValueError(f"metrics must have different names, not 'loss' or 'val_...'; got {name!r}")
         found[name] = measure
@@ -58,8 +58,14 @@ def _known(name: str, loss: Loss | Callable[..., Any], n_out: int, activation: s
     return {"mse": _mse, "mae": _mae, "r2": _r2}[name]
 
 
-def _own(metric: Metric) -> Measure:
-    return lambda prediction, target, weights: float(metric(prediction, target))
+def _own(name: str, metric: Metric) -> Measure:
+    def measure(prediction: NDArray[Any], target: NDArray[Any], weights: NDArray[np.float64] | None) -> float:
+        value = metric(prediction, target)
+        if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "biuf":
+            raise TypeError(f"metric {name!r} must return a number; got {shown(value)} ({type(value).__name__})")
+        return float(value)
+
+    return measure
 
 
 def _mean(values: NDArray[Any], weights: NDArray[np.float64] | None) -> float:

@@ -330,6 +330,9 @@ class Optimizer:
                 target[...] = source
         self._stepper.steps = state["steps"]
 
+    def __copy__(self) -> Optimizer:
+        raise TypeError("two optimizers cannot share their arrays: use copy.deepcopy")
+
     def __repr__(self) -> str:
         lines = []
         for group in self.param_groups:

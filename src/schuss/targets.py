@@ -63,7 +63,7 @@ def prepare(
 
 def _check_rows(name: str, array: NDArray[Any], rows: int) -> None:
     if array.ndim == 0 or len(array) != rows:
-        raise ValueError(f"{name} must have as many rows as X, {rows}; got shape {array.shape}")
+        raise ValueError(f"{name} must have {rows} rows, as many as its inputs; got shape {array.shape}")
 
 
 def _real_targets(y: Any, rows: int, n_out: int, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
@@ -92,7 +92,7 @@ def _cross_entropy_targets(y: Any, rows: int, n_out: int, dtype: np.dtype[Any], 
             f"{name} must be labels of shape ({rows},) or probabilities of shape ({rows}, {n_out}); got {array.shape}"
         )
     if array.dtype.kind == "f":
-        raise TypeError(f"{name} must be integer labels for cross_entropy; got dtype {array.dtype}")
+        raise TypeError(f"{name} must be integer labels for cross_entropy; got dtype {array.dtype}; use {name}.astype(int)")
     if array.dtype.kind != "b" and (_smallest(array) < 0 or _largest(array) >= n_out):
         arrays.check_where(name, array, (array >= 0) & (array < n_out), f"labels from 0 to {n_out - 1}")
     return arrays.converted(array, _INT64)
