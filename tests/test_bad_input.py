@@ -257,9 +257,7 @@ def test_hyperparameter_changed_to_nonsense(key: str, value: Any) -> None:
     ("optimizer", "key", "value"),
     [(schuss.SGD, "momentum", 0.9), (schuss.Adam, "amsgrad", True), (schuss.RMSProp, "centered", True)],
 )
-def test_hyperparameter_that_needs_states_it_has_not(
-    optimizer: type[schuss.Optimizer], key: str, value: Any
-) -> None:
+def test_hyperparameter_that_needs_states_it_has_not(optimizer: type[schuss.Optimizer], key: str, value: Any) -> None:
     made = optimizer(np.ones(3, np.float32))
     made.param_groups[0][key] = value
     parameters = made.param_groups[0]["params"][0]
@@ -391,8 +389,9 @@ def test_y_not_finite(bad: float, row: int, column: int) -> None:
         (np.full((20, 4), "a"), TypeError, "X"),
         (np.zeros((20, 4), "M8[s]"), TypeError, "datetime"),
         (np.ma.masked_array(np.zeros((20, 4)), mask=True), TypeError, "mask"),
-        ([[1.0, 2.0], [3.0]], ValueError, "X"),
+        ([[1.0, 2.0], [3.0]], ValueError, "differ in shape"),
         (None, TypeError, "X"),
+        ({"a": 1}, TypeError, "dict"),
     ],
 )
 def test_X_of_no_use(X: Any, error: type[Exception], match: str) -> None:
@@ -432,10 +431,11 @@ def with_value(array: np.ndarray, at: Any, value: Any) -> np.ndarray:
         (with_value(LABELS.astype(np.int8), 0, -128), ValueError, r"y\[0\]"),
         (LABELS[:19], ValueError, "20"),
         (LABELS[:0], ValueError, "20"),
-        (LABELS.astype(float), TypeError, "integer labels"),
+        (LABELS.astype(float), TypeError, r"integer labels.*y\.astype\(int\)"),
         (LABELS.astype(complex), TypeError, "complex"),
         (LABELS.astype(object), TypeError, "object"),
-        (LABELS.astype(str), TypeError, "y"),
+        (LABELS.astype(str), TypeError, r"np\.unique\(y"),
+        (["a"] * 20, TypeError, r"np\.unique\(y"),
         (np.zeros((20, 2)), ValueError, r"\(20, 3\)"),
         (np.full((20, 3), 0.5), ValueError, "sum to 1"),
         (with_value(np.full((20, 3), 1 / 3), (4, 1), -0.1), ValueError, r"y\[4, 1\]"),
@@ -608,8 +608,9 @@ def test_backward_needs_forward() -> None:
     ],
 )
 def test_predict_out(out: Any) -> None:
-    with pytest.raises((TypeError, ValueError, BufferError)):
-        small_net().predict(data()[0], out=out)
+    for x in (data()[0], data()[0].tolist(), data()[0][0]):
+        with pytest.raises((TypeError, ValueError, BufferError), match="^out "):
+            small_net().predict(x, out=out)
 
 
 # ---- divergence ------------------------------------------------------------------------------------------------------
@@ -688,12 +689,30 @@ def test_divergence_of_a_single_step() -> None:
     net.parameters[0][...] = 1.0
     optimizer = schuss.SGD(net.parameters)
     x = np.ones((2, 4), np.float32)
+    net.parameters[-1][...] = np.finfo(np.float32).max
     for loss in ("mse", lambda prediction, target: (float("nan"), prediction)):
         with unchanged(optimizer):
-            with pytest.raises(schuss.DivergenceError):
-                net.train_step(x * np.nan, np.zeros(2), loss, optimizer)
-            with pytest.raises(schuss.DivergenceError):
-                net.loss_and_gradients(x * np.nan, np.zeros(2), loss)
+            with pytest.raises(schuss.DivergenceError, match="try"):
+                net.train_step(x, np.zeros(2), loss, optimizer)
+            with pytest.raises(schuss.DivergenceError, match="try"):
+                net.loss_and_gradients(x, np.zeros(2), loss)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["x", "y"])
+def test_single_step_on_data_that_are_not_finite(bad: float, where: str) -> None:
+    net = small_net(1)
+    optimizer = schuss.SGD(net.parameters)
+    x, y = np.ones((3, 4)), np.zeros((3, 1))
+    {"x": x, "y": y}[where][2, 0] = bad
+
+    def own(prediction: Any, target: Any) -> tuple[float, Any]:
+        return float((prediction - target).sum() + x.sum()), np.ones_like(prediction)
+
+    losses: list[Any] = ["mse", own]
+    for loss in losses:
+        with unchanged(optimizer), pytest.raises(ValueError, match=rf"{where} must be finite; {where}\[2, 0\] is"):
+            net.train_step(x, y, loss, optimizer)
 
 
 def test_gradient_that_overflows_from_a_finite_loss() -> None:

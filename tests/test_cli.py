@@ -332,6 +332,8 @@ def test_ctrl_c_keeps_what_there_is(tmp_path: Path) -> None:
     running = subprocess.Popen(
         [sys.executable, "-u", "-m", "schuss", *arguments],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # a background job of a shell starts with the signal ignored, and would pass that on
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert running.stdout
     seen = ""

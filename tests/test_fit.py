@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -404,9 +405,7 @@ def test_early_stopping_options() -> None:
         return 0.0
 
     with pytest.raises(ValueError, match="mode"):
-        classifier().fit(
-            X, y, loss="cross_entropy", metrics=own, early_stopping=schuss.EarlyStopping(monitor="own")
-        )
+        classifier().fit(X, y, loss="cross_entropy", metrics=own, early_stopping=schuss.EarlyStopping(monitor="own"))
     stop = schuss.EarlyStopping(1, monitor="own", mode="max")
     assert len(classifier().fit(X, y, loss="cross_entropy", metrics=own, early_stopping=stop)) == 2
 
@@ -429,6 +428,22 @@ def test_callbacks() -> None:
     assert last.seconds == history.times[-1] > 0
 
 
+@pytest.mark.parametrize(("answer", "epochs"), [(True, 1), (np.True_, 1), (False, 4), (np.False_, 4), (1, 4), ("yes", 4)])
+def test_what_a_callback_returns(answer: Any, epochs: int) -> None:
+    X, y = blobs(60)
+    assert len(classifier().fit(X, y, loss="cross_entropy", epochs=4, callbacks=lambda record: answer)) == epochs
+
+
+def test_a_callback_may_save(tmp_path: Any) -> None:
+    X, y = blobs(60)
+    net, straight = classifier(dropout=0.2), classifier(dropout=0.2)
+    straight.fit(X, y, loss="cross_entropy", epochs=4)
+    net.fit(X, y, loss="cross_entropy", epochs=2, callbacks=lambda record: record.network.save(tmp_path / "net.npz"))
+    loaded = schuss.load(tmp_path / "net.npz")
+    loaded.fit(X, y, loss="cross_entropy", epochs=2)
+    assert_same(loaded, straight)
+
+
 def test_callback_that_raises_leaves_the_network_usable() -> None:
     X, y = blobs(60)
     net = classifier()
@@ -446,36 +461,48 @@ def test_callback_that_raises_leaves_the_network_usable() -> None:
     assert_same(net, other)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where a shell has started pytest in the background, with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_quickly_and_keeps_the_best() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 64)).astype(np.float32)
     y = rng.integers(0, 4, 4000)
-    net = schuss.Network([schuss.Dense(64, 256, "relu"), schuss.Dense(256, 4)], seed=0)
-    kept: dict[int, np.ndarray] = {}
-    sent: list[float] = []
+    took: list[float] = []
+    while len(took) < 3 and (not took or took[-1] >= 0.2):  # again where the machine was busy: it takes about 0.05 s
+        net = schuss.Network([schuss.Dense(64, 256, "relu"), schuss.Dense(256, 4)], seed=0)
+        kept: dict[int, np.ndarray] = {}
+        sent: list[float] = []
 
-    def interrupt() -> None:
-        time.sleep(0.03)
-        sent.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
+        def interrupt(sent: list[float] = sent) -> None:
+            time.sleep(0.03)
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
 
-    def keep(record: schuss.EpochRecord) -> None:
-        kept[record.epoch] = record.network.parameters[0].copy()
-        if record.epoch == 3:
-            threading.Thread(target=interrupt).start()
+        def keep(record: schuss.EpochRecord, kept: dict[int, np.ndarray] = kept) -> None:
+            kept[record.epoch] = record.network.parameters[0].copy()
+            if record.epoch == 3:
+                threading.Thread(target=interrupt).start()
 
-    with pytest.raises(KeyboardInterrupt):
-        net.fit(
-            X, y, loss="cross_entropy", epochs=100_000, batch_size=8, validation_data=(X[:100], y[:100]),
-            early_stopping=100_000, callbacks=[keep],
-        )  # fmt: skip
-    assert time.perf_counter() - sent[0] < 0.5  # about 0.05 s, unless the machine is very busy
-    assert net.history.stopped == "interrupted"
-    assert len(net.history) >= 3
-    assert net.history.best_epoch is not None
-    np.testing.assert_array_equal(net.parameters[0], kept[net.history.best_epoch])
-    net.fit(X[:64], y[:64], loss="cross_entropy", epochs=1)
+        with pytest.raises(KeyboardInterrupt):
+            net.fit(
+                X, y, loss="cross_entropy", epochs=10_000, batch_size=8, validation_data=(X[:100], y[:100]),
+                early_stopping=100_000, callbacks=[keep],
+            )  # fmt: skip
+        took.append(time.perf_counter() - sent[0])
+        assert net.history.stopped == "interrupted"
+        assert len(net.history) >= 3
+        assert net.history.best_epoch is not None
+        np.testing.assert_array_equal(net.parameters[0], kept[net.history.best_epoch])
+        net.fit(X[:64], y[:64], loss="cross_entropy", epochs=1)
+    assert min(took) < 0.2
 
 
 # ---- what is shown ---------------------------------------------------------------------------------------------------
@@ -505,6 +532,24 @@ def test_verbose(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert text.startswith("\r")
     assert text.endswith("\n")
     assert "epoch 2/2" in text
+
+
+def test_bar_stays_in_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    X, y = blobs(60)
+    terminal = Terminal()
+    monkeypatch.setattr(terminal, "fileno", lambda: 0)
+    monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((30, 24)))
+    monkeypatch.setattr(sys, "stderr", terminal)
+    history = classifier().fit(
+        X, y, loss="cross_entropy", epochs=9, metrics="accuracy", validation_fraction=0.5, verbose=1,
+        callbacks=lambda record: record.epoch == 5,
+    )  # fmt: skip
+    *drawn, last = terminal.getvalue().removesuffix("\n").split("\r")
+    assert all(len(text) < 30 for text in drawn)
+    assert last.startswith("epoch 5/9  ")  # the last epoch's, whole, though the fit ended before the last one planned
+    assert f"val_accuracy {history['val_accuracy'][-1]:.4g}  " in last
 
 
 def test_bar() -> None:
@@ -563,8 +608,24 @@ def test_frames() -> None:
     net.fit(frame, pandas.Series(y), loss="cross_entropy", epochs=2)
     other.fit(X, y, loss="cross_entropy", epochs=2)
     assert_same(net, other)
-    with pytest.raises(TypeError, match="object"):
+    with pytest.raises(TypeError, match="X must be .* in column 'a'"):
         net.predict(frame.assign(a="text"))
+
+
+def test_frames_of_several_dtypes() -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y = blobs(60)
+    frame = pandas.DataFrame(X, columns=list("abcdef")).astype({"b": "Float64", "c": "float32"})
+    frame["a"], X[:, 0] = X[:, 0] > 1, X[:, 0] > 1
+    frame["d"], X[:, 3] = (10 * X[:, 3]).astype(int), (10 * X[:, 3]).astype(int)
+    net, other = classifier(), classifier()
+    net.fit(frame, pandas.Series(y, dtype="Int64"), loss="cross_entropy", epochs=2)
+    other.fit(X, y, loss="cross_entropy", epochs=2)
+    assert_same(net, other)
+    frame.loc[7, "b"] = pandas.NA
+    with pytest.raises(ValueError, match=r"X\[7, 1\] is nan"):
+        net.fit(frame, y, loss="cross_entropy")
+    assert_same(net, other)
 
 
 # ---- copies ----------------------------------------------------------------------------------------------------------

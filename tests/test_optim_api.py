@@ -200,9 +200,7 @@ TORCH = [
 
 @pytest.mark.parametrize(("kind", "name", "options"), TORCH)
 @pytest.mark.parametrize("steps", [0, 3])
-def test_torch_state_dict_loads(
-    kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int
-) -> None:
+def test_torch_state_dict_loads(kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int) -> None:
     torch = pytest.importorskip("torch")
     tensors = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in arrays(0, np.float64)]
     theirs = getattr(torch.optim, name)(tensors, **options)
@@ -225,9 +223,7 @@ def test_torch_state_dict_loads(
 
 
 @pytest.mark.parametrize(("kind", "name", "options"), TORCH)
-def test_arguments_and_defaults_are_torchs(
-    kind: type[schuss.Optimizer], name: str, options: dict[str, Any]
-) -> None:
+def test_arguments_and_defaults_are_torchs(kind: type[schuss.Optimizer], name: str, options: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch")
     theirs = inspect.signature(getattr(torch.optim, name).__init__).parameters
     for key, parameter in inspect.signature(kind.__init__).parameters.items():

@@ -283,9 +283,20 @@ def test_paths(tmp_path: Path) -> None:
             schuss.load(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         schuss.load(tmp_path / "none.npz")
-    with pytest.raises(FileNotFoundError):
-        net.save(tmp_path / "no folder" / "net.npz")
+    missing = tmp_path / "no folder" / "net.npz"
+    with pytest.raises(FileNotFoundError) as caught:
+        net.save(missing)
+    assert caught.value.filename == str(missing.resolve())
+    for nothing in (3, None, b"net.npz"):
+        with pytest.raises(TypeError, match="path must be"):
+            net.save(nothing)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="path must be"):
+            schuss.load(nothing)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(OSError, match=r"folder\.npz'$"):
+        net.save(tmp_path / "folder.npz")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder.npz"]
     net.save(tmp_path / "NET.NPZ")
     schuss.load(tmp_path / "NET.NPZ")
 
@@ -311,6 +322,8 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
         net.save(tmp_path / "net.npz", metadata=[1])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="optimizer"):
         net.save(tmp_path / "net.npz", schuss.Adam(np.zeros(3, np.float32)))
+    with pytest.raises(TypeError, match="optimizer"):
+        net.save(tmp_path / "net.npz", "adam")  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 

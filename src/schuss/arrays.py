@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def real_array(name: str, value: Any) -> NDArray[Any]:
+def real_array(name: str, value: Any, if_text: str = "") -> NDArray[Any]:
     """Turn value into an array of real numbers or bools, in its own dtype and layout.
 
-    A data frame whose columns have different real dtypes becomes float64; its missing values become NaN.
+    A data frame whose columns have different real dtypes becomes float64; its missing values become NaN. if_text is
+    what the message says to do with text.
     """
     kind = type(value).__name__
     if isinstance(value, np.ma.MaskedArray):
@@ -26,29 +27,18 @@ def real_array(name: str, value: Any) -> NDArray[Any]:
         raise ValueError(f"{name} must be an array of real numbers; got a {kind} whose parts differ in shape") from None
     except (TypeError, RuntimeError) as error:  # of the object's own __array__
         raise TypeError(f"{name} must be an array of real numbers; got a {kind}: {error}") from None
-    if array.dtype.kind == "O" and hasattr(value, "to_numpy"):
-        array = _of_frame(name, value)
+    found = str(array.dtype)
+    if array.dtype.kind == "O" and hasattr(value, "convert_dtypes"):  # a frame or series of pandas
+        columns = value.to_frame() if value.ndim == 1 else value
+        other = [(label, dtype) for label, dtype in columns.dtypes.items() if dtype.kind not in "biuf"]
+        if not other:
+            array = value.to_numpy(dtype=np.float64, na_value=np.nan)
+        elif value.ndim == 2:
+            found = f"{other[0][1]} in column {other[0][0]!r}"
     if array.dtype.kind not in "biuf":
-        hint = ""
-        if hasattr(value, "toarray"):
-            hint = f"; use {name}.toarray()"
-        elif array.dtype.kind in "US":
-            hint = f"; numbers for names: np.unique({name}, return_inverse=True)[1]"
-        raise TypeError(f"{name} must be an array of real numbers; got dtype {array.dtype} from {kind}{hint}")
+        hint = f"; use {name}.toarray()" if hasattr(value, "toarray") else if_text if array.dtype.kind in "USO" else ""
+        raise TypeError(f"{name} must be an array of real numbers; got dtype {found} from {kind}{hint}")
     return array
-
-
-def _of_frame(name: str, frame: Any) -> NDArray[Any]:
-    """A pandas frame or series that NumPy takes for objects, as float64 if all of it is of real dtypes."""
-    dtypes = frame.dtypes if frame.ndim == 2 else {frame.name: frame.dtype}
-    for column, dtype in dtypes.items():
-        if dtype.kind not in "biuf":
-            where = f" in column {column!r}" if frame.ndim == 2 else ""
-            raise TypeError(
-                f"{name} must be an array of real numbers; got dtype {dtype}{where} from {type(frame).__name__}"
-            )
-    result: NDArray[Any] = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    return result
 
 
 def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from math import sqrt
 
@@ -77,8 +76,8 @@ class Dense:
             alpha = None
         init = ("he_uniform" if activation in _HE else "glorot_uniform") if self.init is None else self.init
         checked = {
-            "n_in": integer("n_in", self.n_in, 1, sys.maxsize),
-            "n_out": integer("n_out", self.n_out, 1, sys.maxsize),
+            "n_in": integer("n_in", self.n_in, 1),
+            "n_out": integer("n_out", self.n_out, 1),
             "bias": flag("bias", self.bias),
             "init": choice("init", init, INITIALISERS),
             "dropout": number("dropout", self.dropout, "[0, 1)"),

@@ -86,14 +86,25 @@ class Network:
             self.dtype,
             seed,
         )
-        #: Views of the parameters: W (n_in, n_out) and b (n_out,) of each layer. What is written into them counts.
-        self.parameters: list[NDArray[Any]] = self._core.parameters
-        #: Views of the gradients that the last backward pass left, like `parameters`.
-        self.gradients: list[NDArray[Any]] = self._core.gradients
+        self._parameters: tuple[NDArray[Any], ...] = tuple(self._core.parameters)
+        self._gradients: tuple[NDArray[Any], ...] = tuple(self._core.gradients)
         self.optimizer: Optimizer | None = None
         self.history = History()
         self.epochs_done = 0
         self.metadata: dict[str, Any] = {}
+
+    @property
+    def parameters(self) -> tuple[NDArray[Any], ...]:
+        """W (n_in, n_out) and, if there is one, b (n_out,) of each layer, in the network's dtype.
+
+        They are views: what is written into them counts, as in ``net.parameters[0][...] = W``.
+        """
+        return self._parameters
+
+    @property
+    def gradients(self) -> tuple[NDArray[Any], ...]:
+        """What the last backward pass left: one view a parameter, in the order and shapes of `parameters`."""
+        return self._gradients
 
     @property
     def seed(self) -> int:
@@ -172,6 +183,8 @@ class Network:
             Probabilities if the output layer is softmax or sigmoid, otherwise what the last layer gives (logits, for a
             network trained with a cross-entropy).
         """
+        if out is not None and not isinstance(out, np.ndarray):
+            raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
         if X.__class__ is np.ndarray and X.ndim == 2:
             return self._core.predict(self._matrix(X, "X"), out)
         array = arrays.real_array("X", X)
@@ -182,8 +195,8 @@ class Network:
         row = self._matrix(array.reshape(1, -1), "X")
         if out is None:
             return self._core.predict(row, None).reshape(-1)
-        if not isinstance(out, np.ndarray) or out.shape != (self.n_out,):
-            raise ValueError(f"out must be an array of shape ({self.n_out},); got {shown(out)}")
+        if out.shape != (self.n_out,):
+            raise ValueError(f"out must have shape ({self.n_out},); got {out.shape}")
         self._core.predict(row, out.reshape(1, -1))
         return out
 
@@ -202,6 +215,8 @@ class Network:
 
         Raises
         ------
+        ValueError, TypeError
+            If an argument is not as described, or x or y is not finite. Only `gradients` may have changed.
         DivergenceError
             If the loss is NaN or infinite; the parameters are as they were.
         """
@@ -211,6 +226,7 @@ class Network:
         else:
             value = self._own_loss_and_gradients(x, y, chosen)
         if value - value != 0.0:
+            _check_batch(x, y)
             raise DivergenceError(_not_finite("loss_and_gradients", value), loss=value)
         return value
 
@@ -237,8 +253,12 @@ class Network:
 
         Raises
         ------
+        ValueError, TypeError
+            If an argument is not as described, or x or y is not finite.
         DivergenceError
-            If the loss or a gradient is NaN or infinite. Parameters and optimizer are as they were.
+            If the loss or a gradient is NaN or infinite although x and y are not.
+
+        Parameters and optimizer are then as they were.
         """
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
@@ -256,12 +276,14 @@ class Network:
             try:
                 return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, value_limit, norm_limit)
             except FloatingPointError as error:
+                _check_batch(x, y)
                 raise DivergenceError(f"{error}; {ADVICE}", lr=groups[0]["lr"]) from None
-        self._check_optimizer(optimizer)
+        order = [index for group in self._indices_of(optimizer) for index in group]
         value = self._own_loss_and_gradients(x, y, chosen)
         if value - value != 0.0:
+            _check_batch(x, y)
             raise DivergenceError(_not_finite("train_step", value), lr=groups[0]["lr"], loss=value)
-        gradients = self._gradients_of(optimizer)
+        gradients = [self.gradients[index] for index in order]
         optimizer.step(gradients, clip_norm=clip_norm, clip_value=clip_value, on_nonfinite="raise")
         return value
 
@@ -284,7 +306,7 @@ class Network:
         return value
 
     def _indices_of(self, optimizer: Optimizer) -> list[list[int]]:
-        """Which of this network's parameters each group of the optimizer updates."""
+        """Which of this network's parameters each group of the optimizer updates. ValueError if others."""
         places = {array.__array_interface__["data"][0]: k for k, array in enumerate(self.parameters)}
         indices: list[list[int]] = []
         for number, group in enumerate(optimizer.param_groups):
@@ -298,12 +320,6 @@ class Network:
                     )
                 indices[-1].append(index)
         return indices
-
-    def _check_optimizer(self, optimizer: Optimizer) -> None:
-        self._indices_of(optimizer)
-
-    def _gradients_of(self, optimizer: Optimizer) -> list[NDArray[Any]]:
-        return [self.gradients[index] for group in self._indices_of(optimizer) for index in group]
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -510,7 +526,7 @@ class Network:
         optimizer : Optimizer, optional
             Over this network's parameters. Default: that of the last fit.
         metadata : dict, optional
-            What JSON can hold. Default: the network's `metadata`.
+            What JSON can hold: tuples come back as lists, keys as strings. Default: the network's `metadata`.
 
         Raises
         ------
@@ -603,6 +619,12 @@ class Network:
 
 
 ADVICE = "try a lower lr, clip_norm=1.0, or inputs scaled to about unit size"
+
+
+def _check_batch(x: NDArray[Any], y: NDArray[Any]) -> None:
+    """Whether what was not finite came in with the data: ValueError that says where. Looked at only then."""
+    arrays.check_finite("x", x)
+    arrays.check_finite("y", y)
 
 
 def _not_finite(where: str, value: float) -> str:

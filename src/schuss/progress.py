@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from time import perf_counter
@@ -9,6 +10,11 @@ from time import perf_counter
 BAR_WIDTH = 24
 # Seconds between two drawings of the bar.
 INTERVAL = 0.1
+
+
+def numbers(values: Mapping[str, float]) -> str:
+    """Losses and metrics in one line."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 class Progress:
@@ -22,6 +28,7 @@ class Progress:
         self._steps = steps_per_epoch
         self._drawn = 0.0
         self._width = 0
+        self._last = ""
 
     def batch(self, epoch: int, batches_done: int, loss: float) -> None:
         """Redraw the bar, if it is time."""
@@ -36,21 +43,29 @@ class Progress:
         """The line of a finished epoch; a bar's is overwritten by the next."""
         if not self._lines:
             return
-        numbers = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
-        text = f"epoch {epoch}/{self._last_epoch}  {numbers}  {seconds:.2f} s"
+        text = f"epoch {epoch}/{self._last_epoch}  {numbers(logs)}  {seconds:.2f} s"
         if not self._bar:
             print(text, file=self._stream)
-        elif epoch == self._last_epoch or perf_counter() - self._drawn >= INTERVAL:
+            return
+        self._last = text
+        if perf_counter() - self._drawn >= INTERVAL:
             self._drawn = perf_counter()
             self._redraw(text)
 
     def close(self) -> None:
-        """End the bar's line."""
-        if self._bar and self._width:
-            self._stream.write("\n")
+        """Leave the last finished epoch's line, whole."""
+        if self._bar and (self._last or self._width):
+            self._stream.write("\r" + self._last.ljust(self._width) + "\n")
             self._stream.flush()
 
     def _redraw(self, text: str) -> None:
+        """Cut to the terminal's width: a line that wrapped could not be overwritten."""
+        try:
+            width = os.get_terminal_size(self._stream.fileno()).columns
+        except (OSError, ValueError):
+            width = 0
+        if width > 0:
+            text = text[: width - 1]
         self._stream.write("\r" + text.ljust(self._width))
         self._stream.flush()
         self._width = len(text)

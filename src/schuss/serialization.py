@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import shown
+from .arguments import file_path, shown
 from .history import History
 from .layers import Dense
 from .network import Network
@@ -35,7 +35,7 @@ def save(
     """`Network.save`, which documents it."""
     import json
 
-    name = os.fspath(path)
+    name = file_path("path", path)
     encode = _container(name)[0]
     if metadata is None:
         metadata = network.metadata
@@ -43,6 +43,8 @@ def save(
         raise TypeError(f"metadata must be a dict; got {shown(metadata)}")
     if optimizer is None:
         optimizer = network.optimizer
+    elif not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
     content = {f"parameters.{k}": np.ascontiguousarray(array) for k, array in enumerate(network.parameters)}
     header: dict[str, Any] = {
         "format": FORMAT,
@@ -88,7 +90,7 @@ def load(path: str | os.PathLike[str]) -> Network:
     """
     import json
 
-    name = os.fspath(path)
+    name = file_path("path", path)
     decode = _container(name)[1]
     with open(name, "rb") as file:
         data = file.read()
@@ -169,9 +171,7 @@ def _assembled(header: Mapping[str, Any], content: dict[str, NDArray[Any]]) -> N
 
 def _optimizer(network: Network, described: Mapping[str, Any], content: dict[str, NDArray[Any]]) -> Optimizer:
     kind = BY_NAME[described["kind"]]
-    groups = [
-        {**group, "params": [network.parameters[k] for k in group["params"]]} for group in described["groups"]
-    ]
+    groups = [{**group, "params": [network.parameters[k] for k in group["params"]]} for group in described["groups"]]
     for group in groups:
         if "betas" in group:
             group["betas"] = tuple(group["betas"])
@@ -188,8 +188,7 @@ def _history(described: Mapping[str, Any], content: dict[str, NDArray[Any]]) -> 
     history = History()
     length = (len(content["history.epochs"]),)
     columns = {
-        name: _taken(content, f"history.{k}", length, np.dtype(np.float64))
-        for k, name in enumerate(described["names"])
+        name: _taken(content, f"history.{k}", length, np.dtype(np.float64)) for k, name in enumerate(described["names"])
     }
     seconds = _taken(content, "history.seconds", length, np.dtype(np.float64))
     rates = _taken(content, "history.lr", length, np.dtype(np.float64))
@@ -226,9 +225,11 @@ def _write_atomically(target: str, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None:  # name the file that was asked for
+            raise OSError(error.errno, error.strerror, target) from None
         raise
 
 
@@ -269,6 +270,8 @@ def _decode_npz(name: str, data: bytes) -> tuple[dict[str, NDArray[Any]], str, i
     import zipfile
     import zlib
 
+    if not data.startswith(b"PK"):  # NumPy would look for other formats, and advise to trust a pickle
+        raise ValueError(f"{name} is damaged or truncated: it is not an .npz file")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             content = {key: file[key] for key in file.files}

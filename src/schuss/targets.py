@@ -81,7 +81,7 @@ def _cross_entropy_targets(y: Any, rows: int, n_out: int, dtype: np.dtype[Any], 
         raise ValueError(
             f"loss cross_entropy needs a network of at least 2 outputs; got {n_out} (binary_cross_entropy takes 1)"
         )
-    array = arrays.real_array(name, y)
+    array = arrays.real_array(name, y, f"; class names as labels: np.unique({name}, return_inverse=True)[1]")
     _check_rows(name, array, rows)
     if array.ndim == 2 and array.shape[1] == n_out:
         return _probability_rows(array, dtype, name)
@@ -92,7 +92,9 @@ def _cross_entropy_targets(y: Any, rows: int, n_out: int, dtype: np.dtype[Any], 
             f"{name} must be labels of shape ({rows},) or probabilities of shape ({rows}, {n_out}); got {array.shape}"
         )
     if array.dtype.kind == "f":
-        raise TypeError(f"{name} must be integer labels for cross_entropy; got dtype {array.dtype}; use {name}.astype(int)")
+        raise TypeError(
+            f"{name} must be integer labels for cross_entropy; got dtype {array.dtype}; use {name}.astype(int)"
+        )
     if array.dtype.kind != "b" and (_smallest(array) < 0 or _largest(array) >= n_out):
         arrays.check_where(name, array, (array >= 0) & (array < n_out), f"labels from 0 to {n_out - 1}")
     return arrays.converted(array, _INT64)

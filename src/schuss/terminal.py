@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from .progress import numbers
+
 out = Console(highlight=False, soft_wrap=True)
 
 REDRAWS_A_SECOND = 10
@@ -23,11 +25,6 @@ PLAIN_LINES = 10  # of a whole training, where output is not a terminal
 def say(text: str, style: str | None = None) -> None:
     """One line; brackets in it are plain text."""
     out.print(escape(text), style=style)
-
-
-def numbers(values: Mapping[str, float]) -> str:
-    """Losses and metrics in one line."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 def validation_first(logs: Mapping[str, float]) -> Mapping[str, float]:

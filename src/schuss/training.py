@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core, losses, metrics, targets
-from .arguments import choice, clipping, flag, integer, learning_rate, number, shown
+from .arguments import choice, clipping, flag, integer, items, learning_rate, number, shown
 from .errors import DivergenceError
 from .history import History
 from .losses import Loss
@@ -69,9 +69,7 @@ class EarlyStopping:
         """Whether less of the monitored quantity is better. ValueError if it is not among the recorded names."""
         if self.monitor not in names:
             hint = "; give validation_data or validation_fraction" if self.monitor.startswith("val_") else ""
-            raise ValueError(
-                f"early_stopping's monitor must be one of {', '.join(names)}; got {self.monitor!r}{hint}"
-            )
+            raise ValueError(f"early_stopping's monitor must be one of {', '.join(names)}; got {self.monitor!r}{hint}")
         if self.mode != "auto":
             return self.mode == "min"
         name = self.monitor.removeprefix("val_")
@@ -242,7 +240,7 @@ def fit(
             over = best is not None and best.is_over(logs)
             record = EpochRecord(network.epochs_done, last_epoch, logs, network, optimizer, seconds)
             asked = [callback(record) for callback in callbacks]
-            if any(answer is True for answer in asked):
+            if any(isinstance(answer, (bool, np.bool_)) and answer for answer in asked):
                 stopped = "callback"
             elif over:
                 stopped = "early_stopping"
@@ -341,7 +339,7 @@ def _scheduled(optimizer: Optimizer, steps: int) -> NDArray[np.float64] | None:
 
 
 def _checked_callbacks(callbacks: Any) -> list[Callable[[EpochRecord], Any]]:
-    found = [callbacks] if callable(callbacks) else list(callbacks)
+    found = items("callbacks", callbacks, "functions of an EpochRecord")
     for k, callback in enumerate(found):
         if not callable(callback):
             raise TypeError(f"callbacks[{k}] must be callable; got {shown(callback)}")
@@ -363,7 +361,7 @@ def _resolve_optimizer(
     if isinstance(given, Optimizer):
         if lr is not None:
             raise ValueError(f"lr must be None with an Optimizer object, which has its own; got {shown(lr)}")
-        network._check_optimizer(given)
+        network._indices_of(given)
         _check_one_schedule(given)
         return given, None
     if given is not None and not isinstance(given, str):
@@ -403,9 +401,9 @@ def _split(
     validation: Data | None = None
     if validation_data is not None:
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise ValueError(
-                f"validation_data must be (X, y) or (X, y, sample_weight); got {shown(type(validation_data))}"
-            )
+            found = type(validation_data).__name__
+            length = f" of {len(validation_data)}" if isinstance(validation_data, (tuple, list)) else ""
+            raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight); got a {found}{length}")
         xv, yv, *rest = validation_data
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
         validation = network._checked_data(xv, yv, loss, rest[0] if rest else None, None, names)
@@ -418,7 +416,9 @@ def _split(
         out = np.sort(order[rows - held :])
         kept = np.sort(order[: rows - held])
         validation = x[out], target[out], None if weights is None else weights[out]
+        targets.check_not_all_zero(validation[2], "sample_weight in the validation split")
         x, target, weights = x[kept], target[kept], None if weights is None else weights[kept]
+        targets.check_not_all_zero(weights, "sample_weight in the training split")
     if class_weight is not None:
         of_classes = targets.prepare_weights(loss, None, class_weight, target, network.n_out)
         weights = of_classes if weights is None or of_classes is None else weights * of_classes

@@ -52,6 +52,7 @@ static void run_case(struct run *r, const struct rule_case *c) {
         .segments = segments,
         .grad_scale = c->grad_scale != 0 ? c->grad_scale : 1,
         .clip_value = c->clip_value,
+        .check_first = c->clip_value > 0,
         .clip_norm = c->clip_norm,
     };
     for (step.t = 1; step.t <= STEPS; step.t++) {
