@@ -85,10 +85,10 @@ ALWAYS_INLINE vec twice_atanh(vec f, const int terms) {
 
 ALWAYS_INLINE vec v_log(vec x) {
     typedef real_uint vecu __attribute__((vector_size(VECTOR_BYTES)));
-    veci bits = (veci)x;
-    vecu over_half = (vecu)(bits - (veci)v_set1(SQRT_HALF) + v_seti((real_int)EXPONENT_BIAS << MANTISSA_BITS));
+    vecu bits = (vecu)x; /* unsigned: what is done to the bits of a negative x may wrap */
+    vecu over_half = bits - (vecu)v_set1(SQRT_HALF) + (vecu)v_seti((real_int)EXPONENT_BIAS << MANTISSA_BITS);
     veci exponent = (veci)(over_half >> MANTISSA_BITS) - v_seti(EXPONENT_BIAS);
-    vec m = (vec)(bits - (exponent << MANTISSA_BITS)); /* in [sqrt(1/2), sqrt(2)) */
+    vec m = (vec)(bits - ((vecu)exponent << MANTISSA_BITS)); /* in [sqrt(1/2), sqrt(2)) */
     vec e = v_from_int(exponent);
     vec y = e * v_set1(LN2_HIGH) +
             (twice_atanh((m - v_set1(1)) / (m + v_set1(1)), LOG_TERMS) + e * v_set1(LN2_LOW));

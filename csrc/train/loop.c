@@ -1,20 +1,12 @@
 /* Steps and epochs: gather, forward, loss, backward, update, without leaving C. */
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "../fpmode.h"
 #include "../kernels.h"
+#include "../thread.h"
 
-static double seconds_now(void) {
-    struct timespec now;
-#ifdef _WIN32
-    timespec_get(&now, TIME_UTC);
-#else
-    clock_gettime(CLOCK_MONOTONIC, &now);
-#endif
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+static double seconds_now(void) { return 1e-9 * (double)thread_nanoseconds(); }
 
 /* to[n x bytes] = the rows order[0..n-1] of from. */
 static void gather(ptrdiff_t n, const int64_t *order, ptrdiff_t bytes, const void *from, void *to) {
@@ -34,7 +26,7 @@ void schuss_train_begin(struct schuss_train *t) {
     if (t->order) {
         const int64_t *order = t->order + t->position;
         gather(n, order, x_bytes, t->x, t->batch_x);
-        gather(n, order, t->y_row_bytes, t->y, t->batch_y);
+        if (t->y) gather(n, order, t->y_row_bytes, t->y, t->batch_y);
         if (t->weights) gather(n, order, sizeof(double), t->weights, t->batch_weights);
         t->current_x = t->batch_x;
         t->current_y = t->batch_y;
