@@ -8,7 +8,15 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 # Nothing here may widen the instruction set or relax IEEE arithmetic: see csrc/README.md.
-FLAGS = ["-std=gnu11", "-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fvisibility=hidden"]
+FLAGS = [
+    "-std=gnu11",
+    "-O3",
+    "-g0",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=off",
+    "-fvisibility=hidden",
+]
 
 
 class BuildExt(build_ext):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import schuss
+from schuss import _core
+from schuss.training import SPLIT_EPOCH
 
 FLOATS = (np.float32, np.float64)
 KINDS = [
@@ -120,7 +123,10 @@ def test_in_place_targets_have_one_dtype() -> None:
         schuss.Adam([np.zeros(3, np.float32), np.zeros(3, np.float64)])
 
 
-@pytest.mark.parametrize("params", [[], 3.0, "abc", {"params": np.zeros(3)}, None, [{"params": []}], [{"lr": 1.0}]])
+@pytest.mark.parametrize(
+    "params",
+    [[], 3.0, "abc", {"params": np.zeros(3)}, None, [{"params": []}], [{"params": 3}], [{"lr": 1.0}]],
+)
 def test_params_of_no_use(params: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="params"):
         schuss.SGD(params)
@@ -277,6 +283,8 @@ def test_unknown_names_tell_the_nearest() -> None:
             net.fit(X, y, loss="cross_entropy", metrics="acuracy")
         with pytest.raises(ValueError, match="val_loss"):
             net.fit(X, y, loss="cross_entropy", early_stopping=3)
+        with pytest.raises(ValueError, match="did you mean 'accuracy'"):
+            net.fit(X, y, loss="cross_entropy", metrics="acc")
     with pytest.raises(ValueError, match=r"'rellu'.*'relu'"):
         schuss.Dense(2, 3, "rellu")
     with pytest.raises(ValueError, match=r"'glorot'.*glorot_uniform"):
@@ -560,10 +568,15 @@ def test_weights_where_they_mean_nothing() -> None:
         ({"validation_data": data(5)[0]}, ValueError, "validation_data"),
         ({"validation_data": (data(5)[0], data(5)[1] + 3)}, ValueError, r"validation_data\[1\]\["),
         ({"validation_data": (data(5)[0] * np.nan, data(5)[1])}, ValueError, r"validation_data\[0\]\[0, 0\]"),
+        ({"validation_data": (data(5)[0],)}, ValueError, "a tuple of 1"),
+        ({"validation_data": (data(5)[0], data(4)[1])}, ValueError, r"validation_data\[1\] must have 5 rows"),
         ({"metrics": [3]}, TypeError, "metrics"),
+        ({"metrics": 3}, TypeError, "metrics"),
         ({"metrics": ["accuracy", "accuracy"]}, ValueError, "accuracy"),
         ({"metrics": "mse"}, ValueError, "mse"),
         ({"callbacks": [3]}, TypeError, r"callbacks\[0\]"),
+        ({"callbacks": 3}, TypeError, "callbacks"),
+        ({"callbacks": "log"}, TypeError, "callbacks"),
         ({"early_stopping": 0}, ValueError, "early_stopping"),
         ({"early_stopping": 2.5}, TypeError, "early_stopping"),
         ({"early_stopping": schuss.EarlyStopping(monitor="accuracy")}, ValueError, "monitor.*loss"),
@@ -580,6 +593,72 @@ def test_fit_arguments(options: dict[str, Any], error: type[Exception], match: s
     net.fit(X, y, loss="cross_entropy", epochs=1)
     with unchanged(net), pytest.raises(error, match=match):
         net.fit(X, y, **{"loss": "cross_entropy", **options})
+
+
+def test_splits_without_weight() -> None:
+    net = small_net()
+    X, y = data()
+    net.fit(X, y, loss="cross_entropy", epochs=1)
+    held_out = np.sort(_core.permutation(20, net.seed, SPLIT_EPOCH)[16:])
+    of_validation = np.isin(np.arange(20), held_out).astype(float)
+    with unchanged(net):
+        with pytest.raises(ValueError, match="sample_weight in the training split"):
+            net.fit(X, y, loss="cross_entropy", validation_fraction=0.2, sample_weight=of_validation)
+        with pytest.raises(ValueError, match="sample_weight in the validation split"):
+            net.fit(X, y, loss="cross_entropy", validation_fraction=0.2, sample_weight=1 - of_validation)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "match"),
+    [
+        (lambda p: None, TypeError, "a tuple .value, gradient.; got None"),
+        (lambda p: 1.0, TypeError, "a tuple .value, gradient.; got 1.0"),
+        (lambda p: [1.0, p], TypeError, "a tuple .value, gradient.; got .*list"),
+        (lambda p: ("a", p), TypeError, "value must be a number"),
+        (lambda p: (p, p), TypeError, "value must be a number"),
+        (lambda p: (1.0, p[:1]), ValueError, "gradient must have the prediction's shape"),
+        (lambda p: (1.0, None), TypeError, "gradient"),
+        (lambda p: (1.0, p + 0j), TypeError, "gradient.*complex"),
+    ],
+)
+def test_own_loss_that_answers_something_else(answer: Any, error: type[Exception], match: str) -> None:
+    net = small_net()
+    X, y = data()
+
+    def loss(prediction: Any, target: Any) -> Any:
+        return answer(prediction)
+
+    for call in (
+        lambda: net.fit(X, y, loss=loss),
+        lambda: net.evaluate(X, y, loss),
+        lambda: net.loss_and_gradients(X, y, loss),
+        lambda: net.train_step(X, y, loss, schuss.SGD(net.parameters)),
+    ):
+        before = [p.copy() for p in net.parameters]
+        with pytest.raises(error, match=match) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+        np.testing.assert_equal(list(net.parameters), before)
+
+
+@pytest.mark.parametrize("value", [np.ones(3), "0.5", None])
+def test_metric_that_returns_no_number(value: Any) -> None:
+    def score(prediction: Any, target: Any) -> Any:
+        return value
+
+    X, y = data()
+    with pytest.raises(TypeError, match="metric 'score' must return a number"):
+        small_net().evaluate(X, y, "cross_entropy", score)
+
+
+def test_parameters_are_not_to_be_replaced() -> None:
+    net = small_net()
+    for name in ("parameters", "gradients"):
+        with unchanged(net):
+            with pytest.raises(AttributeError):
+                setattr(net, name, [])
+            with pytest.raises(TypeError):
+                getattr(net, name)[0] = np.zeros((4, 5), np.float32)
 
 
 def test_lr_beside_an_optimizer_object() -> None:
@@ -605,11 +684,13 @@ def test_backward_needs_forward() -> None:
         np.zeros((20, 3), np.float64),
         np.zeros((3, 20), np.float32).T,
         [[0.0] * 3] * 20,
+        np.broadcast_to(np.zeros(3, np.float32), (20, 3)),
+        np.frombuffer(bytes(240), np.float32).reshape(20, 3),
     ],
 )
 def test_predict_out(out: Any) -> None:
     for x in (data()[0], data()[0].tolist(), data()[0][0]):
-        with pytest.raises((TypeError, ValueError, BufferError), match="^out "):
+        with pytest.raises((TypeError, ValueError, BufferError), match=r"^out "):
             small_net().predict(x, out=out)
 
 
@@ -809,7 +890,18 @@ def test_any_strides(rows: int, column_step: int, row_step: int, dtype: type, sw
 # ---- sizes -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n_in", "n_out"), [(2**40, 2**40), (2**62, 1), (2**31, 2**31)])
+@pytest.mark.parametrize(("n_in", "n_out"), [(2**40, 2**40), (2**62, 1), (2**31, 2**31), (1, 2**70)])
 def test_sizes_that_overflow(n_in: int, n_out: int) -> None:
-    with pytest.raises((MemoryError, OverflowError, ValueError)):
+    with pytest.raises((MemoryError, OverflowError, ValueError), match=str(n_in)):
         schuss.Network([schuss.Dense(n_in, n_out)], seed=0)
+
+
+@pytest.mark.skipif(sys.maxsize <= 2**32, reason="needs 64 bits")
+def test_more_than_2_to_the_31_elements() -> None:
+    try:
+        X = np.zeros((2**25 + 3, 64), np.float32)  # pages that are only read take no memory
+    except MemoryError:
+        pytest.skip("the system promises no such array")
+    X[-1], X[-2, 0] = 1, 2
+    net = schuss.Network([schuss.Dense(64, 1, "tanh")], seed=0)
+    np.testing.assert_array_equal(net.predict(X)[-3:], net.predict(X[-3:]))

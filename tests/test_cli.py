@@ -208,12 +208,14 @@ def test_files_of_others_are_not_overwritten(run: Run) -> None:
         (["--lr", "-1"], ["lr", "-1"]),
         (["--dropout", "1"], ["dropout"]),
         (["--weight-decay", "-1"], ["weight_decay"]),
-        (["--threads", "0"], ["n must be", "0"]),
+        (["--threads", "0"], ["--threads", "0"]),
         (["--seed", "-1"], ["--seed"]),
         (["--save", "absent/m.npz"], ["--save", "no folder absent"]),
         (["--save", "m.txt"], ["--save m.txt", ".npz"]),
         (["--save", "folder.npz"], ["folder.npz", "is a folder"]),
         (["--plot", "p.xyz"], ["--plot p.xyz", ".png"]),
+        (["--plot", "p.png", "--no-plot"], ["--plot p.png", "--no-plot"]),
+        (["--save", "m.npz", "--no-save"], ["--save m.npz", "--no-save"]),
     ],
 )
 def test_bad_options(run: Run, options: list[str], parts: list[str]) -> None:
@@ -314,6 +316,20 @@ def test_predictions_to_stdout_are_only_that(tmp_path: Path) -> None:
     lines = process("predict", "m.npz", "iris", "--out", "-", folder=tmp_path).stdout.splitlines()
     assert lines[0] == "prediction" and len(lines) == 151
     assert set(lines[1:]) <= {"setosa", "versicolor", "virginica"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
+def test_a_reader_who_has_enough(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    assert process("train", "digits", *FAST, "--save", "m.npz", folder=tmp_path).returncode == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "schuss", "predict", "m.npz", "digits", "--out", "-", "--probabilities"]
+    try:
+        result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=tmp_path, timeout=60)
+    finally:
+        os.close(writer)
+    assert result.stderr == b""
 
 
 def test_starting_up_opens_no_heavy_package(tmp_path: Path) -> None:

@@ -114,6 +114,9 @@ def test_csv_peculiarities(tmp_path: Path) -> None:
     numbered = read(write(tmp_path, "0,1,2\n5,6,7\n"))
     assert list(numbered.columns) == ["0", "1", "2"] and numbered.n_rows == 1
 
+    doubtful = read(write(tmp_path, "57,Bern,high\n23,Genf,low\n"))
+    assert list(doubtful.columns) == ["57", "Bern", "high"] and "as the names of its columns" in doubtful.notes[0]
+
     counted = read(write(tmp_path, ",a\n0,6\n1,7\n"))
     assert list(counted.columns) == ["a"] and "counts the rows" in counted.notes[0]
 

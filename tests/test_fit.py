@@ -426,9 +426,12 @@ def test_callbacks() -> None:
     assert last.optimizer is net.optimizer
     assert last.logs == {"loss": history["loss"][-1], "accuracy": history["accuracy"][-1]}
     assert last.seconds == history.times[-1] > 0
+    assert repr(last).startswith("EpochRecord(epoch=3, epochs=10, logs={'loss': ") and "Network" not in repr(last)
 
 
-@pytest.mark.parametrize(("answer", "epochs"), [(True, 1), (np.True_, 1), (False, 4), (np.False_, 4), (1, 4), ("yes", 4)])
+@pytest.mark.parametrize(
+    ("answer", "epochs"), [(True, 1), (np.True_, 1), (False, 4), (np.False_, 4), (1, 4), ("yes", 4)]
+)
 def test_what_a_callback_returns(answer: Any, epochs: int) -> None:
     X, y = blobs(60)
     assert len(classifier().fit(X, y, loss="cross_entropy", epochs=4, callbacks=lambda record: answer)) == epochs
@@ -608,7 +611,7 @@ def test_frames() -> None:
     net.fit(frame, pandas.Series(y), loss="cross_entropy", epochs=2)
     other.fit(X, y, loss="cross_entropy", epochs=2)
     assert_same(net, other)
-    with pytest.raises(TypeError, match="X must be .* in column 'a'"):
+    with pytest.raises(TypeError, match=r"X must be .* in column 'a'"):
         net.predict(frame.assign(a="text"))
 
 

@@ -179,6 +179,11 @@ def test_copies(kind: type[schuss.Optimizer], options: dict[str, Any], how: Any)
     assert_same_arrays(params_of(other), params_of(optimizer))
 
 
+def test_shallow_copies_are_refused() -> None:
+    with pytest.raises(TypeError, match="deepcopy"):
+        copy.copy(schuss.Adam(arrays(0)))
+
+
 def test_copies_keep_a_schedule() -> None:
     optimizer = schuss.SGD(np.zeros(1), lr=float)
     optimizer.step(np.ones(1))
@@ -294,6 +299,23 @@ def test_load_state_dict_checks_everything_first(what: str, match: str) -> None:
         optimizer.load_state_dict(change(source.state_dict(), what))
     np.testing.assert_equal(optimizer.state_dict(), before)
     run(optimizer, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"state": None, "param_groups": []}, r"state_dict\['state'\]"),
+        ({"state": {}, "param_groups": None}, r"state_dict\['param_groups'\]"),
+        ({"state": {}, "param_groups": [3]}, r"param_groups\[0\]"),
+        ({"state": {0: 3}, "param_groups": [{"params": [0]}]}, r"state\[0\]"),
+    ],
+)
+def test_load_state_dict_of_no_use(given: dict[str, Any], match: str) -> None:
+    optimizer = schuss.Adam(np.ones(3))
+    before = optimizer.state_dict()
+    with pytest.raises(TypeError, match=match):
+        optimizer.load_state_dict(given)
+    np.testing.assert_equal(optimizer.state_dict(), before)
 
 
 def test_load_state_dict_of_another_kind() -> None:

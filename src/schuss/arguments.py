@@ -10,8 +10,8 @@ import numpy as np
 
 
 def shown(value: object) -> str:
-    """Repr for a message, cut to a readable length."""
-    text = repr(value)
+    """Repr for a message, in one line and cut to a readable length."""
+    text = " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -55,6 +55,8 @@ def told() -> Iterator[None]:
     """Errors that the user can mend become one line and an exit code."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # whoever read stdout has enough; typer ends quietly
     except (ValueError, TypeError, OSError, MemoryError) as error:
         message, code = str(error), 2
     except DivergenceError as error:
@@ -106,9 +108,11 @@ def train(
     dropout: Annotated[float, typer.Option(help="Of the hidden layers' outputs, in training.")] = 0.2,
     optimizer: Annotated[str, typer.Option(help="sgd, adagrad, rmsprop, adam or adamw.")] = "adam",
     lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="by optimizer")] = None,
-    weight_decay: Annotated[float | None, typer.Option(show_default="by optimizer")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="At least 0.", show_default="by optimizer")] = None,
     epochs: Annotated[int, typer.Option(help="At most so many.")] = 200,
-    batch_size: Annotated[int | None, typer.Option(show_default="32, more for large tables")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Rows a step.", show_default="32, more for large tables")
+    ] = None,
     patience: Annotated[int, typer.Option(help="Stop after so many epochs without a better validation loss.")] = 20,
     validation: Annotated[float, typer.Option(help="Fraction of the rows that validate.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Decides split, initial parameters and order of the rows.")] = 0,
@@ -136,7 +140,7 @@ def train(
         if task is not None:
             choice("--task", task, ("classification", "regression"))
         if threads is not None:
-            schuss.set_num_threads(threads)
+            schuss.set_num_threads(integer("--threads", threads, 1))
         sizes = hidden_sizes(hidden)
         make_optimizer = by_name(optimizer)
 

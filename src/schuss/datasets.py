@@ -266,6 +266,8 @@ def _parse_csv(path: Path, data: bytes, encoding: str, pd: Any, text: Iterable[s
         first = 0
     else:
         first = 1
+        if any(_only_numbers([cell], decimal) for cell in header):
+            notes.append(f"the first line of {path} is taken as the names of its columns")
     counted = header[0] == ""
     header = [cell or ("row" if i == 0 else f"column_{i + 1}") for i, cell in enumerate(header)]
     _check_names(path, header)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
+
 from .arguments import number, shown, unknown_name
 from .arrays import converted, real_array
 
@@ -171,10 +173,15 @@ def evaluated(loss: LossFunction, prediction: Any, target: Any) -> tuple[float, 
     """Value and gradient of a loss of one's own, checked, the gradient as the core takes it."""
     result = loss(prediction, target)
     if not isinstance(result, tuple) or len(result) != 2:
-        raise TypeError(f"the loss function must return (value, gradient); got {shown(result)}")
+        raise TypeError(
+            f"the loss function must return a tuple (value, gradient); got {shown(result)} ({type(result).__name__})"
+        )
+    value = np.asarray(result[0])
+    if value.ndim != 0 or value.dtype.kind not in "biuf":
+        raise TypeError(f"the loss function's value must be a number; got {shown(result[0])}")
     gradient = converted(real_array("the loss function's gradient", result[1]), prediction.dtype)
     if gradient.shape != prediction.shape:
         raise ValueError(
             f"the loss function's gradient must have the prediction's shape {prediction.shape}; got {gradient.shape}"
         )
-    return float(result[0]), gradient
+    return float(value), gradient

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -175,16 +176,24 @@ class Network:
         X : array of shape (rows, n_in), or (n_in,) for one row
             Real numbers of any dtype and layout. NaN in a row gives NaN in its output.
         out : array, optional
-            Where to write: the result's shape, the network's dtype, C-contiguous.
+            Where to write: the result's shape, the network's dtype, C-contiguous, writable.
 
         Returns
         -------
         array of shape (rows, n_out), or (n_out,) for one row
             Probabilities if the output layer is softmax or sigmoid, otherwise what the last layer gives (logits, for a
             network trained with a cross-entropy).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X or out is not as described.
         """
-        if out is not None and not isinstance(out, np.ndarray):
-            raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
+        if out is not None:
+            if not isinstance(out, np.ndarray):
+                raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
+            if not out.flags.carray:
+                raise ValueError("out must be C-contiguous, aligned and writable; got an array that is not")
         if X.__class__ is np.ndarray and X.ndim == 2:
             return self._core.predict(self._matrix(X, "X"), out)
         array = arrays.real_array("X", X)
@@ -642,6 +651,8 @@ def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
             raise TypeError(f"layers[{k}] must be a Dense; got {shown(layer)} ({type(layer).__name__})")
         if k and layer.n_in != found[k - 1].n_out:
             raise ValueError(f"layers[{k}].n_in must be layers[{k - 1}].n_out, {found[k - 1].n_out}; got {layer.n_in}")
+        if max(layer.n_in, layer.n_out) > sys.maxsize:
+            raise OverflowError(f"layers[{k}] of {layer.n_in} x {layer.n_out} exceeds the address space")
         if layer.activation == "softmax" and k + 1 < len(found):
             raise ValueError(f"layers[{k}].activation must not be softmax, which only the last layer may have")
     return found

@@ -233,6 +233,10 @@ class Optimizer:
         """
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
             raise ValueError(f"state_dict must be a dict with 'state' and 'param_groups'; got {shown(state_dict)}")
+        for name, kind in (("state", Mapping), ("param_groups", (list, tuple))):
+            if not isinstance(state_dict[name], kind):
+                expected = "a dict" if kind is Mapping else "a list of dicts"
+                raise TypeError(f"state_dict[{name!r}] must be {expected}; got {shown(state_dict[name])}")
         groups, order = self._loaded_groups(state_dict["param_groups"])
         stepper = self._new_stepper(groups)
         steps = self._load_states(stepper, groups, state_dict["state"], order)
@@ -252,6 +256,8 @@ class Optimizer:
             raise ValueError(f"state_dict must have {len(self.param_groups)} param_groups; got {len(given)}")
         groups, order = [], []
         for index, (mine, theirs) in enumerate(zip(self.param_groups, given, strict=True)):
+            if not isinstance(theirs, Mapping):
+                raise TypeError(f"state_dict's param_groups[{index}] must be a dict; got {shown(theirs)}")
             ids = list(theirs.get("params", ()))
             if len(ids) != len(mine["params"]):
                 raise ValueError(
@@ -283,7 +289,10 @@ class Optimizer:
             slots = self._state_slots(group)
             for param in group["params"]:
                 where = f"state_dict's state[{order[index]!r}]"
-                entry = dict(given.get(order[index], {}))
+                entry = given.get(order[index], {})
+                if not isinstance(entry, Mapping):
+                    raise TypeError(f"{where} must be a dict; got {shown(entry)}")
+                entry = dict(entry)
                 arrays = stepper.states[index]
                 buffers = {name: entry.pop(name, None) for name in slots}
                 missing = [name for name, value in buffers.items() if value is None]
@@ -363,6 +372,8 @@ def _groups_of(params: Params) -> list[tuple[list[NDArray[Any]], dict[str, Any]]
             raise TypeError(f"params[{index}] must be a dict with 'params' like the others; got {shown(item)}")
         given = {key: value for key, value in item.items() if key != "params"}
         arrays = item["params"]
+        if isinstance(arrays, (str, bytes)) or not isinstance(arrays, Iterable):
+            raise TypeError(f"params[{index}]['params'] must be an array or a list of arrays; got {shown(arrays)}")
         arrays = [arrays] if isinstance(arrays, np.ndarray) else list(arrays)
         if not arrays:
             raise ValueError(f"params[{index}]['params'] must hold at least one array; got none")

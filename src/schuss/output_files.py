@@ -24,6 +24,9 @@ def of_training(
     name: str, save: Path | None, no_save: bool, plot: Path | None, no_plot: bool
 ) -> tuple[Path | None, Path | None]:
     """Where model and plot go, None for not at all; everything that would keep them from being written is told now."""
+    for option, path, excluded in (("save", save, no_save), ("plot", plot, no_plot)):
+        if path is not None and excluded:
+            raise DataError(f"--{option} {path}: cannot be together with --no-{option}")
     model_path, plot_path = save, plot
     if no_save:
         model_path = None

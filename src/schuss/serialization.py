@@ -270,7 +270,7 @@ def _decode_npz(name: str, data: bytes) -> tuple[dict[str, NDArray[Any]], str, i
     import zipfile
     import zlib
 
-    if not data.startswith(b"PK"):  # NumPy would look for other formats, and advise to trust a pickle
+    if not data.startswith(b"PK\x03\x04"):  # NumPy would look for other formats, and advise to trust a pickle
         raise ValueError(f"{name} is damaged or truncated: it is not an .npz file")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -97,8 +98,8 @@ class EpochRecord:
     epoch: int
     epochs: int
     logs: dict[str, float]
-    network: Network
-    optimizer: Optimizer
+    network: Network = field(repr=False)
+    optimizer: Optimizer = field(repr=False)
     seconds: float
 
 
@@ -201,7 +202,7 @@ def fit(
         network._core,
         optimizer._stepper,
         optimizer.param_groups,
-        chosen.spec if isinstance(chosen, Loss) else chosen,
+        chosen.spec if isinstance(chosen, Loss) else partial(losses.evaluated, chosen),
         *training,
         batch,
         clip_value,
