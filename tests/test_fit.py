@@ -508,6 +508,23 @@ def test_ctrl_c_stops_quickly_and_keeps_the_best() -> None:
     assert min(took) < 0.2
 
 
+def test_one_fit_at_a_time() -> None:
+    X, y = blobs(60)
+    net = classifier()
+    said: list[str] = []
+
+    def again(record: schuss.EpochRecord) -> None:
+        with pytest.raises(RuntimeError, match="being fitted already") as refused:
+            record.network.fit(X, y, loss="cross_entropy")
+        said.append(str(refused.value))
+
+    net.fit(X, y, loss="cross_entropy", epochs=2, callbacks=[again])
+    assert len(said) == 2
+    other = classifier()
+    other.fit(X, y, loss="cross_entropy", epochs=2)
+    assert_same(net, other)
+
+
 # ---- what is shown ---------------------------------------------------------------------------------------------------
 
 

@@ -135,7 +135,8 @@ class Trainer:
         clip_norm: float,
     ) -> None:
         """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given) and
-        returns (mean value, gradient of it); weights must then be None."""
+        returns (mean value, gradient of it, C-contiguous, of the prediction's shape and dtype); weights must then be
+        None."""
     steps_per_epoch: int
     def start_epoch(self, shuffle_seed: int | None, epoch: int, lrs: NDArray[np.float64] | None) -> None:
         """shuffle_seed None: rows in order; so they stay, too, where one batch is all rows and the loss is compiled.

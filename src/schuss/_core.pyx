@@ -4,6 +4,7 @@
 from cpython.buffer cimport (
     PyBUF_ANY_CONTIGUOUS, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
@@ -237,7 +238,12 @@ def initialise(out, kind, double scale, uint64_t seed, uint32_t stream):
 
 cdef double number(dict group, str name, double missing) except? -1.5:
     value = group.get(name)
-    return missing if value is None else <double>value
+    if value is None:
+        return missing
+    try:
+        return <double>value
+    except TypeError:
+        raise TypeError(f"{name} must be a number; got {value!r}") from None
 
 
 cdef int out_of_range(str name, double value, str expected) except -1:
@@ -412,6 +418,8 @@ cdef class Stepper:
         cdef Py_buffer view
         cdef Py_buffer *p
         cdef bint fits
+        if not hasattr(grads, "__len__"):
+            raise TypeError(f"grads is {type(grads).__name__}, expected an array or a sequence of arrays")
         if len(grads) != n:
             raise ValueError(f"grads has {len(grads)} arrays, expected {n}, one for each parameter")
         for i in range(n):
@@ -549,7 +557,8 @@ cdef class Net:
     cdef public uint64_t draws
     cdef schuss_net c_net
     cdef schuss_layer *layers
-    cdef Py_ssize_t item, arena_size, slab
+    cdef Py_ssize_t item, arena_size
+    cdef Py_ssize_t slab, slabs_a_look  # rows that go through the layers together; slabs between looks at signals
     cdef Plan training, inference
     cdef object partial        # room for the losses' partial sums
     cdef object forward_x      # the input of a forward pass that backward() may follow
@@ -596,6 +605,7 @@ cdef class Net:
         self.arena_size = total
         # independent of the threads, so that sums over slabs are too
         self.slab = max(64, min(4096, (1 << 20) // (widest * self.item) // 64 * 64))
+        self.slabs_a_look = max(1, <Py_ssize_t>(5e8 / (<double>total * self.slab)))
         self.flat_parameters = aligned_zeros(total, self.dtype)
         self.flat_gradients = aligned_zeros(total, self.dtype)
         self.c_net.params = <void *><uintptr_t>self.flat_parameters.ctypes.data
@@ -687,7 +697,7 @@ cdef class Net:
         return dx
 
     def predict(self, x, out):
-        cdef Py_ssize_t rows = x.shape[0], slab = self.slab, done, n, item = self.item
+        cdef Py_ssize_t rows = x.shape[0], slab = self.slab, done = 0, stop, n, item = self.item
         cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out
         cdef const char *px = <const char *>address_of(x, "x", self.c_net.dtype, 2, rows, n_in, False)
         if out is None:
@@ -697,19 +707,22 @@ cdef class Net:
         self.enter()
         try:
             plan = self.plan_for(min(rows, slab), False)
-            with nogil:
-                done = 0
-                while done < rows:
-                    n = min(slab, rows - done)
-                    schuss_forward(&self.c_net, plan.c_plan, px + done * n_in * item, n_in, n, 0, 0,
-                                   py + done * n_out * item)
-                    done += n
+            while done < rows:
+                stop = min(rows, done + self.slabs_a_look * slab)
+                with nogil:
+                    while done < stop:
+                        n = min(slab, stop - done)
+                        schuss_forward(&self.c_net, plan.c_plan, px + done * n_in * item, n_in, n, 0, 0,
+                                       py + done * n_out * item)
+                        done += n
+                if done < rows:
+                    PyErr_CheckSignals()
         finally:
             self.busy = False
         return out
 
     def loss(self, x, y, weights, loss):
-        cdef Py_ssize_t rows = x.shape[0], slab = self.slab, done, n, item = self.item, n_in = self.n_in
+        cdef Py_ssize_t rows = x.shape[0], slab = self.slab, done = 0, n, item = self.item, n_in = self.n_in
         cdef const char *px = <const char *>address_of(x, "x", self.c_net.dtype, 2, rows, n_in, False)
         cdef schuss_loss c_loss
         cdef ptrdiff_t y_bytes
@@ -723,9 +736,8 @@ cdef class Net:
         self.enter()
         try:
             plan = self.plan_for(min(rows, slab), False)
-            with nogil:
-                done = 0
-                while done < rows:
+            while done < rows:
+                with nogil:
                     n = min(slab, rows - done)
                     out = schuss_forward(&self.c_net, plan.c_plan, px + done * n_in * item, n_in, n, flags, 0, NULL)
                     value += schuss_loss_value(self.c_net.dtype, &c_loss, n, self.n_out, out, py + done * y_bytes,
@@ -733,6 +745,7 @@ cdef class Net:
                     if pw != NULL:
                         pw += n
                     done += n
+                PyErr_CheckSignals()
         finally:
             self.busy = False
         return value / total if total > 0 else 0.0
@@ -967,14 +980,7 @@ cdef class Trainer:
         memcpy(address_of(prediction, "prediction", net.c_net.dtype, 2, n, net.n_out, True),
                schuss_plan_output(&net.c_net, self.t.plan), n * net.n_out * net.item)
         rows = slice(start, start + n) if self.order is None else self.order[start : start + n]
-        answer = self.function(prediction, self.y[rows])
-        if not isinstance(answer, tuple) or len(answer) != 2:
-            raise TypeError(f"loss returned {type(answer).__name__}, expected a tuple (value, gradient)")
-        value = answer[0]
-        gradient = np.asarray(answer[1])
-        if gradient.shape != (n, net.n_out):
-            raise ValueError(f"loss returned a gradient of shape {gradient.shape}, expected {(n, net.n_out)}")
-        gradient = np.require(gradient, dtype=net.dtype, requirements=["C", "A"])
+        value, gradient = self.function(prediction, self.y[rows])
         memcpy(schuss_plan_dout(self.t.plan),
                address_of(gradient, "gradient", net.c_net.dtype, 2, n, net.n_out, False), n * net.n_out * net.item)
         with nogil:

@@ -92,6 +92,7 @@ class Network:
         self.optimizer: Optimizer | None = None
         self.history = History()
         self.epochs_done = 0
+        self._fitting = False
         self.metadata: dict[str, Any] = {}
 
     @property
@@ -417,31 +418,40 @@ class Network:
             start of that epoch (or of the one before, if the first batch failed already), or the best parameters if
             early stopping keeps them.
         KeyboardInterrupt
-            On Ctrl-C. The network stays usable, with the best parameters if early stopping keeps them.
+            On Ctrl-C, within about 50 ms and the batch at hand. The network stays usable, with the best parameters if
+            early stopping keeps them.
+        RuntimeError
+            If this network is being fitted already, by another thread or around a callback.
         """
         from .training import fit
 
-        return fit(
-            self,
-            X,
-            y,
-            loss=loss,
-            optimizer=optimizer,
-            lr=lr,
-            epochs=epochs,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            validation_data=validation_data,
-            validation_fraction=validation_fraction,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            metrics=metrics,
-            early_stopping=early_stopping,
-            callbacks=callbacks,
-            verbose=verbose,
-            clip_norm=clip_norm,
-            clip_value=clip_value,
-        )
+        if self._fitting:
+            raise RuntimeError("this network is being fitted already, by another thread or around this callback")
+        self._fitting = True
+        try:
+            return fit(
+                self,
+                X,
+                y,
+                loss=loss,
+                optimizer=optimizer,
+                lr=lr,
+                epochs=epochs,
+                batch_size=batch_size,
+                shuffle=shuffle,
+                validation_data=validation_data,
+                validation_fraction=validation_fraction,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+                metrics=metrics,
+                early_stopping=early_stopping,
+                callbacks=callbacks,
+                verbose=verbose,
+                clip_norm=clip_norm,
+                clip_value=clip_value,
+            )
+        finally:
+            self._fitting = False
 
     def evaluate(
         self,
