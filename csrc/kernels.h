@@ -14,7 +14,7 @@ struct rule_constants {
     int nesterov, centered, amsgrad, first; /* first: step 1, momentum buffers are filled rather than mixed */
     double step_size;                       /* what multiplies the update */
     double momentum, one_minus_dampening;
-    double beta1, one_minus_beta1, beta2, one_minus_beta2;
+    double one_minus_beta1, beta2, one_minus_beta2;
     double sqrt_correction;                 /* 1 / sqrt(1 - beta2^t) */
     double eps;
     double scale;                           /* of the gradient: unscaling, clipping, the sign of maximize; 1: none */
@@ -62,6 +62,7 @@ struct loss_rows {
 
 struct kernels {
     int dtype;
+    ptrdiff_t item; /* bytes of one real */
     int vector_bytes;
     ptrdiff_t tile_rows, tile_cols;
 
@@ -91,7 +92,7 @@ struct kernels {
 
     /* mask[n]: 0 with the given probability, else 1 / (1 - probability); then y[n] = x[n] * mask[n]. Element i of
      * the layer's output in pass `draw` belongs to Philox block i / 4, so any range may be computed alone;
-     * first % 4 == 0. */
+     * first % 4 == 0, first + n < 2^34. */
     void (*dropout)(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t seed, uint32_t layer, uint64_t draw,
                     const void *x, void *mask, void *y);
 
@@ -102,8 +103,5 @@ struct kernels {
      * 5 log1p on [0, 1]. */
     void (*elementary)(int f, ptrdiff_t n, const void *x, void *y);
 };
-
-/* How many threads a job of this many multiply-adds (or element updates) is worth, at most `limit`. */
-int threads_for(double work, double work_per_thread, int limit);
 
 #endif

@@ -179,9 +179,9 @@ static atomic_int process_threads; /* 0: the default */
 static _Thread_local int thread_limit;
 
 int schuss_get_num_threads(void) {
-    if (thread_limit > 0) return thread_limit;
-    int n = atomic_load_explicit(&process_threads, memory_order_relaxed);
-    return n > 0 ? n : schuss_default_threads();
+    int n = thread_limit > 0 ? thread_limit : atomic_load_explicit(&process_threads, memory_order_relaxed);
+    if (n <= 0) n = schuss_default_threads();
+    return n <= MAX_WORKERS + 1 ? n : MAX_WORKERS + 1; /* plans have room for each */
 }
 
 void schuss_set_num_threads(int n) { atomic_store_explicit(&process_threads, n > 0 ? n : 0, memory_order_relaxed); }

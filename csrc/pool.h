@@ -2,6 +2,8 @@
 #ifndef SCHUSS_POOL_H
 #define SCHUSS_POOL_H
 
+#include <stddef.h>
+
 /* Does share `index` of `count` of the work in context. */
 typedef void (*schuss_task)(void *context, int index, int count);
 
@@ -9,5 +11,15 @@ typedef void (*schuss_task)(void *context, int index, int count);
  * worker threads; all on the caller if count is 1 or another thread is using the pool. Denormals are flushed to
  * zero meanwhile, on every thread that works, and the mode found is put back. */
 void schuss_parallel(int count, schuss_task task, void *context);
+
+/* How many threads a job of this much work (in any unit) is worth, from 1 to `limit`. */
+int threads_for(double work, double work_per_thread, int limit);
+
+/* Where share `index` of `count` of n things begins, in multiples of `unit`; index = count: n. */
+static inline ptrdiff_t share_start(ptrdiff_t n, ptrdiff_t unit, int index, int count) {
+    const ptrdiff_t units = n / unit + (n % unit != 0), most = units / count, rest = units % count;
+    const ptrdiff_t at = (most * index + rest * index / count) * unit;
+    return index == count || at > n ? n : at;
+}
 
 #endif

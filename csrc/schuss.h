@@ -1,4 +1,5 @@
-/* The whole interface that the Python extension sees. C11, no Python in here.
+/* The interface that the Python extension calls (for the tests of single kernels it also looks into kernels.h). C11, no
+ * Python in here.
  *
  * Arrays are row-major. Sizes are ptrdiff_t, in elements unless a name says bytes. `void *` arrays hold the dtype
  * of the call (float or double). The caller owns and allocates every array; nothing is allocated in a step.
@@ -14,9 +15,7 @@ enum schuss_status {
     SCHUSS_MORE = 1,         /* the time is up, the epoch is not: call again */
     SCHUSS_NONFINITE = 2,    /* a loss or a gradient was NaN or infinite */
     SCHUSS_BAD_ISA = -1,     /* SCHUSS_ISA names no level */
-    SCHUSS_NO_ISA = -2,      /* SCHUSS_ISA names a level this CPU lacks */
-    SCHUSS_NO_MEMORY = -3,
-    SCHUSS_OVERFLOW = -4     /* a size does not fit ptrdiff_t */
+    SCHUSS_NO_ISA = -2       /* SCHUSS_ISA names a level this CPU lacks */
 };
 
 enum schuss_dtype { SCHUSS_F32 = 0, SCHUSS_F64 = 1 };
@@ -62,7 +61,7 @@ void schuss_permutation(int64_t *order, ptrdiff_t n, uint64_t seed, uint64_t epo
 
 enum schuss_init {
     SCHUSS_INIT_ZEROS,
-    SCHUSS_INIT_UNIFORM,     /* in [-scale, scale) */
+    SCHUSS_INIT_UNIFORM,     /* in [-scale, scale), before rounding to the dtype */
     SCHUSS_INIT_NORMAL,      /* standard deviation scale */
     SCHUSS_INIT_ORTHOGONAL   /* orthonormal rows or columns, whichever are fewer, times scale */
 };
@@ -72,7 +71,7 @@ int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int i
 
 /* ---- optim/step.c: optimizer steps ------------------------------------------------------------------------- */
 
-enum schuss_rule { SCHUSS_SGD, SCHUSS_ADAGRAD, SCHUSS_RMSPROP, SCHUSS_ADAM, SCHUSS_N_RULES };
+enum schuss_rule { SCHUSS_SGD, SCHUSS_ADAGRAD, SCHUSS_RMSPROP, SCHUSS_ADAM };
 enum { SCHUSS_MAX_STATES = 3 };
 
 /* What a group of parameters shares. A rule reads the fields it knows; optim/rules.h gives the formulas. */
@@ -165,8 +164,7 @@ void *schuss_plan_output(const struct schuss_net *net, struct schuss_plan *plan)
 /* ---- dense/loss.h: losses ---------------------------------------------------------------------------------- */
 
 enum schuss_loss_kind {
-    SCHUSS_MSE, SCHUSS_MAE, SCHUSS_HUBER, SCHUSS_CROSS_ENTROPY, SCHUSS_BINARY_CROSS_ENTROPY, SCHUSS_POISSON,
-    SCHUSS_N_LOSSES
+    SCHUSS_MSE, SCHUSS_MAE, SCHUSS_HUBER, SCHUSS_CROSS_ENTROPY, SCHUSS_BINARY_CROSS_ENTROPY, SCHUSS_POISSON
 };
 
 struct schuss_loss {

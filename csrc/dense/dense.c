@@ -18,21 +18,17 @@ struct gemm_job {
     ptrdiff_t scratch_each;
 };
 
-/* Where share `index` of `count` begins in n, cut at multiples of unit. */
-static ptrdiff_t cut(ptrdiff_t n, ptrdiff_t unit, int index, int count) {
-    const ptrdiff_t units = (n + unit - 1) / unit, at = units * index / count * unit;
-    return at < n ? at : n;
-}
-
 static void gemm_share(void *context, int index, int count) {
     const struct gemm_job *job = context;
     const struct gemm *g = job->g;
     char *scratch = job->scratch + index * job->scratch_each;
     if (job->by_columns) {
         const ptrdiff_t unit = job->kernels->tile_cols;
-        job->kernels->gemm(g, 0, g->m, cut(g->n, unit, index, count), cut(g->n, unit, index + 1, count), scratch);
+        job->kernels->gemm(g, 0, g->m, share_start(g->n, unit, index, count), share_start(g->n, unit, index + 1, count),
+                           scratch);
     } else
-        job->kernels->gemm(g, cut(g->m, 1, index, count), cut(g->m, 1, index + 1, count), 0, g->n, scratch);
+        job->kernels->gemm(g, share_start(g->m, 1, index, count), share_start(g->m, 1, index + 1, count), 0, g->n,
+                           scratch);
 }
 
 void dense_gemm(const struct kernels *kernels, const struct gemm *g, int threads, char *scratch,
@@ -57,8 +53,8 @@ struct dropout_job {
 
 static void dropout_share(void *context, int index, int count) {
     const struct dropout_job *d = context;
-    const ptrdiff_t first = cut(d->n, 64, index, count), end = cut(d->n, 64, index + 1, count);
-    const ptrdiff_t offset = first * (d->kernels->dtype == SCHUSS_F32 ? 4 : 8);
+    const ptrdiff_t first = share_start(d->n, 64, index, count), end = share_start(d->n, 64, index + 1, count);
+    const ptrdiff_t offset = first * d->kernels->item;
     d->kernels->dropout(first, end - first, d->probability, d->seed, d->layer, d->draw, d->x + offset,
                         d->mask + offset, d->y + offset);
 }
@@ -78,7 +74,8 @@ struct loss_job {
 
 static void loss_share(void *context, int index, int count) {
     const struct loss_job *job = context;
-    const ptrdiff_t first = cut(job->rows, LOSS_ROWS, index, count), end = cut(job->rows, LOSS_ROWS, index + 1, count);
+    const ptrdiff_t first = share_start(job->rows, LOSS_ROWS, index, count);
+    const ptrdiff_t end = share_start(job->rows, LOSS_ROWS, index + 1, count);
     for (ptrdiff_t row = first; row < end; row += LOSS_ROWS)
         job->partial[row / LOSS_ROWS] = job->kernels->loss(job->l, row, row + LOSS_ROWS < end ? row + LOSS_ROWS : end);
 }

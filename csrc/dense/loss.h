@@ -23,7 +23,8 @@ ALWAYS_INLINE vec huber_point(vec p, vec t, vec delta, vec *value) {
 }
 ALWAYS_INLINE vec binary_cross_entropy_point(vec z, vec t, vec unused, vec *value) {
     (void)unused;
-    *value = softplus(z) - z * t;
+    vec positive = v_select(z < v_set1(0), v_set1(0), z);
+    *value = (positive - z * t) + v_log1p(v_exp(-v_abs(z))); /* in this order: a sure, right answer keeps its digits */
     return sigmoid(z) - t;
 }
 ALWAYS_INLINE vec poisson_point(vec z, vec t, vec unused, vec *value) {
@@ -137,7 +138,7 @@ struct loss_row {
     double weight, share;            /* share: weight / total */
 };
 
-/* Row i of l. A row of weight 0 is as if it were not there, whatever it holds. */
+/* Row i of l. A row of weight 0 adds neither loss nor gradient, whatever its output and target hold. */
 ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
     const ptrdiff_t n = l->cols;
     struct loss_row row = {
@@ -162,7 +163,11 @@ static double cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t
             const int64_t label = row.target ? 0 : ((const int64_t *)l->target)[i0 + i];
             sum[i] = 1;
             mass[i] = expected[i] = 0;
-            if (row.weight != 0)
+            if (row.weight == 0) continue;
+            if (!row.target && (uint64_t)label >= (uint64_t)l->cols) { /* y was written to since it was checked */
+                expected[i] = (real)NAN;
+                if (row.gradient) memset(row.gradient, 0, (size_t)l->cols * sizeof(real));
+            } else
                 cross_entropy_row(l->cols, row.prediction, row.target, label, (real)l->loss->parameter,
                                   (real)row.share, row.gradient, &sum[i], &mass[i], &expected[i]);
         }

@@ -13,6 +13,7 @@
 extern const struct kernels TABLE;
 const struct kernels TABLE = {
     .dtype = DTYPE,
+    .item = sizeof(real),
     .vector_bytes = VECTOR_BYTES,
     .tile_rows = TILE_ROWS,
     .tile_cols = TILE_COLS,

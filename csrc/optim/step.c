@@ -6,6 +6,7 @@
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
+    UNIT = 64,                   /* shares are cut at multiples of so many elements */
     NORM_PARTS = 64              /* the norm is summed in this many parts, whatever the threads */
 };
 
@@ -28,7 +29,6 @@ static struct rule_constants constants_of(const struct schuss_step *step, const 
         .step_size = g->lr,
         .momentum = g->momentum,
         .one_minus_dampening = 1 - g->dampening,
-        .beta1 = g->beta1,
         .one_minus_beta1 = 1 - g->beta1,
         .beta2 = g->beta2,
         .one_minus_beta2 = 1 - g->beta2,
@@ -51,17 +51,11 @@ static struct rule_constants constants_of(const struct schuss_step *step, const 
 struct walk {
     struct schuss_step *step;
     const struct kernels *kernels;
-    ptrdiff_t total, item; /* elements in all; bytes of one */
+    ptrdiff_t total; /* elements in all */
     double norm_factor;
     double part[NORM_PARTS];
     int nonfinite[NORM_PARTS];
 };
-
-/* Where share `index` of `count` begins in n elements: a multiple of 64, so that shares meet at cache lines. */
-static ptrdiff_t cut(ptrdiff_t n, int index, int count) {
-    if (index == count) return n;
-    return (n / count * index + n % count * index / count) & ~(ptrdiff_t)63;
-}
 
 static void *at(const void *array, ptrdiff_t element, ptrdiff_t item) {
     return array ? (char *)(uintptr_t)array + element * item : NULL;
@@ -69,7 +63,7 @@ static void *at(const void *array, ptrdiff_t element, ptrdiff_t item) {
 
 static void update_share(void *context, int index, int count) {
     struct walk *w = context;
-    const ptrdiff_t first = cut(w->total, index, count), end = cut(w->total, index + 1, count);
+    const ptrdiff_t first = share_start(w->total, UNIT, index, count), end = share_start(w->total, UNIT, index + 1, count);
     struct rule_constants c;
     int group = -1, nonfinite = 0;
     ptrdiff_t start = 0;
@@ -80,8 +74,8 @@ static void update_share(void *context, int index, int count) {
         if (from >= to) continue;
         if (s->group != group) c = constants_of(w->step, &w->step->groups[group = s->group], w->norm_factor);
         void *states[SCHUSS_MAX_STATES];
-        for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = at(s->s[k], from, w->item);
-        w->kernels->step(to - from, at(s->p, from, w->item), at(s->g, from, w->item), states, &c, &nonfinite);
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = at(s->s[k], from, w->kernels->item);
+        w->kernels->step(to - from, at(s->p, from, w->kernels->item), at(s->g, from, w->kernels->item), states, &c, &nonfinite);
     }
     w->nonfinite[index] = nonfinite;
 }
@@ -91,7 +85,7 @@ static void update_share(void *context, int index, int count) {
 static void read_share(void *context, int index, int count) {
     struct walk *w = context;
     for (int part = index * NORM_PARTS / count; part < (index + 1) * NORM_PARTS / count; part++) {
-        const ptrdiff_t first = cut(w->total, part, NORM_PARTS), end = cut(w->total, part + 1, NORM_PARTS);
+        const ptrdiff_t first = share_start(w->total, UNIT, part, NORM_PARTS), end = share_start(w->total, UNIT, part + 1, NORM_PARTS);
         double sum = 0;
         int nonfinite = 0;
         ptrdiff_t start = 0;
@@ -100,7 +94,7 @@ static void read_share(void *context, int index, int count) {
             const ptrdiff_t from = first > start ? first - start : 0, to = end - start < s->n ? end - start : s->n;
             start += s->n;
             if (from >= to) continue;
-            const void *g = at(s->g, from, w->item);
+            const void *g = at(s->g, from, w->kernels->item);
             if (w->step->clip_norm > 0)
                 sum += w->kernels->sum_squares(to - from, g, w->step->grad_scale, w->step->clip_value);
             nonfinite |= w->kernels->any_nonfinite(to - from, g); /* clip_value would hide infinities */
@@ -113,7 +107,6 @@ static void read_share(void *context, int index, int count) {
 int schuss_optimizer_step(struct schuss_step *step) {
     struct walk w = {.step = step, .kernels = schuss_kernels(step->dtype), .norm_factor = 1};
     if (!w.kernels) return SCHUSS_NO_ISA;
-    w.item = step->dtype == SCHUSS_F32 ? 4 : 8;
     for (int i = 0; i < step->n_segments; i++) w.total += step->segments[i].n;
     int threads = schuss_get_num_threads();
     threads = threads_for((double)w.total, ELEMENTS_PER_THREAD, threads < NORM_PARTS ? threads : NORM_PARTS);

@@ -22,7 +22,7 @@ static void gather(ptrdiff_t n, const int64_t *order, ptrdiff_t bytes, const voi
 void schuss_train_begin(struct schuss_train *t) {
     const struct schuss_net *net = t->net;
     const ptrdiff_t left = t->rows - t->position, n = left < t->batch ? left : t->batch;
-    const ptrdiff_t x_bytes = net->layers[0].n_in * (net->dtype == SCHUSS_F32 ? 4 : 8);
+    const ptrdiff_t x_bytes = net->layers[0].n_in * schuss_kernels(net->dtype)->item;
     if (t->order) {
         const int64_t *order = t->order + t->position;
         gather(n, order, x_bytes, t->x, t->batch_x);
@@ -50,15 +50,13 @@ double schuss_train_loss(struct schuss_train *t) {
     const double sum = schuss_loss_value(net->dtype, &t->loss, t->current_rows, net->layers[net->n_layers - 1].n_out,
                                          schuss_plan_output(net, t->plan), t->current_y, t->current_weights,
                                          t->current_total, schuss_plan_dout(t->plan), t->partial);
-    return t->current_total > 0 ? sum / t->current_total : 0;
+    return t->current_total == 0 ? 0 : sum / t->current_total; /* of NaN weights: NaN */
 }
 
 int schuss_train_end(struct schuss_train *t, double loss) {
     const struct schuss_net *net = t->net;
     t->last_loss = loss;
     if (!isfinite(loss)) return SCHUSS_NONFINITE;
-    t->loss_sum += loss * t->current_total;
-    t->weight_sum += t->current_total;
     schuss_backward(net, t->plan, t->current_x, net->layers[0].n_in, t->current_rows, t->flags,
                     schuss_plan_dout(t->plan), NULL);
     struct schuss_step *step = t->step;
@@ -67,6 +65,8 @@ int schuss_train_end(struct schuss_train *t, double loss) {
     const int status = schuss_optimizer_step(step);
     if (status != SCHUSS_OK || step->nonfinite) return SCHUSS_NONFINITE;
     step->t++;
+    t->loss_sum += loss * t->current_total;
+    t->weight_sum += t->current_total;
     t->position += t->current_rows;
     return SCHUSS_OK;
 }

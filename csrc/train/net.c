@@ -13,6 +13,7 @@ struct layer_buffers {
 };
 
 struct schuss_plan {
+    const struct kernels *kernels; /* those it was laid for: another level's may need more scratch */
     ptrdiff_t max_rows;
     int threads;
     void *dout;     /* [rows x n_out of the last layer] */
@@ -21,8 +22,6 @@ struct schuss_plan {
     ptrdiff_t scratch_each;
     struct layer_buffers layers[];
 };
-
-static ptrdiff_t item_size(int dtype) { return dtype == SCHUSS_F32 ? 4 : 8; }
 
 static int keeps_input(int activation) { return activation == SCHUSS_GELU || activation == SCHUSS_SILU; }
 
@@ -44,8 +43,8 @@ static ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 /* Lays `plan` out in memory, or only counts bytes where both are NULL. */
 static ptrdiff_t lay(char *memory, struct schuss_plan *plan, const struct schuss_net *net, ptrdiff_t rows,
                      int backward, int threads) {
-    const ptrdiff_t item = item_size(net->dtype), last = net->n_layers - 1;
     const struct kernels *kernels = schuss_kernels(net->dtype);
+    const ptrdiff_t item = kernels->item, last = net->n_layers - 1;
     ptrdiff_t used = 0, hidden = 0, scratch = 0;
     struct schuss_plan counting;
     take(memory, &used, 1, sizeof *plan + (size_t)net->n_layers * sizeof *plan->layers, 1);
@@ -77,6 +76,7 @@ static ptrdiff_t lay(char *memory, struct schuss_plan *plan, const struct schuss
     plan->dout = backward ? take(memory, &used, rows, net->layers[last].n_out, item) : NULL;
     plan->scratch_each = (scratch + 63) / 64 * 64;
     plan->scratch = take(memory, &used, plan->scratch_each, threads, 1);
+    plan->kernels = kernels;
     plan->max_rows = rows;
     plan->threads = threads;
     return used;
@@ -105,11 +105,13 @@ static int threads_of(const struct schuss_plan *plan) {
     return allowed < plan->threads ? allowed : plan->threads;
 }
 
-static char *at(void *arena, ptrdiff_t element, int dtype) { return (char *)arena + element * item_size(dtype); }
+static char *at(void *arena, ptrdiff_t element, const struct kernels *kernels) {
+    return (char *)arena + element * kernels->item;
+}
 
 void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
                      ptrdiff_t rows, int flags, uint64_t draw, void *out) {
-    const struct kernels *kernels = schuss_kernels(net->dtype);
+    const struct kernels *kernels = plan->kernels;
     const int threads = threads_of(plan);
     const fpmode found = fpmode_flush();
     for (int l = 0; l < net->n_layers; l++) {
@@ -123,13 +125,13 @@ void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, con
         struct gemm g = {
             .m = rows, .n = layer->n_out, .k = layer->n_in,
             .a = x, .a_row = ldx, .a_col = 1,
-            .b = at(net->params, layer->weight, net->dtype), .ldb = layer->n_out,
+            .b = at(net->params, layer->weight, kernels), .ldb = layer->n_out,
             .c = y, .ldc = layer->n_out,
             .end = {
                 .kind = END_FORWARD,
                 .activation = activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY : activation,
                 .alpha = layer->alpha,
-                .bias = layer->bias < 0 ? NULL : at(net->params, layer->bias, net->dtype),
+                .bias = layer->bias < 0 ? NULL : at(net->params, layer->bias, kernels),
                 .kept = keeps ? b->kept : NULL,
             },
         };
@@ -151,7 +153,7 @@ void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, con
 /* d(loss)/d(output) of the last layer -> d(loss)/d(its pre-activation), in place. */
 static void enter_backward(const struct schuss_net *net, struct schuss_plan *plan, ptrdiff_t rows, int flags,
                            void *dout) {
-    const struct kernels *kernels = schuss_kernels(net->dtype);
+    const struct kernels *kernels = plan->kernels;
     const struct schuss_layer *layer = &net->layers[net->n_layers - 1];
     const struct layer_buffers *b = &plan->layers[net->n_layers - 1];
     const ptrdiff_t n = rows * layer->n_out;
@@ -170,14 +172,14 @@ struct sums_job {
 
 static void sums_share(void *context, int index, int count) {
     const struct sums_job *job = context;
-    const ptrdiff_t unit = 4 * job->kernels->tile_cols, units = (job->n + unit - 1) / unit;
-    const ptrdiff_t first = units * index / count * unit, end = units * (index + 1) / count * unit;
-    job->kernels->column_sums(job->rows, first, end < job->n ? end : job->n, job->x, job->n, job->out);
+    const ptrdiff_t unit = 4 * job->kernels->tile_cols;
+    const ptrdiff_t first = share_start(job->n, unit, index, count), end = share_start(job->n, unit, index + 1, count);
+    job->kernels->column_sums(job->rows, first, end, job->x, job->n, job->out);
 }
 
 void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
                      ptrdiff_t rows, int flags, void *dout, void *dx) {
-    const struct kernels *kernels = schuss_kernels(net->dtype);
+    const struct kernels *kernels = plan->kernels;
     const int threads = threads_of(plan);
     const fpmode found = fpmode_flush();
     enter_backward(net, plan, rows, flags, dout);
@@ -190,11 +192,11 @@ void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, con
             .m = layer->n_in, .n = n, .k = rows,
             .a = below ? below->fed : x, .a_row = 1, .a_col = below ? layer->n_in : ldx,
             .b = delta, .ldb = n,
-            .c = at(net->grads, layer->weight, net->dtype), .ldc = n,
+            .c = at(net->grads, layer->weight, kernels), .ldc = n,
         };
         dense_gemm(kernels, &dw, threads, plan->scratch, plan->scratch_each);
         if (layer->bias >= 0) {
-            struct sums_job sums = {kernels, rows, n, delta, at(net->grads, layer->bias, net->dtype)};
+            struct sums_job sums = {kernels, rows, n, delta, at(net->grads, layer->bias, kernels)};
             schuss_parallel(threads_for((double)rows * (double)n, 65536, threads), sums_share, &sums);
         }
         void *next = below ? plan->delta[l % 2] : dx;
@@ -202,7 +204,7 @@ void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, con
         struct gemm down = {
             .m = rows, .n = layer->n_in, .k = n,
             .a = delta, .a_row = n, .a_col = 1,
-            .b = at(net->params, layer->weight, net->dtype), .ldb = n, .b_transposed = 1,
+            .b = at(net->params, layer->weight, kernels), .ldb = n, .b_transposed = 1,
             .c = next, .ldc = layer->n_in,
         };
         if (below)

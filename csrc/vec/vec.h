@@ -41,7 +41,7 @@ ALWAYS_INLINE void v_store(real *p, vec v) { memcpy(p, &v, sizeof v); }
 ALWAYS_INLINE vec v_select(veci mask, vec yes, vec no) { return (vec)((mask & (veci)yes) | (~mask & (veci)no)); }
 ALWAYS_INLINE veci v_seti(real_int x) { return x - (veci){0}; }
 ALWAYS_INLINE vec v_abs(vec x) { return (vec)((veci)x & v_seti((real_int)(((uint64_t)1 << (REAL_BITS - 1)) - 1))); }
-/* NaN if either is NaN in b; a NaN in a gives b. */
+/* A NaN in b stays; a NaN in a gives b. */
 ALWAYS_INLINE vec v_max(vec a, vec b) { return v_select(a > b, a, b); }
 ALWAYS_INLINE vec v_min(vec a, vec b) { return v_select(a < b, a, b); }
 

@@ -128,6 +128,11 @@ cdef extern from "schuss.h" nogil:
     int schuss_train_end(schuss_train *train, double loss)
     int schuss_train_run(schuss_train *train, double seconds)
 
+cdef extern from "fpmode.h" nogil:
+    ctypedef int fpmode
+    fpmode fpmode_flush()
+    void fpmode_restore(fpmode found)
+
 cdef extern from "kernels.h" nogil:
     struct tile_end:
         int kind

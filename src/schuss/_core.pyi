@@ -84,7 +84,7 @@ class Net:
     draws: int  # training passes made; numbers the dropout masks; writable
     def forward(self, x: NDArray[Any], training: bool) -> NDArray[Any]:
         """x: (rows, n_in), the network's dtype, C-contiguous. Returns a new array. training: dropout
-        applies and backward() may follow (x is kept until then)."""
+        applies and backward() may follow (a copy of x is kept for it)."""
     def backward(self, dout: NDArray[Any], want_dx: bool) -> NDArray[Any] | None:
         """dout as forward's result, C-contiguous, not changed. Fills gradients. RuntimeError without a forward."""
     def predict(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:

@@ -1,14 +1,16 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+# cython: language_level=3, initializedcheck=False, cdivision=True
 """The compiled core: validates, takes pointers, releases the GIL, calls C. No maths. Contract: _core.pyi."""
 
 from cpython.buffer cimport (
-    PyBUF_ANY_CONTIGUOUS, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp, memcpy, memset
+
+import sys
 
 import numpy as np
 
@@ -161,12 +163,14 @@ cdef int format_dtype(const char *format) noexcept:
     return -1
 
 
-cdef int is_int64(const char *format) noexcept:
+cdef int is_int64(const Py_buffer *view) noexcept:
+    """By the size too: "l" is 4 bytes on Windows."""
+    cdef const char *format = view.format
     if format == NULL:
         return 0
     if format[0] == b"@" or format[0] == b"=":
         format += 1
-    return format[0] != 0 and format[1] == 0 and (format[0] == b"l" or format[0] == b"q") and sizeof(long long) == 8
+    return view.itemsize == 8 and format[0] != 0 and format[1] == 0 and (format[0] == b"l" or format[0] == b"q")
 
 
 cdef void *address_of(object array, str name, int dtype, int ndim, Py_ssize_t rows, Py_ssize_t cols,
@@ -213,10 +217,9 @@ def philox(counter, key):
 
 def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
     order = np.empty(n, dtype=np.int64)
-    cdef int64_t[::1] view = order
-    if n > 0:
-        with nogil:
-            schuss_permutation(&view[0], n, seed, epoch)
+    cdef int64_t *start = <int64_t *><uintptr_t>order.ctypes.data
+    with nogil:
+        schuss_permutation(start, n, seed, epoch)
     return order
 
 
@@ -309,11 +312,13 @@ cdef class Stepper:
     cdef schuss_step c_step
     cdef Py_buffer *views      # of the params, held as long as this lives
     cdef Py_ssize_t n_views
+    cdef uintptr_t arena_start[SCHUSS_MAX_STATES]
+    cdef uintptr_t arena_end[SCHUSS_MAX_STATES]
     cdef bint busy
 
     def __cinit__(self, params, group_of, states_of):
         require_isa()
-        cdef Py_ssize_t i, k, n = len(params), padded, total = 0
+        cdef Py_ssize_t i, k, n = len(params), total
         cdef int dtype
         self.params = list(params)
         self.c_step.n_groups = 1 + max(group_of, default=0)
@@ -338,7 +343,6 @@ cdef class Stepper:
             self.c_step.segments[i].n = p.size
             self.c_step.segments[i].p = self.views[i].buf
             self.c_step.segments[i].group = group_of[i]
-            total += (p.size + 15) // 16 * 16
         check_overlap(self.params)
         self.states_made = [
             min((made for made, of in zip(states_of, group_of) if of == i), default=SCHUSS_MAX_STATES)
@@ -352,6 +356,8 @@ cdef class Stepper:
             total = sum([(p.size + 15) // 16 * 16 for p, m in zip(self.params, states_of) if m > k])
             arena = aligned_zeros(total, self.params[0].dtype)
             self.arenas.append(arena)
+            self.arena_start[k] = <uintptr_t>arena.ctypes.data
+            self.arena_end[k] = self.arena_start[k] + <uintptr_t>arena.nbytes
             total = 0
             for i in range(n):
                 if states_of[i] > k:
@@ -378,8 +384,8 @@ cdef class Stepper:
 
     @steps.setter
     def steps(self, int64_t made):
-        if made < 0:
-            raise ValueError(f"steps is {made}, expected >= 0")
+        if not 0 <= made <= 1 << 53:
+            raise ValueError(f"steps is {made}, expected 0 to 2**53")
         self.c_step.t = made + 1
 
     @property
@@ -390,12 +396,22 @@ cdef class Stepper:
     def grad_norm(self):
         return self.c_step.grad_norm
 
+    cdef int enter(self) except -1:
+        if self.busy:
+            raise RuntimeError("this optimizer is in a step: another thread's, or the one this loss is called from")
+        self.busy = True
+        return 0
+
     cdef int take_groups(self, list groups) except -1:
         cdef int i
+        cdef double smallest
         if len(groups) != self.c_step.n_groups:
             raise ValueError(f"groups has {len(groups)} entries, expected {self.c_step.n_groups}")
         for i in range(self.c_step.n_groups):
             fill_group(groups[i], &self.c_step.groups[i])
+            smallest = 2.0**-126 if self.c_step.dtype == SCHUSS_F32 else 2.0**-1022
+            if 0 < self.c_step.groups[i].eps < smallest:
+                out_of_range("eps", self.c_step.groups[i].eps, f"0 or at least {smallest!r}: denormals count as zero")
             if states_needed(&self.c_step.groups[i]) > self.states_made[i]:
                 raise ValueError(
                     f"param_groups[{i}] now asks for a state that this optimizer was made without "
@@ -412,14 +428,12 @@ cdef class Stepper:
         self.c_step.check_first = check_first
         return 0
 
-    cdef int take_grads(self, grads, list kept) except -1:
-        """Points the segments at the gradients; copies of those that had to be copied are put in kept."""
+    cdef int take_grads(self, list grads) except -1:
+        """Points the segments at the gradients. Those that have to be copied are replaced in grads by their copies."""
         cdef Py_ssize_t i, n = self.c_step.n_segments
         cdef Py_buffer view
         cdef Py_buffer *p
         cdef bint fits
-        if not hasattr(grads, "__len__"):
-            raise TypeError(f"grads is {type(grads).__name__}, expected an array or a sequence of arrays")
         if len(grads) != n:
             raise ValueError(f"grads has {len(grads)} arrays, expected {n}, one for each parameter")
         for i in range(n):
@@ -437,13 +451,21 @@ cdef class Stepper:
                 self.c_step.segments[i].g = view.buf
                 PyBuffer_Release(&view)
             if not fits:
-                g = usable_gradient(g, i, self.params[i])
-                kept.append(g)
+                grads[i] = g = usable_gradient(g, i, self.params[i])
                 self.c_step.segments[i].g = <void *><uintptr_t>g.ctypes.data
         for i in range(n):
-            if self.overlaps_params(self.c_step.segments[i].g, p_bytes(&self.views[i])):
+            if self.overlaps_params(self.c_step.segments[i].g, self.views[i].len):
                 raise ValueError(f"grads[{i}] shares memory with a parameter, expected an array of its own")
+            if self.overlaps_states(<uintptr_t>self.c_step.segments[i].g, self.views[i].len):
+                raise ValueError(f"grads[{i}] shares memory with a state of this optimizer, expected an array of its own")
         return 0
+
+    cdef bint overlaps_states(self, uintptr_t start, Py_ssize_t size) noexcept:
+        cdef int k
+        for k in range(SCHUSS_MAX_STATES):
+            if size > 0 and start < self.arena_end[k] and self.arena_start[k] < start + <uintptr_t>size:
+                return True
+        return False
 
     cdef bint overlaps_params(self, const void *start, Py_ssize_t size) noexcept:
         cdef Py_ssize_t i
@@ -464,19 +486,22 @@ cdef class Stepper:
 
     def step(self, grads, list groups, double grad_scale=1.0, double clip_value=0.0, double clip_norm=0.0,
              bint check_first=False):
-        cdef list kept = []
+        cdef list held
         cdef int status
-        if self.busy:
-            raise RuntimeError("this optimizer is stepping in another thread")
-        self.take_groups(groups)
-        self.take_clips(grad_scale, clip_value, clip_norm, check_first)
-        self.take_grads(grads, kept)
-        self.busy = True
-        with nogil:
-            status = schuss_optimizer_step(&self.c_step)
-        self.busy = False
-        if status == SCHUSS_OK:
-            self.c_step.t += 1
+        if not hasattr(grads, "__len__"):
+            raise TypeError(f"grads is {type(grads).__name__}, expected an array or a sequence of arrays")
+        held = list(grads)  # keeps each gradient alive until the step is made, whatever `grads` does
+        self.enter()
+        try:
+            self.take_groups(groups)
+            self.take_clips(grad_scale, clip_value, clip_norm, check_first)
+            self.take_grads(held)
+            with nogil:
+                status = schuss_optimizer_step(&self.c_step)
+            if status == SCHUSS_OK:
+                self.c_step.t += 1
+        finally:
+            self.busy = False
         return status == SCHUSS_OK
 
     cdef int point_at(self, Net net) except -1:
@@ -491,10 +516,6 @@ cdef class Stepper:
                 raise ValueError(f"optimizer's params[{i}] is not one of this network's parameters")
             self.c_step.segments[i].g = <char *>net.c_net.grads + (p - start)
         return 0
-
-
-cdef Py_ssize_t p_bytes(Py_buffer *view) noexcept:
-    return view.len
 
 
 cdef check_target(p, i):
@@ -571,6 +592,12 @@ cdef class Net:
         self.dtype = np.dtype(dtype)
         self.c_net.dtype = dtype_of(self.dtype)
         self.item = self.dtype.itemsize
+        if n == 0:
+            raise ValueError("layers is empty, expected at least one")
+        padded = sum([(wide * out + 15) // 16 * 16 + (out + 15) // 16 * 16 for wide, out, *_ in layers])
+        if padded * self.item > sys.maxsize - 64:  # as Python integers, which do not overflow
+            sizes = ", ".join([f"{wide} x {out}" for wide, out, *_ in layers[:4]])
+            raise OverflowError(f"layers of {sizes}{', ...' if n > 4 else ''} exceed the address space")
         self.layers = <schuss_layer *>PyMem_Calloc(n, sizeof(schuss_layer))
         if not self.layers:
             raise MemoryError()
@@ -583,11 +610,9 @@ cdef class Net:
             n_in, n_out, activation, alpha, has_bias, dropout = layers[i]
             if n_in < 1 or n_out < 1 or (i > 0 and n_in != self.layers[i - 1].n_out):
                 raise ValueError(f"layers[{i}] is {n_in} x {n_out}, expected sizes >= 1 that continue the layer before")
-            if not 0 <= dropout < 1 or (activation == "softmax" and i < n - 1):
-                raise ValueError(f"layers[{i}] has dropout {dropout} and {activation}, expected dropout in [0, 1) and "
-                                 "softmax in the last layer only")
-            if n_in > 0x7FFFFFFFFFFFFFF // max(n_out, 1):
-                raise OverflowError(f"layers[{i}] of {n_in} x {n_out} exceeds the address space")
+            if not 0 <= dropout < 1 or (activation == "softmax" and (i < n - 1 or dropout > 0)):
+                raise ValueError(f"layers[{i}] has dropout {dropout} and {activation}, expected dropout in [0, 1), and "
+                                 "softmax in the last layer only and without dropout")
             layer.n_in, layer.n_out = n_in, n_out
             layer.activation = ACTIVATION_NUMBERS[activation]
             layer.alpha = alpha
@@ -630,18 +655,19 @@ cdef class Net:
 
     cdef int enter(self) except -1:
         if self.busy:
-            raise RuntimeError("this network is in use in another thread; give each thread its own, or take turns")
+            raise RuntimeError("this network is in use: by another thread, or by the loss function that this is called from")
         self.busy = True
         return 0
 
     cdef Plan plan_for(self, Py_ssize_t rows, bint backward):
         cdef Plan plan = self.training if backward else self.inference
         if plan is None or not plan.serves(rows):
-            plan = Plan(self, rows, backward)
-            if backward:
-                self.training = plan
+            if backward:  # the old one goes first: two do not fit where one is large
+                self.training = plan = None
+                self.training = plan = Plan(self, rows, backward)
             else:
-                self.inference = plan
+                self.inference = plan = None
+                self.inference = plan = Plan(self, rows, backward)
         return plan
 
     cdef double *partial_for(self, Py_ssize_t rows) except NULL:
@@ -667,7 +693,7 @@ cdef class Net:
             self.draws += 1
             memcpy(address_of(result, "result", self.c_net.dtype, 2, rows, self.n_out, True), out,
                    rows * self.n_out * self.item)
-            self.forward_x = x
+            self.forward_x = x.copy()  # the caller may use x again before backward()
         finally:
             self.busy = False
         return result
@@ -703,6 +729,8 @@ cdef class Net:
         if out is None:
             out = np.empty((rows, n_out), dtype=self.dtype)
         cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, 2, rows, n_out, True)
+        if px < py + rows * n_out * item and py < px + rows * n_in * item:
+            raise ValueError("out shares memory with X, expected an array of its own")
         cdef Plan plan
         self.enter()
         try:
@@ -730,11 +758,12 @@ cdef class Net:
         cdef const double *pw = take_weights(weights, rows)
         cdef double total = rows if pw == NULL else sum_of(pw, rows), value = 0
         cdef int flags = self.flags_for(&c_loss)
-        cdef double *partial = self.partial_for(slab)
+        cdef double *partial
         cdef Plan plan
         cdef void *out
         self.enter()
         try:
+            partial = self.partial_for(slab)
             plan = self.plan_for(min(rows, slab), False)
             while done < rows:
                 with nogil:
@@ -748,7 +777,7 @@ cdef class Net:
                 PyErr_CheckSignals()
         finally:
             self.busy = False
-        return value / total if total > 0 else 0.0
+        return value / total if total != 0 else 0.0
 
     cdef int flags_for(self, const schuss_loss *loss) noexcept:
         cdef int activation = self.layers[self.c_net.n_layers - 1].activation
@@ -790,19 +819,23 @@ cdef class Net:
         cdef schuss_train t
         cdef double value
         cdef int status
-        self.enter()
+        stepper.enter()
         try:
-            stepper.take_groups(groups)
-            stepper.take_clips(1, clip_value, clip_norm, True)
-            stepper.point_at(self)
-            self.begin(&t, x, y, weights, loss)
-            t.step = &stepper.c_step
-            with nogil:
-                schuss_train_begin(&t)
-                value = schuss_train_loss(&t)
-                status = schuss_train_end(&t, value)
+            self.enter()
+            try:
+                stepper.take_groups(groups)
+                stepper.take_clips(1, clip_value, clip_norm, True)
+                stepper.point_at(self)
+                self.begin(&t, x, y, weights, loss)
+                t.step = &stepper.c_step
+                with nogil:
+                    schuss_train_begin(&t)
+                    value = schuss_train_loss(&t)
+                    status = schuss_train_end(&t, value)
+            finally:
+                self.busy = False
         finally:
-            self.busy = False
+            stepper.busy = False
         if status != SCHUSS_OK:
             raise_not_finite(value)
         self.draws = t.draws
@@ -846,7 +879,7 @@ cdef const void *take_target(Net net, loss, y, Py_ssize_t rows, schuss_loss *c_l
         PyObject_GetBuffer(y, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
         labels = <const int64_t *>view.buf
         try:
-            if not is_int64(view.format):
+            if not is_int64(&view):
                 raise TypeError(f"y has dtype {y.dtype}, expected int64 labels")
             if view.shape[0] != rows:
                 raise ValueError(f"y has {view.shape[0]} rows, expected {rows}")
@@ -871,10 +904,11 @@ cdef class Trainer:
     cdef Plan plan
     cdef list groups
     cdef object function       # a loss that is a Python callable, or None
+    cdef double clip_value, clip_norm
     cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
 
-    def __init__(self, Net net, Stepper stepper, list groups, loss, x, y, weights, Py_ssize_t batch_size,
-                 double clip_value, double clip_norm):
+    def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
+                  Py_ssize_t batch_size, double clip_value, double clip_norm):
         cdef Py_ssize_t rows = x.shape[0]
         if rows < 1 or batch_size < 1:
             raise ValueError(f"x has {rows} rows and batch_size is {batch_size}, expected at least 1")
@@ -894,19 +928,17 @@ cdef class Trainer:
             self.t.y = take_target(net, loss, y, rows, &self.t.loss, &self.t.y_row_bytes)
             self.t.flags |= net.flags_for(&self.t.loss)
         self.t.weights = take_weights(weights, rows)
-        stepper.take_groups(groups)
-        stepper.take_clips(1, clip_value, clip_norm, False)
+        self.clip_value, self.clip_norm = clip_value, clip_norm
+        stepper.enter()
+        try:
+            stepper.take_groups(groups)
+        finally:
+            stepper.busy = False
         self.t.step = &stepper.c_step
         self.plan = Plan(net, batch_size, True)
         self.t.plan = self.plan.c_plan
         self.partial = np.empty(schuss_loss_partials(batch_size))
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
-        self.batch_x = aligned_bytes(batch_size * net.n_in * net.item)
-        self.t.batch_x = <void *><uintptr_t>self.batch_x.ctypes.data
-        self.batch_y = aligned_bytes(batch_size * self.t.y_row_bytes)
-        self.t.batch_y = <void *><uintptr_t>self.batch_y.ctypes.data
-        self.batch_weights = np.empty(batch_size)
-        self.t.batch_weights = <double *><uintptr_t>self.batch_weights.ctypes.data
         self.t.position = rows
 
     @property
@@ -926,41 +958,62 @@ cdef class Trainer:
         return self.t.last_loss
 
     def start_epoch(self, shuffle_seed, epoch, lrs):
+        if self.net.busy:
+            raise RuntimeError("start_epoch during a step of this network")
+        if lrs is not None:
+            lrs = np.ascontiguousarray(lrs, dtype=np.float64)
+            if lrs.shape != (self.steps_per_epoch,):
+                raise ValueError(f"lrs has shape {lrs.shape}, expected {(self.steps_per_epoch,)}")
+            if not (np.isfinite(lrs) & (lrs >= 0)).all():
+                raise ValueError("lrs holds a value that is negative or not finite, expected learning rates >= 0")
         self.order = None
         self.t.order = NULL
         if shuffle_seed is not None and (self.t.batch < self.t.rows or self.function is not None):
             self.order = permutation(self.t.rows, shuffle_seed, epoch)
+            self.take_room()
             self.t.order = <int64_t *><uintptr_t>self.order.ctypes.data
+        self.lrs = lrs
         self.t.lr = NULL
-        self.lrs = None
         if lrs is not None:
-            self.lrs = np.ascontiguousarray(lrs, dtype=np.float64)
-            if self.lrs.shape != (self.steps_per_epoch,):
-                raise ValueError(f"lrs has shape {self.lrs.shape}, expected {(self.steps_per_epoch,)}")
-            if not (np.isfinite(self.lrs) & (self.lrs >= 0)).all():
-                raise ValueError("lrs holds a value that is negative or not finite, expected learning rates >= 0")
-            self.t.lr = <const double *><uintptr_t>self.lrs.ctypes.data
+            self.t.lr = <const double *><uintptr_t>lrs.ctypes.data
         self.t.position = 0
         self.t.loss_sum = self.t.weight_sum = 0
 
+    cdef int take_room(self) except -1:
+        """Room for one gathered batch, once an epoch needs it."""
+        if self.batch_x is not None:
+            return 0
+        cdef Py_ssize_t batch = self.t.batch
+        batch_x = aligned_bytes(batch * self.net.n_in * self.net.item)
+        self.batch_y = aligned_bytes(batch * self.t.y_row_bytes)
+        self.batch_weights = np.empty(batch if self.t.weights != NULL else 0)
+        self.batch_x = batch_x
+        self.t.batch_x = <void *><uintptr_t>self.batch_x.ctypes.data
+        self.t.batch_y = <void *><uintptr_t>self.batch_y.ctypes.data
+        self.t.batch_weights = <double *><uintptr_t>self.batch_weights.ctypes.data
+        return 0
+
     def run(self, double seconds):
         cdef int status = SCHUSS_OK
-        self.net.enter()
+        self.stepper.enter()
         try:
-            if self.stepper.busy:
-                raise RuntimeError("this optimizer is stepping in another thread")
-            self.stepper.point_at(self.net)
-            self.stepper.take_groups(self.groups)
-            self.net.forward_x = None
-            self.t.draws = self.net.draws
-            if self.function is None:
-                with nogil:
-                    status = schuss_train_run(&self.t, seconds)
-            else:
-                status = self.run_function()
-            self.net.draws = self.t.draws
+            self.net.enter()
+            try:
+                self.stepper.point_at(self.net)
+                self.stepper.take_groups(self.groups)
+                self.stepper.take_clips(1, self.clip_value, self.clip_norm, False)
+                self.net.forward_x = None
+                self.t.draws = self.net.draws
+                if self.function is None:
+                    with nogil:
+                        status = schuss_train_run(&self.t, seconds)
+                else:
+                    status = self.run_function()
+                self.net.draws = self.t.draws
+            finally:
+                self.net.busy = False
         finally:
-            self.net.busy = False
+            self.stepper.busy = False
         if status == SCHUSS_NONFINITE:
             raise_not_finite(self.t.last_loss)
         return status == SCHUSS_MORE
@@ -1024,7 +1077,9 @@ def activate(name, x, double alpha=0.0):
     y = np.empty_like(x)
     cdef const void *px = address_of(x, "x", dtype, 1, -1, -1, False)
     cdef void *py = address_of(y, "y", dtype, 1, -1, -1, True)
+    cdef fpmode found = fpmode_flush()
     schuss_kernels(dtype).activate(number, alpha, x.size, px, py)
+    fpmode_restore(found)
     return y
 
 
@@ -1034,5 +1089,7 @@ def elementary(name, x):
     y = np.empty_like(x)
     cdef const void *px = address_of(x, "x", dtype, 1, -1, -1, False)
     cdef void *py = address_of(y, "y", dtype, 1, -1, -1, True)
+    cdef fpmode found = fpmode_flush()
     schuss_kernels(dtype).elementary(number, x.size, px, py)
+    fpmode_restore(found)
     return y

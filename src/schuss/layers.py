@@ -41,7 +41,8 @@ class Dense:
         How W starts: zeros, orthogonal, or {glorot,he,lecun}_{uniform,normal}. Default: he_uniform for relu,
         leaky_relu, elu, gelu, silu and softplus, glorot_uniform for the others.
     dropout : float
-        Probability in [0, 1) that an output is dropped in training; the others are divided by 1 - dropout.
+        Probability in [0, 1) that an output is dropped in training; the others are divided by 1 - dropout. Not for
+        softmax.
     alpha : float, optional
         Slope of leaky_relu below zero, at least 0 (default 0.01), or scale of elu, above 0 (default 1). For no other
         activation.
@@ -74,6 +75,8 @@ class Dense:
             raise ValueError(f"alpha must be None for activation {activation!r}; got {self.alpha!r}")
         else:
             alpha = None
+        if activation == "softmax" and self.dropout:
+            raise ValueError(f"dropout must be 0 for activation 'softmax'; got {self.dropout!r}")
         init = ("he_uniform" if activation in _HE else "glorot_uniform") if self.init is None else self.init
         checked = {
             "n_in": integer("n_in", self.n_in, 1),

@@ -137,7 +137,7 @@ class Network:
         x : array of shape (rows, n_in)
             Real numbers of any dtype and layout.
         training : bool
-            Whether dropout applies.
+            Whether dropout applies, and `backward` may follow.
 
         Returns
         -------

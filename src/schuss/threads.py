@@ -5,6 +5,8 @@ from __future__ import annotations
 from . import _core
 from .arguments import integer
 
+MOST = 1024  # threads the core can run
+
 
 def get_num_threads() -> int:
     """Threads that a call from this thread may use."""
@@ -20,7 +22,7 @@ def set_num_threads(n: int | None) -> None:
         At least 1. None goes back to the default: ``SCHUSS_NUM_THREADS``, else the CPUs that this process may use
         (affinity and cgroup quota) and at most ``OMP_NUM_THREADS``.
     """
-    _core.set_num_threads(None if n is None else integer("n", n, 1, 1 << 16))
+    _core.set_num_threads(None if n is None else integer("n", n, 1, MOST))
 
 
 class threads:
@@ -37,7 +39,7 @@ class threads:
     """
 
     def __init__(self, n: int) -> None:
-        self._n = integer("n", n, 1, 1 << 16)
+        self._n = integer("n", n, 1, MOST)
         self._before: list[int] = []
 
     def __enter__(self) -> threads:
