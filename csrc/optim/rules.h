@@ -140,7 +140,6 @@ static void step(ptrdiff_t n, void *p, const void *g, void *const *s, const stru
             .s1 = s[1] ? (real *)s[1] + i : NULL,
             .s2 = s[2] ? (real *)s[2] + i : NULL,
         };
-        *nonfinite |= any_nonfinite(r.n, r.g);
         if (scales || clips || rescales || decays) {
             if (scales) scale(r.n, (real)c->grad_scale, r.g, staged);
             else memcpy(staged, r.g, (size_t)r.n * sizeof(real));
@@ -156,6 +155,7 @@ static void step(ptrdiff_t n, void *p, const void *g, void *const *s, const stru
         case SCHUSS_RMSPROP: rmsprop(&r, c); break;
         default: adam(&r, c); break;
         }
+        *nonfinite |= any_nonfinite(r.n, (const real *)g + i); /* last: by now it is in L1 */
     }
 }
 

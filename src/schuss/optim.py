@@ -159,7 +159,9 @@ class Optimizer:
         first = choice("on_nonfinite", on_nonfinite, ("flag", "raise")) == "raise"
         if not stepper.step(grads, groups, 1.0, value, norm, first):  # type: ignore[arg-type]
             lr = groups[0]["lr"]
-            raise DivergenceError(f"a gradient is NaN or infinite (or their norm is), with lr={lr:g}; nothing was updated", lr=lr)
+            raise DivergenceError(
+                f"a gradient is NaN or infinite (or their norm is), with lr={lr:g}; nothing was updated", lr=lr
+            )
 
     @property
     def nonfinite(self) -> bool:
