@@ -61,21 +61,44 @@ static void *at(const void *array, ptrdiff_t element, ptrdiff_t item) {
     return array ? (char *)(uintptr_t)array + element * item : NULL;
 }
 
+/* The pieces of arrays that make up elements [first, end) of all arrays laid end to end. */
+struct pieces {
+    const struct schuss_step *step;
+    ptrdiff_t first, end;
+    int next;                             /* segment to look at */
+    ptrdiff_t start;                      /* where it begins */
+    const struct schuss_segment *segment; /* the piece: its elements [from, to) */
+    ptrdiff_t from, to;
+};
+
+static struct pieces pieces_of(const struct walk *w, int part, int parts) {
+    return (struct pieces){.step = w->step,
+                           .first = share_start(w->total, UNIT, part, parts),
+                           .end = share_start(w->total, UNIT, part + 1, parts)};
+}
+
+static int next_piece(struct pieces *p) {
+    while (p->next < p->step->n_segments && p->start < p->end) {
+        p->segment = &p->step->segments[p->next++];
+        p->from = p->first > p->start ? p->first - p->start : 0;
+        p->to = p->end - p->start < p->segment->n ? p->end - p->start : p->segment->n;
+        p->start += p->segment->n;
+        if (p->from < p->to) return 1;
+    }
+    return 0;
+}
+
 static void update_share(void *context, int index, int count) {
     struct walk *w = context;
-    const ptrdiff_t first = share_start(w->total, UNIT, index, count), end = share_start(w->total, UNIT, index + 1, count);
+    const ptrdiff_t item = w->kernels->item;
     struct rule_constants c;
     int group = -1, nonfinite = 0;
-    ptrdiff_t start = 0;
-    for (int i = 0; i < w->step->n_segments && start < end; i++) {
-        const struct schuss_segment *s = &w->step->segments[i];
-        const ptrdiff_t from = first > start ? first - start : 0, to = end - start < s->n ? end - start : s->n;
-        start += s->n;
-        if (from >= to) continue;
+    for (struct pieces p = pieces_of(w, index, count); next_piece(&p);) {
+        const struct schuss_segment *s = p.segment;
         if (s->group != group) c = constants_of(w->step, &w->step->groups[group = s->group], w->norm_factor);
         void *states[SCHUSS_MAX_STATES];
-        for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = at(s->s[k], from, w->kernels->item);
-        w->kernels->step(to - from, at(s->p, from, w->kernels->item), at(s->g, from, w->kernels->item), states, &c, &nonfinite);
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = at(s->s[k], p.from, item);
+        w->kernels->step(p.to - p.from, at(s->p, p.from, item), at(s->g, p.from, item), states, &c, &nonfinite);
     }
     w->nonfinite[index] = nonfinite;
 }
@@ -84,20 +107,15 @@ static void update_share(void *context, int index, int count) {
  * of elements. */
 static void read_share(void *context, int index, int count) {
     struct walk *w = context;
+    const struct schuss_step *step = w->step;
     for (int part = index * NORM_PARTS / count; part < (index + 1) * NORM_PARTS / count; part++) {
-        const ptrdiff_t first = share_start(w->total, UNIT, part, NORM_PARTS), end = share_start(w->total, UNIT, part + 1, NORM_PARTS);
         double sum = 0;
         int nonfinite = 0;
-        ptrdiff_t start = 0;
-        for (int i = 0; i < w->step->n_segments && start < end; i++) {
-            const struct schuss_segment *s = &w->step->segments[i];
-            const ptrdiff_t from = first > start ? first - start : 0, to = end - start < s->n ? end - start : s->n;
-            start += s->n;
-            if (from >= to) continue;
-            const void *g = at(s->g, from, w->kernels->item);
-            if (w->step->clip_norm > 0)
-                sum += w->kernels->sum_squares(to - from, g, w->step->grad_scale, w->step->clip_value);
-            nonfinite |= w->kernels->any_nonfinite(to - from, g); /* clip_value would hide infinities */
+        for (struct pieces p = pieces_of(w, part, NORM_PARTS); next_piece(&p);) {
+            const void *g = at(p.segment->g, p.from, w->kernels->item);
+            if (step->clip_norm > 0)
+                sum += w->kernels->sum_squares(p.to - p.from, g, step->grad_scale, step->clip_value);
+            nonfinite |= w->kernels->any_nonfinite(p.to - p.from, g); /* clip_value would hide infinities */
         }
         w->part[part] = sum;
         w->nonfinite[part] = nonfinite;

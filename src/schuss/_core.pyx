@@ -253,27 +253,24 @@ cdef int out_of_range(str name, double value, str expected) except -1:
     raise ValueError(f"{name} is {value!r}, expected {expected}")
 
 
+cdef double at_least_zero(dict group, str name) except? -1.5:
+    cdef double value = number(group, name, 0)
+    if not (0 <= value < INFINITY):
+        out_of_range(name, value, "a finite number >= 0")
+    return value
+
+
 cdef int fill_group(dict group, schuss_group *g) except -1:
     """A group's numbers, checked: they may have been changed since the last step."""
     g.rule = RULE_NUMBERS[group["rule"]]
-    g.lr = number(group, "lr", 0)
-    if not (0 <= g.lr < INFINITY):
-        out_of_range("lr", g.lr, "a finite number >= 0")
-    g.weight_decay = number(group, "weight_decay", 0)
-    if not (0 <= g.weight_decay < INFINITY):
-        out_of_range("weight_decay", g.weight_decay, "a finite number >= 0")
-    g.eps = number(group, "eps", 0)
-    if not (0 <= g.eps < INFINITY):
-        out_of_range("eps", g.eps, "a finite number >= 0")
-    g.momentum = number(group, "momentum", 0)
-    if not (0 <= g.momentum < INFINITY):
-        out_of_range("momentum", g.momentum, "a finite number >= 0")
+    g.lr = at_least_zero(group, "lr")
+    g.weight_decay = at_least_zero(group, "weight_decay")
+    g.eps = at_least_zero(group, "eps")
+    g.momentum = at_least_zero(group, "momentum")
+    g.lr_decay = at_least_zero(group, "lr_decay")
     g.dampening = number(group, "dampening", 0)
     if not isfinite(g.dampening):
         out_of_range("dampening", g.dampening, "a finite number")
-    g.lr_decay = number(group, "lr_decay", 0)
-    if not (0 <= g.lr_decay < INFINITY):
-        out_of_range("lr_decay", g.lr_decay, "a finite number >= 0")
     g.beta1 = 0
     g.beta2 = number(group, "alpha", 0)
     betas = group.get("betas")
