@@ -2,7 +2,8 @@
  * single IEEE roundings (no contraction), so a NumPy expression in the same order gives the same bits, and neither
  * tails nor alignment, chunks or threads can matter. tests/reference/optim.py is that expression. */
 
-/* p, and the states s0 to s2, of n elements; g is the gradient after the stages. */
+/* p, and the states s0 to s2, of n elements; g is the gradient after the stages. Decoupled weight decay is the factor
+ * `keep` on p (1 without: exact), since a pass of its own would be one more way to memory. */
 struct rule_arrays {
     ptrdiff_t n;
     real *p;
@@ -15,29 +16,27 @@ struct rule_arrays {
 static void sgd(const struct rule_arrays *r, const struct rule_constants *c) {
     real *restrict p = r->p, *restrict buffer = r->s0;
     const real *restrict g = r->g;
-    const real lr = (real)c->step_size, momentum = (real)c->momentum, fresh = (real)c->one_minus_dampening;
+    const real keep = (real)c->keep, lr = (real)c->step_size;
+    const real momentum = (real)c->momentum, fresh = (real)c->one_minus_dampening;
+    const int first = c->first, nesterov = c->nesterov;
     if (c->momentum == 0)
-        for (ptrdiff_t i = 0; i < r->n; i++) p[i] -= lr * g[i];
-    else {
-        if (c->first)
-            for (ptrdiff_t i = 0; i < r->n; i++) buffer[i] = g[i];
-        else
-            for (ptrdiff_t i = 0; i < r->n; i++) buffer[i] = momentum * buffer[i] + fresh * g[i];
-        if (c->nesterov)
-            for (ptrdiff_t i = 0; i < r->n; i++) p[i] -= lr * (g[i] + momentum * buffer[i]);
-        else
-            for (ptrdiff_t i = 0; i < r->n; i++) p[i] -= lr * buffer[i];
-    }
+        for (ptrdiff_t i = 0; i < r->n; i++) p[i] = keep * p[i] - lr * g[i];
+    else
+        for (ptrdiff_t i = 0; i < r->n; i++) {
+            const real b = first ? g[i] : momentum * buffer[i] + fresh * g[i];
+            buffer[i] = b;
+            p[i] = keep * p[i] - lr * (nesterov ? g[i] + momentum * b : b);
+        }
 }
 
 /* AdaGrad (Duchi, Hazan, Singer, JMLR 12, 2011): s += g^2, p -= lr g / (sqrt(s) + eps). */
 static void adagrad(const struct rule_arrays *r, const struct rule_constants *c) {
     real *restrict p = r->p, *restrict sum = r->s0;
     const real *restrict g = r->g;
-    const real lr = (real)c->step_size, eps = (real)c->eps;
+    const real keep = (real)c->keep, lr = (real)c->step_size, eps = (real)c->eps;
     for (ptrdiff_t i = 0; i < r->n; i++) {
         sum[i] = sum[i] + g[i] * g[i];
-        p[i] -= lr * (g[i] / (SQRT(sum[i]) + eps));
+        p[i] = keep * p[i] - lr * (g[i] / (SQRT(sum[i]) + eps));
     }
 }
 
@@ -46,7 +45,7 @@ static void adagrad(const struct rule_arrays *r, const struct rule_constants *c)
 static void rmsprop(const struct rule_arrays *r, const struct rule_constants *c) {
     real *restrict p = r->p, *restrict square = r->s0, *restrict mean = r->s1, *restrict buffer = r->s2;
     const real *restrict g = r->g;
-    const real lr = (real)c->step_size, eps = (real)c->eps, momentum = (real)c->momentum;
+    const real keep = (real)c->keep, lr = (real)c->step_size, eps = (real)c->eps, momentum = (real)c->momentum;
     const real alpha = (real)c->beta2, fresh = (real)c->one_minus_beta2;
     enum { PART = 64 };
     real step[PART];
@@ -64,10 +63,10 @@ static void rmsprop(const struct rule_arrays *r, const struct rule_constants *c)
         if (c->momentum != 0)
             for (ptrdiff_t i = i0; i < i1; i++) {
                 buffer[i] = momentum * buffer[i] + step[i - i0];
-                p[i] -= lr * buffer[i];
+                p[i] = keep * p[i] - lr * buffer[i];
             }
         else
-            for (ptrdiff_t i = i0; i < i1; i++) p[i] -= lr * step[i - i0];
+            for (ptrdiff_t i = i0; i < i1; i++) p[i] = keep * p[i] - lr * step[i - i0];
     }
 }
 
@@ -77,20 +76,21 @@ static void rmsprop(const struct rule_arrays *r, const struct rule_constants *c)
 static void adam(const struct rule_arrays *r, const struct rule_constants *c) {
     real *restrict p = r->p, *restrict m = r->s0, *restrict v = r->s1, *restrict largest = r->s2;
     const real *restrict g = r->g;
-    const real step_size = (real)c->step_size, eps = (real)c->eps, correction = (real)c->sqrt_correction;
+    const real keep = (real)c->keep, step_size = (real)c->step_size, eps = (real)c->eps;
+    const real correction = (real)c->sqrt_correction;
     const real fresh1 = (real)c->one_minus_beta1, beta2 = (real)c->beta2, fresh2 = (real)c->one_minus_beta2;
     if (c->amsgrad)
         for (ptrdiff_t i = 0; i < r->n; i++) {
             m[i] = m[i] + fresh1 * (g[i] - m[i]);
             v[i] = beta2 * v[i] + fresh2 * (g[i] * g[i]);
             largest[i] = v[i] > largest[i] ? v[i] : largest[i];
-            p[i] -= step_size * (m[i] / (SQRT(largest[i]) * correction + eps));
+            p[i] = keep * p[i] - step_size * (m[i] / (SQRT(largest[i]) * correction + eps));
         }
     else
         for (ptrdiff_t i = 0; i < r->n; i++) {
             m[i] = m[i] + fresh1 * (g[i] - m[i]);
             v[i] = beta2 * v[i] + fresh2 * (g[i] * g[i]);
-            p[i] -= step_size * (m[i] / (SQRT(v[i]) * correction + eps));
+            p[i] = keep * p[i] - step_size * (m[i] / (SQRT(v[i]) * correction + eps));
         }
 }
 
@@ -148,7 +148,6 @@ static void step(ptrdiff_t n, void *p, const void *g, void *const *s, const stru
             if (decays) add_multiple(r.n, (real)c->l2, r.p, staged);
             r.g = staged;
         }
-        if (c->keep != 1) scale(r.n, (real)c->keep, r.p, r.p);
         switch (c->rule) {
         case SCHUSS_SGD: sgd(&r, c); break;
         case SCHUSS_ADAGRAD: adagrad(&r, c); break;
