@@ -25,7 +25,7 @@ struct rule_constants {
 };
 
 /* What happens to a finished tile of a product before it leaves. */
-enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD };
+enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD, END_TAKE };
 struct tile_end {
     int kind;
     int activation;
@@ -33,6 +33,12 @@ struct tile_end {
     const void *bias; /* FORWARD: [n] or NULL, added */
     void *kept;       /* FORWARD: [m x n] or NULL, gets the pre-activation. BACKWARD: what act' is computed from */
     const void *mask; /* BACKWARD: [m x n] or NULL, multiplied in before the derivative */
+    /* TAKE: C is not stored. Finished blocks of it, contiguous, go to take() instead, while they are in cache. streams:
+     * arrays laid out like C that take() will use, to be fetched meanwhile. */
+    int (*take)(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block);
+    void *context;
+    int n_streams;
+    const void *streams[1 + SCHUSS_MAX_STATES];
 };
 
 /* C[m x n] = A[m x k] B[k x n], then `end`. A[i][p] lies at a[i * a_row + p * a_col]; B[p][j] at b[p * ldb + j], or
@@ -73,9 +79,10 @@ struct kernels {
     /* Sum of squares of clip(scale * x[n]), in double, in a fixed order. clip <= 0: none. */
     double (*sum_squares)(ptrdiff_t n, const void *x, double scale, double clip);
 
-    /* The part [row0, row1) x [col0, col1) of a product. scratch: gemm_scratch bytes for the part's size. */
-    void (*gemm)(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch);
-    ptrdiff_t (*gemm_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k);
+    /* The part [row0, row1) x [col0, col1) of a product. scratch: gemm_scratch bytes for a product of at least the
+     * part's size. Returns what take() returned, or'ed. */
+    int (*gemm)(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch);
+    ptrdiff_t (*gemm_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind);
     /* out[n] = sum over rows of x[rows x n], in increasing row, for columns [col0, col1). */
     void (*column_sums)(ptrdiff_t rows, ptrdiff_t col0, ptrdiff_t col1, const void *x, ptrdiff_t ldx, void *out);
 

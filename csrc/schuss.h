@@ -189,6 +189,9 @@ struct schuss_train {
     const struct schuss_net *net;
     struct schuss_plan *plan;          /* for max_rows = batch, backward, laid by the caller */
     struct schuss_step *step;          /* segments' gradients lie in net->grads */
+    const int *segments;               /* [2 n_layers] the segment of each layer's weights and bias, -1: none; the update
+                                          is made where gradients are born, if nothing needs all of them first.
+                                          NULL: never */
     struct schuss_loss loss;
     ptrdiff_t rows, batch;             /* batch <= rows */
     const void *x;                     /* [rows x n_in], contiguous */

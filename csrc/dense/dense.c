@@ -1,6 +1,8 @@
 /* Splits the kernels' work over threads. No result depends on the split. */
 #include "dense.h"
 
+#include <stdatomic.h>
+
 #include "../pool.h"
 
 enum {
@@ -13,37 +15,64 @@ enum {
 struct gemm_job {
     const struct kernels *kernels;
     const struct gemm *g;
-    int by_columns;
     char *scratch;
     ptrdiff_t scratch_each;
+    atomic_int found;
 };
 
+/* Cutting the longer side repeats the packing of the smaller operand only. */
+static int by_columns(ptrdiff_t m, ptrdiff_t n) { return n > m; }
+
 static void gemm_share(void *context, int index, int count) {
-    const struct gemm_job *job = context;
+    struct gemm_job *job = context;
     const struct gemm *g = job->g;
     char *scratch = job->scratch + index * job->scratch_each;
-    if (job->by_columns) {
+    int found;
+    if (by_columns(g->m, g->n)) {
         const ptrdiff_t unit = job->kernels->tile_cols;
-        job->kernels->gemm(g, 0, g->m, share_start(g->n, unit, index, count), share_start(g->n, unit, index + 1, count),
-                           scratch);
-    } else
-        job->kernels->gemm(g, share_start(g->m, 1, index, count), share_start(g->m, 1, index + 1, count), 0, g->n,
-                           scratch);
+        const ptrdiff_t first = share_start(g->n, unit, index, count), end = share_start(g->n, unit, index + 1, count);
+        found = job->kernels->gemm(g, 0, g->m, first, end, scratch);
+    } else {
+        const ptrdiff_t first = share_start(g->m, 1, index, count), end = share_start(g->m, 1, index + 1, count);
+        found = job->kernels->gemm(g, first, end, 0, g->n, scratch);
+    }
+    if (found) atomic_fetch_or_explicit(&job->found, found, memory_order_relaxed);
 }
 
-void dense_gemm(const struct kernels *kernels, const struct gemm *g, int threads, char *scratch,
-                ptrdiff_t scratch_each) {
-    /* Cutting the longer side repeats the packing of the smaller operand only. */
-    struct gemm_job job = {kernels, g, g->n > g->m, scratch, scratch_each};
-    const ptrdiff_t tiles = job.by_columns ? (g->n + kernels->tile_cols - 1) / kernels->tile_cols
-                                           : (g->m + kernels->tile_rows - 1) / kernels->tile_rows;
+/* Scratch of one of `count` shares. */
+static ptrdiff_t share_scratch(const struct kernels *kernels, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind,
+                               int count) {
+    if (by_columns(m, n)) {
+        const ptrdiff_t most = (n / kernels->tile_cols / count + 2) * kernels->tile_cols;
+        n = most < n ? most : n;
+    } else m = m / count + 1 < m ? m / count + 1 : m;
+    return (kernels->gemm_scratch(m, n, k, end_kind) + 63) / 64 * 64;
+}
+
+ptrdiff_t dense_gemm_scratch(const struct kernels *kernels, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind,
+                             int threads) {
+    ptrdiff_t most = 0;
+    for (int count = 1; count <= threads; count++) {
+        ptrdiff_t bytes = count * share_scratch(kernels, m, n, k, end_kind, count);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+int dense_gemm(const struct kernels *kernels, const struct gemm *g, int threads, char *scratch) {
+    const ptrdiff_t tiles = by_columns(g->m, g->n) ? (g->n + kernels->tile_cols - 1) / kernels->tile_cols
+                                                   : (g->m + kernels->tile_rows - 1) / kernels->tile_rows;
     threads = threads_for((double)g->m * (double)g->n * (double)g->k, PRODUCTS_PER_THREAD, threads);
-    schuss_parallel(tiles < threads ? (int)(tiles > 0 ? tiles : 1) : threads, gemm_share, &job);
+    const int count = tiles < threads ? (int)(tiles > 0 ? tiles : 1) : threads;
+    if (count == 1) return kernels->gemm(g, 0, g->m, 0, g->n, scratch);
+    struct gemm_job job = {kernels, g, scratch, share_scratch(kernels, g->m, g->n, g->k, g->end.kind, count), 0};
+    schuss_parallel(count, gemm_share, &job);
+    return atomic_load_explicit(&job.found, memory_order_relaxed);
 }
 
 struct dropout_job {
     const struct kernels *kernels;
-    ptrdiff_t n;
+    ptrdiff_t rows, n, ld;
     double probability;
     uint64_t seed, draw;
     uint32_t layer;
@@ -53,16 +82,21 @@ struct dropout_job {
 
 static void dropout_share(void *context, int index, int count) {
     const struct dropout_job *d = context;
-    const ptrdiff_t first = share_start(d->n, 64, index, count), end = share_start(d->n, 64, index + 1, count);
-    const ptrdiff_t offset = first * d->kernels->item;
-    d->kernels->dropout(first, end - first, d->probability, d->seed, d->layer, d->draw, d->x + offset,
-                        d->mask + offset, d->y + offset);
+    ptrdiff_t first = share_start(d->rows, 4, index, count), rows = share_start(d->rows, 4, index + 1, count) - first;
+    ptrdiff_t n = d->n;
+    if (d->ld == n) n *= rows, rows = rows > 0; /* one long row */
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const ptrdiff_t offset = (first + i) * d->ld * d->kernels->item;
+        d->kernels->dropout((first + i) * d->n, n, d->probability, d->seed, d->layer, d->draw, d->x + offset,
+                            d->mask + offset, d->y + offset);
+    }
 }
 
-void dense_dropout(const struct kernels *kernels, int threads, ptrdiff_t n, double probability, uint64_t seed,
-                   uint32_t layer, uint64_t draw, const void *x, void *mask, void *y) {
-    struct dropout_job job = {kernels, n, probability, seed, draw, layer, x, mask, y};
-    schuss_parallel(threads_for((double)n, DRAWS_PER_THREAD, threads), dropout_share, &job);
+void dense_dropout(const struct kernels *kernels, int threads, ptrdiff_t rows, ptrdiff_t n, ptrdiff_t ld,
+                   double probability, uint64_t seed, uint32_t layer, uint64_t draw, const void *x, void *mask,
+                   void *y) {
+    struct dropout_job job = {kernels, rows, n, ld, probability, seed, draw, layer, x, mask, y};
+    schuss_parallel(threads_for((double)rows * (double)n, DRAWS_PER_THREAD, threads), dropout_share, &job);
 }
 
 struct loss_job {

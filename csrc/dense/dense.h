@@ -4,13 +4,15 @@
 
 #include "../kernels.h"
 
-/* The whole product g on up to `threads` threads; scratch: threads * scratch_each bytes, scratch_each at least
- * kernels->gemm_scratch(g's m, n, k). */
-void dense_gemm(const struct kernels *kernels, const struct gemm *g, int threads, char *scratch,
-                ptrdiff_t scratch_each);
+/* The whole product g on up to `threads` threads; scratch: dense_gemm_scratch bytes for g's m, n, k and kind of end
+ * and at least so many threads. Returns what g's take() returned, or'ed. */
+int dense_gemm(const struct kernels *kernels, const struct gemm *g, int threads, char *scratch);
+ptrdiff_t dense_gemm_scratch(const struct kernels *kernels, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind,
+                             int threads);
 
-/* kernels->dropout over n elements from 0. */
-void dense_dropout(const struct kernels *kernels, int threads, ptrdiff_t n, double probability, uint64_t seed,
-                   uint32_t layer, uint64_t draw, const void *x, void *mask, void *y);
+/* kernels->dropout over x[rows x n] from element 0 on; x, mask and y have ld elements a row. ld = n or n % 4 = 0. */
+void dense_dropout(const struct kernels *kernels, int threads, ptrdiff_t rows, ptrdiff_t n, ptrdiff_t ld,
+                   double probability, uint64_t seed, uint32_t layer, uint64_t draw, const void *x, void *mask,
+                   void *y);
 
 #endif

@@ -4,45 +4,66 @@
 
 enum {
     TILE_COLS = TILE_VECS * LANES,
-    BLOCK_K = 256,                  /* rows of B's panel: one panel lives in L1 or L2 */
-    BLOCK_M = 12 * TILE_ROWS,       /* rows of A's block: it lives in L2 */
-    BLOCK_N = 16 * VIRTUAL_LANES * 4 / (REAL_BITS / 32) / TILE_COLS * TILE_COLS, /* columns of B's block */
-    PACK_B_BYTES = 128 * 1024       /* a larger B is packed; a smaller one stays in L2 anyway */
+    TILE_SUMS = TILE_ROWS * TILE_VECS, /* vectors that accumulate */
+    WIDE_VECS = 8,                     /* few rows get wider tiles, or each FMA would wait for the one before */
+    WIDE_ROWS = TILE_SUMS / WIDE_VECS,
+    BLOCK_K = 512,                     /* products that are summed before C goes through memory */
+    BLOCK_N = 1024 / sizeof(real),     /* columns of a block of B */
+    BLOCK_B_BYTES = 512 * 1024,        /* of a block of B: it stays in L2 while all rows of A pass */
+    SMALL_B_BYTES = 128 * 1024,        /* the same where A is small and passes often at no cost */
+    SMALL_A_BYTES = 256 * 1024,
+    PACK_B_BYTES = 128 * 1024,         /* a larger B is packed; a smaller one stays in L2 anyway */
+    STREAM_K = 8,                     /* rows of a large B read side by side where few rows of A use each only once */
+    TAKEN_N = 2048 / sizeof(real),     /* take() likes long rows */
+    TAKEN_BYTES = 32 * 1024,           /* of a block of C that take() gets */
+    AHEAD = 16,                        /* rows of B to fetch ahead */
+    AHEAD_STREAM = 1024 / sizeof(real) /* of a streamed B: columns */
 };
 
 /* The last step of a forward tile. Activations of one instruction or two are done in registers, the others by a
- * pass over the tile, which is in L1. */
+ * pass over a few rows, which are in L1. */
 ALWAYS_INLINE int in_registers(int activation) { return activation == SCHUSS_IDENTITY || activation == SCHUSS_RELU; }
 
-/* C[rows x cols], cols <= nv * LANES: sums over k from A[i][p] = a[i * a_row + p * a_col] and B[p][j] =
- * b[p * ldb + j]; added to what C holds if resume. end NULL: stored as they are. */
+/* C[rows x cols], (nv - 1) * LANES < cols <= nv * LANES: sums over k from A[i][p] = a[i * a_row + p * a_col] and
+ * B[p][j] = b[p * ldb + j]; added to what C holds if resume. end NULL: stored as they are. ahead: how far
+ * beyond b to fetch memory; 0: not at all. */
 ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
-                        const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc, ptrdiff_t cols, int resume,
-                        const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
-    vec sum[TILE_ROWS][TILE_VECS];
+                        const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                        int resume, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
+    vec sum[TILE_SUMS];
     const vmask last = v_mask(cols - (nv - 1) * LANES);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int j = 0; j < nv; j++)
-            sum[i][j] = !resume      ? v_set1(0)
-                        : j < nv - 1 ? v_load(c + i * ldc + j * LANES)
-                                     : v_load_m(c + i * ldc + j * LANES, last);
+            sum[i * nv + j] = !resume      ? v_set1(0)
+                              : j < nv - 1 ? v_load(c + i * ldc + j * LANES)
+                                           : v_load_m(c + i * ldc + j * LANES, last);
 
     /* Three rows share a pointer: x86 addresses base, base + stride and base + 2 stride for free. */
     const real *base[(TILE_ROWS + 2) / 3];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i += 3) base[i / 3] = a + i * a_row;
+    if (ahead) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(c + i * ldc + j * LANES, 1);
+    }
     for (ptrdiff_t p = 0; p < k; p++) {
-        vec bp[TILE_VECS];
-#pragma GCC unroll 4
+        vec bp[WIDE_VECS];
+        if (ahead) {
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(b + ahead + j * LANES);
+        }
+#pragma GCC unroll 8
         for (int j = 0; j < nv; j++)
             bp[j] = j < nv - 1 ? v_load(b + j * LANES) : v_load_m(b + j * LANES, last);
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             vec ap = v_set1(base[i / 3][(i % 3) * a_row]);
-#pragma GCC unroll 4
-            for (int j = 0; j < nv; j++) sum[i][j] = v_fma(ap, bp[j], sum[i][j]);
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) sum[i * nv + j] = v_fma(ap, bp[j], sum[i * nv + j]);
         }
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i += 3) base[i / 3] += a_col;
@@ -52,52 +73,48 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
     if (end && end->kind == END_FORWARD) {
         if (end->bias) {
             const real *bias = (const real *)end->bias + col;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int j = 0; j < nv; j++) {
                 vec add = j < nv - 1 ? v_load(bias + j * LANES) : v_load_m(bias + j * LANES, last);
 #pragma GCC unroll 16
-                for (int i = 0; i < rows; i++) sum[i][j] += add;
+                for (int i = 0; i < rows; i++) sum[i * nv + j] += add;
             }
         }
         if (end->activation == SCHUSS_RELU) {
-#pragma GCC unroll 16
-            for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
-                for (int j = 0; j < nv; j++) sum[i][j] = relu_value(sum[i][j], sum[i][j]);
+#pragma GCC unroll 28
+            for (int i = 0; i < rows * nv; i++) sum[i] = relu_value(sum[i], sum[i]);
         }
     }
     if (end && end->kind == END_BACKWARD && end->activation == SCHUSS_RELU && !end->mask) {
         const real *kept = (const real *)end->kept + row * ldc + col;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int j = 0; j < nv; j++) {
                 const real *y = kept + i * ldc + j * LANES;
-                sum[i][j] *= relu_slope(j < nv - 1 ? v_load(y) : v_load_m(y, last), sum[i][j]);
+                sum[i * nv + j] *= relu_slope(j < nv - 1 ? v_load(y) : v_load_m(y, last), sum[i * nv + j]);
             }
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int j = 0; j < nv; j++) {
-            if (j < nv - 1) v_store(c + i * ldc + j * LANES, sum[i][j]);
-            else v_store_m(c + i * ldc + j * LANES, sum[i][j], last);
+            if (j < nv - 1) v_store(c + i * ldc + j * LANES, sum[i * nv + j]);
+            else v_store_m(c + i * ldc + j * LANES, sum[i * nv + j], last);
         }
 }
 
-/* What a finished tile still needs after the stores of tile(): the ends that are not done in registers. */
-static void finish_tile(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, real *c, ptrdiff_t ldc,
+/* What finished rows of C still need: the ends that are not done in registers. */
+static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, real *c, ptrdiff_t ldc,
                         ptrdiff_t row, ptrdiff_t col) {
-    ptrdiff_t offset = row * ldc + col;
-    if (end->kind == END_FORWARD) {
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            if (end->kept) memcpy((real *)end->kept + offset + i * ldc, c + i * ldc, (size_t)cols * sizeof(real));
-            activate(end->activation, end->alpha, cols, c + i * ldc, c + i * ldc);
-        }
-    } else if (end->kind == END_BACKWARD) {
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            if (end->mask) multiply(cols, (const real *)end->mask + offset + i * ldc, c + i * ldc);
-            differentiate(end->activation, end->alpha, cols, (const real *)end->kept + offset + i * ldc, c + i * ldc);
+    for (ptrdiff_t i = 0; i < rows; i++, c += ldc) {
+        const ptrdiff_t offset = (row + i) * ldc + col;
+        if (end->kind == END_FORWARD) {
+            if (end->kept) memcpy((real *)end->kept + offset, c, (size_t)cols * sizeof(real));
+            activate(end->activation, end->alpha, cols, c, c);
+        } else {
+            if (end->mask) multiply(cols, (const real *)end->mask + offset, c);
+            differentiate(end->activation, end->alpha, cols, (const real *)end->kept + offset, c);
         }
     }
 }
@@ -108,31 +125,27 @@ ALWAYS_INLINE int finishes_in_registers(const struct tile_end *end) {
     return 1;
 }
 
-/* tile() for a number of rows and vectors known only now. */
-ALWAYS_INLINE void tile_rows(const int nv, ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row,
-                             ptrdiff_t a_col, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc, ptrdiff_t cols,
-                             int resume, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
-    switch (rows) {
-#define ROWS(r)                                                                                                      \
-    case r:                                                                                                          \
-        if (r <= TILE_ROWS)                                                                                          \
-            tile(r <= TILE_ROWS ? r : 1, nv, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col);       \
-        break;
-        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13)
-        ROWS(14)
-#undef ROWS
-    }
-}
-
+/* tile() for a number of rows and columns known only now: rows <= TILE_ROWS and cols <= TILE_COLS, or rows <= WIDE_ROWS
+ * and cols <= WIDE_VECS * LANES. */
 static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
-                     ptrdiff_t ldb, real *c, ptrdiff_t ldc, ptrdiff_t cols, int resume, const struct tile_end *end,
-                     ptrdiff_t row, ptrdiff_t col) {
-    const ptrdiff_t vecs = (cols + LANES - 1) / LANES;
-    if (vecs == 1) tile_rows(1, rows, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col);
-    else if (TILE_VECS > 2 && vecs == 2)
-        tile_rows(2, rows, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col);
-    else tile_rows(TILE_VECS, rows, k, a, a_row, a_col, b, ldb, c, ldc, cols, resume, end, row, col);
-    if (end && !finishes_in_registers(end)) finish_tile(end, rows, cols, c, ldc, row, col);
+                     ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols, int resume,
+                     const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
+    switch ((cols + LANES - 1) / LANES * 16 + rows) {
+#define TILE(r, v)                                                                                                   \
+    case (v) * 16 + (r):                                                                                             \
+        if (((r) <= TILE_ROWS && (v) <= TILE_VECS) || (r) <= WIDE_ROWS)                                              \
+            tile((r) * (v) <= TILE_SUMS ? r : 1, (r) * (v) <= TILE_SUMS ? v : 1, k, a, a_row, a_col, b, ldb, ahead, c,    \
+                 ldc, cols, resume, end, row, col);                                                                  \
+        break;
+#define NARROW(v)                                                                                                    \
+    TILE(1, v) TILE(2, v) TILE(3, v) TILE(4, v) TILE(5, v) TILE(6, v) TILE(7, v) TILE(8, v) TILE(9, v) TILE(10, v)   \
+    TILE(11, v) TILE(12, v) TILE(13, v) TILE(14, v)
+#define WIDE(v) TILE(1, v) TILE(2, v) TILE(3, v)
+        NARROW(1) NARROW(2) NARROW(3) WIDE(4) WIDE(5) WIDE(6) WIDE(7) WIDE(8)
+#undef TILE
+#undef NARROW
+#undef WIDE
+    }
 }
 
 /* to[p * stride + i] = from[i * ld + p] for i < rows, p < k: a transposition by blocks in registers. Lines of `to` are
@@ -169,24 +182,6 @@ static void transpose(ptrdiff_t rows, ptrdiff_t k, const real *from, ptrdiff_t l
     }
 }
 
-/* A[rows x k] into panels of `height` rows: panel[p * height + i]. */
-static void pack_a(ptrdiff_t rows, ptrdiff_t k, ptrdiff_t height, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
-                   real *panel) {
-    for (ptrdiff_t i0 = 0; i0 < rows; i0 += height, panel += height * k) {
-        const ptrdiff_t h = rows - i0 < height ? rows - i0 : height;
-        const real *from = a + i0 * a_row;
-        if (a_row != 1) {
-            transpose(h, k, from, a_row, panel, height, panel + height * k);
-            continue;
-        }
-        for (ptrdiff_t p = 0; p < k; p++)
-            for (ptrdiff_t i = 0; i < h; i += LANES) {
-                const vmask lanes = v_mask(h - i);
-                v_store_m(panel + p * height + i, v_load_m(from + p * a_col + i, lanes), lanes);
-            }
-    }
-}
-
 /* B[k x cols] (transposed: stored [cols x k]) into panels of TILE_COLS columns, the last filled up with zeros. */
 static void pack_b(ptrdiff_t k, ptrdiff_t cols, const real *b, ptrdiff_t ldb, int transposed, real *panels) {
     if (transposed) {
@@ -203,6 +198,7 @@ static void pack_b(ptrdiff_t k, ptrdiff_t cols, const real *b, ptrdiff_t ldb, in
     for (ptrdiff_t p = 0; p < k; p++) { /* along B's rows, which memory likes better than down a panel */
         const real *from = b + p * ldb;
         real *to = panels + p * TILE_COLS;
+        for (ptrdiff_t j = 0; j < cols; j += 64 / (ptrdiff_t)sizeof(real)) __builtin_prefetch(from + AHEAD * ldb + j);
         for (ptrdiff_t j = 0; j < whole; j += TILE_COLS)
 #pragma GCC unroll 4
             for (int q = 0; q < TILE_COLS; q += LANES) v_store(to + j * k + q, v_load(from + j + q));
@@ -222,60 +218,136 @@ ALWAYS_INLINE ptrdiff_t even_part(ptrdiff_t n, ptrdiff_t most, ptrdiff_t unit) {
     return (part + unit - 1) / unit * unit;
 }
 
-/* See struct kernels. */
-static ptrdiff_t gemm_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
-    ptrdiff_t kc = k < BLOCK_K ? k : BLOCK_K, mc = m + TILE_ROWS < BLOCK_M ? m + TILE_ROWS : BLOCK_M;
-    ptrdiff_t nc = n < BLOCK_N ? (n + TILE_COLS - 1) / TILE_COLS * TILE_COLS : BLOCK_N;
-    return (kc * mc + 16 + kc * nc) * (ptrdiff_t)sizeof(real) + 64;
+/* Elements from row to row of a copied panel of A: an odd number of cache lines, so that rows meet in no cache set. */
+ALWAYS_INLINE ptrdiff_t panel_stride(ptrdiff_t k) { return ((k + 15) / 16 | 1) * 16; }
+
+/* How a product is cut: k and the columns into blocks. A block of B stays in L2 while the rows of A pass, a few of
+ * which stay in L1 while its panels pass. */
+struct cut {
+    ptrdiff_t depth, width; /* rows of a block of B, at most; columns of one, at most */
+};
+
+static struct cut cut_of(ptrdiff_t m, ptrdiff_t k, int takes) {
+    const ptrdiff_t size = sizeof(real);
+    struct cut cut = {takes ? k : even_part(k, BLOCK_K, 1), (takes ? TAKEN_N : BLOCK_N) / TILE_COLS * TILE_COLS};
+    const ptrdiff_t deep = cut.depth > 0 ? cut.depth : 1;
+    const ptrdiff_t fit = (takes || m * deep * size > SMALL_A_BYTES ? BLOCK_B_BYTES : SMALL_B_BYTES) / size / deep;
+    if (fit < cut.width) cut.width = fit < TILE_COLS ? TILE_COLS : fit / TILE_COLS * TILE_COLS;
+    return cut;
+}
+
+/* Rows of C that go to take() together: whole tiles. */
+ALWAYS_INLINE ptrdiff_t taken_rows(ptrdiff_t height, ptrdiff_t width) {
+    const ptrdiff_t tiles = TAKEN_BYTES / (ptrdiff_t)sizeof(real) / (height * width);
+    return height * (tiles < 1 ? 1 : tiles);
 }
 
 /* See struct kernels. */
-static void gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
-                 void *scratch) {
-    const ptrdiff_t k = g->k, m = row1 - row0, n = col1 - col0, size = sizeof(real);
-    if (m <= 0 || n <= 0) return;
-    const ptrdiff_t kc = even_part(k, BLOCK_K, 1), height = even_part(m, TILE_ROWS, 1);
-    const ptrdiff_t mc = BLOCK_M / height * height, nc = BLOCK_N;
-    const int many_rows = m > 4 * TILE_ROWS;
-    const int packs_b = g->b_transposed || (many_rows && g->k * g->ldb * size > PACK_B_BYTES);
-    /* Worth it where more than two panels of B read a block of A whose rows lie far apart. */
-    const int scattered = g->a_row == 1 ? g->a_col * size > 2048 : k * g->a_row * size > 16384;
-    const int packs_a = n > 2 * TILE_COLS && scattered;
-    real *packed_a = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
-    const ptrdiff_t most_rows = mc < m + TILE_ROWS ? mc : m + TILE_ROWS;
-    real *packed_b = packed_a + (most_rows * kc + 15) / 16 * 16;
+static ptrdiff_t gemm_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind) {
+    const int takes = end_kind == END_TAKE;
+    const struct cut cut = cut_of(m, k, takes);
+    const ptrdiff_t width = n < cut.width ? (n + TILE_COLS - 1) / TILE_COLS * TILE_COLS : cut.width;
+    const ptrdiff_t height = m < TILE_ROWS ? m : TILE_ROWS;
+    const ptrdiff_t taken = takes ? height * width + TAKEN_BYTES / (ptrdiff_t)sizeof(real) : 0;
+    return (cut.depth * width + height * panel_stride(cut.depth) + taken + 32) * (ptrdiff_t)sizeof(real) + 64;
+}
 
-    for (ptrdiff_t j0 = col0; j0 < col1; j0 += nc) {
-        const ptrdiff_t j1 = j0 + nc < col1 ? j0 + nc : col1;
+/* A piece of memory that is fetched to L2 bit by bit while something else is computed. */
+struct fetch {
+    const real *from;
+    ptrdiff_t rows, bytes, ld; /* lines of so many bytes, ld elements apart */
+    ptrdiff_t done;
+};
+
+ALWAYS_INLINE void fetch_to(struct fetch *f, ptrdiff_t row) {
+    for (; f->done < row && f->done < f->rows; f->done++) {
+        const char *line = (const char *)(f->from + f->done * f->ld);
+        for (ptrdiff_t at = 0; at < f->bytes; at += 64) __builtin_prefetch(line + at, 0, 2);
+    }
+}
+
+/* Block (p0, j0) of g's B as it lies in memory. */
+static struct fetch block_of(const struct gemm *g, ptrdiff_t p0, ptrdiff_t depth, ptrdiff_t j0, ptrdiff_t width) {
+    const ptrdiff_t size = sizeof(real);
+    if (g->b_transposed)
+        return (struct fetch){(const real *)g->b + j0 * g->ldb + p0, width, depth * size, g->ldb, 0};
+    return (struct fetch){(const real *)g->b + p0 * g->ldb + j0, depth, width * size, g->ldb, 0};
+}
+
+/* Brings what take() will read to L2 while the tiles before it compute. */
+static void fetch_streams(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t ld, ptrdiff_t row,
+                          ptrdiff_t col) {
+    for (int s = 0; s < end->n_streams; s++)
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            const real *from = (const real *)end->streams[s] + (row + i) * ld + col;
+            for (ptrdiff_t j = 0; j < cols; j += 64 / (ptrdiff_t)sizeof(real)) __builtin_prefetch(from + j, 1, 2);
+        }
+}
+
+/* See struct kernels. */
+static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
+                void *scratch) {
+    const ptrdiff_t k = g->k, m = row1 - row0, n = col1 - col0, size = sizeof(real);
+    if (m <= 0 || n <= 0) return 0;
+    const int takes = g->end.kind == END_TAKE, large = k * g->ldb * size > PACK_B_BYTES;
+    const int packs_b = g->b_transposed || (large && m > 4 * TILE_ROWS);
+    const int streams_b = large && !packs_b && !takes && m <= WIDE_ROWS;
+    struct cut cut = cut_of(m, k, takes);
+    if (streams_b) cut = (struct cut){even_part(k, STREAM_K, 1), n};
+    const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, TILE_COLS), height = even_part(m, TILE_ROWS, 1);
+    /* Rows of A that meet in the same cache sets are copied where more than a panel of B reads them. */
+    const int copies_a = !streams_b && g->a_col == 1 && g->a_row * size % 1024 == 0 && g->a_row > 1024 / size &&
+                         n > 2 * TILE_COLS && width > TILE_COLS;
+    const ptrdiff_t ldb = packs_b ? TILE_COLS : g->ldb, ahead = streams_b ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
+    const ptrdiff_t step = !packs_b && height <= WIDE_ROWS ? WIDE_VECS * LANES : TILE_COLS;
+    real *packed_b = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *panel_a = packed_b + (depth * width + 15) / 16 * 16;
+    real *block_c = panel_a + (height * panel_stride(depth) + 15) / 16 * 16;
+    int found = 0;
+
+    for (ptrdiff_t j0 = col0; j0 < col1; j0 += width) {
+        const ptrdiff_t j1 = j0 + width < col1 ? j0 + width : col1;
         ptrdiff_t p0 = 0;
         do { /* once even if k is 0: C still has to be written and finished */
-            const ptrdiff_t kp = k - p0 < kc ? k - p0 : kc;
+            const ptrdiff_t kp = k - p0 < depth ? k - p0 : depth;
             const struct tile_end *end = p0 + kp >= k ? &g->end : NULL;
             const real *b = (const real *)g->b + (g->b_transposed ? j0 * g->ldb + p0 : p0 * g->ldb + j0);
+            struct fetch next = {0}; /* the block after this one, while this one is used */
+            if (packs_b && large && p0 + kp < k)
+                next = block_of(g, p0 + kp, k - p0 - kp < depth ? k - p0 - kp : depth, j0, j1 - j0);
+            else if (packs_b && large && j1 < col1)
+                next = block_of(g, 0, depth, j1, col1 - j1 < width ? col1 - j1 : width);
+            const ptrdiff_t strips = (m + height - 1) / height * ((j1 - j0 + step - 1) / step);
+            ptrdiff_t strip = 0;
             if (packs_b) pack_b(kp, j1 - j0, b, g->ldb, g->b_transposed, packed_b);
-            for (ptrdiff_t i0 = row0; i0 < row1; i0 += mc) {
-                const ptrdiff_t i1 = i0 + mc < row1 ? i0 + mc : row1;
-                const real *a = (const real *)g->a + i0 * g->a_row + p0 * g->a_col;
-                if (packs_a) pack_a(i1 - i0, kp, height, a, g->a_row, g->a_col, packed_a);
-                for (ptrdiff_t j = j0; j < j1; j += TILE_COLS) {
-                    const ptrdiff_t cols = j1 - j < TILE_COLS ? j1 - j : TILE_COLS;
-                    const real *bp = packs_b ? packed_b + (j - j0) * kp : b + (j - j0);
-                    const ptrdiff_t ldb = packs_b ? TILE_COLS : g->ldb;
-                    for (ptrdiff_t i = i0; i < i1; i += height) {
-                        const ptrdiff_t rows = i1 - i < height ? i1 - i : height;
-                        real *c = (real *)g->c + i * g->ldc + j;
-                        if (packs_a)
-                            tile_any(rows, kp, packed_a + (i - i0) * kp, 1, height, bp, ldb, c, g->ldc, cols, p0 > 0,
-                                     end, i, j);
-                        else
-                            tile_any(rows, kp, a + (i - i0) * g->a_row, g->a_row, g->a_col, bp, ldb, c, g->ldc, cols,
-                                     p0 > 0, end, i, j);
-                    }
+            const ptrdiff_t ldc = takes ? j1 - j0 : g->ldc, together = takes ? taken_rows(height, ldc) : height;
+            for (ptrdiff_t i = row0; i < row1; i += height) {
+                const ptrdiff_t rows = row1 - i < height ? row1 - i : height, waiting = takes ? (i - row0) % together : 0;
+                real *c = takes ? block_c + waiting * ldc : (real *)g->c + i * ldc + j0;
+                const real *a = (const real *)g->a + i * g->a_row + p0 * g->a_col;
+                ptrdiff_t a_row = g->a_row;
+                if (copies_a) {
+                    const ptrdiff_t stride = panel_stride(kp);
+                    for (ptrdiff_t r = 0; r < rows; r++)
+                        memcpy(panel_a + r * stride, a + r * a_row, (size_t)kp * sizeof(real));
+                    a = panel_a;
+                    a_row = stride;
                 }
+                for (ptrdiff_t j = j0; j < j1; j += step) {
+                    const ptrdiff_t cols = j1 - j < step ? j1 - j : step;
+                    if (next.rows) fetch_to(&next, next.rows * ++strip / strips);
+                    if (takes && large) fetch_streams(&g->end, rows, cols, g->ldc, i, j);
+                    const real *bp = packs_b ? packed_b + (j - j0) * kp : b + (j - j0);
+                    tile_any(rows, kp, a, a_row, g->a_col, bp, ldb, ahead, c + (j - j0), ldc, cols, p0 > 0, end, i, j);
+                }
+                if (!takes) {
+                    if (end && !finishes_in_registers(end)) finish_rows(end, rows, j1 - j0, c, ldc, i, j0);
+                } else if (waiting + height >= together || i + rows == row1)
+                    found |= g->end.take(g->end.context, i - waiting, j0, waiting + rows, j1 - j0, block_c);
             }
             p0 += kp;
         } while (p0 < k);
     }
+    return found;
 }
 
 /* See struct kernels. */

@@ -1,8 +1,8 @@
 /* One optimizer step over many arrays: constants once, then the segments, split over threads by elements. */
 #include <math.h>
 
-#include "../kernels.h"
 #include "../pool.h"
+#include "optim.h"
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
@@ -18,7 +18,7 @@ static double power(double base, int64_t exponent) {
     return result;
 }
 
-static struct rule_constants constants_of(const struct schuss_step *step, const struct schuss_group *g,
+struct rule_constants optimizer_constants(const struct schuss_step *step, const struct schuss_group *g,
                                           double norm_factor) {
     struct rule_constants c = {
         .rule = g->rule,
@@ -47,6 +47,8 @@ static struct rule_constants constants_of(const struct schuss_step *step, const 
     }
     return c;
 }
+
+int optimizer_takes_pieces(const struct schuss_step *step) { return !(step->clip_norm > 0) && !step->check_first; }
 
 struct walk {
     struct schuss_step *step;
@@ -95,7 +97,7 @@ static void update_share(void *context, int index, int count) {
     int group = -1, nonfinite = 0;
     for (struct pieces p = pieces_of(w, index, count); next_piece(&p);) {
         const struct schuss_segment *s = p.segment;
-        if (s->group != group) c = constants_of(w->step, &w->step->groups[group = s->group], w->norm_factor);
+        if (s->group != group) c = optimizer_constants(w->step, &w->step->groups[group = s->group], w->norm_factor);
         void *states[SCHUSS_MAX_STATES];
         for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = at(s->s[k], p.from, item);
         w->kernels->step(p.to - p.from, at(s->p, p.from, item), at(s->g, p.from, item), states, &c, &nonfinite);

@@ -5,6 +5,7 @@
 #include "../fpmode.h"
 #include "../kernels.h"
 #include "../thread.h"
+#include "net.h"
 
 static double seconds_now(void) { return 1e-9 * (double)thread_nanoseconds(); }
 
@@ -55,15 +56,18 @@ double schuss_train_loss(struct schuss_train *t) {
 
 int schuss_train_end(struct schuss_train *t, double loss) {
     const struct schuss_net *net = t->net;
+    struct schuss_step *step = t->step;
     t->last_loss = loss;
     if (!isfinite(loss)) return SCHUSS_NONFINITE;
-    schuss_backward(net, t->plan, t->current_x, net->layers[0].n_in, t->current_rows, t->flags,
-                    schuss_plan_dout(t->plan), NULL);
-    struct schuss_step *step = t->step;
     if (t->lr)
         for (int g = 0; g < step->n_groups; g++) step->groups[g].lr = t->lr[t->position / t->batch];
-    const int status = schuss_optimizer_step(step);
-    if (status != SCHUSS_OK || step->nonfinite) return SCHUSS_NONFINITE;
+    const int at_birth = t->segments && optimizer_takes_pieces(step);
+    struct net_update update = {.step = step, .segments = t->segments};
+    net_backward(net, t->plan, t->current_x, net->layers[0].n_in, t->current_rows, t->flags,
+                 schuss_plan_dout(t->plan), NULL, at_birth ? &update : NULL);
+    if (at_birth) step->nonfinite = update.nonfinite;
+    else if (schuss_optimizer_step(step) != SCHUSS_OK) return SCHUSS_NONFINITE;
+    if (step->nonfinite) return SCHUSS_NONFINITE;
     step->t++;
     t->loss_sum += loss * t->current_total;
     t->weight_sum += t->current_total;

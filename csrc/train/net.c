@@ -4,12 +4,14 @@
 #include "../dense/dense.h"
 #include "../fpmode.h"
 #include "../pool.h"
+#include "net.h"
 
 struct layer_buffers {
     void *out;  /* [rows x n_out] act(X W + b) */
     void *kept; /* what act' is computed from: out itself, or the pre-activation */
     void *mask; /* [rows x n_out] dropout's factors, or NULL */
     void *fed;  /* [rows x n_out] out * mask, what the next layer sees; out itself without dropout */
+    ptrdiff_t ld; /* elements from row to row of each, and of the gradient */
 };
 
 struct schuss_plan {
@@ -18,8 +20,7 @@ struct schuss_plan {
     int threads;
     void *dout;     /* [rows x n_out of the last layer] */
     void *delta[2]; /* [rows x widest hidden layer] gradients on their way back, in turn */
-    char *scratch;  /* threads * scratch_each */
-    ptrdiff_t scratch_each;
+    char *scratch;  /* of the products */
     struct layer_buffers layers[];
 };
 
@@ -38,6 +39,11 @@ static void *take(char *base, ptrdiff_t *used, ptrdiff_t a, ptrdiff_t b, ptrdiff
     return base ? base + start : NULL;
 }
 
+/* Elements from row to row of a buffer with n columns. Rows a large power of two apart meet in the same cache sets. */
+static ptrdiff_t row_stride(ptrdiff_t n, ptrdiff_t item) {
+    return n * item > 1024 && n * item % 1024 == 0 ? n + 64 / item : n;
+}
+
 static ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
 /* Lays `plan` out in memory, or only counts bytes where both are NULL. */
@@ -51,31 +57,30 @@ static ptrdiff_t lay(char *memory, struct schuss_plan *plan, const struct schuss
     if (!plan) plan = &counting;
     for (ptrdiff_t l = 0; l <= last; l++) {
         const struct schuss_layer *layer = &net->layers[l];
-        if (l < last) hidden = larger(hidden, layer->n_out);
-        scratch = larger(scratch, kernels->gemm_scratch(rows, layer->n_out, layer->n_in));
+        if (l < last) hidden = larger(hidden, row_stride(layer->n_out, item));
+        scratch = larger(scratch, dense_gemm_scratch(kernels, rows, layer->n_out, layer->n_in, END_FORWARD, threads));
         if (backward) {
-            scratch = larger(scratch, kernels->gemm_scratch(layer->n_in, layer->n_out, rows));
-            scratch = larger(scratch, kernels->gemm_scratch(rows, layer->n_in, layer->n_out));
+            scratch = larger(scratch, dense_gemm_scratch(kernels, layer->n_in, layer->n_out, rows, END_TAKE, threads));
+            scratch = larger(scratch, dense_gemm_scratch(kernels, rows, layer->n_in, layer->n_out, END_BACKWARD, threads));
         }
     }
     plan->delta[0] = take(memory, &used, rows, hidden, item);
     plan->delta[1] = take(memory, &used, rows, hidden, item);
     for (ptrdiff_t l = 0; l <= last; l++) {
         const struct schuss_layer *layer = &net->layers[l];
-        struct layer_buffers b = {0};
+        struct layer_buffers b = {.ld = l < last ? row_stride(layer->n_out, item) : layer->n_out};
         if (!backward && l < last) b.out = plan->delta[l % 2];
-        else b.out = take(memory, &used, rows, layer->n_out, item);
+        else b.out = take(memory, &used, rows, b.ld, item);
         b.kept = b.fed = b.out;
-        if (backward && keeps_input(layer->activation)) b.kept = take(memory, &used, rows, layer->n_out, item);
+        if (backward && keeps_input(layer->activation)) b.kept = take(memory, &used, rows, b.ld, item);
         if (backward && layer->dropout > 0) {
-            b.mask = take(memory, &used, rows, layer->n_out, item);
-            b.fed = take(memory, &used, rows, layer->n_out, item);
+            b.mask = take(memory, &used, rows, b.ld, item);
+            b.fed = take(memory, &used, rows, b.ld, item);
         }
         if (memory) plan->layers[l] = b;
     }
     plan->dout = backward ? take(memory, &used, rows, net->layers[last].n_out, item) : NULL;
-    plan->scratch_each = (scratch + 63) / 64 * 64;
-    plan->scratch = take(memory, &used, plan->scratch_each, threads, 1);
+    plan->scratch = take(memory, &used, scratch, 1, 1);
     plan->kernels = kernels;
     plan->max_rows = rows;
     plan->threads = threads;
@@ -126,7 +131,7 @@ void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, con
             .m = rows, .n = layer->n_out, .k = layer->n_in,
             .a = x, .a_row = ldx, .a_col = 1,
             .b = at(net->params, layer->weight, kernels), .ldb = layer->n_out,
-            .c = y, .ldc = layer->n_out,
+            .c = y, .ldc = b->ld,
             .end = {
                 .kind = END_FORWARD,
                 .activation = activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY : activation,
@@ -135,16 +140,16 @@ void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, con
                 .kept = keeps ? b->kept : NULL,
             },
         };
-        dense_gemm(kernels, &g, threads, plan->scratch, plan->scratch_each);
+        dense_gemm(kernels, &g, threads, plan->scratch);
         if (activation == SCHUSS_SOFTMAX) kernels->softmax(rows, layer->n_out, y);
         if (drops) {
             void *fed = last && out ? out : b->fed;
-            dense_dropout(kernels, threads, rows * layer->n_out, layer->dropout, net->seed, (uint32_t)l, draw, y,
+            dense_dropout(kernels, threads, rows, layer->n_out, b->ld, layer->dropout, net->seed, (uint32_t)l, draw, y,
                           b->mask, fed);
             y = fed;
         }
         x = y;
-        ldx = layer->n_out;
+        ldx = b->ld;
     }
     fpmode_restore(found);
     return (void *)(uintptr_t)x;
@@ -167,6 +172,7 @@ struct sums_job {
     const struct kernels *kernels;
     ptrdiff_t rows, n;
     const void *x;
+    ptrdiff_t ldx;
     void *out;
 };
 
@@ -174,11 +180,86 @@ static void sums_share(void *context, int index, int count) {
     const struct sums_job *job = context;
     const ptrdiff_t unit = 4 * job->kernels->tile_cols;
     const ptrdiff_t first = share_start(job->n, unit, index, count), end = share_start(job->n, unit, index + 1, count);
-    job->kernels->column_sums(job->rows, first, end, job->x, job->n, job->out);
+    job->kernels->column_sums(job->rows, first, end, job->x, job->ldx, job->out);
 }
 
-void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
-                     ptrdiff_t rows, int flags, void *dout, void *dx) {
+/* A layer's array whose gradient goes through the rule block by block, where it is born. */
+struct birth {
+    const struct kernels *kernels;
+    const struct schuss_segment *segment;
+    const struct rule_constants *constants;
+    ptrdiff_t n; /* columns of the array */
+};
+
+/* The gradient of elements [first, first + n) of the segment. 1 if it is not finite. */
+static int update(const struct birth *born, ptrdiff_t first, ptrdiff_t n, const void *gradient) {
+    const ptrdiff_t offset = first * born->kernels->item;
+    const struct schuss_segment *s = born->segment;
+    void *states[SCHUSS_MAX_STATES];
+    int nonfinite = 0;
+    for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = s->s[k] ? (char *)s->s[k] + offset : NULL;
+    born->kernels->step(n, (char *)s->p + offset, gradient, states, born->constants, &nonfinite);
+    return nonfinite;
+}
+
+/* See struct tile_end. */
+static int take_block(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block) {
+    const struct birth *born = context;
+    if (cols == born->n) return update(born, row * cols, rows * cols, block);
+    int nonfinite = 0;
+    for (ptrdiff_t i = 0; i < rows; i++)
+        nonfinite |= update(born, (row + i) * born->n + col, cols, (const char *)block + i * cols * born->kernels->item);
+    return nonfinite;
+}
+
+/* The array's place in the step: constants are computed again only where the group changes. */
+static const struct schuss_segment *segment_of(struct net_update *u, int index) {
+    if (u->segments[index] < 0) return NULL;
+    const struct schuss_segment *segment = &u->step->segments[u->segments[index]];
+    if (!u->known || segment->group != u->group)
+        u->constants = optimizer_constants(u->step, &u->step->groups[segment->group], 1);
+    u->known = 1;
+    u->group = segment->group;
+    return segment;
+}
+
+/* Gradients of layer l from its input x and delta: into net->grads, or with u through the rule. */
+static void layer_gradients(const struct schuss_net *net, struct schuss_plan *plan, int l, const void *x,
+                            ptrdiff_t ldx, ptrdiff_t rows, const void *delta, struct net_update *u) {
+    const struct kernels *kernels = plan->kernels;
+    const struct schuss_layer *layer = &net->layers[l];
+    const int threads = threads_of(plan);
+    const ptrdiff_t n = layer->n_out;
+    struct gemm dw = {
+        .m = layer->n_in, .n = n, .k = rows,
+        .a = x, .a_row = 1, .a_col = ldx,
+        .b = delta, .ldb = plan->layers[l].ld,
+        .c = at(net->grads, layer->weight, kernels), .ldc = n,
+    };
+    struct birth born = {.kernels = kernels, .n = n};
+    if (u) {
+        born.segment = segment_of(u, 2 * l);
+        born.constants = &u->constants;
+        dw.end = (struct tile_end){.kind = END_TAKE, .take = take_block, .context = &born};
+        if (born.segment) {
+            const struct schuss_segment *s = born.segment;
+            dw.end.streams[dw.end.n_streams++] = s->p;
+            for (int k = 0; k < SCHUSS_MAX_STATES && s->s[k]; k++) dw.end.streams[dw.end.n_streams++] = s->s[k];
+        }
+    }
+    if (!u || born.segment) {
+        const int nonfinite = dense_gemm(kernels, &dw, threads, plan->scratch);
+        if (u) u->nonfinite |= nonfinite;
+    }
+    if (layer->bias < 0) return;
+    if (u && !(born.segment = segment_of(u, 2 * l + 1))) return;
+    struct sums_job sums = {kernels, rows, n, delta, plan->layers[l].ld, at(net->grads, layer->bias, kernels)};
+    schuss_parallel(threads_for((double)rows * (double)n, 65536, threads), sums_share, &sums);
+    if (u) u->nonfinite |= update(&born, 0, n, sums.out);
+}
+
+void net_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+                  ptrdiff_t rows, int flags, void *dout, void *dx, struct net_update *u) {
     const struct kernels *kernels = plan->kernels;
     const int threads = threads_of(plan);
     const fpmode found = fpmode_flush();
@@ -187,36 +268,31 @@ void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, con
     for (int l = net->n_layers - 1; l >= 0; l--) {
         const struct schuss_layer *layer = &net->layers[l];
         const struct layer_buffers *below = l > 0 ? &plan->layers[l - 1] : NULL;
-        const ptrdiff_t n = layer->n_out;
-        struct gemm dw = {
-            .m = layer->n_in, .n = n, .k = rows,
-            .a = below ? below->fed : x, .a_row = 1, .a_col = below ? layer->n_in : ldx,
-            .b = delta, .ldb = n,
-            .c = at(net->grads, layer->weight, kernels), .ldc = n,
-        };
-        dense_gemm(kernels, &dw, threads, plan->scratch, plan->scratch_each);
-        if (layer->bias >= 0) {
-            struct sums_job sums = {kernels, rows, n, delta, at(net->grads, layer->bias, kernels)};
-            schuss_parallel(threads_for((double)rows * (double)n, 65536, threads), sums_share, &sums);
-        }
         void *next = below ? plan->delta[l % 2] : dx;
-        if (!next) continue;
-        struct gemm down = {
-            .m = rows, .n = layer->n_in, .k = n,
-            .a = delta, .a_row = n, .a_col = 1,
-            .b = at(net->params, layer->weight, kernels), .ldb = n, .b_transposed = 1,
-            .c = next, .ldc = layer->n_in,
-        };
-        if (below)
-            down.end = (struct tile_end){
-                .kind = END_BACKWARD,
-                .activation = net->layers[l - 1].activation,
-                .alpha = net->layers[l - 1].alpha,
-                .kept = below->kept,
-                .mask = below->mask,
+        if (next) { /* with the weights that the forward pass had: before they are updated */
+            struct gemm down = {
+                .m = rows, .n = layer->n_in, .k = layer->n_out,
+                .a = delta, .a_row = plan->layers[l].ld, .a_col = 1,
+                .b = at(net->params, layer->weight, kernels), .ldb = layer->n_out, .b_transposed = 1,
+                .c = next, .ldc = below ? below->ld : layer->n_in,
             };
-        dense_gemm(kernels, &down, threads, plan->scratch, plan->scratch_each);
+            if (below)
+                down.end = (struct tile_end){
+                    .kind = END_BACKWARD,
+                    .activation = net->layers[l - 1].activation,
+                    .alpha = net->layers[l - 1].alpha,
+                    .kept = below->kept,
+                    .mask = below->mask,
+                };
+            dense_gemm(kernels, &down, threads, plan->scratch);
+        }
+        layer_gradients(net, plan, l, below ? below->fed : x, below ? below->ld : ldx, rows, delta, u);
         delta = next;
     }
     fpmode_restore(found);
+}
+
+void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+                     ptrdiff_t rows, int flags, void *dout, void *dx) {
+    net_backward(net, plan, x, ldx, rows, flags, dout, dx, NULL);
 }

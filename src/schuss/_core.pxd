@@ -101,6 +101,7 @@ cdef extern from "schuss.h" nogil:
         const schuss_net *net
         schuss_plan *plan
         schuss_step *step
+        const int *segments
         schuss_loss loss
         ptrdiff_t rows, batch
         const void *x
@@ -149,11 +150,12 @@ cdef extern from "kernels.h" nogil:
         tile_end end
 
     struct kernels:
-        ptrdiff_t (*gemm_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k)
         void (*activate)(int activation, double alpha, ptrdiff_t n, const void *x, void *y)
         void (*elementary)(int f, ptrdiff_t n, const void *x, void *y)
 
     const kernels *schuss_kernels(int dtype)
 
 cdef extern from "dense/dense.h" nogil:
-    void dense_gemm(const kernels *k, const product *g, int threads, char *scratch, ptrdiff_t scratch_each)
+    int dense_gemm(const kernels *k, const product *g, int threads, char *scratch)
+    ptrdiff_t dense_gemm_scratch(const kernels *kernels, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind,
+                                 int threads)

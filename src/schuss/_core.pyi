@@ -152,7 +152,15 @@ class Trainer:
     batches_done: int  # of this epoch
 
 # For the tests: single kernels of the level in use. Arrays C-contiguous, of one dtype, results new.
-def gemm(a: NDArray[Any], b: NDArray[Any], transpose_a: bool = False, transpose_b: bool = False) -> NDArray[Any]: ...
+def gemm(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """op(a) op(b), into `out` if given."""
+
 def activate(name: str, x: NDArray[Any], alpha: float = 0.0) -> NDArray[Any]: ...
 def elementary(name: str, x: NDArray[Any]) -> NDArray[Any]:
     """exp, log, tanh, erfc, expm1, log1p (the last for 0 <= x <= 1)."""

@@ -514,6 +514,17 @@ cdef class Stepper:
             self.c_step.segments[i].g = <char *>net.c_net.grads + (p - start)
         return 0
 
+    cdef object segments_in(self, Net net):
+        """The segment of each layer's weights and bias, -1 where this optimizer does not have it."""
+        cdef dict found = {<uintptr_t>self.c_step.segments[i].p: i for i in range(self.n_views)}
+        cdef uintptr_t start = <uintptr_t>net.c_net.params
+        segments = np.full(2 * net.c_net.n_layers, -1, dtype=np.intc)
+        for i in range(net.c_net.n_layers):
+            segments[2 * i] = found.get(start + <uintptr_t>(net.layers[i].weight * net.item), -1)
+            if net.layers[i].bias >= 0:
+                segments[2 * i + 1] = found.get(start + <uintptr_t>(net.layers[i].bias * net.item), -1)
+        return segments
+
 
 cdef check_target(p, i):
     """TypeError or ValueError unless p can be updated in place."""
@@ -902,7 +913,7 @@ cdef class Trainer:
     cdef list groups
     cdef object function       # a loss that is a Python callable, or None
     cdef double clip_value, clip_norm
-    cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
+    cdef object segments, x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
 
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
                   Py_ssize_t batch_size, double clip_value, double clip_norm):
@@ -932,6 +943,8 @@ cdef class Trainer:
         finally:
             stepper.busy = False
         self.t.step = &stepper.c_step
+        self.segments = stepper.segments_in(net)
+        self.t.segments = <const int *><uintptr_t>self.segments.ctypes.data
         self.plan = Plan(net, batch_size, True)
         self.t.plan = self.plan.c_plan
         self.partial = np.empty(schuss_loss_partials(batch_size))
@@ -1040,7 +1053,12 @@ cdef class Trainer:
 
 # ---- single kernels, for the tests -----------------------------------------------------------------------------
 
-def gemm(a, b, bint transpose_a=False, bint transpose_b=False):
+cdef object kept_scratch = None  # between calls of gemm: the benchmarks time the product, not the allocation
+cdef char *kept_room = NULL
+
+
+def gemm(a, b, bint transpose_a=False, bint transpose_b=False, out=None):
+    global kept_scratch, kept_room
     require_isa()
     cdef int dtype = dtype_of(a.dtype), threads = schuss_get_num_threads()
     cdef const kernels *table = schuss_kernels(dtype)
@@ -1057,14 +1075,21 @@ def gemm(a, b, bint transpose_a=False, bint transpose_b=False):
     g.b = address_of(b, "b", dtype, 2, -1, -1, False)
     g.ldb = b.shape[1]
     g.b_transposed = transpose_b
-    c = np.empty((g.m, g.n), dtype=a.dtype)
-    g.c = address_of(c, "c", dtype, 2, -1, -1, True)
+    c = np.empty((g.m, g.n), dtype=a.dtype) if out is None else out
+    g.c = address_of(c, "out", dtype, 2, g.m, g.n, True)
     g.ldc = g.n
-    cdef ptrdiff_t each = table.gemm_scratch(g.m, g.n, g.k)
-    scratch = aligned_bytes(each * threads)
-    cdef char *room = <char *><uintptr_t>scratch.ctypes.data
+    cdef ptrdiff_t size = dense_gemm_scratch(table, g.m, g.n, g.k, 0, threads)
+    scratch, kept_scratch = kept_scratch, None  # no other thread gets it meanwhile
+    cdef char *room = kept_room
+    if scratch is None or len(scratch) < size:
+        scratch = aligned_bytes(size)
+        room = <char *><uintptr_t>scratch.ctypes.data
+    cdef fpmode found
     with nogil:
-        dense_gemm(table, &g, threads, room, each)
+        found = fpmode_flush()
+        dense_gemm(table, &g, threads, room)
+        fpmode_restore(found)
+    kept_scratch, kept_room = scratch, room
     return c
 
 

@@ -6,8 +6,8 @@
 #include "dense/dense.h"
 
 static void multiply(struct run *r, struct gemm *g) {
-    const ptrdiff_t each = (r->kernels->gemm_scratch(g->m, g->n, g->k) + 63) / 64 * 64;
-    dense_gemm(r->kernels, g, r->threads, aligned(each * r->threads), each);
+    dense_gemm(r->kernels, g, r->threads,
+               aligned(dense_gemm_scratch(r->kernels, g->m, g->n, g->k, g->end.kind, r->threads)));
     for (ptrdiff_t i = 0; i < g->m; i++) hash_reals(r, at(r, g->c, i * g->ldc), g->n);
 }
 
