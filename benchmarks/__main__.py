@@ -1,13 +1,14 @@
-"""Command line: ``python -m benchmarks [train] [step] [predict] [startup]``.
+"""Command line: ``python -m benchmarks [SUBJECT ...]``.
 
 Each number of threads is measured in a process of its own, kept to as many CPUs before anything that computes is
-imported. So this file imports only what computes nothing.
+imported. So this file imports only what computes nothing, and the subjects when they are asked for.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import importlib
 import json
 import subprocess
 import sys
@@ -17,21 +18,42 @@ from pathlib import Path
 from typing import Any
 
 from . import machine, startup
-from .tables import LEGEND, Result, Row, Table, table
+from .tables import LEGEND, Result, Row, table
 
-SUBJECTS = ("train", "step", "predict", "startup")
+SUBJECTS = {
+    "train": "training steps beside all libraries and the limit",
+    "gemm": "matrix products beside OpenBLAS and MKL",
+    "growth": "training steps against width, depth, batch and threads: long, only when named or with --large",
+    "step": "optimizer steps",
+    "predict": "prediction of one row and of many",
+    "startup": "importing, and the size of the wheel",
+}
 BASELINES = {"train": "torch", "step": "torch fused", "predict": "torch", "startup": "torch"}
+# Options that children are given too.
+_FLAGS = ("quick", "compile")
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="schuss beside others and the limits.")
-    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="few sizes, short samples: under a minute")
-    parser.add_argument("--large", action="store_true", help="larger networks too")
-    parser.add_argument("--compile", action="store_true", help="torch.compile too (needs a C++ compiler)")
+    width = max(map(len, SUBJECTS))
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="schuss beside others and the limits of the machine.",
+        epilog="subjects:\n" + "\n".join(f"  {name:{width}}  {what}" for name, what in SUBJECTS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help="see below; default: all that are not long")
+    parser.add_argument("--quick", action="store_true", help="few sizes, short samples, no torch.compile")
+    parser.add_argument("--large", action="store_true", help="the long subjects too, if none is named")
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        help="torch.compile in train, where a C++ compiler works; default: yes, unless --quick",
+    )
     parser.add_argument("--threads", default="1,2", help="numbers of threads, by commas; default: 1,2")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the tables as Markdown, and pictures into plots/ beside it"
+    )
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     return parser
 
@@ -40,8 +62,6 @@ def work(options: argparse.Namespace) -> None:
     """In a child process: measure with one number of threads and leave the results in a file."""
     threads = int(options.threads)
     machine.keep_to(threads)
-    import importlib
-
     import schuss
 
     from .limits import Limits
@@ -65,7 +85,7 @@ def spawned(options: argparse.Namespace, subjects: list[str], threads: int, fold
     """Start a child process for one number of threads; what it left."""
     path = folder / f"{threads}.json"
     command = [sys.executable, "-m", "benchmarks", *subjects, "--threads", str(threads), "--worker", str(path)]
-    command += [f"--{name}" for name in ("quick", "large", "compile") if getattr(options, name)]
+    command += [f"--{name}" for name in _FLAGS if getattr(options, name)]
     subprocess.run(command, check=True)
     found: dict[str, Any] = json.loads(path.read_text())
     return found
@@ -104,6 +124,27 @@ def thread_numbers(given: str) -> list[int]:
     return [number for number in numbers if 1 <= number <= usable]
 
 
+def pictures(results: dict[str, Result], folder: Path) -> dict[str, list[str]]:
+    """Draw the subjects that can be drawn; where the pictures lie, seen from the folder's parent."""
+    found: dict[str, list[str]] = {}
+    for subject, result in results.items():
+        draw = getattr(importlib.import_module(f".{subject}", __package__), "draw", None)
+        if draw is None:
+            continue
+        try:
+            path = draw(result, folder)
+        except ImportError as error:
+            print(f"no picture of {subject}: {error}", file=sys.stderr)
+            continue
+        found[subject] = [path.relative_to(folder.parent).as_posix()]
+    return found
+
+
+def chosen(options: argparse.Namespace) -> list[str]:
+    """The subjects that are named, or all; without what is long, unless it is asked for."""
+    return options.subjects or [name for name in SUBJECTS if name != "growth" or options.large]
+
+
 def main() -> None:
     parser = arguments()
     options = parser.parse_args()
@@ -113,18 +154,21 @@ def main() -> None:
     if options.worker is not None:
         work(options)
         return
-    about, results = collected(options, options.subjects or list(SUBJECTS))
-    tables: list[Table] = [table(result, BASELINES[subject]) for subject, result in results.items()]
+    options.compile = not options.quick if options.compile is None else options.compile
+    about, results = collected(options, chosen(options))
+    tables = {subject: table(result, BASELINES.get(subject)) for subject, result in results.items()}
     lines = [f"{name}: {value}" for name, value in about.items()]
     print("; ".join(lines))
-    for one in tables:
+    for one in tables.values():
         print(f"\n{one.text()}")
     print(f"\n{LEGEND}")
     if options.json is not None:
         document = {"about": about, "results": {name: asdict(result) for name, result in results.items()}}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     if options.markdown is not None:
-        parts = ["# Results", "\n".join(f"- {line}" for line in lines), LEGEND, *(one.markdown() for one in tables)]
+        drawn = pictures(results, options.markdown.parent / "plots")
+        parts = ["# Results", "\n".join(f"- {line}" for line in lines), LEGEND]
+        parts += [one.markdown(drawn.get(subject, ())) for subject, one in tables.items()]
         options.markdown.write_text("\n\n".join(parts) + "\n")
 
 

@@ -14,8 +14,10 @@ Float = NDArray[np.float32]
 LEARNING_RATE = 1e-3
 BETAS = (0.9, 0.999)
 EPS = 1e-8
-# Steps whose losses must agree.
+# Steps whose losses must agree; fewer where a step has more operations than this.
 CHECKED_STEPS = 20
+FEWER_CHECKED_STEPS = 5
+_SLOW = 2e10
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,37 @@ class Case:
         return 2 * self.batch * (3 * self.products - first)
 
     @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return self.products + sum(self.sizes[1:])
+
+    @property
+    def state_bytes(self) -> int:
+        """Of the parameters and the two moments of Adam: the memory that a step has to touch."""
+        return 3 * 4 * self.parameters
+
+    @property
+    def moved_bytes(self) -> int:
+        """What a step cannot do without: parameters and moments read and written, the rows of the batch gathered. The
+        gradients are not in it: they can be used up where they are born.
+        """
+        return 2 * self.state_bytes + 2 * 4 * self.batch * self.sizes[0]
+
+    @property
     def epoch_steps(self) -> int:
         """Steps of the epochs that are timed: some thousand rows, or four steps of what is slow."""
         return 4 if self.operations > 2e9 else max(4, 4096 // self.batch)
+
+    @property
+    def checked_steps(self) -> int:
+        """Steps whose losses must agree."""
+        return CHECKED_STEPS if self.operations <= _SLOW else FEWER_CHECKED_STEPS
 
     @cached_property
     def data(self) -> tuple[Float, NDArray[np.int64]]:
         """Rows and labels. Each row comes twice with different labels: no loss reaches zero, no gradient dies out."""
         rng = np.random.default_rng(7)
-        half = self.batch * max(CHECKED_STEPS, self.epoch_steps) // 2 + 1
+        half = self.batch * max(self.checked_steps, self.epoch_steps) // 2 + 1
         x = rng.standard_normal((half, self.sizes[0]), np.float32)
         y = rng.integers(0, self.sizes[-1], half)
         return np.tile(x, (2, 1)), np.concatenate([y, (y + 1) % self.sizes[-1]])
@@ -85,11 +109,12 @@ CASES = (
     Case((20, 64, 64, 2), 64),
     Case((784, 256, 10), 128),
     Case((784, 512, 512, 10), 128),
+    Case((1024, 1024, 1024, 1024, 10), 256),
+    Case((1024, 4096, 4096, 1000), 512),
 )
-LARGE = (Case((1024, 1024, 1024, 1024, 10), 256), Case((1024, 4096, 4096, 1000), 512))
 QUICK = (CASES[0], CASES[1], CASES[4])
 
 
 def chosen(options: Any) -> tuple[Case, ...]:
     """The cases of the given command-line options."""
-    return QUICK if options.quick else CASES + (LARGE if options.large else ())
+    return QUICK if options.quick else CASES

@@ -41,6 +41,8 @@ def keep_to(threads: int) -> None:
         os.environ[name] = str(threads)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # torch.compile in this process, not in many that stay.
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, usable_cpus()[:threads])
 

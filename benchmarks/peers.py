@@ -125,7 +125,11 @@ def _torch(case: Case, torch: Any, compiled: bool) -> Steps:
     def value(x: Any, y: Any) -> Any:
         return torch.nn.functional.cross_entropy(model(x), y)
 
-    loss_of = torch.compile(value) if compiled else value
+    loss_of = value
+    if compiled:
+        # Each case is a function of its own: what was compiled for the others must not make its shapes variable.
+        torch._dynamo.reset()
+        loss_of = torch.compile(value, fullgraph=True, dynamic=False)
 
     def step(k: int) -> Any:
         loss = loss_of(*batches[k])
@@ -226,7 +230,7 @@ def jax_step(case: Case) -> Training | None:
         state, loss = compiled(state, *batches[k])
         return loss
 
-    return Steps("jax", len(batches), step, lambda: jax.block_until_ready(state))
+    return Steps("jax jit", len(batches), step, lambda: jax.block_until_ready(state))
 
 
 def jax_scan(case: Case) -> Training | None:

@@ -12,8 +12,9 @@ LEGEND = (
     "Microseconds (import: milliseconds), medians. thr: threads, each on a CPU of its own; with one, CPU time is "
     "measured, which other programs hardly touch, with more the wall clock. X/Y: how many times longer X takes than "
     "our Y, the median over rounds in which all took turns; best: the fastest of the others. ours min-max: of the "
-    "first of our columns. spread: the largest (max - min) / median in the row: where it is large, trust nothing. of "
-    "limit: limit / our first column."
+    "first of our columns. spread: the largest (max - min) / median in the row: where it is large, trust nothing. "
+    "limit: what the machine needs at least; of limit: limit / our first column; best/limit: the most that "
+    "best/Y could be, for any program."
 )
 
 
@@ -34,6 +35,8 @@ class Row:
         Microseconds that the machine needs at least.
     difference : float or None
         Largest relative difference of the results.
+    aside : list of str
+        Names of columns that stand beside, and are not among those that the best is chosen from.
     """
 
     label: dict[str, str]
@@ -42,10 +45,17 @@ class Row:
     samples: dict[str, list[float]]
     limit: float | None = None
     difference: float | None = None
+    aside: list[str] = field(default_factory=list)
 
     @property
     def times(self) -> dict[str, Samples]:
         return {name: Samples(tuple(values)) for name, values in self.samples.items()}
+
+    @property
+    def best(self) -> str | None:
+        """Name of the fastest of the others."""
+        times = {name: found.median for name, found in self.times.items() if name not in [*self.ours, *self.aside]}
+        return min(times, key=times.__getitem__, default=None)
 
 
 @dataclass
@@ -64,23 +74,24 @@ def row(
     times: Mapping[str, Samples],
     limit: float | None,
     difference: float | None,
+    aside: Sequence[str] = (),
 ) -> Row:
     """A row of what `timing.alternate` found."""
     samples = {name: list(found.values) for name, found in times.items()}
-    return Row(dict(label), threads, list(ours), samples, limit, difference)
+    return Row(
+        dict(label), threads, list(ours), samples, limit, difference, [name for name in aside if name in samples]
+    )
 
 
 @dataclass(frozen=True)
-class Table:
-    """Text, ready to be laid out."""
+class Grid:
+    """Cells, the first column to the left, the others to the right."""
 
-    title: str
     head: list[str]
     body: list[list[str]]
-    notes: list[str]
 
     def text(self) -> str:
-        """Aligned columns: the first to the left, the others to the right."""
+        """Aligned columns."""
         lines = [self.head, *self.body]
         widths = [max(len(line[k]) for line in lines) for k in range(len(self.head))]
         laid = [
@@ -90,53 +101,84 @@ class Table:
             for line in lines
         ]
         laid.insert(1, "  ".join("-" * w for w in widths))
-        return "\n".join([f"== {self.title} ==", *(line.rstrip() for line in laid), *self.notes])
+        return "\n".join(line.rstrip() for line in laid)
 
     def markdown(self) -> str:
         """The same as Markdown."""
-        lines = [f"## {self.title}", "", _piped(self.head), _piped(["---"] + ["---:"] * (len(self.head) - 1))]
-        lines += [_piped(line) for line in self.body]
-        return "\n".join([*lines, "", *(f"- {line}" for line in self.notes)])
+        return "\n".join(map(_piped, [self.head, ["---"] + ["---:"] * (len(self.head) - 1), *self.body]))
 
 
-def table(result: Result, baseline: str) -> Table:
-    """Medians of everybody, ratios to the baseline and to the best peer, spread, and the part of the limit reached."""
+@dataclass(frozen=True)
+class Table:
+    """What was measured, and below it what follows from it, ready to be laid out."""
+
+    title: str
+    grids: list[Grid]
+    notes: list[str]
+
+    def text(self) -> str:
+        grids = "\n\n".join(grid.text() for grid in self.grids)
+        return "\n".join([f"== {self.title} ==", grids, *self.notes])
+
+    def markdown(self, pictures: Sequence[str] = ()) -> str:
+        """With links to pictures between the tables and the notes."""
+        shown = "\n".join(f"![{self.title}]({path})" for path in pictures)
+        notes = "\n".join(f"- {line}" for line in self.notes)
+        parts = [f"## {self.title}", *(grid.markdown() for grid in self.grids), shown, notes]
+        return "\n\n".join(part for part in parts if part)
+
+
+def table(result: Result, baseline: str | None) -> Table:
+    """Medians of everybody and their spread; ratios to the baseline, if one is named, to the best peer and to those
+    beside; the part of the limit reached.
+    """
     ours = _in_order(name for row in result.rows for name in row.ours)
     others = _in_order(name for row in result.rows for name in row.samples if name not in row.ours)
     labels = _in_order(name for row in result.rows for name in row.label)
-    has_baseline = baseline in others
-    with_limit = any(row.limit is not None for row in result.rows)
-    with_difference = any(row.difference is not None for row in result.rows)
-    head = [*labels, "thr", *ours, *others]
-    if has_baseline:
-        head += [f"{baseline}/{_short(name)}" for name in ours]
-    head += [f"best/{_short(ours[0])}"] if others and ours else []
-    head += ["ours min-max", "spread"]
-    head += ["limit", "of limit"] if with_limit else []
-    head += ["differ"] if with_difference else []
-    body = []
+    aside = _in_order(name for row in result.rows for name in row.aside)
+    bases = [name for name in (baseline,) if name in others]
+    peers = len(others) > len(aside)
+    limited = any(row.limit is not None for row in result.rows)
+    compared = any(row.difference is not None for row in result.rows)
+    times = Grid([*labels, "thr", *ours, *others, "ours min-max", "spread"], [])
+    ratios = Grid([*labels, "thr"], [])
+    ratios.head.extend(f"{base}/{_short(name)}" for base in bases for name in ours)
+    ratios.head.extend(["best", *(f"best/{_short(name)}" for name in ours)] if peers else [])
+    ratios.head.extend(f"{base}/{_short(ours[0])}" for base in aside)
+    ratios.head.extend(["limit", "of limit", *(["best/limit"] if peers else [])] if limited else [])
+    ratios.head.extend(["differ"] if compared else [])
     for row in result.rows:
-        times = row.times
-        mine = times[row.ours[0]]
-        peers = {name: found for name, found in times.items() if name not in row.ours}
-        cells = [row.label.get(name, "") for name in labels] + [str(row.threads)]
-        cells += [_number(times[name].median) if name in times else "-" for name in (*ours, *others)]
-        if has_baseline:
-            cells += [
-                _ratio(times[baseline].ratio(times[name])) if baseline in times and name in times else "-"
-                for name in ours
-            ]
-        if others:
-            best = min(peers, key=lambda name: peers[name].median, default=None)
-            cells.append("-" if best is None else f"{_ratio(peers[best].ratio(mine))} {best}")
-        cells.append(f"{_number(mine.low)}-{_number(mine.high)}")
-        cells.append(f"{max((found.high - found.low) / found.median for found in times.values()):.0%}")
-        if with_limit:
+        found = row.times
+        mine = found[row.ours[0]]
+        label = [*(row.label.get(name, "") for name in labels), str(row.threads)]
+        medians = [_number(found[name].median) if name in found else "-" for name in (*ours, *others)]
+        spread = max((one.high - one.low) / one.median for one in found.values())
+        times.body.append([*label, *medians, f"{_number(mine.low)}-{_number(mine.high)}", f"{spread:.0%}"])
+        cells = [_times(found, base, name) for base in bases for name in ours]
+        if peers:
+            cells += [row.best or "-", *(_times(found, row.best, name) for name in ours)]
+        cells += [_times(found, base, row.ours[0]) for base in aside]
+        if limited:
             cells += ["-", "-"] if row.limit is None else [_number(row.limit), f"{row.limit / mine.median:.0%}"]
-        if with_difference:
+        if limited and peers:
+            cells.append(_ratio(found[row.best].median / row.limit) if row.best and row.limit else "-")
+        if compared:
             cells.append("-" if row.difference is None else f"{row.difference:.0e}")
-        body.append(cells)
-    return Table(result.title, head, body, result.notes)
+        ratios.body.append([*label, *cells])
+    if not others:
+        return Table(result.title, [_joined(times, ratios, len(labels) + 1)], result.notes)
+    return Table(result.title, [times, ratios], result.notes)
+
+
+def _joined(left: Grid, right: Grid, common: int) -> Grid:
+    """Side by side; so many columns, the first, are the same in both."""
+    body = [a + b[common:] for a, b in zip(left.body, right.body, strict=True)]
+    return Grid(left.head + right.head[common:], body)
+
+
+def _times(found: Mapping[str, Samples], name: str | None, mine: str) -> str:
+    """How many times longer another takes."""
+    return _ratio(found[name].ratio(found[mine])) if name is not None and {name, mine} <= found.keys() else "-"
 
 
 def _in_order(names: Any) -> list[str]:
@@ -151,7 +193,7 @@ def _number(value: float) -> str:
     """Three digits, or all before the point."""
     if value >= 100:
         return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def _ratio(value: float) -> str:

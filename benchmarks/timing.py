@@ -13,6 +13,8 @@ from dataclasses import dataclass
 PATIENCE = 0.06
 # An untimed call before each sample warms caches and threads, unless it takes longer than this.
 WARM = 0.005
+# What takes this long in its first call is not called again to find out how long it takes.
+SLOW = 0.5
 
 
 def clock() -> Callable[[], float]:
@@ -133,7 +135,11 @@ def _settle() -> None:
 def _calibrated(contender: Contender, target: float) -> tuple[int, float]:
     """How many calls make one sample, and the seconds of a single call."""
     now = clock()
+    start = now()
     contender.run(1)
+    elapsed = now() - start
+    if elapsed >= SLOW:
+        return 1, elapsed
     count = 1
     while True:
         start = now()
