@@ -191,9 +191,3 @@ int schuss_set_thread_limit(int n) {
     thread_limit = n > 0 ? n : 0;
     return found;
 }
-
-int threads_for(double work, double work_per_thread, int limit) {
-    double threads = work / work_per_thread;
-    if (!(threads >= 2) || limit < 2) return 1;
-    return threads < limit ? (int)threads : limit;
-}

@@ -13,7 +13,11 @@ typedef void (*schuss_task)(void *context, int index, int count);
 void schuss_parallel(int count, schuss_task task, void *context);
 
 /* How many threads a job of this much work (in any unit) is worth, from 1 to `limit`. */
-int threads_for(double work, double work_per_thread, int limit);
+static inline int threads_for(double work, double work_per_thread, int limit) {
+    if (!(work >= 2 * work_per_thread) || limit < 2) return 1;
+    const double threads = work / work_per_thread;
+    return threads < limit ? (int)threads : limit;
+}
 
 /* Where share `index` of `count` of n things begins, in multiples of `unit`; index = count: n. */
 static inline ptrdiff_t share_start(ptrdiff_t n, ptrdiff_t unit, int index, int count) {

@@ -138,10 +138,13 @@ struct schuss_net {
 
 /* Buffers for up to max_rows rows in one piece of memory. */
 struct schuss_plan;
-/* Bytes of a plan for `threads` threads; -1 if that overflows. backward 0: for prediction only. */
-ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int backward, int threads);
+/* What a plan is for: BACKWARD after a forward pass may be repeated; BACKWARD_ONCE takes less memory, since gradients
+ * replace outputs that are no longer needed. */
+enum schuss_passes { SCHUSS_FORWARD_ONLY, SCHUSS_BACKWARD, SCHUSS_BACKWARD_ONCE };
+/* Bytes of a plan for `threads` threads; -1 if that overflows. */
+ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int passes, int threads);
 /* Lays a plan out in memory[schuss_plan_bytes()], 64-byte aligned. */
-struct schuss_plan *schuss_plan_lay(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int backward,
+struct schuss_plan *schuss_plan_lay(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
                                     int threads);
 
 enum schuss_forward_flags {
@@ -185,6 +188,12 @@ ptrdiff_t schuss_loss_partials(ptrdiff_t rows);
 
 /* ---- train/loop.c: whole epochs ---------------------------------------------------------------------------- */
 
+/* An array and room for a copy of it. */
+struct schuss_copy {
+    void *live, *kept;
+    ptrdiff_t bytes;
+};
+
 struct schuss_train {
     const struct schuss_net *net;
     struct schuss_plan *plan;          /* for max_rows = batch, backward, laid by the caller */
@@ -205,6 +214,8 @@ struct schuss_train {
     const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
     uint64_t draws;                    /* training passes made before, ever; counted on */
     ptrdiff_t position;                /* rows of this epoch already used */
+    const struct schuss_copy *copies;  /* what is kept of the start of an epoch, once its first loss is known to be */
+    int n_copies, kept;                /* finite; kept is set then */
     double loss_sum, weight_sum;       /* over this epoch */
     double last_loss;                  /* of the last batch */
     /* set by schuss_train_begin for schuss_train_end */

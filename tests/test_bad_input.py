@@ -734,6 +734,22 @@ def test_divergence_in_the_last_step_of_an_epoch_goes_back_further() -> None:
     assert np.isfinite(net.evaluate(X, y, "mse")["loss"])
 
 
+def test_divergence_without_going_back() -> None:
+    """Nothing is kept: the network is as the failing step found it, and so is the count of epochs."""
+    net = schuss.Network([schuss.Dense(4, 8, "relu"), schuss.Dense(8, 1)], seed=0)
+    X, _ = data(50)
+    before = [p.copy() for p in net.parameters]
+    with pytest.raises(schuss.DivergenceError) as caught:
+        net.fit(
+            X, X[:, 0], loss="mse", optimizer="sgd", lr=1e18, epochs=3, batch_size=None, restore_on_divergence=False
+        )
+    assert caught.value.epoch == 2
+    assert net.epochs_done == 1
+    assert not np.array_equal(net.parameters[0], before[0])
+    with pytest.raises(TypeError, match="restore_on_divergence"):
+        net.fit(X, X[:, 0], loss="mse", restore_on_divergence="yes")  # type: ignore[arg-type]
+
+
 def test_divergence_of_the_validation_loss() -> None:
     net = schuss.Network([schuss.Dense(4, 1)], seed=0)
     X, _ = data(20)

@@ -60,11 +60,11 @@ ptrdiff_t dense_gemm_scratch(const struct kernels *kernels, ptrdiff_t m, ptrdiff
 }
 
 int dense_gemm(const struct kernels *kernels, const struct gemm *g, int threads, char *scratch) {
+    threads = threads_for((double)g->m * (double)g->n * (double)g->k, PRODUCTS_PER_THREAD, threads);
+    if (threads == 1) return kernels->gemm(g, 0, g->m, 0, g->n, scratch);
     const ptrdiff_t tiles = by_columns(g->m, g->n) ? (g->n + kernels->tile_cols - 1) / kernels->tile_cols
                                                    : (g->m + kernels->tile_rows - 1) / kernels->tile_rows;
-    threads = threads_for((double)g->m * (double)g->n * (double)g->k, PRODUCTS_PER_THREAD, threads);
     const int count = tiles < threads ? (int)(tiles > 0 ? tiles : 1) : threads;
-    if (count == 1) return kernels->gemm(g, 0, g->m, 0, g->n, scratch);
     struct gemm_job job = {kernels, g, scratch, share_scratch(kernels, g->m, g->n, g->k, g->end.kind, count), 0};
     schuss_parallel(count, gemm_share, &job);
     return atomic_load_explicit(&job.found, memory_order_relaxed);
@@ -128,7 +128,9 @@ double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t ro
     struct loss_job job = {schuss_kernels(dtype), &l, rows, partial};
     const ptrdiff_t blocks = schuss_loss_partials(rows);
     int threads = threads_for((double)rows * (double)cols, LOSS_WORK_PER_THREAD, schuss_get_num_threads());
-    schuss_parallel(blocks < threads ? (int)blocks : threads, loss_share, &job);
+    if (blocks < threads) threads = (int)blocks;
+    if (threads <= 1) loss_share(&job, 0, 1);
+    else schuss_parallel(threads, loss_share, &job);
     double sum = 0;
     for (ptrdiff_t i = 0; i < blocks; i++) sum += partial[i];
     return sum;

@@ -17,6 +17,7 @@ enum {
     TAKEN_N = 2048 / sizeof(real),     /* take() likes long rows */
     TAKEN_BYTES = 32 * 1024,           /* of a block of C that take() gets */
     AHEAD = 16,                        /* rows of B to fetch ahead */
+    A_AHEAD = 64,                      /* of A: products */
     AHEAD_STREAM = 1024 / sizeof(real) /* of a streamed B: columns */
 };
 
@@ -50,9 +51,11 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(c + i * ldc + j * LANES, 1);
     }
+    const ptrdiff_t turn = a_col == 1 ? 15 : 0; /* of A: a line a time, of each row in turn where lines run along k */
     for (ptrdiff_t p = 0; p < k; p++) {
         vec bp[WIDE_VECS];
         if (ahead) {
+            if (2 * rows * nv > TILE_SUMS) __builtin_prefetch(a + (p & turn) * a_row + (p + A_AHEAD) * a_col);
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(b + ahead + j * LANES);
         }
@@ -212,8 +215,8 @@ static void pack_b(ptrdiff_t k, ptrdiff_t cols, const real *b, ptrdiff_t ldb, in
 
 /* The size of equal parts, each at most `most`, a multiple of `unit`, that cover n. */
 ALWAYS_INLINE ptrdiff_t even_part(ptrdiff_t n, ptrdiff_t most, ptrdiff_t unit) {
+    if (n <= most) return n > 0 ? (n + unit - 1) / unit * unit : unit;
     ptrdiff_t parts = (n + most - 1) / most;
-    if (parts < 1) return unit;
     ptrdiff_t part = (n + parts - 1) / parts;
     return (part + unit - 1) / unit * unit;
 }
@@ -236,10 +239,11 @@ static struct cut cut_of(ptrdiff_t m, ptrdiff_t k, int takes) {
     return cut;
 }
 
-/* Rows of C that go to take() together: whole tiles. */
-ALWAYS_INLINE ptrdiff_t taken_rows(ptrdiff_t height, ptrdiff_t width) {
-    const ptrdiff_t tiles = TAKEN_BYTES / (ptrdiff_t)sizeof(real) / (height * width);
-    return height * (tiles < 1 ? 1 : tiles);
+/* Rows of C, of m, that go to take() together: whole tiles. */
+ALWAYS_INLINE ptrdiff_t taken_rows(ptrdiff_t m, ptrdiff_t height, ptrdiff_t width) {
+    const ptrdiff_t fit = TAKEN_BYTES / (ptrdiff_t)sizeof(real);
+    if (m * width <= fit) return m;
+    return height * width < fit ? fit / (height * width) * height : height;
 }
 
 /* See struct kernels. */
@@ -316,12 +320,13 @@ static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t 
                 next = block_of(g, p0 + kp, k - p0 - kp < depth ? k - p0 - kp : depth, j0, j1 - j0);
             else if (packs_b && large && j1 < col1)
                 next = block_of(g, 0, depth, j1, col1 - j1 < width ? col1 - j1 : width);
-            const ptrdiff_t strips = (m + height - 1) / height * ((j1 - j0 + step - 1) / step);
+            const ptrdiff_t strips = next.rows ? (m + height - 1) / height * ((j1 - j0 + step - 1) / step) : 0;
             ptrdiff_t strip = 0;
             if (packs_b) pack_b(kp, j1 - j0, b, g->ldb, g->b_transposed, packed_b);
-            const ptrdiff_t ldc = takes ? j1 - j0 : g->ldc, together = takes ? taken_rows(height, ldc) : height;
+            const ptrdiff_t ldc = takes ? j1 - j0 : g->ldc, together = takes ? taken_rows(m, height, ldc) : 0;
+            ptrdiff_t waiting = 0; /* rows computed for take() */
             for (ptrdiff_t i = row0; i < row1; i += height) {
-                const ptrdiff_t rows = row1 - i < height ? row1 - i : height, waiting = takes ? (i - row0) % together : 0;
+                const ptrdiff_t rows = row1 - i < height ? row1 - i : height;
                 real *c = takes ? block_c + waiting * ldc : (real *)g->c + i * ldc + j0;
                 const real *a = (const real *)g->a + i * g->a_row + p0 * g->a_col;
                 ptrdiff_t a_row = g->a_row;
@@ -341,8 +346,10 @@ static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t 
                 }
                 if (!takes) {
                     if (end && !finishes_in_registers(end)) finish_rows(end, rows, j1 - j0, c, ldc, i, j0);
-                } else if (waiting + height >= together || i + rows == row1)
+                } else if (waiting + height >= together || i + rows == row1) {
                     found |= g->end.take(g->end.context, i - waiting, j0, waiting + rows, j1 - j0, block_c);
+                    waiting = 0;
+                } else waiting += rows;
             }
             p0 += kp;
         } while (p0 < k);

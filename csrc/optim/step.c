@@ -10,12 +10,16 @@ enum {
     NORM_PARTS = 64              /* the norm is summed in this many parts, whatever the threads */
 };
 
-/* base^exponent by squaring: the same bits on every platform, unlike pow(). */
-static double power(double base, int64_t exponent) {
-    double result = 1;
-    for (; exponent > 0; exponent >>= 1, base *= base)
-        if (exponent & 1) result *= base;
-    return result;
+/* base^exponent by squaring: the same bits on every platform, unlike pow(). Two at once, since each multiplication
+ * waits for the one before. */
+static void powers(const double *base, int64_t exponent, double *result) {
+    double a = base[0], b = base[1], x = 1, y = 1;
+    for (; exponent > 0; exponent >>= 1, a *= a, b *= b) {
+        x = exponent & 1 ? x * a : x;
+        y = exponent & 1 ? y * b : y;
+    }
+    result[0] = x;
+    result[1] = y;
 }
 
 struct rule_constants optimizer_constants(const struct schuss_step *step, const struct schuss_group *g,
@@ -42,8 +46,10 @@ struct rule_constants optimizer_constants(const struct schuss_step *step, const 
     };
     if (g->rule == SCHUSS_ADAGRAD) c.step_size = g->lr / (1 + (double)(step->t - 1) * g->lr_decay);
     if (g->rule == SCHUSS_ADAM) {
-        c.step_size = g->lr / (1 - power(g->beta1, step->t));
-        c.sqrt_correction = 1 / sqrt(1 - power(g->beta2, step->t));
+        double power[2];
+        powers((const double[]){g->beta1, g->beta2}, step->t, power);
+        c.step_size = g->lr / (1 - power[0]);
+        c.sqrt_correction = 1 / sqrt(1 - power[1]);
     }
     return c;
 }

@@ -4,39 +4,76 @@
 
 #include "../fpmode.h"
 #include "../kernels.h"
+#include "../pool.h"
 #include "../thread.h"
 #include "net.h"
 
 static double seconds_now(void) { return 1e-9 * (double)thread_nanoseconds(); }
 
+enum {
+    AHEAD = 4, /* rows to fetch ahead while copying, and as much of each */
+    AHEAD_BYTES = 1024,
+    CACHED_BYTES = 1 << 20,
+    BYTES_PER_THREAD = 1 << 16 /* of rows to gather */
+};
+
+/* Asks for the beginning of a row that will be read soon. */
+static void fetch_row(const void *from, int64_t row, ptrdiff_t bytes) {
+    const char *start = (const char *)from + row * bytes;
+    for (ptrdiff_t at = 0; at < bytes && at < AHEAD_BYTES; at += 64) __builtin_prefetch(start + at);
+}
+
 /* to[n x bytes] = the rows order[0..n-1] of from. */
 static void gather(ptrdiff_t n, const int64_t *order, ptrdiff_t bytes, const void *from, void *to) {
-    enum { AHEAD = 4 };
     for (ptrdiff_t i = 0; i < n; i++) {
-        if (i + AHEAD < n)
-            for (ptrdiff_t at = 0; at < bytes && at < 1024; at += 64)
-                __builtin_prefetch((const char *)from + order[i + AHEAD] * bytes + at);
+        if (i + AHEAD < n) fetch_row(from, order[i + AHEAD], bytes);
         memcpy((char *)to + i * bytes, (const char *)from + order[i] * bytes, (size_t)bytes);
     }
+}
+
+struct gather_job {
+    const struct schuss_train *t;
+    const int64_t *order;
+    ptrdiff_t rows, x_bytes;
+};
+
+static void gather_share(void *context, int index, int count) {
+    const struct gather_job *job = context;
+    const struct schuss_train *t = job->t;
+    const ptrdiff_t first = share_start(job->rows, 1, index, count);
+    const ptrdiff_t n = share_start(job->rows, 1, index + 1, count) - first;
+    const int64_t *order = job->order + first;
+    gather(n, order, job->x_bytes, t->x, (char *)t->batch_x + first * job->x_bytes);
+    if (t->y) gather(n, order, t->y_row_bytes, t->y, (char *)t->batch_y + first * t->y_row_bytes);
+    if (t->weights) gather(n, order, sizeof(double), t->weights, t->batch_weights + first);
+}
+
+/* The rows [position, position + n) of an epoch without order, or the one row of a batch: used where they lie. */
+static void point_at(struct schuss_train *t, ptrdiff_t row, ptrdiff_t x_bytes) {
+    t->current_x = (const char *)t->x + row * x_bytes;
+    t->current_y = t->y ? (const char *)t->y + row * t->y_row_bytes : NULL;
+    t->current_weights = t->weights ? t->weights + row : NULL;
 }
 
 void schuss_train_begin(struct schuss_train *t) {
     const struct schuss_net *net = t->net;
     const ptrdiff_t left = t->rows - t->position, n = left < t->batch ? left : t->batch;
     const ptrdiff_t x_bytes = net->layers[0].n_in * schuss_kernels(net->dtype)->item;
-    if (t->order) {
-        const int64_t *order = t->order + t->position;
-        gather(n, order, x_bytes, t->x, t->batch_x);
-        if (t->y) gather(n, order, t->y_row_bytes, t->y, t->batch_y);
-        if (t->weights) gather(n, order, sizeof(double), t->weights, t->batch_weights);
+    const int64_t *order = t->order ? t->order + t->position : NULL;
+    if (!order) point_at(t, t->position, x_bytes);
+    else if (n == 1) point_at(t, order[0], x_bytes);
+    else {
+        struct gather_job job = {t, order, n, x_bytes};
+        const int threads = threads_for((double)n * (double)x_bytes, BYTES_PER_THREAD, schuss_get_num_threads());
+        if (threads == 1) gather_share(&job, 0, 1);
+        else schuss_parallel(threads, gather_share, &job);
         t->current_x = t->batch_x;
         t->current_y = t->batch_y;
         t->current_weights = t->weights ? t->batch_weights : NULL;
-    } else {
-        t->current_x = (const char *)t->x + t->position * x_bytes;
-        t->current_y = (const char *)t->y + t->position * t->y_row_bytes;
-        t->current_weights = t->weights ? t->weights + t->position : NULL;
     }
+    /* The next batch's rows come while this one computes, where they are not in cache and L2 has room for them. */
+    if (order && t->rows * x_bytes > CACHED_BYTES && t->batch * x_bytes < CACHED_BYTES / 8)
+        for (ptrdiff_t i = n; i < 2 * n && i < left; i++) fetch_row(t->x, order[i], x_bytes);
     t->current_rows = n;
     t->current_total = (double)n;
     if (t->current_weights) {
@@ -54,11 +91,17 @@ double schuss_train_loss(struct schuss_train *t) {
     return t->current_total == 0 ? 0 : sum / t->current_total; /* of NaN weights: NaN */
 }
 
+static void keep_copies(struct schuss_train *t) {
+    for (int i = 0; i < t->n_copies; i++) memcpy(t->copies[i].kept, t->copies[i].live, (size_t)t->copies[i].bytes);
+    t->kept = 1;
+}
+
 int schuss_train_end(struct schuss_train *t, double loss) {
     const struct schuss_net *net = t->net;
     struct schuss_step *step = t->step;
     t->last_loss = loss;
     if (!isfinite(loss)) return SCHUSS_NONFINITE;
+    if (t->position == 0 && t->n_copies) keep_copies(t);
     if (t->lr)
         for (int g = 0; g < step->n_groups; g++) step->groups[g].lr = t->lr[t->position / t->batch];
     const int at_birth = t->segments && optimizer_takes_pieces(step);

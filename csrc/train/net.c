@@ -6,10 +6,13 @@
 #include "../pool.h"
 #include "net.h"
 
+enum { SUMS_PER_THREAD = 65536 }; /* elements of a layer's gradient that are worth a thread when summed */
+
 struct layer_buffers {
     void *out;  /* [rows x n_out] act(X W + b) */
     void *kept; /* what act' is computed from: out itself, or the pre-activation */
     void *mask; /* [rows x n_out] dropout's factors, or NULL */
+    void *delta; /* [rows x n_out] gradient of the pre-activation; NULL in the last layer, which has dout */
     void *fed;  /* [rows x n_out] out * mask, what the next layer sees; out itself without dropout */
     ptrdiff_t ld; /* elements from row to row of each, and of the gradient */
 };
@@ -19,7 +22,6 @@ struct schuss_plan {
     ptrdiff_t max_rows;
     int threads;
     void *dout;     /* [rows x n_out of the last layer] */
-    void *delta[2]; /* [rows x widest hidden layer] gradients on their way back, in turn */
     char *scratch;  /* of the products */
     struct layer_buffers layers[];
 };
@@ -44,32 +46,42 @@ static ptrdiff_t row_stride(ptrdiff_t n, ptrdiff_t item) {
     return n * item > 1024 && n * item % 1024 == 0 ? n + 64 / item : n;
 }
 
+/* Whether layer l's gradient lies where the output of the layer above was: when it is computed, that output has been
+ * used for the last time. */
+static int reuses_output(const struct schuss_net *net, ptrdiff_t l, ptrdiff_t item, int passes) {
+    const ptrdiff_t above = net->layers[l + 1].n_out;
+    const ptrdiff_t room = l + 1 < net->n_layers - 1 ? row_stride(above, item) : above;
+    return passes == SCHUSS_BACKWARD_ONCE && row_stride(net->layers[l].n_out, item) <= room;
+}
+
 static ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
-/* Lays `plan` out in memory, or only counts bytes where both are NULL. */
-static ptrdiff_t lay(char *memory, struct schuss_plan *plan, const struct schuss_net *net, ptrdiff_t rows,
-                     int backward, int threads) {
+/* Lays `plan` out in memory, or only counts bytes where memory is NULL. layers[l]'s buffers are known before its
+ * gradient's place is chosen. */
+static ptrdiff_t lay(char *memory, struct schuss_plan *plan, const struct schuss_net *net, ptrdiff_t rows, int passes,
+                     int threads) {
     const struct kernels *kernels = schuss_kernels(net->dtype);
     const ptrdiff_t item = kernels->item, last = net->n_layers - 1;
-    ptrdiff_t used = 0, hidden = 0, scratch = 0;
-    struct schuss_plan counting;
+    const int backward = passes != SCHUSS_FORWARD_ONLY;
+    ptrdiff_t used = 0, scratch = 0, turn[2] = {0, 0}; /* columns of two buffers that layers use in turn */
+    void *turns[2];
     take(memory, &used, 1, sizeof *plan + (size_t)net->n_layers * sizeof *plan->layers, 1);
-    if (!plan) plan = &counting;
     for (ptrdiff_t l = 0; l <= last; l++) {
         const struct schuss_layer *layer = &net->layers[l];
-        if (l < last) hidden = larger(hidden, row_stride(layer->n_out, item));
         scratch = larger(scratch, dense_gemm_scratch(kernels, rows, layer->n_out, layer->n_in, END_FORWARD, threads));
         if (backward) {
             scratch = larger(scratch, dense_gemm_scratch(kernels, layer->n_in, layer->n_out, rows, END_TAKE, threads));
-            scratch = larger(scratch, dense_gemm_scratch(kernels, rows, layer->n_in, layer->n_out, END_BACKWARD, threads));
+            scratch =
+                larger(scratch, dense_gemm_scratch(kernels, rows, layer->n_in, layer->n_out, END_BACKWARD, threads));
         }
+        if (l < last && !reuses_output(net, l, item, passes))
+            turn[l % 2] = larger(turn[l % 2], row_stride(layer->n_out, item));
     }
-    plan->delta[0] = take(memory, &used, rows, hidden, item);
-    plan->delta[1] = take(memory, &used, rows, hidden, item);
+    for (int i = 0; i < 2; i++) turns[i] = take(memory, &used, rows, turn[i], item);
     for (ptrdiff_t l = 0; l <= last; l++) {
         const struct schuss_layer *layer = &net->layers[l];
         struct layer_buffers b = {.ld = l < last ? row_stride(layer->n_out, item) : layer->n_out};
-        if (!backward && l < last) b.out = plan->delta[l % 2];
+        if (!backward && l < last) b.out = turns[l % 2];
         else b.out = take(memory, &used, rows, b.ld, item);
         b.kept = b.fed = b.out;
         if (backward && keeps_input(layer->activation)) b.kept = take(memory, &used, rows, b.ld, item);
@@ -79,22 +91,28 @@ static ptrdiff_t lay(char *memory, struct schuss_plan *plan, const struct schuss
         }
         if (memory) plan->layers[l] = b;
     }
-    plan->dout = backward ? take(memory, &used, rows, net->layers[last].n_out, item) : NULL;
-    plan->scratch = take(memory, &used, scratch, 1, 1);
+    void *dout = backward ? take(memory, &used, rows, net->layers[last].n_out, item) : NULL;
+    char *room = take(memory, &used, scratch, 1, 1);
+    if (!memory) return used;
+    if (backward)
+        for (ptrdiff_t l = 0; l < last; l++)
+            plan->layers[l].delta = reuses_output(net, l, item, passes) ? plan->layers[l + 1].out : turns[l % 2];
+    plan->dout = dout;
+    plan->scratch = room;
     plan->kernels = kernels;
     plan->max_rows = rows;
     plan->threads = threads;
     return used;
 }
 
-ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int backward, int threads) {
-    return lay(NULL, NULL, net, max_rows, backward, threads);
+ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int passes, int threads) {
+    return lay(NULL, NULL, net, max_rows, passes, threads);
 }
 
-struct schuss_plan *schuss_plan_lay(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int backward,
+struct schuss_plan *schuss_plan_lay(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
                                     int threads) {
     struct schuss_plan *plan = memory;
-    lay(memory, plan, net, max_rows, backward, threads);
+    lay(memory, plan, net, max_rows, passes, threads);
     return plan;
 }
 
@@ -225,10 +243,9 @@ static const struct schuss_segment *segment_of(struct net_update *u, int index) 
 
 /* Gradients of layer l from its input x and delta: into net->grads, or with u through the rule. */
 static void layer_gradients(const struct schuss_net *net, struct schuss_plan *plan, int l, const void *x,
-                            ptrdiff_t ldx, ptrdiff_t rows, const void *delta, struct net_update *u) {
+                            ptrdiff_t ldx, ptrdiff_t rows, const void *delta, int threads, struct net_update *u) {
     const struct kernels *kernels = plan->kernels;
     const struct schuss_layer *layer = &net->layers[l];
-    const int threads = threads_of(plan);
     const ptrdiff_t n = layer->n_out;
     struct gemm dw = {
         .m = layer->n_in, .n = n, .k = rows,
@@ -253,8 +270,14 @@ static void layer_gradients(const struct schuss_net *net, struct schuss_plan *pl
     }
     if (layer->bias < 0) return;
     if (u && !(born.segment = segment_of(u, 2 * l + 1))) return;
+    if (u && rows == 1) { /* the gradient is delta itself */
+        u->nonfinite |= update(&born, 0, n, delta);
+        return;
+    }
     struct sums_job sums = {kernels, rows, n, delta, plan->layers[l].ld, at(net->grads, layer->bias, kernels)};
-    schuss_parallel(threads_for((double)rows * (double)n, 65536, threads), sums_share, &sums);
+    threads = threads_for((double)rows * (double)n, SUMS_PER_THREAD, threads);
+    if (threads == 1) sums_share(&sums, 0, 1);
+    else schuss_parallel(threads, sums_share, &sums);
     if (u) u->nonfinite |= update(&born, 0, n, sums.out);
 }
 
@@ -268,7 +291,7 @@ void net_backward(const struct schuss_net *net, struct schuss_plan *plan, const 
     for (int l = net->n_layers - 1; l >= 0; l--) {
         const struct schuss_layer *layer = &net->layers[l];
         const struct layer_buffers *below = l > 0 ? &plan->layers[l - 1] : NULL;
-        void *next = below ? plan->delta[l % 2] : dx;
+        void *next = below ? below->delta : dx;
         if (next) { /* with the weights that the forward pass had: before they are updated */
             struct gemm down = {
                 .m = rows, .n = layer->n_in, .k = layer->n_out,
@@ -286,7 +309,7 @@ void net_backward(const struct schuss_net *net, struct schuss_plan *plan, const 
                 };
             dense_gemm(kernels, &down, threads, plan->scratch);
         }
-        layer_gradients(net, plan, l, below ? below->fed : x, below ? below->ld : ldx, rows, delta, u);
+        layer_gradients(net, plan, l, below ? below->fed : x, below ? below->ld : ldx, rows, delta, threads, u);
         delta = next;
     }
     fpmode_restore(found);

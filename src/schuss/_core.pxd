@@ -78,8 +78,11 @@ cdef extern from "schuss.h" nogil:
     struct schuss_plan:
         pass
 
-    ptrdiff_t schuss_plan_bytes(const schuss_net *net, ptrdiff_t max_rows, int backward, int threads)
-    schuss_plan *schuss_plan_lay(void *memory, const schuss_net *net, ptrdiff_t max_rows, int backward, int threads)
+    enum:
+        SCHUSS_FORWARD_ONLY, SCHUSS_BACKWARD, SCHUSS_BACKWARD_ONCE
+
+    ptrdiff_t schuss_plan_bytes(const schuss_net *net, ptrdiff_t max_rows, int passes, int threads)
+    schuss_plan *schuss_plan_lay(void *memory, const schuss_net *net, ptrdiff_t max_rows, int passes, int threads)
     void *schuss_forward(const schuss_net *net, schuss_plan *plan, const void *x, ptrdiff_t ldx, ptrdiff_t rows,
                          int flags, uint64_t draw, void *out)
     void schuss_backward(const schuss_net *net, schuss_plan *plan, const void *x, ptrdiff_t ldx, ptrdiff_t rows,
@@ -96,6 +99,11 @@ cdef extern from "schuss.h" nogil:
                              const void *prediction, const void *target, const double *weights, double total,
                              void *gradient, double *partial)
     ptrdiff_t schuss_loss_partials(ptrdiff_t rows)
+
+    struct schuss_copy:
+        void *live
+        void *kept
+        ptrdiff_t bytes
 
     struct schuss_train:
         const schuss_net *net
@@ -116,6 +124,8 @@ cdef extern from "schuss.h" nogil:
         const double *lr
         uint64_t draws
         ptrdiff_t position
+        const schuss_copy *copies
+        int n_copies, kept
         double loss_sum, weight_sum, last_loss
         ptrdiff_t current_rows
         const void *current_x

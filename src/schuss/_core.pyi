@@ -133,11 +133,14 @@ class Trainer:
         batch_size: int,
         clip_value: float,
         clip_norm: float,
+        restores: bool = False,
     ) -> None:
         """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given) and
         returns (mean value, gradient of it, C-contiguous, of the prediction's shape and dtype); weights must then be
-        None."""
+        None. restores: keeps a copy of what training changes, to go back to."""
     steps_per_epoch: int
+    def restore(self) -> int:
+        """Go back to the start of the last epoch whose first loss was finite. Its number."""
     def start_epoch(self, shuffle_seed: int | None, epoch: int, lrs: NDArray[np.float64] | None) -> None:
         """shuffle_seed None: rows in order; so they stay, too, where one batch is all rows and the loss is compiled.
 

@@ -564,15 +564,15 @@ cdef class Plan:
     cdef Py_ssize_t rows
     cdef int threads, level
 
-    def __cinit__(self, Net net, Py_ssize_t rows, bint backward):
+    def __cinit__(self, Net net, Py_ssize_t rows, int passes):
         self.threads = schuss_get_num_threads()
         self.level = require_isa()
         self.rows = rows
-        cdef ptrdiff_t size = schuss_plan_bytes(&net.c_net, rows, backward, self.threads)
+        cdef ptrdiff_t size = schuss_plan_bytes(&net.c_net, rows, passes, self.threads)
         if size < 0:
             raise OverflowError(f"buffers for {rows} rows exceed the address space")
         self.memory = aligned_bytes(size)
-        self.c_plan = schuss_plan_lay(<void *><uintptr_t>self.memory.ctypes.data, &net.c_net, rows, backward,
+        self.c_plan = schuss_plan_lay(<void *><uintptr_t>self.memory.ctypes.data, &net.c_net, rows, passes,
                                       self.threads)
 
     cdef bint serves(self, Py_ssize_t rows) noexcept:
@@ -913,11 +913,16 @@ cdef class Trainer:
     cdef list groups
     cdef object function       # a loss that is a Python callable, or None
     cdef double clip_value, clip_norm
+    cdef schuss_copy *copies
+    cdef list kept             # the copies' memory
+    cdef uint64_t draws_begun, draws_kept
+    cdef int64_t steps_begun, steps_kept
+    cdef object epoch_begun, epoch_kept
     cdef object segments, x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
 
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
-                  Py_ssize_t batch_size, double clip_value, double clip_norm):
-        cdef Py_ssize_t rows = x.shape[0]
+                  Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False):
+        cdef Py_ssize_t i, rows = x.shape[0]
         if rows < 1 or batch_size < 1:
             raise ValueError(f"x has {rows} rows and batch_size is {batch_size}, expected at least 1")
         batch_size = min(batch_size, rows)
@@ -945,11 +950,45 @@ cdef class Trainer:
         self.t.step = &stepper.c_step
         self.segments = stepper.segments_in(net)
         self.t.segments = <const int *><uintptr_t>self.segments.ctypes.data
-        self.plan = Plan(net, batch_size, True)
+        self.plan = Plan(net, batch_size, SCHUSS_BACKWARD_ONCE)
         self.t.plan = self.plan.c_plan
         self.partial = np.empty(schuss_loss_partials(batch_size))
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
         self.t.position = rows
+        if restores:
+            live = [net.flat_parameters, *stepper.arenas]
+            self.copies = <schuss_copy *>PyMem_Calloc(len(live), sizeof(schuss_copy))
+            if not self.copies:
+                raise MemoryError()
+            self.kept = [np.empty_like(array) for array in live]
+            for i in range(len(live)):
+                self.copies[i].live = <void *><uintptr_t>live[i].ctypes.data
+                self.copies[i].kept = <void *><uintptr_t>self.kept[i].ctypes.data
+                self.copies[i].bytes = live[i].nbytes
+            self.t.copies = self.copies
+            self.t.n_copies = len(live)
+
+    def __dealloc__(self):
+        PyMem_Free(self.copies)
+
+    def restore(self):
+        cdef int i
+        if self.epoch_kept is None:  # nothing has been updated yet
+            self.net.draws = self.draws_begun
+            return self.epoch_begun
+        self.stepper.enter()
+        try:
+            self.net.enter()
+            try:
+                for i in range(self.t.n_copies):
+                    memcpy(self.copies[i].live, self.copies[i].kept, self.copies[i].bytes)
+                self.net.draws = self.draws_kept
+                self.stepper.c_step.t = self.steps_kept
+            finally:
+                self.net.busy = False
+        finally:
+            self.stepper.busy = False
+        return self.epoch_kept
 
     @property
     def steps_per_epoch(self):
@@ -988,6 +1027,8 @@ cdef class Trainer:
             self.t.lr = <const double *><uintptr_t>lrs.ctypes.data
         self.t.position = 0
         self.t.loss_sum = self.t.weight_sum = 0
+        self.t.kept = 0
+        self.draws_begun, self.steps_begun, self.epoch_begun = self.net.draws, self.stepper.c_step.t, epoch
 
     cdef int take_room(self) except -1:
         """Room for one gathered batch, once an epoch needs it."""
@@ -1020,6 +1061,9 @@ cdef class Trainer:
                 else:
                     status = self.run_function()
                 self.net.draws = self.t.draws
+                if self.t.kept:
+                    self.draws_kept, self.steps_kept = self.draws_begun, self.steps_begun
+                    self.epoch_kept = self.epoch_begun
             finally:
                 self.net.busy = False
         finally:

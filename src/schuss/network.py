@@ -354,6 +354,7 @@ class Network:
         verbose: int = 0,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        restore_on_divergence: bool = True,
     ) -> History:
         """Train for some epochs, in compiled code. Calling it again goes on where it stopped.
 
@@ -403,6 +404,9 @@ class Network:
             0: silent; 1: a progress bar on stderr if that is a terminal, otherwise as 2; 2: a line an epoch.
         clip_norm, clip_value : float, optional
             Limits of the gradients' global norm and of their elements, applied in the other order.
+        restore_on_divergence : bool
+            Whether to keep a copy of the parameters and of the optimizer's state to go back to. Without, a fit with Adam
+            takes half the memory, and after divergence the network is as the failing step left it, possibly not finite.
 
         Returns
         -------
@@ -415,8 +419,8 @@ class Network:
             If an argument is not as described. Nothing has changed.
         DivergenceError
             If a loss or gradient was not finite. The network has the parameters and the optimizer the state of the
-            start of that epoch (or of the one before, if the first batch failed already), or the best parameters if
-            early stopping keeps them.
+            start of that epoch (or of the one before, if the first batch failed already) unless
+            ``restore_on_divergence=False``, or the best parameters if early stopping keeps them.
         KeyboardInterrupt
             On Ctrl-C, within about 50 ms and the batch at hand. The network stays usable, with the best parameters if
             early stopping keeps them.
@@ -449,6 +453,7 @@ class Network:
                 verbose=verbose,
                 clip_norm=clip_norm,
                 clip_value=clip_value,
+                restore_on_divergence=restore_on_divergence,
             )
         finally:
             self._fitting = False

@@ -103,27 +103,6 @@ class EpochRecord:
     seconds: float
 
 
-class _Snapshot:
-    """A copy of everything that training changes, in memory that is used again."""
-
-    def __init__(self, network: Network, optimizer: Optimizer) -> None:
-        self._network, self._optimizer = network, optimizer
-        self._live = [network._core.flat_parameters]
-        self._live += [state for states in optimizer._stepper.states for state in states]
-        self._kept = [np.empty_like(array) for array in self._live]
-        self.take()
-
-    def take(self) -> None:
-        for kept, live in zip(self._kept, self._live, strict=True):
-            np.copyto(kept, live)
-        self._counters = self._network._core.draws, self._optimizer._stepper.steps, self._network.epochs_done
-
-    def restore(self) -> None:
-        for kept, live in zip(self._kept, self._live, strict=True):
-            np.copyto(live, kept)
-        self._network._core.draws, self._optimizer._stepper.steps, self._network.epochs_done = self._counters
-
-
 class _Best:
     """Early stopping's memory: the best value and its parameters."""
 
@@ -177,6 +156,7 @@ def fit(
     verbose: int,
     clip_norm: float | None,
     clip_value: float | None,
+    restore_on_divergence: bool,
 ) -> History:
     """`Network.fit`, which documents it. Everything is checked before anything changes."""
     chosen = losses.resolve(loss)
@@ -185,6 +165,7 @@ def fit(
     if batch_size is not None:
         batch_size = integer("batch_size", batch_size, 1)
     shuffle = flag("shuffle", shuffle)
+    restore_on_divergence = flag("restore_on_divergence", restore_on_divergence)
     verbose = integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0, 2)
     clip_value, clip_norm = clipping(clip_value, clip_norm)
     callbacks = _checked_callbacks(callbacks)
@@ -207,6 +188,7 @@ def fit(
         batch,
         clip_value,
         clip_norm,
+        restore_on_divergence,
     )
     # From here on things change.
     if new_lr is not None:
@@ -220,12 +202,11 @@ def fit(
     network.history._monitor = part._monitor
     last_epoch = network.epochs_done + epochs
     progress = Progress(verbose, last_epoch, trainer.steps_per_epoch)
-    snapshots: list[_Snapshot] = []
     stopped = "failed"
     try:
         while True:
             start = perf_counter()
-            logs = _run_epoch(network, optimizer, trainer, shuffle, progress, snapshots)
+            logs = _run_epoch(network, optimizer, trainer, shuffle, progress)
             found = network._evaluate(training, chosen, measures, with_loss=False)
             logs.update(found)
             if validation is not None:
@@ -252,7 +233,8 @@ def fit(
             break
     except DivergenceError:
         stopped = "diverged"
-        snapshots[-1].restore()
+        if restore_on_divergence:
+            network.epochs_done = trainer.restore()
         raise
     except KeyboardInterrupt:
         stopped = "interrupted"
@@ -271,15 +253,8 @@ def _run_epoch(
     trainer: _core.Trainer,
     shuffle: bool,
     progress: Progress,
-    snapshots: list[_Snapshot],
 ) -> dict[str, float]:
-    """One epoch of steps. `snapshots` ends with the one to go back to if this epoch diverges."""
-    # Two take turns: if the first batch of an epoch fails, the last step of the epoch before was the bad one.
-    if len(snapshots) < 2:
-        snapshots.append(_Snapshot(network, optimizer))
-    else:
-        snapshots.reverse()
-        snapshots[-1].take()
+    """One epoch of steps."""
     lrs = _scheduled(optimizer, trainer.steps_per_epoch)
     epoch = network.epochs_done
     trainer.start_epoch(network.seed if shuffle else None, epoch, lrs)
@@ -288,8 +263,6 @@ def _run_epoch(
             progress.batch(epoch + 1, trainer.batches_done, trainer.loss)
     except FloatingPointError:
         batch = min(trainer.batches_done + 1, trainer.steps_per_epoch)
-        if batch == 1:
-            snapshots.reverse()
         rate = optimizer.param_groups[0]["lr"] if lrs is None else float(lrs[batch - 1])
         value = trainer.last_loss
         what = "a gradient was not finite" if np.isfinite(value) else f"the loss was {value}"
