@@ -405,8 +405,9 @@ class Network:
         clip_norm, clip_value : float, optional
             Limits of the gradients' global norm and of their elements, applied in the other order.
         restore_on_divergence : bool
-            Whether to keep a copy of the parameters and of the optimizer's state to go back to. Without, a fit with Adam
-            takes half the memory, and after divergence the network is as the failing step left it, possibly not finite.
+            Whether to keep a copy of the parameters and of the optimizer's state to go back to. Without, a fit with
+            Adam takes half the memory, and after divergence the network is as the failing step left it, possibly not
+            finite.
 
         Returns
         -------
