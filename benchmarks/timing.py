@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# Seconds to wait at most until the threads of the one before have stopped spinning: OpenBLAS's do for some 30 ms.
-PATIENCE = 0.06
+# Seconds to wait at most until the threads of the one before have stopped spinning: OpenBLAS's do for 30 to 110 ms.
+PATIENCE = 0.4
+# Seconds between looks at the CPU time, which some systems count by ticks of 4 ms.
+LOOK = 0.012
 # An untimed call before each sample warms caches and threads, unless it takes longer than this.
 WARM = 0.005
 # What takes this long in its first call is not called again to find out how long it takes.
@@ -22,8 +24,11 @@ def clock() -> Callable[[], float]:
 
     On one CPU the two differ by what other programs took.
     """
-    alone = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
-    return time.process_time if alone else time.perf_counter
+    return time.process_time if _alone() else time.perf_counter
+
+
+def _alone() -> bool:
+    return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
 
 
 @dataclass(frozen=True)
@@ -123,12 +128,14 @@ def alternate(
 
 
 def _settle() -> None:
-    """Sleep until no thread of this process computes."""
+    """Sleep until no thread of this process computes. On one CPU none can beside the caller."""
+    if _alone():
+        return
     end = time.perf_counter() + PATIENCE
     while time.perf_counter() < end:
         before = time.process_time()
-        time.sleep(0.001)
-        if time.process_time() - before < 0.0003:
+        time.sleep(LOOK)
+        if time.process_time() - before < 0.1 * LOOK:
             break
 
 

@@ -1,8 +1,10 @@
 /* Worker threads: started when first needed, then kept. They spin briefly between jobs, then sleep.
  *
- * Share i belongs to worker i, share 0 to the caller. What a worker has not begun when the caller is through with its
+ * Of shares, number i belongs to worker i, 0 to the caller. What a worker has not begun when the caller is through with its
  * own, the caller does too: a worker that is slow to wake, or that has no CPU, holds nobody up, and no job takes much
- * longer than it would on one thread. Who runs a share never changes what the share is. */
+ * longer than it would on one thread. Who runs a share never changes what the share is.
+ *
+ * A team is made of the caller and the workers that come in time; the others are left out of it. */
 #include "pool.h"
 
 #include <stdatomic.h>
@@ -15,7 +17,7 @@
 #include "thread.h"
 
 enum { MAX_WORKERS = 1023, LINE = 64 };
-enum { SPIN_NANOSECONDS = 50000, RETRY_NANOSECONDS = 1000000000 };
+enum { SPIN_NANOSECONDS = 50000, NAP_NANOSECONDS = 5000000, RETRY_NANOSECONDS = 1000000000 };
 
 /* Counts down to zero, where somebody waits. The waiter marks that it sleeps, so that nobody else makes a system
  * call in vain. */
@@ -25,8 +27,12 @@ struct latch {
     struct gate gate;
 };
 
-static void latch_arrive(struct latch *latch) {
-    if (atomic_fetch_sub_explicit(&latch->left, 1, memory_order_acq_rel) != (ASLEEP | 1)) return;
+/* Counts down; 1 if the waiter is to be woken. */
+static int latch_drop(struct latch *latch) {
+    return atomic_fetch_sub_explicit(&latch->left, 1, memory_order_acq_rel) == (ASLEEP | 1);
+}
+
+static void latch_wake(struct latch *latch) {
     gate_lock(&latch->gate); /* had only once the waiter is truly asleep */
     gate_wake(&latch->gate);
     gate_unlock(&latch->gate);
@@ -63,17 +69,26 @@ static int latch_claim(struct latch *latch) {
 
 struct worker {
     _Alignas(LINE) struct latch job; /* down while a share waits to be begun */
+    int index; /* in the team, if it came in time */
+};
+
+/* How often a member has come to a point where all wait. */
+struct turns {
+    _Alignas(LINE) atomic_int made;
 };
 
 static struct {
     _Alignas(LINE) atomic_int busy; /* whoever sets it owns all of this but `workers`, which all may read */
     atomic_int workers;
     int64_t retry_at;
-    schuss_task task; /* read by the workers that run a share, until they arrive at `done` */
+    schuss_task task; /* NULL: a team. Read by the workers that take part, until they arrive at `done` */
+    schuss_member member;
     void *context;
     int count, spin;
+    _Alignas(LINE) atomic_int team; /* members, once it is known who came; 0 before */
     _Alignas(LINE) struct latch done;
     struct worker worker[MAX_WORKERS];
+    struct turns turns[MAX_WORKERS + 1];
 } pool;
 
 static void run_share(schuss_task task, void *context, int index, int count) {
@@ -88,6 +103,43 @@ static void run_serially(int count, schuss_task task, void *context) {
     fpmode_restore(found);
 }
 
+/* A waiting loop's next turn: soon it lets others have this CPU, and in the end it sleeps a moment at a time, since who is
+ * waited for may have been stopped. */
+struct patience {
+    int64_t since;
+    int spins;
+};
+
+static void wait_more(struct patience *p) {
+    if (pool.spin && p->spins < 256) {
+        p->spins++;
+        thread_relax();
+        return;
+    }
+    const int64_t now = thread_nanoseconds();
+    if (!p->since) p->since = now;
+    p->spins = 0;
+    if (!pool.spin || now - p->since > SPIN_NANOSECONDS) thread_yield();
+    if (now - p->since > NAP_NANOSECONDS) thread_nap();
+}
+
+static void run_member(int index, int count) {
+    struct team me = {index, count, 0};
+    fpmode found = fpmode_flush();
+    pool.member(pool.context, &me);
+    fpmode_restore(found);
+}
+
+void team_wait(struct team *me) {
+    if (me->count == 1) return;
+    const int made = ++me->turns;
+    atomic_store_explicit(&pool.turns[me->index].made, made, memory_order_release);
+    for (int i = 0; i < me->count; i++) { /* each looks at all: one way between caches, not two */
+        struct patience patience = {0, 0};
+        while (atomic_load_explicit(&pool.turns[i].made, memory_order_acquire) < made) wait_more(&patience);
+    }
+}
+
 static THREAD_ENTRY work(void *argument) {
     struct worker *self = argument;
     int index = (int)(self - pool.worker) + 1;
@@ -96,8 +148,13 @@ static THREAD_ENTRY work(void *argument) {
         latch_wait(&self->job, spin);
         if (!latch_claim(&self->job)) continue; /* the caller was faster */
         spin = pool.spin;
-        run_share(pool.task, pool.context, index, pool.count);
-        latch_arrive(&pool.done);
+        if (pool.task) run_share(pool.task, pool.context, index, pool.count);
+        else {
+            struct patience patience = {0, 0};
+            while (!atomic_load_explicit(&pool.team, memory_order_acquire)) wait_more(&patience);
+            run_member(self->index, atomic_load_explicit(&pool.team, memory_order_relaxed));
+        }
+        if (latch_drop(&pool.done)) latch_wake(&pool.done);
     }
     return 0;
 }
@@ -147,19 +204,29 @@ static int have_workers(int wanted) {
     return workers;
 }
 
+/* Has `helpers` workers look at what there is to do. */
+static void call_workers(int helpers) {
+    for (int i = 0; i < helpers; i++)
+        if (latch_drop(&pool.worker[i].job)) latch_wake(&pool.worker[i].job);
+}
+
+static void leave_pool(void) {
+    latch_wait(&pool.done, pool.spin);
+    atomic_store_explicit(&pool.busy, 0, memory_order_release);
+}
+
 void schuss_parallel(int count, schuss_task task, void *context) {
     if (count <= 1 || !take_pool()) {
         run_serially(count, task, context);
         return;
     }
     int helpers = have_workers(count - 1);
-    int spin = count <= schuss_cpu_quota();
     pool.task = task;
     pool.context = context;
     pool.count = count;
-    pool.spin = spin;
+    pool.spin = count <= schuss_cpu_quota();
     atomic_store_explicit(&pool.done.left, helpers, memory_order_relaxed);
-    for (int i = 0; i < helpers; i++) latch_arrive(&pool.worker[i].job);
+    call_workers(helpers);
     run_share(task, context, 0, count);
     for (int i = helpers + 1; i < count; i++) run_share(task, context, i, count);
     int claimed = 0;
@@ -169,8 +236,47 @@ void schuss_parallel(int count, schuss_task task, void *context) {
         claimed++;
     }
     atomic_fetch_sub_explicit(&pool.done.left, claimed, memory_order_relaxed);
-    latch_wait(&pool.done, spin);
-    atomic_store_explicit(&pool.busy, 0, memory_order_release);
+    leave_pool();
+}
+
+/* How many of the first `helpers` workers have begun. */
+static int begun(int helpers) {
+    int found = 0;
+    for (int i = 0; i < helpers; i++)
+        found += atomic_load_explicit(&pool.worker[i].job.left, memory_order_relaxed) & 1;
+    return found;
+}
+
+void schuss_team(int most, int64_t nanoseconds, schuss_member member, void *context) {
+    if (most <= 1 || !take_pool()) {
+        struct team alone = {0, 1, 0};
+        fpmode found = fpmode_flush();
+        member(context, &alone);
+        fpmode_restore(found);
+        return;
+    }
+    const int helpers = have_workers(most - 1);
+    pool.task = NULL;
+    pool.member = member;
+    pool.context = context;
+    pool.spin = most <= schuss_cpu_quota();
+    atomic_store_explicit(&pool.team, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool.turns[0].made, 0, memory_order_relaxed);
+    call_workers(helpers);
+    const int64_t until = helpers ? thread_nanoseconds() + nanoseconds : 0;
+    while (begun(helpers) < helpers && thread_nanoseconds() < until)
+        if (pool.spin) thread_relax();
+        else thread_yield();
+    int count = 1;
+    for (int i = 0; i < helpers; i++) {
+        if (latch_claim(&pool.worker[i].job)) continue; /* too late: left out */
+        atomic_store_explicit(&pool.turns[count].made, 0, memory_order_relaxed);
+        pool.worker[i].index = count++;
+    }
+    atomic_store_explicit(&pool.done.left, count - 1, memory_order_relaxed);
+    atomic_store_explicit(&pool.team, count, memory_order_release);
+    run_member(0, count);
+    leave_pool();
 }
 
 int schuss_worker_count(void) { return atomic_load_explicit(&pool.workers, memory_order_relaxed); }

@@ -3,6 +3,7 @@
 #define SCHUSS_POOL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Does share `index` of `count` of the work in context. */
 typedef void (*schuss_task)(void *context, int index, int count);
@@ -11,6 +12,21 @@ typedef void (*schuss_task)(void *context, int index, int count);
  * worker threads; all on the caller if count is 1 or another thread is using the pool. Denormals are flushed to
  * zero meanwhile, on every thread that works, and the mode found is put back. */
 void schuss_parallel(int count, schuss_task task, void *context);
+
+/* A member of a team: threads that run the same function at once, and may wait for one another. */
+struct team {
+    int index, count;
+    int turns; /* times that this member has waited */
+};
+typedef void (*schuss_member)(void *context, struct team *me);
+
+/* Runs member(context, me) on the caller, which is number 0, and on those of `most` - 1 workers that come within so many
+ * nanoseconds: as many as me->count says, which must not change what comes out. On the caller alone if another thread is
+ * using the pool. Denormals are flushed as by schuss_parallel. */
+void schuss_team(int most, int64_t nanoseconds, schuss_member member, void *context);
+
+/* Waits until all members of the team have come here: what they wrote before may be read after. */
+void team_wait(struct team *me);
 
 /* How many threads a job of this much work (in any unit) is worth, from 1 to `limit`. */
 static inline int threads_for(double work, double work_per_thread, int limit) {

@@ -45,6 +45,9 @@ static inline int thread_after_fork(void (*in_child)(void)) {
 /* Lets another thread have this CPU, if one waits for it. */
 static inline void thread_yield(void) { SwitchToThread(); }
 
+/* Sleeps a moment. */
+static inline void thread_nap(void) { Sleep(1); }
+
 static inline int64_t thread_nanoseconds(void) {
     LARGE_INTEGER count, per_second;
     QueryPerformanceCounter(&count);
@@ -99,6 +102,8 @@ static inline int thread_start(thread_entry entry, void *argument) {
 static inline int thread_after_fork(void (*in_child)(void)) { return !pthread_atfork(NULL, NULL, in_child); }
 
 static inline void thread_yield(void) { sched_yield(); }
+
+static inline void thread_nap(void) { nanosleep(&(struct timespec){0, 50000}, NULL); }
 
 static inline int64_t thread_nanoseconds(void) {
     struct timespec now;
