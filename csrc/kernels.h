@@ -103,8 +103,8 @@ struct kernels {
     void (*dropout)(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t seed, uint32_t layer, uint64_t draw,
                     const void *x, void *mask, void *y);
 
-    /* Sum of the weighted losses of the rows, and their gradients. */
-    double (*loss)(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1);
+    /* The weighted losses of rows [row0, row1) into values[row0..row1-1], and their gradients. */
+    void (*loss)(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values);
 
     /* Elementary functions, for tests of their error: y[n] = f(x[n]); f: 0 exp, 1 log, 2 tanh, 3 erfc, 4 expm1,
      * 5 log1p on [0, 1]. */

@@ -124,7 +124,7 @@ static void wait_more(struct patience *p) {
 }
 
 static void run_member(int index, int count) {
-    struct team me = {index, count, 0};
+    struct team me = {index, count, 0, 0};
     fpmode found = fpmode_flush();
     pool.member(pool.context, &me);
     fpmode_restore(found);
@@ -137,6 +137,7 @@ void team_wait(struct team *me) {
     for (int i = 0; i < me->count; i++) { /* each looks at all: one way between caches, not two */
         struct patience patience = {0, 0};
         while (atomic_load_explicit(&pool.turns[i].made, memory_order_acquire) < made) wait_more(&patience);
+        if (patience.since) me->stalled += thread_nanoseconds() - patience.since;
     }
 }
 
@@ -249,7 +250,7 @@ static int begun(int helpers) {
 
 void schuss_team(int most, int64_t nanoseconds, schuss_member member, void *context) {
     if (most <= 1 || !take_pool()) {
-        struct team alone = {0, 1, 0};
+        struct team alone = {0, 1, 0, 0};
         fpmode found = fpmode_flush();
         member(context, &alone);
         fpmode_restore(found);

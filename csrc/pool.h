@@ -16,7 +16,8 @@ void schuss_parallel(int count, schuss_task task, void *context);
 /* A member of a team: threads that run the same function at once, and may wait for one another. */
 struct team {
     int index, count;
-    int turns; /* times that this member has waited */
+    int turns;       /* times that this member has waited */
+    int64_t stalled; /* nanoseconds that it waited for members who did not come soon */
 };
 typedef void (*schuss_member)(void *context, struct team *me);
 

@@ -180,7 +180,7 @@ struct schuss_loss {
 int schuss_loss_takes_logits(int loss_kind, int activation);
 
 /* sum_i w_i loss_i over rows, and gradient[rows x cols] of sum_i w_i loss_i / total unless NULL. weights NULL: ones.
- * partial: work space of schuss_loss_partials(rows) doubles. */
+ * partial: work space of schuss_loss_partials(rows) doubles: the rows' weighted losses. */
 double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t rows, ptrdiff_t cols,
                          const void *prediction, const void *target, const double *weights, double total,
                          void *gradient, double *partial);
@@ -215,7 +215,9 @@ struct schuss_train {
     uint64_t draws;                    /* training passes made before, ever; counted on */
     ptrdiff_t position;                /* rows of this epoch already used */
     const struct schuss_copy *copies;  /* what is kept of the start of an epoch, once its first loss is known to be */
-    int n_copies, kept;                /* finite; kept is set then */
+    int n_copies, kept;                /* finite, if enough was done since the last time; kept is set then */
+    double unkept;                     /* nanoseconds of work since the last time, roughly; at first infinity */
+    int64_t alone_until;               /* no team is tried before: the last one had to wait for CPUs; at first 0 */
     double loss_sum, weight_sum;       /* over this epoch */
     double last_loss;                  /* of the last batch */
     /* set by schuss_train_begin for schuss_train_end */
@@ -232,7 +234,7 @@ void schuss_train_begin(struct schuss_train *train);
 double schuss_train_loss(struct schuss_train *train);
 /* Backward and update, given the batch's loss. SCHUSS_OK or SCHUSS_NONFINITE. */
 int schuss_train_end(struct schuss_train *train, double loss);
-/* Steps until the epoch ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE), or something is not finite. */
+/* Steps, one at least, until the epoch ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE), or something is not finite. */
 int schuss_train_run(struct schuss_train *train, double seconds);
 
 #endif

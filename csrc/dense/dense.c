@@ -7,8 +7,7 @@
 
 enum {
     PRODUCTS_PER_THREAD = 1500000, /* multiply-adds; of fewer, the operands' way between two cores' caches eats the gain */
-    DRAWS_PER_THREAD = 4096,
-    LOSS_ROWS = 64,                /* losses are summed in blocks of so many rows, whatever the threads */
+    LOSS_ROWS = 64,                /* that a thread takes at least */
     LOSS_WORK_PER_THREAD = 8192
 };
 
@@ -70,51 +69,38 @@ int dense_gemm(const struct kernels *kernels, const struct gemm *g, int threads,
     return atomic_load_explicit(&job.found, memory_order_relaxed);
 }
 
-struct dropout_job {
-    const struct kernels *kernels;
-    ptrdiff_t rows, n, ld;
-    double probability;
-    uint64_t seed, draw;
-    uint32_t layer;
-    const char *x;
-    char *mask, *y;
-};
-
-static void dropout_share(void *context, int index, int count) {
-    const struct dropout_job *d = context;
-    ptrdiff_t first = share_start(d->rows, 4, index, count), rows = share_start(d->rows, 4, index + 1, count) - first;
-    ptrdiff_t n = d->n;
-    if (d->ld == n) n *= rows, rows = rows > 0; /* one long row */
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        const ptrdiff_t offset = (first + i) * d->ld * d->kernels->item;
-        d->kernels->dropout((first + i) * d->n, n, d->probability, d->seed, d->layer, d->draw, d->x + offset,
-                            d->mask + offset, d->y + offset);
-    }
-}
-
-void dense_dropout(const struct kernels *kernels, int threads, ptrdiff_t rows, ptrdiff_t n, ptrdiff_t ld,
+void dense_dropout(const struct kernels *kernels, ptrdiff_t first, ptrdiff_t end, ptrdiff_t n, ptrdiff_t ld,
                    double probability, uint64_t seed, uint32_t layer, uint64_t draw, const void *x, void *mask,
                    void *y) {
-    struct dropout_job job = {kernels, rows, n, ld, probability, seed, draw, layer, x, mask, y};
-    schuss_parallel(threads_for((double)rows * (double)n, DRAWS_PER_THREAD, threads), dropout_share, &job);
+    ptrdiff_t width = n, rows = end - first;
+    if (ld == n) width *= rows, rows = rows > 0; /* one long row */
+    for (ptrdiff_t i = first; i < first + rows; i++) {
+        const ptrdiff_t offset = i * ld * kernels->item;
+        kernels->dropout(i * n, width, probability, seed, layer, draw, (const char *)x + offset, (char *)mask + offset,
+                         (char *)y + offset);
+    }
 }
 
 struct loss_job {
     const struct kernels *kernels;
     const struct loss_rows *l;
     ptrdiff_t rows;
-    double *partial;
+    double *values;
 };
 
 static void loss_share(void *context, int index, int count) {
     const struct loss_job *job = context;
-    const ptrdiff_t first = share_start(job->rows, LOSS_ROWS, index, count);
-    const ptrdiff_t end = share_start(job->rows, LOSS_ROWS, index + 1, count);
-    for (ptrdiff_t row = first; row < end; row += LOSS_ROWS)
-        job->partial[row / LOSS_ROWS] = job->kernels->loss(job->l, row, row + LOSS_ROWS < end ? row + LOSS_ROWS : end);
+    job->kernels->loss(job->l, share_start(job->rows, LOSS_ROWS, index, count),
+                       share_start(job->rows, LOSS_ROWS, index + 1, count), job->values);
 }
 
-ptrdiff_t schuss_loss_partials(ptrdiff_t rows) { return (rows + LOSS_ROWS - 1) / LOSS_ROWS; }
+ptrdiff_t schuss_loss_partials(ptrdiff_t rows) { return rows; }
+
+double dense_loss_sum(ptrdiff_t rows, const double *values) {
+    double sum[4] = {0, 0, 0, 0};
+    for (ptrdiff_t i = 0; i < rows; i++) sum[i & 3] += values[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
 
 int schuss_loss_takes_logits(int loss_kind, int activation) {
     return (loss_kind == SCHUSS_CROSS_ENTROPY && activation == SCHUSS_SOFTMAX) ||
@@ -126,12 +112,8 @@ double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t ro
                          void *gradient, double *partial) {
     struct loss_rows l = {loss, cols, prediction, target, weights, total, gradient};
     struct loss_job job = {schuss_kernels(dtype), &l, rows, partial};
-    const ptrdiff_t blocks = schuss_loss_partials(rows);
-    int threads = threads_for((double)rows * (double)cols, LOSS_WORK_PER_THREAD, schuss_get_num_threads());
-    if (blocks < threads) threads = (int)blocks;
-    if (threads <= 1) loss_share(&job, 0, 1);
+    const int threads = threads_for((double)rows * (double)cols, LOSS_WORK_PER_THREAD, schuss_get_num_threads());
+    if (threads == 1) loss_share(&job, 0, 1);
     else schuss_parallel(threads, loss_share, &job);
-    double sum = 0;
-    for (ptrdiff_t i = 0; i < blocks; i++) sum += partial[i];
-    return sum;
+    return dense_loss_sum(rows, partial);
 }

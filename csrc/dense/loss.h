@@ -152,9 +152,8 @@ ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
     return row;
 }
 
-static double cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1) {
+static void cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values) {
     enum { BLOCK = 64 };
-    double total = 0;
     for (ptrdiff_t i0 = row0; i0 < row1; i0 += BLOCK) {
         const ptrdiff_t rows = row1 - i0 < BLOCK ? row1 - i0 : BLOCK;
         real sum[BLOCK], mass[BLOCK], expected[BLOCK];
@@ -173,33 +172,31 @@ static double cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t
         }
         elementary(1, rows, sum, sum);
         for (ptrdiff_t i = 0; i < rows; i++)
-            total += (l->weights ? l->weights[i0 + i] : 1) * (double)(mass[i] * sum[i] - expected[i]);
+            values[i0 + i] = (l->weights ? l->weights[i0 + i] : 1) * (double)(mass[i] * sum[i] - expected[i]);
     }
-    return total;
 }
 
 /* A loss that is the mean of a function of each output. */
-ALWAYS_INLINE double pointwise(vec (*point)(vec, vec, vec, vec *), const struct loss_rows *l, ptrdiff_t row0,
-                               ptrdiff_t row1) {
+ALWAYS_INLINE void pointwise(vec (*point)(vec, vec, vec, vec *), const struct loss_rows *l, ptrdiff_t row0,
+                             ptrdiff_t row1, double *values) {
     const vec parameter = v_set1((real)l->loss->parameter);
-    double total = 0;
     for (ptrdiff_t i = row0; i < row1; i++) {
         const struct loss_row row = row_of(l, i);
+        values[i] = 0;
         if (row.weight == 0) continue;
         const real scale = (real)(row.share / (double)l->cols);
-        total += row.weight * mean_points(point, parameter, l->cols, row.prediction, row.target, scale, row.gradient);
+        values[i] = row.weight * mean_points(point, parameter, l->cols, row.prediction, row.target, scale, row.gradient);
     }
-    return total;
 }
 
 /* See struct kernels. */
-static double loss(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1) {
+static void loss(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values) {
     switch (l->loss->kind) {
-    case SCHUSS_MSE: return pointwise(mse_point, l, row0, row1);
-    case SCHUSS_MAE: return pointwise(mae_point, l, row0, row1);
-    case SCHUSS_HUBER: return pointwise(huber_point, l, row0, row1);
-    case SCHUSS_CROSS_ENTROPY: return cross_entropy(l, row0, row1);
-    case SCHUSS_BINARY_CROSS_ENTROPY: return pointwise(binary_cross_entropy_point, l, row0, row1);
-    default: return pointwise(poisson_point, l, row0, row1);
+    case SCHUSS_MSE: pointwise(mse_point, l, row0, row1, values); break;
+    case SCHUSS_MAE: pointwise(mae_point, l, row0, row1, values); break;
+    case SCHUSS_HUBER: pointwise(huber_point, l, row0, row1, values); break;
+    case SCHUSS_CROSS_ENTROPY: cross_entropy(l, row0, row1, values); break;
+    case SCHUSS_BINARY_CROSS_ENTROPY: pointwise(binary_cross_entropy_point, l, row0, row1, values); break;
+    default: pointwise(poisson_point, l, row0, row1, values);
     }
 }

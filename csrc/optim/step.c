@@ -6,8 +6,7 @@
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
-    UNIT = 64,                   /* shares are cut at multiples of so many elements */
-    NORM_PARTS = 64              /* the norm is summed in this many parts, whatever the threads */
+    UNIT = 64                    /* shares are cut at multiples of so many elements */
 };
 
 /* base^exponent by squaring: the same bits on every platform, unlike pow(). Two at once, since each multiplication
@@ -56,15 +55,6 @@ struct rule_constants optimizer_constants(const struct schuss_step *step, const 
 
 int optimizer_takes_pieces(const struct schuss_step *step) { return !(step->clip_norm > 0) && !step->check_first; }
 
-struct walk {
-    struct schuss_step *step;
-    const struct kernels *kernels;
-    ptrdiff_t total; /* elements in all */
-    double norm_factor;
-    double part[NORM_PARTS];
-    int nonfinite[NORM_PARTS];
-};
-
 static void *at(const void *array, ptrdiff_t element, ptrdiff_t item) {
     return array ? (char *)(uintptr_t)array + element * item : NULL;
 }
@@ -79,7 +69,7 @@ struct pieces {
     ptrdiff_t from, to;
 };
 
-static struct pieces pieces_of(const struct walk *w, int part, int parts) {
+static struct pieces pieces_of(const struct optimizer_walk *w, int part, int parts) {
     return (struct pieces){.step = w->step,
                            .first = share_start(w->total, UNIT, part, parts),
                            .end = share_start(w->total, UNIT, part + 1, parts)};
@@ -96,65 +86,91 @@ static int next_piece(struct pieces *p) {
     return 0;
 }
 
-static void update_share(void *context, int index, int count) {
-    struct walk *w = context;
+static void update_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
     const ptrdiff_t item = w->kernels->item;
     struct rule_constants c;
     int group = -1, nonfinite = 0;
     for (struct pieces p = pieces_of(w, index, count); next_piece(&p);) {
         const struct schuss_segment *s = p.segment;
-        if (s->group != group) c = optimizer_constants(w->step, &w->step->groups[group = s->group], w->norm_factor);
+        if (s->group != group) c = optimizer_constants(w->step, &w->step->groups[group = s->group], norm_factor);
         void *states[SCHUSS_MAX_STATES];
         for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = at(s->s[k], p.from, item);
         w->kernels->step(p.to - p.from, at(s->p, p.from, item), at(s->g, p.from, item), states, &c, &nonfinite);
     }
-    w->nonfinite[index] = nonfinite;
+    if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
+}
+
+static void update_share(void *context, int index, int count) {
+    struct optimizer_walk *w = context;
+    update_pieces(w, w->norm_factor, index, count);
 }
 
 /* Reads this share of the parts before the update: sums of squares, and whether all is finite. A part is a fixed range
  * of elements. */
 static void read_share(void *context, int index, int count) {
-    struct walk *w = context;
+    struct optimizer_walk *w = context;
     const struct schuss_step *step = w->step;
-    for (int part = index * NORM_PARTS / count; part < (index + 1) * NORM_PARTS / count; part++) {
+    for (int part = index * OPTIMIZER_PARTS / count; part < (index + 1) * OPTIMIZER_PARTS / count; part++) {
         double sum = 0;
         int nonfinite = 0;
-        for (struct pieces p = pieces_of(w, part, NORM_PARTS); next_piece(&p);) {
+        for (struct pieces p = pieces_of(w, part, OPTIMIZER_PARTS); next_piece(&p);) {
             const void *g = at(p.segment->g, p.from, w->kernels->item);
             if (step->clip_norm > 0)
                 sum += w->kernels->sum_squares(p.to - p.from, g, step->grad_scale, step->clip_value);
             nonfinite |= w->kernels->any_nonfinite(p.to - p.from, g); /* clip_value would hide infinities */
         }
         w->part[part] = sum;
-        w->nonfinite[part] = nonfinite;
+        if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
     }
 }
 
-int schuss_optimizer_step(struct schuss_step *step) {
-    struct walk w = {.step = step, .kernels = schuss_kernels(step->dtype), .norm_factor = 1};
-    if (!w.kernels) return SCHUSS_NO_ISA;
-    for (int i = 0; i < step->n_segments; i++) w.total += step->segments[i].n;
-    int threads = schuss_get_num_threads();
-    threads = threads_for((double)w.total, ELEMENTS_PER_THREAD, threads < NORM_PARTS ? threads : NORM_PARTS);
+/* What was read of all gradients: whether it is finite, their norm, and the factor that clips it. */
+static int looked_at(const struct optimizer_walk *w, double *norm, double *factor) {
+    const double most = w->step->clip_norm;
+    double sum = 0;
+    for (int i = 0; i < OPTIMIZER_PARTS; i++) sum += w->part[i];
+    *norm = sqrt(sum);
+    /* torch's clip_grad_norm_ has the same guard against a norm of zero */
+    *factor = most > 0 && most < *norm + 1e-6 ? most / (*norm + 1e-6) : 1;
+    return isfinite(sum) && !atomic_load_explicit(&w->nonfinite, memory_order_relaxed);
+}
 
-    step->nonfinite = 0;
-    if (step->clip_norm > 0 || step->check_first) {
-        double sum = 0;
+void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step) {
+    w->step = step;
+    w->kernels = schuss_kernels(step->dtype);
+    w->total = 0;
+    for (int i = 0; i < step->n_segments; i++) w->total += step->segments[i].n;
+    w->norm_factor = 1;
+    atomic_store_explicit(&w->nonfinite, 0, memory_order_relaxed);
+}
+
+int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
+    double norm, factor = 1;
+    if (!optimizer_takes_pieces(w->step)) {
+        read_share(w, me->index, me->count);
+        team_wait(me);
+        const int finite = looked_at(w, &norm, &factor);
+        if (me->index == 0 && w->step->clip_norm > 0) w->step->grad_norm = norm;
+        if (!finite) return SCHUSS_NONFINITE;
+    }
+    update_pieces(w, factor, me->index, me->count);
+    return SCHUSS_OK;
+}
+
+int schuss_optimizer_step(struct schuss_step *step) {
+    struct optimizer_walk w;
+    if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
+    optimizer_walk_begin(&w, step);
+    int threads = schuss_get_num_threads();
+    threads = threads_for((double)w.total, ELEMENTS_PER_THREAD, threads < OPTIMIZER_PARTS ? threads : OPTIMIZER_PARTS);
+    if (!optimizer_takes_pieces(step)) {
+        double norm;
         schuss_parallel(threads, read_share, &w);
-        for (int i = 0; i < NORM_PARTS; i++) {
-            sum += w.part[i];
-            step->nonfinite |= w.nonfinite[i];
-        }
-        step->nonfinite |= !isfinite(sum);
+        step->nonfinite = !looked_at(&w, &norm, &w.norm_factor);
         if (step->nonfinite) return SCHUSS_NONFINITE;
-        if (step->clip_norm > 0) {
-            step->grad_norm = sqrt(sum);
-            /* torch's clip_grad_norm_ has the same guard against a norm of zero */
-            const double factor = step->clip_norm / (step->grad_norm + 1e-6);
-            if (factor < 1) w.norm_factor = factor;
-        }
+        if (step->clip_norm > 0) step->grad_norm = norm;
     }
     schuss_parallel(threads, update_share, &w);
-    for (int i = 0; i < threads; i++) step->nonfinite |= w.nonfinite[i];
+    step->nonfinite = atomic_load_explicit(&w.nonfinite, memory_order_relaxed);
     return SCHUSS_OK;
 }

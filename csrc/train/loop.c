@@ -1,20 +1,26 @@
-/* Steps and epochs: gather, forward, loss, backward, update, without leaving C. */
+/* Steps and epochs: gather, forward, loss, backward, update, without leaving C. One team makes many steps; its members wait
+ * for one another where one needs what others made, and so know the same at the same places. */
 #include <math.h>
 #include <string.h>
 
-#include "../fpmode.h"
-#include "../kernels.h"
-#include "../pool.h"
+#include "../dense/dense.h"
 #include "../thread.h"
 #include "net.h"
-
-static double seconds_now(void) { return 1e-9 * (double)thread_nanoseconds(); }
 
 enum {
     AHEAD = 4, /* rows to fetch ahead while copying, and as much of each */
     AHEAD_BYTES = 1024,
-    CACHED_BYTES = 1 << 20,
-    BYTES_PER_THREAD = 1 << 16 /* of rows to gather */
+    CACHED_BYTES = 1 << 20
+};
+
+enum {
+    STEP_WORTH_A_THREAD = 3000, /* nanoseconds: half of a step that two threads share */
+    START_WORTH_A_THREAD = 10000, /* nanoseconds: half of the shortest work that a thread is called for */
+    LOOK_NANOSECONDS = 20000,   /* between looks at the clock: small steps share one */
+    RETRY_NANOSECONDS = 1000000, /* a team that lacks members goes on for so long, then looks for them again */
+    STALL_NANOSECONDS = 2000000, /* waited for members that got no CPU: then one thread goes on alone, */
+    ALONE_NANOSECONDS = 100000000, /* for so long */
+    COPY_SHARE = 16             /* a copy of the parameters is taken after this many times its own time */
 };
 
 /* Asks for the beginning of a row that will be read soon. */
@@ -31,56 +37,242 @@ static void gather(ptrdiff_t n, const int64_t *order, ptrdiff_t bytes, const voi
     }
 }
 
-struct gather_job {
-    const struct schuss_train *t;
-    const int64_t *order;
-    ptrdiff_t rows, x_bytes;
+/* One batch. */
+struct batch {
+    ptrdiff_t rows;
+    const void *x, *y;
+    const double *weights;
+    double total;         /* of the weights */
+    const int64_t *order; /* the rows that are gathered to x, y and weights; NULL if they are used where they lie */
 };
 
-static void gather_share(void *context, int index, int count) {
-    const struct gather_job *job = context;
-    const struct schuss_train *t = job->t;
-    const ptrdiff_t first = share_start(job->rows, 1, index, count);
-    const ptrdiff_t n = share_start(job->rows, 1, index + 1, count) - first;
-    const int64_t *order = job->order + first;
-    gather(n, order, job->x_bytes, t->x, (char *)t->batch_x + first * job->x_bytes);
-    if (t->y) gather(n, order, t->y_row_bytes, t->y, (char *)t->batch_y + first * t->y_row_bytes);
-    if (t->weights) gather(n, order, sizeof(double), t->weights, t->batch_weights + first);
+/* What the members of a team share. */
+struct run {
+    struct schuss_train *t;
+    int wanted;                /* members */
+    int looks;                 /* steps between looks at the clock */
+    int64_t deadline;          /* to stop at, after a whole step */
+    int stop;
+    int status;
+    struct optimizer_walk walk;
+    atomic_int nonfinite;
+};
+
+/* The batch that begins at row `position` of the epoch. */
+static struct batch batch_at(const struct schuss_train *t, ptrdiff_t position) {
+    const ptrdiff_t left = t->rows - position, n = left < t->batch ? left : t->batch;
+    const ptrdiff_t x_bytes = t->net->layers[0].n_in * t->plan->kernels->item;
+    const int64_t *order = t->order ? t->order + position : NULL;
+    struct batch b = {.rows = n, .total = (double)n};
+    if (t->weights) {
+        b.total = 0;
+        for (ptrdiff_t i = 0; i < n; i++) b.total += t->weights[order ? order[i] : position + i];
+    }
+    if (order && n > 1) {
+        b.order = order;
+        b.x = t->batch_x;
+        b.y = t->batch_y;
+        b.weights = t->weights ? t->batch_weights : NULL;
+    } else {
+        const ptrdiff_t row = order ? order[0] : position;
+        b.x = (const char *)t->x + row * x_bytes;
+        b.y = t->y ? (const char *)t->y + row * t->y_row_bytes : NULL;
+        b.weights = t->weights ? t->weights + row : NULL;
+    }
+    return b;
 }
 
-/* The rows [position, position + n) of an epoch without order, or the one row of a batch: used where they lie. */
-static void point_at(struct schuss_train *t, ptrdiff_t row, ptrdiff_t x_bytes) {
-    t->current_x = (const char *)t->x + row * x_bytes;
-    t->current_y = t->y ? (const char *)t->y + row * t->y_row_bytes : NULL;
-    t->current_weights = t->weights ? t->weights + row : NULL;
+/* The member's own rows of the batch, copied together; and of the next, on their way, if they are not in cache and L2 has
+ * room for them. */
+static void gather_own(const struct schuss_train *t, const struct batch *b, ptrdiff_t position, const struct team *me) {
+    const struct share own = own_rows(b->rows, me);
+    const ptrdiff_t n = own.end - own.first, x_bytes = t->net->layers[0].n_in * t->plan->kernels->item;
+    const int64_t *order = b->order + own.first;
+    gather(n, order, x_bytes, t->x, (char *)t->batch_x + own.first * x_bytes);
+    if (t->y) gather(n, order, t->y_row_bytes, t->y, (char *)t->batch_y + own.first * t->y_row_bytes);
+    if (t->weights) gather(n, order, sizeof(double), t->weights, t->batch_weights + own.first);
+    if (t->rows * x_bytes <= CACHED_BYTES || t->batch * x_bytes >= CACHED_BYTES / 8) return;
+    for (ptrdiff_t i = position + b->rows + own.first; i < position + b->rows + own.end && i < t->rows; i++)
+        fetch_row(t->x, t->order[i], x_bytes);
+}
+
+/* Gathers a batch and runs it forward. */
+static void *begin_step(const struct schuss_train *t, const struct batch *b, ptrdiff_t position, uint64_t draw,
+                        enum spread *spread, struct team *me) {
+    *spread = b->order ? OWN_ROWS : COMPLETE;
+    if (b->order) gather_own(t, b, position, me);
+    return net_forward(t->net, t->plan, b->x, t->net->layers[0].n_in, b->rows, t->flags, draw, NULL, spread, me);
+}
+
+/* The losses of the member's own rows, and their gradients. */
+static void own_losses(const struct schuss_train *t, const struct batch *b, const void *output, enum spread *spread,
+                       struct team *me) {
+    const struct share own = own_rows(b->rows, me);
+    const struct loss_rows l = {&t->loss, t->net->layers[t->net->n_layers - 1].n_out, output, b->y, b->weights, b->total,
+                                schuss_plan_dout(t->plan)};
+    need_own_rows(spread, me);
+    t->plan->kernels->loss(&l, own.first, own.end, t->partial);
+}
+
+static double mean_loss(const struct schuss_train *t, const struct batch *b) {
+    return b->total == 0 ? 0 : dense_loss_sum(b->rows, t->partial) / b->total; /* of NaN weights: NaN */
+}
+
+/* Nanoseconds, roughly, that a copy of all that is kept takes. */
+static double copy_time(const struct schuss_train *t) {
+    double bytes = 0;
+    for (int i = 0; i < t->n_copies; i++) bytes += (double)t->copies[i].bytes;
+    return bytes / 10;
+}
+
+/* The member's part of the copies. */
+static void keep_copies(const struct schuss_train *t, const struct team *me) {
+    for (int i = 0; i < t->n_copies; i++) {
+        const struct schuss_copy *c = &t->copies[i];
+        const ptrdiff_t first = share_start(c->bytes, 4096, me->index, me->count);
+        const ptrdiff_t end = share_start(c->bytes, 4096, me->index + 1, me->count);
+        memcpy((char *)c->kept + first, (const char *)c->live + first, (size_t)(end - first));
+    }
+}
+
+/* Backward and update of a batch whose loss is known and whose dout is there, in the member's own rows at least. */
+static int end_step(struct run *run, const struct batch *b, ptrdiff_t position, struct team *me) {
+    struct schuss_train *t = run->t;
+    struct schuss_step *step = t->step;
+    const int at_birth = t->segments && optimizer_takes_pieces(step);
+    if (position == 0 && t->n_copies && t->unkept >= COPY_SHARE * copy_time(t)) {
+        keep_copies(t, me);
+        team_wait(me);
+        if (me->index == 0) {
+            t->unkept = 0;
+            t->kept = 1;
+        }
+    }
+    struct net_update update = {.step = step, .segments = t->segments};
+    net_backward(t->net, t->plan, b->x, t->net->layers[0].n_in, b->rows, schuss_plan_dout(t->plan), NULL,
+                 at_birth ? &update : NULL, me);
+    if (at_birth) {
+        if (update.nonfinite) atomic_store_explicit(&run->nonfinite, 1, memory_order_relaxed);
+        return SCHUSS_OK;
+    }
+    team_wait(me);
+    return optimizer_walk_member(&run->walk, me);
+}
+
+/* What a step leaves behind for the next, once all members are through with it. Member 0 alone. */
+static void count_step(struct run *run, const struct batch *b, double loss) {
+    struct schuss_train *t = run->t;
+    t->step->t++;
+    t->loss_sum += loss * b->total;
+    t->weight_sum += b->total;
+    t->position += b->rows;
+    t->unkept += plan_step_time(t->net, b->rows);
+}
+
+static int found_nonfinite(const struct run *run) {
+    return atomic_load_explicit(&run->nonfinite, memory_order_relaxed) ||
+           atomic_load_explicit(&run->walk.nonfinite, memory_order_relaxed);
+}
+
+/* Every group's learning rate of the step at `position`. Member 0 alone, before the others compute constants. */
+static void set_rates(const struct schuss_train *t, ptrdiff_t position) {
+    if (!t->lr) return;
+    for (int g = 0; g < t->step->n_groups; g++) t->step->groups[g].lr = t->lr[position / t->batch];
+}
+
+/* What member 0 decides before the last wait of a step: whether to stop after it. */
+static int time_is_up(struct run *run, const struct team *me, int64_t start, int64_t deadline, int *steps) {
+    if (me->stalled < STALL_NANOSECONDS && ++*steps < run->looks) return 0;
+    const int64_t now = thread_nanoseconds();
+    *steps = 0;
+    if (me->stalled >= STALL_NANOSECONDS && me->stalled > (now - start) / 2) {
+        run->t->alone_until = now + ALONE_NANOSECONDS;
+        return 1;
+    }
+    return now >= deadline;
+}
+
+/* Steps until the epoch ends, it is time to stop, or something is not finite. */
+static void run_member(void *context, struct team *me) {
+    struct run *run = context;
+    struct schuss_train *t = run->t;
+    ptrdiff_t position = t->position;
+    uint64_t draw = t->draws;
+    const int64_t start = me->index == 0 ? thread_nanoseconds() : 0;
+    const int64_t retry = start + RETRY_NANOSECONDS;
+    const int64_t deadline = me->count < run->wanted && retry < run->deadline ? retry : run->deadline;
+    int steps = 0, status = SCHUSS_OK;
+    for (;;) {
+        const struct batch b = batch_at(t, position);
+        enum spread spread;
+        if (me->index == 0) set_rates(t, position);
+        const void *output = begin_step(t, &b, position, draw++, &spread, me);
+        own_losses(t, &b, output, &spread, me);
+        net_enter_backward(t->net, t->plan, b.rows, t->flags, schuss_plan_dout(t->plan), NULL, me);
+        team_wait(me);
+        const double loss = mean_loss(t, &b);
+        if (me->index == 0) t->last_loss = loss;
+        status = isfinite(loss) ? end_step(run, &b, position, me) : SCHUSS_NONFINITE;
+        if (status != SCHUSS_OK) break;
+        if (me->index == 0) run->stop = time_is_up(run, me, start, deadline, &steps);
+        team_wait(me);
+        if (found_nonfinite(run)) {
+            status = SCHUSS_NONFINITE;
+            break;
+        }
+        if (me->index == 0) count_step(run, &b, loss);
+        position += b.rows;
+        if (position >= t->rows || run->stop) break;
+    }
+    if (me->index > 0) return;
+    t->draws = draw;
+    t->step->nonfinite = found_nonfinite(run);
+    run->status = status;
+}
+
+static struct run run_of(struct schuss_train *t) {
+    struct run run = {.t = t};
+    optimizer_walk_begin(&run.walk, t->step);
+    return run;
+}
+
+int schuss_train_run(struct schuss_train *t, double seconds) {
+    const double time = plan_step_time(t->net, t->batch);
+    const double left = time * (double)((t->rows - t->position + t->batch - 1) / t->batch);
+    const int64_t deadline = thread_nanoseconds() + (int64_t)(1e9 * seconds);
+    struct run run = run_of(t);
+    run.looks = 1 + (int)(LOOK_NANOSECONDS / (time + 1));
+    /* Threads have to come first: there must be enough to do for them. */
+    const int most = net_threads(t->plan, left, START_WORTH_A_THREAD), worth = net_threads(t->plan, time, STEP_WORTH_A_THREAD);
+    for (;;) {
+        const int alone = thread_nanoseconds() < t->alone_until;
+        run.wanted = alone ? 1 : most < worth ? most : worth;
+        run.deadline = alone && t->alone_until < deadline ? t->alone_until : deadline;
+        schuss_team(run.wanted, net_patience(left), run_member, &run);
+        if (run.status != SCHUSS_OK || t->position >= t->rows) return run.status;
+        if (thread_nanoseconds() >= deadline) return SCHUSS_MORE;
+    }
+}
+
+/* ---- one step in two halves, with a loss from elsewhere between them ----------------------------------------- */
+
+static void begin_member(void *context, struct team *me) {
+    struct schuss_train *t = context;
+    const struct batch b = batch_at(t, t->position);
+    enum spread spread;
+    begin_step(t, &b, t->position, t->draws, &spread, me);
 }
 
 void schuss_train_begin(struct schuss_train *t) {
-    const struct schuss_net *net = t->net;
-    const ptrdiff_t left = t->rows - t->position, n = left < t->batch ? left : t->batch;
-    const ptrdiff_t x_bytes = net->layers[0].n_in * schuss_kernels(net->dtype)->item;
-    const int64_t *order = t->order ? t->order + t->position : NULL;
-    if (!order) point_at(t, t->position, x_bytes);
-    else if (n == 1) point_at(t, order[0], x_bytes);
-    else {
-        struct gather_job job = {t, order, n, x_bytes};
-        const int threads = threads_for((double)n * (double)x_bytes, BYTES_PER_THREAD, schuss_get_num_threads());
-        if (threads == 1) gather_share(&job, 0, 1);
-        else schuss_parallel(threads, gather_share, &job);
-        t->current_x = t->batch_x;
-        t->current_y = t->batch_y;
-        t->current_weights = t->weights ? t->batch_weights : NULL;
-    }
-    /* The next batch's rows come while this one computes, where they are not in cache and L2 has room for them. */
-    if (order && t->rows * x_bytes > CACHED_BYTES && t->batch * x_bytes < CACHED_BYTES / 8)
-        for (ptrdiff_t i = n; i < 2 * n && i < left; i++) fetch_row(t->x, order[i], x_bytes);
-    t->current_rows = n;
-    t->current_total = (double)n;
-    if (t->current_weights) {
-        t->current_total = 0;
-        for (ptrdiff_t i = 0; i < n; i++) t->current_total += t->current_weights[i];
-    }
-    schuss_forward(net, t->plan, t->current_x, net->layers[0].n_in, n, t->flags, t->draws++, NULL);
+    const struct batch b = batch_at(t, t->position);
+    const double time = plan_forward_time(t->net, b.rows);
+    schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time), begin_member, t);
+    t->draws++;
+    t->current_rows = b.rows;
+    t->current_x = b.x;
+    t->current_y = b.y;
+    t->current_weights = b.weights;
+    t->current_total = b.total;
 }
 
 double schuss_train_loss(struct schuss_train *t) {
@@ -88,57 +280,29 @@ double schuss_train_loss(struct schuss_train *t) {
     const double sum = schuss_loss_value(net->dtype, &t->loss, t->current_rows, net->layers[net->n_layers - 1].n_out,
                                          schuss_plan_output(net, t->plan), t->current_y, t->current_weights,
                                          t->current_total, schuss_plan_dout(t->plan), t->partial);
-    return t->current_total == 0 ? 0 : sum / t->current_total; /* of NaN weights: NaN */
+    return t->current_total == 0 ? 0 : sum / t->current_total;
 }
 
-static void keep_copies(struct schuss_train *t) {
-    for (int i = 0; i < t->n_copies; i++) memcpy(t->copies[i].kept, t->copies[i].live, (size_t)t->copies[i].bytes);
-    t->kept = 1;
+static void end_member(void *context, struct team *me) {
+    struct run *run = context;
+    const struct schuss_train *t = run->t;
+    const struct batch b = batch_at(t, t->position);
+    net_enter_backward(t->net, t->plan, b.rows, t->flags, schuss_plan_dout(t->plan), NULL, me);
+    team_wait(me);
+    const int status = end_step(run, &b, t->position, me);
+    if (me->index == 0) run->status = status;
 }
 
 int schuss_train_end(struct schuss_train *t, double loss) {
-    const struct schuss_net *net = t->net;
-    struct schuss_step *step = t->step;
+    const struct batch b = batch_at(t, t->position);
+    const double time = 2 * plan_forward_time(t->net, b.rows);
+    struct run run = run_of(t);
     t->last_loss = loss;
     if (!isfinite(loss)) return SCHUSS_NONFINITE;
-    if (t->position == 0 && t->n_copies) keep_copies(t);
-    if (t->lr)
-        for (int g = 0; g < step->n_groups; g++) step->groups[g].lr = t->lr[t->position / t->batch];
-    const int at_birth = t->segments && optimizer_takes_pieces(step);
-    struct net_update update = {.step = step, .segments = t->segments};
-    net_backward(net, t->plan, t->current_x, net->layers[0].n_in, t->current_rows, t->flags,
-                 schuss_plan_dout(t->plan), NULL, at_birth ? &update : NULL);
-    if (at_birth) step->nonfinite = update.nonfinite;
-    else if (schuss_optimizer_step(step) != SCHUSS_OK) return SCHUSS_NONFINITE;
-    if (step->nonfinite) return SCHUSS_NONFINITE;
-    step->t++;
-    t->loss_sum += loss * t->current_total;
-    t->weight_sum += t->current_total;
-    t->position += t->current_rows;
+    set_rates(t, t->position);
+    schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time), end_member, &run);
+    t->step->nonfinite = found_nonfinite(&run);
+    if (run.status != SCHUSS_OK || t->step->nonfinite) return SCHUSS_NONFINITE;
+    count_step(&run, &b, loss);
     return SCHUSS_OK;
-}
-
-/* Multiply-adds of one step, roughly. */
-static double work_of(const struct schuss_train *t) {
-    double weights = 0;
-    for (int l = 0; l < t->net->n_layers; l++)
-        weights += (double)t->net->layers[l].n_in * (double)t->net->layers[l].n_out;
-    return 3 * weights * (double)t->batch;
-}
-
-int schuss_train_run(struct schuss_train *t, double seconds) {
-    const double deadline = seconds_now() + seconds;
-    /* small steps share a look at the clock */
-    const int steps_per_look = 1 + (int)(1e6 / (work_of(t) + 1e4));
-    const fpmode found = fpmode_flush(); /* here too, so that the kernels' own switching has nothing to do */
-    int status = SCHUSS_OK;
-    while (status == SCHUSS_OK && t->position < t->rows) {
-        for (int i = 0; i < steps_per_look && status == SCHUSS_OK && t->position < t->rows; i++) {
-            schuss_train_begin(t);
-            status = schuss_train_end(t, schuss_train_loss(t));
-        }
-        if (status == SCHUSS_OK && t->position < t->rows && seconds_now() >= deadline) status = SCHUSS_MORE;
-    }
-    fpmode_restore(found);
-    return status;
 }

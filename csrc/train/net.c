@@ -1,150 +1,70 @@
-/* A dense network over one plan: layers -> buffers, forward, backward. All arithmetic is in the kernels. */
-#include <stdint.h>
-
-#include "../dense/dense.h"
-#include "../fpmode.h"
-#include "../pool.h"
+/* A dense network over one plan: forward, backward, gradients. All arithmetic is in the kernels. */
 #include "net.h"
 
-enum { SUMS_PER_THREAD = 65536 }; /* elements of a layer's gradient that are worth a thread when summed */
+#include "../dense/dense.h"
 
-struct layer_buffers {
-    void *out;  /* [rows x n_out] act(X W + b) */
-    void *kept; /* what act' is computed from: out itself, or the pre-activation */
-    void *mask; /* [rows x n_out] dropout's factors, or NULL */
-    void *delta; /* [rows x n_out] gradient of the pre-activation; NULL in the last layer, which has dout */
-    void *fed;  /* [rows x n_out] out * mask, what the next layer sees; out itself without dropout */
-    ptrdiff_t ld; /* elements from row to row of each, and of the gradient */
+enum {
+    ROW_UNIT = 4,                   /* batches are shared by so many rows: dropout draws four numbers at a time */
+    PASS_WORTH_A_THREAD = 10000,    /* nanoseconds: half of the shortest pass that a thread is called for */
+    MOST_PATIENCE = 200000          /* nanoseconds; what waking a thread takes, and more */
 };
 
-struct schuss_plan {
-    const struct kernels *kernels; /* those it was laid for: another level's may need more scratch */
-    ptrdiff_t max_rows;
-    int threads;
-    void *dout;     /* [rows x n_out of the last layer] */
-    char *scratch;  /* of the products */
-    struct layer_buffers layers[];
-};
-
-static int keeps_input(int activation) { return activation == SCHUSS_GELU || activation == SCHUSS_SILU; }
-
-/* Takes room for a * b * c bytes at *used, aligned. base NULL: only counts. *used < 0 marks an overflow. */
-static void *take(char *base, ptrdiff_t *used, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c) {
-    ptrdiff_t bytes, end, start = *used;
-    if (start < 0) return NULL;
-    if (__builtin_mul_overflow(a, b, &bytes) || __builtin_mul_overflow(bytes, c, &bytes) ||
-        __builtin_add_overflow(start, bytes, &end) || __builtin_add_overflow(end, 63, &end)) {
-        *used = -1;
-        return NULL;
-    }
-    *used = end / 64 * 64;
-    return base ? base + start : NULL;
+struct share own_rows(ptrdiff_t rows, const struct team *me) {
+    return (struct share){share_start(rows, ROW_UNIT, me->index, me->count),
+                          share_start(rows, ROW_UNIT, me->index + 1, me->count)};
 }
 
-/* Elements from row to row of a buffer with n columns. Rows a large power of two apart meet in the same cache sets. */
-static ptrdiff_t row_stride(ptrdiff_t n, ptrdiff_t item) {
-    return n * item > 1024 && n * item % 1024 == 0 ? n + 64 / item : n;
+static void need_all(enum spread *spread, struct team *me) {
+    if (*spread != COMPLETE) team_wait(me);
+    *spread = COMPLETE;
 }
 
-/* Whether layer l's gradient lies where the output of the layer above was: when it is computed, that output has been
- * used for the last time. */
-static int reuses_output(const struct schuss_net *net, ptrdiff_t l, ptrdiff_t item, int passes) {
-    const ptrdiff_t above = net->layers[l + 1].n_out;
-    const ptrdiff_t room = l + 1 < net->n_layers - 1 ? row_stride(above, item) : above;
-    return passes == SCHUSS_BACKWARD_ONCE && row_stride(net->layers[l].n_out, item) <= room;
+void need_own_rows(enum spread *spread, struct team *me) {
+    if (*spread == SCATTERED) need_all(spread, me);
 }
 
-static ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
-
-/* Lays `plan` out in memory, or only counts bytes where memory is NULL. layers[l]'s buffers are known before its
- * gradient's place is chosen. */
-static ptrdiff_t lay(char *memory, struct schuss_plan *plan, const struct schuss_net *net, ptrdiff_t rows, int passes,
-                     int threads) {
-    const struct kernels *kernels = schuss_kernels(net->dtype);
-    const ptrdiff_t item = kernels->item, last = net->n_layers - 1;
-    const int backward = passes != SCHUSS_FORWARD_ONLY;
-    ptrdiff_t used = 0, scratch = 0, turn[2] = {0, 0}; /* columns of two buffers that layers use in turn */
-    void *turns[2];
-    take(memory, &used, 1, sizeof *plan + (size_t)net->n_layers * sizeof *plan->layers, 1);
-    for (ptrdiff_t l = 0; l <= last; l++) {
-        const struct schuss_layer *layer = &net->layers[l];
-        scratch = larger(scratch, dense_gemm_scratch(kernels, rows, layer->n_out, layer->n_in, END_FORWARD, threads));
-        if (backward) {
-            scratch = larger(scratch, dense_gemm_scratch(kernels, layer->n_in, layer->n_out, rows, END_TAKE, threads));
-            scratch =
-                larger(scratch, dense_gemm_scratch(kernels, rows, layer->n_in, layer->n_out, END_BACKWARD, threads));
-        }
-        if (l < last && !reuses_output(net, l, item, passes))
-            turn[l % 2] = larger(turn[l % 2], row_stride(layer->n_out, item));
-    }
-    for (int i = 0; i < 2; i++) turns[i] = take(memory, &used, rows, turn[i], item);
-    for (ptrdiff_t l = 0; l <= last; l++) {
-        const struct schuss_layer *layer = &net->layers[l];
-        struct layer_buffers b = {.ld = l < last ? row_stride(layer->n_out, item) : layer->n_out};
-        if (!backward && l < last) b.out = turns[l % 2];
-        else b.out = take(memory, &used, rows, b.ld, item);
-        b.kept = b.fed = b.out;
-        if (backward && keeps_input(layer->activation)) b.kept = take(memory, &used, rows, b.ld, item);
-        if (backward && layer->dropout > 0) {
-            b.mask = take(memory, &used, rows, b.ld, item);
-            b.fed = take(memory, &used, rows, b.ld, item);
-        }
-        if (memory) plan->layers[l] = b;
-    }
-    void *dout = backward ? take(memory, &used, rows, net->layers[last].n_out, item) : NULL;
-    char *room = take(memory, &used, scratch, 1, 1);
-    if (!memory) return used;
-    if (backward)
-        for (ptrdiff_t l = 0; l < last; l++)
-            plan->layers[l].delta = reuses_output(net, l, item, passes) ? plan->layers[l + 1].out : turns[l % 2];
-    plan->dout = dout;
-    plan->scratch = room;
-    plan->kernels = kernels;
-    plan->max_rows = rows;
-    plan->threads = threads;
-    return used;
-}
-
-ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int passes, int threads) {
-    return lay(NULL, NULL, net, max_rows, passes, threads);
-}
-
-struct schuss_plan *schuss_plan_lay(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
-                                    int threads) {
-    struct schuss_plan *plan = memory;
-    lay(memory, plan, net, max_rows, passes, threads);
-    return plan;
-}
-
-void *schuss_plan_dout(struct schuss_plan *plan) { return plan->dout; }
-
-void *schuss_plan_output(const struct schuss_net *net, struct schuss_plan *plan) {
-    return plan->layers[net->n_layers - 1].fed;
-}
-
-/* Threads that this plan has scratch for and that the caller may use. */
-static int threads_of(const struct schuss_plan *plan) {
+int net_threads(const struct schuss_plan *plan, double nanoseconds, double worth) {
     const int allowed = schuss_get_num_threads();
-    return allowed < plan->threads ? allowed : plan->threads;
+    return threads_for(nanoseconds, worth, allowed < plan->threads ? allowed : plan->threads);
+}
+
+int64_t net_patience(double nanoseconds) {
+    return nanoseconds / 4 < MOST_PATIENCE ? (int64_t)(nanoseconds / 4) : MOST_PATIENCE;
 }
 
 static char *at(void *arena, ptrdiff_t element, const struct kernels *kernels) {
     return (char *)arena + element * kernels->item;
 }
 
-void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
-                     ptrdiff_t rows, int flags, uint64_t draw, void *out) {
+/* The member's part of product g: some columns or some rows of C. Returns what gemm does. */
+static int product(const struct schuss_plan *plan, const struct gemm *g, int by_columns, const struct team *me) {
     const struct kernels *kernels = plan->kernels;
-    const int threads = threads_of(plan);
-    const fpmode found = fpmode_flush();
+    char *scratch = plan->scratch + me->index * plan->scratch_each;
+    if (by_columns)
+        return kernels->gemm(g, 0, g->m, share_start(g->n, kernels->tile_cols, me->index, me->count),
+                             share_start(g->n, kernels->tile_cols, me->index + 1, me->count), scratch);
+    const struct share rows = own_rows(g->m, me);
+    return kernels->gemm(g, rows.first, rows.end, 0, g->n, scratch);
+}
+
+/* Whether a layer's outputs are shared by columns, so that each weight is read by one thread only. */
+static int shares_columns(const struct schuss_plan *plan, ptrdiff_t n, const struct team *me) {
+    return !plan->by_rows && me->count > 1 && n >= 2 * me->count * plan->kernels->tile_cols;
+}
+
+void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+                  ptrdiff_t rows, int flags, uint64_t draw, void *out, enum spread *spread, struct team *me) {
+    const struct kernels *kernels = plan->kernels;
+    const struct share own = own_rows(rows, me);
     for (int l = 0; l < net->n_layers; l++) {
         const struct schuss_layer *layer = &net->layers[l];
         const struct layer_buffers *b = &plan->layers[l];
         const int last = l == net->n_layers - 1;
         const int activation = last && flags & SCHUSS_LOGITS ? SCHUSS_IDENTITY : layer->activation;
         const int drops = flags & SCHUSS_TRAINING && layer->dropout > 0;
+        const int keeps = flags & SCHUSS_TRAINING && b->kept != b->out;
+        const int by_columns = shares_columns(plan, layer->n_out, me);
         void *y = last && out && !drops ? out : b->out;
-        const int keeps = flags & SCHUSS_TRAINING && keeps_input(activation);
         struct gemm g = {
             .m = rows, .n = layer->n_out, .k = layer->n_in,
             .a = x, .a_row = ldx, .a_col = 1,
@@ -158,47 +78,73 @@ void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, con
                 .kept = keeps ? b->kept : NULL,
             },
         };
-        dense_gemm(kernels, &g, threads, plan->scratch);
-        if (activation == SCHUSS_SOFTMAX) kernels->softmax(rows, layer->n_out, y);
+        if (by_columns) need_all(spread, me);
+        else need_own_rows(spread, me);
+        product(plan, &g, by_columns, me);
+        *spread = by_columns ? SCATTERED : OWN_ROWS;
+        if (activation == SCHUSS_SOFTMAX || drops) {
+            need_own_rows(spread, me);
+            *spread = OWN_ROWS;
+        }
+        if (activation == SCHUSS_SOFTMAX)
+            kernels->softmax(own.end - own.first, layer->n_out, at(y, own.first * b->ld, kernels));
         if (drops) {
             void *fed = last && out ? out : b->fed;
-            dense_dropout(kernels, threads, rows, layer->n_out, b->ld, layer->dropout, net->seed, (uint32_t)l, draw, y,
-                          b->mask, fed);
+            dense_dropout(kernels, own.first, own.end, layer->n_out, b->ld, layer->dropout, net->seed, (uint32_t)l, draw,
+                          y, b->mask, fed);
             y = fed;
         }
         x = y;
         ldx = b->ld;
     }
-    fpmode_restore(found);
     return (void *)(uintptr_t)x;
 }
 
-/* d(loss)/d(output) of the last layer -> d(loss)/d(its pre-activation), in place. */
-static void enter_backward(const struct schuss_net *net, struct schuss_plan *plan, ptrdiff_t rows, int flags,
-                           void *dout) {
+/* d(loss)/d(output of layer l) of the member's part -> that of the layer below's pre-activation, or x's (l = 0) in dx. */
+static void go_down(const struct schuss_net *net, const struct schuss_plan *plan, int l, ptrdiff_t rows,
+                    const void *delta, void *to, int by_columns, const struct team *me) {
+    const struct schuss_layer *layer = &net->layers[l];
+    const struct layer_buffers *below = l > 0 ? &plan->layers[l - 1] : NULL;
+    struct gemm down = {
+        .m = rows, .n = layer->n_in, .k = layer->n_out,
+        .a = delta, .a_row = plan->layers[l].ld, .a_col = 1,
+        .b = at(net->params, layer->weight, plan->kernels), .ldb = layer->n_out, .b_transposed = 1,
+        .c = to, .ldc = below ? below->ld : layer->n_in,
+    };
+    if (below)
+        down.end = (struct tile_end){
+            .kind = END_BACKWARD,
+            .activation = net->layers[l - 1].activation,
+            .alpha = net->layers[l - 1].alpha,
+            .kept = below->kept,
+            .mask = below->mask,
+        };
+    product(plan, &down, by_columns, me);
+}
+
+/* Where the gradient by layer l's input goes, NULL if nowhere. */
+static void *below(const struct schuss_plan *plan, int l, void *dx) { return l > 0 ? plan->layers[l - 1].delta : dx; }
+
+void net_enter_backward(const struct schuss_net *net, const struct schuss_plan *plan, ptrdiff_t rows, int flags,
+                        void *dout, void *dx, struct team *me) {
     const struct kernels *kernels = plan->kernels;
     const struct schuss_layer *layer = &net->layers[net->n_layers - 1];
     const struct layer_buffers *b = &plan->layers[net->n_layers - 1];
-    const ptrdiff_t n = rows * layer->n_out;
-    if (b->mask) kernels->multiply(n, b->mask, dout);
-    if (flags & SCHUSS_LOGITS) return;
-    if (layer->activation == SCHUSS_SOFTMAX) kernels->softmax_backward(rows, layer->n_out, b->out, dout);
-    else kernels->differentiate(layer->activation, layer->alpha, n, b->kept, dout);
-}
-
-struct sums_job {
-    const struct kernels *kernels;
-    ptrdiff_t rows, n;
-    const void *x;
-    ptrdiff_t ldx;
-    void *out;
-};
-
-static void sums_share(void *context, int index, int count) {
-    const struct sums_job *job = context;
-    const ptrdiff_t unit = 4 * job->kernels->tile_cols;
-    const ptrdiff_t first = share_start(job->n, unit, index, count), end = share_start(job->n, unit, index + 1, count);
-    job->kernels->column_sums(job->rows, first, end, job->x, job->ldx, job->out);
+    const struct share own = own_rows(rows, me);
+    const ptrdiff_t first = own.first * layer->n_out, n = own.end * layer->n_out - first;
+    char *d = at(dout, first, kernels);
+    if (b->mask) kernels->multiply(n, at(b->mask, first, kernels), d);
+    if (flags & SCHUSS_LOGITS) {
+    } else if (layer->activation == SCHUSS_SOFTMAX)
+        kernels->softmax_backward(own.end - own.first, layer->n_out, at(b->out, first, kernels), d);
+    else kernels->differentiate(layer->activation, layer->alpha, n, at(b->kept, first, kernels), d);
+    if (!plan->by_rows) return;
+    void *delta = dout;
+    for (int l = net->n_layers - 1; l >= 0; l--) {
+        void *to = below(plan, l, dx);
+        if (to) go_down(net, plan, l, rows, delta, to, 0, me);
+        delta = to;
+    }
 }
 
 /* A layer's array whose gradient goes through the rule block by block, where it is born. */
@@ -241,9 +187,9 @@ static const struct schuss_segment *segment_of(struct net_update *u, int index) 
     return segment;
 }
 
-/* Gradients of layer l from its input x and delta: into net->grads, or with u through the rule. */
-static void layer_gradients(const struct schuss_net *net, struct schuss_plan *plan, int l, const void *x,
-                            ptrdiff_t ldx, ptrdiff_t rows, const void *delta, int threads, struct net_update *u) {
+/* The member's part of the gradients of layer l from its input x and delta: into net->grads, or with u through the rule. */
+static void layer_gradients(const struct schuss_net *net, const struct schuss_plan *plan, int l, const void *x,
+                            ptrdiff_t ldx, ptrdiff_t rows, const void *delta, struct net_update *u, struct team *me) {
     const struct kernels *kernels = plan->kernels;
     const struct schuss_layer *layer = &net->layers[l];
     const ptrdiff_t n = layer->n_out;
@@ -264,58 +210,73 @@ static void layer_gradients(const struct schuss_net *net, struct schuss_plan *pl
             for (int k = 0; k < SCHUSS_MAX_STATES && s->s[k]; k++) dw.end.streams[dw.end.n_streams++] = s->s[k];
         }
     }
-    if (!u || born.segment) {
-        const int nonfinite = dense_gemm(kernels, &dw, threads, plan->scratch);
+    if (!u || born.segment) { /* rules like long pieces, so rows are cut where there are many */
+        const int nonfinite = product(plan, &dw, n > layer->n_in, me);
         if (u) u->nonfinite |= nonfinite;
     }
     if (layer->bias < 0) return;
     if (u && !(born.segment = segment_of(u, 2 * l + 1))) return;
-    if (u && rows == 1) { /* the gradient is delta itself */
-        u->nonfinite |= update(&born, 0, n, delta);
-        return;
-    }
-    struct sums_job sums = {kernels, rows, n, delta, plan->layers[l].ld, at(net->grads, layer->bias, kernels)};
-    threads = threads_for((double)rows * (double)n, SUMS_PER_THREAD, threads);
-    if (threads == 1) sums_share(&sums, 0, 1);
-    else schuss_parallel(threads, sums_share, &sums);
-    if (u) u->nonfinite |= update(&born, 0, n, sums.out);
+    const ptrdiff_t first = share_start(n, kernels->tile_cols, me->index, me->count);
+    const ptrdiff_t end = share_start(n, kernels->tile_cols, me->index + 1, me->count);
+    if (first == end) return;
+    char *sums = at(net->grads, layer->bias, kernels);
+    if (u && rows == 1) sums = (char *)(uintptr_t)delta; /* the gradient itself */
+    else kernels->column_sums(rows, first, end, delta, plan->layers[l].ld, sums);
+    if (u) u->nonfinite |= update(&born, first, end - first, at(sums, first, kernels));
 }
 
-void net_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
-                  ptrdiff_t rows, int flags, void *dout, void *dx, struct net_update *u) {
-    const struct kernels *kernels = plan->kernels;
-    const int threads = threads_of(plan);
-    const fpmode found = fpmode_flush();
-    enter_backward(net, plan, rows, flags, dout);
-    void *delta = dout;
+void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+                  ptrdiff_t rows, void *dout, void *dx, struct net_update *u, struct team *me) {
+    const void *delta = dout;
     for (int l = net->n_layers - 1; l >= 0; l--) {
-        const struct schuss_layer *layer = &net->layers[l];
-        const struct layer_buffers *below = l > 0 ? &plan->layers[l - 1] : NULL;
-        void *next = below ? below->delta : dx;
-        if (next) { /* with the weights that the forward pass had: before they are updated */
-            struct gemm down = {
-                .m = rows, .n = layer->n_in, .k = layer->n_out,
-                .a = delta, .a_row = plan->layers[l].ld, .a_col = 1,
-                .b = at(net->params, layer->weight, kernels), .ldb = layer->n_out, .b_transposed = 1,
-                .c = next, .ldc = below ? below->ld : layer->n_in,
-            };
-            if (below)
-                down.end = (struct tile_end){
-                    .kind = END_BACKWARD,
-                    .activation = net->layers[l - 1].activation,
-                    .alpha = net->layers[l - 1].alpha,
-                    .kept = below->kept,
-                    .mask = below->mask,
-                };
-            dense_gemm(kernels, &down, threads, plan->scratch);
+        void *to = below(plan, l, dx);
+        if (to && !plan->by_rows) { /* with the weights that the forward pass had: before they are updated */
+            go_down(net, plan, l, rows, delta, to, shares_columns(plan, net->layers[l].n_in, me), me);
+            team_wait(me);
         }
-        layer_gradients(net, plan, l, below ? below->fed : x, below ? below->ld : ldx, rows, delta, threads, u);
-        delta = next;
+        const struct layer_buffers *input = l > 0 ? &plan->layers[l - 1] : NULL;
+        layer_gradients(net, plan, l, input ? input->fed : x, input ? input->ld : ldx, rows, delta, u, me);
+        if (l > 0 && below(plan, l - 1, dx) && !plan->by_rows) team_wait(me); /* what is written next was read here */
+        delta = to;
     }
-    fpmode_restore(found);
+}
+
+struct pass {
+    const struct schuss_net *net;
+    struct schuss_plan *plan;
+    const void *x;
+    ptrdiff_t ldx, rows;
+    int flags;
+    uint64_t draw;
+    void *out, *dout, *dx;
+    void *result;
+};
+
+static void forward_member(void *context, struct team *me) {
+    struct pass *p = context;
+    enum spread spread = COMPLETE;
+    void *result = net_forward(p->net, p->plan, p->x, p->ldx, p->rows, p->flags, p->draw, p->out, &spread, me);
+    if (me->index == 0) p->result = result;
+}
+
+void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+                     ptrdiff_t rows, int flags, uint64_t draw, void *out) {
+    struct pass pass = {net, plan, x, ldx, rows, flags, draw, out, NULL, NULL, NULL};
+    const double time = plan_forward_time(net, rows);
+    schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time), forward_member, &pass);
+    return pass.result;
+}
+
+static void backward_member(void *context, struct team *me) {
+    const struct pass *p = context;
+    net_enter_backward(p->net, p->plan, p->rows, p->flags, p->dout, p->dx, me);
+    team_wait(me);
+    net_backward(p->net, p->plan, p->x, p->ldx, p->rows, p->dout, p->dx, NULL, me);
 }
 
 void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
                      ptrdiff_t rows, int flags, void *dout, void *dx) {
-    net_backward(net, plan, x, ldx, rows, flags, dout, dx, NULL);
+    struct pass pass = {net, plan, x, ldx, rows, flags, 0, NULL, dout, dx, NULL};
+    const double time = 2 * plan_forward_time(net, rows);
+    schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time), backward_member, &pass);
 }

@@ -1,12 +1,28 @@
-/* The network's backward pass with the update in it. Inside the core only. */
+/* A network's passes as a team makes them: every member calls these with its own `me`. Inside the core only. */
 #ifndef SCHUSS_NET_H
 #define SCHUSS_NET_H
 
 #include "../optim/optim.h"
+#include "../pool.h"
+#include "plan.h"
 
-/* An optimizer step made while the gradients are born: each finished block goes through the rule and never to memory. */
+/* Who may read what has just been computed: everybody, as after team_wait; each member its own rows; or nobody yet but its
+ * maker. */
+enum spread { COMPLETE, OWN_ROWS, SCATTERED };
+
+/* The rows of a batch that are the member's own. */
+struct share {
+    ptrdiff_t first, end;
+};
+struct share own_rows(ptrdiff_t rows, const struct team *me);
+
+/* Waits unless the member's own rows are there already. */
+void need_own_rows(enum spread *spread, struct team *me);
+
+/* An optimizer step made while the gradients are born, as one member knows it: each finished block goes through the rule and
+ * never to memory. */
 struct net_update {
-    struct schuss_step *step;
+    const struct schuss_step *step;
     const int *segments; /* [2 n_layers] the segment of each layer's weights and bias; -1: not updated */
     int nonfinite;       /* set if a gradient was not finite */
     /* constants of the group looked at last */
@@ -14,8 +30,20 @@ struct net_update {
     struct rule_constants constants;
 };
 
-/* schuss_backward; with u the gradients are not stored but applied, layer by layer. */
-void net_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
-                  ptrdiff_t rows, int flags, void *dout, void *dx, struct net_update *u);
+/* schuss_forward of x[rows x n_in], spread as *spread says; returns where the output lies, spread as *spread then says. */
+void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+                  ptrdiff_t rows, int flags, uint64_t draw, void *out, enum spread *spread, struct team *me);
+
+/* schuss_backward in two parts, with team_wait between them. The first needs the member's own rows of dout; the second
+ * needs the output of the first everywhere, and with u does not store the gradients but applies them. */
+void net_enter_backward(const struct schuss_net *net, const struct schuss_plan *plan, ptrdiff_t rows, int flags,
+                        void *dout, void *dx, struct team *me);
+void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+                  ptrdiff_t rows, void *dout, void *dx, struct net_update *u, struct team *me);
+
+/* Threads that a pass of so many nanoseconds on one may have, by what the plan has room for and the caller may use. */
+int net_threads(const struct schuss_plan *plan, double nanoseconds, double worth);
+/* How long such a pass may wait for them to come. */
+int64_t net_patience(double nanoseconds);
 
 #endif

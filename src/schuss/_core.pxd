@@ -126,6 +126,7 @@ cdef extern from "schuss.h" nogil:
         ptrdiff_t position
         const schuss_copy *copies
         int n_copies, kept
+        double unkept
         double loss_sum, weight_sum, last_loss
         ptrdiff_t current_rows
         const void *current_x

@@ -837,9 +837,8 @@ cdef class Net:
                 self.begin(&t, x, y, weights, loss)
                 t.step = &stepper.c_step
                 with nogil:
-                    schuss_train_begin(&t)
-                    value = schuss_train_loss(&t)
-                    status = schuss_train_end(&t, value)
+                    status = schuss_train_run(&t, 0)
+                value = t.last_loss
             finally:
                 self.busy = False
         finally:
@@ -967,6 +966,7 @@ cdef class Trainer:
                 self.copies[i].bytes = live[i].nbytes
             self.t.copies = self.copies
             self.t.n_copies = len(live)
+            self.t.unkept = INFINITY
 
     def __dealloc__(self):
         PyMem_Free(self.copies)

@@ -420,8 +420,9 @@ class Network:
             If an argument is not as described. Nothing has changed.
         DivergenceError
             If a loss or gradient was not finite. The network has the parameters and the optimizer the state of the
-            start of that epoch (or of the one before, if the first batch failed already) unless
-            ``restore_on_divergence=False``, or the best parameters if early stopping keeps them.
+            start of that epoch (or of one before: if the first batch failed already, or where epochs are so short that
+            keeping each would slow them down) unless ``restore_on_divergence=False``, or the best parameters if early
+            stopping keeps them.
         KeyboardInterrupt
             On Ctrl-C, within about 50 ms and the batch at hand. The network stays usable, with the best parameters if
             early stopping keeps them.
