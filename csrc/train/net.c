@@ -4,6 +4,7 @@
 #include "../dense/dense.h"
 
 enum {
+    FEW_ROWS = 8,                   /* of a layer's weights, for a thread */
     ROW_UNIT = 4,                   /* batches are shared by so many rows: dropout draws four numbers at a time */
     PASS_WORTH_A_THREAD = 10000,    /* nanoseconds: half of the shortest pass that a thread is called for */
     MOST_PATIENCE = 200000          /* nanoseconds; what waking a thread takes, and more */
@@ -210,8 +211,8 @@ static void layer_gradients(const struct schuss_net *net, const struct schuss_pl
             for (int k = 0; k < SCHUSS_MAX_STATES && s->s[k]; k++) dw.end.streams[dw.end.n_streams++] = s->s[k];
         }
     }
-    if (!u || born.segment) { /* rules like long pieces, so rows are cut where there are many */
-        const int nonfinite = product(plan, &dw, n > layer->n_in, me);
+    if (!u || born.segment) { /* rules like long pieces: whole rows of weights, unless they are few */
+        const int nonfinite = product(plan, &dw, layer->n_in < FEW_ROWS * me->count && n > layer->n_in, me);
         if (u) u->nonfinite |= nonfinite;
     }
     if (layer->bias < 0) return;
