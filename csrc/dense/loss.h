@@ -65,39 +65,112 @@ ALWAYS_INLINE double mean_points(vec (*point)(vec, vec, vec, vec *), vec paramet
     return (double)v_tree(sum) / (double)n;
 }
 
-/* The largest of x[n], whatever NaN may be among them: what is computed from the row will be NaN all the same. */
-static real row_max(ptrdiff_t n, const real *x) {
-    vec most = v_first(v_load_m(x, v_mask(n)), n, v_set1(x[0]));
-    for (ptrdiff_t j = LANES; j < n; j += LANES)
-        most = v_max(v_first(v_load_m(x + j, v_mask(n - j)), n - j, v_set1(x[0])), most);
-    return v_largest(most);
+/* Softmax and cross-entropy take LANES rows at once, a row a lane: few classes would leave most lanes empty, and each row
+ * would wait for its own sums. */
+
+/* Columns [j, j + LANES) of `rows` <= LANES rows of x[. x n]: lane r of z[c] is column j + c of row r; 0 where there is none. */
+ALWAYS_INLINE void load_lanes(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j, const real *x, vec *z) {
+    if (rows == 1) { /* in all lanes, which costs less */
+#pragma GCC unroll 16
+        for (int c = 0; c < LANES; c++) z[c] = v_set1(c < n - j ? x[j + c] : 0);
+        return;
+    }
+    const vmask columns = v_mask(n - j);
+#pragma GCC unroll 16
+    for (int r = 0; r < LANES; r++) z[r] = r < rows ? v_load_m(x + r * n + j, columns) : v_set1(0);
+    v_transpose(z);
 }
 
-/* y[n] = exp(x[n] - shift) unless y is NULL; returns the sum. */
-ALWAYS_INLINE real exponentials(ptrdiff_t n, const real *x, real shift, real *y) {
-    vec sum[SUM_VECS];
-    for (int q = 0; q < SUM_VECS; q++) sum[q] = v_set1(0);
-    for (ptrdiff_t i = 0; i < n; i += VIRTUAL_LANES)
-        for (int q = 0; q < SUM_VECS && i + q * LANES < n; q++) {
-            const ptrdiff_t at = i + q * LANES;
-            const vmask lanes = v_mask(n - at);
-            vec e = v_exp(v_load_m(x + at, lanes) - v_set1(shift));
-            if (y) v_store_m(y + at, e, lanes);
-            sum[q] += v_first(e, n - at, v_set1(0));
+/* The way back. z is lost. */
+ALWAYS_INLINE void store_lanes(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j, vec *z, real *x) {
+    if (rows == 1) {
+        for (int c = 0; c < LANES && c < n - j; c++) x[j + c] = z[c][0];
+        return;
+    }
+    const vmask columns = v_mask(n - j);
+    v_transpose(z);
+#pragma GCC unroll 16
+    for (int r = 0; r < LANES; r++)
+        if (r < rows) v_store_m(x + r * n + j, z[r], columns);
+}
+
+/* Each row's largest element, whatever NaN may be among them: what is computed from the row will be NaN all the same. */
+ALWAYS_INLINE vec row_maxima(ptrdiff_t rows, ptrdiff_t n, const real *x) {
+    vec most = v_set1(-(real)INFINITY), z[LANES];
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        load_lanes(rows, n, j, x, z);
+        for (int c = 0; c < LANES && c < n - j; c++) most = v_max(z[c], most);
+    }
+    return most;
+}
+
+/* Sums over each row, a term a column: column j belongs to virtual lane j % 16, as in v_tree. */
+struct row_sums {
+    vec lane[VIRTUAL_LANES];
+};
+ALWAYS_INLINE void no_sums(struct row_sums *sums) {
+    for (int i = 0; i < VIRTUAL_LANES; i++) sums->lane[i] = v_set1(0);
+}
+ALWAYS_INLINE vec row_totals(struct row_sums *sums) {
+#pragma GCC unroll 4
+    for (int half = VIRTUAL_LANES / 2; half; half /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < half; i++) sums->lane[i] += sums->lane[i + half];
+    return sums->lane[0];
+}
+
+/* e = exp(x - shift) of each row, into y unless that is NULL; returns each row's sum. */
+ALWAYS_INLINE vec row_exponentials(ptrdiff_t rows, ptrdiff_t n, const real *x, vec shift, real *y) {
+    struct row_sums sums;
+    vec z[LANES];
+    no_sums(&sums);
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        load_lanes(rows, n, j, x, z);
+        vec *lane = sums.lane + j % VIRTUAL_LANES;
+        for (int c = 0; c < LANES && c < n - j; c++) {
+            z[c] = v_exp(z[c] - shift);
+            lane[c] += z[c];
         }
-    return v_tree(sum);
+        if (y) store_lanes(rows, n, j, z, y);
+    }
+    return row_totals(&sums);
 }
 
-ALWAYS_INLINE void scale_row(ptrdiff_t n, real factor, real *x) {
-    for (ptrdiff_t j = 0; j < n; j++) x[j] *= factor;
+/* Sums of t, unless it is NULL, and of t (x - shift), t NULL: ones, over each row. */
+ALWAYS_INLINE vec row_products(ptrdiff_t rows, ptrdiff_t n, const real *t, const real *x, vec shift, vec *mass) {
+    struct row_sums products, masses;
+    vec z[LANES], q[LANES];
+    no_sums(&products);
+    no_sums(&masses);
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        load_lanes(rows, n, j, x, z);
+        if (t) load_lanes(rows, n, j, t, q);
+        vec *product = products.lane + j % VIRTUAL_LANES, *m = masses.lane + j % VIRTUAL_LANES;
+        for (int c = 0; c < LANES && c < n - j; c++) {
+            const vec term = z[c] - shift;
+            product[c] += t ? q[c] * term : term;
+            if (t) m[c] += q[c];
+        }
+    }
+    if (t) *mass = row_totals(&masses);
+    return row_totals(&products);
+}
+
+/* x[n] = x[n] * factor - level. */
+ALWAYS_INLINE void scale_row(ptrdiff_t n, real factor, real level, real *x) {
+    for (ptrdiff_t j = 0; j < n; j += LANES) {
+        const vmask lanes = v_mask(n - j);
+        v_store_m(x + j, v_load_m(x + j, lanes) * v_set1(factor) - v_set1(level), lanes);
+    }
 }
 
 /* See struct kernels. */
 static void softmax(ptrdiff_t rows, ptrdiff_t cols, void *x) {
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        real *row = (real *)x + i * cols;
-        real sum = exponentials(cols, row, row_max(cols, row), row);
-        scale_row(cols, 1 / sum, row);
+    for (ptrdiff_t i = 0; i < rows; i += LANES) {
+        const ptrdiff_t some = rows - i < LANES ? rows - i : LANES;
+        real *block = (real *)x + i * cols, factor[LANES];
+        v_store(factor, v_set1(1) / row_exponentials(some, cols, block, row_maxima(some, cols, block), block));
+        for (ptrdiff_t r = 0; r < some; r++) scale_row(cols, factor[r], 0, block + r * cols);
     }
 }
 
@@ -109,26 +182,6 @@ static void softmax_backward(ptrdiff_t rows, ptrdiff_t cols, const void *y, void
         const real dot = row_dot(cols, p, g, 0);
         for (ptrdiff_t j = 0; j < cols; j++) g[j] = p[j] * (g[j] - dot);
     }
-}
-
-/* Cross-entropy of a row of logits z[n] with the distribution q = (1 - s) t + s / n; t[n], or all on the label. Its
- * value is mass * log(*sum) - expected; the logarithms are left to the caller, who takes those of many rows at once. */
-ALWAYS_INLINE void cross_entropy_row(ptrdiff_t n, const real *z, const real *t, int64_t label, real s, real scale,
-                                     real *gradient, real *sum, real *mass, real *expected) {
-    const real shift = row_max(n, z), even = s / (real)n;
-    *sum = exponentials(n, z, shift, gradient);
-    *mass = 1; /* sum of q; expected: sum of q (z - shift) */
-    if (t) {
-        *mass = (1 - s) * row_dot(n, NULL, t, 0) + s;
-        *expected = (1 - s) * row_dot(n, t, z, shift);
-    } else *expected = (1 - s) * (z[label] - shift);
-    if (s != 0) *expected += even * row_dot(n, NULL, z, shift);
-    if (!gradient) return;
-    const real factor = scale * *mass / *sum, level = scale * even, rest = scale * (1 - s);
-    for (ptrdiff_t j = 0; j < n; j++) gradient[j] = gradient[j] * factor - level;
-    if (t)
-        for (ptrdiff_t j = 0; j < n; j++) gradient[j] -= rest * t[j];
-    else gradient[label] -= rest;
 }
 
 /* What a row counts, and where its parts lie. */
@@ -152,27 +205,51 @@ ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
     return row;
 }
 
+/* Cross-entropy of logits z[n] with the distribution q = (1 - s) t + s / n; t[n], or all on a label: with shift the largest
+ * logit, the sum of q times log(sum of exp(z - shift)), less the sum of q (z - shift). */
 static void cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values) {
-    enum { BLOCK = 64 };
-    for (ptrdiff_t i0 = row0; i0 < row1; i0 += BLOCK) {
-        const ptrdiff_t rows = row1 - i0 < BLOCK ? row1 - i0 : BLOCK;
-        real sum[BLOCK], mass[BLOCK], expected[BLOCK];
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            const struct loss_row row = row_of(l, i0 + i);
-            const int64_t label = row.target ? 0 : ((const int64_t *)l->target)[i0 + i];
-            sum[i] = 1;
-            mass[i] = expected[i] = 0;
-            if (row.weight == 0) continue;
-            if (!row.target && (uint64_t)label >= (uint64_t)l->cols) { /* y was written to since it was checked */
-                expected[i] = (real)NAN;
-                if (row.gradient) memset(row.gradient, 0, (size_t)l->cols * sizeof(real));
-            } else
-                cross_entropy_row(l->cols, row.prediction, row.target, label, (real)l->loss->parameter,
-                                  (real)row.share, row.gradient, &sum[i], &mass[i], &expected[i]);
+    const ptrdiff_t n = l->cols;
+    const real s = (real)l->loss->parameter, even = s / (real)n;
+    const vec sharp = v_set1(1 - s);
+    for (ptrdiff_t i0 = row0; i0 < row1; i0 += LANES) {
+        const ptrdiff_t rows = row1 - i0 < LANES ? row1 - i0 : LANES;
+        const real *z = (const real *)l->prediction + i0 * n;
+        const real *t = l->loss->labels ? NULL : (const real *)l->target + i0 * n;
+        const int64_t *label = l->loss->labels ? (const int64_t *)l->target + i0 : NULL;
+        real *gradient = l->gradient ? (real *)l->gradient + i0 * n : NULL;
+        real chosen[LANES] = {0}, share[LANES] = {0}, value[LANES], factor[LANES];
+        double weight[LANES];
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            weight[r] = l->weights ? l->weights[i0 + r] : 1;
+            share[r] = (real)(weight[r] / l->total);
+            /* one out of range: y was written to since it was checked */
+            if (label) chosen[r] = (uint64_t)label[r] < (uint64_t)n ? z[r * n + label[r]] : (real)NAN;
         }
-        elementary(1, rows, sum, sum);
-        for (ptrdiff_t i = 0; i < rows; i++)
-            values[i0 + i] = (l->weights ? l->weights[i0 + i] : 1) * (double)(mass[i] * sum[i] - expected[i]);
+        const vec shift = row_maxima(rows, n, z);
+        vec mass = v_set1(1), expected;
+        if (t) {
+            expected = sharp * row_products(rows, n, t, z, shift, &mass);
+            mass = sharp * mass + v_set1(s);
+        } else expected = sharp * (v_load(chosen) - shift);
+        if (s != 0) expected += v_set1(even) * row_products(rows, n, NULL, z, shift, NULL);
+        const vec sum = row_exponentials(rows, n, z, shift, gradient);
+        v_store(value, mass * v_log(sum) - expected);
+        v_store(factor, v_load(share) * mass / sum);
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            values[i0 + r] = weight[r] == 0 ? 0 : weight[r] * (double)value[r];
+            if (!gradient) continue;
+            /* A row of weight 0 adds neither loss nor gradient, whatever its output and target hold. */
+            real *g = gradient + r * n;
+            if (weight[r] == 0 || chosen[r] != chosen[r]) {
+                memset(g, 0, (size_t)n * sizeof(real));
+                continue;
+            }
+            const real rest = share[r] * (1 - s);
+            scale_row(n, factor[r], share[r] * even, g);
+            if (t)
+                for (ptrdiff_t j = 0; j < n; j++) g[j] -= rest * t[r * n + j];
+            else g[label[r]] -= rest;
+        }
     }
 }
 

@@ -100,7 +100,3 @@ ALWAYS_INLINE real v_tree(const vec *sums) {
     for (int half = LANES / 2; half; half /= 2) v[0] = v_zip_low(v[0], v[0]) + v_zip_high(v[0], v[0]);
     return v[0][0];
 }
-ALWAYS_INLINE real v_largest(vec v) {
-    for (int half = LANES / 2; half; half /= 2) v = v_max(v_zip_low(v, v), v_zip_high(v, v));
-    return v[0];
-}
