@@ -12,12 +12,12 @@ enum {
     BLOCK_B_BYTES = 512 * 1024,        /* of a block of B: it stays in L2 while all rows of A pass */
     SMALL_B_BYTES = 128 * 1024,        /* the same where A is small and passes often at no cost */
     SMALL_A_BYTES = 256 * 1024,
+    FAR_A_BYTES = 256 * 1024,          /* a larger A is fetched ahead */
     PACK_B_BYTES = 128 * 1024,         /* a larger B is packed; a smaller one stays in L2 anyway */
     STREAM_K = 8,                     /* rows of a large B read side by side where few rows of A use each only once */
     TAKEN_N = 2048 / sizeof(real),     /* take() likes long rows */
     TAKEN_BYTES = 32 * 1024,           /* of a block of C that take() gets */
     AHEAD = 16,                        /* rows of B to fetch ahead */
-    A_AHEAD = 64,                      /* of A: products */
     AHEAD_STREAM = 1024 / sizeof(real) /* of a streamed B: columns */
 };
 
@@ -25,12 +25,15 @@ enum {
  * pass over a few rows, which are in L1. */
 ALWAYS_INLINE int in_registers(int activation) { return activation == SCHUSS_IDENTITY || activation == SCHUSS_RELU; }
 
+/* Keeps a pointer a pointer of its own, where the compiler would rather have many sums of a few: those spill. */
+#define OPAQUE(p) __asm__("" : "+r"(p))
+
 /* C[rows x cols], (nv - 1) * LANES < cols <= nv * LANES: sums over k from A[i][p] = a[i * a_row + p * a_col] and
  * B[p][j] = b[p * ldb + j]; added to what C holds if resume. end NULL: stored as they are. ahead: how far
  * beyond b to fetch memory; 0: not at all. */
 ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
                         const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
-                        int resume, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
+                        int resume, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col, real *packed) {
     vec sum[TILE_SUMS];
     const vmask last = v_mask(cols - (nv - 1) * LANES);
 #pragma GCC unroll 16
@@ -51,17 +54,22 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(c + i * ldc + j * LANES, 1);
     }
-    const ptrdiff_t turn = a_col == 1 ? 15 : 0; /* of A: a line a time, of each row in turn where lines run along k */
     for (ptrdiff_t p = 0; p < k; p++) {
         vec bp[WIDE_VECS];
-        if (ahead) {
-            if (2 * rows * nv > TILE_SUMS) __builtin_prefetch(a + (p & turn) * a_row + (p + A_AHEAD) * a_col);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i += 3) OPAQUE(base[i / 3]);
+        if (rows + 2 * nv <= rows * nv || ahead) {
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(b + ahead + j * LANES);
         }
 #pragma GCC unroll 8
         for (int j = 0; j < nv; j++)
             bp[j] = j < nv - 1 ? v_load(b + j * LANES) : v_load_m(b + j * LANES, last);
+        if (packed) {
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) v_store(packed + j * LANES, bp[j]);
+            packed += TILE_COLS;
+        }
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             vec ap = v_set1(base[i / 3][(i % 3) * a_row]);
@@ -138,7 +146,7 @@ static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row
     case (v) * 16 + (r):                                                                                             \
         if (((r) <= TILE_ROWS && (v) <= TILE_VECS) || (r) <= WIDE_ROWS)                                              \
             tile((r) * (v) <= TILE_SUMS ? r : 1, (r) * (v) <= TILE_SUMS ? v : 1, k, a, a_row, a_col, b, ldb, ahead, c,    \
-                 ldc, cols, resume, end, row, col);                                                                  \
+                 ldc, cols, resume, end, row, col, NULL);                                                            \
         break;
 #define NARROW(v)                                                                                                    \
     TILE(1, v) TILE(2, v) TILE(3, v) TILE(4, v) TILE(5, v) TILE(6, v) TILE(7, v) TILE(8, v) TILE(9, v) TILE(10, v)   \
@@ -148,6 +156,23 @@ static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row
 #undef TILE
 #undef NARROW
 #undef WIDE
+    }
+}
+
+/* tile_any() for the first strip of a block of B: packs the panel as it goes, while the loads and stores would idle.
+ * Strips are cut evenly from more than four, so they have nearly TILE_ROWS rows. */
+static void tile_first(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
+                       ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols, int resume,
+                       const struct tile_end *end, ptrdiff_t row, ptrdiff_t col, real *packed) {
+    switch ((cols + LANES - 1) / LANES * 4 + TILE_ROWS - rows) {
+#define TILE(r, v)                                                                                                   \
+    case (v) * 4 + (r):                                                                                              \
+        if ((v) <= TILE_VECS)                                                                                        \
+            tile(TILE_ROWS - r, (v) <= TILE_VECS ? v : 1, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, resume,   \
+                 end, row, col, packed);                                                                             \
+        break;
+        TILE(0, 1) TILE(1, 1) TILE(2, 1) TILE(0, 2) TILE(1, 2) TILE(2, 2) TILE(0, 3) TILE(1, 3) TILE(2, 3)
+#undef TILE
     }
 }
 
@@ -185,31 +210,12 @@ static void transpose(ptrdiff_t rows, ptrdiff_t k, const real *from, ptrdiff_t l
     }
 }
 
-/* B[k x cols] (transposed: stored [cols x k]) into panels of TILE_COLS columns, the last filled up with zeros. */
-static void pack_b(ptrdiff_t k, ptrdiff_t cols, const real *b, ptrdiff_t ldb, int transposed, real *panels) {
-    if (transposed) {
-        for (ptrdiff_t j = 0; j < cols; j += TILE_COLS) {
-            const ptrdiff_t w = cols - j < TILE_COLS ? cols - j : TILE_COLS;
-            real *panel = panels + j * k;
-            transpose(w, k, b + j * ldb, ldb, panel, TILE_COLS, panel + TILE_COLS * k);
-            for (ptrdiff_t q = (w + LANES - 1) / LANES * LANES; q < TILE_COLS; q += LANES)
-                for (ptrdiff_t p = 0; p < k; p++) v_store(panel + p * TILE_COLS + q, v_set1(0));
-        }
-        return;
-    }
-    const ptrdiff_t whole = cols / TILE_COLS * TILE_COLS;
-    for (ptrdiff_t p = 0; p < k; p++) { /* along B's rows, which memory likes better than down a panel */
-        const real *from = b + p * ldb;
-        real *to = panels + p * TILE_COLS;
-        for (ptrdiff_t j = 0; j < cols; j += 64 / (ptrdiff_t)sizeof(real)) __builtin_prefetch(from + AHEAD * ldb + j);
-        for (ptrdiff_t j = 0; j < whole; j += TILE_COLS)
-#pragma GCC unroll 4
-            for (int q = 0; q < TILE_COLS; q += LANES) v_store(to + j * k + q, v_load(from + j + q));
-        if (whole < cols)
-            for (ptrdiff_t q = 0; q < TILE_COLS; q += LANES) {
-                const ptrdiff_t left = cols - whole - q;
-                v_store(to + whole * k + q, left > 0 ? v_load_m(from + whole + q, v_mask(left)) : v_set1(0));
-            }
+/* B[k x cols], stored [cols x k], into panels of TILE_COLS columns. */
+static void pack_transposed(ptrdiff_t k, ptrdiff_t cols, const real *b, ptrdiff_t ldb, real *panels) {
+    for (ptrdiff_t j = 0; j < cols; j += TILE_COLS) {
+        const ptrdiff_t w = cols - j < TILE_COLS ? cols - j : TILE_COLS;
+        real *panel = panels + j * k;
+        transpose(w, k, b + j * ldb, ldb, panel, TILE_COLS, panel + TILE_COLS * k);
     }
 }
 
@@ -223,6 +229,12 @@ ALWAYS_INLINE ptrdiff_t even_part(ptrdiff_t n, ptrdiff_t most, ptrdiff_t unit) {
 
 /* Elements from row to row of a copied panel of A: an odd number of cache lines, so that rows meet in no cache set. */
 ALWAYS_INLINE ptrdiff_t panel_stride(ptrdiff_t k) { return ((k + 15) / 16 | 1) * 16; }
+
+/* Elements of a copied panel of A. */
+ALWAYS_INLINE ptrdiff_t panel_size(ptrdiff_t height, ptrdiff_t k) {
+    const ptrdiff_t along = height * panel_stride(k), across = (height + LANES - 1) / LANES * LANES * k;
+    return along > across ? along : across;
+}
 
 /* How a product is cut: k and the columns into blocks. A block of B stays in L2 while the rows of A pass, a few of
  * which stay in L1 while its panels pass. */
@@ -253,7 +265,7 @@ static ptrdiff_t gemm_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kin
     const ptrdiff_t width = n < cut.width ? (n + TILE_COLS - 1) / TILE_COLS * TILE_COLS : cut.width;
     const ptrdiff_t height = m < TILE_ROWS ? m : TILE_ROWS;
     const ptrdiff_t taken = takes ? height * width + TAKEN_BYTES / (ptrdiff_t)sizeof(real) : 0;
-    return (cut.depth * width + height * panel_stride(cut.depth) + taken + 32) * (ptrdiff_t)sizeof(real) + 64;
+    return (cut.depth * width + panel_size(height, cut.depth) + taken + 32) * (ptrdiff_t)sizeof(real) + 64;
 }
 
 /* A piece of memory that is fetched to L2 bit by bit while something else is computed. */
@@ -288,24 +300,48 @@ static void fetch_streams(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t 
         }
 }
 
+/* Brings rows x cols of C, which a tile is going to go on with, near. */
+ALWAYS_INLINE void fetch_tile(ptrdiff_t rows, ptrdiff_t cols, const real *c, ptrdiff_t ldc) {
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < cols; j += 64 / (ptrdiff_t)sizeof(real)) __builtin_prefetch(c + i * ldc + j, 1);
+}
+
+/* Copies a strip of A, rows x k, to where its rows meet in no cache set; returns the copy's stride from row to row
+ * or, where lines of A run along its columns, from k to k. */
+static ptrdiff_t copy_a(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, real *panel) {
+    if (a_col == 1) {
+        const ptrdiff_t stride = panel_stride(k);
+        for (ptrdiff_t r = 0; r < rows; r++) memcpy(panel + r * stride, a + r * a_row, (size_t)k * sizeof(real));
+        return stride;
+    }
+    const ptrdiff_t stride = (rows + LANES - 1) / LANES * LANES;
+    for (ptrdiff_t r = 0; r < rows; r += LANES) {
+        const vmask lanes = v_mask(rows - r);
+        for (ptrdiff_t p = 0; p < k; p++) v_store(panel + p * stride + r, v_load_m(a + p * a_col + r, lanes));
+    }
+    return stride;
+}
+
 /* See struct kernels. */
 static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
                 void *scratch) {
     const ptrdiff_t k = g->k, m = row1 - row0, n = col1 - col0, size = sizeof(real);
     if (m <= 0 || n <= 0) return 0;
     const int takes = g->end.kind == END_TAKE, large = k * g->ldb * size > PACK_B_BYTES;
-    const int packs_b = g->b_transposed || (large && m > 4 * TILE_ROWS);
+    const int packs_b = g->b_transposed || (large && m > 4 * TILE_ROWS), packs_first = packs_b && !g->b_transposed;
     const int streams_b = large && !packs_b && !takes && m <= WIDE_ROWS;
     struct cut cut = cut_of(m, k, takes);
     if (streams_b) cut = (struct cut){even_part(k, STREAM_K, 1), n};
     const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, TILE_COLS), height = even_part(m, TILE_ROWS, 1);
     /* Rows of A that meet in the same cache sets are copied where more than a panel of B reads them. */
-    const int copies_a = !streams_b && g->a_col == 1 && g->a_row * size % 1024 == 0 && g->a_row > 1024 / size &&
+    const ptrdiff_t a_line = g->a_col == 1 ? g->a_row : g->a_col;
+    const int copies_a = !streams_b && a_line * size % 1024 == 0 && a_line > 1024 / size && (g->a_col != 1 || a_line > depth) &&
                          n > 2 * TILE_COLS && width > TILE_COLS;
+    const int far_a = m * k * size > FAR_A_BYTES;
     const ptrdiff_t ldb = packs_b ? TILE_COLS : g->ldb, ahead = streams_b ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
     const ptrdiff_t step = !packs_b && height <= WIDE_ROWS ? WIDE_VECS * LANES : TILE_COLS;
     real *packed_b = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *panel_a = packed_b + (depth * width + 15) / 16 * 16;
-    real *block_c = panel_a + (height * panel_stride(depth) + 15) / 16 * 16;
+    real *block_c = panel_a + (panel_size(height, depth) + 15) / 16 * 16;
     int found = 0;
 
     for (ptrdiff_t j0 = col0; j0 < col1; j0 += width) {
@@ -320,29 +356,44 @@ static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t 
                 next = block_of(g, p0 + kp, k - p0 - kp < depth ? k - p0 - kp : depth, j0, j1 - j0);
             else if (packs_b && large && j1 < col1)
                 next = block_of(g, 0, depth, j1, col1 - j1 < width ? col1 - j1 : width);
-            const ptrdiff_t strips = next.rows ? (m + height - 1) / height * ((j1 - j0 + step - 1) / step) : 0;
+            const ptrdiff_t panels = (j1 - j0 + step - 1) / step;
+            const ptrdiff_t strips = next.rows ? (m + height - 1) / height * panels : 0;
             ptrdiff_t strip = 0;
-            if (packs_b) pack_b(kp, j1 - j0, b, g->ldb, g->b_transposed, packed_b);
+            if (g->b_transposed) pack_transposed(kp, j1 - j0, b, g->ldb, packed_b);
             const ptrdiff_t ldc = takes ? j1 - j0 : g->ldc, together = takes ? taken_rows(m, height, ldc) : 0;
             ptrdiff_t waiting = 0; /* rows computed for take() */
             for (ptrdiff_t i = row0; i < row1; i += height) {
                 const ptrdiff_t rows = row1 - i < height ? row1 - i : height;
                 real *c = takes ? block_c + waiting * ldc : (real *)g->c + i * ldc + j0;
                 const real *a = (const real *)g->a + i * g->a_row + p0 * g->a_col;
-                ptrdiff_t a_row = g->a_row;
+                ptrdiff_t a_row = g->a_row, a_col = g->a_col;
                 if (copies_a) {
-                    const ptrdiff_t stride = panel_stride(kp);
-                    for (ptrdiff_t r = 0; r < rows; r++)
-                        memcpy(panel_a + r * stride, a + r * a_row, (size_t)kp * sizeof(real));
+                    const ptrdiff_t stride = copy_a(rows, kp, a, a_row, a_col, panel_a);
+                    if (a_col == 1) a_row = stride;
+                    else a_col = stride;
                     a = panel_a;
-                    a_row = stride;
                 }
-                for (ptrdiff_t j = j0; j < j1; j += step) {
+                struct fetch next_a = {0}; /* the strip after this one */
+                if (far_a && i + rows < row1) {
+                    const ptrdiff_t more = row1 - i - rows < height ? row1 - i - rows : height;
+                    const real *from = (const real *)g->a + (i + rows) * g->a_row + p0 * g->a_col;
+                    if (g->a_col == 1) next_a = (struct fetch){from, more, kp * size, g->a_row, 0};
+                    else next_a = (struct fetch){from, kp, more * size, g->a_col, 0};
+                }
+                for (ptrdiff_t j = j0, panel = 1; j < j1; j += step, panel++) {
                     const ptrdiff_t cols = j1 - j < step ? j1 - j : step;
                     if (next.rows) fetch_to(&next, next.rows * ++strip / strips);
+                    if (next_a.rows) fetch_to(&next_a, next_a.rows * panel / panels);
                     if (takes && large) fetch_streams(&g->end, rows, cols, g->ldc, i, j);
-                    const real *bp = packs_b ? packed_b + (j - j0) * kp : b + (j - j0);
-                    tile_any(rows, kp, a, a_row, g->a_col, bp, ldb, ahead, c + (j - j0), ldc, cols, p0 > 0, end, i, j);
+                    if (p0 > 0 && j + step < j1) fetch_tile(rows, step, c + (j + step - j0), ldc);
+                    else if (p0 > 0 && i + rows < row1) fetch_tile(rows, step, c + rows * ldc, ldc);
+                    real *bp = packed_b + (j - j0) * kp;
+                    if (packs_first && i == row0)
+                        tile_first(rows, kp, a, a_row, a_col, b + (j - j0), g->ldb, AHEAD * g->ldb, c + (j - j0), ldc,
+                                   cols, p0 > 0, end, i, j, bp);
+                    else
+                        tile_any(rows, kp, a, a_row, a_col, packs_b ? bp : b + (j - j0), ldb, ahead, c + (j - j0), ldc,
+                                 cols, p0 > 0, end, i, j);
                 }
                 if (!takes) {
                     if (end && !finishes_in_registers(end)) finish_rows(end, rows, j1 - j0, c, ldc, i, j0);
