@@ -12,7 +12,6 @@ enum {
     BLOCK_B_BYTES = 512 * 1024,        /* of a block of B: it stays in L2 while all rows of A pass */
     SMALL_B_BYTES = 128 * 1024,        /* the same where A is small and passes often at no cost */
     SMALL_A_BYTES = 256 * 1024,
-    FAR_A_BYTES = 256 * 1024,          /* a larger A is fetched ahead */
     PACK_B_BYTES = 128 * 1024,         /* a larger B is packed; a smaller one stays in L2 anyway */
     STREAM_K = 8,                     /* rows of a large B read side by side where few rows of A use each only once */
     TAKEN_N = 2048 / sizeof(real),     /* take() likes long rows */
@@ -227,15 +226,6 @@ ALWAYS_INLINE ptrdiff_t even_part(ptrdiff_t n, ptrdiff_t most, ptrdiff_t unit) {
     return (part + unit - 1) / unit * unit;
 }
 
-/* Elements from row to row of a copied panel of A: an odd number of cache lines, so that rows meet in no cache set. */
-ALWAYS_INLINE ptrdiff_t panel_stride(ptrdiff_t k) { return ((k + 15) / 16 | 1) * 16; }
-
-/* Elements of a copied panel of A. */
-ALWAYS_INLINE ptrdiff_t panel_size(ptrdiff_t height, ptrdiff_t k) {
-    const ptrdiff_t along = height * panel_stride(k), across = (height + LANES - 1) / LANES * LANES * k;
-    return along > across ? along : across;
-}
-
 /* How a product is cut: k and the columns into blocks. A block of B stays in L2 while the rows of A pass, a few of
  * which stay in L1 while its panels pass. */
 struct cut {
@@ -265,7 +255,7 @@ static ptrdiff_t gemm_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kin
     const ptrdiff_t width = n < cut.width ? (n + TILE_COLS - 1) / TILE_COLS * TILE_COLS : cut.width;
     const ptrdiff_t height = m < TILE_ROWS ? m : TILE_ROWS;
     const ptrdiff_t taken = takes ? height * width + TAKEN_BYTES / (ptrdiff_t)sizeof(real) : 0;
-    return (cut.depth * width + panel_size(height, cut.depth) + taken + 32) * (ptrdiff_t)sizeof(real) + 64;
+    return (cut.depth * width + taken + 32) * (ptrdiff_t)sizeof(real) + 64;
 }
 
 /* A piece of memory that is fetched to L2 bit by bit while something else is computed. */
@@ -306,22 +296,6 @@ ALWAYS_INLINE void fetch_tile(ptrdiff_t rows, ptrdiff_t cols, const real *c, ptr
         for (ptrdiff_t j = 0; j < cols; j += 64 / (ptrdiff_t)sizeof(real)) __builtin_prefetch(c + i * ldc + j, 1);
 }
 
-/* Copies a strip of A, rows x k, to where its rows meet in no cache set; returns the copy's stride from row to row
- * or, where lines of A run along its columns, from k to k. */
-static ptrdiff_t copy_a(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, real *panel) {
-    if (a_col == 1) {
-        const ptrdiff_t stride = panel_stride(k);
-        for (ptrdiff_t r = 0; r < rows; r++) memcpy(panel + r * stride, a + r * a_row, (size_t)k * sizeof(real));
-        return stride;
-    }
-    const ptrdiff_t stride = (rows + LANES - 1) / LANES * LANES;
-    for (ptrdiff_t r = 0; r < rows; r += LANES) {
-        const vmask lanes = v_mask(rows - r);
-        for (ptrdiff_t p = 0; p < k; p++) v_store(panel + p * stride + r, v_load_m(a + p * a_col + r, lanes));
-    }
-    return stride;
-}
-
 /* See struct kernels. */
 static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
                 void *scratch) {
@@ -333,15 +307,10 @@ static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t 
     struct cut cut = cut_of(m, k, takes);
     if (streams_b) cut = (struct cut){even_part(k, STREAM_K, 1), n};
     const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, TILE_COLS), height = even_part(m, TILE_ROWS, 1);
-    /* Rows of A that meet in the same cache sets are copied where more than a panel of B reads them. */
-    const ptrdiff_t a_line = g->a_col == 1 ? g->a_row : g->a_col;
-    const int copies_a = !streams_b && a_line * size % 1024 == 0 && a_line > 1024 / size && (g->a_col != 1 || a_line > depth) &&
-                         n > 2 * TILE_COLS && width > TILE_COLS;
-    const int far_a = m * k * size > FAR_A_BYTES;
     const ptrdiff_t ldb = packs_b ? TILE_COLS : g->ldb, ahead = streams_b ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
     const ptrdiff_t step = !packs_b && height <= WIDE_ROWS ? WIDE_VECS * LANES : TILE_COLS;
-    real *packed_b = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *panel_a = packed_b + (depth * width + 15) / 16 * 16;
-    real *block_c = panel_a + (panel_size(height, depth) + 15) / 16 * 16;
+    real *packed_b = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
+    real *block_c = packed_b + (depth * width + 15) / 16 * 16;
     int found = 0;
 
     for (ptrdiff_t j0 = col0; j0 < col1; j0 += width) {
@@ -356,8 +325,7 @@ static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t 
                 next = block_of(g, p0 + kp, k - p0 - kp < depth ? k - p0 - kp : depth, j0, j1 - j0);
             else if (packs_b && large && j1 < col1)
                 next = block_of(g, 0, depth, j1, col1 - j1 < width ? col1 - j1 : width);
-            const ptrdiff_t panels = (j1 - j0 + step - 1) / step;
-            const ptrdiff_t strips = next.rows ? (m + height - 1) / height * panels : 0;
+            const ptrdiff_t strips = next.rows ? (m + height - 1) / height * ((j1 - j0 + step - 1) / step) : 0;
             ptrdiff_t strip = 0;
             if (g->b_transposed) pack_transposed(kp, j1 - j0, b, g->ldb, packed_b);
             const ptrdiff_t ldc = takes ? j1 - j0 : g->ldc, together = takes ? taken_rows(m, height, ldc) : 0;
@@ -366,33 +334,18 @@ static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t 
                 const ptrdiff_t rows = row1 - i < height ? row1 - i : height;
                 real *c = takes ? block_c + waiting * ldc : (real *)g->c + i * ldc + j0;
                 const real *a = (const real *)g->a + i * g->a_row + p0 * g->a_col;
-                ptrdiff_t a_row = g->a_row, a_col = g->a_col;
-                if (copies_a) {
-                    const ptrdiff_t stride = copy_a(rows, kp, a, a_row, a_col, panel_a);
-                    if (a_col == 1) a_row = stride;
-                    else a_col = stride;
-                    a = panel_a;
-                }
-                struct fetch next_a = {0}; /* the strip after this one */
-                if (far_a && i + rows < row1) {
-                    const ptrdiff_t more = row1 - i - rows < height ? row1 - i - rows : height;
-                    const real *from = (const real *)g->a + (i + rows) * g->a_row + p0 * g->a_col;
-                    if (g->a_col == 1) next_a = (struct fetch){from, more, kp * size, g->a_row, 0};
-                    else next_a = (struct fetch){from, kp, more * size, g->a_col, 0};
-                }
-                for (ptrdiff_t j = j0, panel = 1; j < j1; j += step, panel++) {
+                for (ptrdiff_t j = j0; j < j1; j += step) {
                     const ptrdiff_t cols = j1 - j < step ? j1 - j : step;
                     if (next.rows) fetch_to(&next, next.rows * ++strip / strips);
-                    if (next_a.rows) fetch_to(&next_a, next_a.rows * panel / panels);
                     if (takes && large) fetch_streams(&g->end, rows, cols, g->ldc, i, j);
                     if (p0 > 0 && j + step < j1) fetch_tile(rows, step, c + (j + step - j0), ldc);
                     else if (p0 > 0 && i + rows < row1) fetch_tile(rows, step, c + rows * ldc, ldc);
                     real *bp = packed_b + (j - j0) * kp;
                     if (packs_first && i == row0)
-                        tile_first(rows, kp, a, a_row, a_col, b + (j - j0), g->ldb, AHEAD * g->ldb, c + (j - j0), ldc,
+                        tile_first(rows, kp, a, g->a_row, g->a_col, b + (j - j0), g->ldb, AHEAD * g->ldb, c + (j - j0), ldc,
                                    cols, p0 > 0, end, i, j, bp);
                     else
-                        tile_any(rows, kp, a, a_row, a_col, packs_b ? bp : b + (j - j0), ldb, ahead, c + (j - j0), ldc,
+                        tile_any(rows, kp, a, g->a_row, g->a_col, packs_b ? bp : b + (j - j0), ldb, ahead, c + (j - j0), ldc,
                                  cols, p0 > 0, end, i, j);
                 }
                 if (!takes) {

@@ -67,19 +67,55 @@ ALWAYS_INLINE vec v_min(vec a, vec b) { return v_select(a < b, a, b); }
 ALWAYS_INLINE vec v_zip_low(vec a, vec b) { return V_SHUFFLE(a, b, ZIP_LOW); }
 ALWAYS_INLINE vec v_zip_high(vec a, vec b) { return V_SHUFFLE(a, b, ZIP_HIGH); }
 
-/* Transposes rows[LANES]: each round of zips halves the distance between what belongs together. */
+/* The same within every 16 bytes, and their even (odd) 16 bytes, first a's and then b's. Those are cheap on x86-64. */
+#if REAL_BITS == 32
+#define ZIP_PAIR(i, n) i, i + n, i + 1, i + 1 + n
+#define WHOLE(i) i, i + 1, i + 2, i + 3
+#else
+#define ZIP_PAIR(i, n) i, i + n
+#define WHOLE(i) i, i + 1
+#endif
+enum { SHORT = 16 / sizeof(real) }; /* lanes of 16 bytes */
+#if VECTOR_BYTES == 16
+#define SHORT_ZIP(high) ZIP_PAIR(high, LANES)
+#elif VECTOR_BYTES == 32
+#define SHORT_ZIP(high) ZIP_PAIR(high, LANES), ZIP_PAIR(SHORT + high, LANES)
+#define EACH_SECOND(odd) WHOLE(odd), WHOLE(2 * SHORT + odd)
+#else
+#define SHORT_ZIP(high) \
+    ZIP_PAIR(high, LANES), ZIP_PAIR(SHORT + high, LANES), ZIP_PAIR(2 * SHORT + high, LANES), \
+        ZIP_PAIR(3 * SHORT + high, LANES)
+#define EACH_SECOND(odd) WHOLE(odd), WHOLE(2 * SHORT + odd), WHOLE(4 * SHORT + odd), WHOLE(6 * SHORT + odd)
+#endif
+
+/* Transposes rows[LANES]. Rounds of zips within 16 bytes, each of which halves the distance between what belongs
+ * together, transpose squares of 16 bytes; then these find their places. */
 ALWAYS_INLINE void v_transpose(vec *rows) {
-#pragma GCC unroll 4
-    for (int round = 1; round < LANES; round *= 2) {
-        vec zipped[LANES];
-#pragma GCC unroll 8
+    vec moved[LANES];
+#pragma GCC unroll 2
+    for (int round = 1; round < SHORT; round *= 2) {
+#pragma GCC unroll 16
         for (int i = 0; i < LANES / 2; i++) {
-            zipped[2 * i] = v_zip_low(rows[i], rows[i + LANES / 2]);
-            zipped[2 * i + 1] = v_zip_high(rows[i], rows[i + LANES / 2]);
+            const int from = i / (SHORT / 2) * SHORT + i % (SHORT / 2);
+            moved[2 * i] = V_SHUFFLE(rows[from], rows[from + SHORT / 2], SHORT_ZIP(0));
+            moved[2 * i + 1] = V_SHUFFLE(rows[from], rows[from + SHORT / 2], SHORT_ZIP(SHORT / 2));
         }
 #pragma GCC unroll 16
-        for (int i = 0; i < LANES; i++) rows[i] = zipped[i];
+        for (int i = 0; i < LANES; i++) rows[i] = moved[i];
     }
+#if VECTOR_BYTES > 16
+#pragma GCC unroll 2
+    for (int round = SHORT; round < LANES; round *= 2) {
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES / 2; i++) {
+            const int from = i / SHORT * 2 * SHORT + i % SHORT;
+            moved[i] = V_SHUFFLE(rows[from], rows[from + SHORT], EACH_SECOND(0));
+            moved[i + LANES / 2] = V_SHUFFLE(rows[from], rows[from + SHORT], EACH_SECOND(SHORT));
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) rows[i] = moved[i];
+    }
+#endif
 }
 
 /* v in the first n lanes, `rest` in the others. */
