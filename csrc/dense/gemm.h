@@ -13,19 +13,52 @@ enum {
     SMALL_B_BYTES = 128 * 1024,        /* the same where A is small and passes often at no cost */
     SMALL_A_BYTES = 256 * 1024,
     PACK_B_BYTES = 128 * 1024,         /* a larger B is packed; a smaller one stays in L2 anyway */
+    NARROW_BYTES = 16 * 1024,          /* of a panel that is transposed and used at once: it stays in L1 */
     STREAM_K = 8,                     /* rows of a large B read side by side where few rows of A use each only once */
+    NARROW_COLS = (int)TILE_ROWS < (int)LANES ? TILE_ROWS : LANES - 1, /* the most columns for narrow() */
+    TURNED = 40 * LANES,               /* see narrow_columns() */
     TAKEN_N = 2048 / sizeof(real),     /* take() likes long rows */
     TAKEN_BYTES = 32 * 1024,           /* of a block of C that take() gets */
     AHEAD = 16,                        /* rows of B to fetch ahead */
     AHEAD_STREAM = 1024 / sizeof(real) /* of a streamed B: columns */
 };
 
+/* Keeps a pointer a pointer of its own, where the compiler would rather have many sums of a few: those spill. */
+#define OPAQUE(p) __asm__("" : "+r"(p))
+
 /* The last step of a forward tile. Activations of one instruction or two are done in registers, the others by a
  * pass over a few rows, which are in L1. */
 ALWAYS_INLINE int in_registers(int activation) { return activation == SCHUSS_IDENTITY || activation == SCHUSS_RELU; }
 
-/* Keeps a pointer a pointer of its own, where the compiler would rather have many sums of a few: those spill. */
-#define OPAQUE(p) __asm__("" : "+r"(p))
+/* The end of a tile at (row, col) while it is in registers, as far as finishes_in_registers() promises it. */
+ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, ptrdiff_t ldc,
+                          const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
+    if (end->kind == END_FORWARD) {
+        if (end->bias) {
+            const real *bias = (const real *)end->bias + col;
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) {
+                vec add = j < nv - 1 ? v_load(bias + j * LANES) : v_load_m(bias + j * LANES, last);
+#pragma GCC unroll 16
+                for (int i = 0; i < rows; i++) sum[i * nv + j] += add;
+            }
+        }
+        if (end->activation == SCHUSS_RELU) {
+#pragma GCC unroll 28
+            for (int i = 0; i < rows * nv; i++) sum[i] = relu_value(sum[i], sum[i]);
+        }
+    }
+    if (end->kind == END_BACKWARD && end->activation == SCHUSS_RELU && !end->mask) {
+        const real *kept = (const real *)end->kept + row * ldc + col;
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) {
+                const real *y = kept + i * ldc + j * LANES;
+                sum[i * nv + j] *= relu_slope(j < nv - 1 ? v_load(y) : v_load_m(y, last), sum[i * nv + j]);
+            }
+    }
+}
 
 /* C[rows x cols], (nv - 1) * LANES < cols <= nv * LANES: sums over k from A[i][p] = a[i * a_row + p * a_col] and
  * B[p][j] = b[p * ldb + j]; added to what C holds if resume. end NULL: stored as they are. ahead: how far
@@ -80,31 +113,7 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
         b += ldb;
     }
 
-    if (end && end->kind == END_FORWARD) {
-        if (end->bias) {
-            const real *bias = (const real *)end->bias + col;
-#pragma GCC unroll 8
-            for (int j = 0; j < nv; j++) {
-                vec add = j < nv - 1 ? v_load(bias + j * LANES) : v_load_m(bias + j * LANES, last);
-#pragma GCC unroll 16
-                for (int i = 0; i < rows; i++) sum[i * nv + j] += add;
-            }
-        }
-        if (end->activation == SCHUSS_RELU) {
-#pragma GCC unroll 28
-            for (int i = 0; i < rows * nv; i++) sum[i] = relu_value(sum[i], sum[i]);
-        }
-    }
-    if (end && end->kind == END_BACKWARD && end->activation == SCHUSS_RELU && !end->mask) {
-        const real *kept = (const real *)end->kept + row * ldc + col;
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
-            for (int j = 0; j < nv; j++) {
-                const real *y = kept + i * ldc + j * LANES;
-                sum[i * nv + j] *= relu_slope(j < nv - 1 ? v_load(y) : v_load_m(y, last), sum[i * nv + j]);
-            }
-    }
+    if (end) finish(rows, nv, sum, last, ldc, end, row, col);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
@@ -184,13 +193,21 @@ static void transpose(ptrdiff_t rows, ptrdiff_t k, const real *from, ptrdiff_t l
         const vmask columns = v_mask(depth);
         for (ptrdiff_t i = 0; i < rows; i += LANES) {
             vec block[LANES];
+            const real *source = from + i * ld + p;
             if (i + LANES <= rows && depth == LANES) {
 #pragma GCC unroll 16
-                for (int l = 0; l < LANES; l++) block[l] = v_load(from + (i + l) * ld + p);
+                for (int l = 0; l < LANES; l++) {
+                    block[l] = v_load(source);
+                    source += ld;
+                    OPAQUE(source);
+                }
             } else {
 #pragma GCC unroll 16
-                for (int l = 0; l < LANES; l++)
-                    block[l] = i + l < rows ? v_load_m(from + (i + l) * ld + p, columns) : v_set1(0);
+                for (int l = 0; l < LANES; l++) {
+                    block[l] = i + l < rows ? v_load_m(source, columns) : v_set1(0);
+                    source += ld;
+                    OPAQUE(source);
+                }
             }
             v_transpose(block);
             real *line = to + p * stride + i;
@@ -198,23 +215,25 @@ static void transpose(ptrdiff_t rows, ptrdiff_t k, const real *from, ptrdiff_t l
             const int runs_over = i > 0 && i + LANES > stride;
             if (depth == LANES && !runs_over && line + (LANES - 1) * stride + LANES <= end) {
 #pragma GCC unroll 16
-                for (int l = 0; l < LANES; l++) v_store(line + l * stride, block[l]);
-            } else {
-                for (int l = 0; l < depth; l++) {
-                    const ptrdiff_t room = runs_over ? stride - i : end - line - l * stride;
-                    v_store_m(line + l * stride, block[l], v_mask(room));
+                for (int l = 0; l < LANES; l++) {
+                    v_store(line, block[l]);
+                    line += stride;
+                    OPAQUE(line);
                 }
+            } else {
+                for (int l = 0; l < depth; l++, line += stride)
+                    v_store_m(line, block[l], v_mask(runs_over ? stride - i : end - line));
             }
         }
     }
 }
 
-/* B[k x cols], stored [cols x k], into panels of TILE_COLS columns. */
-static void pack_transposed(ptrdiff_t k, ptrdiff_t cols, const real *b, ptrdiff_t ldb, real *panels) {
-    for (ptrdiff_t j = 0; j < cols; j += TILE_COLS) {
-        const ptrdiff_t w = cols - j < TILE_COLS ? cols - j : TILE_COLS;
+/* B[k x cols], stored [cols x k], into panels of `step` columns. */
+static void pack_transposed(ptrdiff_t k, ptrdiff_t cols, const real *b, ptrdiff_t ldb, ptrdiff_t step, real *panels) {
+    for (ptrdiff_t j = 0; j < cols; j += step) {
+        const ptrdiff_t w = cols - j < step ? cols - j : step;
         real *panel = panels + j * k;
-        transpose(w, k, b + j * ldb, ldb, panel, TILE_COLS, panel + TILE_COLS * k);
+        transpose(w, k, b + j * ldb, ldb, panel, step, panel + step * k);
     }
 }
 
@@ -232,12 +251,17 @@ struct cut {
     ptrdiff_t depth, width; /* rows of a block of B, at most; columns of one, at most */
 };
 
+/* Columns of a tile for so many rows. */
+ALWAYS_INLINE ptrdiff_t step_of(ptrdiff_t rows) { return rows <= WIDE_ROWS ? WIDE_VECS * LANES : TILE_COLS; }
+
 static struct cut cut_of(ptrdiff_t m, ptrdiff_t k, int takes) {
-    const ptrdiff_t size = sizeof(real);
-    struct cut cut = {takes ? k : even_part(k, BLOCK_K, 1), (takes ? TAKEN_N : BLOCK_N) / TILE_COLS * TILE_COLS};
+    const ptrdiff_t size = sizeof(real), step = step_of(m);
+    if (m <= WIDE_ROWS && !takes) /* what is transposed for a few rows is used at once */
+        return (struct cut){even_part(k, NARROW_BYTES / size / step, 1), step};
+    struct cut cut = {takes ? k : even_part(k, BLOCK_K, 1), (takes ? TAKEN_N : BLOCK_N) / step * step};
     const ptrdiff_t deep = cut.depth > 0 ? cut.depth : 1;
     const ptrdiff_t fit = (takes || m * deep * size > SMALL_A_BYTES ? BLOCK_B_BYTES : SMALL_B_BYTES) / size / deep;
-    if (fit < cut.width) cut.width = fit < TILE_COLS ? TILE_COLS : fit / TILE_COLS * TILE_COLS;
+    if (fit < cut.width) cut.width = fit < step ? step : fit / step * step;
     return cut;
 }
 
@@ -252,10 +276,12 @@ ALWAYS_INLINE ptrdiff_t taken_rows(ptrdiff_t m, ptrdiff_t height, ptrdiff_t widt
 static ptrdiff_t gemm_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind) {
     const int takes = end_kind == END_TAKE;
     const struct cut cut = cut_of(m, k, takes);
-    const ptrdiff_t width = n < cut.width ? (n + TILE_COLS - 1) / TILE_COLS * TILE_COLS : cut.width;
+    const ptrdiff_t wide = WIDE_VECS * LANES, width = n < cut.width ? (n + wide - 1) / wide * wide : cut.width;
     const ptrdiff_t height = m < TILE_ROWS ? m : TILE_ROWS;
     const ptrdiff_t taken = takes ? height * width + TAKEN_BYTES / (ptrdiff_t)sizeof(real) : 0;
-    return (cut.depth * width + taken + 32) * (ptrdiff_t)sizeof(real) + 64;
+    const ptrdiff_t transposed = NARROW_BYTES / (ptrdiff_t)sizeof(real) + TILE_ROWS * TILE_COLS;
+    const ptrdiff_t packed = cut.depth * width > transposed ? cut.depth * width : transposed;
+    return (packed + taken + 32) * (ptrdiff_t)sizeof(real) + 64;
 }
 
 /* A piece of memory that is fetched to L2 bit by bit while something else is computed. */
@@ -296,21 +322,75 @@ ALWAYS_INLINE void fetch_tile(ptrdiff_t rows, ptrdiff_t cols, const real *c, ptr
         for (ptrdiff_t j = 0; j < cols; j += 64 / (ptrdiff_t)sizeof(real)) __builtin_prefetch(c + i * ldc + j, 1);
 }
 
-/* See struct kernels. */
-static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
-                void *scratch) {
+/* A part of a product with few columns, at most NARROW_COLS, as tiles of the transposed product, so that vectors lie
+ * along the rows and none is nearly empty. A's rows are transposed in registers where they lie along k. */
+static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, real *scratch) {
+    const ptrdiff_t n = col1 - col0, step = step_of(n), size = sizeof(real), k = g->k;
+    const int direct = g->a_row == 1, takes = g->end.kind == END_TAKE;
+    const ptrdiff_t depth = direct ? k : even_part(k, NARROW_BYTES / size / step, 1);
+    real *panel = scratch, *tile_c = panel + NARROW_BYTES / size, *block = tile_c + TILE_ROWS * TILE_COLS;
+    const ptrdiff_t ldc = takes ? n : g->ldc, b_row = g->b_transposed ? 1 : g->ldb, b_col = g->b_transposed ? g->ldb : 1;
+    const vmask mask = v_mask(n);
+    ptrdiff_t waiting = 0; /* rows computed for take() */
+    int found = 0;
+    for (ptrdiff_t i0 = row0; i0 < row1; i0 += step) {
+        const ptrdiff_t rows = row1 - i0 < step ? row1 - i0 : step;
+        ptrdiff_t p = 0;
+        do {
+            const ptrdiff_t kp = k - p < depth ? k - p : depth;
+            const real *a = (const real *)g->a + i0 * g->a_row + p * g->a_col;
+            const real *b = (const real *)g->b + p * b_row + col0 * b_col;
+            if (!direct) transpose(rows, kp, a, g->a_row, panel, step, panel + step * kp);
+            tile_any(n, kp, b, b_col, b_row, direct ? a : panel, direct ? g->a_col : step, 0, tile_c, step, rows, p > 0,
+                     NULL, 0, 0);
+            p += kp;
+        } while (p < k);
+        real *c = takes ? block + waiting * n : (real *)g->c + i0 * ldc + col0;
+        for (ptrdiff_t i = 0; i < rows; i += LANES) {
+            vec columns[LANES];
+#pragma GCC unroll 16
+            for (int j = 0; j < LANES; j++) columns[j] = v_load(tile_c + (j < n ? j : 0) * step + i);
+            v_transpose(columns);
+            for (ptrdiff_t l = 0; l < LANES && i + l < rows; l++) {
+                finish(1, 1, columns + l, mask, ldc, &g->end, i0 + i + l, col0);
+                v_store_m(c + (i + l) * ldc, columns[l], mask);
+            }
+        }
+        if (!takes) {
+            if (!finishes_in_registers(&g->end)) finish_rows(&g->end, rows, n, c, ldc, i0, col0);
+            continue;
+        }
+        waiting += rows;
+        if ((waiting + step) * n * size > TAKEN_BYTES || i0 + rows == row1) {
+            found |= g->end.take(g->end.context, i0 + rows - waiting, col0, waiting, n, block);
+            waiting = 0;
+        }
+    }
+    return found;
+}
+
+/* Columns of an m x n part, at its right, for which narrow() is faster, by a model in tenths of a cycle: a row and k of
+ * a tile one vector wide takes 6; LANES rows and k of narrow() take 5 a column, a transposed block TURNED, the rest 600. */
+static ptrdiff_t narrow_columns(const struct gemm *g, ptrdiff_t m, ptrdiff_t n) {
+    const ptrdiff_t rest = n % LANES, k = g->k;
+    if (rest == 0 || rest > NARROW_COLS || (g->a_row != 1 && g->a_col != 1)) return 0;
+    if (n > LANES && g->end.kind == END_TAKE) return 0; /* take() gets whole rows */
+    const ptrdiff_t turned = g->a_row == 1 ? 0 : (k + LANES - 1) / LANES * TURNED;
+    return (m + LANES - 1) / LANES * (5 * k * rest + turned + 600) < 6 * m * k ? rest : 0;
+}
+
+/* A part of a product by blocks of B. */
+static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, real *packed_b) {
     const ptrdiff_t k = g->k, m = row1 - row0, n = col1 - col0, size = sizeof(real);
-    if (m <= 0 || n <= 0) return 0;
     const int takes = g->end.kind == END_TAKE, large = k * g->ldb * size > PACK_B_BYTES;
     const int packs_b = g->b_transposed || (large && m > 4 * TILE_ROWS), packs_first = packs_b && !g->b_transposed;
     const int streams_b = large && !packs_b && !takes && m <= WIDE_ROWS;
     struct cut cut = cut_of(m, k, takes);
     if (streams_b) cut = (struct cut){even_part(k, STREAM_K, 1), n};
-    const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, TILE_COLS), height = even_part(m, TILE_ROWS, 1);
-    const ptrdiff_t ldb = packs_b ? TILE_COLS : g->ldb, ahead = streams_b ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
-    const ptrdiff_t step = !packs_b && height <= WIDE_ROWS ? WIDE_VECS * LANES : TILE_COLS;
-    real *packed_b = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
-    real *block_c = packed_b + (depth * width + 15) / 16 * 16;
+    else if (m <= WIDE_ROWS && !g->b_transposed && !takes) cut = (struct cut){k, n};
+    const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, step_of(m)), height = even_part(m, TILE_ROWS, 1);
+    const ptrdiff_t step = step_of(m), ldb = packs_b ? step : g->ldb, ahead = streams_b ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
+        real *block_c = packed_b + (packs_b ? (depth * width + 15) / 16 * 16 : 0);
     int found = 0;
 
     for (ptrdiff_t j0 = col0; j0 < col1; j0 += width) {
@@ -327,11 +407,12 @@ static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t 
                 next = block_of(g, 0, depth, j1, col1 - j1 < width ? col1 - j1 : width);
             const ptrdiff_t strips = next.rows ? (m + height - 1) / height * ((j1 - j0 + step - 1) / step) : 0;
             ptrdiff_t strip = 0;
-            if (g->b_transposed) pack_transposed(kp, j1 - j0, b, g->ldb, packed_b);
+            if (g->b_transposed) pack_transposed(kp, j1 - j0, b, g->ldb, step, packed_b);
             const ptrdiff_t ldc = takes ? j1 - j0 : g->ldc, together = takes ? taken_rows(m, height, ldc) : 0;
-            ptrdiff_t waiting = 0; /* rows computed for take() */
-            for (ptrdiff_t i = row0; i < row1; i += height) {
-                const ptrdiff_t rows = row1 - i < height ? row1 - i : height;
+            ptrdiff_t waiting = 0, left = (m + TILE_ROWS - 1) / TILE_ROWS; /* rows computed for take(); strips */
+            for (ptrdiff_t i = row0, rows; i < row1; i += rows) {
+                rows = (row1 - i + left - 1) / left; /* as even as can be, the higher first */
+                left--;
                 real *c = takes ? block_c + waiting * ldc : (real *)g->c + i * ldc + j0;
                 const real *a = (const real *)g->a + i * g->a_row + p0 * g->a_col;
                 for (ptrdiff_t j = j0; j < j1; j += step) {
@@ -358,6 +439,17 @@ static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t 
             p0 += kp;
         } while (p0 < k);
     }
+    return found;
+}
+
+/* See struct kernels. */
+static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch) {
+    if (row1 <= row0 || col1 <= col0) return 0;
+    real *room = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
+    const ptrdiff_t middle = col1 - narrow_columns(g, row1 - row0, col1 - col0);
+    int found = 0;
+    if (middle > col0) found |= blocks(g, row0, row1, col0, middle, room);
+    if (middle < col1) found |= narrow(g, row0, row1, middle, col1, room);
     return found;
 }
 
