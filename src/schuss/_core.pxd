@@ -19,6 +19,8 @@ cdef extern from "schuss.h" nogil:
         SCHUSS_TRAINING
         SCHUSS_LOGITS
         SCHUSS_CROSS_ENTROPY
+        SCHUSS_BINARY_CROSS_ENTROPY
+        SCHUSS_POISSON
 
     const char *schuss_isa_name(int level)
     int schuss_isa_supported(int level)

@@ -60,8 +60,12 @@ class Stepper:
 
         groups[i] are plain dicts: "rule" ("sgd", "adagrad", "rmsprop", "adam") and the rule's numbers:
         lr, weight_decay, eps, momentum, dampening, betas, alpha, lr_decay, maximize, nesterov, centered, amsgrad,
-        decoupled; what a rule does not know is not looked at. Checks ranges and every gradient (count, shape,
-        dtype; made contiguous and native if it is not) before anything changes."""
+        decoupled; what a rule does not know is not looked at. They may be changed between steps; those that hold the
+        same objects as at the last step, all of immutable types, are not read again. Checks ranges and every gradient
+        (count, shape, dtype; made contiguous and native if it is not) before anything changes."""
+
+class NotFinite(FloatingPointError):
+    """A loss or a gradient of a step is not finite."""
 
 class Net:
     """Layers, arenas and plans of one dense network. One call at a time: RuntimeError if busy in another thread."""
@@ -88,7 +92,15 @@ class Net:
     def backward(self, dout: NDArray[Any], want_dx: bool) -> NDArray[Any] | None:
         """dout as forward's result, C-contiguous, not changed. Fills gradients. RuntimeError without a forward."""
     def predict(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
-        """Slab by slab over any number of rows, without dropout; out: C-contiguous (rows, n_out)."""
+        """Slab by slab over any number of rows, without dropout; out: C-contiguous (rows, n_out). One row may lack its
+        axis: (n_in,) and (n_out,)."""
+    def plain_predict(self, x: Any, out: Any) -> NDArray[Any] | None:
+        """predict for whatever x and out are; None, and nothing done, where they are not seen at once to fit."""
+    def takes_inputs(self, x: Any) -> bool:
+        """Whether x is seen at once to fit as it is, with at least one row. False: it may fit, or be made to."""
+    def takes_targets(self, y: Any, rows: int, loss: tuple[str, float]) -> bool:
+        """The same of y, for so many rows and this loss; its range included, except that of labels, which every call
+        that takes labels looks at."""
     def loss(
         self,
         x: NDArray[Any],
@@ -115,8 +127,20 @@ class Net:
     ) -> float:
         """loss_and_gradients and, if loss and gradients are finite (they are read first), the step.
 
-        The stepper's params must be arrays of this network's parameters. Returns the loss; FloatingPointError if
-        something is not finite, and then nothing has been updated."""
+        The stepper's params must be arrays of this network's parameters. Returns the loss; NotFinite if something is
+        not finite, and then nothing has been updated."""
+    def plain_train_step(
+        self,
+        x: Any,
+        y: Any,
+        loss: tuple[str, float],
+        stepper: Stepper,
+        groups: list[dict[str, Any]],
+        clip_value: Any,
+        clip_norm: Any,
+    ) -> float | None:
+        """train_step for whatever x, y and the clipping are (None for none); None, and nothing done, where they are not
+        seen at once to fit, or a group has a schedule."""
 
 class Trainer:
     """Whole epochs. Holds references to the data; X, y as in Net.loss, weights float64 or None."""
@@ -147,7 +171,7 @@ class Trainer:
         lrs: one a step, for every group; None: the groups' own."""
 
     def run(self, seconds: float) -> bool:
-        """Steps for at most about so many seconds (at least one). True: the epoch goes on. FloatingPointError where
+        """Steps for at most about so many seconds (at least one). True: the epoch goes on. NotFinite where
         a loss or gradient was not finite (no update was made from a non-finite loss; from a non-finite gradient
         it may have been). Python signal handlers run between calls."""
     loss: float  # weighted mean over this epoch so far

@@ -4,11 +4,14 @@
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
+from cpython.dict cimport PyDict_Next, PyDict_Size
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.list cimport PyList_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.object cimport Py_TYPE, PyObject
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 import sys
 
@@ -130,23 +133,110 @@ def worker_count():
     return schuss_worker_count()
 
 
-# ---- memory ----------------------------------------------------------------------------------------------------
+# ---- arrays ----------------------------------------------------------------------------------------------------
 
-cdef object aligned_bytes(Py_ssize_t n):
-    """n bytes, uninitialised, 64-byte aligned, as a 1-D uint8 array."""
-    raw = np.empty(n + 64, dtype=np.uint8)
-    cdef uintptr_t address = <uintptr_t>raw.ctypes.data
-    cdef Py_ssize_t skip = (64 - address % 64) % 64
-    return raw[skip : skip + n]
+cdef extern from *:
+    """
+    /* The head of a NumPy array, as NumPy's headers lay it out: its ABI promises it to every extension module, and
+     * nothing else of those headers is needed here. look_at_layout() tries it out before it is relied upon. */
+    typedef struct {
+        PyObject_HEAD
+        char *data;
+        int nd;
+        Py_ssize_t *dimensions, *strides;
+        PyObject *base, *descr;
+        int flags;
+    } schuss_ndarray;
+    enum {
+        ARRAY_C_CONTIGUOUS = 0x1, ARRAY_ALIGNED = 0x100, ARRAY_WRITEABLE = 0x400,
+        ARRAY_WARN_ON_WRITE = (int)0x80000000
+    };
+    """
+    PyObject *PyList_GET_ITEM(object items, Py_ssize_t i)  # borrowed, unlike Cython's own
+    ctypedef struct schuss_ndarray:
+        char *data
+        int nd
+        Py_ssize_t *dimensions
+        PyObject *descr
+        int flags
+    enum:
+        ARRAY_C_CONTIGUOUS, ARRAY_ALIGNED, ARRAY_WRITEABLE, ARRAY_WARN_ON_WRITE
+
+cdef object ndarray = np.ndarray, empty = np.empty
+cdef object FLOAT32 = np.dtype(np.float32), FLOAT64 = np.dtype(np.float64), INT64 = np.dtype(np.int64)
+cdef bint layout_known = False
 
 
-cdef object aligned_zeros(Py_ssize_t n, dtype):
-    """n zeros, 64-byte aligned. From calloc: large ones cost nothing until they are touched."""
-    cdef Py_ssize_t item = dtype.itemsize
-    raw = np.zeros(n * item + 64, dtype=np.uint8)
-    cdef uintptr_t address = <uintptr_t>raw.ctypes.data
-    cdef Py_ssize_t skip = (64 - address % 64) % 64
-    return raw[skip : skip + n * item].view(dtype)
+cdef int look_at_layout() except -1:
+    """Whether schuss_ndarray is what arrays look like here. If not, they are asked through the buffer protocol only."""
+    global layout_known
+    cdef int readable = ARRAY_C_CONTIGUOUS | ARRAY_ALIGNED, all_flags = readable | ARRAY_WRITEABLE
+    probe = np.zeros((3, 5), np.float32)
+    cdef schuss_ndarray *a = <schuss_ndarray *>probe
+    if (sys.implementation.name != "cpython" or np.ndarray.__basicsize__ < <Py_ssize_t>sizeof(schuss_ndarray)
+            or <uintptr_t>a.data != <uintptr_t>probe.ctypes.data or a.nd != 2 or a.descr != <PyObject *>FLOAT32
+            or a.flags & all_flags != all_flags or a.dimensions[0] != 3 or a.dimensions[1] != 5):
+        return 0
+    probe.flags.writeable = False
+    across = probe.T
+    askew = np.zeros(9, np.uint8)[1:].view(FLOAT32)
+    if (a.flags & all_flags != readable
+            or (<schuss_ndarray *>across).flags & all_flags != ARRAY_ALIGNED
+            or (<schuss_ndarray *>askew).flags & ARRAY_ALIGNED):
+        return 0
+    layout_known = True
+    return 0
+
+look_at_layout()
+
+
+cdef schuss_ndarray *plain(object array) noexcept:
+    """The head of a C-contiguous, aligned array of exactly NumPy's own class; NULL: anything else."""
+    cdef schuss_ndarray *a = <schuss_ndarray *>array
+    if (layout_known and <PyObject *>Py_TYPE(array) == <PyObject *>ndarray
+            and a.flags & (ARRAY_C_CONTIGUOUS | ARRAY_ALIGNED) == ARRAY_C_CONTIGUOUS | ARRAY_ALIGNED):
+        return a
+    return NULL
+
+
+cdef void *plain_data(object array, int dtype, int ndim, Py_ssize_t rows, Py_ssize_t cols, bint writable) noexcept:
+    """address_of, where that is seen at once; NULL: it has to be asked."""
+    cdef const schuss_ndarray *a = plain(array)
+    if (a != NULL and a.nd == ndim and a.descr == <PyObject *>(FLOAT32 if dtype == SCHUSS_F32 else FLOAT64)
+            and (rows < 0 or a.dimensions[0] == rows) and (ndim < 2 or cols < 0 or a.dimensions[1] == cols)
+            and (not writable or a.flags & (ARRAY_WRITEABLE | ARRAY_WARN_ON_WRITE) == ARRAY_WRITEABLE)):
+        return a.data
+    return NULL
+
+
+cdef const schuss_ndarray *plain_labels(object y) noexcept:
+    """y if it is int64 labels (n,), as far as is seen at once; else NULL."""
+    cdef const schuss_ndarray *a = plain(y)
+    return a if a != NULL and a.nd == 1 and a.descr == <PyObject *>INT64 else NULL
+
+
+cdef bint same_extents(int ndim, const Py_ssize_t *a, const Py_ssize_t *b) noexcept:
+    cdef int i
+    for i in range(ndim):
+        if a[i] != b[i]:
+            return False
+    return True
+
+
+cdef Py_ssize_t extent(object array, int axis) except -1:
+    """array.shape[axis]"""
+    cdef const schuss_ndarray *a = plain(array)
+    if a != NULL and axis < a.nd:
+        return a.dimensions[axis]
+    return array.shape[axis]
+
+
+cdef int dtype_of(dtype) except -1:
+    if dtype is FLOAT32 or dtype == np.float32:
+        return SCHUSS_F32
+    if dtype is FLOAT64 or dtype == np.float64:
+        return SCHUSS_F64
+    raise TypeError(f"dtype is {dtype}, expected float32 or float64")
 
 
 cdef int format_dtype(const char *format) noexcept:
@@ -177,7 +267,9 @@ cdef void *address_of(object array, str name, int dtype, int ndim, Py_ssize_t ro
                       bint writable) except? NULL:
     """The data of a C-contiguous array of this dtype and shape (rows, cols); -1: any size. The caller holds array."""
     cdef Py_buffer view
-    cdef void *data
+    cdef void *data = plain_data(array, dtype, ndim, rows, cols, writable)
+    if data != NULL:
+        return data
     PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
     try:
         if format_dtype(view.format) != dtype:
@@ -193,12 +285,23 @@ cdef void *address_of(object array, str name, int dtype, int ndim, Py_ssize_t ro
     return data
 
 
-cdef int dtype_of(dtype) except -1:
-    if dtype == np.float32:
-        return SCHUSS_F32
-    if dtype == np.float64:
-        return SCHUSS_F64
-    raise TypeError(f"dtype is {dtype}, expected float32 or float64")
+# ---- memory ----------------------------------------------------------------------------------------------------
+
+cdef object aligned_bytes(Py_ssize_t n):
+    """n bytes, uninitialised, 64-byte aligned, as a 1-D uint8 array."""
+    raw = np.empty(n + 64, dtype=np.uint8)
+    cdef uintptr_t address = <uintptr_t>raw.ctypes.data
+    cdef Py_ssize_t skip = (64 - address % 64) % 64
+    return raw[skip : skip + n]
+
+
+cdef object aligned_zeros(Py_ssize_t n, dtype):
+    """n zeros, 64-byte aligned. From calloc: large ones cost nothing until they are touched."""
+    cdef Py_ssize_t item = dtype.itemsize
+    raw = np.zeros(n * item + 64, dtype=np.uint8)
+    cdef uintptr_t address = <uintptr_t>raw.ctypes.data
+    cdef Py_ssize_t skip = (64 - address % 64) % 64
+    return raw[skip : skip + n * item].view(dtype)
 
 
 # ---- random numbers --------------------------------------------------------------------------------------------
@@ -290,6 +393,47 @@ cdef int fill_group(dict group, schuss_group *g) except -1:
     return 0
 
 
+cdef bint never_changes(value) noexcept:
+    """Whether the same object will always be the same number."""
+    if type(value) is tuple:
+        for part in <tuple>value:
+            if type(part) is not float and type(part) is not int:
+                return False
+        return True
+    return type(value) in (float, int, bool, str) or value is None
+
+
+cdef list as_read(dict group):
+    """The group's keys and values, one after the other, by which it is known again; None if a value may change and
+    stay the same object."""
+    cdef list read = []
+    for key, value in group.items():
+        if not never_changes(value) and key != "params" and key != "schedule":  # which the core does not read
+            return None
+        read.append(key)
+        read.append(value)
+    return read
+
+
+cdef Py_ssize_t changed_since(dict group, list read) noexcept:
+    """Where the group no longer holds the very objects in read: the place of its first other value, if it is the only
+    one; -1: none is; -2: more than that, or unknown."""
+    cdef Py_ssize_t place = 0, i = 0, found = -1
+    cdef PyObject *key
+    cdef PyObject *value
+    if read is None or group is None or 2 * PyDict_Size(group) != PyList_GET_SIZE(read):
+        return -2
+    while PyDict_Next(group, &place, &key, &value):
+        if key != PyList_GET_ITEM(read, i):
+            return -2
+        if value != PyList_GET_ITEM(read, i + 1) and not (<object>key == "params" or <object>key == "schedule"):
+            if found >= 0:
+                return -2
+            found = i + 1
+        i += 2
+    return found
+
+
 cdef int states_needed(const schuss_group *g) noexcept:
     """How many state slots the rule touches with these numbers."""
     if g.rule == SCHUSS_SGD:
@@ -306,9 +450,12 @@ cdef class Stepper:
     cdef readonly list states
     cdef list arenas
     cdef list states_made      # a number for each group
+    cdef list groups_read      # of each group what as_read() gave
+    cdef schuss_group *numbers # what was read
     cdef schuss_step c_step
     cdef Py_buffer *views      # of the params, held as long as this lives
     cdef Py_ssize_t n_views
+    cdef uintptr_t params_start, params_end
     cdef uintptr_t arena_start[SCHUSS_MAX_STATES]
     cdef uintptr_t arena_end[SCHUSS_MAX_STATES]
     cdef bint busy
@@ -325,8 +472,11 @@ cdef class Stepper:
         self.views = <Py_buffer *>PyMem_Calloc(n + 1, sizeof(Py_buffer))
         self.c_step.segments = <schuss_segment *>PyMem_Calloc(n + 1, sizeof(schuss_segment))
         self.c_step.groups = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
-        if not self.views or not self.c_step.segments or not self.c_step.groups:
+        self.numbers = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
+        if not self.views or not self.c_step.segments or not self.c_step.groups or not self.numbers:
             raise MemoryError()
+        self.groups_read = [None] * self.c_step.n_groups
+        self.params_start = <uintptr_t>-1
         for i in range(n):
             p = self.params[i]
             check_target(p, i)
@@ -340,6 +490,8 @@ cdef class Stepper:
             self.c_step.segments[i].n = p.size
             self.c_step.segments[i].p = self.views[i].buf
             self.c_step.segments[i].group = group_of[i]
+            self.params_start = min(self.params_start, <uintptr_t>self.views[i].buf)
+            self.params_end = max(self.params_end, <uintptr_t>self.views[i].buf + <uintptr_t>self.views[i].len)
         check_overlap(self.params)
         self.states_made = [
             min((made for made, of in zip(states_of, group_of) if of == i), default=SCHUSS_MAX_STATES)
@@ -371,6 +523,7 @@ cdef class Stepper:
         PyMem_Free(self.views)
         PyMem_Free(self.c_step.segments)
         PyMem_Free(self.c_step.groups)
+        PyMem_Free(self.numbers)
 
     def __reduce__(self):
         raise TypeError("a Stepper is rebuilt by its optimizer, not pickled")
@@ -401,19 +554,35 @@ cdef class Stepper:
 
     cdef int take_groups(self, list groups) except -1:
         cdef int i
-        cdef double smallest
+        cdef Py_ssize_t place
+        cdef dict group
+        cdef list read
         if len(groups) != self.c_step.n_groups:
             raise ValueError(f"groups has {len(groups)} entries, expected {self.c_step.n_groups}")
         for i in range(self.c_step.n_groups):
-            fill_group(groups[i], &self.c_step.groups[i])
-            smallest = 2.0**-126 if self.c_step.dtype == SCHUSS_F32 else 2.0**-1022
-            if 0 < self.c_step.groups[i].eps < smallest:
-                out_of_range("eps", self.c_step.groups[i].eps, f"0 or at least {smallest!r}: denormals count as zero")
-            if states_needed(&self.c_step.groups[i]) > self.states_made[i]:
-                raise ValueError(
-                    f"param_groups[{i}] now asks for a state that this optimizer was made without "
-                    "(momentum, centered or amsgrad was switched on): make a new optimizer with it"
-                )
+            group, read = groups[i], self.groups_read[i]
+            place = changed_since(group, read)
+            if place >= 0 and read[place - 1] == "lr" and never_changes(group["lr"]):
+                self.numbers[i].lr = at_least_zero(group, "lr")
+                read[place] = group["lr"]
+            elif place != -1:
+                self.groups_read[i] = None
+                self.read_group(group, i)
+                self.groups_read[i] = as_read(group)
+            self.c_step.groups[i] = self.numbers[i]  # again: a schedule of a fit writes here
+        return 0
+
+    cdef int read_group(self, dict group, int i) except -1:
+        cdef schuss_group *g = &self.numbers[i]
+        cdef double smallest = 2.0**-126 if self.c_step.dtype == SCHUSS_F32 else 2.0**-1022
+        fill_group(group, g)
+        if 0 < g.eps < smallest:
+            out_of_range("eps", g.eps, f"0 or at least {smallest!r}: denormals count as zero")
+        if states_needed(g) > self.states_made[i]:
+            raise ValueError(
+                f"param_groups[{i}] now asks for a state that this optimizer was made without "
+                "(momentum, centered or amsgrad was switched on): make a new optimizer with it"
+            )
         return 0
 
     cdef int take_clips(self, double grad_scale, double clip_value, double clip_norm, bint check_first) except -1:
@@ -428,34 +597,41 @@ cdef class Stepper:
     cdef int take_grads(self, list grads) except -1:
         """Points the segments at the gradients. Those that have to be copied are replaced in grads by their copies."""
         cdef Py_ssize_t i, n = self.c_step.n_segments
-        cdef Py_buffer view
-        cdef Py_buffer *p
-        cdef bint fits
+        cdef const Py_buffer *p
+        cdef const void *data
         if len(grads) != n:
             raise ValueError(f"grads has {len(grads)} arrays, expected {n}, one for each parameter")
         for i in range(n):
             g = grads[i]
             p = &self.views[i]
-            fits = False
-            try:
-                PyObject_GetBuffer(g, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
-            except (BufferError, ValueError, TypeError):
-                pass
-            else:
-                fits = (view.ndim == p.ndim and format_dtype(view.format) == self.c_step.dtype
-                        and (p.ndim == 0 or memcmp(view.shape, p.shape, p.ndim * sizeof(Py_ssize_t)) == 0)
-                        and <uintptr_t>view.buf % <uintptr_t>view.itemsize == 0)
-                self.c_step.segments[i].g = view.buf
-                PyBuffer_Release(&view)
-            if not fits:
+            data = plain_data(g, self.c_step.dtype, p.ndim, -1, -1, False)
+            if data == NULL or not same_extents(p.ndim, (<schuss_ndarray *>g).dimensions, p.shape):
+                data = self.through_buffer(g, p)
+            if data == NULL:
                 grads[i] = g = usable_gradient(g, i, self.params[i])
-                self.c_step.segments[i].g = <void *><uintptr_t>g.ctypes.data
+                data = <void *><uintptr_t>g.ctypes.data
+            self.c_step.segments[i].g = data
         for i in range(n):
             if self.overlaps_params(self.c_step.segments[i].g, self.views[i].len):
                 raise ValueError(f"grads[{i}] shares memory with a parameter, expected an array of its own")
             if self.overlaps_states(<uintptr_t>self.c_step.segments[i].g, self.views[i].len):
                 raise ValueError(f"grads[{i}] shares memory with a state of this optimizer, expected an array of its own")
         return 0
+
+    cdef const void *through_buffer(self, g, const Py_buffer *p) except? NULL:
+        """The data of a gradient that fits, of whatever class; else NULL."""
+        cdef Py_buffer view
+        cdef const void *data = NULL
+        try:
+            PyObject_GetBuffer(g, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+        except (BufferError, ValueError, TypeError):
+            return NULL
+        if (view.ndim == p.ndim and format_dtype(view.format) == self.c_step.dtype
+                and same_extents(p.ndim, view.shape, p.shape)
+                and <uintptr_t>view.buf % <uintptr_t>view.itemsize == 0):
+            data = view.buf
+        PyBuffer_Release(&view)
+        return data
 
     cdef bint overlaps_states(self, uintptr_t start, Py_ssize_t size) noexcept:
         cdef int k
@@ -466,14 +642,9 @@ cdef class Stepper:
 
     cdef bint overlaps_params(self, const void *start, Py_ssize_t size) noexcept:
         cdef Py_ssize_t i
-        cdef uintptr_t a = <uintptr_t>start, low = <uintptr_t>-1, high = 0, p
-        if size == 0:
-            return False
-        for i in range(self.n_views):  # the span of all of them first: nearly always that is the answer
-            p = <uintptr_t>self.views[i].buf
-            low = min(low, p)
-            high = max(high, p + <uintptr_t>self.views[i].len)
-        if a >= high or a + <uintptr_t>size <= low:
+        cdef uintptr_t a = <uintptr_t>start, p
+        # the span of all of them first: nearly always that is the answer
+        if size == 0 or a >= self.params_end or a + <uintptr_t>size <= self.params_start:
             return False
         for i in range(self.n_views):
             p = <uintptr_t>self.views[i].buf
@@ -485,7 +656,7 @@ cdef class Stepper:
              bint check_first=False):
         cdef list held
         cdef int status
-        if not hasattr(grads, "__len__"):
+        if type(grads) is not list and type(grads) is not tuple and not hasattr(grads, "__len__"):
             raise TypeError(f"grads is {type(grads).__name__}, expected an array or a sequence of arrays")
         held = list(grads)  # keeps each gradient alive until the step is made, whatever `grads` does
         self.enter()
@@ -590,6 +761,11 @@ cdef class Net:
     cdef Py_ssize_t slab, slabs_a_look  # rows that go through the layers together; slabs between looks at signals
     cdef Plan training, inference
     cdef object partial        # room for the losses' partial sums
+    cdef Py_ssize_t n_partial
+    cdef double *partial_room
+    cdef object loss_read      # the loss that c_loss was read from, and the flags that follow
+    cdef schuss_loss c_loss
+    cdef int loss_flags
     cdef object forward_x      # the input of a forward pass that backward() may follow
     cdef bint busy
 
@@ -645,7 +821,6 @@ cdef class Net:
         self.c_net.grads = <void *><uintptr_t>self.flat_gradients.ctypes.data
         self.parameters = [view_of(self.flat_parameters, start, shape) for start, shape in spans]
         self.gradients = [view_of(self.flat_gradients, start, shape) for start, shape in spans]
-        self.partial = np.empty(1)
 
     def __dealloc__(self):
         PyMem_Free(self.layers)
@@ -680,12 +855,43 @@ cdef class Net:
 
     cdef double *partial_for(self, Py_ssize_t rows) except NULL:
         cdef Py_ssize_t n = schuss_loss_partials(rows)
-        if self.partial.size < n:
+        if self.n_partial < n:
+            self.n_partial = 0
             self.partial = np.empty(n)
-        return <double *><uintptr_t>self.partial.ctypes.data
+            self.partial_room = <double *><uintptr_t>self.partial.ctypes.data
+            self.n_partial = n
+        return self.partial_room
+
+    cpdef bint takes_inputs(self, x) noexcept:
+        return (plain_data(x, self.c_net.dtype, 2, -1, self.n_in, False) != NULL
+                and (<schuss_ndarray *>x).dimensions[0] > 0)
+
+    cpdef bint takes_targets(self, y, Py_ssize_t rows, loss) except -1:
+        cdef const schuss_ndarray *labels
+        cdef const void *target
+        self.read_loss(loss)
+        if self.c_loss.kind == SCHUSS_CROSS_ENTROPY:
+            labels = plain_labels(y)
+            return labels != NULL and labels.dimensions[0] == rows and self.n_out > 1
+        target = plain_data(y, self.c_net.dtype, 2, rows, self.n_out, False)
+        return target != NULL and in_range(self.c_loss.kind, self.c_net.dtype, target, rows * self.n_out)
+
+    cdef int read_loss(self, loss) except -1:
+        """c_loss and loss_flags of a loss as (name, number)."""
+        if loss is self.loss_read:
+            return 0
+        self.loss_read = None
+        name, parameter = loss
+        self.c_loss.kind = LOSS_NUMBERS[name]
+        self.c_loss.parameter = parameter
+        self.c_loss.labels = 0
+        self.loss_flags = self.flags_for(&self.c_loss)
+        if type(loss) is tuple:
+            self.loss_read = loss
+        return 0
 
     def forward(self, x, bint training):
-        cdef Py_ssize_t rows = x.shape[0]
+        cdef Py_ssize_t rows = extent(x, 0)
         cdef const void *px = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
         cdef Plan plan
         cdef void *out
@@ -710,7 +916,7 @@ cdef class Net:
         if self.forward_x is None:
             raise RuntimeError("backward() needs a forward(x, training=True) before it")
         x = self.forward_x
-        cdef Py_ssize_t rows = x.shape[0]
+        cdef Py_ssize_t rows = extent(x, 0)
         cdef const void *px = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
         cdef const void *given = address_of(dout, "dout", self.c_net.dtype, 2, rows, self.n_out, False)
         cdef void *d
@@ -730,13 +936,30 @@ cdef class Net:
             self.busy = False
         return dx
 
+    def plain_predict(self, x, out):
+        cdef const schuss_ndarray *a = plain(x)
+        cdef int ndim
+        if a == NULL or a.nd < 1 or a.nd > 2 or a.dimensions[0] < 1:
+            return None
+        ndim = a.nd
+        if (plain_data(x, self.c_net.dtype, ndim, -1, -1, False) == NULL or a.dimensions[ndim - 1] != self.n_in
+                or out is not None and plain_data(out, self.c_net.dtype, ndim, -1, -1, True) == NULL):
+            return None
+        return self.predict_into(x, out, ndim, a.dimensions[0] if ndim == 2 else 1)
+
     def predict(self, x, out):
-        cdef Py_ssize_t rows = x.shape[0], slab = self.slab, done = 0, stop, n, item = self.item
-        cdef Py_ssize_t n_in = self.n_in, n_out = self.n_out
-        cdef const char *px = <const char *>address_of(x, "x", self.c_net.dtype, 2, rows, n_in, False)
+        cdef int ndim = 1 if x.ndim == 1 else 2
+        return self.predict_into(x, out, ndim, extent(x, 0) if ndim == 2 else 1)
+
+    cdef object predict_into(self, x, out, int ndim, Py_ssize_t rows):
+        """x and out are (rows, n_in) and (rows, n_out), or with ndim 1 (n_in,) and (n_out,)."""
+        cdef Py_ssize_t slab = self.slab, done = 0, stop, n, item = self.item, n_in = self.n_in, n_out = self.n_out
+        cdef Py_ssize_t first = n_in if ndim == 1 else rows
+        cdef const char *px = <const char *>address_of(x, "x", self.c_net.dtype, ndim, first, n_in, False)
         if out is None:
-            out = np.empty((rows, n_out), dtype=self.dtype)
-        cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, 2, rows, n_out, True)
+            out = empty((n_out,), self.dtype) if ndim == 1 else empty((rows, n_out), self.dtype)
+        first = n_out if ndim == 1 else rows
+        cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, ndim, first, n_out, True)
         if px < py + rows * n_out * item and py < px + rows * n_in * item:
             raise ValueError("out shares memory with X, expected an array of its own")
         cdef Plan plan
@@ -758,14 +981,14 @@ cdef class Net:
         return out
 
     def loss(self, x, y, weights, loss):
-        cdef Py_ssize_t rows = x.shape[0], slab = self.slab, done = 0, n, item = self.item, n_in = self.n_in
+        cdef Py_ssize_t rows = extent(x, 0), slab = self.slab, done = 0, n, item = self.item, n_in = self.n_in
         cdef const char *px = <const char *>address_of(x, "x", self.c_net.dtype, 2, rows, n_in, False)
         cdef schuss_loss c_loss
         cdef ptrdiff_t y_bytes
         cdef const char *py = <const char *>take_target(self, loss, y, rows, &c_loss, &y_bytes)
         cdef const double *pw = take_weights(weights, rows)
         cdef double total = rows if pw == NULL else sum_of(pw, rows), value = 0
-        cdef int flags = self.flags_for(&c_loss)
+        cdef int flags = self.loss_flags
         cdef double *partial
         cdef Plan plan
         cdef void *out
@@ -793,7 +1016,7 @@ cdef class Net:
 
     cdef int begin(self, schuss_train *t, x, y, weights, loss) except -1:
         """Fills t for one batch that is all of x."""
-        cdef Py_ssize_t rows = x.shape[0]
+        cdef Py_ssize_t rows = extent(x, 0)
         memset(t, 0, sizeof(schuss_train))
         t.net = &self.c_net
         t.rows = t.batch = rows
@@ -801,7 +1024,7 @@ cdef class Net:
         t.y = take_target(self, loss, y, rows, &t.loss, &t.y_row_bytes)
         t.weights = take_weights(weights, rows)
         t.partial = self.partial_for(rows)
-        t.flags = SCHUSS_TRAINING | self.flags_for(&t.loss)
+        t.flags = SCHUSS_TRAINING | self.loss_flags
         t.draws = self.draws
         self.forward_x = None
         t.plan = self.plan_for(rows, True).c_plan
@@ -822,8 +1045,23 @@ cdef class Net:
             self.busy = False
         return value
 
+    def plain_train_step(self, x, y, loss, Stepper stepper, list groups, clip_value, clip_norm):
+        cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
+        if value_limit < 0 or norm_limit < 0 or not self.takes_inputs(x):
+            return None
+        if not self.takes_targets(y, (<schuss_ndarray *>x).dimensions[0], loss):
+            return None
+        for group in groups:
+            if (<dict?>group)["schedule"] is not None:
+                return None
+        return self.step(x, y, None, loss, stepper, groups, value_limit, norm_limit)
+
     def train_step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value=0.0,
                    double clip_norm=0.0):
+        return self.step(x, y, weights, loss, stepper, groups, clip_value, clip_norm)
+
+    cdef double step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value,
+                     double clip_norm) except? -1.5:
         cdef schuss_train t
         cdef double value
         cdef int status
@@ -849,15 +1087,50 @@ cdef class Net:
         return value
 
 
+cdef double limit(value) noexcept:
+    """A limit of gradients as the core takes it, 0 for none; -1 where it has to be looked at."""
+    if value is None:
+        return 0
+    if type(value) is float and 0 < <double>value < INFINITY:
+        return value
+    return -1
+
+
+class NotFinite(FloatingPointError):
+    pass
+
+
 cdef raise_not_finite(double loss):
-    raise FloatingPointError(f"the loss is {loss!r}" if not isfinite(loss) else "a gradient is not finite")
+    raise NotFinite(f"the loss is {loss!r}" if not isfinite(loss) else "a gradient is not finite")
 
 
 cdef view_of(arena, Py_ssize_t start, shape):
     cdef Py_ssize_t n = 1
-    for extent in shape:
-        n *= extent
+    for size in shape:
+        n *= size
     return arena[start : start + n].reshape(shape)
+
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef bint all_within(const real *values, Py_ssize_t n, real most) noexcept:
+    cdef bint good = True
+    for i in range(n):
+        good &= (values[i] >= 0) & (values[i] <= most)
+    return good
+
+
+cdef bint in_range(int kind, int dtype, const void *target, Py_ssize_t n) noexcept:
+    """Whether n targets are what a loss of this kind takes. NaN, where there is a range, is not."""
+    if kind != SCHUSS_BINARY_CROSS_ENTROPY and kind != SCHUSS_POISSON:
+        return True
+    cdef double most = 1 if kind == SCHUSS_BINARY_CROSS_ENTROPY else INFINITY
+    if dtype == SCHUSS_F32:
+        return all_within[float](<const float *>target, n, <float>most)
+    return all_within[double](<const double *>target, n, most)
 
 
 cdef double sum_of(const double *values, Py_ssize_t n) noexcept:
@@ -877,29 +1150,31 @@ cdef const void *take_target(Net net, loss, y, Py_ssize_t rows, schuss_loss *c_l
     """Checks y against the loss and fills c_loss. Labels must lie in range: the core indexes with them."""
     cdef Py_buffer view
     cdef const int64_t *labels
+    cdef const schuss_ndarray *plain_y = plain_labels(y)
     cdef Py_ssize_t i
-    name, parameter = loss
-    c_loss.kind = LOSS_NUMBERS[name]
-    c_loss.parameter = parameter
-    c_loss.labels = 0
-    if c_loss.kind == SCHUSS_CROSS_ENTROPY and y.ndim == 1:
+    net.read_loss(loss)
+    c_loss[0] = net.c_loss
+    if c_loss.kind != SCHUSS_CROSS_ENTROPY or (plain_y == NULL and y.ndim != 1):
+        row_bytes[0] = net.n_out * net.item
+        return address_of(y, "y", net.c_net.dtype, 2, rows, net.n_out, False)
+    if plain_y != NULL and plain_y.dimensions[0] == rows:
+        labels = <const int64_t *>plain_y.data
+    else:
         PyObject_GetBuffer(y, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
-        labels = <const int64_t *>view.buf
         try:
             if not is_int64(&view):
                 raise TypeError(f"y has dtype {y.dtype}, expected int64 labels")
             if view.shape[0] != rows:
                 raise ValueError(f"y has {view.shape[0]} rows, expected {rows}")
-            for i in range(rows):
-                if labels[i] < 0 or labels[i] >= net.n_out:
-                    raise ValueError(f"y[{i}] is {labels[i]}, expected a label in [0, {net.n_out})")
+            labels = <const int64_t *>view.buf
         finally:
             PyBuffer_Release(&view)
-        c_loss.labels = 1
-        row_bytes[0] = sizeof(int64_t)
-        return labels
-    row_bytes[0] = net.n_out * net.item
-    return address_of(y, "y", net.c_net.dtype, 2, rows, net.n_out, False)
+    for i in range(rows):
+        if labels[i] < 0 or labels[i] >= net.n_out:
+            raise ValueError(f"y[{i}] is {labels[i]}, expected a label in [0, {net.n_out})")
+    c_loss.labels = 1
+    row_bytes[0] = sizeof(int64_t)
+    return labels
 
 
 # ---- whole epochs ----------------------------------------------------------------------------------------------
@@ -1099,42 +1374,49 @@ cdef class Trainer:
 
 cdef object kept_scratch = None  # between calls of gemm: the benchmarks time the product, not the allocation
 cdef char *kept_room = NULL
+cdef ptrdiff_t kept_size = -1
 
 
 def gemm(a, b, bint transpose_a=False, bint transpose_b=False, out=None):
-    global kept_scratch, kept_room
+    global kept_scratch, kept_room, kept_size
     require_isa()
     cdef int dtype = dtype_of(a.dtype), threads = schuss_get_num_threads()
     cdef const kernels *table = schuss_kernels(dtype)
+    cdef Py_ssize_t inner, b_cols = extent(b, 1)
     cdef product g
     memset(&g, 0, sizeof(g))
-    g.m = a.shape[1] if transpose_a else a.shape[0]
-    g.k = a.shape[0] if transpose_a else a.shape[1]
-    g.n = b.shape[0] if transpose_b else b.shape[1]
-    if (b.shape[1] if transpose_b else b.shape[0]) != g.k:
+    g.m, g.k = extent(a, 0), extent(a, 1)
+    inner, g.n = extent(b, 0), b_cols
+    if transpose_a:
+        g.m, g.k = g.k, g.m
+    if transpose_b:
+        inner, g.n = g.n, inner
+    if inner != g.k:
         raise ValueError(f"b has shape {b.shape}, expected {g.k} as its inner length")
     g.a = address_of(a, "a", dtype, 2, -1, -1, False)
     g.a_row = 1 if transpose_a else g.k
     g.a_col = g.m if transpose_a else 1
     g.b = address_of(b, "b", dtype, 2, -1, -1, False)
-    g.ldb = b.shape[1]
+    g.ldb = b_cols
     g.b_transposed = transpose_b
-    c = np.empty((g.m, g.n), dtype=a.dtype) if out is None else out
-    g.c = address_of(c, "out", dtype, 2, g.m, g.n, True)
+    if out is None:
+        out = empty((g.m, g.n), a.dtype)
+    g.c = address_of(out, "out", dtype, 2, g.m, g.n, True)
     g.ldc = g.n
     cdef ptrdiff_t size = dense_gemm_scratch(table, g.m, g.n, g.k, 0, threads)
     scratch, kept_scratch = kept_scratch, None  # no other thread gets it meanwhile
     cdef char *room = kept_room
-    if scratch is None or len(scratch) < size:
+    cdef ptrdiff_t room_size = kept_size
+    if scratch is None or room_size < size:
         scratch = aligned_bytes(size)
-        room = <char *><uintptr_t>scratch.ctypes.data
+        room, room_size = <char *><uintptr_t>scratch.ctypes.data, size
     cdef fpmode found
     with nogil:
         found = fpmode_flush()
         dense_gemm(table, &g, threads, room)
         fpmode_restore(found)
-    kept_scratch, kept_room = scratch, room
-    return c
+    kept_room, kept_size, kept_scratch = room, room_size, scratch
+    return out
 
 
 def activate(name, x, double alpha=0.0):

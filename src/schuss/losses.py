@@ -156,9 +156,10 @@ def resolve(loss: Loss | LossFunction | str) -> Loss | LossFunction:
     if isinstance(loss, Loss):
         return loss
     if isinstance(loss, str):
-        if loss not in BY_NAME:
+        found = BY_NAME.get(loss)
+        if found is None:
             raise unknown_name("loss", loss, BY_NAME)
-        return BY_NAME[loss]
+        return found
     if isinstance(loss, type):
         raise TypeError(f"loss must be an object such as {loss.__name__}(); got the class")
     if callable(loss):

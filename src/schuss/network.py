@@ -122,11 +122,8 @@ class Network:
 
     def _matrix(self, x: Any, name: str = "x") -> NDArray[Any]:
         """Turn x into what the core takes; what fits already is taken as it is, without a pass over it."""
-        if x.__class__ is np.ndarray and x.dtype is self.dtype and x.ndim == 2:
-            flags = x.flags
-            rows, columns = x.shape
-            if flags.c_contiguous and flags.aligned and columns == self.n_in and rows:
-                return x
+        if self._core.takes_inputs(x):
+            return x  # type: ignore[no-any-return]
         return arrays.matrix(name, x, self.n_in, self.dtype)
 
     def forward(self, x: Any, training: bool = True) -> NDArray[Any]:
@@ -190,25 +187,22 @@ class Network:
         ValueError, TypeError
             If X or out is not as described.
         """
+        found = self._core.plain_predict(X, out)
+        if found is not None:
+            return found
         if out is not None:
             if not isinstance(out, np.ndarray):
                 raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
             if not out.flags.carray:
                 raise ValueError("out must be C-contiguous, aligned and writable; got an array that is not")
-        if X.__class__ is np.ndarray and X.ndim == 2:
-            return self._core.predict(self._matrix(X, "X"), out)
         array = arrays.real_array("X", X)
         if array.ndim != 1:
             return self._core.predict(self._matrix(array, "X"), out)
         if len(array) != self.n_in:
             raise ValueError(f"X must have shape (rows, {self.n_in}) or ({self.n_in},); got {array.shape}")
-        row = self._matrix(array.reshape(1, -1), "X")
-        if out is None:
-            return self._core.predict(row, None).reshape(-1)
-        if out.shape != (self.n_out,):
+        if out is not None and out.shape != (self.n_out,):
             raise ValueError(f"out must have shape ({self.n_out},); got {out.shape}")
-        self._core.predict(row, out.reshape(1, -1))
-        return out
+        return self._core.predict(arrays.converted(array, self.dtype), out)
 
     def loss_and_gradients(
         self, x: Any, y: Any, loss: AnyLoss, *, sample_weight: Any = None, class_weight: Any = None
@@ -230,7 +224,8 @@ class Network:
         DivergenceError
             If the loss is NaN or infinite; the parameters are as they were.
         """
-        x, y, weights, chosen = self._batch(x, y, loss, sample_weight, class_weight)
+        chosen = losses.resolve(loss)
+        x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
         if isinstance(chosen, Loss):
             value = self._core.loss_and_gradients(x, y, weights, chosen.spec)
         else:
@@ -272,22 +267,22 @@ class Network:
         """
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
-        x, y, weights, chosen = self._batch(x, y, loss, sample_weight, class_weight)
-        value_limit, norm_limit = (0.0, 0.0)
-        if clip_norm is not None or clip_value is not None:
-            value_limit, norm_limit = clipping(clip_value, clip_norm)
+        chosen = losses.resolve(loss)
         groups = optimizer.param_groups
-        for group in groups:
-            if group["schedule"] is not None:
-                optimizer._apply_schedules()
-                break
         stepper = optimizer._stepper
-        if isinstance(chosen, Loss):
-            try:
-                return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, value_limit, norm_limit)
-            except FloatingPointError as error:
-                _check_batch(x, y)
-                raise DivergenceError(f"{error}; {ADVICE}", lr=groups[0]["lr"]) from None
+        try:
+            if sample_weight is None and class_weight is None and isinstance(chosen, Loss):
+                value = self._core.plain_train_step(x, y, chosen.spec, stepper, groups, clip_value, clip_norm)
+                if value is not None:
+                    return value
+            x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
+            limits = clipping(clip_value, clip_norm)
+            optimizer._apply_schedules()
+            if isinstance(chosen, Loss):
+                return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, *limits)
+        except _core.NotFinite as error:
+            _check_batch(x, y)
+            raise DivergenceError(f"{error}; {ADVICE}", lr=groups[0]["lr"]) from None
         order = [index for group in self._indices_of(optimizer) for index in group]
         value = self._own_loss_and_gradients(x, y, chosen)
         if value - value != 0.0:
@@ -298,16 +293,18 @@ class Network:
         return value
 
     def _batch(
-        self, x: Any, y: Any, loss: AnyLoss, sample_weight: Any, class_weight: Any
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None, Loss | losses.LossFunction]:
-        """A batch as the core takes it. Whether it is finite is left to the loss."""
-        chosen = loss if isinstance(loss, Loss) else losses.resolve(loss)
+        self, x: Any, y: Any, loss: Loss | losses.LossFunction, sample_weight: Any, class_weight: Any
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]:
+        """A batch as the core takes it. Whether it is finite is left to the loss, the range of int64 labels to the core
+        unless class weights are looked up with them."""
         x = self._matrix(x)
-        y = targets.prepare(chosen, y, len(x), self.n_out, self.dtype, core_checks_labels=class_weight is None)
+        taken = class_weight is None and isinstance(loss, Loss) and self._core.takes_targets(y, len(x), loss.spec)
+        if not taken:
+            y = targets.prepare(loss, y, len(x), self.n_out, self.dtype)
         weights = None
         if sample_weight is not None or class_weight is not None:
-            weights = targets.prepare_weights(chosen, sample_weight, class_weight, y, self.n_out)
-        return x, y, weights, chosen
+            weights = targets.prepare_weights(loss, sample_weight, class_weight, y, self.n_out)
+        return x, y, weights
 
     def _own_loss_and_gradients(self, x: NDArray[Any], y: NDArray[Any], loss: losses.LossFunction) -> float:
         prediction = self._core.forward(x, True)

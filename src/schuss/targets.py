@@ -30,28 +30,19 @@ def prepare(
     n_out: int,
     dtype: np.dtype[Any],
     name: str = "y",
-    core_checks_labels: bool = False,
 ) -> NDArray[Any]:
     """The targets as the core takes them, shape and range checked. NaN in regression targets is left to check_finite.
-
-    The core checks the range of int64 labels itself whenever it takes them; core_checks_labels leaves it to that.
 
     Returns int64 labels (rows,) for cross-entropy with integer labels; (rows, n_out) of dtype else; for a function of
     one's own the array itself, contiguous and native.
     """
     if isinstance(loss, CrossEntropy):
-        plain = core_checks_labels and y.__class__ is np.ndarray and y.dtype is _INT64
-        if plain and y.shape == (rows,) and n_out > 1 and y.flags.carray:
-            return y  # type: ignore[no-any-return]
         return _cross_entropy_targets(y, rows, n_out, dtype, name)
     if not isinstance(loss, Loss):
         array = arrays.real_array(name, y)
         _check_rows(name, array, rows)
         return arrays.converted(array, array.dtype.newbyteorder("="))
-    if y.__class__ is np.ndarray and y.dtype is dtype and y.shape == (rows, n_out) and y.flags.carray:
-        target = y
-    else:
-        target = _real_targets(y, rows, n_out, dtype, name)
+    target = _real_targets(y, rows, n_out, dtype, name)
     if isinstance(loss, BinaryCrossEntropy):
         # Written so that NaN is refused too.
         if not (_smallest(target.reshape(-1)) >= 0 and _largest(target.reshape(-1)) <= 1):

@@ -261,7 +261,7 @@ def _run_epoch(
     try:
         while trainer.run(SLICE):
             progress.batch(epoch + 1, trainer.batches_done, trainer.loss)
-    except FloatingPointError:
+    except _core.NotFinite:
         batch = min(trainer.batches_done + 1, trainer.steps_per_epoch)
         rate = optimizer.param_groups[0]["lr"] if lrs is None else float(lrs[batch - 1])
         value = trainer.last_loss
