@@ -64,6 +64,9 @@ class Stepper:
         same objects as at the last step, all of immutable types, are not read again. Checks ranges and every gradient
         (count, shape, dtype; made contiguous and native if it is not) before anything changes."""
 
+def learn_losses(kind: type, specs: dict[str, tuple[str, float]]) -> None:
+    """From now on these names, and objects of this immutable kind by their `spec`, are also taken as losses."""
+
 class NotFinite(FloatingPointError):
     """A loss or a gradient of a step is not finite."""
 
@@ -98,9 +101,9 @@ class Net:
         """predict for whatever x and out are; None, and nothing done, where they are not seen at once to fit."""
     def takes_inputs(self, x: Any) -> bool:
         """Whether x is seen at once to fit as it is, with at least one row. False: it may fit, or be made to."""
-    def takes_targets(self, y: Any, rows: int, loss: tuple[str, float]) -> bool:
-        """The same of y, for so many rows and this loss; its range included, except that of labels, which every call
-        that takes labels looks at."""
+    def takes_targets(self, y: Any, rows: int, loss: Any) -> bool:
+        """The same of y, for so many rows and this loss, if it is a compiled one; its range included, except that of
+        labels, which every call that takes labels looks at."""
     def loss(
         self,
         x: NDArray[Any],
@@ -114,6 +117,9 @@ class Net:
         self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64] | None, loss: tuple[str, float]
     ) -> float:
         """Training pass: fills gradients, returns the weighted mean loss."""
+    def plain_loss_and_gradients(self, x: Any, y: Any, loss: Any) -> float | None:
+        """loss_and_gradients for whatever x, y and loss are; None, and nothing done, where x and y are not seen at once
+        to fit, or the loss is not a compiled one."""
     def train_step(
         self,
         x: NDArray[Any],
@@ -133,14 +139,14 @@ class Net:
         self,
         x: Any,
         y: Any,
-        loss: tuple[str, float],
+        loss: Any,
         stepper: Stepper,
         groups: list[dict[str, Any]],
         clip_value: Any,
         clip_norm: Any,
     ) -> float | None:
-        """train_step for whatever x, y and the clipping are (None for none); None, and nothing done, where they are not
-        seen at once to fit, or a group has a schedule."""
+        """train_step for whatever x, y, loss and the clipping are (None for none); None, and nothing done, where they
+        are not seen at once to fit, the loss is not a compiled one, or a group has a schedule."""
 
 class Trainer:
     """Whole epochs. Holds references to the data; X, y as in Net.loss, weights float64 or None."""

@@ -26,6 +26,8 @@ LOSSES = ("mse", "mae", "huber", "cross_entropy", "binary_cross_entropy", "poiss
 
 cdef dict ACTIVATION_NUMBERS = {name: i for i, name in enumerate(ACTIVATIONS)}
 cdef dict LOSS_NUMBERS = {name: i for i, name in enumerate(LOSSES)}
+cdef dict LOSS_SPECS = {}
+cdef object loss_class = ()
 cdef dict RULE_NUMBERS = {"sgd": 0, "adagrad": 1, "rmsprop": 2, "adam": 3}
 cdef dict INIT_NUMBERS = {"zeros": 0, "uniform": 1, "normal": 2, "orthogonal": 3}
 cdef dict ELEMENTARY_NUMBERS = {"exp": 0, "log": 1, "tanh": 2, "erfc": 3, "expm1": 4, "log1p": 5}
@@ -726,6 +728,12 @@ cdef usable_gradient(g, Py_ssize_t i, p):
     return np.require(g, dtype=p.dtype, requirements=["C", "A"])
 
 
+def learn_losses(kind, specs):
+    global loss_class
+    loss_class = kind
+    LOSS_SPECS.update(specs)
+
+
 # ---- networks --------------------------------------------------------------------------------------------------
 
 cdef class Plan:
@@ -869,26 +877,32 @@ cdef class Net:
     cpdef bint takes_targets(self, y, Py_ssize_t rows, loss) except -1:
         cdef const schuss_ndarray *labels
         cdef const void *target
-        self.read_loss(loss)
+        if not self.read_loss(loss):
+            return False
         if self.c_loss.kind == SCHUSS_CROSS_ENTROPY:
             labels = plain_labels(y)
             return labels != NULL and labels.dimensions[0] == rows and self.n_out > 1
         target = plain_data(y, self.c_net.dtype, 2, rows, self.n_out, False)
         return target != NULL and in_range(self.c_loss.kind, self.c_net.dtype, target, rows * self.n_out)
 
-    cdef int read_loss(self, loss) except -1:
-        """c_loss and loss_flags of a loss as (name, number)."""
+    cdef bint takes(self, x, y, loss) except -1:
+        return self.takes_inputs(x) and self.takes_targets(y, (<schuss_ndarray *>x).dimensions[0], loss)
+
+    cdef bint read_loss(self, loss) except -1:
+        """Whether loss is a compiled one, as (name, number) or as in learn_losses(): c_loss and loss_flags are its."""
         if loss is self.loss_read:
-            return 0
+            return True
+        spec = LOSS_SPECS.get(loss) if type(loss) is str else loss.spec if isinstance(loss, loss_class) else loss
+        if type(spec) is not tuple:
+            return False
         self.loss_read = None
-        name, parameter = loss
+        name, parameter = spec
         self.c_loss.kind = LOSS_NUMBERS[name]
         self.c_loss.parameter = parameter
         self.c_loss.labels = 0
         self.loss_flags = self.flags_for(&self.c_loss)
-        if type(loss) is tuple:
-            self.loss_read = loss
-        return 0
+        self.loss_read = loss
+        return True
 
     def forward(self, x, bint training):
         cdef Py_ssize_t rows = extent(x, 0)
@@ -1030,7 +1044,13 @@ cdef class Net:
         t.plan = self.plan_for(rows, True).c_plan
         return 0
 
+    def plain_loss_and_gradients(self, x, y, loss):
+        return self.pass_both_ways(x, y, None, loss) if self.takes(x, y, loss) else None
+
     def loss_and_gradients(self, x, y, weights, loss):
+        return self.pass_both_ways(x, y, weights, loss)
+
+    cdef double pass_both_ways(self, x, y, weights, loss) except? -1.5:
         cdef schuss_train t
         cdef double value
         self.enter()
@@ -1047,9 +1067,7 @@ cdef class Net:
 
     def plain_train_step(self, x, y, loss, Stepper stepper, list groups, clip_value, clip_norm):
         cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
-        if value_limit < 0 or norm_limit < 0 or not self.takes_inputs(x):
-            return None
-        if not self.takes_targets(y, (<schuss_ndarray *>x).dimensions[0], loss):
+        if value_limit < 0 or norm_limit < 0 or not self.takes(x, y, loss):
             return None
         for group in groups:
             if (<dict?>group)["schedule"] is not None:
@@ -1152,7 +1170,8 @@ cdef const void *take_target(Net net, loss, y, Py_ssize_t rows, schuss_loss *c_l
     cdef const int64_t *labels
     cdef const schuss_ndarray *plain_y = plain_labels(y)
     cdef Py_ssize_t i
-    net.read_loss(loss)
+    if not net.read_loss(loss):
+        raise TypeError(f"loss is {loss!r}, expected a compiled one")
     c_loss[0] = net.c_loss
     if c_loss.kind != SCHUSS_CROSS_ENTROPY or (plain_y == NULL and y.ndim != 1):
         row_bytes[0] = net.n_out * net.item

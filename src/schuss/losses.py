@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from . import _core
 from .arguments import number, shown, unknown_name
 from .arrays import converted, real_array
 
@@ -149,6 +150,8 @@ class Poisson(Loss):
 BY_NAME: dict[str, Loss] = {
     loss.name: loss for loss in (MSE(), MAE(), Huber(), CrossEntropy(), BinaryCrossEntropy(), Poisson())
 }
+
+_core.learn_losses(Loss, {name: loss.spec for name, loss in BY_NAME.items()})
 
 
 def resolve(loss: Loss | LossFunction | str) -> Loss | LossFunction:

@@ -224,12 +224,16 @@ class Network:
         DivergenceError
             If the loss is NaN or infinite; the parameters are as they were.
         """
-        chosen = losses.resolve(loss)
-        x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
-        if isinstance(chosen, Loss):
-            value = self._core.loss_and_gradients(x, y, weights, chosen.spec)
-        else:
-            value = self._own_loss_and_gradients(x, y, chosen)
+        value = None
+        if sample_weight is None and class_weight is None:
+            value = self._core.plain_loss_and_gradients(x, y, loss)
+        if value is None:
+            chosen = losses.resolve(loss)
+            x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
+            if isinstance(chosen, Loss):
+                value = self._core.loss_and_gradients(x, y, weights, chosen.spec)
+            else:
+                value = self._own_loss_and_gradients(x, y, chosen)
         if value - value != 0.0:
             _check_batch(x, y)
             raise DivergenceError(_not_finite("loss_and_gradients", value), loss=value)
@@ -267,14 +271,14 @@ class Network:
         """
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
-        chosen = losses.resolve(loss)
         groups = optimizer.param_groups
         stepper = optimizer._stepper
         try:
-            if sample_weight is None and class_weight is None and isinstance(chosen, Loss):
-                value = self._core.plain_train_step(x, y, chosen.spec, stepper, groups, clip_value, clip_norm)
+            if sample_weight is None and class_weight is None:
+                value = self._core.plain_train_step(x, y, loss, stepper, groups, clip_value, clip_norm)
                 if value is not None:
                     return value
+            chosen = losses.resolve(loss)
             x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
             limits = clipping(clip_value, clip_norm)
             optimizer._apply_schedules()
@@ -298,8 +302,7 @@ class Network:
         """A batch as the core takes it. Whether it is finite is left to the loss, the range of int64 labels to the core
         unless class weights are looked up with them."""
         x = self._matrix(x)
-        taken = class_weight is None and isinstance(loss, Loss) and self._core.takes_targets(y, len(x), loss.spec)
-        if not taken:
+        if class_weight is not None or not self._core.takes_targets(y, len(x), loss):
             y = targets.prepare(loss, y, len(x), self.n_out, self.dtype)
         weights = None
         if sample_weight is not None or class_weight is not None:
