@@ -77,6 +77,24 @@ def test_train_step_takes_any_form(loss: Any, rows: int) -> None:
             assert_array_equal(mine, theirs, err_msg=name)
 
 
+def test_weights_of_any_form() -> None:
+    x, y = batch()
+    weights = np.arange(5.0)
+    plain = trained(x, y, "cross_entropy", sample_weight=weights)
+    for name, form in {**forms(weights), "int": np.arange(5), "float32": weights.astype(np.float32)}.items():
+        for mine, theirs in zip(trained(x, y, "cross_entropy", sample_weight=form), plain, strict=True):
+            assert_array_equal(mine, theirs, err_msg=name)
+    net = small_net()
+    for bad in (-1.0, np.nan, np.inf):
+        weights[3] = bad
+        with pytest.raises(ValueError, match=r"sample_weight must be (>= 0|finite); sample_weight\[3\] is"):
+            net.train_step(x, y, "cross_entropy", schuss.SGD(net.parameters), sample_weight=weights)
+        with pytest.raises(ValueError, match=r"sample_weight must be (>= 0|finite); sample_weight\[3\] is"):
+            net.loss_and_gradients(x, y, "cross_entropy", sample_weight=weights)
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(5,\)"):
+        net.train_step(x, y, "cross_entropy", schuss.SGD(net.parameters), sample_weight=weights[:4])
+
+
 @pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "u8", ">i8", "?"])
 def test_labels_of_any_dtype(dtype: str) -> None:
     x, y = batch()

@@ -67,6 +67,14 @@ class Stepper:
 def learn_losses(kind: type, specs: dict[str, tuple[str, float]]) -> None:
     """From now on these names, and objects of this immutable kind by their `spec`, are also taken as losses."""
 
+# Ranges, in one pass. NaN is in none.
+def targets_in_range(loss: str, target: NDArray[Any]) -> bool:
+    """Whether all are what the loss of this name takes; target: (rows, n_out), float32 or float64, C-contiguous."""
+
+def labels_in_range(labels: NDArray[np.int64], classes: int) -> bool: ...
+def weights_in_range(weights: NDArray[np.float64]) -> bool:
+    """Whether all are finite and >= 0."""
+
 class NotFinite(FloatingPointError):
     """A loss or a gradient of a step is not finite."""
 
@@ -117,9 +125,9 @@ class Net:
         self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64] | None, loss: tuple[str, float]
     ) -> float:
         """Training pass: fills gradients, returns the weighted mean loss."""
-    def plain_loss_and_gradients(self, x: Any, y: Any, loss: Any) -> float | None:
-        """loss_and_gradients for whatever x, y and loss are; None, and nothing done, where x and y are not seen at once
-        to fit, or the loss is not a compiled one."""
+    def plain_loss_and_gradients(self, x: Any, y: Any, weights: Any, loss: Any) -> float | None:
+        """loss_and_gradients for whatever its arguments are; None, and nothing done, where the arrays are not seen at
+        once to fit, or the loss is not a compiled one."""
     def train_step(
         self,
         x: NDArray[Any],
@@ -139,14 +147,15 @@ class Net:
         self,
         x: Any,
         y: Any,
+        weights: Any,
         loss: Any,
         stepper: Stepper,
         groups: list[dict[str, Any]],
         clip_value: Any,
         clip_norm: Any,
     ) -> float | None:
-        """train_step for whatever x, y, loss and the clipping are (None for none); None, and nothing done, where they
-        are not seen at once to fit, the loss is not a compiled one, or a group has a schedule."""
+        """train_step for whatever x, y, weights, loss and the clipping are (None for none); None, and nothing done,
+        where they are not seen at once to fit, the loss is not a compiled one, or a group has a schedule."""
 
 class Trainer:
     """Whole epochs. Holds references to the data; X, y as in Net.loss, weights float64 or None."""

@@ -9,6 +9,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.list cimport PyList_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport Py_TYPE, PyObject
+from libc.float cimport DBL_MAX
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
@@ -885,8 +886,17 @@ cdef class Net:
         target = plain_data(y, self.c_net.dtype, 2, rows, self.n_out, False)
         return target != NULL and in_range(self.c_loss.kind, self.c_net.dtype, target, rows * self.n_out)
 
-    cdef bint takes(self, x, y, loss) except -1:
-        return self.takes_inputs(x) and self.takes_targets(y, (<schuss_ndarray *>x).dimensions[0], loss)
+    cdef bint takes(self, x, y, weights, loss) except -1:
+        cdef const double *w
+        cdef Py_ssize_t rows
+        if not self.takes_inputs(x):
+            return False
+        rows = (<schuss_ndarray *>x).dimensions[0]
+        if weights is not None:
+            w = <const double *>plain_data(weights, SCHUSS_F64, 1, rows, -1, False)
+            if w == NULL or not all_within[double](w, rows, DBL_MAX):
+                return False
+        return self.takes_targets(y, rows, loss)
 
     cdef bint read_loss(self, loss) except -1:
         """Whether loss is a compiled one, as (name, number) or as in learn_losses(): c_loss and loss_flags are its."""
@@ -1044,8 +1054,8 @@ cdef class Net:
         t.plan = self.plan_for(rows, True).c_plan
         return 0
 
-    def plain_loss_and_gradients(self, x, y, loss):
-        return self.pass_both_ways(x, y, None, loss) if self.takes(x, y, loss) else None
+    def plain_loss_and_gradients(self, x, y, weights, loss):
+        return self.pass_both_ways(x, y, weights, loss) if self.takes(x, y, weights, loss) else None
 
     def loss_and_gradients(self, x, y, weights, loss):
         return self.pass_both_ways(x, y, weights, loss)
@@ -1065,14 +1075,14 @@ cdef class Net:
             self.busy = False
         return value
 
-    def plain_train_step(self, x, y, loss, Stepper stepper, list groups, clip_value, clip_norm):
+    def plain_train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value, clip_norm):
         cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
-        if value_limit < 0 or norm_limit < 0 or not self.takes(x, y, loss):
+        if value_limit < 0 or norm_limit < 0 or not self.takes(x, y, weights, loss):
             return None
         for group in groups:
             if (<dict?>group)["schedule"] is not None:
                 return None
-        return self.step(x, y, None, loss, stepper, groups, value_limit, norm_limit)
+        return self.step(x, y, weights, loss, stepper, groups, value_limit, norm_limit)
 
     def train_step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value=0.0,
                    double clip_norm=0.0):
@@ -1129,28 +1139,6 @@ cdef view_of(arena, Py_ssize_t start, shape):
     return arena[start : start + n].reshape(shape)
 
 
-ctypedef fused real:
-    float
-    double
-
-
-cdef bint all_within(const real *values, Py_ssize_t n, real most) noexcept:
-    cdef bint good = True
-    for i in range(n):
-        good &= (values[i] >= 0) & (values[i] <= most)
-    return good
-
-
-cdef bint in_range(int kind, int dtype, const void *target, Py_ssize_t n) noexcept:
-    """Whether n targets are what a loss of this kind takes. NaN, where there is a range, is not."""
-    if kind != SCHUSS_BINARY_CROSS_ENTROPY and kind != SCHUSS_POISSON:
-        return True
-    cdef double most = 1 if kind == SCHUSS_BINARY_CROSS_ENTROPY else INFINITY
-    if dtype == SCHUSS_F32:
-        return all_within[float](<const float *>target, n, <float>most)
-    return all_within[double](<const double *>target, n, most)
-
-
 cdef double sum_of(const double *values, Py_ssize_t n) noexcept:
     cdef double total = 0
     for i in range(n):
@@ -1166,34 +1154,86 @@ cdef const double *take_weights(weights, Py_ssize_t rows) except? NULL:
 
 cdef const void *take_target(Net net, loss, y, Py_ssize_t rows, schuss_loss *c_loss, ptrdiff_t *row_bytes) except? NULL:
     """Checks y against the loss and fills c_loss. Labels must lie in range: the core indexes with them."""
-    cdef Py_buffer view
     cdef const int64_t *labels
-    cdef const schuss_ndarray *plain_y = plain_labels(y)
-    cdef Py_ssize_t i
+    cdef Py_ssize_t bad
     if not net.read_loss(loss):
         raise TypeError(f"loss is {loss!r}, expected a compiled one")
     c_loss[0] = net.c_loss
-    if c_loss.kind != SCHUSS_CROSS_ENTROPY or (plain_y == NULL and y.ndim != 1):
+    if c_loss.kind != SCHUSS_CROSS_ENTROPY or (plain_labels(y) == NULL and y.ndim != 1):
         row_bytes[0] = net.n_out * net.item
         return address_of(y, "y", net.c_net.dtype, 2, rows, net.n_out, False)
-    if plain_y != NULL and plain_y.dimensions[0] == rows:
-        labels = <const int64_t *>plain_y.data
-    else:
-        PyObject_GetBuffer(y, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
-        try:
-            if not is_int64(&view):
-                raise TypeError(f"y has dtype {y.dtype}, expected int64 labels")
-            if view.shape[0] != rows:
-                raise ValueError(f"y has {view.shape[0]} rows, expected {rows}")
-            labels = <const int64_t *>view.buf
-        finally:
-            PyBuffer_Release(&view)
-    for i in range(rows):
-        if labels[i] < 0 or labels[i] >= net.n_out:
-            raise ValueError(f"y[{i}] is {labels[i]}, expected a label in [0, {net.n_out})")
+    labels = labels_of(y, rows)
+    bad = first_outside(labels, rows, net.n_out)
+    if bad >= 0:
+        raise ValueError(f"y[{bad}] is {labels[bad]}, expected a label in [0, {net.n_out})")
     c_loss.labels = 1
     row_bytes[0] = sizeof(int64_t)
     return labels
+
+
+cdef const int64_t *labels_of(y, Py_ssize_t rows) except? NULL:
+    """The data of int64 labels (rows,), C-contiguous. The caller holds y."""
+    cdef Py_buffer view
+    cdef const schuss_ndarray *a = plain_labels(y)
+    if a != NULL and a.dimensions[0] == rows:
+        return <const int64_t *>a.data
+    PyObject_GetBuffer(y, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    try:
+        if not is_int64(&view):
+            raise TypeError(f"y has dtype {y.dtype}, expected int64 labels")
+        if view.ndim != 1 or view.shape[0] != rows:
+            raise ValueError(f"y has {view.shape[0]} rows, expected {rows}")
+        return <const int64_t *>view.buf
+    finally:
+        PyBuffer_Release(&view)
+
+
+# ---- ranges of targets and weights -----------------------------------------------------------------------------
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef bint all_within(const real *values, Py_ssize_t n, real most) noexcept:
+    """Whether all are >= 0 and at most that; NaN is not."""
+    cdef bint good = True
+    for i in range(n):
+        good &= (values[i] >= 0) & (values[i] <= most)
+    return good
+
+
+cdef bint in_range(int loss, int dtype, const void *target, Py_ssize_t n) noexcept:
+    """Whether n targets are what this loss takes."""
+    if loss != SCHUSS_BINARY_CROSS_ENTROPY and loss != SCHUSS_POISSON:
+        return True
+    cdef double most = 1 if loss == SCHUSS_BINARY_CROSS_ENTROPY else INFINITY
+    if dtype == SCHUSS_F32:
+        return all_within[float](<const float *>target, n, <float>most)
+    return all_within[double](<const double *>target, n, most)
+
+
+cdef Py_ssize_t first_outside(const int64_t *labels, Py_ssize_t n, Py_ssize_t classes) noexcept:
+    """The first of n labels that is not one of so many classes, or -1."""
+    for i in range(n):
+        if labels[i] < 0 or labels[i] >= classes:
+            return i
+    return -1
+
+
+def targets_in_range(loss, target):
+    cdef int dtype = dtype_of(target.dtype)
+    return in_range(LOSS_NUMBERS[loss], dtype, address_of(target, "target", dtype, 2, -1, -1, False), target.size)
+
+
+def labels_in_range(labels, Py_ssize_t classes):
+    cdef Py_ssize_t n = extent(labels, 0)
+    return first_outside(labels_of(labels, n), n, classes) < 0
+
+
+def weights_in_range(weights):
+    cdef Py_ssize_t n = extent(weights, 0)
+    return all_within[double](<const double *>address_of(weights, "weights", SCHUSS_F64, 1, n, -1, False), n, DBL_MAX)
 
 
 # ---- whole epochs ----------------------------------------------------------------------------------------------

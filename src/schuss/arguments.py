@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,17 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+@lru_cache
+def _bounds(interval: str) -> tuple[float, float]:
+    low, high = interval[1:-1].split(",")
+    return float(low), float(high)
+
+
 def number(name: str, value: Any, interval: str) -> float:
     """A finite number in an interval such as "[0, 1)"; bools are not numbers."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number in {interval}; got {shown(value)} ({type(value).__name__})")
-    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    low, high = _bounds(interval)
     try:
         result = float(value)
     except OverflowError:

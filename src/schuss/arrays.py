@@ -27,6 +27,8 @@ def real_array(name: str, value: Any, if_text: str = "") -> NDArray[Any]:
         raise ValueError(f"{name} must be an array of real numbers; got a {kind} whose parts differ in shape") from None
     except (TypeError, RuntimeError) as error:  # of the object's own __array__
         raise TypeError(f"{name} must be an array of real numbers; got a {kind}: {error}") from None
+    if array.dtype.kind in "biuf":
+        return array
     found = str(array.dtype)
     if array.dtype.kind == "O" and hasattr(value, "convert_dtypes"):  # a frame or series of pandas
         columns = value.to_frame() if value.ndim == 1 else value
@@ -44,7 +46,8 @@ def real_array(name: str, value: Any, if_text: str = "") -> NDArray[Any]:
 def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """The array C-contiguous, aligned and native in dtype; itself if it is so already."""
     with np.errstate(over="ignore"):  # too large for float32: infinite, which check_finite reports by position
-        return np.require(array, dtype, ("C", "A"))
+        array = np.asarray(array, dtype, order="C")
+    return array if array.flags.aligned else array.copy()
 
 
 def matrix(name: str, value: Any, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -225,8 +225,8 @@ class Network:
             If the loss is NaN or infinite; the parameters are as they were.
         """
         value = None
-        if sample_weight is None and class_weight is None:
-            value = self._core.plain_loss_and_gradients(x, y, loss)
+        if class_weight is None:
+            value = self._core.plain_loss_and_gradients(x, y, sample_weight, loss)
         if value is None:
             chosen = losses.resolve(loss)
             x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
@@ -274,8 +274,8 @@ class Network:
         groups = optimizer.param_groups
         stepper = optimizer._stepper
         try:
-            if sample_weight is None and class_weight is None:
-                value = self._core.plain_train_step(x, y, loss, stepper, groups, clip_value, clip_norm)
+            if class_weight is None:
+                value = self._core.plain_train_step(x, y, sample_weight, loss, stepper, groups, clip_value, clip_norm)
                 if value is not None:
                     return value
             chosen = losses.resolve(loss)

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import arrays
+from . import _core, arrays
 from .arguments import integer, number
-from .losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson
+from .losses import BinaryCrossEntropy, CrossEntropy, Loss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INT64 = np.dtype(np.int64)
 _FLOAT64 = np.dtype(np.float64)
-_largest: Callable[[NDArray[Any]], Any] = np.maximum.reduce
 _smallest: Callable[[NDArray[Any]], Any] = np.minimum.reduce
 
 # How far a row of probabilities may be from summing to 1.
@@ -43,11 +42,9 @@ def prepare(
         _check_rows(name, array, rows)
         return arrays.converted(array, array.dtype.newbyteorder("="))
     target = _real_targets(y, rows, n_out, dtype, name)
-    if isinstance(loss, BinaryCrossEntropy):
-        # Written so that NaN is refused too.
-        if not (_smallest(target.reshape(-1)) >= 0 and _largest(target.reshape(-1)) <= 1):
+    if not _core.targets_in_range(loss.name, target):
+        if isinstance(loss, BinaryCrossEntropy):
             arrays.check_where(name, target, (target >= 0) & (target <= 1), "in [0, 1] for binary_cross_entropy")
-    elif isinstance(loss, Poisson) and not _smallest(target.reshape(-1)) >= 0:
         arrays.check_where(name, target, target >= 0, ">= 0 for poisson")
     return target
 
@@ -86,9 +83,10 @@ def _cross_entropy_targets(y: Any, rows: int, n_out: int, dtype: np.dtype[Any], 
         raise TypeError(
             f"{name} must be integer labels for cross_entropy; got dtype {array.dtype}; use {name}.astype(int)"
         )
-    if array.dtype.kind != "b" and (_smallest(array) < 0 or _largest(array) >= n_out):
+    labels = arrays.converted(array, _INT64)  # what is too large for it becomes negative
+    if not _core.labels_in_range(labels, n_out):
         arrays.check_where(name, array, (array >= 0) & (array < n_out), f"labels from 0 to {n_out - 1}")
-    return arrays.converted(array, _INT64)
+    return labels
 
 
 def _probability_rows(array: NDArray[Any], dtype: np.dtype[Any], name: str) -> NDArray[Any]:
@@ -123,8 +121,8 @@ def prepare_weights(
         if array.shape != (len(target),):
             raise ValueError(f"{name} must have shape ({len(target)},), one a row; got {array.shape}")
         weights = arrays.converted(array, _FLOAT64)
-        arrays.check_finite(name, weights)
-        if _smallest(weights) < 0:
+        if not _core.weights_in_range(weights):
+            arrays.check_finite(name, weights)
             arrays.check_where(name, weights, weights >= 0, ">= 0")
     if class_weight is not None:
         of_rows = _class_weights(loss, class_weight, target, n_out)
