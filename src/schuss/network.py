@@ -282,16 +282,27 @@ class Network:
             x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
             limits = clipping(clip_value, clip_norm)
             optimizer._apply_schedules()
-            if isinstance(chosen, Loss):
-                return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, *limits)
+            if not isinstance(chosen, Loss):
+                return self._own_train_step(x, y, chosen, optimizer, clip_value, clip_norm)
+            return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, *limits)
         except _core.NotFinite as error:
             _check_batch(x, y)
             raise DivergenceError(f"{error}; {ADVICE}", lr=groups[0]["lr"]) from None
+
+    def _own_train_step(
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        loss: losses.LossFunction,
+        optimizer: Optimizer,
+        clip_value: float | None,
+        clip_norm: float | None,
+    ) -> float:
         order = [index for group in self._indices_of(optimizer) for index in group]
-        value = self._own_loss_and_gradients(x, y, chosen)
+        value = self._own_loss_and_gradients(x, y, loss)
         if value - value != 0.0:
             _check_batch(x, y)
-            raise DivergenceError(_not_finite("train_step", value), lr=groups[0]["lr"], loss=value)
+            raise DivergenceError(_not_finite("train_step", value), lr=optimizer.param_groups[0]["lr"], loss=value)
         gradients = [self.gradients[index] for index in order]
         optimizer.step(gradients, clip_norm=clip_norm, clip_value=clip_value, on_nonfinite="raise")
         return value
