@@ -442,9 +442,22 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
     return found;
 }
 
+/* A part of a product that is one tile: no more is done than that. */
+static void one_tile(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1) {
+    real *c = (real *)g->c + row0 * g->ldc + col0;
+    tile_any(row1 - row0, g->k, (const real *)g->a + row0 * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0, g->ldb,
+             0, c, g->ldc, col1 - col0, 0, &g->end, row0, col0);
+    if (!finishes_in_registers(&g->end)) finish_rows(&g->end, row1 - row0, col1 - col0, c, g->ldc, row0, col0);
+}
+
 /* See struct kernels. */
 static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch) {
     if (row1 <= row0 || col1 <= col0) return 0;
+    if (row1 - row0 <= TILE_ROWS && col1 - col0 <= TILE_COLS && !g->b_transposed && g->end.kind != END_TAKE &&
+        g->k * g->ldb <= PACK_B_BYTES / (ptrdiff_t)sizeof(real)) {
+        one_tile(g, row0, row1, col0, col1);
+        return 0;
+    }
     real *room = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     const ptrdiff_t middle = col1 - narrow_columns(g, row1 - row0, col1 - col0);
     int found = 0;

@@ -8,9 +8,9 @@
 #include "../kernels.h"
 #include "../pool.h"
 
-/* What kernels->step takes for parameters of g in this step. norm_factor: of clipping by the global norm; 1: none. */
-struct rule_constants optimizer_constants(const struct schuss_step *step, const struct schuss_group *g,
-                                          double norm_factor);
+/* What kernels->step takes for parameters of g in step number t. norm_factor: of clipping by the global norm; 1: none. */
+void optimizer_constants(const struct schuss_step *step, const struct schuss_group *g, int64_t t, double norm_factor,
+                         struct rule_constants *constants);
 
 /* Whether the step may be made a piece at a time, in any order: nothing needs all gradients first. */
 int optimizer_takes_pieces(const struct schuss_step *step);

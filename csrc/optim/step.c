@@ -21,14 +21,14 @@ static void powers(const double *base, int64_t exponent, double *result) {
     result[1] = y;
 }
 
-struct rule_constants optimizer_constants(const struct schuss_step *step, const struct schuss_group *g,
-                                          double norm_factor) {
-    struct rule_constants c = {
+void optimizer_constants(const struct schuss_step *step, const struct schuss_group *g, int64_t t, double norm_factor,
+                         struct rule_constants *constants) {
+    *constants = (struct rule_constants){
         .rule = g->rule,
         .nesterov = g->nesterov,
         .centered = g->centered,
         .amsgrad = g->amsgrad,
-        .first = step->t == 1,
+        .first = t == 1,
         .step_size = g->lr,
         .momentum = g->momentum,
         .one_minus_dampening = 1 - g->dampening,
@@ -43,14 +43,13 @@ struct rule_constants optimizer_constants(const struct schuss_step *step, const 
         .l2 = g->decoupled ? 0 : g->weight_decay,
         .keep = g->decoupled ? 1 - g->lr * g->weight_decay : 1,
     };
-    if (g->rule == SCHUSS_ADAGRAD) c.step_size = g->lr / (1 + (double)(step->t - 1) * g->lr_decay);
+    if (g->rule == SCHUSS_ADAGRAD) constants->step_size = g->lr / (1 + (double)(t - 1) * g->lr_decay);
     if (g->rule == SCHUSS_ADAM) {
         double power[2];
-        powers((const double[]){g->beta1, g->beta2}, step->t, power);
-        c.step_size = g->lr / (1 - power[0]);
-        c.sqrt_correction = 1 / sqrt(1 - power[1]);
+        powers((const double[]){g->beta1, g->beta2}, t, power);
+        constants->step_size = g->lr / (1 - power[0]);
+        constants->sqrt_correction = 1 / sqrt(1 - power[1]);
     }
-    return c;
 }
 
 int optimizer_takes_pieces(const struct schuss_step *step) { return !(step->clip_norm > 0) && !step->check_first; }
@@ -92,7 +91,10 @@ static void update_pieces(struct optimizer_walk *w, double norm_factor, int inde
     int group = -1, nonfinite = 0;
     for (struct pieces p = pieces_of(w, index, count); next_piece(&p);) {
         const struct schuss_segment *s = p.segment;
-        if (s->group != group) c = optimizer_constants(w->step, &w->step->groups[group = s->group], norm_factor);
+        if (s->group != group) {
+            group = s->group;
+            optimizer_constants(w->step, &w->step->groups[group], w->step->t, norm_factor, &c);
+        }
         void *states[SCHUSS_MAX_STATES];
         for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = at(s->s[k], p.from, item);
         w->kernels->step(p.to - p.from, at(s->p, p.from, item), at(s->g, p.from, item), states, &c, &nonfinite);

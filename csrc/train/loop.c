@@ -20,6 +20,7 @@ enum {
     RETRY_NANOSECONDS = 1000000, /* a team that lacks members goes on for so long, then looks for them again */
     STALL_NANOSECONDS = 2000000, /* waited for members that got no CPU: then one thread goes on alone, */
     ALONE_NANOSECONDS = 100000000, /* for so long */
+    WHOLE_BYTES = 8192,         /* of parameters that are updated all at once, when all gradients are there */
     COPY_SHARE = 16             /* a copy of the parameters is taken after this many times its own time */
 };
 
@@ -49,7 +50,10 @@ struct batch {
 /* What the members of a team share. */
 struct run {
     struct schuss_train *t;
+    int at_birth;              /* the update is made where gradients are born */
+    struct schuss_segment whole; /* all arrays as one, if the update is made so; n = 0: not */
     int wanted;                /* members */
+    double step_time;          /* nanoseconds on one thread, roughly */
     int looks;                 /* steps between looks at the clock */
     int64_t deadline;          /* to stop at, after a whole step */
     int stop;
@@ -136,10 +140,9 @@ static void keep_copies(const struct schuss_train *t, const struct team *me) {
 }
 
 /* Backward and update of a batch whose loss is known and whose dout is there, in the member's own rows at least. */
-static int end_step(struct run *run, const struct batch *b, ptrdiff_t position, struct team *me) {
+static int end_step(struct run *run, const struct batch *b, ptrdiff_t position, struct net_update *update,
+                    struct team *me) {
     struct schuss_train *t = run->t;
-    struct schuss_step *step = t->step;
-    const int at_birth = t->segments && optimizer_takes_pieces(step);
     if (position == 0 && t->n_copies && t->unkept >= COPY_SHARE * copy_time(t)) {
         keep_copies(t, me);
         team_wait(me);
@@ -148,11 +151,14 @@ static int end_step(struct run *run, const struct batch *b, ptrdiff_t position, 
             t->kept = 1;
         }
     }
-    struct net_update update = {.step = step, .segments = t->segments};
+    const int at_once = run->whole.n && me->count == 1;
     net_backward(t->net, t->plan, b->x, t->net->layers[0].n_in, b->rows, schuss_plan_dout(t->plan), NULL,
-                 at_birth ? &update : NULL, me);
-    if (at_birth) {
-        if (update.nonfinite) atomic_store_explicit(&run->nonfinite, 1, memory_order_relaxed);
+                 run->at_birth && !at_once ? update : NULL, me);
+    if (at_once)
+        t->plan->kernels->step(run->whole.n, run->whole.p, run->whole.g, run->whole.s, &update->constants,
+                               &update->nonfinite);
+    if (run->at_birth) {
+        if (update->nonfinite) atomic_store_explicit(&run->nonfinite, 1, memory_order_relaxed);
         return SCHUSS_OK;
     }
     team_wait(me);
@@ -166,7 +172,7 @@ static void count_step(struct run *run, const struct batch *b, double loss) {
     t->loss_sum += loss * b->total;
     t->weight_sum += b->total;
     t->position += b->rows;
-    t->unkept += plan_step_time(t->net, b->rows);
+    t->unkept += run->step_time;
 }
 
 static int found_nonfinite(const struct run *run) {
@@ -176,13 +182,13 @@ static int found_nonfinite(const struct run *run) {
 
 /* Every group's learning rate of the step at `position`. Member 0 alone, before the others compute constants. */
 static void set_rates(const struct schuss_train *t, ptrdiff_t position) {
-    if (!t->lr) return;
     for (int g = 0; g < t->step->n_groups; g++) t->step->groups[g].lr = t->lr[position / t->batch];
 }
 
 /* What member 0 decides before the last wait of a step: whether to stop after it. */
 static int time_is_up(struct run *run, const struct team *me, int64_t start, int64_t deadline, int *steps) {
     if (me->stalled < STALL_NANOSECONDS && ++*steps < run->looks) return 0;
+    if (!deadline) return 1;
     const int64_t now = thread_nanoseconds();
     *steps = 0;
     if (me->stalled >= STALL_NANOSECONDS && me->stalled > (now - start) / 2) {
@@ -198,21 +204,27 @@ static void run_member(void *context, struct team *me) {
     struct schuss_train *t = run->t;
     ptrdiff_t position = t->position;
     uint64_t draw = t->draws;
-    const int64_t start = me->index == 0 ? thread_nanoseconds() : 0;
+    int64_t number = t->step->t; /* its own: the first member counts on when the others are in the next step */
+    const int64_t start = me->index == 0 && run->wanted > 1 ? thread_nanoseconds() : 0;
     const int64_t retry = start + RETRY_NANOSECONDS;
     const int64_t deadline = me->count < run->wanted && retry < run->deadline ? retry : run->deadline;
     int steps = 0, status = SCHUSS_OK;
     for (;;) {
         const struct batch b = batch_at(t, position);
         enum spread spread;
-        if (me->index == 0) set_rates(t, position);
+        struct net_update update;
+        if (t->lr) { /* first, since all compute constants from them */
+            if (me->index == 0) set_rates(t, position);
+            team_wait(me);
+        }
+        if (run->at_birth) net_update_begin(&update, t->step, number++, t->segments);
         const void *output = begin_step(t, &b, position, draw++, &spread, me);
         own_losses(t, &b, output, &spread, me);
         net_enter_backward(t->net, t->plan, b.rows, t->flags, schuss_plan_dout(t->plan), NULL, me);
         team_wait(me);
         const double loss = mean_loss(t, &b);
         if (me->index == 0) t->last_loss = loss;
-        status = isfinite(loss) ? end_step(run, &b, position, me) : SCHUSS_NONFINITE;
+        status = isfinite(loss) ? end_step(run, &b, position, &update, me) : SCHUSS_NONFINITE;
         if (status != SCHUSS_OK) break;
         if (me->index == 0) run->stop = time_is_up(run, me, start, deadline, &steps);
         team_wait(me);
@@ -230,27 +242,56 @@ static void run_member(void *context, struct team *me) {
     run->status = status;
 }
 
+/* All arrays of the step as one, if they are all of the network, in one group, and their states lie as they do: a call of
+ * the rule for each would be most of a tiny network's time. Between them are zeros, which stay zeros. */
+static struct schuss_segment whole_of(const struct schuss_train *t) {
+    const struct schuss_step *step = t->step;
+    const struct schuss_net *net = t->net;
+    const struct kernels *kernels = t->plan->kernels;
+    const ptrdiff_t unit = 16 * kernels->item;
+    struct schuss_segment whole = step->segments[0];
+    ptrdiff_t end = 0; /* bytes from the first array's start */
+    if (step->n_groups != 1 || whole.p != net->params || !(step->groups[0].eps > 0 || whole.s[0] == NULL))
+        return (struct schuss_segment){0};
+    for (int i = 0; i < step->n_segments; i++) {
+        const struct schuss_segment *s = &step->segments[i];
+        int fits = (char *)s->p == (char *)whole.p + end;
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++)
+            fits &= whole.s[k] ? (char *)s->s[k] == (char *)whole.s[k] + end : s->s[k] == NULL;
+        end += (s->n * kernels->item + unit - 1) / unit * unit;
+        if (!fits || end > WHOLE_BYTES) return (struct schuss_segment){0};
+    }
+    whole.n = end / kernels->item;
+    whole.g = net->grads;
+    return whole;
+}
+
 static struct run run_of(struct schuss_train *t) {
-    struct run run = {.t = t};
+    struct run run = {
+        .t = t,
+        .at_birth = t->segments && optimizer_takes_pieces(t->step),
+        .step_time = plan_step_time(t->net, t->batch),
+    };
+    if (run.at_birth) run.whole = whole_of(t);
     optimizer_walk_begin(&run.walk, t->step);
     return run;
 }
 
 int schuss_train_run(struct schuss_train *t, double seconds) {
-    const double time = plan_step_time(t->net, t->batch);
-    const double left = time * (double)((t->rows - t->position + t->batch - 1) / t->batch);
-    const int64_t deadline = thread_nanoseconds() + (int64_t)(1e9 * seconds);
     struct run run = run_of(t);
-    run.looks = 1 + (int)(LOOK_NANOSECONDS / (time + 1));
+    const double time = run.step_time, left = time * (double)((t->rows - t->position + t->batch - 1) / t->batch);
+    const int64_t deadline = seconds > 0 ? thread_nanoseconds() + (int64_t)(1e9 * seconds) : 0; /* 0: one look's steps */
     /* Threads have to come first: there must be enough to do for them. */
-    const int most = net_threads(t->plan, left, START_WORTH_A_THREAD), worth = net_threads(t->plan, time, STEP_WORTH_A_THREAD);
+    const int most = net_threads(t->plan, left, START_WORTH_A_THREAD);
+    const int worth = most > 1 ? net_threads(t->plan, time, STEP_WORTH_A_THREAD) : 1;
+    run.looks = 1 + (int)(LOOK_NANOSECONDS / (time + 1));
     for (;;) {
-        const int alone = thread_nanoseconds() < t->alone_until;
+        const int alone = t->alone_until && thread_nanoseconds() < t->alone_until;
         run.wanted = alone ? 1 : most < worth ? most : worth;
         run.deadline = alone && t->alone_until < deadline ? t->alone_until : deadline;
         schuss_team(run.wanted, net_patience(left), run_member, &run);
         if (run.status != SCHUSS_OK || t->position >= t->rows) return run.status;
-        if (thread_nanoseconds() >= deadline) return SCHUSS_MORE;
+        if (!deadline || thread_nanoseconds() >= deadline) return SCHUSS_MORE;
     }
 }
 
@@ -289,7 +330,9 @@ static void end_member(void *context, struct team *me) {
     const struct batch b = batch_at(t, t->position);
     net_enter_backward(t->net, t->plan, b.rows, t->flags, schuss_plan_dout(t->plan), NULL, me);
     team_wait(me);
-    const int status = end_step(run, &b, t->position, me);
+    struct net_update update;
+    if (run->at_birth) net_update_begin(&update, t->step, t->step->t, t->segments);
+    const int status = end_step(run, &b, t->position, &update, me);
     if (me->index == 0) run->status = status;
 }
 
@@ -299,7 +342,7 @@ int schuss_train_end(struct schuss_train *t, double loss) {
     struct run run = run_of(t);
     t->last_loss = loss;
     if (!isfinite(loss)) return SCHUSS_NONFINITE;
-    set_rates(t, t->position);
+    if (t->lr) set_rates(t, t->position);
     schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time), end_member, &run);
     t->step->nonfinite = found_nonfinite(&run);
     if (run.status != SCHUSS_OK || t->step->nonfinite) return SCHUSS_NONFINITE;

@@ -11,6 +11,7 @@ enum {
 };
 
 struct share own_rows(ptrdiff_t rows, const struct team *me) {
+    if (me->count == 1) return (struct share){0, rows};
     return (struct share){share_start(rows, ROW_UNIT, me->index, me->count),
                           share_start(rows, ROW_UNIT, me->index + 1, me->count)};
 }
@@ -37,13 +38,22 @@ static char *at(void *arena, ptrdiff_t element, const struct kernels *kernels) {
     return (char *)arena + element * kernels->item;
 }
 
+/* The columns of n that are the member's own: whole tiles. */
+static struct share own_columns(ptrdiff_t n, const struct kernels *kernels, const struct team *me) {
+    if (me->count == 1) return (struct share){0, n};
+    return (struct share){share_start(n, kernels->tile_cols, me->index, me->count),
+                          share_start(n, kernels->tile_cols, me->index + 1, me->count)};
+}
+
 /* The member's part of product g: some columns or some rows of C. Returns what gemm does. */
 static int product(const struct schuss_plan *plan, const struct gemm *g, int by_columns, const struct team *me) {
     const struct kernels *kernels = plan->kernels;
     char *scratch = plan->scratch + me->index * plan->scratch_each;
-    if (by_columns)
-        return kernels->gemm(g, 0, g->m, share_start(g->n, kernels->tile_cols, me->index, me->count),
-                             share_start(g->n, kernels->tile_cols, me->index + 1, me->count), scratch);
+    if (me->count == 1) return kernels->gemm(g, 0, g->m, 0, g->n, scratch);
+    if (by_columns) {
+        const struct share columns = own_columns(g->n, kernels, me);
+        return kernels->gemm(g, 0, g->m, columns.first, columns.end, scratch);
+    }
     const struct share rows = own_rows(g->m, me);
     return kernels->gemm(g, rows.first, rows.end, 0, g->n, scratch);
 }
@@ -177,13 +187,20 @@ static int take_block(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t row
     return nonfinite;
 }
 
+void net_update_begin(struct net_update *u, const struct schuss_step *step, int64_t t, const int *segments) {
+    u->step = step;
+    u->t = t;
+    u->segments = segments;
+    u->nonfinite = u->group = 0;
+    optimizer_constants(step, &step->groups[0], t, 1, &u->constants);
+}
+
 /* The array's place in the step: constants are computed again only where the group changes. */
 static const struct schuss_segment *segment_of(struct net_update *u, int index) {
     if (u->segments[index] < 0) return NULL;
     const struct schuss_segment *segment = &u->step->segments[u->segments[index]];
-    if (!u->known || segment->group != u->group)
-        u->constants = optimizer_constants(u->step, &u->step->groups[segment->group], 1);
-    u->known = 1;
+    if (segment->group != u->group)
+        optimizer_constants(u->step, &u->step->groups[segment->group], u->t, 1, &u->constants);
     u->group = segment->group;
     return segment;
 }
@@ -217,13 +234,12 @@ static void layer_gradients(const struct schuss_net *net, const struct schuss_pl
     }
     if (layer->bias < 0) return;
     if (u && !(born.segment = segment_of(u, 2 * l + 1))) return;
-    const ptrdiff_t first = share_start(n, kernels->tile_cols, me->index, me->count);
-    const ptrdiff_t end = share_start(n, kernels->tile_cols, me->index + 1, me->count);
-    if (first == end) return;
+    const struct share own = own_columns(n, kernels, me);
+    if (own.first == own.end) return;
     char *sums = at(net->grads, layer->bias, kernels);
     if (u && rows == 1) sums = (char *)(uintptr_t)delta; /* the gradient itself */
-    else kernels->column_sums(rows, first, end, delta, plan->layers[l].ld, sums);
-    if (u) u->nonfinite |= update(&born, first, end - first, at(sums, first, kernels));
+    else kernels->column_sums(rows, own.first, own.end, delta, plan->layers[l].ld, sums);
+    if (u) u->nonfinite |= update(&born, own.first, own.end - own.first, at(sums, own.first, kernels));
 }
 
 void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,

@@ -23,12 +23,16 @@ void need_own_rows(enum spread *spread, struct team *me);
  * never to memory. */
 struct net_update {
     const struct schuss_step *step;
+    int64_t t;
     const int *segments; /* [2 n_layers] the segment of each layer's weights and bias; -1: not updated */
     int nonfinite;       /* set if a gradient was not finite */
-    /* constants of the group looked at last */
-    int known, group;
+    int group;           /* the group looked at last, and its constants */
     struct rule_constants constants;
 };
+
+/* For step number t. Best called long before net_backward: constants take a chain of slow operations, which others may
+ * overlap. */
+void net_update_begin(struct net_update *u, const struct schuss_step *step, int64_t t, const int *segments);
 
 /* schuss_forward of x[rows x n_in], spread as *spread says; returns where the output lies, spread as *spread then says. */
 void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
