@@ -5,6 +5,9 @@
  * longer than it would on one thread. Who runs a share never changes what the share is.
  *
  * A team is made of the caller and the workers that come in time; the others are left out of it. */
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* placement.h */
+#endif
 #include "pool.h"
 
 #include <stdatomic.h>
@@ -13,6 +16,7 @@
 
 #include "fpmode.h"
 #include "kernels.h"
+#include "placement.h"
 #include "schuss.h"
 #include "thread.h"
 
@@ -69,6 +73,7 @@ static int latch_claim(struct latch *latch) {
 
 struct worker {
     _Alignas(LINE) struct latch job; /* down while a share waits to be begun */
+    struct placement place;
     int index; /* in the team, if it came in time */
 };
 
@@ -145,8 +150,10 @@ static THREAD_ENTRY work(void *argument) {
     struct worker *self = argument;
     int index = (int)(self - pool.worker) + 1;
     int spin = 1;
+    placement_begin(&self->place);
     for (;;) {
         latch_wait(&self->job, spin);
+        placement_put_back(&self->place);
         if (!latch_claim(&self->job)) continue; /* the caller was faster */
         spin = pool.spin;
         if (pool.task) run_share(pool.task, pool.context, index, pool.count);
@@ -207,8 +214,12 @@ static int have_workers(int wanted) {
 
 /* Has `helpers` workers look at what there is to do. */
 static void call_workers(int helpers) {
-    for (int i = 0; i < helpers; i++)
-        if (latch_drop(&pool.worker[i].job)) latch_wake(&pool.worker[i].job);
+    for (int i = 0; i < helpers; i++) {
+        struct worker *w = &pool.worker[i];
+        if (!latch_drop(&w->job)) continue;
+        placement_keep_off(&w->place);
+        latch_wake(&w->job);
+    }
 }
 
 static void leave_pool(void) {
