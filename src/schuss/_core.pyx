@@ -136,6 +136,28 @@ def worker_count():
     return schuss_worker_count()
 
 
+# ---- the GIL ---------------------------------------------------------------------------------------------------
+
+cdef extern from "Python.h":
+    ctypedef struct PyThreadState:
+        pass
+    PyThreadState *PyEval_SaveThread()
+    void PyEval_RestoreThread(PyThreadState *state)
+
+cdef enum:
+    BRIEF = 1 << 15  # multiply-adds or elements: a microsecond or two. To get the GIL back may take thousands
+
+
+cdef inline PyThreadState *let_others_run(double work) noexcept:
+    """Gives the GIL away, unless the work is brief. No Python object may be touched until come_back()."""
+    return PyEval_SaveThread() if work > BRIEF else NULL
+
+
+cdef inline void come_back(PyThreadState *state) noexcept:
+    if state != NULL:
+        PyEval_RestoreThread(state)
+
+
 # ---- arrays ----------------------------------------------------------------------------------------------------
 
 cdef extern from *:
@@ -459,6 +481,7 @@ cdef class Stepper:
     cdef Py_buffer *views      # of the params, held as long as this lives
     cdef Py_ssize_t n_views
     cdef uintptr_t params_start, params_end
+    cdef double elements       # of all params
     cdef uintptr_t arena_start[SCHUSS_MAX_STATES]
     cdef uintptr_t arena_end[SCHUSS_MAX_STATES]
     cdef bint busy
@@ -493,6 +516,7 @@ cdef class Stepper:
             self.c_step.segments[i].n = p.size
             self.c_step.segments[i].p = self.views[i].buf
             self.c_step.segments[i].group = group_of[i]
+            self.elements += p.size
             self.params_start = min(self.params_start, <uintptr_t>self.views[i].buf)
             self.params_end = max(self.params_end, <uintptr_t>self.views[i].buf + <uintptr_t>self.views[i].len)
         check_overlap(self.params)
@@ -659,6 +683,7 @@ cdef class Stepper:
              bint check_first=False):
         cdef list held
         cdef int status
+        cdef PyThreadState *state
         if type(grads) is not list and type(grads) is not tuple and not hasattr(grads, "__len__"):
             raise TypeError(f"grads is {type(grads).__name__}, expected an array or a sequence of arrays")
         held = list(grads)  # keeps each gradient alive until the step is made, whatever `grads` does
@@ -667,8 +692,9 @@ cdef class Stepper:
             self.take_groups(groups)
             self.take_clips(grad_scale, clip_value, clip_norm, check_first)
             self.take_grads(held)
-            with nogil:
-                status = schuss_optimizer_step(&self.c_step)
+            state = let_others_run(self.elements)
+            status = schuss_optimizer_step(&self.c_step)
+            come_back(state)
             if status == SCHUSS_OK:
                 self.c_step.t += 1
         finally:
@@ -851,6 +877,10 @@ cdef class Net:
         self.busy = True
         return 0
 
+    cdef double work(self, Py_ssize_t rows) noexcept:
+        """Multiply-adds of a pass."""
+        return <double>self.arena_size * rows
+
     cdef Plan plan_for(self, Py_ssize_t rows, bint backward):
         cdef Plan plan = self.training if backward else self.inference
         if plan is None or not plan.serves(rows):
@@ -986,18 +1016,20 @@ cdef class Net:
         cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, ndim, first, n_out, True)
         if px < py + rows * n_out * item and py < px + rows * n_in * item:
             raise ValueError("out shares memory with X, expected an array of its own")
-        cdef Plan plan
+        cdef schuss_plan *c_plan
+        cdef PyThreadState *state
         self.enter()
         try:
-            plan = self.plan_for(min(rows, slab), False)
+            c_plan = self.plan_for(min(rows, slab), False).c_plan
             while done < rows:
                 stop = min(rows, done + self.slabs_a_look * slab)
-                with nogil:
-                    while done < stop:
-                        n = min(slab, stop - done)
-                        schuss_forward(&self.c_net, plan.c_plan, px + done * n_in * item, n_in, n, 0, 0,
-                                       py + done * n_out * item)
-                        done += n
+                state = let_others_run(self.work(stop - done))
+                while done < stop:
+                    n = min(slab, stop - done)
+                    schuss_forward(&self.c_net, c_plan, px + done * n_in * item, n_in, n, 0, 0,
+                                   py + done * n_out * item)
+                    done += n
+                come_back(state)
                 if done < rows:
                     PyErr_CheckSignals()
         finally:
@@ -1063,13 +1095,15 @@ cdef class Net:
     cdef double pass_both_ways(self, x, y, weights, loss) except? -1.5:
         cdef schuss_train t
         cdef double value
+        cdef PyThreadState *state
         self.enter()
         try:
             self.begin(&t, x, y, weights, loss)
-            with nogil:
-                schuss_train_begin(&t)
-                value = schuss_train_loss(&t)
-                schuss_backward(t.net, t.plan, t.current_x, self.n_in, t.rows, t.flags, schuss_plan_dout(t.plan), NULL)
+            state = let_others_run(3 * self.work(t.rows))
+            schuss_train_begin(&t)
+            value = schuss_train_loss(&t)
+            schuss_backward(t.net, t.plan, t.current_x, self.n_in, t.rows, t.flags, schuss_plan_dout(t.plan), NULL)
+            come_back(state)
             self.draws = t.draws
         finally:
             self.busy = False
@@ -1093,6 +1127,7 @@ cdef class Net:
         cdef schuss_train t
         cdef double value
         cdef int status
+        cdef PyThreadState *state
         stepper.enter()
         try:
             self.enter()
@@ -1102,8 +1137,9 @@ cdef class Net:
                 stepper.point_at(self)
                 self.begin(&t, x, y, weights, loss)
                 t.step = &stepper.c_step
-                with nogil:
-                    status = schuss_train_run(&t, 0)
+                state = let_others_run(3 * self.work(t.rows))
+                status = schuss_train_run(&t, 0)
+                come_back(state)
                 value = t.last_loss
             finally:
                 self.busy = False
@@ -1469,11 +1505,11 @@ def gemm(a, b, bint transpose_a=False, bint transpose_b=False, out=None):
     if scratch is None or room_size < size:
         scratch = aligned_bytes(size)
         room, room_size = <char *><uintptr_t>scratch.ctypes.data, size
-    cdef fpmode found
-    with nogil:
-        found = fpmode_flush()
-        dense_gemm(table, &g, threads, room)
-        fpmode_restore(found)
+    cdef PyThreadState *state = let_others_run(<double>g.m * g.n * g.k)
+    cdef fpmode found = fpmode_flush()
+    dense_gemm(table, &g, threads, room)
+    fpmode_restore(found)
+    come_back(state)
     kept_room, kept_size, kept_scratch = room, room_size, scratch
     return out
 
