@@ -48,7 +48,7 @@ class Stepper:
     grad_norm: float  # global norm seen by the last step that clipped by norm
     def step(
         self,
-        grads: Sequence[NDArray[Any]],
+        grads: NDArray[Any] | Sequence[NDArray[Any]],
         groups: list[dict[str, Any]],
         grad_scale: float = 1.0,
         clip_value: float = 0.0,
@@ -63,6 +63,11 @@ class Stepper:
         decoupled; what a rule does not know is not looked at. They may be changed between steps; those that hold the
         same objects as at the last step, all of immutable types, are not read again. Checks ranges and every gradient
         (count, shape, dtype; made contiguous and native if it is not) before anything changes."""
+    def plain_step(
+        self, grads: Any, groups: list[dict[str, Any]], clip_value: Any, clip_norm: Any, check_first: bool
+    ) -> bool | None:
+        """step for whatever the clipping is (None for none); None, and nothing done, where that is no float in its
+        range, or a group has a schedule."""
 
 def learn_losses(kind: type, specs: dict[str, tuple[str, float]]) -> None:
     """From now on these names, and objects of this immutable kind by their `spec`, are also taken as losses."""

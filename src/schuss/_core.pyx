@@ -459,6 +459,23 @@ cdef Py_ssize_t changed_since(dict group, list read) noexcept:
     return found
 
 
+cdef double limit(value) noexcept:
+    """A limit of gradients as the core takes it, 0 for none; -1 where it has to be looked at."""
+    if value is None:
+        return 0
+    if type(value) is float and 0 < <double>value < INFINITY:
+        return value
+    return -1
+
+
+cdef bint scheduled(list groups) except -1:
+    """Whether a group has a schedule, which Python has to ask first."""
+    for group in groups:
+        if (<dict?>group)["schedule"] is not None:
+            return True
+    return False
+
+
 cdef int states_needed(const schuss_group *g) noexcept:
     """How many state slots the rule touches with these numbers."""
     if g.rule == SCHUSS_SGD:
@@ -679,12 +696,24 @@ cdef class Stepper:
                 return True
         return False
 
+    def plain_step(self, grads, list groups, clip_value, clip_norm, bint check_first):
+        cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
+        if value_limit < 0 or norm_limit < 0 or scheduled(groups):
+            return None
+        return self.run(grads, groups, 1, value_limit, norm_limit, check_first)
+
     def step(self, grads, list groups, double grad_scale=1.0, double clip_value=0.0, double clip_norm=0.0,
              bint check_first=False):
+        return self.run(grads, groups, grad_scale, clip_value, clip_norm, check_first)
+
+    cdef bint run(self, grads, list groups, double grad_scale, double clip_value, double clip_norm,
+                  bint check_first) except -1:
         cdef list held
         cdef int status
         cdef PyThreadState *state
-        if type(grads) is not list and type(grads) is not tuple and not hasattr(grads, "__len__"):
+        if type(grads) is ndarray:
+            grads = (grads,)
+        elif type(grads) is not list and type(grads) is not tuple and not hasattr(grads, "__len__"):
             raise TypeError(f"grads is {type(grads).__name__}, expected an array or a sequence of arrays")
         held = list(grads)  # keeps each gradient alive until the step is made, whatever `grads` does
         self.enter()
@@ -1113,9 +1142,8 @@ cdef class Net:
         cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
         if value_limit < 0 or norm_limit < 0 or not self.takes(x, y, weights, loss):
             return None
-        for group in groups:
-            if (<dict?>group)["schedule"] is not None:
-                return None
+        if scheduled(groups):
+            return None
         return self.step(x, y, weights, loss, stepper, groups, value_limit, norm_limit)
 
     def train_step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value=0.0,
@@ -1149,15 +1177,6 @@ cdef class Net:
             raise_not_finite(value)
         self.draws = t.draws
         return value
-
-
-cdef double limit(value) noexcept:
-    """A limit of gradients as the core takes it, 0 for none; -1 where it has to be looked at."""
-    if value is None:
-        return 0
-    if type(value) is float and 0 < <double>value < INFINITY:
-        return value
-    return -1
 
 
 class NotFinite(FloatingPointError):

@@ -146,18 +146,16 @@ class Optimizer:
         """
         stepper = self._stepper
         groups = self.param_groups
-        for group in groups:
-            if group["schedule"] is not None:
-                self._apply_schedules()
-                break
-        if grads.__class__ is np.ndarray:
-            grads = (grads,)
-        if clip_norm is None and clip_value is None and on_nonfinite == "flag":
-            stepper.step(grads, groups)  # type: ignore[arg-type]
-            return
-        value, norm = clipping(clip_value, clip_norm)
-        first = choice("on_nonfinite", on_nonfinite, ("flag", "raise")) == "raise"
-        if not stepper.step(grads, groups, 1.0, value, norm, first):  # type: ignore[arg-type]
+        first = on_nonfinite == "raise"
+        made = None
+        if first or on_nonfinite == "flag":
+            made = stepper.plain_step(grads, groups, clip_value, clip_norm, first)
+        if made is None:
+            self._apply_schedules()
+            value, norm = clipping(clip_value, clip_norm)
+            choice("on_nonfinite", on_nonfinite, ("flag", "raise"))
+            made = stepper.step(grads, groups, 1.0, value, norm, first)
+        if not made:
             lr = groups[0]["lr"]
             raise DivergenceError(
                 f"a gradient is NaN or infinite (or their norm is), with lr={lr:g}; nothing was updated", lr=lr
