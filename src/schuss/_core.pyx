@@ -827,9 +827,8 @@ cdef class Net:
     cdef object partial        # room for the losses' partial sums
     cdef Py_ssize_t n_partial
     cdef double *partial_room
-    cdef object loss_read      # the loss that c_loss was read from, and the flags that follow
+    cdef object loss_read      # the loss that c_loss was read from
     cdef schuss_loss c_loss
-    cdef int loss_flags
     cdef object forward_x      # the input of a forward pass that backward() may follow
     cdef bint busy
 
@@ -958,7 +957,7 @@ cdef class Net:
         return self.takes_targets(y, rows, loss)
 
     cdef bint read_loss(self, loss) except -1:
-        """Whether loss is a compiled one, as (name, number) or as in learn_losses(): c_loss and loss_flags are its."""
+        """Whether loss is a compiled one, as (name, number) or as in learn_losses(). c_loss is then this one."""
         if loss is self.loss_read:
             return True
         spec = LOSS_SPECS.get(loss) if type(loss) is str else loss.spec if isinstance(loss, loss_class) else loss
@@ -969,7 +968,6 @@ cdef class Net:
         self.c_loss.kind = LOSS_NUMBERS[name]
         self.c_loss.parameter = parameter
         self.c_loss.labels = 0
-        self.loss_flags = self.flags_for(&self.c_loss)
         self.loss_read = loss
         return True
 
@@ -1073,7 +1071,7 @@ cdef class Net:
         cdef const char *py = <const char *>take_target(self, loss, y, rows, &c_loss, &y_bytes)
         cdef const double *pw = take_weights(weights, rows)
         cdef double total = rows if pw == NULL else sum_of(pw, rows), value = 0
-        cdef int flags = self.loss_flags
+        cdef int flags = self.flags_for(&c_loss)
         cdef double *partial
         cdef Plan plan
         cdef void *out
@@ -1109,7 +1107,7 @@ cdef class Net:
         t.y = take_target(self, loss, y, rows, &t.loss, &t.y_row_bytes)
         t.weights = take_weights(weights, rows)
         t.partial = self.partial_for(rows)
-        t.flags = SCHUSS_TRAINING | self.loss_flags
+        t.flags = SCHUSS_TRAINING | self.flags_for(&t.loss)
         t.draws = self.draws
         self.forward_x = None
         t.plan = self.plan_for(rows, True).c_plan
@@ -1140,9 +1138,7 @@ cdef class Net:
 
     def plain_train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value, clip_norm):
         cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
-        if value_limit < 0 or norm_limit < 0 or not self.takes(x, y, weights, loss):
-            return None
-        if scheduled(groups):
+        if value_limit < 0 or norm_limit < 0 or not self.takes(x, y, weights, loss) or scheduled(groups):
             return None
         return self.step(x, y, weights, loss, stepper, groups, value_limit, norm_limit)
 
@@ -1254,7 +1250,7 @@ cdef bint all_within(const real *values, Py_ssize_t n, real most) noexcept:
     """Whether all are >= 0 and at most that; NaN is not."""
     cdef bint good = True
     for i in range(n):
-        good &= (values[i] >= 0) & (values[i] <= most)
+        good &= (values[i] >= <real>0) & (values[i] <= most)
     return good
 
 
