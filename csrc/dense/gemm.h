@@ -14,7 +14,7 @@ enum {
     SMALL_A_BYTES = 256 * 1024,
     PACK_B_BYTES = 128 * 1024,         /* a larger B is packed; a smaller one stays in L2 anyway */
     NARROW_BYTES = 16 * 1024,          /* of a panel that is transposed and used at once: it stays in L1 */
-    STREAM_K = 8,                     /* rows of a large B read side by side where few rows of A use each only once */
+    STREAM_K = 16,                    /* rows of a large B read side by side where few rows of A use each only once */
     NARROW_COLS = (int)TILE_ROWS < (int)LANES ? TILE_ROWS : LANES - 1, /* the most columns for narrow() */
     TURNED = 40 * LANES,               /* see narrow_columns() */
     TAKEN_N = 2048 / sizeof(real),     /* take() likes long rows */
@@ -384,12 +384,13 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
     const ptrdiff_t k = g->k, m = row1 - row0, n = col1 - col0, size = sizeof(real);
     const int takes = g->end.kind == END_TAKE, large = k * g->ldb * size > PACK_B_BYTES;
     const int packs_b = g->b_transposed || (large && m > 4 * TILE_ROWS), packs_first = packs_b && !g->b_transposed;
+    const int conflicts = g->ldb * size % 4096 == 0; /* of B's rows, in the caches */
     const int streams_b = large && !packs_b && !takes && m <= WIDE_ROWS;
     struct cut cut = cut_of(m, k, takes);
-    if (streams_b) cut = (struct cut){even_part(k, STREAM_K, 1), n};
+    if (streams_b && conflicts) cut = (struct cut){even_part(k, STREAM_K, 1), n};
     else if (m <= WIDE_ROWS && !g->b_transposed && !takes) cut = (struct cut){k, n};
     const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, step_of(m)), height = even_part(m, TILE_ROWS, 1);
-    const ptrdiff_t step = step_of(m), ldb = packs_b ? step : g->ldb, ahead = streams_b ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
+    const ptrdiff_t step = step_of(m), ldb = packs_b ? step : g->ldb, ahead = streams_b && conflicts ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
         real *block_c = packed_b + (packs_b ? (depth * width + 15) / 16 * 16 : 0);
     int found = 0;
 
