@@ -17,6 +17,11 @@ Array = NDArray[Any]
 Place = Callable[[str, Array], Array]
 
 LARGE = [(70, 300, 700), (130, 2100, 530), (1, 3000, 1500), (1500, 900, 1), (513, 1, 517), (300, 260, 33)]
+# Few columns, few rows, a rest of few columns: computed as tiles of the transposed product, or by wide panels.
+THIN = [(64, 64, 2), (100, 32, 10), (40, 70, 1), (131, 41, 3), (33, 130, 14), (50, 200, 33), (200, 300, 20)]
+THIN += [(3, 70, 200), (1, 100, 64), (2, 300, 130), (1, 33, 1), (129, 1, 5), (260, 67, 9)]
+# The first strip of rows packs B: heights of the strips at their least and most, a last panel of each kind.
+PACKED = [(57, 300, 130), (71, 520, 70), (25, 1030, 101), (84, 260, 145)]
 TRANSPOSES = [(False, False), (True, False), (False, True), (True, True)]
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -81,6 +86,18 @@ def test_chain_of_fused_multiply_adds(dtype: str, each_fma_isa: Callable[[], Ite
 
 
 @dtypes
+@pytest.mark.parametrize("size", THIN + PACKED[:2], ids=str)
+def test_chain_of_thin_products(
+    size: tuple[int, int, int], dtype: str, each_fma_isa: Callable[[], Iterator[str]]
+) -> None:
+    a, b = factors(*size, dtype)
+    wanted = twin.gemm(a, b)
+    for _ in each_fma_isa():
+        for transposes in TRANSPOSES:
+            assert_array_equal(multiply(a, b, transposes), wanted)
+
+
+@dtypes
 @pytest.mark.parametrize("size", LARGE, ids=str)
 def test_same_bits_for_threads_and_instruction_sets(
     size: tuple[int, int, int],
@@ -110,12 +127,30 @@ def test_rows_do_not_depend_on_their_neighbours(dtype: str, isa: str) -> None:
 
 
 @dtypes
+def test_ends_of_rows_do_not_depend_on_their_neighbours(dtype: str, isa: str) -> None:
+    """Bias, activation and derivative are the same bits for a row alone, an ordinary tile, and in a batch, where some
+    of these layers are tiles of the transposed product.
+    """
+    sizes = [(40, 3, "relu"), (3, 40, "gelu"), (40, 33, "relu"), (33, 18, "tanh"), (18, 2, "identity")]
+    net = _core.Net([(i, o, activation, 0.0, True, 0.0) for i, o, activation in sizes], dtype, 5)
+    rng = np.random.default_rng(3)
+    for parameter in net.parameters:
+        parameter[...] = rng.normal(size=parameter.shape)
+    x, dout = rng.normal(size=(70, 40)).astype(dtype), rng.normal(size=(70, 2)).astype(dtype)
+    out = np.array(net.forward(x, True))
+    dx = np.array(net.backward(dout, True))
+    for i in (0, 17, 69):
+        assert_array_equal(net.forward(x[i : i + 1], True), out[i : i + 1])
+        assert_array_equal(net.backward(dout[i : i + 1], True), dx[i : i + 1])
+
+
+@dtypes
 @pytest.mark.parametrize("placement", ["unaligned", "page end", "page start"])
 def test_stays_inside_its_operands(placement: str, dtype: str, isa: str, place: Place) -> None:
     rng = np.random.default_rng(2)
     sizes: list[tuple[int, int, int]] = [tuple(rng.integers(1, 41, 3).tolist()) for _ in range(30)]
     sizes.append((130, 170, 150))
-    sizes += [(15, 1200, 70), (29, 700, 101)]  # packed
+    sizes += [(15, 1200, 70), (29, 700, 101), *THIN, *PACKED]
     for m, k, n in sizes:
         a, b = factors(m, k, n, dtype)
         for ta, tb in TRANSPOSES:

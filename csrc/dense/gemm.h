@@ -14,9 +14,8 @@ enum {
     SMALL_A_BYTES = 256 * 1024,
     PACK_B_BYTES = 128 * 1024,         /* a larger B is packed; a smaller one stays in L2 anyway */
     NARROW_BYTES = 16 * 1024,          /* of a panel that is transposed and used at once: it stays in L1 */
-    STREAM_K = 16,                    /* rows of a large B read side by side where few rows of A use each only once */
+    STREAM_K = 16,                     /* rows of B read side by side where they conflict and each is used only once */
     NARROW_COLS = (int)TILE_ROWS < (int)LANES ? TILE_ROWS : LANES - 1, /* the most columns for narrow() */
-    TURNED = 40 * LANES,               /* see narrow_columns() */
     TAKEN_N = 2048 / sizeof(real),     /* take() likes long rows */
     TAKEN_BYTES = 32 * 1024,           /* of a block of C that take() gets */
     AHEAD = 16,                        /* rows of B to fetch ahead */
@@ -153,8 +152,8 @@ static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row
 #define TILE(r, v)                                                                                                   \
     case (v) * 16 + (r):                                                                                             \
         if (((r) <= TILE_ROWS && (v) <= TILE_VECS) || (r) <= WIDE_ROWS)                                              \
-            tile((r) * (v) <= TILE_SUMS ? r : 1, (r) * (v) <= TILE_SUMS ? v : 1, k, a, a_row, a_col, b, ldb, ahead, c,    \
-                 ldc, cols, resume, end, row, col, NULL);                                                            \
+            tile((r) * (v) <= TILE_SUMS ? r : 1, (r) * (v) <= TILE_SUMS ? v : 1, k, a, a_row, a_col, b, ldb, ahead,  \
+                 c, ldc, cols, resume, end, row, col, NULL);                                                         \
         break;
 #define NARROW(v)                                                                                                    \
     TILE(1, v) TILE(2, v) TILE(3, v) TILE(4, v) TILE(5, v) TILE(6, v) TILE(7, v) TILE(8, v) TILE(9, v) TILE(10, v)   \
@@ -324,12 +323,14 @@ ALWAYS_INLINE void fetch_tile(ptrdiff_t rows, ptrdiff_t cols, const real *c, ptr
 
 /* A part of a product with few columns, at most NARROW_COLS, as tiles of the transposed product, so that vectors lie
  * along the rows and none is nearly empty. A's rows are transposed in registers where they lie along k. */
-static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, real *scratch) {
+static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
+                  real *scratch) {
     const ptrdiff_t n = col1 - col0, step = step_of(n), size = sizeof(real), k = g->k;
     const int direct = g->a_row == 1, takes = g->end.kind == END_TAKE;
     const ptrdiff_t depth = direct ? k : even_part(k, NARROW_BYTES / size / step, 1);
     real *panel = scratch, *tile_c = panel + NARROW_BYTES / size, *block = tile_c + TILE_ROWS * TILE_COLS;
-    const ptrdiff_t ldc = takes ? n : g->ldc, b_row = g->b_transposed ? 1 : g->ldb, b_col = g->b_transposed ? g->ldb : 1;
+    const ptrdiff_t b_row = g->b_transposed ? 1 : g->ldb, b_col = g->b_transposed ? g->ldb : 1;
+    const ptrdiff_t ldc = takes ? n : g->ldc;
     const vmask mask = v_mask(n);
     ptrdiff_t waiting = 0; /* rows computed for take() */
     int found = 0;
@@ -369,29 +370,32 @@ static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
     return found;
 }
 
-/* Columns of an m x n part, at its right, for which narrow() is faster, by a model in tenths of a cycle: a row and k of
- * a tile one vector wide takes 6; LANES rows and k of narrow() take 5 a column, a transposed block TURNED, the rest 600. */
+/* Columns of an m x n part, at its right, for which narrow() is faster, by a model in tenths of a cycle: a row and k
+ * of a tile one vector wide takes 6; for LANES rows, narrow() takes 5 a column and k, 40 for a row of a block that it
+ * has to transpose, and 600 in the end. */
 static ptrdiff_t narrow_columns(const struct gemm *g, ptrdiff_t m, ptrdiff_t n) {
     const ptrdiff_t rest = n % LANES, k = g->k;
     if (rest == 0 || rest > NARROW_COLS || (g->a_row != 1 && g->a_col != 1)) return 0;
     if (n > LANES && g->end.kind == END_TAKE) return 0; /* take() gets whole rows */
-    const ptrdiff_t turned = g->a_row == 1 ? 0 : (k + LANES - 1) / LANES * TURNED;
+    const ptrdiff_t turned = g->a_row == 1 ? 0 : (k + LANES - 1) / LANES * LANES * 40;
     return (m + LANES - 1) / LANES * (5 * k * rest + turned + 600) < 6 * m * k ? rest : 0;
 }
 
 /* A part of a product by blocks of B. */
-static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, real *packed_b) {
+static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
+                  real *packed_b) {
     const ptrdiff_t k = g->k, m = row1 - row0, n = col1 - col0, size = sizeof(real);
     const int takes = g->end.kind == END_TAKE, large = k * g->ldb * size > PACK_B_BYTES;
     const int packs_b = g->b_transposed || (large && m > 4 * TILE_ROWS), packs_first = packs_b && !g->b_transposed;
-    const int conflicts = g->ldb * size % 4096 == 0; /* of B's rows, in the caches */
-    const int streams_b = large && !packs_b && !takes && m <= WIDE_ROWS;
-    struct cut cut = cut_of(m, k, takes);
-    if (streams_b && conflicts) cut = (struct cut){even_part(k, STREAM_K, 1), n};
-    else if (m <= WIDE_ROWS && !g->b_transposed && !takes) cut = (struct cut){k, n};
-    const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, step_of(m)), height = even_part(m, TILE_ROWS, 1);
-    const ptrdiff_t step = step_of(m), ldb = packs_b ? step : g->ldb, ahead = streams_b && conflicts ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
-        real *block_c = packed_b + (packs_b ? (depth * width + 15) / 16 * 16 : 0);
+    const int few = m <= WIDE_ROWS && !g->b_transposed && !takes; /* each element of B is used at once */
+    const int streams_b = few && large && g->ldb * size % 4096 == 0; /* its rows conflict in the caches */
+    const struct cut cut = streams_b ? (struct cut){even_part(k, STREAM_K, 1), n}
+                           : few     ? (struct cut){k, n}
+                                     : cut_of(m, k, takes);
+    const ptrdiff_t step = step_of(m), height = even_part(m, TILE_ROWS, 1);
+    const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, step);
+    const ptrdiff_t ldb = packs_b ? step : g->ldb, ahead = streams_b ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
+    real *block_c = packed_b + (packs_b ? (depth * width + 15) / 16 * 16 : 0);
     int found = 0;
 
     for (ptrdiff_t j0 = col0; j0 < col1; j0 += width) {
@@ -424,11 +428,11 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                     else if (p0 > 0 && i + rows < row1) fetch_tile(rows, step, c + rows * ldc, ldc);
                     real *bp = packed_b + (j - j0) * kp;
                     if (packs_first && i == row0)
-                        tile_first(rows, kp, a, g->a_row, g->a_col, b + (j - j0), g->ldb, AHEAD * g->ldb, c + (j - j0), ldc,
-                                   cols, p0 > 0, end, i, j, bp);
+                        tile_first(rows, kp, a, g->a_row, g->a_col, b + (j - j0), g->ldb, AHEAD * g->ldb, c + (j - j0),
+                                   ldc, cols, p0 > 0, end, i, j, bp);
                     else
-                        tile_any(rows, kp, a, g->a_row, g->a_col, packs_b ? bp : b + (j - j0), ldb, ahead, c + (j - j0), ldc,
-                                 cols, p0 > 0, end, i, j);
+                        tile_any(rows, kp, a, g->a_row, g->a_col, packs_b ? bp : b + (j - j0), ldb, ahead, c + (j - j0),
+                                 ldc, cols, p0 > 0, end, i, j);
                 }
                 if (!takes) {
                     if (end && !finishes_in_registers(end)) finish_rows(end, rows, j1 - j0, c, ldc, i, j0);
@@ -446,8 +450,8 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
 /* A part of a product that is one tile: no more is done than that. */
 static void one_tile(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1) {
     real *c = (real *)g->c + row0 * g->ldc + col0;
-    tile_any(row1 - row0, g->k, (const real *)g->a + row0 * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0, g->ldb,
-             0, c, g->ldc, col1 - col0, 0, &g->end, row0, col0);
+    tile_any(row1 - row0, g->k, (const real *)g->a + row0 * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0,
+             g->ldb, 0, c, g->ldc, col1 - col0, 0, &g->end, row0, col0);
     if (!finishes_in_registers(&g->end)) finish_rows(&g->end, row1 - row0, col1 - col0, c, g->ldc, row0, col0);
 }
 
