@@ -67,7 +67,7 @@ class Case:
     @property
     def epoch_steps(self) -> int:
         """Steps of the epochs that are timed: some thousand rows, or four steps of what is slow."""
-        return 4 if self.operations > 2e9 else max(4, 4096 // self.batch)
+        return 4 if self.operations > _SLOW else max(4, 4096 // self.batch)
 
     @property
     def checked_steps(self) -> int:

@@ -107,21 +107,22 @@ static void update_share(void *context, int index, int count) {
     update_pieces(w, w->norm_factor, index, count);
 }
 
-/* Reads this share of the parts before the update: sums of squares, and whether all is finite. A part is a fixed range
- * of elements. */
+/* Reads this share of the parts before the update: sums of squares, and whether all is finite. For the norm a part is
+ * a fixed range of elements; without it every thread has one part. */
 static void read_share(void *context, int index, int count) {
     struct optimizer_walk *w = context;
     const struct schuss_step *step = w->step;
-    for (int part = index * OPTIMIZER_PARTS / count; part < (index + 1) * OPTIMIZER_PARTS / count; part++) {
+    const int parts = step->clip_norm > 0 ? OPTIMIZER_PARTS : count;
+    for (int part = index * parts / count; part < (index + 1) * parts / count; part++) {
         double sum = 0;
         int nonfinite = 0;
-        for (struct pieces p = pieces_of(w, part, OPTIMIZER_PARTS); next_piece(&p);) {
+        for (struct pieces p = pieces_of(w, part, parts); next_piece(&p);) {
             const void *g = at(p.segment->g, p.from, w->kernels->item);
             if (step->clip_norm > 0)
                 sum += w->kernels->sum_squares(p.to - p.from, g, step->grad_scale, step->clip_value);
             nonfinite |= w->kernels->any_nonfinite(p.to - p.from, g); /* clip_value would hide infinities */
         }
-        w->part[part] = sum;
+        if (step->clip_norm > 0) w->part[part] = sum; /* there may be more threads than room */
         if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
     }
 }
@@ -130,7 +131,7 @@ static void read_share(void *context, int index, int count) {
 static int looked_at(const struct optimizer_walk *w, double *norm, double *factor) {
     const double most = w->step->clip_norm;
     double sum = 0;
-    for (int i = 0; i < OPTIMIZER_PARTS; i++) sum += w->part[i];
+    for (int i = 0; most > 0 && i < OPTIMIZER_PARTS; i++) sum += w->part[i];
     *norm = sqrt(sum);
     /* torch's clip_grad_norm_ has the same guard against a norm of zero */
     *factor = most > 0 && most < *norm + 1e-6 ? most / (*norm + 1e-6) : 1;

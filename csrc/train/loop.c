@@ -21,7 +21,7 @@ enum {
     STALL_NANOSECONDS = 2000000, /* waited for members that got no CPU: then one thread goes on alone, */
     ALONE_NANOSECONDS = 100000000, /* for so long */
     WHOLE_BYTES = 8192,         /* of parameters that are updated all at once, when all gradients are there */
-    COPY_SHARE = 16             /* a copy of the parameters is taken after this many times its own time */
+    COPY_SHARE = 50             /* a copy of the parameters is taken after this many times its own time */
 };
 
 /* Asks for the beginning of a row that will be read soon. */
@@ -51,7 +51,7 @@ struct batch {
 struct run {
     struct schuss_train *t;
     int at_birth;              /* the update is made where gradients are born */
-    struct schuss_segment whole; /* all arrays as one, if the update is made so; n = 0: not */
+    struct schuss_segment whole; /* all arrays as one, if one thread may update them so; n = 0: not */
     int wanted;                /* members */
     double step_time;          /* nanoseconds on one thread, roughly */
     int looks;                 /* steps between looks at the clock */
@@ -151,13 +151,15 @@ static int end_step(struct run *run, const struct batch *b, ptrdiff_t position, 
             t->kept = 1;
         }
     }
-    const int at_once = run->whole.n && me->count == 1;
+    const struct schuss_segment *whole = &run->whole;
+    const int at_once = whole->n && me->count == 1;
     net_backward(t->net, t->plan, b->x, t->net->layers[0].n_in, b->rows, schuss_plan_dout(t->plan), NULL,
                  run->at_birth && !at_once ? update : NULL, me);
-    if (at_once)
-        t->plan->kernels->step(run->whole.n, run->whole.p, run->whole.g, run->whole.s, &update->constants,
-                               &update->nonfinite);
-    if (run->at_birth) {
+    if (at_once) {
+        if (t->step->check_first && t->plan->kernels->any_nonfinite(whole->n, whole->g)) return SCHUSS_NONFINITE;
+        t->plan->kernels->step(whole->n, whole->p, whole->g, whole->s, &update->constants, &update->nonfinite);
+    }
+    if (at_once || run->at_birth) {
         if (update->nonfinite) atomic_store_explicit(&run->nonfinite, 1, memory_order_relaxed);
         return SCHUSS_OK;
     }
@@ -217,7 +219,7 @@ static void run_member(void *context, struct team *me) {
             if (me->index == 0) set_rates(t, position);
             team_wait(me);
         }
-        if (run->at_birth) net_update_begin(&update, t->step, number++, t->segments);
+        if (run->at_birth || run->whole.n) net_update_begin(&update, t->step, number++, t->segments);
         const void *output = begin_step(t, &b, position, draw++, &spread, me);
         own_losses(t, &b, output, &spread, me);
         net_enter_backward(t->net, t->plan, b.rows, t->flags, schuss_plan_dout(t->plan), NULL, me);
@@ -272,7 +274,7 @@ static struct run run_of(struct schuss_train *t) {
         .at_birth = t->segments && optimizer_takes_pieces(t->step),
         .step_time = plan_step_time(t->net, t->batch),
     };
-    if (run.at_birth) run.whole = whole_of(t);
+    if (!(t->step->clip_norm > 0)) run.whole = whole_of(t);
     optimizer_walk_begin(&run.walk, t->step);
     return run;
 }
@@ -331,7 +333,7 @@ static void end_member(void *context, struct team *me) {
     net_enter_backward(t->net, t->plan, b.rows, t->flags, schuss_plan_dout(t->plan), NULL, me);
     team_wait(me);
     struct net_update update;
-    if (run->at_birth) net_update_begin(&update, t->step, t->step->t, t->segments);
+    if (run->at_birth || run->whole.n) net_update_begin(&update, t->step, t->step->t, t->segments);
     const int status = end_step(run, &b, t->position, &update, me);
     if (me->index == 0) run->status = status;
 }
