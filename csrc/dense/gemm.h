@@ -470,24 +470,3 @@ static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t 
     if (middle < col1) found |= narrow(g, row0, row1, middle, col1, room);
     return found;
 }
-
-/* See struct kernels. */
-static void column_sums(ptrdiff_t rows, ptrdiff_t col0, ptrdiff_t col1, const void *x, ptrdiff_t ldx, void *out) {
-    for (ptrdiff_t j = col0; j < col1; j += 4 * LANES) {
-        const ptrdiff_t width = col1 - j < 4 * LANES ? col1 - j : 4 * LANES, full = width / LANES;
-        const vmask rest = v_mask(width % LANES);
-        vec sum[5] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
-        const real *from = (const real *)x + j;
-        for (ptrdiff_t i = 0; i < rows; i++, from += ldx) {
-            if (full == 4)
-                for (int q = 0; q < 4; q++) sum[q] += v_load(from + q * LANES);
-            else {
-                for (ptrdiff_t q = 0; q < full; q++) sum[q] += v_load(from + q * LANES);
-                sum[4] += v_load_m(from + full * LANES, rest);
-            }
-        }
-        real *to = (real *)out + j;
-        for (ptrdiff_t q = 0; q < full; q++) v_store(to + q * LANES, sum[q]);
-        if (full < 4) v_store_m(to + full * LANES, sum[4], rest);
-    }
-}

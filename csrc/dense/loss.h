@@ -94,9 +94,10 @@ ALWAYS_INLINE void store_lanes(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j, vec *z,
         if (r < rows) v_store_m(x + r * n + j, z[r], columns);
 }
 
-/* Each row's largest element, whatever NaN may be among them: what is computed from the row will be NaN all the same. */
-ALWAYS_INLINE vec row_maxima(ptrdiff_t rows, ptrdiff_t n, const real *x) {
-    vec most = v_set1(-(real)INFINITY), z[LANES];
+/* Each row's largest element, whatever NaN may be among them: what is computed from the row will be NaN all the same. z gets
+ * the last LANES columns: all, where there are no more. */
+ALWAYS_INLINE vec row_maxima(ptrdiff_t rows, ptrdiff_t n, const real *x, vec *z) {
+    vec most = v_set1(-(real)INFINITY);
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         load_lanes(rows, n, j, x, z);
         for (int c = 0; c < LANES && c < n - j; c++) most = v_max(z[c], most);
@@ -119,19 +120,19 @@ ALWAYS_INLINE vec row_totals(struct row_sums *sums) {
     return sums->lane[0];
 }
 
-/* e = exp(x - shift) of each row, into y unless that is NULL; returns each row's sum. */
-ALWAYS_INLINE vec row_exponentials(ptrdiff_t rows, ptrdiff_t n, const real *x, vec shift, real *y) {
+/* e = exp(x - shift) of each row, into y unless that is NULL; returns each row's sum. Where LANES columns are all, z holds
+ * them, gets e, and y is left to the caller. */
+ALWAYS_INLINE vec row_exponentials(ptrdiff_t rows, ptrdiff_t n, const real *x, vec shift, vec *z, real *y) {
     struct row_sums sums;
-    vec z[LANES];
     no_sums(&sums);
     for (ptrdiff_t j = 0; j < n; j += LANES) {
-        load_lanes(rows, n, j, x, z);
+        if (n > LANES) load_lanes(rows, n, j, x, z);
         vec *lane = sums.lane + j % VIRTUAL_LANES;
         for (int c = 0; c < LANES && c < n - j; c++) {
             z[c] = v_exp(z[c] - shift);
             lane[c] += z[c];
         }
-        if (y) store_lanes(rows, n, j, z, y);
+        if (n > LANES && y) store_lanes(rows, n, j, z, y);
     }
     return row_totals(&sums);
 }
@@ -139,7 +140,7 @@ ALWAYS_INLINE vec row_exponentials(ptrdiff_t rows, ptrdiff_t n, const real *x, v
 /* Sums of t, unless it is NULL, and of t (x - shift), t NULL: ones, over each row. */
 ALWAYS_INLINE vec row_products(ptrdiff_t rows, ptrdiff_t n, const real *t, const real *x, vec shift, vec *mass) {
     struct row_sums products, masses;
-    vec z[LANES], q[LANES];
+    vec z[LANES], q[LANES] = {v_set1(0)};
     no_sums(&products);
     no_sums(&masses);
     for (ptrdiff_t j = 0; j < n; j += LANES) {
@@ -169,7 +170,15 @@ static void softmax(ptrdiff_t rows, ptrdiff_t cols, void *x) {
     for (ptrdiff_t i = 0; i < rows; i += LANES) {
         const ptrdiff_t some = rows - i < LANES ? rows - i : LANES;
         real *block = (real *)x + i * cols, factor[LANES];
-        v_store(factor, v_set1(1) / row_exponentials(some, cols, block, row_maxima(some, cols, block), block));
+        vec z[LANES] = {v_set1(0)};
+        const vec shift = row_maxima(some, cols, block, z);
+        const vec inverse = v_set1(1) / row_exponentials(some, cols, block, shift, z, block);
+        if (cols <= LANES) {
+            for (int c = 0; c < LANES && c < cols; c++) z[c] = z[c] * inverse;
+            store_lanes(some, cols, 0, z, block);
+            continue;
+        }
+        v_store(factor, inverse);
         for (ptrdiff_t r = 0; r < some; r++) scale_row(cols, factor[r], 0, block + r * cols);
     }
 }
@@ -209,46 +218,52 @@ ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
  * logit, the sum of q times log(sum of exp(z - shift)), less the sum of q (z - shift). */
 static void cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values) {
     const ptrdiff_t n = l->cols;
-    const real s = (real)l->loss->parameter, even = s / (real)n;
+    const real s = (real)l->loss->parameter, even = s / (real)n, unweighted = (real)(1 / l->total);
     const vec sharp = v_set1(1 - s);
     for (ptrdiff_t i0 = row0; i0 < row1; i0 += LANES) {
         const ptrdiff_t rows = row1 - i0 < LANES ? row1 - i0 : LANES;
-        const real *z = (const real *)l->prediction + i0 * n;
+        const real *x = (const real *)l->prediction + i0 * n;
         const real *t = l->loss->labels ? NULL : (const real *)l->target + i0 * n;
         const int64_t *label = l->loss->labels ? (const int64_t *)l->target + i0 : NULL;
+        const double *weight = l->weights ? l->weights + i0 : NULL;
         real *gradient = l->gradient ? (real *)l->gradient + i0 * n : NULL;
-        real chosen[LANES] = {0}, share[LANES] = {0}, value[LANES], factor[LANES];
-        double weight[LANES];
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            weight[r] = l->weights ? l->weights[i0 + r] : 1;
-            share[r] = (real)(weight[r] / l->total);
-            /* one out of range: y was written to since it was checked */
-            if (label) chosen[r] = (uint64_t)label[r] < (uint64_t)n ? z[r * n + label[r]] : (real)NAN;
-        }
-        const vec shift = row_maxima(rows, n, z);
+        real chosen[LANES] = {0}, share[LANES], column[LANES] = {0}, value[LANES];
+        vec z[LANES] = {v_set1(0)}, q[LANES] = {v_set1(0)};
+        v_store(share, v_set1(unweighted));
+        if (weight)
+            for (ptrdiff_t r = 0; r < rows; r++) share[r] = weight[r] == 0 ? 0 : (real)(weight[r] / l->total);
+        if (label)
+            for (ptrdiff_t r = 0; r < rows; r++) { /* one out of range: y was written to since it was checked */
+                chosen[r] = (uint64_t)label[r] < (uint64_t)n ? x[r * n + label[r]] : (real)NAN;
+                column[r] = (real)label[r];
+            }
+        const vec shift = row_maxima(rows, n, x, z);
         vec mass = v_set1(1), expected;
         if (t) {
-            expected = sharp * row_products(rows, n, t, z, shift, &mass);
+            expected = sharp * row_products(rows, n, t, x, shift, &mass);
             mass = sharp * mass + v_set1(s);
         } else expected = sharp * (v_load(chosen) - shift);
-        if (s != 0) expected += v_set1(even) * row_products(rows, n, NULL, z, shift, NULL);
-        const vec sum = row_exponentials(rows, n, z, shift, gradient);
+        if (s != 0) expected += v_set1(even) * row_products(rows, n, NULL, x, shift, NULL);
+        const vec sum = row_exponentials(rows, n, x, shift, z, gradient);
         v_store(value, mass * v_log(sum) - expected);
-        v_store(factor, v_load(share) * mass / sum);
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            values[i0 + r] = weight[r] == 0 ? 0 : weight[r] * (double)value[r];
-            if (!gradient) continue;
-            /* A row of weight 0 adds neither loss nor gradient, whatever its output and target hold. */
-            real *g = gradient + r * n;
-            if (weight[r] == 0 || chosen[r] != chosen[r]) {
-                memset(g, 0, (size_t)n * sizeof(real));
-                continue;
+        for (ptrdiff_t r = 0; r < rows; r++) values[i0 + r] = weight ? weight[r] * (double)value[r] : (double)value[r];
+        if (weight)
+            for (ptrdiff_t r = 0; r < rows; r++)
+                if (weight[r] == 0) values[i0 + r] = 0;
+        if (!gradient) continue;
+        /* A row of weight 0 adds neither loss nor gradient, whatever its output and target hold. */
+        const vec shares = v_load(share), factor = shares * mass / sum, level = shares * v_set1(even), rest = shares * sharp;
+        const veci counts = (shares != v_set1(0)) & (v_load(chosen) == v_load(chosen));
+        for (ptrdiff_t j = 0; j < n; j += LANES) {
+            if (n > LANES) load_lanes(rows, n, j, gradient, z);
+            if (t) load_lanes(rows, n, j, t, q);
+            for (int c = 0; c < LANES && c < n - j; c++) {
+                z[c] = z[c] * factor - level;
+                if (t) z[c] = z[c] - rest * q[c];
+                else z[c] = v_select(v_load(column) == v_set1((real)(j + c)), z[c] - rest, z[c]);
+                z[c] = v_select(counts, z[c], v_set1(0));
             }
-            const real rest = share[r] * (1 - s);
-            scale_row(n, factor[r], share[r] * even, g);
-            if (t)
-                for (ptrdiff_t j = 0; j < n; j++) g[j] -= rest * t[r * n + j];
-            else g[label[r]] -= rest;
+            store_lanes(rows, n, j, z, gradient);
         }
     }
 }

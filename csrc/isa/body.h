@@ -6,6 +6,7 @@
 #include "../dense/elementary.h"
 #include "../dense/activation.h"
 #include "../dense/gemm.h"
+#include "../dense/sums.h"
 #include "../dense/dropout.h"
 #include "../dense/loss.h"
 #include "../optim/rules.h"
