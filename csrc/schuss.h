@@ -217,7 +217,6 @@ struct schuss_train {
     const struct schuss_copy *copies;  /* what is kept of the start of an epoch, once its first loss is known to be */
     int n_copies, kept;                /* finite, if enough was done since the last time; kept is set then */
     double unkept;                     /* nanoseconds of work since the last time, roughly; at first infinity */
-    int64_t alone_until;               /* no team is tried before: the last one had to wait for CPUs; at first 0 */
     double loss_sum, weight_sum;       /* over this epoch */
     double last_loss;                  /* of the last batch */
     /* set by schuss_train_begin for schuss_train_end */

@@ -18,8 +18,8 @@ enum {
     START_WORTH_A_THREAD = 10000, /* nanoseconds: half of the shortest work that a thread is called for */
     LOOK_NANOSECONDS = 20000,   /* between looks at the clock: small steps share one */
     RETRY_NANOSECONDS = 1000000, /* a team that lacks members goes on for so long, then looks for them again */
-    STALL_NANOSECONDS = 2000000, /* waited for members that got no CPU: then one thread goes on alone, */
-    ALONE_NANOSECONDS = 100000000, /* for so long */
+    STALL_NANOSECONDS = 2000000, /* waited for members that got no CPU: then one thread goes on alone */
+    CLEAR_NANOSECONDS = 2000000, /* a step that takes longer on one thread is a team's anyway */
     WHOLE_BYTES = 8192,         /* of parameters that are updated all at once, when all gradients are there */
     COPY_SHARE = 50             /* a copy of the parameters is taken after this many times its own time */
 };
@@ -194,7 +194,7 @@ static int time_is_up(struct run *run, const struct team *me, int64_t start, int
     const int64_t now = thread_nanoseconds();
     *steps = 0;
     if (me->stalled >= STALL_NANOSECONDS && me->stalled > (now - start) / 2) {
-        run->t->alone_until = now + ALONE_NANOSECONDS;
+        pace_stalled(&run->t->plan->pace);
         return 1;
     }
     return now >= deadline;
@@ -287,13 +287,23 @@ int schuss_train_run(struct schuss_train *t, double seconds) {
     const int most = net_threads(t->plan, left, START_WORTH_A_THREAD);
     const int worth = most > 1 ? net_threads(t->plan, time, STEP_WORTH_A_THREAD) : 1;
     run.looks = 1 + (int)(LOOK_NANOSECONDS / (time + 1));
+    const int wanted = most < worth ? most : worth;
+    struct pace *pace = wanted > 1 ? &t->plan->pace : NULL;
+    int64_t begin = pace ? thread_nanoseconds() : 0;
     for (;;) {
-        const int alone = t->alone_until && thread_nanoseconds() < t->alone_until;
-        run.wanted = alone ? 1 : most < worth ? most : worth;
-        run.deadline = alone && t->alone_until < deadline ? t->alone_until : deadline;
+        const ptrdiff_t before = t->position;
+        const int clear = time > CLEAR_NANOSECONDS && pace && pace->phase != PACE_HOLD;
+        run.wanted = pace && !clear && pace_alone(pace) ? 1 : wanted;
+        run.deadline = deadline;
+        if (pace && !clear && begin + pace_left(pace) < deadline) run.deadline = begin + pace_left(pace);
         schuss_team(run.wanted, net_patience(left), run_member, &run);
-        if (run.status != SCHUSS_OK || t->position >= t->rows) return run.status;
-        if (!deadline || thread_nanoseconds() >= deadline) return SCHUSS_MORE;
+        const int ends = run.status != SCHUSS_OK || t->position >= t->rows;
+        const int64_t now = pace || !ends ? thread_nanoseconds() : 0;
+        if (pace && !clear)
+            pace_count(pace, (double)(t->position - before + t->batch - 1) / (double)t->batch, now - begin);
+        begin = now;
+        if (ends) return run.status;
+        if (!deadline || now >= deadline) return SCHUSS_MORE;
     }
 }
 

@@ -105,6 +105,7 @@ static ptrdiff_t lay(char *memory, struct schuss_plan *plan, const struct schuss
     plan->max_rows = rows;
     plan->threads = threads;
     plan->by_rows = by_rows;
+    plan->pace = (struct pace){0};
     return used;
 }
 

@@ -3,6 +3,7 @@
 #define SCHUSS_PLAN_H
 
 #include "../kernels.h"
+#include "pace.h"
 
 struct layer_buffers {
     void *out;   /* [rows x n_out] act(X W + b) */
@@ -19,6 +20,7 @@ struct schuss_plan {
     int threads;
     int by_rows;    /* each thread takes its rows through all layers, forward and back, before any weight changes; else
                        all threads share each layer's product */
+    struct pace pace; /* of training steps */
     void *dout;     /* [rows x n_out of the last layer] */
     char *scratch;  /* of the products: scratch_each bytes a thread */
     ptrdiff_t scratch_each;
