@@ -25,6 +25,13 @@ enum {
 /* Keeps a pointer a pointer of its own, where the compiler would rather have many sums of a few: those spill. */
 #define OPAQUE(p) __asm__("" : "+r"(p))
 
+/* tile_any() is most of a table's code: no copies of it for callers with constants. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define ONE_COPY __attribute__((noinline, noclone))
+#else
+#define ONE_COPY __attribute__((noinline))
+#endif
+
 /* The last step of a forward tile. Activations of one instruction or two are done in registers, the others by a
  * pass over a few rows, which are in L1. */
 ALWAYS_INLINE int in_registers(int activation) { return activation == SCHUSS_IDENTITY || activation == SCHUSS_RELU; }
@@ -145,9 +152,9 @@ ALWAYS_INLINE int finishes_in_registers(const struct tile_end *end) {
 
 /* tile() for a number of rows and columns known only now: rows <= TILE_ROWS and cols <= TILE_COLS, or rows <= WIDE_ROWS
  * and cols <= WIDE_VECS * LANES. */
-static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
-                     ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols, int resume,
-                     const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
+ONE_COPY static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                              const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                              int resume, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
     switch ((cols + LANES - 1) / LANES * 16 + rows) {
 #define TILE(r, v)                                                                                                   \
     case (v) * 16 + (r):                                                                                             \
