@@ -70,6 +70,10 @@ void check_products(struct run *r) {
     check_size(r, 9, 1100, 270);  /* past a block of columns */
     check_size(r, 250, 130, 80);  /* worth threads, by rows */
     check_size(r, 60, 400, 40);   /* and by columns */
+    check_size(r, 131, 3, 41);    /* few columns */
+    check_size(r, 100, 10, 64);
+    check_size(r, 50, 33, 200);   /* a rest of few columns */
+    check_size(r, 2, 130, 300);   /* few rows */
     for (int a = 0; a < SCHUSS_SOFTMAX; a++) {
         check_end(r, END_FORWARD, a);
         check_end(r, END_BACKWARD, a);
