@@ -5,12 +5,10 @@
 
 #include <stdint.h>
 
-enum {
-    PACE_TRY_NANOSECONDS = 400000,   /* that each of the two is tried for */
-    PACE_HOLD_NANOSECONDS = 50000000 /* for which the faster is then kept */
-};
+enum pace_phase { PACE_WARM_UP, PACE_TRY_TEAM, PACE_TRY_ALONE, PACE_HOLD, PACE_PHASES };
 
-enum pace_phase { PACE_TRY_TEAM, PACE_TRY_ALONE, PACE_HOLD };
+/* How long each phase takes. Before a team is timed its threads have to wake, and memory to be there. */
+static const int64_t PACE_NANOSECONDS[PACE_PHASES] = {200000, 400000, 400000, 50000000};
 
 struct pace {
     int phase, alone; /* alone: what is held */
@@ -24,7 +22,7 @@ static inline int pace_alone(const struct pace *p) { return p->phase == PACE_HOL
 
 /* Nanoseconds until that may change. */
 static inline int64_t pace_left(const struct pace *p) {
-    return (p->phase == PACE_HOLD ? PACE_HOLD_NANOSECONDS : PACE_TRY_NANOSECONDS) - p->spent;
+    return PACE_NANOSECONDS[p->phase] - p->spent;
 }
 
 static inline void pace_enter(struct pace *p, int phase) {
@@ -40,8 +38,8 @@ static inline void pace_count(struct pace *p, double steps, int64_t nanoseconds)
     if (pace_left(p) > 0) return;
     const double each = (double)p->spent / p->steps;
     if (p->phase == PACE_TRY_TEAM) p->team = each;
-    if (p->phase == PACE_TRY_ALONE) p->alone = each < p->team;
-    pace_enter(p, (p->phase + 1) % (PACE_HOLD + 1));
+    if (p->phase == PACE_TRY_ALONE) p->alone = each < 0.95 * p->team; /* not for noise */
+    pace_enter(p, (p->phase + 1) % PACE_PHASES);
 }
 
 /* A team had to wait for CPUs: it is not tried again so soon. */
