@@ -72,7 +72,7 @@ int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int i
 /* ---- optim/step.c: optimizer steps ------------------------------------------------------------------------- */
 
 enum schuss_rule { SCHUSS_SGD, SCHUSS_ADAGRAD, SCHUSS_RMSPROP, SCHUSS_ADAM };
-enum { SCHUSS_MAX_STATES = 3 };
+enum { SCHUSS_MAX_STATES = 3, SCHUSS_STEP_BITS = 53 };
 
 /* What a group of parameters shares. A rule reads the fields it knows; optim/rules.h gives the formulas. */
 struct schuss_group {
@@ -83,6 +83,8 @@ struct schuss_group {
     double momentum, dampening;
     double beta1, beta2;     /* RMSProp's alpha is beta2 */
     double lr_decay;
+    double squared[2];       /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
+    double squares[2][SCHUSS_STEP_BITS];
 };
 
 /* One array of n parameters. States have n elements each; unused ones are NULL. */
@@ -99,7 +101,7 @@ struct schuss_step {
     int n_groups, n_segments;
     struct schuss_group *groups;
     struct schuss_segment *segments;
-    int64_t t;               /* number of the step about to be made, from 1 */
+    int64_t t;               /* number of the step about to be made, from 1 to 2^53 - 1 */
     double grad_scale;       /* gradients are multiplied by this first; 1 leaves them */
     double clip_value;       /* then limited to [-clip_value, clip_value]; <= 0: not */
     double clip_norm;        /* then scaled to this global norm if theirs is larger; <= 0: not */

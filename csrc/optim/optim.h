@@ -8,6 +8,9 @@
 #include "../kernels.h"
 #include "../pool.h"
 
+/* Has to be called by one thread before the constants of any of its steps are asked for. */
+void optimizer_prepare(const struct schuss_step *step);
+
 /* What kernels->step takes for parameters of g in step number t. norm_factor: of clipping by the global norm; 1: none. */
 void optimizer_constants(const struct schuss_step *step, const struct schuss_group *g, int64_t t, double norm_factor,
                          struct rule_constants *constants);

@@ -9,13 +9,25 @@ enum {
     UNIT = 64                    /* shares are cut at multiples of so many elements */
 };
 
-/* base^exponent by squaring: the same bits on every platform, unlike pow(). Two at once, since each multiplication
- * waits for the one before. */
-static void powers(const double *base, int64_t exponent, double *result) {
-    double a = base[0], b = base[1], x = 1, y = 1;
-    for (; exponent > 0; exponent >>= 1, a *= a, b *= b) {
-        x = exponent & 1 ? x * a : x;
-        y = exponent & 1 ? y * b : y;
+void optimizer_prepare(const struct schuss_step *step) {
+    for (int i = 0; i < step->n_groups; i++) {
+        struct schuss_group *g = &step->groups[i];
+        const double base[2] = {g->beta1, g->beta2};
+        for (int k = 0; k < 2; k++) {
+            if (g->squared[k] == base[k]) continue;
+            double power = g->squared[k] = base[k];
+            for (int bit = 0; bit < SCHUSS_STEP_BITS; bit++, power *= power) g->squares[k][bit] = power;
+        }
+    }
+}
+
+/* beta1^exponent and beta2^exponent by squaring: the same bits on every platform, unlike pow(). */
+static void powers(const struct schuss_group *g, int64_t exponent, double *result) {
+    double x = 1, y = 1;
+    for (uint64_t bits = (uint64_t)exponent; bits; bits &= bits - 1) {
+        const int bit = __builtin_ctzll(bits);
+        x *= g->squares[0][bit];
+        y *= g->squares[1][bit];
     }
     result[0] = x;
     result[1] = y;
@@ -46,7 +58,7 @@ void optimizer_constants(const struct schuss_step *step, const struct schuss_gro
     if (g->rule == SCHUSS_ADAGRAD) constants->step_size = g->lr / (1 + (double)(t - 1) * g->lr_decay);
     if (g->rule == SCHUSS_ADAM) {
         double power[2];
-        powers((const double[]){g->beta1, g->beta2}, t, power);
+        powers(g, t, power);
         constants->step_size = g->lr / (1 - power[0]);
         constants->sqrt_correction = 1 / sqrt(1 - power[1]);
     }
@@ -163,6 +175,7 @@ int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
 int schuss_optimizer_step(struct schuss_step *step) {
     struct optimizer_walk w;
     if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
+    optimizer_prepare(step);
     optimizer_walk_begin(&w, step);
     int threads = schuss_get_num_threads();
     threads = threads_for((double)w.total, ELEMENTS_PER_THREAD, threads < OPTIMIZER_PARTS ? threads : OPTIMIZER_PARTS);

@@ -275,6 +275,7 @@ static struct run run_of(struct schuss_train *t) {
         .step_time = plan_step_time(t->net, t->batch),
     };
     if (!(t->step->clip_norm > 0)) run.whole = whole_of(t);
+    optimizer_prepare(t->step);
     optimizer_walk_begin(&run.walk, t->step);
     return run;
 }

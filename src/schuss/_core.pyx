@@ -613,7 +613,8 @@ cdef class Stepper:
                 self.groups_read[i] = None
                 self.read_group(group, i)
                 self.groups_read[i] = as_read(group)
-            self.c_step.groups[i] = self.numbers[i]  # again: a schedule of a fit writes here
+                self.c_step.groups[i] = self.numbers[i]
+            self.c_step.groups[i].lr = self.numbers[i].lr  # each time: a schedule of a fit writes here
         return 0
 
     cdef int read_group(self, dict group, int i) except -1:
