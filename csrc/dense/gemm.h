@@ -454,20 +454,24 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
     return found;
 }
 
-/* A part of a product that is one tile: no more is done than that. */
-static void one_tile(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1) {
-    real *c = (real *)g->c + row0 * g->ldc + col0;
-    tile_any(row1 - row0, g->k, (const real *)g->a + row0 * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0,
-             g->ldb, 0, c, g->ldc, col1 - col0, 0, &g->end, row0, col0);
-    if (!finishes_in_registers(&g->end)) finish_rows(&g->end, row1 - row0, col1 - col0, c, g->ldc, row0, col0);
+/* A part of a product that is one tile, or a few of rank one: no more is done than that. */
+static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1) {
+    const ptrdiff_t cols = col1 - col0;
+    for (ptrdiff_t i = row0, rows; i < row1; i += rows) {
+        real *c = (real *)g->c + i * g->ldc + col0;
+        rows = row1 - i < TILE_ROWS ? row1 - i : TILE_ROWS;
+        tile_any(rows, g->k, (const real *)g->a + i * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0, g->ldb, 0, c,
+                 g->ldc, cols, 0, &g->end, i, col0);
+        if (!finishes_in_registers(&g->end)) finish_rows(&g->end, rows, cols, c, g->ldc, i, col0);
+    }
 }
 
 /* See struct kernels. */
 static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch) {
     if (row1 <= row0 || col1 <= col0) return 0;
-    if (row1 - row0 <= TILE_ROWS && col1 - col0 <= TILE_COLS && !g->b_transposed && g->end.kind != END_TAKE &&
-        g->k * g->ldb <= PACK_B_BYTES / (ptrdiff_t)sizeof(real)) {
-        one_tile(g, row0, row1, col0, col1);
+    if ((row1 - row0 <= TILE_ROWS || g->k == 1) && col1 - col0 <= TILE_COLS && !g->b_transposed &&
+        g->end.kind != END_TAKE && g->k * g->ldb <= PACK_B_BYTES / (ptrdiff_t)sizeof(real)) {
+        few_tiles(g, row0, row1, col0, col1);
         return 0;
     }
     real *room = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);

@@ -66,13 +66,16 @@ ALWAYS_INLINE double mean_points(vec (*point)(vec, vec, vec, vec *), vec paramet
 }
 
 /* Softmax and cross-entropy take LANES rows at once, a row a lane: few classes would leave most lanes empty, and each row
- * would wait for its own sums. */
+ * would wait for its own sums. Columns that are not there are never looked at, which GCC does not see. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 /* Columns [j, j + LANES) of `rows` <= LANES rows of x[. x n]: lane r of z[c] is column j + c of row r; 0 where there is none. */
 ALWAYS_INLINE void load_lanes(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j, const real *x, vec *z) {
     if (rows == 1) { /* in all lanes, which costs less */
-#pragma GCC unroll 16
-        for (int c = 0; c < LANES; c++) z[c] = v_set1(c < n - j ? x[j + c] : 0);
+        for (int c = 0; c < LANES && (LANES <= 4 || c < n - j); c++) z[c] = v_set1(c < n - j ? x[j + c] : 0);
         return;
     }
     const vmask columns = v_mask(n - j);
@@ -98,10 +101,12 @@ ALWAYS_INLINE void store_lanes(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j, vec *z,
  * the last LANES columns: all, where there are no more. */
 ALWAYS_INLINE vec row_maxima(ptrdiff_t rows, ptrdiff_t n, const real *x, vec *z) {
     vec most = v_set1(-(real)INFINITY);
-    for (ptrdiff_t j = 0; j < n; j += LANES) {
+    ptrdiff_t j = 0;
+    do { /* n >= 1 */
         load_lanes(rows, n, j, x, z);
         for (int c = 0; c < LANES && c < n - j; c++) most = v_max(z[c], most);
-    }
+        j += LANES;
+    } while (j < n);
     return most;
 }
 
@@ -140,7 +145,7 @@ ALWAYS_INLINE vec row_exponentials(ptrdiff_t rows, ptrdiff_t n, const real *x, v
 /* Sums of t, unless it is NULL, and of t (x - shift), t NULL: ones, over each row. */
 ALWAYS_INLINE vec row_products(ptrdiff_t rows, ptrdiff_t n, const real *t, const real *x, vec shift, vec *mass) {
     struct row_sums products, masses;
-    vec z[LANES], q[LANES] = {v_set1(0)};
+    vec z[LANES], q[LANES];
     no_sums(&products);
     no_sums(&masses);
     for (ptrdiff_t j = 0; j < n; j += LANES) {
@@ -170,7 +175,7 @@ static void softmax(ptrdiff_t rows, ptrdiff_t cols, void *x) {
     for (ptrdiff_t i = 0; i < rows; i += LANES) {
         const ptrdiff_t some = rows - i < LANES ? rows - i : LANES;
         real *block = (real *)x + i * cols, factor[LANES];
-        vec z[LANES] = {v_set1(0)};
+        vec z[LANES];
         const vec shift = row_maxima(some, cols, block, z);
         const vec inverse = v_set1(1) / row_exponentials(some, cols, block, shift, z, block);
         if (cols <= LANES) {
@@ -228,7 +233,7 @@ static void cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t r
         const double *weight = l->weights ? l->weights + i0 : NULL;
         real *gradient = l->gradient ? (real *)l->gradient + i0 * n : NULL;
         real chosen[LANES] = {0}, share[LANES], column[LANES] = {0}, value[LANES];
-        vec z[LANES] = {v_set1(0)}, q[LANES] = {v_set1(0)};
+        vec z[LANES], q[LANES];
         v_store(share, v_set1(unweighted));
         if (weight)
             for (ptrdiff_t r = 0; r < rows; r++) share[r] = weight[r] == 0 ? 0 : (real)(weight[r] / l->total);
@@ -267,6 +272,10 @@ static void cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t r
         }
     }
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 /* A loss that is the mean of a function of each output. */
 ALWAYS_INLINE void pointwise(vec (*point)(vec, vec, vec, vec *), const struct loss_rows *l, ptrdiff_t row0,
