@@ -6,7 +6,7 @@
 #include "../pool.h"
 
 enum {
-    PRODUCTS_PER_THREAD = 1500000, /* multiply-adds; of fewer, the operands' way between two cores' caches eats the gain */
+    PRODUCTS_PER_THREAD = 500000, /* multiply-adds */
     LOSS_ROWS = 64,                /* that a thread takes at least */
     LOSS_WORK_PER_THREAD = 8192
 };
