@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,18 @@ def test_bits_do_not_depend_on_the_number_of_threads(n: int, set_threads: SetThr
     alone = train()
     set_threads(n)
     assert train() == alone
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_predictions_through_many_layers_of_unequal_width(n: int, set_threads: SetThreads) -> None:
+    widths = [64, 128, 120, 16, 120, 40, 3]
+    net = schuss.Network([schuss.Dense(a, b, "relu") for a, b in pairwise(widths)], seed=1)
+    x = np.random.default_rng(0).standard_normal((256, 64)).astype(np.float32)
+    set_threads(1)
+    alone = net.predict(x)
+    set_threads(n)
+    for _ in range(1500):  # one thread is a layer ahead of another only now and then
+        assert_array_equal(net.predict(x), alone)
 
 
 def test_two_python_threads_train_at_once(set_threads: SetThreads) -> None:

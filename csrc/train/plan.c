@@ -80,8 +80,11 @@ static ptrdiff_t lay(char *memory, struct schuss_plan *plan, const struct schuss
     for (ptrdiff_t l = 0; l <= last; l++) {
         const struct schuss_layer *layer = &net->layers[l];
         struct layer_buffers b = {.ld = l < last ? row_stride(layer->n_out, item) : layer->n_out};
-        if (!backward && l < last) b.out = turns[l % 2];
-        else b.out = take(memory, &used, rows, b.ld, item);
+        if (!backward && l < last) {
+            b.out = turns[l % 2];
+            /* Threads that go through the layers each with its rows, one ahead of another, must not meet there. */
+            if (threads > 1) b.ld = turn[l % 2];
+        } else b.out = take(memory, &used, rows, b.ld, item);
         b.kept = b.fed = b.out;
         if (backward && keeps_input(layer->activation)) b.kept = take(memory, &used, rows, b.ld, item);
         if (backward && layer->dropout > 0) {
