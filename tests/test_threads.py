@@ -253,6 +253,15 @@ def test_kernels_flush_denormals_on_every_thread(n: int, isa: str, threads: int)
     assert_array_equal(p, np.zeros(n, np.float32))
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_losses_flush_denormals_on_any_number_of_threads(n: int, set_threads: SetThreads) -> None:
+    net = schuss.Network([schuss.Dense(1, 64)], seed=0)
+    x, y = np.zeros((1024, 1), np.float32), np.full((1024, 64), 1e-40, np.float32)
+    set_threads(n)
+    assert net.evaluate(x, y, "mae") == {"loss": 0.0}
+    assert net.loss_and_gradients(x, y, "mae") == 0.0
+
+
 # Beside others
 
 

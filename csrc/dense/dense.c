@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "../fpmode.h"
 #include "../pool.h"
 
 enum {
@@ -113,7 +114,9 @@ double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t ro
     struct loss_rows l = {loss, cols, prediction, target, weights, total, gradient};
     struct loss_job job = {schuss_kernels(dtype), &l, rows, partial};
     const int threads = threads_for((double)rows * (double)cols, LOSS_WORK_PER_THREAD, schuss_get_num_threads());
-    if (threads == 1) loss_share(&job, 0, 1);
-    else schuss_parallel(threads, loss_share, &job);
-    return dense_loss_sum(rows, partial);
+    const fpmode found = fpmode_flush(); /* as in a run of steps, whatever the threads */
+    schuss_parallel(threads, loss_share, &job);
+    const double sum = dense_loss_sum(rows, partial);
+    fpmode_restore(found);
+    return sum;
 }
