@@ -795,6 +795,15 @@ def test_divergence_of_a_single_step() -> None:
                 net.loss_and_gradients(x, np.zeros(2), loss)
 
 
+def test_train_step_with_an_optimizer_over_other_arrays_or_over_part_of_one() -> None:
+    X, y = data()
+    net, other = small_net(), small_net()
+    for parameters in (other.parameters, [net.parameters[0][:3]], [net._core.flat_parameters]):
+        optimizer = schuss.SGD(parameters, lr=0.1)
+        with unchanged(net, optimizer), pytest.raises(ValueError, match=r"params\[0\]"):
+            net.train_step(X, y, "cross_entropy", optimizer)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["x", "y"])
 def test_single_step_on_data_that_are_not_finite(bad: float, where: str) -> None:

@@ -499,6 +499,7 @@ cdef class Stepper:
     cdef Py_ssize_t n_views
     cdef uintptr_t params_start, params_end
     cdef double elements       # of all params
+    cdef object net_known      # the network whose arrays the params were found to be
     cdef uintptr_t arena_start[SCHUSS_MAX_STATES]
     cdef uintptr_t arena_end[SCHUSS_MAX_STATES]
     cdef bint busy
@@ -733,15 +734,24 @@ cdef class Stepper:
 
     cdef int point_at(self, Net net) except -1:
         """Points the segments at the network's gradients of the same parameters."""
-        cdef Py_ssize_t i, item = net.item
-        cdef uintptr_t p, start = <uintptr_t>net.c_net.params
+        cdef Py_ssize_t i
+        if self.net_known is not net:
+            self.look_at(net)
+        for i in range(self.n_views):
+            self.c_step.segments[i].g = <char *>net.c_net.grads + (<char *>self.c_step.segments[i].p
+                                                                   - <char *>net.c_net.params)
+        return 0
+
+    cdef int look_at(self, Net net) except -1:
+        """TypeError or ValueError unless all params are whole arrays of the network."""
+        cdef dict sizes = {array.ctypes.data: array.size for array in net.parameters}
+        cdef Py_ssize_t i
         if self.c_step.dtype != net.c_net.dtype:
             raise TypeError("optimizer has another dtype than the network")
         for i in range(self.n_views):
-            p = <uintptr_t>self.c_step.segments[i].p
-            if p < start or p >= start + <uintptr_t>(net.arena_size * item):
+            if sizes.get(<uintptr_t>self.c_step.segments[i].p) != self.c_step.segments[i].n:
                 raise ValueError(f"optimizer's params[{i}] is not one of this network's parameters")
-            self.c_step.segments[i].g = <char *>net.c_net.grads + (p - start)
+        self.net_known = net
         return 0
 
     cdef object segments_in(self, Net net):
