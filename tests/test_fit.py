@@ -702,3 +702,14 @@ def test_two_threads_train_two_networks() -> None:
         worker.join()
     assert_same(nets[0], nets[2])
     assert_same(nets[1], nets[2])
+
+
+def test_parameters_set_anew_after_a_divergence_train_again() -> None:
+    X, y = np.random.default_rng(0).normal(size=(2, 64, 3)).astype(np.float32)
+    net = schuss.Network([schuss.Dense(3, 3)], seed=0)
+    start = [p.copy() for p in net.parameters]
+    with pytest.raises(schuss.DivergenceError):
+        net.fit(X, y, loss="mse", optimizer=schuss.Adam(net.parameters, lr=1e39), restore_on_divergence=False)
+    for p, q in zip(net.parameters, start, strict=True):
+        p[...] = q
+    net.fit(X, y, loss="mse", optimizer=schuss.SGD(net.parameters, lr=0.01), epochs=1)
