@@ -105,7 +105,10 @@ class Network:
 
     @property
     def gradients(self) -> tuple[NDArray[Any], ...]:
-        """What the last backward pass left: one view a parameter, in the order and shapes of `parameters`."""
+        """What the last backward pass left: one view a parameter, in the order and shapes of `parameters`.
+
+        After `fit` they hold nothing of use: it updates parameters without storing all gradients.
+        """
         return self._gradients
 
     @property
