@@ -19,9 +19,9 @@ Array = NDArray[Any]
 SetThreads = Callable[[int], None]
 
 # Under 8 KiB of parameters: one thread updates all arrays at once. Then a team shares the rows of a batch, and, where a
-# layer has more than 64 KiB of weights, each layer's columns.
-NETS = {"small": (20, 23, 4), "middle": (64, 100, 10), "large": (97, 203, 90, 5)}
-ROWS = {1: 12, 7: 60, 64: 150}
+# layer has more than 64 KiB of weights, each layer's columns; the columns of weights with few rows in any case.
+NETS = {"small": (20, 23, 4), "middle": (64, 100, 10), "wide": (20, 700, 6), "large": (97, 90, 203, 5)}
+ROWS = {1: 8, 7: 30, 64: 150}
 """Rows of the data for each batch size."""
 EPOCHS = 2
 THREADS = (1, 2, 3, 5)

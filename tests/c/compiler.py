@@ -73,13 +73,24 @@ def core_objects(compiler: str) -> dict[Path, Path]:
     return compile_all(compiler, CORE)
 
 
-@cache
-def program(compiler: str) -> Path:
-    """The program tests/c/bits.c on top of the core."""
-    path = folder(compiler) / "bits"
-    objects = [*core_objects(compiler).values(), *compile_all(compiler, PROGRAM).values()]
+def link(compiler: str, name: str, sources: list[Path]) -> Path:
+    """The program that these sources make on top of the core."""
+    path = folder(compiler) / name
+    objects = [*core_objects(compiler).values(), *compile_all(compiler, sources).values()]
     run(compiler, *objects, "-pthread", "-lm", "-o", path)
     return path
+
+
+@cache
+def program(compiler: str) -> Path:
+    """The program tests/c/bits.c."""
+    return link(compiler, "bits", PROGRAM)
+
+
+@cache
+def small_program(compiler: str, name: str) -> Path:
+    """One of the programs of a single file in tests/c/programs."""
+    return link(compiler, name, [ROOT / "tests" / "c" / "programs" / f"{name}.c"])
 
 
 if __name__ == "__main__":
