@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -481,7 +481,6 @@ def test_ctrl_c_stops_quickly_and_keeps_the_best() -> None:
     took: list[float] = []
     while len(took) < 3 and (not took or took[-1] >= 0.2):  # again where the machine was busy: it takes about 0.05 s
         net = schuss.Network([schuss.Dense(64, 256, "relu"), schuss.Dense(256, 4)], seed=0)
-        kept: dict[int, np.ndarray] = {}
         sent: list[float] = []
 
         def interrupt(sent: list[float] = sent) -> None:
@@ -489,23 +488,55 @@ def test_ctrl_c_stops_quickly_and_keeps_the_best() -> None:
             sent.append(time.perf_counter())
             os.kill(os.getpid(), signal.SIGINT)
 
-        def keep(record: schuss.EpochRecord, kept: dict[int, np.ndarray] = kept) -> None:
-            kept[record.epoch] = record.network.parameters[0].copy()
+        def start(record: schuss.EpochRecord, interrupt: Callable[[], None] = interrupt) -> None:
             if record.epoch == 3:
                 threading.Thread(target=interrupt).start()
 
         with pytest.raises(KeyboardInterrupt):
             net.fit(
                 X, y, loss="cross_entropy", epochs=10_000, batch_size=8, validation_data=(X[:100], y[:100]),
-                early_stopping=100_000, callbacks=[keep],
+                early_stopping=100_000, callbacks=[start],
             )  # fmt: skip
         took.append(time.perf_counter() - sent[0])
         assert net.history.stopped == "interrupted"
         assert len(net.history) >= 3
-        assert net.history.best_epoch is not None
-        np.testing.assert_array_equal(net.parameters[0], kept[net.history.best_epoch])
+        assert_best(net, X[:100], y[:100])
         net.fit(X[:64], y[:64], loss="cross_entropy", epochs=1)
     assert min(took) < 0.2
+
+
+def assert_best(net: schuss.Network, X: np.ndarray, y: np.ndarray) -> None:
+    """The network has the parameters of the epoch that its history calls the best."""
+    assert net.history.best_epoch is not None
+    best = net.history["val_loss"][net.history.epochs.tolist().index(net.history.best_epoch)]
+    assert net.evaluate(X, y, loss="cross_entropy")["loss"] == best
+
+
+def test_ctrl_c_between_epochs_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it comes once an epoch is recorded, while its line is printed or a callback runs."""
+
+    class Interrupted(io.StringIO):
+        def write(self, text: str) -> int:
+            if "epoch 3/" in text:
+                raise KeyboardInterrupt
+            return super().write(text)
+
+    def interrupt(record: schuss.EpochRecord) -> None:
+        if record.epoch == 3:
+            raise KeyboardInterrupt
+
+    X, y = blobs()
+    for callbacks in ([], [interrupt]):
+        net = classifier()
+        monkeypatch.setattr(sys, "stderr", io.StringIO() if callbacks else Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            net.fit(
+                X, y, loss="cross_entropy", epochs=5, verbose=2, validation_data=(X, y), early_stopping=5,
+                callbacks=callbacks,
+            )  # fmt: skip
+        assert net.history.stopped == "interrupted"
+        assert net.history.best_epoch == len(net.history) == 3
+        assert_best(net, X, y)
 
 
 def test_one_fit_at_a_time() -> None:

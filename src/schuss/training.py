@@ -218,8 +218,8 @@ def fit(
             rate = optimizer.param_groups[0]["lr"]
             for history in (part, network.history):
                 history.append(network.epochs_done, seconds, rate, logs)
+            over = best is not None and best.is_over(logs)  # first: an interrupt may come while the epoch is shown
             progress.epoch(network.epochs_done, seconds, logs)
-            over = best is not None and best.is_over(logs)
             record = EpochRecord(network.epochs_done, last_epoch, logs, network, optimizer, seconds)
             asked = [callback(record) for callback in callbacks]
             if any(isinstance(answer, (bool, np.bool_)) and answer for answer in asked):
