@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -66,6 +67,14 @@ def threads(request: pytest.FixtureRequest, set_threads: Callable[[int], None]) 
     """One thread, then two."""
     set_threads(request.param)
     return int(request.param)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where a shell has started pytest in the background, with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def guarded_memory(nbytes: int, at_end: bool) -> Array:
