@@ -300,7 +300,7 @@ int schuss_train_run(struct schuss_train *t, double seconds) {
         schuss_team(run.wanted, net_patience(left), run_member, &run);
         const int ends = run.status != SCHUSS_OK || t->position >= t->rows;
         const int64_t now = pace || !ends ? thread_nanoseconds() : 0;
-        if (pace && !clear && run.status == SCHUSS_OK)
+        if (pace && !clear && run.status == SCHUSS_OK && pace_alone(pace) == (run.wanted == 1)) /* no team that stalled */
             pace_count(pace, (double)((t->position - before + t->batch - 1) / t->batch), now - begin);
         begin = now;
         if (ends) return run.status;

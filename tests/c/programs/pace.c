@@ -44,8 +44,11 @@ static const struct {
       {STEPS, 1, 99 * US, PACE_WARM_UP, 0},
       {STEPS, 1, 1 * US, PACE_TRY_TEAM, 0}}},
     {"a long step ends a phase, and only one", 3,
-     {{STEPS, 1, 900 * MS, PACE_TRY_TEAM, 0}, {STEPS, 1, 900 * MS, PACE_TRY_ALONE, 1}, {STEPS, 1, 100 * MS, PACE_HOLD, 1}}},
-    {"what the warm-up took does not count", 3, {{STEPS, 1, 900 * MS, PACE_TRY_TEAM, 0}, TEAM_AT(1000), ALONE_AT(2000, 0)}},
+     {{STEPS, 1, 900 * MS, PACE_TRY_TEAM, 0},
+      {STEPS, 1, 900 * MS, PACE_TRY_ALONE, 1},
+      {STEPS, 1, 100 * MS, PACE_HOLD, 1}}},
+    {"what the warm-up took does not count", 3,
+     {{STEPS, 1, 900 * MS, PACE_TRY_TEAM, 0}, TEAM_AT(1000), ALONE_AT(2000, 0)}},
     {"each trial is judged anew", 8,
      {WARMED, TEAM_AT(2000), ALONE_AT(1000, 1), {STEPS, 1e4, 50 * MS, PACE_WARM_UP, 0},
       WARMED, TEAM_AT(500), ALONE_AT(1000, 0), {STEPS, 1e4, 50 * MS, PACE_WARM_UP, 0}}},
@@ -68,8 +71,8 @@ int main(void) {
             else pace_count(&pace, e->steps, e->nanoseconds);
             EXPECT(pace.phase == e->phase, "%s, event %d: phase %d", scripts[i].name, k, pace.phase);
             EXPECT(pace_alone(&pace) == e->alone, "%s, event %d: alone %d", scripts[i].name, k, pace_alone(&pace));
-            EXPECT(pace_left(&pace) > 0 && pace_left(&pace) <= PACE_NANOSECONDS[pace.phase], "%s, event %d: %lld ns left",
-                   scripts[i].name, k, (long long)pace_left(&pace));
+            EXPECT(pace_left(&pace) > 0 && pace_left(&pace) <= PACE_NANOSECONDS[pace.phase],
+                   "%s, event %d: %lld ns left", scripts[i].name, k, (long long)pace_left(&pace));
         }
     }
     return 0;

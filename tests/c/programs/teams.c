@@ -37,7 +37,8 @@ static void answer(void *context, struct team *me) {
     roll->thread[me->index] = pthread_self();
     if (me->index == 0) atomic_store(&roll->count, me->count);
     team_wait(me);
-    EXPECT(atomic_load(&roll->count) == me->count, "members know of %d and of %d", atomic_load(&roll->count), me->count);
+    EXPECT(atomic_load(&roll->count) == me->count, "members know of %d and of %d", atomic_load(&roll->count),
+           me->count);
     EXPECT(atomic_load(&roll->calls) == me->count, "%d of %d before the wait", atomic_load(&roll->calls), me->count);
 }
 
