@@ -279,8 +279,9 @@ def _run_epoch(
             done = min(max(trainer.batches_done, 1), len(lrs))
             for group in optimizer.param_groups:
                 group["lr"] = float(lrs[done - 1])
-    # The sum is quick. It may overflow, and counts what lies between the arrays, where an earlier divergence leaves NaN.
-    if not np.isfinite(network._core.flat_parameters.sum()) and not all(np.isfinite(p).all() for p in network.parameters):
+    # The sum is quick. It may overflow, and counts what lies between the arrays, where divergence may have left NaN.
+    suspect = not np.isfinite(network._core.flat_parameters.sum())
+    if suspect and not all(np.isfinite(p).all() for p in network.parameters):
         raise DivergenceError(
             f"training diverged: parameters were not finite at the end of epoch {epoch + 1}; {ADVICE}",
             epoch=epoch + 1,
