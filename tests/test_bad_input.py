@@ -795,6 +795,21 @@ def test_divergence_of_a_single_step() -> None:
                 net.loss_and_gradients(x, np.zeros(2), loss)
 
 
+@pytest.mark.parametrize("name", ["clip_norm", "clip_value"])
+def test_limits_of_gradients_that_count_as_zero(name: str) -> None:
+    X, y = data()
+    net = small_net()
+    optimizer = schuss.SGD(net.parameters, lr=0.1)
+    limit: Any = {name: 1e-310}
+    with unchanged(net, optimizer):
+        with pytest.raises(ValueError, match=name):
+            net.fit(X, y, loss="cross_entropy", optimizer=optimizer, **limit)
+        with pytest.raises(ValueError, match=name):
+            net.train_step(X, y, "cross_entropy", optimizer, **limit)
+        with pytest.raises(ValueError, match=name):
+            optimizer.step(list(net.gradients), **limit)
+
+
 def test_train_step_with_an_optimizer_over_other_arrays_or_over_part_of_one() -> None:
     X, y = data()
     net, other = small_net(), small_net()

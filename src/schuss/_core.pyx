@@ -9,7 +9,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.list cimport PyList_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport Py_TYPE, PyObject
-from libc.float cimport DBL_MAX
+from libc.float cimport DBL_MAX, DBL_MIN
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
@@ -634,6 +634,10 @@ cdef class Stepper:
     cdef int take_clips(self, double grad_scale, double clip_value, double clip_norm, bint check_first) except -1:
         if not isfinite(grad_scale):
             out_of_range("grad_scale", grad_scale, "a finite number")
+        if 0 < clip_value < DBL_MIN:
+            out_of_range("clip_value", clip_value, f"at least {DBL_MIN!r}: denormals count as zero")
+        if 0 < clip_norm < DBL_MIN:
+            out_of_range("clip_norm", clip_norm, f"at least {DBL_MIN!r}: denormals count as zero")
         self.c_step.grad_scale = grad_scale
         self.c_step.clip_value = clip_value
         self.c_step.clip_norm = clip_norm
@@ -1340,6 +1344,7 @@ cdef class Trainer:
         stepper.enter()
         try:
             stepper.take_groups(groups)
+            stepper.take_clips(1, clip_value, clip_norm, False)
         finally:
             stepper.busy = False
         self.t.step = &stepper.c_step
