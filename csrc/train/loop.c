@@ -52,7 +52,7 @@ struct run {
     struct schuss_train *t;
     int at_birth;              /* the update is made where gradients are born */
     struct schuss_segment whole; /* all arrays as one, if one thread may update them so; n = 0: not */
-    int wanted;                /* members */
+    int wanted, came;          /* members */
     double step_time;          /* nanoseconds on one thread, roughly */
     int looks;                 /* steps between looks at the clock */
     int64_t deadline;          /* to stop at, after a whole step */
@@ -242,6 +242,7 @@ static void run_member(void *context, struct team *me) {
     t->draws = draw;
     t->step->nonfinite = found_nonfinite(run);
     run->status = status;
+    run->came = me->count;
 }
 
 /* All arrays of the step as one, if they are all of the network, in one group, and their states lie as they do: a call of
@@ -297,10 +298,11 @@ int schuss_train_run(struct schuss_train *t, double seconds) {
         run.wanted = pace && !clear && pace_alone(pace) ? 1 : wanted;
         run.deadline = deadline;
         if (pace && !clear && begin + pace_left(pace) < deadline) run.deadline = begin + pace_left(pace);
-        schuss_team(run.wanted, net_patience(left), run_member, &run);
+        schuss_team(run.wanted, net_patience(left, time), run_member, &run);
         const int ends = run.status != SCHUSS_OK || t->position >= t->rows;
         const int64_t now = pace || !ends ? thread_nanoseconds() : 0;
-        if (pace && !clear && run.status == SCHUSS_OK && pace_alone(pace) == (run.wanted == 1)) /* no team that stalled */
+        if (pace && run.came < run.wanted) pace_missed(pace);
+        else if (pace && !clear && run.status == SCHUSS_OK && pace_alone(pace) == (run.wanted == 1)) /* no team that stalled */
             pace_count(pace, (double)((t->position - before + t->batch - 1) / t->batch), now - begin);
         begin = now;
         if (ends) return run.status;
@@ -320,7 +322,7 @@ static void begin_member(void *context, struct team *me) {
 void schuss_train_begin(struct schuss_train *t) {
     const struct batch b = batch_at(t, t->position);
     const double time = plan_forward_time(t->net, b.rows);
-    schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time), begin_member, t);
+    schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time, time), begin_member, t);
     t->draws++;
     t->current_rows = b.rows;
     t->current_x = b.x;
@@ -356,7 +358,7 @@ int schuss_train_end(struct schuss_train *t, double loss) {
     t->last_loss = loss;
     if (!isfinite(loss)) return SCHUSS_NONFINITE;
     if (t->lr) set_rates(t, t->position);
-    schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time), end_member, &run);
+    schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time, time), end_member, &run);
     t->step->nonfinite = found_nonfinite(&run);
     if (run.status != SCHUSS_OK || t->step->nonfinite) return SCHUSS_NONFINITE;
     count_step(&run, &b, loss);

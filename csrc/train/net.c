@@ -7,7 +7,8 @@ enum {
     FEW_ROWS = 8,                   /* of a layer's weights, for a thread */
     ROW_UNIT = 4,                   /* batches are shared by so many rows: dropout draws four numbers at a time */
     PASS_WORTH_A_THREAD = 10000,    /* nanoseconds: half of the shortest pass that a thread is called for */
-    MOST_PATIENCE = 200000          /* nanoseconds; what waking a thread takes, and more */
+    WAKING = 200000,                /* nanoseconds; what waking a thread takes, and more */
+    MOST_PATIENCE = 20000000        /* nanoseconds; for what takes far longer alone */
 };
 
 struct share own_rows(ptrdiff_t rows, const struct team *me) {
@@ -30,8 +31,10 @@ int net_threads(const struct schuss_plan *plan, double nanoseconds, double worth
     return threads_for(nanoseconds, worth, allowed < plan->threads ? allowed : plan->threads);
 }
 
-int64_t net_patience(double nanoseconds) {
-    return nanoseconds / 4 < MOST_PATIENCE ? (int64_t)(nanoseconds / 4) : MOST_PATIENCE;
+int64_t net_patience(double all, double first) {
+    double most = first / 16 > WAKING ? first / 16 : WAKING;
+    most = most < MOST_PATIENCE ? most : MOST_PATIENCE;
+    return (int64_t)(all / 4 < most ? all / 4 : most);
 }
 
 static char *at(void *arena, ptrdiff_t element, const struct kernels *kernels) {
@@ -280,7 +283,7 @@ void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, con
                      ptrdiff_t rows, int flags, uint64_t draw, void *out) {
     struct pass pass = {net, plan, x, ldx, rows, flags, draw, out, NULL, NULL, NULL};
     const double time = plan_forward_time(net, rows);
-    schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time), forward_member, &pass);
+    schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time, time), forward_member, &pass);
     return pass.result;
 }
 
@@ -295,5 +298,5 @@ void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, con
                      ptrdiff_t rows, int flags, void *dout, void *dx) {
     struct pass pass = {net, plan, x, ldx, rows, flags, 0, NULL, dout, dx, NULL};
     const double time = 2 * plan_forward_time(net, rows);
-    schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time), backward_member, &pass);
+    schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time, time), backward_member, &pass);
 }

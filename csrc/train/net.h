@@ -47,7 +47,7 @@ void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, 
 
 /* Threads that a pass of so many nanoseconds on one may have, by what the plan has room for and the caller may use. */
 int net_threads(const struct schuss_plan *plan, double nanoseconds, double worth);
-/* How long such a pass may wait for them to come. */
-int64_t net_patience(double nanoseconds);
+/* How long work of so many nanoseconds in all, the first part of which cannot be shared later, may wait for them to come. */
+int64_t net_patience(double all, double first);
 
 #endif

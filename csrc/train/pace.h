@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+enum { PACE_MISSES = 16 };
 enum pace_phase { PACE_WARM_UP, PACE_TRY_TEAM, PACE_TRY_ALONE, PACE_HOLD, PACE_PHASES };
 
 /* How long each phase takes. Before a team is timed its threads have to wake, and memory to be there. */
@@ -12,6 +13,7 @@ static const int64_t PACE_NANOSECONDS[PACE_PHASES] = {200000, 400000, 400000, 50
 
 struct pace {
     int phase, alone; /* alone: what is held */
+    int misses;       /* teams in a row that lacked a member while they were to be timed */
     int64_t spent;    /* nanoseconds in this phase */
     double steps;     /* in this phase */
     double team;      /* nanoseconds a step of a team, when it was tried last */
@@ -35,6 +37,7 @@ static inline void pace_enter(struct pace *p, int phase) {
 static inline void pace_count(struct pace *p, double steps, int64_t nanoseconds) {
     p->spent += nanoseconds;
     p->steps += steps;
+    p->misses = 0;
     if (pace_left(p) > 0) return;
     const double each = (double)p->spent / p->steps;
     if (p->phase == PACE_TRY_TEAM) p->team = each;
@@ -46,6 +49,14 @@ static inline void pace_count(struct pace *p, double steps, int64_t nanoseconds)
 static inline void pace_stalled(struct pace *p) {
     pace_enter(p, PACE_HOLD);
     p->alone = 1;
+    p->misses = 0;
+}
+
+/* A team made steps without some of its members: their time says nothing, but if they never come, one thread goes on. */
+static inline void pace_missed(struct pace *p) {
+    if (p->phase == PACE_HOLD) return;
+    pace_enter(p, PACE_WARM_UP);
+    if (++p->misses > PACE_MISSES) pace_stalled(p);
 }
 
 #endif
