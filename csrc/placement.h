@@ -1,7 +1,7 @@
-/* Where a worker wakes. Some schedulers wake a thread on the very CPU that its waker keeps busy, and leave it there for
- * milliseconds while another is free. placement_keep_off, called by the waker, moves a sleeping thread to any other of its
- * CPUs; placement_put_back, called by that thread once it runs, lets it go again wherever it could go before. Linux only:
- * elsewhere these do nothing. */
+/* Where a worker wakes. Some schedulers wake a thread on the very CPU that its waker keeps busy, and leave it there
+ * for milliseconds while another is free. placement_keep_off, called by the waker, moves a sleeping thread to any
+ * other of its CPUs; placement_put_back, called by that thread once it runs, lets it go again wherever it could go
+ * before. Linux only: elsewhere these do nothing. */
 #ifndef SCHUSS_PLACEMENT_H
 #define SCHUSS_PLACEMENT_H
 

@@ -1,8 +1,8 @@
 /* Worker threads: started when first needed, then kept. They spin briefly between jobs, then sleep.
  *
- * Of shares, number i belongs to worker i, 0 to the caller. What a worker has not begun when the caller is through with its
- * own, the caller does too: a worker that is slow to wake, or that has no CPU, holds nobody up, and no job takes much
- * longer than it would on one thread. Who runs a share never changes what the share is.
+ * Of shares, number i belongs to worker i, 0 to the caller. What a worker has not begun when the caller is through
+ * with its own, the caller does too: a worker that is slow to wake, or that has no CPU, holds nobody up, and no job
+ * takes much longer than it would on one thread. Who runs a share never changes what the share is.
  *
  * A team is made of the caller and the workers that come in time; the others are left out of it. */
 #if defined(__linux__) && !defined(_GNU_SOURCE)
@@ -108,8 +108,8 @@ static void run_serially(int count, schuss_task task, void *context) {
     fpmode_restore(found);
 }
 
-/* A waiting loop's next turn: soon it lets others have this CPU, and in the end it sleeps a moment at a time, since who is
- * waited for may have been stopped. */
+/* A waiting loop's next turn: soon it lets others have this CPU, and in the end it sleeps a moment at a time, since
+ * who is waited for may have been stopped. */
 struct patience {
     int64_t since;
     int spins;

@@ -21,9 +21,9 @@ struct team {
 };
 typedef void (*schuss_member)(void *context, struct team *me);
 
-/* Runs member(context, me) on the caller, which is number 0, and on those of `most` - 1 workers that come within so many
- * nanoseconds: as many as me->count says, which must not change what comes out. On the caller alone if another thread is
- * using the pool. Denormals are flushed as by schuss_parallel. */
+/* Runs member(context, me) on the caller, which is number 0, and on those of `most` - 1 workers that come within so
+ * many nanoseconds: as many as me->count says, which must not change what comes out. On the caller alone if another
+ * thread is using the pool. Denormals are flushed as by schuss_parallel. */
 void schuss_team(int most, int64_t nanoseconds, schuss_member member, void *context);
 
 /* Waits until all members of the team have come here: what they wrote before may be read after. */

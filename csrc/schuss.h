@@ -200,7 +200,7 @@ struct schuss_train {
     const struct schuss_net *net;
     struct schuss_plan *plan;          /* for max_rows = batch, backward, laid by the caller */
     struct schuss_step *step;          /* segments' gradients lie in net->grads */
-    const int *segments;               /* [2 n_layers] the segment of each layer's weights and bias, -1: none; the update
+    const int *segments;               /* [2 n_layers] segment of each layer's weights and bias, -1: none; the update
                                           is made where gradients are born, if nothing needs all of them first.
                                           NULL: never */
     struct schuss_loss loss;
@@ -235,7 +235,8 @@ void schuss_train_begin(struct schuss_train *train);
 double schuss_train_loss(struct schuss_train *train);
 /* Backward and update, given the batch's loss. SCHUSS_OK or SCHUSS_NONFINITE. */
 int schuss_train_end(struct schuss_train *train, double loss);
-/* Steps, one at least, until the epoch ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE), or something is not finite. */
+/* Steps, one at least, until the epoch ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE), or something is not
+ * finite. */
 int schuss_train_run(struct schuss_train *train, double seconds);
 
 #endif

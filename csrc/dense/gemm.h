@@ -460,8 +460,8 @@ static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrd
     for (ptrdiff_t i = row0, rows; i < row1; i += rows) {
         real *c = (real *)g->c + i * g->ldc + col0;
         rows = row1 - i < TILE_ROWS ? row1 - i : TILE_ROWS;
-        tile_any(rows, g->k, (const real *)g->a + i * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0, g->ldb, 0, c,
-                 g->ldc, cols, 0, &g->end, i, col0);
+        tile_any(rows, g->k, (const real *)g->a + i * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0, g->ldb,
+                 0, c, g->ldc, cols, 0, &g->end, i, col0);
         if (!finishes_in_registers(&g->end)) finish_rows(&g->end, rows, cols, c, g->ldc, i, col0);
     }
 }

@@ -65,14 +65,15 @@ ALWAYS_INLINE double mean_points(vec (*point)(vec, vec, vec, vec *), vec paramet
     return (double)v_tree(sum) / (double)n;
 }
 
-/* Softmax and cross-entropy take LANES rows at once, a row a lane: few classes would leave most lanes empty, and each row
- * would wait for its own sums. Columns that are not there are never looked at, which GCC does not see. */
+/* Softmax and cross-entropy take LANES rows at once, a row a lane: few classes would leave most lanes empty, and each
+ * row would wait for its own sums. Columns that are not there are never looked at, which GCC does not see. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
-/* Columns [j, j + LANES) of `rows` <= LANES rows of x[. x n]: lane r of z[c] is column j + c of row r; 0 where there is none. */
+/* Columns [j, j + LANES) of `rows` <= LANES rows of x[. x n]: lane r of z[c] is column j + c of row r; 0 where there
+ * is none. */
 ALWAYS_INLINE void load_lanes(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j, const real *x, vec *z) {
     if (rows == 1) { /* in all lanes, which costs less */
         for (int c = 0; c < LANES && (LANES <= 4 || c < n - j); c++) z[c] = v_set1(c < n - j ? x[j + c] : 0);
@@ -97,8 +98,8 @@ ALWAYS_INLINE void store_lanes(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j, vec *z,
         if (r < rows) v_store_m(x + r * n + j, z[r], columns);
 }
 
-/* Each row's largest element, whatever NaN may be among them: what is computed from the row will be NaN all the same. z gets
- * the last LANES columns: all, where there are no more. */
+/* Each row's largest element, whatever NaN may be among them: what is computed from the row will be NaN all the same.
+ * z gets the last LANES columns: all, where there are no more. */
 ALWAYS_INLINE vec row_maxima(ptrdiff_t rows, ptrdiff_t n, const real *x, vec *z) {
     vec most = v_set1(-(real)INFINITY);
     ptrdiff_t j = 0;
@@ -125,8 +126,8 @@ ALWAYS_INLINE vec row_totals(struct row_sums *sums) {
     return sums->lane[0];
 }
 
-/* e = exp(x - shift) of each row, into y unless that is NULL; returns each row's sum. Where LANES columns are all, z holds
- * them, gets e, and y is left to the caller. */
+/* e = exp(x - shift) of each row, into y unless that is NULL; returns each row's sum. Where LANES columns are all, z
+ * holds them, gets e, and y is left to the caller. */
 ALWAYS_INLINE vec row_exponentials(ptrdiff_t rows, ptrdiff_t n, const real *x, vec shift, vec *z, real *y) {
     struct row_sums sums;
     no_sums(&sums);
@@ -219,8 +220,8 @@ ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
     return row;
 }
 
-/* Cross-entropy of logits z[n] with the distribution q = (1 - s) t + s / n; t[n], or all on a label: with shift the largest
- * logit, the sum of q times log(sum of exp(z - shift)), less the sum of q (z - shift). */
+/* Cross-entropy of logits z[n] with the distribution q = (1 - s) t + s / n; t[n], or all on a label: with shift the
+ * largest logit, the sum of q times log(sum of exp(z - shift)), less the sum of q (z - shift). */
 static void cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values) {
     const ptrdiff_t n = l->cols;
     const real s = (real)l->loss->parameter, even = s / (real)n, unweighted = (real)(1 / l->total);
@@ -257,7 +258,8 @@ static void cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t r
                 if (weight[r] == 0) values[i0 + r] = 0;
         if (!gradient) continue;
         /* A row of weight 0 adds neither loss nor gradient, whatever its output and target hold. */
-        const vec shares = v_load(share), factor = shares * mass / sum, level = shares * v_set1(even), rest = shares * sharp;
+        const vec shares = v_load(share), factor = shares * mass / sum;
+        const vec level = shares * v_set1(even), rest = shares * sharp;
         const veci counts = (shares != v_set1(0)) & (v_load(chosen) == v_load(chosen));
         for (ptrdiff_t j = 0; j < n; j += LANES) {
             if (n > LANES) load_lanes(rows, n, j, gradient, z);
@@ -286,7 +288,8 @@ ALWAYS_INLINE void pointwise(vec (*point)(vec, vec, vec, vec *), const struct lo
         values[i] = 0;
         if (row.weight == 0) continue;
         const real scale = (real)(row.share / (double)l->cols);
-        values[i] = row.weight * mean_points(point, parameter, l->cols, row.prediction, row.target, scale, row.gradient);
+        values[i] = row.weight * mean_points(point, parameter, l->cols, row.prediction, row.target, scale,
+                                             row.gradient);
     }
 }
 

@@ -1,5 +1,5 @@
-/* Pieces of an optimizer step, for those who have gradients before all are there, and the step as a team makes it. Inside
- * the core only. */
+/* Pieces of an optimizer step, for those who have gradients before all are there, and the step as a team makes it.
+ * Inside the core only. */
 #ifndef SCHUSS_OPTIM_H
 #define SCHUSS_OPTIM_H
 
@@ -11,7 +11,8 @@
 /* Has to be called by one thread before the constants of any of its steps are asked for. */
 void optimizer_prepare(const struct schuss_step *step);
 
-/* What kernels->step takes for parameters of g in step number t. norm_factor: of clipping by the global norm; 1: none. */
+/* What kernels->step takes for parameters of g in step number t. norm_factor: of clipping by the global norm; 1:
+ * none. */
 void optimizer_constants(const struct schuss_step *step, const struct schuss_group *g, int64_t t, double norm_factor,
                          struct rule_constants *constants);
 
@@ -32,8 +33,8 @@ struct optimizer_walk {
 
 void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step);
 
-/* schuss_optimizer_step by a team, each member with its own `me`; w has begun and all gradients are there. What the others
- * updated may be read after team_wait, as w->nonfinite. Sets neither step->t nor step->nonfinite. */
+/* schuss_optimizer_step by a team, each member with its own `me`; w has begun and all gradients are there. What the
+ * others updated may be read after team_wait, as w->nonfinite. Sets neither step->t nor step->nonfinite. */
 int optimizer_walk_member(struct optimizer_walk *w, struct team *me);
 
 #endif

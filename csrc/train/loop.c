@@ -1,5 +1,5 @@
-/* Steps and epochs: gather, forward, loss, backward, update, without leaving C. One team makes many steps; its members wait
- * for one another where one needs what others made, and so know the same at the same places. */
+/* Steps and epochs: gather, forward, loss, backward, update, without leaving C. One team makes many steps; its
+ * members wait for one another where one needs what others made, and so know the same at the same places. */
 #include <math.h>
 #include <string.h>
 
@@ -86,8 +86,8 @@ static struct batch batch_at(const struct schuss_train *t, ptrdiff_t position) {
     return b;
 }
 
-/* The member's own rows of the batch, copied together; and of the next, on their way, if they are not in cache and L2 has
- * room for them. */
+/* The member's own rows of the batch, copied together; and of the next, on their way, if they are not in cache and L2
+ * has room for them. */
 static void gather_own(const struct schuss_train *t, const struct batch *b, ptrdiff_t position, const struct team *me) {
     const struct share own = own_rows(b->rows, me);
     const ptrdiff_t n = own.end - own.first, x_bytes = t->net->layers[0].n_in * t->plan->kernels->item;
@@ -112,8 +112,8 @@ static void *begin_step(const struct schuss_train *t, const struct batch *b, ptr
 static void own_losses(const struct schuss_train *t, const struct batch *b, const void *output, enum spread *spread,
                        struct team *me) {
     const struct share own = own_rows(b->rows, me);
-    const struct loss_rows l = {&t->loss, t->net->layers[t->net->n_layers - 1].n_out, output, b->y, b->weights, b->total,
-                                schuss_plan_dout(t->plan)};
+    const ptrdiff_t n_out = t->net->layers[t->net->n_layers - 1].n_out;
+    const struct loss_rows l = {&t->loss, n_out, output, b->y, b->weights, b->total, schuss_plan_dout(t->plan)};
     need_own_rows(spread, me);
     t->plan->kernels->loss(&l, own.first, own.end, t->partial);
 }
@@ -245,8 +245,8 @@ static void run_member(void *context, struct team *me) {
     run->came = me->count;
 }
 
-/* All arrays of the step as one, if they are all of the network, in one group, and their states lie as they do: a call of
- * the rule for each would be most of a tiny network's time. Between them are zeros, which stay zeros. */
+/* All arrays of the step as one, if they are all of the network, in one group, and their states lie as they do: a
+ * call of the rule for each would be most of a tiny network's time. Between them are zeros, which stay zeros. */
 static struct schuss_segment whole_of(const struct schuss_train *t) {
     const struct schuss_step *step = t->step;
     const struct schuss_net *net = t->net;
@@ -284,7 +284,8 @@ static struct run run_of(struct schuss_train *t) {
 int schuss_train_run(struct schuss_train *t, double seconds) {
     struct run run = run_of(t);
     const double time = run.step_time, left = time * (double)((t->rows - t->position + t->batch - 1) / t->batch);
-    const int64_t deadline = seconds > 0 ? thread_nanoseconds() + (int64_t)(1e9 * seconds) : 0; /* 0: one look's steps */
+    /* 0: to stop after the steps of one look */
+    const int64_t deadline = seconds > 0 ? thread_nanoseconds() + (int64_t)(1e9 * seconds) : 0;
     /* Threads have to come first: there must be enough to do for them. */
     const int most = net_threads(t->plan, left, START_WORTH_A_THREAD);
     const int worth = most > 1 ? net_threads(t->plan, time, STEP_WORTH_A_THREAD) : 1;
@@ -302,7 +303,7 @@ int schuss_train_run(struct schuss_train *t, double seconds) {
         const int ends = run.status != SCHUSS_OK || t->position >= t->rows;
         const int64_t now = pace || !ends ? thread_nanoseconds() : 0;
         if (pace && run.came < run.wanted) pace_missed(pace);
-        else if (pace && !clear && run.status == SCHUSS_OK && pace_alone(pace) == (run.wanted == 1)) /* no team that stalled */
+        else if (pace && !clear && run.status == SCHUSS_OK && pace_alone(pace) == (run.wanted == 1)) /* none stalled */
             pace_count(pace, (double)((t->position - before + t->batch - 1) / t->batch), now - begin);
         begin = now;
         if (ends) return run.status;

@@ -104,8 +104,8 @@ void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, 
             kernels->softmax(own.end - own.first, layer->n_out, at(y, own.first * b->ld, kernels));
         if (drops) {
             void *fed = last && out ? out : b->fed;
-            dense_dropout(kernels, own.first, own.end, layer->n_out, b->ld, layer->dropout, net->seed, (uint32_t)l, draw,
-                          y, b->mask, fed);
+            dense_dropout(kernels, own.first, own.end, layer->n_out, b->ld, layer->dropout, net->seed, (uint32_t)l,
+                          draw, y, b->mask, fed);
             y = fed;
         }
         x = y;
@@ -114,7 +114,8 @@ void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, 
     return (void *)(uintptr_t)x;
 }
 
-/* d(loss)/d(output of layer l) of the member's part -> that of the layer below's pre-activation, or x's (l = 0) in dx. */
+/* d(loss)/d(output of layer l) of the member's part -> that of the layer below's pre-activation, or x's (l = 0) in
+ * dx. */
 static void go_down(const struct schuss_net *net, const struct schuss_plan *plan, int l, ptrdiff_t rows,
                     const void *delta, void *to, int by_columns, const struct team *me) {
     const struct schuss_layer *layer = &net->layers[l];
@@ -186,7 +187,8 @@ static int take_block(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t row
     if (cols == born->n) return update(born, row * cols, rows * cols, block);
     int nonfinite = 0;
     for (ptrdiff_t i = 0; i < rows; i++)
-        nonfinite |= update(born, (row + i) * born->n + col, cols, (const char *)block + i * cols * born->kernels->item);
+        nonfinite |= update(born, (row + i) * born->n + col, cols,
+                            (const char *)block + i * cols * born->kernels->item);
     return nonfinite;
 }
 
@@ -208,7 +210,8 @@ static const struct schuss_segment *segment_of(struct net_update *u, int index) 
     return segment;
 }
 
-/* The member's part of the gradients of layer l from its input x and delta: into net->grads, or with u through the rule. */
+/* The member's part of the gradients of layer l from its input x and delta: into net->grads, or with u through the
+ * rule. */
 static void layer_gradients(const struct schuss_net *net, const struct schuss_plan *plan, int l, const void *x,
                             ptrdiff_t ldx, ptrdiff_t rows, const void *delta, struct net_update *u, struct team *me) {
     const struct kernels *kernels = plan->kernels;

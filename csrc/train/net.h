@@ -6,8 +6,8 @@
 #include "../pool.h"
 #include "plan.h"
 
-/* Who may read what has just been computed: everybody, as after team_wait; each member its own rows; or nobody yet but its
- * maker. */
+/* Who may read what has just been computed: everybody, as after team_wait; each member its own rows; or nobody yet
+ * but its maker. */
 enum spread { COMPLETE, OWN_ROWS, SCATTERED };
 
 /* The rows of a batch that are the member's own. */
@@ -19,8 +19,8 @@ struct share own_rows(ptrdiff_t rows, const struct team *me);
 /* Waits unless the member's own rows are there already. */
 void need_own_rows(enum spread *spread, struct team *me);
 
-/* An optimizer step made while the gradients are born, as one member knows it: each finished block goes through the rule and
- * never to memory. */
+/* An optimizer step made while the gradients are born, as one member knows it: each finished block goes through the
+ * rule and never to memory. */
 struct net_update {
     const struct schuss_step *step;
     int64_t t;
@@ -34,7 +34,8 @@ struct net_update {
  * overlap. */
 void net_update_begin(struct net_update *u, const struct schuss_step *step, int64_t t, const int *segments);
 
-/* schuss_forward of x[rows x n_in], spread as *spread says; returns where the output lies, spread as *spread then says. */
+/* schuss_forward of x[rows x n_in], spread as *spread says; returns where the output lies, spread as *spread then
+ * says. */
 void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
                   ptrdiff_t rows, int flags, uint64_t draw, void *out, enum spread *spread, struct team *me);
 
@@ -47,7 +48,8 @@ void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, 
 
 /* Threads that a pass of so many nanoseconds on one may have, by what the plan has room for and the caller may use. */
 int net_threads(const struct schuss_plan *plan, double nanoseconds, double worth);
-/* How long work of so many nanoseconds in all, the first part of which cannot be shared later, may wait for them to come. */
+/* How long work of so many nanoseconds in all, the first part of which cannot be shared later, may wait for them to
+ * come. */
 int64_t net_patience(double all, double first);
 
 #endif

@@ -20,7 +20,9 @@ struct pace {
 };
 
 /* Whether one thread is to make the next steps. */
-static inline int pace_alone(const struct pace *p) { return p->phase == PACE_HOLD ? p->alone : p->phase == PACE_TRY_ALONE; }
+static inline int pace_alone(const struct pace *p) {
+    return p->phase == PACE_HOLD ? p->alone : p->phase == PACE_TRY_ALONE;
+}
 
 /* Nanoseconds until that may change. */
 static inline int64_t pace_left(const struct pace *p) {
@@ -52,7 +54,8 @@ static inline void pace_stalled(struct pace *p) {
     p->misses = 0;
 }
 
-/* A team made steps without some of its members: their time says nothing, but if they never come, one thread goes on. */
+/* A team made steps without some of its members: their time says nothing, but if they never come, one thread goes on.
+ * */
 static inline void pace_missed(struct pace *p) {
     if (p->phase == PACE_HOLD) return;
     pace_enter(p, PACE_WARM_UP);

@@ -27,8 +27,8 @@ struct schuss_plan {
     struct layer_buffers layers[];
 };
 
-/* Nanoseconds, roughly, that one thread takes for a pass forward over so many rows, and for a whole training step. The same
- * on all machines: threads are chosen by it. */
+/* Nanoseconds, roughly, that one thread takes for a pass forward over so many rows, and for a whole training step.
+ * The same on all machines: threads are chosen by it. */
 double plan_forward_time(const struct schuss_net *net, ptrdiff_t rows);
 double plan_step_time(const struct schuss_net *net, ptrdiff_t rows);
 
