@@ -34,16 +34,15 @@ ALWAYS_INLINE vec poisson_point(vec z, vec t, vec unused, vec *value) {
     return rate - t;
 }
 
-/* sum of a[n] (b[n] - shift); a NULL: ones. */
-static real row_dot(ptrdiff_t n, const real *a, const real *b, real shift) {
+/* sum of a[n] b[n] */
+static real row_dot(ptrdiff_t n, const real *a, const real *b) {
     vec sum[SUM_VECS];
     for (int q = 0; q < SUM_VECS; q++) sum[q] = v_set1(0);
     for (ptrdiff_t i = 0; i < n; i += VIRTUAL_LANES)
         for (int q = 0; q < SUM_VECS && i + q * LANES < n; q++) {
             const ptrdiff_t at = i + q * LANES;
             const vmask lanes = v_mask(n - at);
-            vec term = v_load_m(b + at, lanes) - v_set1(shift);
-            sum[q] += v_first(a ? v_load_m(a + at, lanes) * term : term, n - at, v_set1(0));
+            sum[q] += v_first(v_load_m(a + at, lanes) * v_load_m(b + at, lanes), n - at, v_set1(0));
         }
     return v_tree(sum);
 }
@@ -194,14 +193,14 @@ static void softmax_backward(ptrdiff_t rows, ptrdiff_t cols, const void *y, void
     for (ptrdiff_t i = 0; i < rows; i++) {
         const real *p = (const real *)y + i * cols;
         real *g = (real *)d + i * cols;
-        const real dot = row_dot(cols, p, g, 0);
+        const real dot = row_dot(cols, p, g);
         for (ptrdiff_t j = 0; j < cols; j++) g[j] = p[j] * (g[j] - dot);
     }
 }
 
 /* What a row counts, and where its parts lie. */
 struct loss_row {
-    const real *prediction, *target; /* target NULL: a label */
+    const real *prediction, *target;
     real *gradient;
     double weight, share;            /* share: weight / total */
 };
@@ -211,7 +210,7 @@ ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
     const ptrdiff_t n = l->cols;
     struct loss_row row = {
         .prediction = (const real *)l->prediction + i * n,
-        .target = l->loss->labels ? NULL : (const real *)l->target + i * n,
+        .target = (const real *)l->target + i * n,
         .gradient = l->gradient ? (real *)l->gradient + i * n : NULL,
         .weight = l->weights ? l->weights[i] : 1,
     };

@@ -1,0 +1,78 @@
+/* The batches of an epoch: which rows, and how they come together. Inline for loop.c: tiny steps are over in less time
+ * than a few calls take. */
+#ifndef SCHUSS_BATCH_H
+#define SCHUSS_BATCH_H
+
+#include <string.h>
+
+#include "net.h"
+
+enum {
+    GATHER_AHEAD = 4, /* rows to fetch ahead while copying, and as much of each */
+    GATHER_AHEAD_BYTES = 1024,
+    CACHED_BYTES = 1 << 20
+};
+
+/* Asks for the beginning of a row that will be read soon. */
+static inline void fetch_row(const void *from, int64_t row, ptrdiff_t bytes) {
+    const char *start = (const char *)from + row * bytes;
+    for (ptrdiff_t at = 0; at < bytes && at < GATHER_AHEAD_BYTES; at += 64) __builtin_prefetch(start + at);
+}
+
+/* to[n x bytes] = the rows order[0..n-1] of from. */
+static inline void gather(ptrdiff_t n, const int64_t *order, ptrdiff_t bytes, const void *from, void *to) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (i + GATHER_AHEAD < n) fetch_row(from, order[i + GATHER_AHEAD], bytes);
+        memcpy((char *)to + i * bytes, (const char *)from + order[i] * bytes, (size_t)bytes);
+    }
+}
+
+/* One batch. */
+struct batch {
+    ptrdiff_t rows;
+    const void *x, *y;
+    const double *weights;
+    double total;         /* of the weights */
+    const int64_t *order; /* the rows that are gathered to x, y and weights; NULL if they are used where they lie */
+};
+
+/* The batch that begins at row `position` of the epoch. */
+static inline struct batch batch_at(const struct schuss_train *t, ptrdiff_t position) {
+    const ptrdiff_t left = t->rows - position, n = left < t->batch ? left : t->batch;
+    const ptrdiff_t x_bytes = t->net->layers[0].n_in * t->plan->kernels->item;
+    const int64_t *order = t->order ? t->order + position : NULL;
+    struct batch b = {.rows = n, .total = (double)n};
+    if (t->weights) {
+        b.total = 0;
+        for (ptrdiff_t i = 0; i < n; i++) b.total += t->weights[order ? order[i] : position + i];
+    }
+    if (order && n > 1) {
+        b.order = order;
+        b.x = t->batch_x;
+        b.y = t->batch_y;
+        b.weights = t->weights ? t->batch_weights : NULL;
+    } else {
+        const ptrdiff_t row = order ? order[0] : position;
+        b.x = (const char *)t->x + row * x_bytes;
+        b.y = t->y ? (const char *)t->y + row * t->y_row_bytes : NULL;
+        b.weights = t->weights ? t->weights + row : NULL;
+    }
+    return b;
+}
+
+/* The member's own rows of the batch, copied together; and of the next, on their way, if they are not in cache and L2
+ * has room for them. */
+static inline void gather_own(const struct schuss_train *t, const struct batch *b, ptrdiff_t position,
+                              const struct team *me) {
+    const struct share own = own_rows(b->rows, me);
+    const ptrdiff_t n = own.end - own.first, x_bytes = t->net->layers[0].n_in * t->plan->kernels->item;
+    const int64_t *order = b->order + own.first;
+    gather(n, order, x_bytes, t->x, (char *)t->batch_x + own.first * x_bytes);
+    if (t->y) gather(n, order, t->y_row_bytes, t->y, (char *)t->batch_y + own.first * t->y_row_bytes);
+    if (t->weights) gather(n, order, sizeof(double), t->weights, t->batch_weights + own.first);
+    if (t->rows * x_bytes <= CACHED_BYTES || t->batch * x_bytes >= CACHED_BYTES / 8) return;
+    for (ptrdiff_t i = position + b->rows + own.first; i < position + b->rows + own.end && i < t->rows; i++)
+        fetch_row(t->x, t->order[i], x_bytes);
+}
+
+#endif
