@@ -8,20 +8,27 @@
 
 #include "schuss.h"
 
-/* Constants of one step of one group, computed once in double (optim/step.c); rules round them to the dtype. */
+/* Constants of one step of one group, computed once in double (optim/catalogue.c); rules round them to the dtype. A rule
+ * reads what its own row there sets, beyond what is common. */
 struct rule_constants {
     int rule;
     int nesterov, centered, amsgrad, first; /* first: step 1, momentum buffers are filled rather than mixed */
     double step_size;                       /* what multiplies the update */
     double momentum, one_minus_dampening;
-    double one_minus_beta1, beta2, one_minus_beta2;
+    double beta1, beta2, beta3;
+    double one_minus_beta1, one_minus_beta2, one_minus_beta3;
     double sqrt_correction;                 /* 1 / sqrt(1 - beta2^t) */
     double eps;
+    double keep;                            /* decoupled weight decay: parameters times this first; 1: none */
+    double factor;                          /* of this array, from its sums (MEASURED rules) */
+    /* the stages, by optim/step.c */
     double scale;                           /* of the gradient: unscaling, clipping, the sign of maximize; 1: none */
     double clip_value;                      /* <= 0: none; applied after grad_scale, before the rest of scale */
     double grad_scale;                      /* applied before clip_value */
     double l2;                              /* coupled weight decay; 0: none */
-    double keep;                            /* decoupled weight decay: parameters times this first; 1: none */
+    double average_weight[SCHUSS_MAX_AVERAGES]; /* of the parameters in their average; 0: it stays */
+    int pull[SCHUSS_MAX_AVERAGES];          /* then parameters become the average */
+    int zero_grad;
 };
 
 /* What happens to a finished tile of a product before it leaves. */
@@ -72,8 +79,11 @@ struct kernels {
     int vector_bytes;
     ptrdiff_t tile_rows, tile_cols;
 
-    /* The rule and its stages over n elements. `first` is in constants. Sets *nonfinite if a gradient is. */
-    void (*step)(ptrdiff_t n, void *p, const void *g, void *const *s, const struct rule_constants *c, int *nonfinite);
+    /* The rule and its stages over a piece of an array: n, p, g, s and average say where. g is written only to zero it.
+     * Sets *nonfinite if a gradient is. */
+    void (*step)(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite);
+    /* What a MEASURED rule does before: sums[SCHUSS_MAX_SUMS] over the piece, in double, in a fixed order. */
+    void (*measure)(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite);
     /* 1 if any of x[n] is NaN or infinite. */
     int (*any_nonfinite)(ptrdiff_t n, const void *x);
     /* Sum of squares of clip(scale * x[n]), in double, in a fixed order. clip <= 0: none. */

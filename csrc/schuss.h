@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "optim/list.h"
+
 enum schuss_status {
     SCHUSS_OK = 0,
     SCHUSS_MORE = 1,         /* the time is up, the epoch is not: call again */
@@ -71,47 +73,92 @@ int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int i
 
 /* ---- optim/step.c: optimizer steps ------------------------------------------------------------------------- */
 
-enum schuss_rule { SCHUSS_SGD, SCHUSS_ADAGRAD, SCHUSS_RMSPROP, SCHUSS_ADAM };
-enum { SCHUSS_MAX_STATES = 3, SCHUSS_STEP_BITS = 53 };
+#define SCHUSS_RULE_NUMBER(NAME, ...) SCHUSS_##NAME,
+enum schuss_rule { SCHUSS_RULES(SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER) SCHUSS_N_RULES };
+#undef SCHUSS_RULE_NUMBER
+enum {
+    SCHUSS_MAX_STATES = 6,
+    SCHUSS_MAX_AVERAGES = 2,
+    SCHUSS_MAX_SUMS = 2,
+    SCHUSS_MAX_BETAS = 3,
+    SCHUSS_MEMORY = 6,
+    SCHUSS_STEP_BITS = 53
+};
 
-/* What a group of parameters shares. A rule reads the fields it knows; optim/rules.h gives the formulas. */
+/* Where Adam-like rules add eps and what else differs, see optim/catalogue.c. */
+enum schuss_dialect { SCHUSS_TORCH, SCHUSS_KERAS, SCHUSS_SKLEARN };
+
+/* What a group of parameters shares. A rule reads the numbers it knows: optim/rules/ and its row in optim/catalogue.c
+ * say what they are. */
 struct schuss_group {
     int rule;
+    int dialect;
     int maximize, nesterov, centered, amsgrad;
     int decoupled;           /* weight decay on the parameter (AdamW), not through the gradient */
     double lr, weight_decay, eps;
     double momentum, dampening;
-    double beta1, beta2;     /* RMSProp's alpha is beta2 */
-    double lr_decay;
-    double squared[2];       /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
-    double squares[2][SCHUSS_STEP_BITS];
+    double beta1, beta2, beta3;
+    double alpha, lr_decay;
+    double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
+    double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };
 
-/* One array of n parameters. States have n elements each; unused ones are NULL. */
+/* What a rule remembers of a group from step to step beside arrays: numbers that its row in optim/catalogue.c names. All
+ * zero before the first step. */
+struct schuss_memory {
+    double step;                  /* the step that `now` is of */
+    double now[SCHUSS_MEMORY];
+    double before[SCHUSS_MEMORY]; /* of the step before: one that fails is made again from here */
+};
+
+/* An average of the parameters kept along, a function of the step's number t alone: from step `start` on, every
+ * `every`-th step, a += weight (p - a), or with `mean` the plain mean of what it has seen; then with `pull` p = a. */
+struct schuss_average {
+    int64_t start, every;    /* every 0: there is none */
+    double weight;
+    int mean, pull;
+};
+
+/* One array of n parameters. States have n elements each, unless the rule says otherwise; unused ones are NULL. */
 struct schuss_segment {
     ptrdiff_t n;
+    ptrdiff_t rows, cols;    /* of a matrix; an array of another dimension is n x 1 */
     void *p;
-    const void *g;
+    void *g;                 /* only read, unless the step zeroes it */
     void *s[SCHUSS_MAX_STATES];
+    void *average[SCHUSS_MAX_AVERAGES];
     int group;
+    double factor;           /* the core's own */
 };
 
 struct schuss_step {
     int dtype;
     int n_groups, n_segments;
     struct schuss_group *groups;
+    struct schuss_memory *memories; /* [n_groups]; may be NULL if no rule here remembers */
     struct schuss_segment *segments;
+    double *sums;            /* [schuss_step_sums()], or NULL if that is 0 */
+    struct schuss_average averages[SCHUSS_MAX_AVERAGES];
     int64_t t;               /* number of the step about to be made, from 1 to 2^53 - 1 */
     double grad_scale;       /* gradients are multiplied by this first; 1 leaves them */
     double clip_value;       /* then limited to [-clip_value, clip_value]; <= 0: not */
     double clip_norm;        /* then scaled to this global norm if theirs is larger; <= 0: not */
+    int zero_grad;           /* 1: gradients are zero after the step */
     int check_first;         /* 1: read the gradients first, and update nothing if one is NaN or infinite */
     int nonfinite;           /* out: 1 if a gradient was NaN or infinite */
     double grad_norm;        /* out: the global norm after clip_value, where clip_norm > 0 */
 };
 
-/* Updates every parameter and state, once. Gradients are only read. SCHUSS_NONFINITE: nothing was updated, because
- * check_first or clip_norm had the gradients read before. Without these, nonfinite tells afterwards. */
+/* The rule's name, NULL past the last. */
+const char *schuss_rule_name(int rule);
+/* The state slots that the rule touches with these numbers: bit k for slot k. */
+int schuss_rule_states(const struct schuss_group *group);
+/* Doubles that the step needs room for in sums, given its groups' rules and its segments. */
+ptrdiff_t schuss_step_sums(const struct schuss_step *step);
+
+/* Updates every parameter and state, once. Gradients are only read, unless zero_grad. SCHUSS_NONFINITE: nothing was
+ * updated, because check_first or clip_norm had the gradients read before. Without these, nonfinite tells
+ * afterwards. */
 int schuss_optimizer_step(struct schuss_step *step);
 
 /* ---- train/net.c: dense networks --------------------------------------------------------------------------- */

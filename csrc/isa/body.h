@@ -10,6 +10,7 @@
 #include "../dense/dropout.h"
 #include "../dense/loss.h"
 #include "../optim/rules.h"
+#include "../optim/stages.h"
 
 extern const struct kernels TABLE;
 const struct kernels TABLE = {
@@ -19,6 +20,7 @@ const struct kernels TABLE = {
     .tile_rows = TILE_ROWS,
     .tile_cols = TILE_COLS,
     .step = step,
+    .measure = measure,
     .any_nonfinite = any_nonfinite,
     .sum_squares = sum_squares,
     .gemm = gemm,

@@ -8,18 +8,49 @@
 #include "../kernels.h"
 #include "../pool.h"
 
+/* What there is to know of a rule beside its loop. Pointers that are NULL: nothing. */
+struct rule {
+    const char *name;
+    int (*states)(const struct schuss_group *g); /* the slots it touches, bit k for slot k */
+    /* Sets the constants of step t that are not common to all. */
+    void (*constants)(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c);
+    /* The group's memory from that of step t - 1 to that of step t, before the step. */
+    void (*advance)(const struct schuss_group *g, double *memory, int64_t t);
+    /* MEASURED rules: sums taken of each array, or with sums_of_group of all arrays of the group together. Then finish
+     * is called once for each array (the group): it may change the array's factor and states of one element (the
+     * group's memory). */
+    int n_sums, sums_of_group;
+    void (*finish)(const struct schuss_group *g, const struct rule_constants *c, int64_t t, const double *sums,
+                   struct schuss_segment *segment, double *memory);
+    /* Zeros in p, g and all states stay zeros, and nothing depends on where an array ends: then several arrays with
+     * zeros between them may be updated as one. */
+    int zeros_stay;
+};
+extern const struct rule optimizer_rules[SCHUSS_N_RULES];
+
+/* beta_k^t of each beta, by squaring: the same bits on every platform, unlike pow(). */
+void optimizer_powers(const struct schuss_group *g, int64_t t, double power[SCHUSS_MAX_BETAS]);
+
 /* Has to be called by one thread before the constants of any of its steps are asked for. */
 void optimizer_prepare(const struct schuss_step *step);
+/* What the groups remember goes on to step t, by one thread. Again for the same t: from the step before. */
+void optimizer_advance(const struct schuss_step *step);
+/* Whether that does anything. */
+int optimizer_remembers(const struct schuss_step *step);
 
-/* What kernels->step takes for parameters of g in step number t. norm_factor: of clipping by the global norm; 1:
- * none. */
-void optimizer_constants(const struct schuss_step *step, const struct schuss_group *g, int64_t t, double norm_factor,
+/* What kernels->step takes for parameters of group number `group` in step number t. norm_factor: of clipping by the
+ * global norm; 1: none. */
+void optimizer_constants(const struct schuss_step *step, int group, int64_t t, double norm_factor,
                          struct rule_constants *constants);
+
+/* The elements [from, to) of a segment as a segment. */
+struct schuss_segment segment_piece(const struct schuss_segment *segment, ptrdiff_t from, ptrdiff_t to,
+                                    ptrdiff_t item);
 
 /* Whether the step may be made a piece at a time, in any order: nothing needs all gradients first. */
 int optimizer_takes_pieces(const struct schuss_step *step);
 
-enum { OPTIMIZER_PARTS = 64 }; /* the norm is summed in this many parts, whatever the threads */
+enum { OPTIMIZER_PARTS = 64 }; /* sums are taken in this many parts, whatever the threads */
 
 /* One step over all arrays, shared by all who make it. */
 struct optimizer_walk {
@@ -28,6 +59,7 @@ struct optimizer_walk {
     ptrdiff_t total; /* elements in all */
     double norm_factor;
     double part[OPTIMIZER_PARTS];
+    int measures;    /* a rule needs sums */
     atomic_int nonfinite;
 };
 

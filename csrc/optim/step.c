@@ -1,5 +1,6 @@
 /* One optimizer step over many arrays: constants once, then the segments, split over threads by elements. */
 #include <math.h>
+#include <string.h>
 
 #include "../pool.h"
 #include "optim.h"
@@ -12,8 +13,8 @@ enum {
 void optimizer_prepare(const struct schuss_step *step) {
     for (int i = 0; i < step->n_groups; i++) {
         struct schuss_group *g = &step->groups[i];
-        const double base[2] = {g->beta1, g->beta2};
-        for (int k = 0; k < 2; k++) {
+        const double base[SCHUSS_MAX_BETAS] = {g->beta1, g->beta2, g->beta3};
+        for (int k = 0; k < SCHUSS_MAX_BETAS; k++) {
             if (g->squared[k] == base[k]) continue;
             double power = g->squared[k] = base[k];
             for (int bit = 0; bit < SCHUSS_STEP_BITS; bit++, power *= power) g->squares[k][bit] = power;
@@ -21,20 +22,46 @@ void optimizer_prepare(const struct schuss_step *step) {
     }
 }
 
-/* beta1^exponent and beta2^exponent by squaring: the same bits on every platform, unlike pow(). */
-static void powers(const struct schuss_group *g, int64_t exponent, double *result) {
-    double x = 1, y = 1;
-    for (uint64_t bits = (uint64_t)exponent; bits; bits &= bits - 1) {
+void optimizer_powers(const struct schuss_group *g, int64_t t, double power[SCHUSS_MAX_BETAS]) {
+    double x = 1, y = 1, z = 1;
+    for (uint64_t bits = (uint64_t)t; bits; bits &= bits - 1) {
         const int bit = __builtin_ctzll(bits);
         x *= g->squares[0][bit];
         y *= g->squares[1][bit];
+        z *= g->squares[2][bit];
     }
-    result[0] = x;
-    result[1] = y;
+    power[0] = x;
+    power[1] = y;
+    power[2] = z;
 }
 
-void optimizer_constants(const struct schuss_step *step, const struct schuss_group *g, int64_t t, double norm_factor,
+int optimizer_remembers(const struct schuss_step *step) {
+    for (int i = 0; i < step->n_groups; i++)
+        if (optimizer_rules[step->groups[i].rule].advance) return 1;
+    return 0;
+}
+
+void optimizer_advance(const struct schuss_step *step) {
+    for (int i = 0; i < step->n_groups; i++) {
+        const struct schuss_group *g = &step->groups[i];
+        if (!optimizer_rules[g->rule].advance) continue;
+        struct schuss_memory *m = &step->memories[i];
+        if (m->step == (double)step->t) memcpy(m->now, m->before, sizeof m->now);
+        else memcpy(m->before, m->now, sizeof m->now);
+        m->step = (double)step->t;
+        optimizer_rules[g->rule].advance(g, m->now, step->t);
+    }
+}
+
+/* How much of the parameters of step t goes into an average; 0: nothing. */
+static double average_weight(const struct schuss_average *a, int64_t t) {
+    if (!a->every || t < a->start || (t - a->start) % a->every) return 0;
+    return a->mean ? 1 / (1 + (double)((t - a->start) / a->every)) : a->weight;
+}
+
+void optimizer_constants(const struct schuss_step *step, int group, int64_t t, double norm_factor,
                          struct rule_constants *constants) {
+    const struct schuss_group *g = &step->groups[group];
     *constants = (struct rule_constants){
         .rule = g->rule,
         .nesterov = g->nesterov,
@@ -44,30 +71,53 @@ void optimizer_constants(const struct schuss_step *step, const struct schuss_gro
         .step_size = g->lr,
         .momentum = g->momentum,
         .one_minus_dampening = 1 - g->dampening,
-        .one_minus_beta1 = 1 - g->beta1,
+        .beta1 = g->beta1,
         .beta2 = g->beta2,
+        .beta3 = g->beta3,
+        .one_minus_beta1 = 1 - g->beta1,
         .one_minus_beta2 = 1 - g->beta2,
+        .one_minus_beta3 = 1 - g->beta3,
         .sqrt_correction = 1,
         .eps = g->eps,
+        .keep = g->decoupled ? 1 - g->lr * g->weight_decay : 1,
+        .factor = 1,
         .scale = g->maximize ? -norm_factor : norm_factor,
         .clip_value = step->clip_value,
         .grad_scale = step->grad_scale,
         .l2 = g->decoupled ? 0 : g->weight_decay,
-        .keep = g->decoupled ? 1 - g->lr * g->weight_decay : 1,
+        .zero_grad = step->zero_grad,
     };
-    if (g->rule == SCHUSS_ADAGRAD) constants->step_size = g->lr / (1 + (double)(t - 1) * g->lr_decay);
-    if (g->rule == SCHUSS_ADAM) {
-        double power[2];
-        powers(g, t, power);
-        constants->step_size = g->lr / (1 - power[0]);
-        constants->sqrt_correction = 1 / sqrt(1 - power[1]);
+    const struct rule *rule = &optimizer_rules[g->rule];
+    if (rule->constants) rule->constants(g, step->memories ? step->memories[group].now : NULL, t, constants);
+    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) {
+        constants->average_weight[k] = average_weight(&step->averages[k], t);
+        constants->pull[k] = step->averages[k].pull;
     }
 }
 
-int optimizer_takes_pieces(const struct schuss_step *step) { return !(step->clip_norm > 0) && !step->check_first; }
+static int measures(const struct schuss_step *step) {
+    for (int i = 0; i < step->n_groups; i++)
+        if (optimizer_rules[step->groups[i].rule].n_sums) return 1;
+    return 0;
+}
 
-static void *at(const void *array, ptrdiff_t element, ptrdiff_t item) {
-    return array ? (char *)(uintptr_t)array + element * item : NULL;
+ptrdiff_t schuss_step_sums(const struct schuss_step *step) {
+    return measures(step) ? (step->n_segments + OPTIMIZER_PARTS) * (ptrdiff_t)SCHUSS_MAX_SUMS : 0;
+}
+
+static int reads_first(const struct schuss_step *step) { return step->clip_norm > 0 || step->check_first; }
+
+int optimizer_takes_pieces(const struct schuss_step *step) { return !reads_first(step) && !measures(step); }
+
+static void *at(void *array, ptrdiff_t element, ptrdiff_t item) {
+    return array ? (char *)array + element * item : NULL;
+}
+
+struct schuss_segment segment_piece(const struct schuss_segment *s, ptrdiff_t from, ptrdiff_t to, ptrdiff_t item) {
+    struct schuss_segment piece = {.n = to - from, .p = at(s->p, from, item), .g = at(s->g, from, item)};
+    for (int k = 0; k < SCHUSS_MAX_STATES; k++) piece.s[k] = at(s->s[k], from, item);
+    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) piece.average[k] = at(s->average[k], from, item);
+    return piece;
 }
 
 /* The pieces of arrays that make up elements [first, end) of all arrays laid end to end. */
@@ -76,7 +126,7 @@ struct pieces {
     ptrdiff_t first, end;
     int next;                             /* segment to look at */
     ptrdiff_t start;                      /* where it begins */
-    const struct schuss_segment *segment; /* the piece: its elements [from, to) */
+    struct schuss_segment *segment;       /* the piece: its elements [from, to) */
     ptrdiff_t from, to;
 };
 
@@ -97,26 +147,93 @@ static int next_piece(struct pieces *p) {
     return 0;
 }
 
-static void update_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
-    const ptrdiff_t item = w->kernels->item;
+/* Constants as pieces ask for them, one after the other: computed again where the group changes. */
+struct constants_of {
+    int group;
     struct rule_constants c;
-    int group = -1, nonfinite = 0;
-    for (struct pieces p = pieces_of(w, index, count); next_piece(&p);) {
-        const struct schuss_segment *s = p.segment;
-        if (s->group != group) {
-            group = s->group;
-            optimizer_constants(w->step, &w->step->groups[group], w->step->t, norm_factor, &c);
-        }
-        void *states[SCHUSS_MAX_STATES];
-        for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = at(s->s[k], p.from, item);
-        w->kernels->step(p.to - p.from, at(s->p, p.from, item), at(s->g, p.from, item), states, &c, &nonfinite);
-    }
+};
+
+static void take_constants(struct constants_of *known, const struct optimizer_walk *w, double norm_factor,
+                           const struct schuss_segment *s) {
+    if (s->group != known->group) optimizer_constants(w->step, s->group, w->step->t, norm_factor, &known->c);
+    known->group = s->group;
+    if (w->measures) known->c.factor = s->factor;
+}
+
+static void note_nonfinite(struct optimizer_walk *w, int nonfinite) {
     if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
+}
+
+static void update_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
+    struct constants_of known = {.group = -1};
+    int nonfinite = 0;
+    for (struct pieces p = pieces_of(w, index, count); next_piece(&p);) {
+        const struct schuss_segment piece = segment_piece(p.segment, p.from, p.to, w->kernels->item);
+        take_constants(&known, w, norm_factor, p.segment);
+        w->kernels->step(&piece, &known.c, &nonfinite);
+    }
+    note_nonfinite(w, nonfinite);
 }
 
 static void update_share(void *context, int index, int count) {
     struct optimizer_walk *w = context;
     update_pieces(w, w->norm_factor, index, count);
+}
+
+/* Where the sums of a piece of a part lie: from piece to piece the segment or the part goes on, so no two share. */
+static double *sums_of(const struct optimizer_walk *w, const struct pieces *p, int part) {
+    return w->step->sums + (p->next - 1 + part) * (ptrdiff_t)SCHUSS_MAX_SUMS;
+}
+
+/* The pass of MEASURED rules over this share of the parts. */
+static void measure_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
+    struct constants_of known = {.group = -1};
+    int nonfinite = 0;
+    for (int part = index * OPTIMIZER_PARTS / count; part < (index + 1) * OPTIMIZER_PARTS / count; part++)
+        for (struct pieces p = pieces_of(w, part, OPTIMIZER_PARTS); next_piece(&p);) {
+            if (!optimizer_rules[w->step->groups[p.segment->group].rule].n_sums) continue;
+            const struct schuss_segment piece = segment_piece(p.segment, p.from, p.to, w->kernels->item);
+            take_constants(&known, w, norm_factor, p.segment);
+            w->kernels->measure(&piece, &known.c, sums_of(w, &p, part), &nonfinite);
+        }
+    note_nonfinite(w, nonfinite);
+}
+
+static void measure_share(void *context, int index, int count) {
+    struct optimizer_walk *w = context;
+    measure_pieces(w, w->norm_factor, index, count);
+}
+
+/* What follows for an array, or with sums_of_group for all arrays of a group, from sums over them. */
+static void finish_sums(struct optimizer_walk *w, double norm_factor, int group, struct schuss_segment *segment,
+                        const double *sums) {
+    struct schuss_step *step = w->step;
+    struct rule_constants c;
+    optimizer_constants(step, group, step->t, norm_factor, &c);
+    optimizer_rules[step->groups[group].rule].finish(&step->groups[group], &c, step->t, sums, segment,
+                                                     step->memories ? step->memories[group].now : NULL);
+}
+
+/* Adds up the sums of all pieces, in order, and has the rules draw their conclusions. One thread. */
+static void finish_measured(struct optimizer_walk *w, double norm_factor) {
+    struct schuss_step *step = w->step;
+    for (int group = 0; group < step->n_groups; group++) {
+        const struct rule *rule = &optimizer_rules[step->groups[group].rule];
+        double total[SCHUSS_MAX_SUMS] = {0};
+        struct schuss_segment *last = NULL;
+        if (!rule->n_sums) continue;
+        for (int part = 0; part < OPTIMIZER_PARTS; part++)
+            for (struct pieces p = pieces_of(w, part, OPTIMIZER_PARTS); next_piece(&p);) {
+                if (p.segment->group != group) continue;
+                if (last && last != p.segment && !rule->sums_of_group) {
+                    finish_sums(w, norm_factor, group, last, total);
+                    for (int k = 0; k < rule->n_sums; k++) total[k] = 0;
+                }
+                last = p.segment;
+                for (int k = 0; k < rule->n_sums; k++) total[k] += sums_of(w, &p, part)[k];
+            }
+        if (last) finish_sums(w, norm_factor, group, rule->sums_of_group ? NULL : last, total);
+    }
 }
 
 /* Reads this share of the parts before the update: sums of squares, and whether all is finite. For the norm a part is
@@ -129,13 +246,13 @@ static void read_share(void *context, int index, int count) {
         double sum = 0;
         int nonfinite = 0;
         for (struct pieces p = pieces_of(w, part, parts); next_piece(&p);) {
-            const void *g = at(p.segment->g, p.from, w->kernels->item);
+            void *g = at(p.segment->g, p.from, w->kernels->item);
             if (step->clip_norm > 0)
                 sum += w->kernels->sum_squares(p.to - p.from, g, step->grad_scale, step->clip_value);
             nonfinite |= w->kernels->any_nonfinite(p.to - p.from, g); /* clip_value would hide infinities */
         }
         if (step->clip_norm > 0) w->part[part] = sum; /* there may be more threads than room */
-        if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
+        note_nonfinite(w, nonfinite);
     }
 }
 
@@ -156,17 +273,24 @@ void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step) {
     w->total = 0;
     for (int i = 0; i < step->n_segments; i++) w->total += step->segments[i].n;
     w->norm_factor = 1;
+    w->measures = measures(step);
     atomic_store_explicit(&w->nonfinite, 0, memory_order_relaxed);
 }
 
 int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
     double norm, factor = 1;
-    if (!optimizer_takes_pieces(w->step)) {
+    if (reads_first(w->step)) {
         read_share(w, me->index, me->count);
         team_wait(me);
         const int finite = looked_at(w, &norm, &factor);
         if (me->index == 0 && w->step->clip_norm > 0) w->step->grad_norm = norm;
         if (!finite) return SCHUSS_NONFINITE;
+    }
+    if (w->measures) {
+        measure_pieces(w, factor, me->index, me->count);
+        team_wait(me);
+        if (me->index == 0) finish_measured(w, factor);
+        team_wait(me);
     }
     update_pieces(w, factor, me->index, me->count);
     return SCHUSS_OK;
@@ -176,15 +300,20 @@ int schuss_optimizer_step(struct schuss_step *step) {
     struct optimizer_walk w;
     if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
     optimizer_prepare(step);
+    optimizer_advance(step);
     optimizer_walk_begin(&w, step);
     int threads = schuss_get_num_threads();
     threads = threads_for((double)w.total, ELEMENTS_PER_THREAD, threads < OPTIMIZER_PARTS ? threads : OPTIMIZER_PARTS);
-    if (!optimizer_takes_pieces(step)) {
+    if (reads_first(step)) {
         double norm;
         schuss_parallel(threads, read_share, &w);
         step->nonfinite = !looked_at(&w, &norm, &w.norm_factor);
         if (step->nonfinite) return SCHUSS_NONFINITE;
         if (step->clip_norm > 0) step->grad_norm = norm;
+    }
+    if (w.measures) {
+        schuss_parallel(threads, measure_share, &w);
+        finish_measured(&w, w.norm_factor);
     }
     schuss_parallel(threads, update_share, &w);
     step->nonfinite = atomic_load_explicit(&w.nonfinite, memory_order_relaxed);

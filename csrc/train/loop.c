@@ -23,6 +23,7 @@ struct run {
     struct schuss_train *t;
     int at_birth;              /* the update is made where gradients are born */
     struct schuss_segment whole; /* all arrays as one, if one thread may update them so; n = 0: not */
+    int remembers;             /* a rule's constants depend on steps before */
     int wanted, came;          /* members */
     double step_time;          /* nanoseconds on one thread, roughly */
     int looks;                 /* steps between looks at the clock */
@@ -90,7 +91,7 @@ static int end_step(struct run *run, const struct batch *b, ptrdiff_t position, 
                  run->at_birth && !at_once ? update : NULL, me);
     if (at_once) {
         if (t->step->check_first && t->plan->kernels->any_nonfinite(whole->n, whole->g)) return SCHUSS_NONFINITE;
-        t->plan->kernels->step(whole->n, whole->p, whole->g, whole->s, &update->constants, &update->nonfinite);
+        t->plan->kernels->step(whole, &update->constants, &update->nonfinite);
     }
     if (at_once || run->at_birth) {
         if (update->nonfinite) atomic_store_explicit(&run->nonfinite, 1, memory_order_relaxed);
@@ -115,9 +116,11 @@ static int found_nonfinite(const struct run *run) {
            atomic_load_explicit(&run->walk.nonfinite, memory_order_relaxed);
 }
 
-/* Every group's learning rate of the step at `position`. Member 0 alone, before the others compute constants. */
+/* Every group's learning rate of the step at `position`, and what rules remember. Member 0 alone, before the others
+ * compute constants. */
 static void set_rates(const struct schuss_train *t, ptrdiff_t position) {
-    for (int g = 0; g < t->step->n_groups; g++) t->step->groups[g].lr = t->lr[position / t->batch];
+    for (int g = 0; t->lr && g < t->step->n_groups; g++) t->step->groups[g].lr = t->lr[position / t->batch];
+    optimizer_advance(t->step);
 }
 
 /* What member 0 decides before the last wait of a step: whether to stop after it. */
@@ -148,7 +151,7 @@ static void run_member(void *context, struct team *me) {
         const struct batch b = batch_at(t, position);
         enum spread spread;
         struct net_update update;
-        if (t->lr) { /* first, since all compute constants from them */
+        if (t->lr || run->remembers) { /* first, since all compute constants from them */
             if (me->index == 0) set_rates(t, position);
             team_wait(me);
         }
@@ -178,6 +181,11 @@ static void run_member(void *context, struct team *me) {
     run->came = me->count;
 }
 
+/* Whether the array lies `bytes` after the first, or neither is there. */
+static int lies_along(const void *first, const void *array, ptrdiff_t bytes) {
+    return first ? (const char *)array == (const char *)first + bytes : array == NULL;
+}
+
 /* All arrays of the step as one, if they are all of the network, in one group, and their states lie as they do: a
  * call of the rule for each would be most of a tiny network's time. Between them are zeros, which stay zeros. */
 static struct schuss_segment whole_of(const struct schuss_train *t) {
@@ -187,13 +195,14 @@ static struct schuss_segment whole_of(const struct schuss_train *t) {
     const ptrdiff_t unit = 16 * kernels->item;
     struct schuss_segment whole = step->segments[0];
     ptrdiff_t end = 0; /* bytes from the first array's start */
-    if (step->n_groups != 1 || whole.p != net->params || !(step->groups[0].eps > 0 || whole.s[0] == NULL))
+    if (step->n_groups != 1 || whole.p != net->params || !optimizer_rules[step->groups[0].rule].zeros_stay ||
+        !(step->groups[0].eps > 0 || whole.s[0] == NULL))
         return (struct schuss_segment){0};
     for (int i = 0; i < step->n_segments; i++) {
         const struct schuss_segment *s = &step->segments[i];
         int fits = (char *)s->p == (char *)whole.p + end;
-        for (int k = 0; k < SCHUSS_MAX_STATES; k++)
-            fits &= whole.s[k] ? (char *)s->s[k] == (char *)whole.s[k] + end : s->s[k] == NULL;
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++) fits &= lies_along(whole.s[k], s->s[k], end);
+        for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) fits &= lies_along(whole.average[k], s->average[k], end);
         end += (s->n * kernels->item + unit - 1) / unit * unit;
         if (!fits || end > WHOLE_BYTES) return (struct schuss_segment){0};
     }
@@ -206,11 +215,12 @@ static struct run run_of(struct schuss_train *t) {
     struct run run = {
         .t = t,
         .at_birth = t->segments && optimizer_takes_pieces(t->step),
+        .remembers = optimizer_remembers(t->step),
         .step_time = plan_step_time(t->net, t->batch),
     };
-    if (!(t->step->clip_norm > 0)) run.whole = whole_of(t);
-    optimizer_prepare(t->step);
     optimizer_walk_begin(&run.walk, t->step);
+    if (!(t->step->clip_norm > 0) && !run.walk.measures) run.whole = whole_of(t);
+    optimizer_prepare(t->step);
     return run;
 }
 
@@ -291,7 +301,7 @@ int schuss_train_end(struct schuss_train *t, double loss) {
     struct run run = run_of(t);
     t->last_loss = loss;
     if (!isfinite(loss)) return SCHUSS_NONFINITE;
-    if (t->lr) set_rates(t, t->position);
+    if (t->lr || run.remembers) set_rates(t, t->position);
     schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time, time), end_member, &run);
     t->step->nonfinite = found_nonfinite(&run);
     if (run.status != SCHUSS_OK || t->step->nonfinite) return SCHUSS_NONFINITE;

@@ -172,12 +172,10 @@ struct birth {
 
 /* The gradient of elements [first, first + n) of the segment. 1 if it is not finite. */
 static int update(const struct birth *born, ptrdiff_t first, ptrdiff_t n, const void *gradient) {
-    const ptrdiff_t offset = first * born->kernels->item;
-    const struct schuss_segment *s = born->segment;
-    void *states[SCHUSS_MAX_STATES];
+    struct schuss_segment piece = segment_piece(born->segment, first, first + n, born->kernels->item);
     int nonfinite = 0;
-    for (int k = 0; k < SCHUSS_MAX_STATES; k++) states[k] = s->s[k] ? (char *)s->s[k] + offset : NULL;
-    born->kernels->step(n, (char *)s->p + offset, gradient, states, born->constants, &nonfinite);
+    piece.g = (void *)(uintptr_t)gradient;
+    born->kernels->step(&piece, born->constants, &nonfinite);
     return nonfinite;
 }
 
@@ -197,7 +195,7 @@ void net_update_begin(struct net_update *u, const struct schuss_step *step, int6
     u->t = t;
     u->segments = segments;
     u->nonfinite = u->group = 0;
-    optimizer_constants(step, &step->groups[0], t, 1, &u->constants);
+    optimizer_constants(step, 0, t, 1, &u->constants);
 }
 
 /* The array's place in the step: constants are computed again only where the group changes. */
@@ -205,7 +203,7 @@ static const struct schuss_segment *segment_of(struct net_update *u, int index) 
     if (u->segments[index] < 0) return NULL;
     const struct schuss_segment *segment = &u->step->segments[u->segments[index]];
     if (segment->group != u->group)
-        optimizer_constants(u->step, &u->step->groups[segment->group], u->t, 1, &u->constants);
+        optimizer_constants(u->step, segment->group, u->t, 1, &u->constants);
     u->group = segment->group;
     return segment;
 }

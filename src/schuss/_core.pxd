@@ -13,9 +13,8 @@ cdef extern from "schuss.h" nogil:
         SCHUSS_F32
         SCHUSS_F64
         SCHUSS_MAX_STATES
-        SCHUSS_SGD
-        SCHUSS_ADAGRAD
-        SCHUSS_RMSPROP
+        SCHUSS_MAX_AVERAGES
+        SCHUSS_MEMORY
         SCHUSS_TRAINING
         SCHUSS_LOGITS
         SCHUSS_CROSS_ENTROPY
@@ -41,26 +40,44 @@ cdef extern from "schuss.h" nogil:
 
     struct schuss_group:
         int rule
+        int dialect
         int maximize, nesterov, centered, amsgrad, decoupled
-        double lr, weight_decay, eps, momentum, dampening, beta1, beta2, lr_decay
+        double lr, weight_decay, eps, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
+
+    struct schuss_memory:
+        double step
+        double *now
+        double *before
+
+    struct schuss_average:
+        int64_t start, every
+        double weight
+        int mean, pull
 
     struct schuss_segment:
-        ptrdiff_t n
+        ptrdiff_t n, rows, cols
         void *p
-        const void *g
+        void *g
         void **s
+        void **average
         int group
 
     struct schuss_step:
         int dtype
         int n_groups, n_segments
         schuss_group *groups
+        schuss_memory *memories
         schuss_segment *segments
+        double *sums
+        schuss_average *averages
         int64_t t
         double grad_scale, clip_value, clip_norm
-        int check_first, nonfinite
+        int zero_grad, check_first, nonfinite
         double grad_norm
 
+    const char *schuss_rule_name(int rule)
+    int schuss_rule_states(const schuss_group *group)
+    ptrdiff_t schuss_step_sums(const schuss_step *step)
     int schuss_optimizer_step(schuss_step *step)
 
     struct schuss_layer:

@@ -37,12 +37,19 @@ LOSSES: Final[tuple[str, ...]]
 class Stepper:
     """Parameters, states and the compiled step of one optimizer."""
 
-    def __init__(self, params: list[NDArray[Any]], group_of: list[int], states_of: list[int]) -> None:
+    def __init__(
+        self,
+        params: list[NDArray[Any]],
+        group_of: Sequence[int],
+        states_of: Sequence[int | Sequence[tuple[int, ...] | None]],
+    ) -> None:
         """params: C-contiguous writable float32 or float64 arrays, all of one dtype, none overlapping another
-        (checked: ValueError/TypeError that names the index). group_of[i]: the group of params[i];
-        states_of[i]: how many state arrays (0-3) it needs, zero-filled."""
+        (checked: ValueError/TypeError that names the index). group_of[i]: the group of params[i]; states_of[i]: the
+        shape of its state in each slot, None for none; a number: so many like params[i]. States are zero-filled."""
     params: list[NDArray[Any]]
-    states: list[list[NDArray[Any]]]  # states[i][k] has the shape of params[i]; writable
+    states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none
+    averages: list[list[NDArray[Any]]]  # averages[k][i]: number k of params[i]
+    memories: NDArray[np.float64]  # (groups, 1 + 2 n): step, n numbers after it, n before it; writable
     steps: int  # steps made; writable
     nonfinite: bool  # whether the last step saw a NaN or infinite gradient
     grad_norm: float  # global norm seen by the last step that clipped by norm
@@ -54,20 +61,34 @@ class Stepper:
         clip_value: float = 0.0,
         clip_norm: float = 0.0,
         check_first: bool = False,
+        zero_grad: bool = False,
     ) -> bool:
         """One update; False if none was made because of a gradient that is not finite, which clip_norm and check_first
         have read before.
 
-        groups[i] are plain dicts: "rule" ("sgd", "adagrad", "rmsprop", "adam") and the rule's numbers:
-        lr, weight_decay, eps, momentum, dampening, betas, alpha, lr_decay, maximize, nesterov, centered, amsgrad,
-        decoupled; what a rule does not know is not looked at. They may be changed between steps; those that hold the
-        same objects as at the last step, all of immutable types, are not read again. Checks ranges and every gradient
-        (count, shape, dtype; made contiguous and native if it is not) before anything changes."""
+        groups[i] are plain dicts: "rule" (a name of the core's) and the rule's numbers under the names that
+        hyperparameters() gives; what a rule does not know is not looked at. They may be changed between steps; those
+        that hold the same objects as at the last step, all of immutable types, are not read again. Checks ranges and
+        every gradient (count, shape, dtype; made contiguous and native if it is not, unless zero_grad) before anything
+        changes."""
     def plain_step(
-        self, grads: Any, groups: list[dict[str, Any]], clip_value: Any, clip_norm: Any, check_first: bool
+        self,
+        grads: Any,
+        groups: list[dict[str, Any]],
+        grad_scale: Any,
+        clip_value: Any,
+        clip_norm: Any,
+        check_first: bool,
+        zero_grad: bool,
     ) -> bool | None:
         """step for whatever the clipping is (None for none); None, and nothing done, where that is no float in its
         range, or a group has a schedule."""
+    def keep_average(self, k: int, start: int, every: int, weight: float, mean: bool, pull: bool) -> None:
+        """Average number k (0 or 1) of the parameters, which starts as they are now if it is new: from step start on,
+        every `every`-th step, a += weight (p - a) or the mean of those seen; with pull p = a then."""
+
+def hyperparameters(rule: str) -> tuple[dict[str, str], frozenset[str], dict[str, tuple[str, ...]]]:
+    """Numbers and tuples of numbers by name with the interval they must lie in; flags; names with what they may be."""
 
 def learn_losses(kind: type, specs: dict[str, tuple[str, float]]) -> None:
     """From now on these names, and objects of this immutable kind by their `spec`, are also taken as losses."""

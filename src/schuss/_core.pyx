@@ -29,7 +29,6 @@ cdef dict ACTIVATION_NUMBERS = {name: i for i, name in enumerate(ACTIVATIONS)}
 cdef dict LOSS_NUMBERS = {name: i for i, name in enumerate(LOSSES)}
 cdef dict LOSS_SPECS = {}
 cdef object loss_class = ()
-cdef dict RULE_NUMBERS = {"sgd": 0, "adagrad": 1, "rmsprop": 2, "adam": 3}
 cdef dict INIT_NUMBERS = {"zeros": 0, "uniform": 1, "normal": 2, "orthogonal": 3}
 cdef dict ELEMENTARY_NUMBERS = {"exp": 0, "log": 1, "tanh": 2, "erfc": 3, "expm1": 4, "log1p": 5}
 
@@ -367,54 +366,94 @@ def initialise(out, kind, double scale, uint64_t seed, uint32_t stream):
 
 # ---- optimizer steps -------------------------------------------------------------------------------------------
 
-cdef double number(dict group, str name, double missing) except? -1.5:
-    value = group.get(name)
-    if value is None:
-        return missing
-    try:
-        return <double>value
-    except TypeError:
-        raise TypeError(f"{name} must be a number; got {value!r}") from None
+cdef dict RULE_NUMBERS = {}
+while schuss_rule_name(len(RULE_NUMBERS)) != NULL:
+    RULE_NUMBERS[schuss_rule_name(len(RULE_NUMBERS)).decode()] = len(RULE_NUMBERS)
+
+# Every number of a group: where schuss_group has it, and the interval it must lie in.
+cdef schuss_group *NOWHERE = NULL
+cdef dict NUMBERS = {
+    "lr": (<uintptr_t>&NOWHERE.lr, "[0, inf)"),
+    "weight_decay": (<uintptr_t>&NOWHERE.weight_decay, "[0, inf)"),
+    "eps": (<uintptr_t>&NOWHERE.eps, "[0, inf)"),
+    "momentum": (<uintptr_t>&NOWHERE.momentum, "[0, inf)"),
+    "dampening": (<uintptr_t>&NOWHERE.dampening, "(-inf, inf)"),
+    "alpha": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
+    "lr_decay": (<uintptr_t>&NOWHERE.lr_decay, "[0, inf)"),
+}
+# Names under which a group has several numbers.
+cdef dict TUPLES = {
+    "betas": ((<uintptr_t>&NOWHERE.beta1, <uintptr_t>&NOWHERE.beta2, <uintptr_t>&NOWHERE.beta3), "[0, 1)"),
+}
+cdef dict FLAGS = {
+    "maximize": <uintptr_t>&NOWHERE.maximize,
+    "nesterov": <uintptr_t>&NOWHERE.nesterov,
+    "centered": <uintptr_t>&NOWHERE.centered,
+    "amsgrad": <uintptr_t>&NOWHERE.amsgrad,
+    "decoupled": <uintptr_t>&NOWHERE.decoupled,
+}
+cdef dict CHOICES = {
+    "dialect": (<uintptr_t>&NOWHERE.dialect, {"torch": 0, "keras": 1, "sklearn": 2}),
+}
+# Where a rule's numbers of a name lie in another interval.
+cdef dict OTHER_INTERVALS = {}
+
+
+def hyperparameters(rule):
+    intervals = {name: interval for name, (_, interval) in (*NUMBERS.items(), *TUPLES.items())}
+    intervals.update(OTHER_INTERVALS.get(rule, {}))
+    return intervals, frozenset(FLAGS), {name: tuple(known) for name, (_, known) in CHOICES.items()}
+
+
+cdef dict BOUNDS = {}
 
 
 cdef int out_of_range(str name, double value, str expected) except -1:
     raise ValueError(f"{name} is {value!r}, expected {expected}")
 
 
-cdef double at_least_zero(dict group, str name) except? -1.5:
-    cdef double value = number(group, name, 0)
-    if not (0 <= value < INFINITY):
-        out_of_range(name, value, "a finite number >= 0")
-    return value
+cdef double within(str name, value, str interval) except? -1.5:
+    """A number of a group; None counts as 0."""
+    cdef double x, low, high
+    if value is None:
+        return 0
+    try:
+        x = <double>value
+    except TypeError:
+        raise TypeError(f"{name} must be a number; got {value!r}") from None
+    if interval not in BOUNDS:
+        BOUNDS[interval] = tuple([float(end) for end in interval[1:-1].split(",")])
+    low, high = BOUNDS[interval]
+    if not ((x > low or (x == low and interval[0] == "[")) and (x < high or (x == high and interval[-1] == "]"))):
+        out_of_range(name, x, f"a number in {interval}")
+    return x
 
 
-cdef int fill_group(dict group, schuss_group *g) except -1:
+cdef int fill_group(dict group, schuss_group *g, double smallest) except -1:
     """A group's numbers, checked: they may have been changed since the last step."""
+    cdef char *into = <char *>g
+    memset(g, 0, sizeof(schuss_group))
     g.rule = RULE_NUMBERS[group["rule"]]
-    g.lr = at_least_zero(group, "lr")
-    g.weight_decay = at_least_zero(group, "weight_decay")
-    g.eps = at_least_zero(group, "eps")
-    g.momentum = at_least_zero(group, "momentum")
-    g.lr_decay = at_least_zero(group, "lr_decay")
-    g.dampening = number(group, "dampening", 0)
-    if not isfinite(g.dampening):
-        out_of_range("dampening", g.dampening, "a finite number")
-    g.beta1 = 0
-    g.beta2 = number(group, "alpha", 0)
-    betas = group.get("betas")
-    if betas is not None:
-        g.beta1, g.beta2 = betas
-        if not (0 <= g.beta1 < 1):
-            out_of_range("betas[0]", g.beta1, "a number in [0, 1)")
-        if not (0 <= g.beta2 < 1):
-            out_of_range("betas[1]", g.beta2, "a number in [0, 1)")
-    elif not (0 <= g.beta2 <= 1):
-        out_of_range("alpha", g.beta2, "a number in [0, 1]")
-    g.maximize = bool(group.get("maximize"))
-    g.nesterov = bool(group.get("nesterov"))
-    g.centered = bool(group.get("centered"))
-    g.amsgrad = bool(group.get("amsgrad"))
-    g.decoupled = bool(group.get("decoupled"))
+    cdef dict others = OTHER_INTERVALS.get(group["rule"], {})
+    for name, value in group.items():
+        if name in NUMBERS:
+            offset, interval = NUMBERS[name]
+            (<double *>(into + <uintptr_t>offset))[0] = within(name, value, others.get(name, interval))
+        elif name in FLAGS:
+            (<int *>(into + <uintptr_t>FLAGS[name]))[0] = bool(value)
+        elif name in CHOICES:
+            offset, known = CHOICES[name]
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}, expected one of {', '.join(known)}")
+            (<int *>(into + <uintptr_t>offset))[0] = known[value]
+        elif name in TUPLES:
+            offsets, interval = TUPLES[name]
+            if not isinstance(value, (tuple, list)) or len(value) > len(offsets):
+                raise ValueError(f"{name} is {value!r}, expected at most {len(offsets)} numbers")
+            for k, part in enumerate(value):
+                (<double *>(into + <uintptr_t>offsets[k]))[0] = within(f"{name}[{k}]", part, others.get(name, interval))
+    if 0 < g.eps < smallest:
+        out_of_range("eps", g.eps, f"0 or at least {smallest!r}: denormals count as zero")
     return 0
 
 
@@ -476,22 +515,14 @@ cdef bint scheduled(list groups) except -1:
     return False
 
 
-cdef int states_needed(const schuss_group *g) noexcept:
-    """How many state slots the rule touches with these numbers."""
-    if g.rule == SCHUSS_SGD:
-        return 1 if g.momentum != 0 else 0
-    if g.rule == SCHUSS_ADAGRAD:
-        return 1
-    if g.rule == SCHUSS_RMSPROP:
-        return 3 if g.momentum != 0 else 2 if g.centered else 1
-    return 3 if g.amsgrad else 2
-
-
 cdef class Stepper:
     cdef readonly list params
     cdef readonly list states
-    cdef list arenas
-    cdef list states_made      # a number for each group
+    cdef readonly list averages # of each average kept, an array for each of the params
+    cdef readonly object memories # float64 (groups, 1 + 2 SCHUSS_MEMORY): struct schuss_memory of each
+    cdef object sums
+    cdef list arenas           # a slot or an average each
+    cdef list states_made      # for each group, the slots that all of its params have: bit k for slot k
     cdef list groups_read      # of each group what as_read() gave
     cdef schuss_group *numbers # what was read
     cdef schuss_step c_step
@@ -500,8 +531,8 @@ cdef class Stepper:
     cdef uintptr_t params_start, params_end
     cdef double elements       # of all params
     cdef object net_known      # the network whose arrays the params were found to be
-    cdef uintptr_t arena_start[SCHUSS_MAX_STATES]
-    cdef uintptr_t arena_end[SCHUSS_MAX_STATES]
+    cdef uintptr_t arena_start[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
+    cdef uintptr_t arena_end[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
     cdef bint busy
 
     def __cinit__(self, params, group_of, states_of):
@@ -532,34 +563,62 @@ cdef class Stepper:
             PyObject_GetBuffer(p, &self.views[i], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT)
             self.n_views = i + 1
             self.c_step.segments[i].n = p.size
+            self.c_step.segments[i].rows, self.c_step.segments[i].cols = p.shape if p.ndim == 2 else (p.size, 1)
             self.c_step.segments[i].p = self.views[i].buf
             self.c_step.segments[i].group = group_of[i]
             self.elements += p.size
             self.params_start = min(self.params_start, <uintptr_t>self.views[i].buf)
             self.params_end = max(self.params_end, <uintptr_t>self.views[i].buf + <uintptr_t>self.views[i].len)
         check_overlap(self.params)
-        self.states_made = [
-            min((made for made, of in zip(states_of, group_of) if of == i), default=SCHUSS_MAX_STATES)
-            for i in range(self.c_step.n_groups)
-        ]
-        # one arena a state, so that stepping many arrays walks memory in order
-        self.states = [[] for _ in range(n)]
+        self.memories = np.zeros((self.c_step.n_groups, 1 + 2 * SCHUSS_MEMORY))
+        self.c_step.memories = <schuss_memory *><uintptr_t>self.memories.ctypes.data
+        shapes = [[p.shape] * of if isinstance(of, int) else list(of) for p, of in zip(self.params, states_of)]
+        self.states_made = [(1 << SCHUSS_MAX_STATES) - 1] * self.c_step.n_groups
+        self.states = []
+        self.averages = []
         self.arenas = []
-        most = max(states_of, default=0)
-        for k in range(most):
-            total = sum([(p.size + 15) // 16 * 16 for p, m in zip(self.params, states_of) if m > k])
-            arena = aligned_zeros(total, self.params[0].dtype)
-            self.arenas.append(arena)
-            self.arena_start[k] = <uintptr_t>arena.ctypes.data
-            self.arena_end[k] = self.arena_start[k] + <uintptr_t>arena.nbytes
-            total = 0
+        for i in range(n):
+            self.states.append([None] * len(shapes[i]))
+            self.states_made[group_of[i]] &= sum([1 << k for k, shape in enumerate(shapes[i]) if shape is not None])
+        for k in range(max(map(len, shapes), default=0)):
+            made = self.lay([of[k] if len(of) > k else None for of in shapes])
             for i in range(n):
-                if states_of[i] > k:
-                    p = self.params[i]
-                    state = arena[total : total + p.size].reshape(p.shape)
-                    self.states[i].append(state)
-                    self.c_step.segments[i].s[k] = <void *><uintptr_t>state.ctypes.data
-                    total += (p.size + 15) // 16 * 16
+                if made[i] is not None:
+                    self.states[i][k] = made[i]
+                    self.c_step.segments[i].s[k] = <void *><uintptr_t>made[i].ctypes.data
+
+    cdef list lay(self, list shapes):
+        """Zeros of these shapes (None: none) in one arena: stepping many arrays walks memory in order."""
+        cdef Py_ssize_t size, total = sum([padded(shape) for shape in shapes])
+        cdef int k = len(self.arenas)
+        arena = aligned_zeros(total, self.params[0].dtype)
+        self.arenas.append(arena)
+        self.arena_start[k] = <uintptr_t>arena.ctypes.data
+        self.arena_end[k] = self.arena_start[k] + <uintptr_t>arena.nbytes
+        found = []
+        total = 0
+        for shape in shapes:
+            found.append(None if shape is None else view_of(arena, total, shape))
+            total += padded(shape)
+        return found
+
+    def keep_average(self, Py_ssize_t k, int64_t start, int64_t every, double weight, bint mean, bint pull):
+        cdef Py_ssize_t i
+        self.enter()
+        try:
+            if not 0 <= k < SCHUSS_MAX_AVERAGES or k > len(self.averages):
+                raise ValueError(f"average number {k} of {len(self.averages)}, expected at most {SCHUSS_MAX_AVERAGES}")
+            if k == len(self.averages):
+                made = self.lay([p.shape for p in self.params])
+                for i, (p, average) in enumerate(zip(self.params, made)):
+                    average[...] = p
+                    self.c_step.segments[i].average[k] = <void *><uintptr_t>average.ctypes.data
+                self.averages.append(made)
+            self.c_step.averages[k].start, self.c_step.averages[k].every = start, every
+            self.c_step.averages[k].weight = weight
+            self.c_step.averages[k].mean, self.c_step.averages[k].pull = mean, pull
+        finally:
+            self.busy = False
 
     def __dealloc__(self):
         cdef Py_ssize_t i
@@ -608,7 +667,7 @@ cdef class Stepper:
             group, read = groups[i], self.groups_read[i]
             place = changed_since(group, read)
             if place >= 0 and read[place - 1] == "lr" and never_changes(group["lr"]):
-                self.numbers[i].lr = at_least_zero(group, "lr")
+                self.numbers[i].lr = within("lr", group["lr"], "[0, inf)")
                 read[place] = group["lr"]
             elif place != -1:
                 self.groups_read[i] = None
@@ -616,22 +675,23 @@ cdef class Stepper:
                 self.groups_read[i] = as_read(group)
                 self.c_step.groups[i] = self.numbers[i]
             self.c_step.groups[i].lr = self.numbers[i].lr  # each time: a schedule of a fit writes here
+        if self.sums is None:
+            self.sums = np.empty(schuss_step_sums(&self.c_step))
+            self.c_step.sums = <double *><uintptr_t>self.sums.ctypes.data
         return 0
 
     cdef int read_group(self, dict group, int i) except -1:
         cdef schuss_group *g = &self.numbers[i]
-        cdef double smallest = 2.0**-126 if self.c_step.dtype == SCHUSS_F32 else 2.0**-1022
-        fill_group(group, g)
-        if 0 < g.eps < smallest:
-            out_of_range("eps", g.eps, f"0 or at least {smallest!r}: denormals count as zero")
-        if states_needed(g) > self.states_made[i]:
+        fill_group(group, g, 2.0**-126 if self.c_step.dtype == SCHUSS_F32 else 2.0**-1022)
+        if schuss_rule_states(g) & ~<int>self.states_made[i]:
             raise ValueError(
                 f"param_groups[{i}] now asks for a state that this optimizer was made without "
                 "(momentum, centered or amsgrad was switched on): make a new optimizer with it"
             )
         return 0
 
-    cdef int take_clips(self, double grad_scale, double clip_value, double clip_norm, bint check_first) except -1:
+    cdef int take_stages(self, double grad_scale, double clip_value, double clip_norm, bint check_first,
+                         bint zero_grad) except -1:
         if not isfinite(grad_scale):
             out_of_range("grad_scale", grad_scale, "a finite number")
         if 0 < clip_value < DBL_MIN:
@@ -642,23 +702,24 @@ cdef class Stepper:
         self.c_step.clip_value = clip_value
         self.c_step.clip_norm = clip_norm
         self.c_step.check_first = check_first
+        self.c_step.zero_grad = zero_grad
         return 0
 
-    cdef int take_grads(self, list grads) except -1:
+    cdef int take_grads(self, list grads, bint writable) except -1:
         """Points the segments at the gradients. Those that have to be copied are replaced in grads by their copies."""
         cdef Py_ssize_t i, n = self.c_step.n_segments
         cdef const Py_buffer *p
-        cdef const void *data
+        cdef void *data
         if len(grads) != n:
             raise ValueError(f"grads has {len(grads)} arrays, expected {n}, one for each parameter")
         for i in range(n):
             g = grads[i]
             p = &self.views[i]
-            data = plain_data(g, self.c_step.dtype, p.ndim, -1, -1, False)
+            data = plain_data(g, self.c_step.dtype, p.ndim, -1, -1, writable)
             if data == NULL or not same_extents(p.ndim, (<schuss_ndarray *>g).dimensions, p.shape):
-                data = self.through_buffer(g, p)
+                data = self.through_buffer(g, p, writable)
             if data == NULL:
-                grads[i] = g = usable_gradient(g, i, self.params[i])
+                grads[i] = g = usable_gradient(g, i, self.params[i], writable)
                 data = <void *><uintptr_t>g.ctypes.data
             self.c_step.segments[i].g = data
         for i in range(n):
@@ -668,12 +729,12 @@ cdef class Stepper:
                 raise ValueError(f"grads[{i}] shares memory with a state of this optimizer, expected an array of its own")
         return 0
 
-    cdef const void *through_buffer(self, g, const Py_buffer *p) except? NULL:
+    cdef void *through_buffer(self, g, const Py_buffer *p, bint writable) except? NULL:
         """The data of a gradient that fits, of whatever class; else NULL."""
         cdef Py_buffer view
-        cdef const void *data = NULL
+        cdef void *data = NULL
         try:
-            PyObject_GetBuffer(g, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+            PyObject_GetBuffer(g, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
         except (BufferError, ValueError, TypeError):
             return NULL
         if (view.ndim == p.ndim and format_dtype(view.format) == self.c_step.dtype
@@ -685,7 +746,7 @@ cdef class Stepper:
 
     cdef bint overlaps_states(self, uintptr_t start, Py_ssize_t size) noexcept:
         cdef int k
-        for k in range(SCHUSS_MAX_STATES):
+        for k in range(SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES):
             if size > 0 and start < self.arena_end[k] and self.arena_start[k] < start + <uintptr_t>size:
                 return True
         return False
@@ -702,18 +763,18 @@ cdef class Stepper:
                 return True
         return False
 
-    def plain_step(self, grads, list groups, clip_value, clip_norm, bint check_first):
+    def plain_step(self, grads, list groups, grad_scale, clip_value, clip_norm, bint check_first, bint zero_grad):
         cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
-        if value_limit < 0 or norm_limit < 0 or scheduled(groups):
+        if value_limit < 0 or norm_limit < 0 or type(grad_scale) is not float or scheduled(groups):
             return None
-        return self.run(grads, groups, 1, value_limit, norm_limit, check_first)
+        return self.run(grads, groups, grad_scale, value_limit, norm_limit, check_first, zero_grad)
 
     def step(self, grads, list groups, double grad_scale=1.0, double clip_value=0.0, double clip_norm=0.0,
-             bint check_first=False):
-        return self.run(grads, groups, grad_scale, clip_value, clip_norm, check_first)
+             bint check_first=False, bint zero_grad=False):
+        return self.run(grads, groups, grad_scale, clip_value, clip_norm, check_first, zero_grad)
 
     cdef bint run(self, grads, list groups, double grad_scale, double clip_value, double clip_norm,
-                  bint check_first) except -1:
+                  bint check_first, bint zero_grad) except -1:
         cdef list held
         cdef int status
         cdef PyThreadState *state
@@ -725,8 +786,8 @@ cdef class Stepper:
         self.enter()
         try:
             self.take_groups(groups)
-            self.take_clips(grad_scale, clip_value, clip_norm, check_first)
-            self.take_grads(held)
+            self.take_stages(grad_scale, clip_value, clip_norm, check_first, zero_grad)
+            self.take_grads(held, zero_grad)
             state = let_others_run(self.elements)
             status = schuss_optimizer_step(&self.c_step)
             come_back(state)
@@ -788,7 +849,7 @@ cdef check_overlap(list params):
             raise ValueError(f"params[{max(i, j)}] overlaps params[{min(i, j)}], expected arrays of their own memory")
 
 
-cdef usable_gradient(g, Py_ssize_t i, p):
+cdef usable_gradient(g, Py_ssize_t i, p, bint writable):
     """g as a contiguous native array like p, copied if need be."""
     if not isinstance(g, np.ndarray):
         raise TypeError(f"grads[{i}] is {type(g).__name__}, expected numpy.ndarray")
@@ -796,7 +857,20 @@ cdef usable_gradient(g, Py_ssize_t i, p):
         raise ValueError(f"grads[{i}] has shape {g.shape}, expected {p.shape}")
     if g.dtype.newbyteorder("=") != p.dtype:
         raise ValueError(f"grads[{i}] has dtype {g.dtype}, expected {p.dtype}")
+    if writable:
+        raise ValueError(f"grads[{i}] is read-only, not C-contiguous, misaligned or not native, expected an array that "
+                         "can be zeroed in place: zero_grad=True")
     return np.require(g, dtype=p.dtype, requirements=["C", "A"])
+
+
+cdef Py_ssize_t padded(shape) except -1:
+    """Elements that an array of this shape takes in an arena."""
+    cdef Py_ssize_t n = 1
+    if shape is None:
+        return 0
+    for size in shape:
+        n *= size
+    return (n + 15) // 16 * 16
 
 
 def learn_losses(kind, specs):
@@ -1172,7 +1246,7 @@ cdef class Net:
             self.enter()
             try:
                 stepper.take_groups(groups)
-                stepper.take_clips(1, clip_value, clip_norm, True)
+                stepper.take_stages(1, clip_value, clip_norm, True, False)
                 stepper.point_at(self)
                 self.begin(&t, x, y, weights, loss)
                 t.step = &stepper.c_step
@@ -1344,7 +1418,7 @@ cdef class Trainer:
         stepper.enter()
         try:
             stepper.take_groups(groups)
-            stepper.take_clips(1, clip_value, clip_norm, False)
+            stepper.take_stages(1, clip_value, clip_norm, False, False)
         finally:
             stepper.busy = False
         self.t.step = &stepper.c_step
@@ -1356,7 +1430,7 @@ cdef class Trainer:
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
         self.t.position = rows
         if restores:
-            live = [net.flat_parameters, *stepper.arenas]
+            live = [net.flat_parameters, *stepper.arenas, stepper.memories]
             self.copies = <schuss_copy *>PyMem_Calloc(len(live), sizeof(schuss_copy))
             if not self.copies:
                 raise MemoryError()
@@ -1453,7 +1527,7 @@ cdef class Trainer:
             try:
                 self.stepper.point_at(self.net)
                 self.stepper.take_groups(self.groups)
-                self.stepper.take_clips(1, self.clip_value, self.clip_norm, False)
+                self.stepper.take_stages(1, self.clip_value, self.clip_norm, False, False)
                 self.net.forward_x = None
                 self.t.draws = self.net.draws
                 if self.function is None:

@@ -17,7 +17,8 @@ from .arguments import file_path, shown
 from .history import History
 from .layers import Dense
 from .network import Network
-from .optim import _NOT_HYPER, BY_NAME, Optimizer
+from .optim import BY_NAME, Optimizer
+from .optim.state import NOT_HYPER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,10 +123,11 @@ def _described(network: Network, optimizer: Optimizer, content: dict[str, NDArra
         for name, array in arrays.items():
             content[f"optimizer.{k}.{name}"] = np.ascontiguousarray(array)
     groups = [
-        {**{key: value for key, value in group.items() if key not in _NOT_HYPER}, "params": own}
+        {**{key: value for key, value in group.items() if key not in NOT_HYPER}, "params": own}
         for group, own in zip(optimizer.param_groups, indices, strict=True)
     ]
-    return {"kind": kind, "steps": optimizer.steps, "groups": groups}
+    memories = optimizer._stepper.memories.tolist() if optimizer._memory else None
+    return {"kind": kind, "steps": optimizer.steps, "groups": groups, "memories": memories}
 
 
 def _described_history(history: History, content: dict[str, NDArray[Any]]) -> dict[str, Any]:
@@ -173,13 +175,15 @@ def _optimizer(network: Network, described: Mapping[str, Any], content: dict[str
     kind = BY_NAME[described["kind"]]
     groups = [{**group, "params": [network.parameters[k] for k in group["params"]]} for group in described["groups"]]
     for group in groups:
-        if "betas" in group:
-            group["betas"] = tuple(group["betas"])
+        for key in kind._tuples:
+            if key in group:
+                group[key] = tuple(group[key])
     optimizer = kind(groups)
-    arrays = [array for group in groups for array in group["params"]]
-    for k, (states, array) in enumerate(zip(optimizer._states(), arrays, strict=True)):
+    for k, states in enumerate(optimizer._states()):
         for name, state in states.items():
-            state[...] = _taken(content, f"optimizer.{k}.{name}", array.shape, array.dtype)
+            state[...] = _taken(content, f"optimizer.{k}.{name}", state.shape, state.dtype)
+    if described.get("memories") is not None:
+        optimizer._stepper.memories[...] = described["memories"]
     optimizer._stepper.steps = described["steps"]
     return optimizer
 

@@ -8,7 +8,7 @@ struct rule_case {
 };
 
 #define ADAM .rule = SCHUSS_ADAM, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
-#define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .beta2 = 0.99, .eps = 1e-8
+#define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8
 
 static const struct rule_case cases[] = {
     {"sgd", {.rule = SCHUSS_SGD, .lr = 0.1}, 0, 0, 0},

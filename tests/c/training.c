@@ -58,7 +58,7 @@ static const struct training trainings[] = {
         .n_layers = 2,
         .layers = {{.n_in = 5, .n_out = 8, .activation = SCHUSS_SIGMOID}, {.n_in = 8, .n_out = 1}},
         .loss = {SCHUSS_POISSON, 0, 0},
-        .group = {.rule = SCHUSS_RMSPROP, .lr = 0.01, .beta2 = 0.99, .eps = 1e-8, .centered = 1, .momentum = 0.5},
+        .group = {.rule = SCHUSS_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8, .centered = 1, .momentum = 0.5},
         .rows = 40, .batch = 1, .shuffled = 1,
     },
 };

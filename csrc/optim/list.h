@@ -1,0 +1,13 @@
+/* The names of all update rules. PLAIN(NAME, function): element by element; the function is in rules/. MEASURED(NAME,
+ * function): the same, after sums over whole arrays, which function_sums takes in a pass of its own. MATRIX(NAME):
+ * works on whole arrays, see optimizer_rules in catalogue.c. */
+#ifndef SCHUSS_OPTIM_LIST_H
+#define SCHUSS_OPTIM_LIST_H
+
+#define SCHUSS_RULES(PLAIN, MEASURED, MATRIX) \
+    PLAIN(SGD, sgd)                           \
+    PLAIN(ADAGRAD, adagrad)                   \
+    PLAIN(RMSPROP, rmsprop)                   \
+    PLAIN(ADAM, adam)
+
+#endif

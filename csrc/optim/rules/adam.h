@@ -1,0 +1,23 @@
+/* Adam (Kingma and Ba, ICLR 2015): m += (1 - beta1) (g - m), v = beta2 v + (1 - beta2) g^2,
+ * p -= lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps). AMSGrad (Reddi, Kale, Kumar, ICLR 2018) puts the
+ * largest v so far in v's place. AdamW (Loshchilov and Hutter, ICLR 2019) is this with decoupled decay. */
+static void adam(const struct rule_arrays *r, const struct rule_constants *c) {
+    real *restrict p = r->p, *restrict m = r->s0, *restrict v = r->s1, *restrict largest = r->s2;
+    const real *restrict g = r->g;
+    const real keep = (real)c->keep, step_size = (real)c->step_size, eps = (real)c->eps;
+    const real correction = (real)c->sqrt_correction;
+    const real fresh1 = (real)c->one_minus_beta1, beta2 = (real)c->beta2, fresh2 = (real)c->one_minus_beta2;
+    if (c->amsgrad)
+        for (ptrdiff_t i = 0; i < r->n; i++) {
+            m[i] = m[i] + fresh1 * (g[i] - m[i]);
+            v[i] = beta2 * v[i] + fresh2 * (g[i] * g[i]);
+            largest[i] = v[i] > largest[i] ? v[i] : largest[i];
+            p[i] = keep * p[i] - step_size * (m[i] / (SQRT(largest[i]) * correction + eps));
+        }
+    else
+        for (ptrdiff_t i = 0; i < r->n; i++) {
+            m[i] = m[i] + fresh1 * (g[i] - m[i]);
+            v[i] = beta2 * v[i] + fresh2 * (g[i] * g[i]);
+            p[i] = keep * p[i] - step_size * (m[i] / (SQRT(v[i]) * correction + eps));
+        }
+}

@@ -1,0 +1,25 @@
+/* Momentum (Polyak, 1964): b = momentum b + (1 - dampening) g, p -= lr b; Nesterov's (1983) as in Sutskever et al.,
+ * ICML 2013: p -= lr (g + momentum b). The first b is g. */
+ALWAYS_INLINE void sgd_momentum(const struct rule_arrays *r, const struct rule_constants *c, const int first,
+                                const int nesterov) {
+    real *restrict p = r->p, *restrict buffer = r->s0;
+    const real *restrict g = r->g;
+    const real keep = (real)c->keep, lr = (real)c->step_size;
+    const real momentum = (real)c->momentum, fresh = (real)c->one_minus_dampening;
+    for (ptrdiff_t i = 0; i < r->n; i++) {
+        const real b = first ? g[i] : momentum * buffer[i] + fresh * g[i];
+        buffer[i] = b;
+        p[i] = keep * p[i] - lr * (nesterov ? g[i] + momentum * b : b);
+    }
+}
+
+/* Gradient descent: p -= lr g, or with momentum. */
+static void sgd(const struct rule_arrays *r, const struct rule_constants *c) {
+    real *restrict p = r->p;
+    const real *restrict g = r->g;
+    const real keep = (real)c->keep, lr = (real)c->step_size;
+    if (c->momentum == 0)
+        for (ptrdiff_t i = 0; i < r->n; i++) p[i] = keep * p[i] - lr * g[i];
+    else if (c->nesterov) c->first ? sgd_momentum(r, c, 1, 1) : sgd_momentum(r, c, 0, 1);
+    else c->first ? sgd_momentum(r, c, 1, 0) : sgd_momentum(r, c, 0, 0);
+}

@@ -1,0 +1,116 @@
+/* A step over one piece of an array, chunk by chunk: the stages before the rule, the rule, the stages after it, each a
+ * loop of its own over data in L1. */
+
+/* NaN and infinities have exponent bits of all ones. See struct kernels. */
+static int any_nonfinite(ptrdiff_t n, const void *array) {
+    const real *x = (const real *)array;
+    const real_int exponent = (real_int)((real_uint)(2 * EXPONENT_BIAS + 1) << MANTISSA_BITS);
+    veci bad = v_seti(0);
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        const vec v = n - i < LANES ? v_load_m(x + i, v_mask(n - i)) : v_load(x + i);
+        bad |= (veci)(((veci)v & v_seti(exponent)) == v_seti(exponent));
+    }
+    real_int lane[LANES], any = 0;
+    memcpy(lane, &bad, sizeof lane);
+    for (int q = 0; q < LANES; q++) any |= lane[q];
+    return any != 0;
+}
+
+static void clip(ptrdiff_t n, real limit, real *restrict g) {
+    for (ptrdiff_t i = 0; i < n; i++) g[i] = g[i] > limit ? limit : g[i];
+    for (ptrdiff_t i = 0; i < n; i++) g[i] = g[i] < -limit ? -limit : g[i];
+}
+
+static void scale(ptrdiff_t n, real factor, const real *from, real *to) {
+    for (ptrdiff_t i = 0; i < n; i++) to[i] = from[i] * factor;
+}
+
+static void add_multiple(ptrdiff_t n, real factor, const real *restrict x, real *restrict g) {
+    for (ptrdiff_t i = 0; i < n; i++) g[i] = g[i] + factor * x[i];
+}
+
+/* a += weight (p - a); then, if pull, p = a. */
+static void average(ptrdiff_t n, real weight, int pull, real *restrict p, real *restrict a) {
+    for (ptrdiff_t i = 0; i < n; i++) a[i] = a[i] + weight * (p[i] - a[i]);
+    if (pull) memcpy(p, a, (size_t)n * sizeof(real));
+}
+
+/* The chunk of the piece that begins at element i, with its gradient unscaled, clipped and decayed into staged[CHUNK],
+ * if need be. */
+ALWAYS_INLINE struct rule_arrays chunk_of(const struct schuss_segment *piece, ptrdiff_t i,
+                                          const struct rule_constants *c, real *staged) {
+#define STATE(k) .s##k = piece->s[k] ? (real *)piece->s[k] + i : NULL
+    struct rule_arrays r = {
+        .n = piece->n - i < CHUNK ? piece->n - i : CHUNK,
+        .p = (real *)piece->p + i,
+        .g = (const real *)piece->g + i,
+        STATE(0), STATE(1), STATE(2), STATE(3), STATE(4), STATE(5),
+    };
+#undef STATE
+    const int scales = c->grad_scale != 1, clips = c->clip_value > 0, rescales = c->scale != 1, decays = c->l2 != 0;
+    if (scales || clips || rescales || decays) {
+        if (scales) scale(r.n, (real)c->grad_scale, r.g, staged);
+        else memcpy(staged, r.g, (size_t)r.n * sizeof(real));
+        if (clips) clip(r.n, (real)c->clip_value, staged);
+        if (rescales) scale(r.n, (real)c->scale, staged, staged);
+        if (decays) add_multiple(r.n, (real)c->l2, r.p, staged);
+        r.g = staged;
+    }
+    return r;
+}
+
+/* See struct kernels. */
+static void step(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite) {
+    for (ptrdiff_t i = 0; i < piece->n; i += CHUNK) {
+        real staged[CHUNK];
+        const struct rule_arrays r = chunk_of(piece, i, c, staged);
+        switch (c->rule) {
+#define PLAIN(NAME, function) \
+    case SCHUSS_##NAME: function(&r, c); break;
+#define MATRIX(NAME)
+            SCHUSS_RULES(PLAIN, PLAIN, MATRIX)
+#undef PLAIN
+        }
+        for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++)
+            if (c->average_weight[k] != 0)
+                average(r.n, (real)c->average_weight[k], c->pull[k], r.p, (real *)piece->average[k] + i);
+        real *g = (real *)piece->g + i;
+        *nonfinite |= any_nonfinite(r.n, g); /* late: by now it is in L1 */
+        if (c->zero_grad) memset(g, 0, (size_t)r.n * sizeof(real));
+    }
+}
+
+/* See struct kernels. */
+static void measure(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite) {
+    struct rule_sums found = {0};
+    for (ptrdiff_t i = 0; i < piece->n; i += CHUNK) {
+        real staged[CHUNK];
+        const struct rule_arrays r = chunk_of(piece, i, c, staged);
+        switch (c->rule) {
+#define PLAIN(NAME, function)
+#define MEASURED(NAME, function) \
+    case SCHUSS_##NAME: function##_sums(&r, c, &found); break;
+            SCHUSS_RULES(PLAIN, MEASURED, MATRIX)
+#undef PLAIN
+#undef MEASURED
+#undef MATRIX
+        default: (void)r; break;
+        }
+        *nonfinite |= any_nonfinite(r.n, (const real *)piece->g + i);
+    }
+    for (int k = 0; k < SCHUSS_MAX_SUMS; k++) sums[k] = lanes_total(found.lane[k]);
+}
+
+/* See struct kernels. */
+static double sum_squares(ptrdiff_t n, const void *x, double factor, double limit) {
+    const real *from = (const real *)x;
+    double lane[VIRTUAL_LANES] = {0};
+    real part[VIRTUAL_LANES * 16];
+    for (ptrdiff_t i = 0; i < n; i += VIRTUAL_LANES * 16) {
+        const ptrdiff_t width = n - i < VIRTUAL_LANES * 16 ? n - i : VIRTUAL_LANES * 16;
+        scale(width, (real)factor, from + i, part);
+        if (limit > 0) clip(width, (real)limit, part);
+        add_products(width, part, part, lane);
+    }
+    return lanes_total(lane);
+}

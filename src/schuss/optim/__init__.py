@@ -1,0 +1,39 @@
+"""Optimizers, stepped in place over arrays of the caller's. The update rules are compiled; here are their arguments.
+
+Arguments, defaults and formulas are those of ``torch.optim`` where it has the optimizer, else the paper's.
+"""
+
+from __future__ import annotations
+
+from ..arguments import unknown_name
+from .adagrad import AdaGrad
+from .adam import Adam, AdamW
+from .base import Optimizer
+from .rmsprop import RMSProp
+from .sgd import SGD
+
+__all__ = [
+    "BY_NAME",
+    "SGD",
+    "AdaGrad",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSProp",
+    "RMSprop",
+    "by_name",
+]
+
+# torch's spellings.
+Adagrad = AdaGrad
+RMSprop = RMSProp
+
+BY_NAME: dict[str, type[Optimizer]] = {kind._name: kind for kind in (SGD, AdaGrad, RMSProp, Adam, AdamW)}
+
+
+def by_name(name: str) -> type[Optimizer]:
+    """The optimizer class of a name such as "adam"."""
+    if name not in BY_NAME:
+        raise unknown_name("optimizer", name, BY_NAME)
+    return BY_NAME[name]

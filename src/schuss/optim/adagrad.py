@@ -1,0 +1,71 @@
+"""AdaGrad."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .base import Optimizer
+
+if TYPE_CHECKING:
+    from .. import _core
+    from .base import LearningRate, Params
+
+
+class AdaGrad(Optimizer):
+    """Steps divided by the root of the sum of squared gradients.
+
+    ``sum = sum + g^2``, ``p = p - lr / (1 + (t - 1) lr_decay) g / (sqrt(sum) + eps)``.
+
+    Parameters
+    ----------
+    params : array, list of arrays, or list of dicts
+        As for `SGD`.
+    lr : float or callable
+        As for `SGD`.
+    lr_decay, weight_decay, eps : float
+        All >= 0.
+    initial_accumulator_value : float
+        What ``sum`` starts with; >= 0.
+    maximize : bool
+        Ascend instead.
+
+    References
+    ----------
+    J. Duchi, E. Hazan, Y. Singer, Adaptive Subgradient Methods, JMLR 12 (2011).
+    """
+
+    _name = "adagrad"
+    _rule = "adagrad"
+    _intervals: ClassVar[Mapping[str, str]] = {"initial_accumulator_value": "[0, inf)"}
+
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+            maximize=maximize,
+        )
+
+    @staticmethod
+    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
+        return {"sum": 0}
+
+    def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
+        states = iter(stepper.states)
+        for group in groups:
+            for _ in group["params"]:
+                next(states)[0][...] = group["initial_accumulator_value"]

@@ -1,0 +1,92 @@
+"""Adam, AMSGrad and AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .base import Optimizer
+
+if TYPE_CHECKING:
+    from .base import LearningRate, Params
+
+
+class Adam(Optimizer):
+    """Running means of the gradient over the root of running means of its square, both corrected for their start.
+
+    ``m = m + (1 - beta1) (g - m)``, ``v = beta2 v + (1 - beta2) g^2``,
+    ``p = p - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)``; with ``amsgrad`` the largest v so far takes
+    v's place in the last line.
+
+    Parameters
+    ----------
+    params : array, list of arrays, or list of dicts
+        As for `SGD`.
+    lr : float or callable
+        As for `SGD`.
+    betas : (float, float)
+        Each in [0, 1).
+    eps : float
+        >= 0.
+    weight_decay : float
+        ``weight_decay p`` is added to the gradient; >= 0.
+    amsgrad, maximize : bool
+        See above; ascend instead.
+
+    References
+    ----------
+    D. P. Kingma, J. Ba, Adam: A Method for Stochastic Optimization (2015). S. J. Reddi, S. Kale, S. Kumar, On the
+    Convergence of Adam and Beyond (2018), for amsgrad.
+    """
+
+    _name = "adam"
+    _rule = "adam"
+
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize
+        )
+
+    @staticmethod
+    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
+        slots = {"exp_avg": 0, "exp_avg_sq": 1}
+        if group["amsgrad"]:
+            slots["max_exp_avg_sq"] = 2
+        return slots
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: ``p = p (1 - lr weight_decay)`` before Adam's step.
+
+    Parameters as for `Adam`; ``weight_decay`` is 0.01 by default.
+
+    References
+    ----------
+    I. Loshchilov, F. Hutter, Decoupled Weight Decay Regularization (2019).
+    """
+
+    _name = "adamw"
+    _decoupled = True
+
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

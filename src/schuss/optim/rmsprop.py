@@ -1,0 +1,75 @@
+"""RMSProp."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .base import Optimizer
+
+if TYPE_CHECKING:
+    from .base import LearningRate, Params
+
+
+class RMSProp(Optimizer):
+    """Steps divided by the root of a running mean of squared gradients.
+
+    ``sq = alpha sq + (1 - alpha) g^2``; centered: ``ga = ga + (1 - alpha) (g - ga)`` and
+    ``avg = sqrt(max(sq - ga^2, 0)) + eps``, else ``avg = sqrt(sq) + eps``; with momentum
+    ``buf = momentum buf + g / avg`` and ``p = p - lr buf``, else ``p = p - lr g / avg``.
+
+    Parameters
+    ----------
+    params : array, list of arrays, or list of dicts
+        As for `SGD`.
+    lr : float or callable
+        As for `SGD`.
+    alpha : float
+        In [0, 1].
+    eps, weight_decay, momentum : float
+        All >= 0.
+    centered : bool
+        Divide by an estimate of the standard deviation rather than of the root mean square.
+    maximize : bool
+        Ascend instead.
+
+    References
+    ----------
+    T. Tieleman, G. Hinton, Lecture 6.5 of Neural Networks for Machine Learning (2012). A. Graves, Generating Sequences
+    with Recurrent Neural Networks (2013), for the centered form.
+    """
+
+    _name = "rmsprop"
+    _rule = "rmsprop"
+
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            alpha=alpha,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum=momentum,
+            centered=centered,
+            maximize=maximize,
+        )
+
+    @staticmethod
+    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
+        slots = {"square_avg": 0}
+        if group["centered"]:
+            slots["grad_avg"] = 1
+        if group["momentum"] != 0:
+            slots["momentum_buffer"] = 2
+        return slots

@@ -1,0 +1,73 @@
+"""Gradient descent, plain and with momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .base import Optimizer
+
+if TYPE_CHECKING:
+    from .base import LearningRate, Params
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum if asked.
+
+    ``buf = momentum buf + (1 - dampening) g`` (``buf = g`` at the first step), ``p = p - lr buf``; with ``nesterov``
+    ``p = p - lr (g + momentum buf)``; without momentum ``p = p - lr g``.
+
+    Parameters
+    ----------
+    params : array, list of arrays, or list of dicts
+        What is updated, in place: C-contiguous, writable, all float32 or all float64, none overlapping another. Dicts
+        are groups: "params" and hyperparameters of their own.
+    lr : float or callable
+        Learning rate >= 0, or a schedule: a function of the step's number, from 0.
+    momentum, dampening : float
+        momentum >= 0.
+    weight_decay : float
+        ``weight_decay p`` is added to the gradient; >= 0.
+    nesterov : bool
+        Needs momentum > 0 and dampening 0.
+    maximize : bool
+        Ascend instead.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an array cannot be updated in place, or a number is out of range.
+
+    References
+    ----------
+    B. T. Polyak, Some methods of speeding up the convergence of iteration methods (1964). Y. Nesterov, A method of
+    solving a convex programming problem with convergence rate O(1/k^2) (1983).
+    """
+
+    _name = "sgd"
+    _rule = "sgd"
+
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            maximize=maximize,
+        )
+
+    @staticmethod
+    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
+        return {"momentum_buffer": 0} if group["momentum"] != 0 else {}

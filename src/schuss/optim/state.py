@@ -1,0 +1,161 @@
+"""States in the shape of torch's state_dict: from it into groups and arrays of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arguments import shown, unknown_name
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .. import _core
+    from .base import Optimizer
+
+# Entries of a group that are not hyperparameters.
+NOT_HYPER = ("params", "rule", "decoupled", "schedule")
+# Entries of torch's groups that mean nothing here.
+_TORCH_ONLY = frozenset(
+    ("foreach", "capturable", "differentiable", "fused", "decoupled_weight_decay", "initial_lr", "swap_params")
+)
+
+
+def described(optimizer: Optimizer) -> dict[str, Any]:
+    """The optimizer's numbers in the shape of torch's state_dict, with copies of its arrays."""
+    stepper = optimizer._stepper
+    state: dict[int, dict[str, Any]] = {}
+    entries: list[dict[str, Any]] = []
+    arrays = iter(optimizer._states())
+    for group, memory in zip(optimizer.param_groups, stepper.memories, strict=True):
+        remembered = {name: float(memory[1 + place]) for name, place in optimizer._memory.items()}
+        first = len(state)
+        for _ in group["params"]:
+            own = {name: array.copy() for name, array in next(arrays).items()}
+            state[len(state)] = {"step": optimizer.steps, **own, **(remembered if optimizer._memory_of_params else {})}
+        entry = {key: value for key, value in group.items() if key not in NOT_HYPER}
+        if not optimizer._memory_of_params:
+            entry.update(remembered)
+        entry["params"] = list(range(first, len(state)))
+        entries.append(entry)
+    return {"state": state, "param_groups": entries}
+
+
+def loaded_groups(
+    optimizer: Optimizer, given: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, float]], list[Any]]:
+    """New groups over the arrays of the present ones, what they remember, and the keys of their states in order."""
+    if len(given) != len(optimizer.param_groups):
+        raise ValueError(f"state_dict must have {len(optimizer.param_groups)} param_groups; got {len(given)}")
+    groups: list[dict[str, Any]] = []
+    remembered: list[dict[str, float]] = []
+    order: list[Any] = []
+    for index, (mine, theirs) in enumerate(zip(optimizer.param_groups, given, strict=True)):
+        if not isinstance(theirs, Mapping):
+            raise TypeError(f"state_dict's param_groups[{index}] must be a dict; got {shown(theirs)}")
+        ids = list(theirs.get("params", ()))
+        if len(ids) != len(mine["params"]):
+            raise ValueError(
+                f"state_dict's param_groups[{index}] must have {len(mine['params'])} params; got {len(ids)}"
+            )
+        order += ids
+        hyper = {key: value for key, value in mine.items() if key not in NOT_HYPER}
+        memory = {}
+        for key, value in theirs.items():
+            if key in hyper:
+                hyper[key] = _plain(value)
+            elif key in optimizer._memory and not optimizer._memory_of_params:
+                memory[key] = _number(f"state_dict's param_groups[{index}][{key!r}]", value)
+            elif key != "params" and key not in _TORCH_ONLY:
+                raise unknown_name(f"state_dict's param_groups[{index}] key", key, hyper)
+        group = optimizer._group(mine["params"], hyper)
+        group["schedule"] = mine["schedule"]
+        groups.append(group)
+        remembered.append(memory)
+    return groups, remembered, order
+
+
+def load_states(
+    optimizer: Optimizer,
+    stepper: _core.Stepper,
+    groups: list[dict[str, Any]],
+    remembered: list[dict[str, float]],
+    given: Mapping[Any, Any],
+    order: list[Any],
+) -> int:
+    """Fill the states of a new stepper; returns the step they belong to."""
+    for key in given:
+        if key not in order:
+            raise ValueError(f"state_dict's state has an entry {key!r} that belongs to no parameter")
+    counts: set[int] = set()
+    filled: list[NDArray[Any]] = []
+    index = 0
+    for group, memory in zip(groups, remembered, strict=True):
+        slots = optimizer._state_slots(group)
+        for param in group["params"]:
+            where = f"state_dict's state[{order[index]!r}]"
+            entry = given.get(order[index], {})
+            if not isinstance(entry, Mapping):
+                raise TypeError(f"{where} must be a dict; got {shown(entry)}")
+            entry = dict(entry)
+            arrays = stepper.states[index]
+            buffers = {name: entry.pop(name, None) for name in slots}
+            for name in optimizer._memory if optimizer._memory_of_params else ():
+                if name in entry:
+                    memory[name] = _number(f"{where}[{name!r}]", entry.pop(name))
+            missing = [name for name, value in buffers.items() if value is None]
+            if "step" in entry:
+                counts.add(_step_count(where, entry.pop("step")))
+            else:
+                counts.add(1 if buffers and not missing else 0)
+            if entry:
+                raise unknown_name(f"{where} has an entry that", next(iter(entry)), ["step", *slots])
+            if missing and len(missing) < len(buffers):
+                raise ValueError(f"{where} must have {', '.join(slots)}; {missing[0]} is missing")
+            if missing and max(counts) > 0:
+                raise ValueError(f"{where} must have {', '.join(slots)} after step {max(counts)}; got none")
+            for name, value in buffers.items():
+                if value is None:
+                    continue
+                array, mine = np.asarray(value), arrays[slots[name]]
+                if array.shape != mine.shape or array.dtype != param.dtype:
+                    raise ValueError(
+                        f"{where}[{name!r}] must be {param.dtype} of shape {mine.shape}; "
+                        f"got {array.dtype} of shape {array.shape}"
+                    )
+                mine[...] = array
+                filled.append(array)
+            index += 1
+    if len(counts) > 1:
+        raise ValueError(f"state_dict must have one step count for all parameters; got {sorted(counts)}")
+    if not filled:
+        optimizer._fill_fresh(stepper, groups)
+    steps = counts.pop() if counts else 0
+    for memory, into in zip(remembered, stepper.memories, strict=True):
+        into[0] = steps
+        for name, place in optimizer._memory.items():
+            into[1 + place] = memory.get(name, 0.0)
+    return steps
+
+
+def _plain(value: Any) -> Any:
+    """A hyperparameter of a state_dict as a plain value; torch may hold a tensor."""
+    if isinstance(value, (tuple, list)):
+        return tuple(_plain(part) for part in value)
+    return np.asarray(value).item() if hasattr(value, "__array__") else value
+
+
+def _number(where: str, value: Any) -> float:
+    found = _plain(value)
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        raise TypeError(f"{where} must be a number; got {shown(value)}")
+    return float(found)
+
+
+def _step_count(where: str, value: Any) -> int:
+    count = _plain(value)
+    if isinstance(count, bool) or not isinstance(count, (int, float)) or count < 0 or count != int(count):
+        raise ValueError(f"{where}['step'] must be a whole number >= 0; got {shown(value)}")
+    return int(count)
