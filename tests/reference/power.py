@@ -1,0 +1,31 @@
+"""x^y in double as csrc/optim/power.h computes it, operation by operation."""
+
+from __future__ import annotations
+
+import math
+
+
+def log(x: float) -> float:
+    m, e = math.frexp(x)
+    if m < 0.70710678118654752:
+        m, e = 2 * m, e - 1
+    z = (m - 1) / (m + 1)
+    square, total = z * z, 0.0
+    for k in range(23, 0, -2):
+        total = total * square + 1.0 / k
+    return e * 0.69314718055994531 + 2 * z * total
+
+
+def exp(x: float) -> float:
+    n = float(math.floor(x * 1.4426950408889634 + 0.5))
+    r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
+    total = 1.0
+    for k in range(14, 0, -1):
+        total = 1 + total * r / k
+    return math.ldexp(total, int(n))
+
+
+def power(x: float, y: float) -> float:
+    if y == 0:
+        return 1.0
+    return exp(y * log(x)) if x > 0 else 0.0
