@@ -111,12 +111,14 @@ struct schuss_memory {
     double before[SCHUSS_MEMORY]; /* of the step before: one that fails is made again from here */
 };
 
-/* An average of the parameters kept along, a function of the step's number t alone: from step `start` on, every
- * `every`-th step, a += weight (p - a), or with `mean` the plain mean of what it has seen; then with `pull` p = a. */
+/* An average a of the parameters p kept along, a function of the step's number t alone: from step `start` on, at every
+ * `every`-th step. EMA: the first time a = p, then a += weight (p - a). MEAN: of all it has seen. LOOKAHEAD:
+ * a += weight (p - a), and then p = a. */
+enum schuss_average_kind { SCHUSS_NO_AVERAGE, SCHUSS_EMA, SCHUSS_MEAN, SCHUSS_LOOKAHEAD };
 struct schuss_average {
-    int64_t start, every;    /* every 0: there is none */
+    int kind;
+    int64_t start, every;
     double weight;
-    int mean, pull;
 };
 
 /* One array of n parameters. States have n elements each, unless the rule says otherwise; unused ones are NULL. */
@@ -160,6 +162,9 @@ ptrdiff_t schuss_step_sums(const struct schuss_step *step);
  * updated, because check_first or clip_norm had the gradients read before. Without these, nonfinite tells
  * afterwards. */
 int schuss_optimizer_step(struct schuss_step *step);
+/* The norm of all gradients, after grad_scale and clip_value, into grad_norm. clip_norm must be > 0. SCHUSS_NONFINITE:
+ * one is NaN or infinite. */
+int schuss_gradient_norm(struct schuss_step *step);
 
 /* ---- train/net.c: dense networks --------------------------------------------------------------------------- */
 

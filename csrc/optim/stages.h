@@ -29,9 +29,11 @@ static void add_multiple(ptrdiff_t n, real factor, const real *restrict x, real 
     for (ptrdiff_t i = 0; i < n; i++) g[i] = g[i] + factor * x[i];
 }
 
-/* a += weight (p - a); then, if pull, p = a. */
+/* a += weight (p - a), exactly p if weight is 1; then, if pull, p = a. */
 static void average(ptrdiff_t n, real weight, int pull, real *restrict p, real *restrict a) {
-    for (ptrdiff_t i = 0; i < n; i++) a[i] = a[i] + weight * (p[i] - a[i]);
+    if (weight == 1) memcpy(a, p, (size_t)n * sizeof(real));
+    else
+        for (ptrdiff_t i = 0; i < n; i++) a[i] = a[i] + weight * (p[i] - a[i]);
     if (pull) memcpy(p, a, (size_t)n * sizeof(real));
 }
 

@@ -55,8 +55,9 @@ void optimizer_advance(const struct schuss_step *step) {
 
 /* How much of the parameters of step t goes into an average; 0: nothing. */
 static double average_weight(const struct schuss_average *a, int64_t t) {
-    if (!a->every || t < a->start || (t - a->start) % a->every) return 0;
-    return a->mean ? 1 / (1 + (double)((t - a->start) / a->every)) : a->weight;
+    if (a->kind == SCHUSS_NO_AVERAGE || t < a->start || (t - a->start) % a->every) return 0;
+    if (a->kind == SCHUSS_MEAN) return 1 / (1 + (double)((t - a->start) / a->every));
+    return a->kind == SCHUSS_EMA && t == a->start ? 1 : a->weight;
 }
 
 void optimizer_constants(const struct schuss_step *step, int group, int64_t t, double norm_factor,
@@ -91,7 +92,7 @@ void optimizer_constants(const struct schuss_step *step, int group, int64_t t, d
     if (rule->constants) rule->constants(g, step->memories ? step->memories[group].now : NULL, t, constants);
     for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) {
         constants->average_weight[k] = average_weight(&step->averages[k], t);
-        constants->pull[k] = step->averages[k].pull;
+        constants->pull[k] = step->averages[k].kind == SCHUSS_LOOKAHEAD;
     }
 }
 
@@ -296,14 +297,27 @@ int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
     return SCHUSS_OK;
 }
 
+static int step_threads(const struct optimizer_walk *w) {
+    const int most = schuss_get_num_threads();
+    return threads_for((double)w->total, ELEMENTS_PER_THREAD, most < OPTIMIZER_PARTS ? most : OPTIMIZER_PARTS);
+}
+
+int schuss_gradient_norm(struct schuss_step *step) {
+    struct optimizer_walk w;
+    double factor;
+    if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
+    optimizer_walk_begin(&w, step);
+    schuss_parallel(step_threads(&w), read_share, &w);
+    return looked_at(&w, &step->grad_norm, &factor) ? SCHUSS_OK : SCHUSS_NONFINITE;
+}
+
 int schuss_optimizer_step(struct schuss_step *step) {
     struct optimizer_walk w;
     if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
     optimizer_prepare(step);
     optimizer_advance(step);
     optimizer_walk_begin(&w, step);
-    int threads = schuss_get_num_threads();
-    threads = threads_for((double)w.total, ELEMENTS_PER_THREAD, threads < OPTIMIZER_PARTS ? threads : OPTIMIZER_PARTS);
+    const int threads = step_threads(&w);
     if (reads_first(step)) {
         double norm;
         schuss_parallel(threads, read_share, &w);

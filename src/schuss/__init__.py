@@ -7,15 +7,19 @@ from .history import History
 from .layers import Dense
 from .losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson
 from .network import Network
-from .optim import SGD, AdaGrad, Adagrad, Adam, AdamW, Optimizer, RMSProp, RMSprop
+from .optim import EMA, SAM, SGD, SWA, Accumulate, AdaGrad, Adagrad, Adam, AdamW, Lookahead, Optimizer, RMSProp, RMSprop
 from .serialization import load
 from .threads import get_num_threads, set_num_threads, threads
 from .training import EarlyStopping, EpochRecord
 
 __all__ = [
+    "EMA",
     "MAE",
     "MSE",
+    "SAM",
     "SGD",
+    "SWA",
+    "Accumulate",
     "AdaGrad",
     "Adagrad",
     "Adam",
@@ -28,6 +32,7 @@ __all__ = [
     "EpochRecord",
     "History",
     "Huber",
+    "Lookahead",
     "Loss",
     "Network",
     "Optimizer",

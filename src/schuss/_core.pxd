@@ -50,9 +50,9 @@ cdef extern from "schuss.h" nogil:
         double *before
 
     struct schuss_average:
+        int kind
         int64_t start, every
         double weight
-        int mean, pull
 
     struct schuss_segment:
         ptrdiff_t n, rows, cols
@@ -79,6 +79,7 @@ cdef extern from "schuss.h" nogil:
     int schuss_rule_states(const schuss_group *group)
     ptrdiff_t schuss_step_sums(const schuss_step *step)
     int schuss_optimizer_step(schuss_step *step)
+    int schuss_gradient_norm(schuss_step *step)
 
     struct schuss_layer:
         ptrdiff_t n_in, n_out

@@ -83,9 +83,12 @@ class Stepper:
     ) -> bool | None:
         """step for whatever the clipping is (None for none); None, and nothing done, where that is no float in its
         range, or a group has a schedule."""
-    def keep_average(self, k: int, start: int, every: int, weight: float, mean: bool, pull: bool) -> None:
-        """Average number k (0 or 1) of the parameters, which starts as they are now if it is new: from step start on,
-        every `every`-th step, a += weight (p - a) or the mean of those seen; with pull p = a then."""
+    def keep_average(self, k: int, kind: str, start: int, every: int, weight: float) -> None:
+        """Average number k (0 or 1) of the parameters, which starts as they are now if it is new; from step `start` on,
+        at every `every`-th step. "ema": the first time a = p, then a += weight (p - a). "mean" of those seen.
+        "lookahead": a += weight (p - a), then p = a."""
+    def norm(self, grads: NDArray[Any] | Sequence[NDArray[Any]]) -> float:
+        """The global norm of gradients, in double, in a fixed order."""
 
 def hyperparameters(rule: str) -> tuple[dict[str, str], frozenset[str], dict[str, tuple[str, ...]]]:
     """Numbers and tuples of numbers by name with the interval they must lie in; flags; names with what they may be."""

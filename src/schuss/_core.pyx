@@ -405,6 +405,7 @@ def hyperparameters(rule):
     return intervals, frozenset(FLAGS), {name: tuple(known) for name, (_, known) in CHOICES.items()}
 
 
+cdef dict AVERAGE_NUMBERS = {"ema": 1, "mean": 2, "lookahead": 3}
 cdef dict BOUNDS = {}
 
 
@@ -602,7 +603,7 @@ cdef class Stepper:
             total += padded(shape)
         return found
 
-    def keep_average(self, Py_ssize_t k, int64_t start, int64_t every, double weight, bint mean, bint pull):
+    def keep_average(self, Py_ssize_t k, kind, int64_t start, int64_t every, double weight):
         cdef Py_ssize_t i
         self.enter()
         try:
@@ -614,9 +615,9 @@ cdef class Stepper:
                     average[...] = p
                     self.c_step.segments[i].average[k] = <void *><uintptr_t>average.ctypes.data
                 self.averages.append(made)
+            self.c_step.averages[k].kind = AVERAGE_NUMBERS[kind]
             self.c_step.averages[k].start, self.c_step.averages[k].every = start, every
             self.c_step.averages[k].weight = weight
-            self.c_step.averages[k].mean, self.c_step.averages[k].pull = mean, pull
         finally:
             self.busy = False
 
@@ -796,6 +797,20 @@ cdef class Stepper:
         finally:
             self.busy = False
         return status == SCHUSS_OK
+
+    def norm(self, grads):
+        cdef list held = list((grads,) if type(grads) is ndarray else grads)
+        cdef PyThreadState *state
+        self.enter()
+        try:
+            self.take_stages(1, 0, 1, False, False)
+            self.take_grads(held, False)
+            state = let_others_run(self.elements)
+            schuss_gradient_norm(&self.c_step)
+            come_back(state)
+            return self.c_step.grad_norm
+        finally:
+            self.busy = False
 
     cdef int point_at(self, Net net) except -1:
         """Points the segments at the network's gradients of the same parameters."""

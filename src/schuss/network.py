@@ -15,7 +15,7 @@ from .errors import DivergenceError
 from .history import History
 from .layers import Dense
 from .losses import Loss
-from .optim import Optimizer
+from .optim import Averaged, Optimizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -247,7 +247,7 @@ class Network:
         x: Any,
         y: Any,
         loss: AnyLoss,
-        optimizer: Optimizer,
+        optimizer: Optimizer | Averaged,
         *,
         sample_weight: Any = None,
         class_weight: Any = None,
@@ -272,6 +272,8 @@ class Network:
 
         Parameters and optimizer are then as they were.
         """
+        if isinstance(optimizer, Averaged):
+            optimizer = optimizer.optimizer
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
         groups = optimizer.param_groups
@@ -353,7 +355,7 @@ class Network:
         y: Any,
         *,
         loss: AnyLoss,
-        optimizer: Optimizer | str | None = None,
+        optimizer: Optimizer | Averaged | str | None = None,
         lr: float | Callable[[int], float] | None = None,
         epochs: int = 10,
         batch_size: int | None = 32,

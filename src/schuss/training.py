@@ -16,7 +16,7 @@ from .errors import DivergenceError
 from .history import History
 from .losses import Loss
 from .network import ADVICE
-from .optim import Adam, Optimizer, by_name
+from .optim import Adam, Averaged, Optimizer, by_name
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def fit(
     y: Any,
     *,
     loss: str | Loss | losses.LossFunction,
-    optimizer: Optimizer | str | None,
+    optimizer: Optimizer | Averaged | str | None,
     lr: float | Callable[[int], float] | None,
     epochs: int,
     batch_size: int | None,
@@ -331,9 +331,11 @@ def _resolve_stopping(given: bool | int | EarlyStopping | None) -> EarlyStopping
 
 
 def _resolve_optimizer(
-    network: Network, given: Optimizer | str | None, lr: float | Callable[[int], float] | None
+    network: Network, given: Optimizer | Averaged | str | None, lr: float | Callable[[int], float] | None
 ) -> tuple[Optimizer, float | Callable[[int], float] | None]:
     """The optimizer to use, and the learning rate to give to it once everything is checked."""
+    if isinstance(given, Averaged):
+        given = given.optimizer
     if isinstance(given, Optimizer):
         if lr is not None:
             raise ValueError(f"lr must be None with an Optimizer object, which has its own; got {shown(lr)}")

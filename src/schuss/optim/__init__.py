@@ -6,19 +6,28 @@ Arguments, defaults and formulas are those of ``torch.optim`` where it has the o
 from __future__ import annotations
 
 from ..arguments import unknown_name
+from .accumulation import Accumulate
 from .adagrad import AdaGrad
 from .adam import Adam, AdamW
+from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
 from .rmsprop import RMSProp
+from .sam import SAM
 from .sgd import SGD
 
 __all__ = [
     "BY_NAME",
+    "EMA",
+    "SAM",
     "SGD",
+    "SWA",
+    "Accumulate",
     "AdaGrad",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Averaged",
+    "Lookahead",
     "Optimizer",
     "RMSProp",
     "RMSprop",

@@ -56,6 +56,7 @@ class Optimizer:
             groups.append(self._group(arrays, {**defaults, **given}))
         self._stepper = self._new_stepper(groups)
         self.param_groups = groups
+        self._averages: list[tuple[str, int, int, float]] = []
         self._fill_fresh(self._stepper, groups)
 
     # -- construction ------------------------------------------------------------------------------------------------
@@ -120,6 +121,26 @@ class Optimizer:
 
     def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
         """What the states of a new stepper hold, where that is not zero."""
+
+    def _adopt(
+        self,
+        stepper: _core.Stepper,
+        specs: Sequence[tuple[str, int, int, float]],
+        averages: Sequence[Sequence[NDArray[Any]]],
+    ) -> None:
+        """Take this stepper, and have it keep these averages."""
+        for k, spec in enumerate(specs):
+            stepper.keep_average(k, *spec)
+        _copy_states(averages, stepper.averages)
+        self._averages = list(specs)
+        self._stepper = stepper
+
+    def _keep_average(self, kind: str, start: int, every: int, weight: float) -> int:
+        """From now on keep one more average of the parameters; returns its number."""
+        spec = (kind, start, every, weight)
+        self._stepper.keep_average(len(self._averages), *spec)
+        self._averages.append(spec)
+        return len(self._averages) - 1
 
     # -- stepping ----------------------------------------------------------------------------------------------------
 
@@ -273,7 +294,7 @@ class Optimizer:
             _copy_states(stepper.states, self._stepper.states)
             self._stepper.memories[...] = stepper.memories
         else:
-            self._stepper = stepper
+            self._adopt(stepper, self._averages, self._stepper.averages)
         self._stepper.steps = steps
         self.param_groups[:] = groups
 
@@ -283,6 +304,7 @@ class Optimizer:
             "groups": self.param_groups,
             "states": stepper.states,
             "memories": stepper.memories,
+            "averages": list(zip(self._averages, stepper.averages, strict=True)),
             "steps": self.steps,
         }
 
@@ -291,8 +313,9 @@ class Optimizer:
         groups = state["groups"]
         for group in groups:
             group["params"] = [p if p.flags.carray else np.array(p, order="C") for p in group["params"]]
-        self._stepper = self._new_stepper(groups)
         self.param_groups = groups
+        kept = state["averages"]
+        self._adopt(self._new_stepper(groups), [spec for spec, _ in kept], [arrays for _, arrays in kept])
         _copy_states(state["states"], self._stepper.states)
         self._stepper.memories[...] = state["memories"]
         self._stepper.steps = state["steps"]

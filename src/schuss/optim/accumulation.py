@@ -1,0 +1,110 @@
+"""Gradient accumulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arguments import flag, integer, shown
+from .averaging import Averaged
+from .base import Optimizer
+from .sgd import SGD
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Accumulate:
+    """One optimizer step for the gradients of several batches together.
+
+    ``sum = sum + g`` at each call; at every ``every``-th the optimizer steps with ``sum / every`` (``sum`` with
+    ``mean=False``) and the sum begins anew.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Which makes the steps.
+    every : int
+        Calls to a step; >= 1.
+    mean : bool
+        Divide by ``every``.
+
+    Notes
+    -----
+    As large a batch as wanted in the memory of a small one. One more copy of the parameters' size is kept.
+    """
+
+    def __init__(self, optimizer: Optimizer | Averaged, every: int, *, mean: bool = True) -> None:
+        if not isinstance(optimizer, (Optimizer, Averaged)):
+            raise TypeError(f"optimizer must be an Optimizer; got {shown(optimizer)} ({type(optimizer).__name__})")
+        self.optimizer = optimizer
+        self.every = integer("every", every, 1)
+        self.mean = flag("mean", mean)
+        inner = optimizer.optimizer if isinstance(optimizer, Averaged) else optimizer
+        self._sums = [np.zeros_like(p, subok=False) for p in inner._stepper.params]
+        self._adding = SGD(self._sums, lr=1.0, maximize=True)
+        self.pending = 0
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return self.optimizer.param_groups
+
+    def step(self, grads: NDArray[Any] | Sequence[NDArray[Any]], **stages: Any) -> bool:
+        """Add these gradients; with those of ``every`` calls together, step.
+
+        Parameters
+        ----------
+        grads : array or sequence of arrays
+            As for `Optimizer.step`.
+        **stages
+            As for `Optimizer.step`, but grad_scale and zero_grad, applied when the step is made.
+
+        Returns
+        -------
+        bool
+            Whether the optimizer has stepped.
+        """
+        for name in ("grad_scale", "zero_grad"):
+            if name in stages:
+                raise TypeError(f"{name} must not be given: the sum of the gradients is scaled and zeroed here")
+        self._adding.step(grads)
+        self.pending += 1
+        if self.pending < self.every:
+            return False
+        scale = 1 / self.every if self.mean else 1.0
+        self.pending = 0
+        try:
+            self.optimizer.step(self._sums, grad_scale=scale, **stages)
+        finally:
+            for total in self._sums:
+                total[...] = 0
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """``{"optimizer": ..., "sums": copies, "pending": calls so far}``."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "sums": [total.copy() for total in self._sums],
+            "pending": self.pending,
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over such a state; nothing has changed where it does not fit."""
+        if not isinstance(state_dict, Mapping) or {"optimizer", "sums", "pending"} - set(state_dict):
+            raise ValueError(
+                f"state_dict must be a dict with 'optimizer', 'sums' and 'pending'; got {shown(state_dict)}"
+            )
+        given = [np.asarray(total) for total in state_dict["sums"]]
+        mine = [(total.shape, total.dtype) for total in self._sums]
+        if [(total.shape, total.dtype) for total in given] != mine:
+            raise ValueError(f"state_dict's sums must be arrays of these shapes and dtypes: {shown(mine)}")
+        pending = integer("state_dict's pending", state_dict["pending"], 0, self.every - 1)
+        self.optimizer.load_state_dict(state_dict["optimizer"])
+        for total, theirs in zip(self._sums, given, strict=True):
+            total[...] = theirs
+        self.pending = pending
+
+    def __repr__(self) -> str:
+        return f"Accumulate(every={self.every}, mean={self.mean}) of {self.optimizer!r}"

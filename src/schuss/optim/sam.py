@@ -1,0 +1,140 @@
+"""Sharpness-aware minimization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arguments import number, shown
+from ..errors import DivergenceError
+from .averaging import Averaged
+from .base import Optimizer
+from .sgd import SGD
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Grads = NDArray[Any] | Sequence[NDArray[Any]]
+
+
+class SAM:
+    """Sharpness-aware minimization: steps by the gradient of a point uphill, which shuns sharp minima.
+
+    ``e = rho g / (||g|| + 1e-12)`` with g at p and the norm over all parameters; then the optimizer's step at p with
+    the gradient at ``p + e``.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Which makes the steps.
+    rho : float
+        How far uphill; >= 0.
+
+    Notes
+    -----
+    Two gradients a step, so twice the time. ``step(closure)`` does all of it; ``first_step(grads)`` goes uphill and
+    ``second_step(grads)`` comes back and steps, for loops of your own. One more copy of the parameters is kept.
+
+    References
+    ----------
+    P. Foret, A. Kleiner, H. Mobahi, B. Neyshabur, Sharpness-Aware Minimization for Efficiently Improving Generalization
+    (2021).
+    """
+
+    def __init__(self, optimizer: Optimizer | Averaged, rho: float = 0.05) -> None:
+        if not isinstance(optimizer, (Optimizer, Averaged)):
+            raise TypeError(f"optimizer must be an Optimizer; got {shown(optimizer)} ({type(optimizer).__name__})")
+        self.optimizer = optimizer
+        self.rho = number("rho", rho, "[0, inf)")
+        inner = optimizer.optimizer if isinstance(optimizer, Averaged) else optimizer
+        self._params = inner._stepper.params
+        self._uphill = SGD(self._params, lr=self.rho, maximize=True)
+        self._before: list[NDArray[Any]] | None = None
+        self._room = [np.empty_like(p) for p in self._params]
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return self.optimizer.param_groups
+
+    def step(self, closure: Callable[[], Any], **stages: Any) -> Any:
+        """One step.
+
+        Parameters
+        ----------
+        closure : callable
+            Returns the gradients at the parameters as they are, or ``(loss, gradients)``. Called twice; the gradients
+            of the first call have been used up when it is called again, so it may return the same arrays.
+        **stages
+            As for `Optimizer.step`, for the second gradient.
+
+        Returns
+        -------
+        float or None
+            The loss of the first call, if there is one.
+        """
+        loss, grads = _both(closure())
+        self.first_step(grads)
+        try:
+            _, grads = _both(closure())
+        except BaseException:
+            self._back()
+            raise
+        self.second_step(grads, **stages)
+        return loss
+
+    def first_step(self, grads: Grads) -> None:
+        """Go uphill by rho along the gradients.
+
+        Raises
+        ------
+        DivergenceError
+            If a gradient is NaN or infinite. Nothing has changed.
+        RuntimeError
+            If the parameters are uphill already.
+        """
+        if self._before is not None:
+            raise RuntimeError("first_step was called twice: the parameters are uphill, expected second_step")
+        norm = self._uphill._stepper.norm(grads)
+        if not np.isfinite(norm):
+            raise DivergenceError("a gradient is NaN or infinite (or their norm is); nothing was changed")
+        for room, p in zip(self._room, self._params, strict=True):
+            room[...] = p
+        self._uphill.step(grads, lr=self.rho, grad_scale=1 / (norm + 1e-12))
+        self._before = self._room
+
+    def second_step(self, grads: Grads, **stages: Any) -> None:
+        """Come back and make the optimizer's step with the gradients found uphill.
+
+        Raises
+        ------
+        RuntimeError
+            If the parameters are not uphill.
+        """
+        if self._before is None:
+            raise RuntimeError("second_step was called before first_step")
+        self._back()
+        self.optimizer.step(grads, **stages)
+
+    def _back(self) -> None:
+        for p, old in zip(self._params, self._before or (), strict=True):
+            p[...] = old
+        self._before = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimizer's: SAM itself remembers nothing between steps."""
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        self.optimizer.load_state_dict(state_dict)
+
+    def __repr__(self) -> str:
+        return f"SAM(rho={self.rho:g}) of {self.optimizer!r}"
+
+
+def _both(result: Any) -> tuple[Any, Any]:
+    """(loss, gradients) of what a closure returned."""
+    if isinstance(result, tuple) and len(result) == 2 and np.ndim(result[0]) == 0 and not np.isscalar(result[1]):
+        return result
+    return None, result
