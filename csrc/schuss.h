@@ -124,13 +124,16 @@ struct schuss_average {
 /* One array of n parameters. States have n elements each, unless the rule says otherwise; unused ones are NULL. */
 struct schuss_segment {
     ptrdiff_t n;
-    ptrdiff_t rows, cols;    /* of a matrix; an array of another dimension is n x 1 */
+    ptrdiff_t rows, cols;    /* of a matrix; see index, too. An array of another dimension is n x 1 */
     void *p;
     void *g;                 /* only read, unless the step zeroes it */
     void *s[SCHUSS_MAX_STATES];
     void *average[SCHUSS_MAX_AVERAGES];
     int group;
     double factor;           /* the core's own */
+    /* NULL: g is of all of p. Else of some rows of p alone, `cols` elements each: row k of g, of n elements in all, is
+     * of row index[k] of p, and no other row of p and its states is touched. Only for rules that go by element. */
+    const int64_t *index;
 };
 
 struct schuss_step {
@@ -153,6 +156,8 @@ struct schuss_step {
 
 /* The rule's name, NULL past the last. */
 const char *schuss_rule_name(int rule);
+/* Whether the rule goes element by element, with nothing taken from whole arrays. */
+int schuss_rule_by_element(int rule);
 /* The state slots that the rule touches with these numbers: bit k for slot k. */
 int schuss_rule_states(const struct schuss_group *group);
 /* Doubles that the step needs room for in sums, given its groups' rules and its segments. */

@@ -54,3 +54,15 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }
 
 int schuss_rule_states(const struct schuss_group *group) { return optimizer_rules[group->rule].states(group); }
+
+int schuss_rule_by_element(int rule) {
+    switch (rule) {
+#define PLAIN(NAME, function) case SCHUSS_##NAME:
+#define OTHER(NAME, ...)
+        SCHUSS_RULES(PLAIN, OTHER, OTHER)
+#undef PLAIN
+#undef OTHER
+        return 1;
+    default: return 0;
+    }
+}

@@ -165,13 +165,31 @@ static void note_nonfinite(struct optimizer_walk *w, int nonfinite) {
     if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
 }
 
+/* The rule over a piece of an array, row by row where the gradient is of some rows only. */
+static void step_piece(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
+                       int *nonfinite) {
+    const struct schuss_segment *s = p->segment;
+    const ptrdiff_t item = w->kernels->item;
+    ptrdiff_t to;
+    for (ptrdiff_t from = p->from; from < p->to; from = to) {
+        to = p->to;
+        struct schuss_segment piece;
+        if (s->index) {
+            const ptrdiff_t k = from / s->cols, start = s->index[k] * s->cols + from % s->cols;
+            if (to > (k + 1) * s->cols) to = (k + 1) * s->cols;
+            piece = segment_piece(s, start, start + to - from, item);
+            piece.g = at(s->g, from, item);
+        } else piece = segment_piece(s, from, to, item);
+        w->kernels->step(&piece, c, nonfinite);
+    }
+}
+
 static void update_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
     struct constants_of known = {.group = -1};
     int nonfinite = 0;
     for (struct pieces p = pieces_of(w, index, count); next_piece(&p);) {
-        const struct schuss_segment piece = segment_piece(p.segment, p.from, p.to, w->kernels->item);
         take_constants(&known, w, norm_factor, p.segment);
-        w->kernels->step(&piece, &known.c, &nonfinite);
+        step_piece(w, &p, &known.c, &nonfinite);
     }
     note_nonfinite(w, nonfinite);
 }

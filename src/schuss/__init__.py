@@ -7,7 +7,23 @@ from .history import History
 from .layers import Dense
 from .losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson
 from .network import Network
-from .optim import EMA, SAM, SGD, SWA, Accumulate, AdaGrad, Adagrad, Adam, AdamW, Lookahead, Optimizer, RMSProp, RMSprop
+from .optim import (
+    EMA,
+    SAM,
+    SGD,
+    SWA,
+    Accumulate,
+    AdaGrad,
+    Adagrad,
+    Adam,
+    AdamW,
+    Lookahead,
+    Optimizer,
+    RMSProp,
+    RMSprop,
+    Rows,
+    SparseAdam,
+)
 from .serialization import load
 from .threads import get_num_threads, set_num_threads, threads
 from .training import EarlyStopping, EpochRecord
@@ -39,6 +55,8 @@ __all__ = [
     "Poisson",
     "RMSProp",
     "RMSprop",
+    "Rows",
+    "SparseAdam",
     "__version__",
     "get_num_threads",
     "load",

@@ -61,6 +61,7 @@ cdef extern from "schuss.h" nogil:
         void **s
         void **average
         int group
+        const int64_t *index
 
     struct schuss_step:
         int dtype
@@ -76,6 +77,7 @@ cdef extern from "schuss.h" nogil:
         double grad_norm
 
     const char *schuss_rule_name(int rule)
+    int schuss_rule_by_element(int rule)
     int schuss_rule_states(const schuss_group *group)
     ptrdiff_t schuss_step_sums(const schuss_step *step)
     int schuss_optimizer_step(schuss_step *step)

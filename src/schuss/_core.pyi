@@ -93,6 +93,10 @@ class Stepper:
 def hyperparameters(rule: str) -> tuple[dict[str, str], frozenset[str], dict[str, tuple[str, ...]]]:
     """Numbers and tuples of numbers by name with the interval they must lie in; flags; names with what they may be."""
 
+def learn_rows(kind: type) -> None:
+    """From now on objects of this kind, with `indices` (int64, strictly increasing, C-contiguous) and `values`, are
+    taken as gradients of some rows."""
+
 def learn_losses(kind: type, specs: dict[str, tuple[str, float]]) -> None:
     """From now on these names, and objects of this immutable kind by their `spec`, are also taken as losses."""
 

@@ -709,6 +709,7 @@ cdef class Stepper:
     cdef int take_grads(self, list grads, bint writable) except -1:
         """Points the segments at the gradients. Those that have to be copied are replaced in grads by their copies."""
         cdef Py_ssize_t i, n = self.c_step.n_segments
+        cdef Py_ssize_t size
         cdef const Py_buffer *p
         cdef void *data
         if len(grads) != n:
@@ -716,19 +717,51 @@ cdef class Stepper:
         for i in range(n):
             g = grads[i]
             p = &self.views[i]
+            self.whole(i)
             data = plain_data(g, self.c_step.dtype, p.ndim, -1, -1, writable)
             if data == NULL or not same_extents(p.ndim, (<schuss_ndarray *>g).dimensions, p.shape):
                 data = self.through_buffer(g, p, writable)
             if data == NULL:
-                grads[i] = g = usable_gradient(g, i, self.params[i], writable)
+                if rows_class is not None and isinstance(g, rows_class):
+                    grads[i] = held = self.take_rows(g, i)
+                    g = held[0]
+                else:
+                    grads[i] = g = usable_gradient(g, i, self.params[i], writable)
                 data = <void *><uintptr_t>g.ctypes.data
             self.c_step.segments[i].g = data
         for i in range(n):
-            if self.overlaps_params(self.c_step.segments[i].g, self.views[i].len):
+            size = self.c_step.segments[i].n * self.views[i].itemsize
+            if self.overlaps_params(self.c_step.segments[i].g, size):
                 raise ValueError(f"grads[{i}] shares memory with a parameter, expected an array of its own")
-            if self.overlaps_states(<uintptr_t>self.c_step.segments[i].g, self.views[i].len):
+            if self.overlaps_states(<uintptr_t>self.c_step.segments[i].g, size):
                 raise ValueError(f"grads[{i}] shares memory with a state of this optimizer, expected an array of its own")
         return 0
+
+    cdef void whole(self, Py_ssize_t i) noexcept:
+        """Segment i takes a gradient of the whole array (again)."""
+        if self.c_step.segments[i].index != NULL:
+            self.c_step.segments[i].index = NULL
+            self.c_step.segments[i].n = self.views[i].len // self.views[i].itemsize
+            self.c_step.segments[i].cols = self.views[i].shape[1] if self.views[i].ndim == 2 else 1
+
+    cdef tuple take_rows(self, g, Py_ssize_t i):
+        """Has segment i take a gradient of some rows; returns what it points at."""
+        cdef schuss_segment *segment = &self.c_step.segments[i]
+        p = self.params[i]
+        index, values = g.indices, g.values
+        if not schuss_rule_by_element(self.c_step.groups[segment.group].rule) or self.averages:
+            raise TypeError(f"grads[{i}] is of some rows only, expected an array: this optimizer looks at whole arrays")
+        if p.ndim < 1 or values.shape[1:] != p.shape[1:]:
+            raise ValueError(f"grads[{i}] has rows of shape {values.shape[1:]}, expected {p.shape[1:]}")
+        if values.dtype != p.dtype:
+            raise ValueError(f"grads[{i}] has dtype {values.dtype}, expected {p.dtype}")
+        if len(index) and not (0 <= index[0] and index[-1] < p.shape[0]):  # they are sorted
+            bad = index[0] if index[0] < 0 else index[-1]
+            raise ValueError(f"grads[{i}] has row {bad}, expected rows in [0, {p.shape[0]})")
+        segment.index = <const int64_t *><uintptr_t>index.ctypes.data
+        segment.n = values.size
+        segment.cols = values.size // max(1, len(index))
+        return values, index
 
     cdef void *through_buffer(self, g, const Py_buffer *p, bint writable) except? NULL:
         """The data of a gradient that fits, of whatever class; else NULL."""
@@ -815,6 +848,8 @@ cdef class Stepper:
     cdef int point_at(self, Net net) except -1:
         """Points the segments at the network's gradients of the same parameters."""
         cdef Py_ssize_t i
+        for i in range(self.n_views):
+            self.whole(i)
         if self.net_known is not net:
             self.look_at(net)
         for i in range(self.n_views):
@@ -886,6 +921,14 @@ cdef Py_ssize_t padded(shape) except -1:
     for size in shape:
         n *= size
     return (n + 15) // 16 * 16
+
+
+cdef object rows_class = None
+
+
+def learn_rows(kind):
+    global rows_class
+    rows_class = kind
 
 
 def learn_losses(kind, specs):

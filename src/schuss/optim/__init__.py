@@ -12,8 +12,10 @@ from .adam import Adam, AdamW
 from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
 from .rmsprop import RMSProp
+from .rows import Rows
 from .sam import SAM
 from .sgd import SGD
+from .sparse import SparseAdam
 
 __all__ = [
     "BY_NAME",
@@ -31,6 +33,8 @@ __all__ = [
     "Optimizer",
     "RMSProp",
     "RMSprop",
+    "Rows",
+    "SparseAdam",
     "by_name",
 ]
 
@@ -38,7 +42,7 @@ __all__ = [
 Adagrad = AdaGrad
 RMSprop = RMSProp
 
-BY_NAME: dict[str, type[Optimizer]] = {kind._name: kind for kind in (SGD, AdaGrad, RMSProp, Adam, AdamW)}
+BY_NAME: dict[str, type[Optimizer]] = {kind._name: kind for kind in (SGD, AdaGrad, RMSProp, Adam, AdamW, SparseAdam)}
 
 
 def by_name(name: str) -> type[Optimizer]:
