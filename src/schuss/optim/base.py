@@ -256,8 +256,13 @@ class Optimizer:
                 found.append({name: arrays[slot] for name, slot in slots.items()})
         return found
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, *, like: str = "numpy") -> dict[str, Any]:
         """The optimizer's numbers in the shape of torch's state_dict.
+
+        Parameters
+        ----------
+        like : {"numpy", "torch"}
+            Arrays and numbers, or what torch's optimizer of the same name loads: tensors. torch is imported for it.
 
         Returns
         -------
@@ -265,7 +270,11 @@ class Optimizer:
             ``{"state": {i: {"step": t, "exp_avg": array, ...}}, "param_groups": [{..., "params": [i, ...]}]}`` with
             copies of the state arrays. A schedule is not in it: its current value is, as "lr".
         """
-        return described(self)
+        if choice("like", like, ("numpy", "torch")) == "numpy":
+            return described(self)
+        import torch
+
+        return described(self, torch.tensor)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over the numbers of a state_dict, torch's own included. Everything is checked first, then copied.

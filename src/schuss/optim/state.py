@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +23,10 @@ _TORCH_ONLY = frozenset(
 )
 
 
-def described(optimizer: Optimizer) -> dict[str, Any]:
-    """The optimizer's numbers in the shape of torch's state_dict, with copies of its arrays."""
+def described(optimizer: Optimizer, tensor: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+    """The optimizer's numbers in the shape of torch's state_dict, with copies of its arrays; `tensor` makes torch's."""
     stepper = optimizer._stepper
+    made = tensor or (lambda value: value)
     state: dict[int, dict[str, Any]] = {}
     entries: list[dict[str, Any]] = []
     arrays = iter(optimizer._states())
@@ -33,8 +34,11 @@ def described(optimizer: Optimizer) -> dict[str, Any]:
         remembered = {name: float(memory[1 + place]) for name, place in optimizer._memory.items()}
         first = len(state)
         for _ in group["params"]:
-            own = {name: array.copy() for name, array in next(arrays).items()}
-            state[len(state)] = {"step": optimizer.steps, **own, **(remembered if optimizer._memory_of_params else {})}
+            own = {name: made(array.copy()) for name, array in next(arrays).items()}
+            numbers = {"step": optimizer.steps, **(remembered if optimizer._memory_of_params else {})}
+            if tensor is not None:
+                numbers = {name: tensor(np.float32(value)) for name, value in numbers.items()}
+            state[len(state)] = {**numbers, **own}
         entry = {key: value for key, value in group.items() if key not in NOT_HYPER}
         if not optimizer._memory_of_params:
             entry.update(remembered)
