@@ -125,7 +125,7 @@ def test_in_place_targets_have_one_dtype() -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [[], 3.0, "abc", {"params": np.zeros(3)}, None, [{"params": []}], [{"params": 3}], [{"lr": 1.0}]],
+    [[], 3.0, "abc", {"params": {}}, None, [{"params": []}], [{"params": 3}], [{"lr": 1.0}]],
 )
 def test_params_of_no_use(params: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="params"):
@@ -179,7 +179,7 @@ def test_gradient_of_no_array(grads: Any) -> None:
 def test_gradient_that_is_a_parameter() -> None:
     p = np.ones(3, np.float32)
     optimizer = schuss.SGD(p)
-    with unchanged(optimizer), pytest.raises(ValueError, match=r"grads\[0\]"):
+    with unchanged(optimizer), pytest.raises(ValueError, match="grads shares memory"):
         optimizer.step(p)
 
 

@@ -126,7 +126,7 @@ def test_predict_into_its_own_input() -> None:
 def test_gradient_that_is_a_state() -> None:
     p = np.ones(50, np.float32)
     optimizer = schuss.SGD(p, momentum=0.9)
-    with pytest.raises(ValueError, match=r"grads\[0\] shares memory with a state"):
+    with pytest.raises(ValueError, match="grads shares memory with a state"):
         optimizer.step(optimizer._stepper.states[0][0])
     assert optimizer.steps == 0
 

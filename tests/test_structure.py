@@ -221,12 +221,14 @@ GROUPS: Callable[[], Any] = lambda: [{"params": [a, b]}, {"params": {"w": c}}]  
         (GROUPS, [[a, b], {"v": c}], ValueError, r"^grads\[1\]'s name 'v' is not known.*; grads\[1\] has no 'w'"),
         (GROUPS, [[a, None], {"w": c}], TypeError, r"^grads\[0\]\[1\] must be .*; got None"),
         (GROUPS, [[a, b], {"w": None}], TypeError, r"^grads\[1\]\['w'\] must be .*; got None"),
-        (GROUPS, [a, b, None], TypeError, r"^grads\[2\] must be .*; got None"),
+        (GROUPS, [a, b, None], TypeError, r"^grads\[1\]\['w'\] must be .*; got None"),
     ],
 )
 def test_gradients_of_another_form(params: Callable[[], Any], grads: Any, error: type[Exception], match: str) -> None:
+    optimizer = schuss.SGD(params(), lr=0.1)
     with pytest.raises(error, match=match):
-        structure.read(params())[2].flatten(grads)
+        optimizer.step(grads)
+    assert optimizer.steps == 0
 
 
 def test_messages_stay_short() -> None:

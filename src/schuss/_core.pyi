@@ -6,6 +6,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from .structure import Structure
+
 __version__: Final[str]
 
 # Instruction sets and threads.
@@ -42,10 +44,12 @@ class Stepper:
         params: list[NDArray[Any]],
         group_of: Sequence[int],
         states_of: Sequence[int | Sequence[tuple[int, ...] | None]],
+        form: Structure | None = None,
     ) -> None:
         """params: C-contiguous writable float32 or float64 arrays, all of one dtype, none overlapping another
         (checked: ValueError/TypeError that names the index). group_of[i]: the group of params[i]; states_of[i]: the
-        shape of its state in each slot, None for none; a number: so many like params[i]. States are zero-filled."""
+        shape of its state in each slot, None for none; a number: so many like params[i]. States are zero-filled.
+        form names arrays in messages."""
     params: list[NDArray[Any]]
     states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none
     averages: list[list[NDArray[Any]]]  # averages[k][i]: number k of params[i]
@@ -80,9 +84,10 @@ class Stepper:
         clip_norm: Any,
         check_first: bool,
         zero_grad: bool,
+        applied: bool,
     ) -> bool | None:
         """step for whatever the clipping is (None for none); None, and nothing done, where that is no float in its
-        range, or a group has a schedule."""
+        range, or a group has a schedule that is not yet applied."""
     def keep_average(self, k: int, kind: str, start: int, every: int, weight: float) -> None:
         """Average number k (0 or 1) of the parameters, which starts as they are now if it is new; from step `start` on,
         at every `every`-th step. "ema": the first time a = p, then a += weight (p - a). "mean" of those seen.
@@ -93,9 +98,9 @@ class Stepper:
 def hyperparameters(rule: str) -> tuple[dict[str, str], frozenset[str], dict[str, tuple[str, ...]]]:
     """Numbers and tuples of numbers by name with the interval they must lie in; flags; names with what they may be."""
 
-def learn_rows(kind: type) -> None:
-    """From now on objects of this kind, with `indices` (int64, strictly increasing, C-contiguous) and `values`, are
-    taken as gradients of some rows."""
+def learn_gradients(rows: type, source: Callable[[str, Any], NDArray[Any]]) -> None:
+    """From now on objects of the kind `rows`, with `indices` (int64, strictly increasing, C-contiguous) and `values`,
+    are taken as gradients of some rows; and source(name, value) makes an array over what is none."""
 
 def learn_losses(kind: type, specs: dict[str, tuple[str, float]]) -> None:
     """From now on these names, and objects of this immutable kind by their `spec`, are also taken as losses."""

@@ -518,6 +518,7 @@ cdef bint scheduled(list groups) except -1:
 
 cdef class Stepper:
     cdef readonly list params
+    cdef object form           # what names parameters and gradients in messages; None: their places do
     cdef readonly list states
     cdef readonly list averages # of each average kept, an array for each of the params
     cdef readonly object memories # float64 (groups, 1 + 2 SCHUSS_MEMORY): struct schuss_memory of each
@@ -536,11 +537,12 @@ cdef class Stepper:
     cdef uintptr_t arena_end[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
     cdef bint busy
 
-    def __cinit__(self, params, group_of, states_of):
+    def __cinit__(self, params, group_of, states_of, form=None):
         require_isa()
-        cdef Py_ssize_t i, k, n = len(params), total
+        cdef Py_ssize_t i, k, n = len(params)
         cdef int dtype
         self.params = list(params)
+        self.form = form
         self.c_step.n_groups = 1 + max(group_of, default=0)
         self.c_step.n_segments = n
         self.c_step.t = 1
@@ -555,12 +557,13 @@ cdef class Stepper:
         self.params_start = <uintptr_t>-1
         for i in range(n):
             p = self.params[i]
-            check_target(p, i)
+            check_target(p, self.param_name(i))
             dtype = dtype_of(p.dtype)
             if i == 0:
                 self.c_step.dtype = dtype
             elif dtype != self.c_step.dtype:
-                raise TypeError(f"params[{i}] is {p.dtype}, params[0] is {self.params[0].dtype}: expected one dtype")
+                raise TypeError(f"{self.param_name(i)} is {p.dtype}, {self.param_name(0)} is {self.params[0].dtype}: "
+                                "expected one dtype")
             PyObject_GetBuffer(p, &self.views[i], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT)
             self.n_views = i + 1
             self.c_step.segments[i].n = p.size
@@ -570,7 +573,7 @@ cdef class Stepper:
             self.elements += p.size
             self.params_start = min(self.params_start, <uintptr_t>self.views[i].buf)
             self.params_end = max(self.params_end, <uintptr_t>self.views[i].buf + <uintptr_t>self.views[i].len)
-        check_overlap(self.params)
+        self.check_overlap()
         self.memories = np.zeros((self.c_step.n_groups, 1 + 2 * SCHUSS_MEMORY))
         self.c_step.memories = <schuss_memory *><uintptr_t>self.memories.ctypes.data
         shapes = [[p.shape] * of if isinstance(of, int) else list(of) for p, of in zip(self.params, states_of)]
@@ -651,6 +654,20 @@ cdef class Stepper:
     def grad_norm(self):
         return self.c_step.grad_norm
 
+    cdef str param_name(self, Py_ssize_t i):
+        return f"params[{i}]" if self.form is None else self.form.parameter(i)
+
+    cdef str grad_name(self, Py_ssize_t i):
+        return f"grads[{i}]" if self.form is None else self.form.gradient(i)
+
+    cdef int check_overlap(self) except -1:
+        spans = sorted([(p.ctypes.data, p.ctypes.data + p.nbytes, i) for i, p in enumerate(self.params) if p.size])
+        for (_, end, i), (start, _, j) in zip(spans, spans[1:]):
+            if start < end:
+                raise ValueError(f"{self.param_name(max(i, j))} overlaps {self.param_name(min(i, j))}, expected arrays of "
+                                 "their own memory")
+        return 0
+
     cdef int enter(self) except -1:
         if self.busy:
             raise RuntimeError("this optimizer is in a step: another thread's, or the one this loss is called from")
@@ -718,23 +735,25 @@ cdef class Stepper:
             g = grads[i]
             p = &self.views[i]
             self.whole(i)
+            if type(g) is not ndarray and not isinstance(g, rows_class):
+                grads[i] = g = memory_of(self.grad_name(i), g)
             data = plain_data(g, self.c_step.dtype, p.ndim, -1, -1, writable)
             if data == NULL or not same_extents(p.ndim, (<schuss_ndarray *>g).dimensions, p.shape):
                 data = self.through_buffer(g, p, writable)
             if data == NULL:
-                if rows_class is not None and isinstance(g, rows_class):
+                if isinstance(g, rows_class):
                     grads[i] = held = self.take_rows(g, i)
                     g = held[0]
                 else:
-                    grads[i] = g = usable_gradient(g, i, self.params[i], writable)
+                    grads[i] = g = usable_gradient(g, self.grad_name(i), self.params[i], writable)
                 data = <void *><uintptr_t>g.ctypes.data
             self.c_step.segments[i].g = data
         for i in range(n):
             size = self.c_step.segments[i].n * self.views[i].itemsize
             if self.overlaps_params(self.c_step.segments[i].g, size):
-                raise ValueError(f"grads[{i}] shares memory with a parameter, expected an array of its own")
+                raise ValueError(f"{self.grad_name(i)} shares memory with a parameter, expected an array of its own")
             if self.overlaps_states(<uintptr_t>self.c_step.segments[i].g, size):
-                raise ValueError(f"grads[{i}] shares memory with a state of this optimizer, expected an array of its own")
+                raise ValueError(f"{self.grad_name(i)} shares memory with a state of this optimizer, expected an array of its own")
         return 0
 
     cdef void whole(self, Py_ssize_t i) noexcept:
@@ -750,14 +769,14 @@ cdef class Stepper:
         p = self.params[i]
         index, values = g.indices, g.values
         if not schuss_rule_by_element(self.c_step.groups[segment.group].rule) or self.averages:
-            raise TypeError(f"grads[{i}] is of some rows only, expected an array: this optimizer looks at whole arrays")
+            raise TypeError(f"{self.grad_name(i)} is of some rows only, expected an array: this optimizer looks at whole arrays")
         if p.ndim < 1 or values.shape[1:] != p.shape[1:]:
-            raise ValueError(f"grads[{i}] has rows of shape {values.shape[1:]}, expected {p.shape[1:]}")
+            raise ValueError(f"{self.grad_name(i)} has rows of shape {values.shape[1:]}, expected {p.shape[1:]}")
         if values.dtype != p.dtype:
-            raise ValueError(f"grads[{i}] has dtype {values.dtype}, expected {p.dtype}")
+            raise ValueError(f"{self.grad_name(i)} has dtype {values.dtype}, expected {p.dtype}")
         if len(index) and not (0 <= index[0] and index[-1] < p.shape[0]):  # they are sorted
             bad = index[0] if index[0] < 0 else index[-1]
-            raise ValueError(f"grads[{i}] has row {bad}, expected rows in [0, {p.shape[0]})")
+            raise ValueError(f"{self.grad_name(i)} has row {bad}, expected rows in [0, {p.shape[0]})")
         segment.index = <const int64_t *><uintptr_t>index.ctypes.data
         segment.n = values.size
         segment.cols = values.size // max(1, len(index))
@@ -797,9 +816,10 @@ cdef class Stepper:
                 return True
         return False
 
-    def plain_step(self, grads, list groups, grad_scale, clip_value, clip_norm, bint check_first, bint zero_grad):
+    def plain_step(self, grads, list groups, grad_scale, clip_value, clip_norm, bint check_first, bint zero_grad,
+                   bint applied):
         cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
-        if value_limit < 0 or norm_limit < 0 or type(grad_scale) is not float or scheduled(groups):
+        if value_limit < 0 or norm_limit < 0 or type(grad_scale) is not float or (not applied and scheduled(groups)):
             return None
         return self.run(grads, groups, grad_scale, value_limit, norm_limit, check_first, zero_grad)
 
@@ -881,35 +901,28 @@ cdef class Stepper:
         return segments
 
 
-cdef check_target(p, i):
+cdef check_target(p, str name):
     """TypeError or ValueError unless p can be updated in place."""
     if not isinstance(p, np.ndarray):
-        raise TypeError(f"params[{i}] is {type(p).__name__}, expected numpy.ndarray")
+        raise TypeError(f"{name} is {type(p).__name__}, expected numpy.ndarray")
     if p.dtype != np.float32 and p.dtype != np.float64 or not p.dtype.isnative:
-        raise TypeError(f"params[{i}] has dtype {p.dtype.str}, expected native float32 or float64")
-    for flag, name in (("writeable", "read-only"), ("c_contiguous", "not C-contiguous"), ("aligned", "misaligned")):
+        raise TypeError(f"{name} has dtype {p.dtype.str}, expected native float32 or float64")
+    for flag, what in (("writeable", "read-only"), ("c_contiguous", "not C-contiguous"), ("aligned", "misaligned")):
         if not getattr(p.flags, flag):
-            raise ValueError(f"params[{i}] is {name}, expected a {flag.replace('_', '-')} array: it is updated in place")
+            raise ValueError(f"{name} is {what}, expected a {flag.replace('_', '-')} array: it is updated in place")
 
 
-cdef check_overlap(list params):
-    spans = sorted([(p.ctypes.data, p.ctypes.data + p.nbytes, i) for i, p in enumerate(params) if p.size])
-    for (_, end, i), (start, _, j) in zip(spans, spans[1:]):
-        if start < end:
-            raise ValueError(f"params[{max(i, j)}] overlaps params[{min(i, j)}], expected arrays of their own memory")
-
-
-cdef usable_gradient(g, Py_ssize_t i, p, bint writable):
+cdef usable_gradient(g, str name, p, bint writable):
     """g as a contiguous native array like p, copied if need be."""
     if not isinstance(g, np.ndarray):
-        raise TypeError(f"grads[{i}] is {type(g).__name__}, expected numpy.ndarray")
+        raise TypeError(f"{name} is {type(g).__name__}, expected numpy.ndarray")
     if g.shape != p.shape:
-        raise ValueError(f"grads[{i}] has shape {g.shape}, expected {p.shape}")
+        raise ValueError(f"{name} has shape {g.shape}, expected {p.shape}")
     if g.dtype.newbyteorder("=") != p.dtype:
-        raise ValueError(f"grads[{i}] has dtype {g.dtype}, expected {p.dtype}")
+        raise ValueError(f"{name} has dtype {g.dtype}, expected {p.dtype}")
     if writable:
-        raise ValueError(f"grads[{i}] is read-only, not C-contiguous, misaligned or not native, expected an array that "
-                         "can be zeroed in place: zero_grad=True")
+        raise ValueError(f"{name} is read-only, not C-contiguous, misaligned or not native, expected an array that can "
+                         "be zeroed in place: zero_grad=True")
     return np.require(g, dtype=p.dtype, requirements=["C", "A"])
 
 
@@ -923,12 +936,12 @@ cdef Py_ssize_t padded(shape) except -1:
     return (n + 15) // 16 * 16
 
 
-cdef object rows_class = None
+cdef object rows_class = (), memory_of = None
 
 
-def learn_rows(kind):
-    global rows_class
-    rows_class = kind
+def learn_gradients(rows, source):
+    global rows_class, memory_of
+    rows_class, memory_of = rows, source
 
 
 def learn_losses(kind, specs):

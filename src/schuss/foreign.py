@@ -9,7 +9,7 @@ torch tensor that is given other memory (``tensor.data = ...``, ``tensor.set_(..
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
@@ -99,15 +99,6 @@ def source(name: str, value: Any) -> NDArray[Any]:
     """
     array = _quick_view(value)
     return _view(name, value, "an array, or other memory of float32 or float64") if array is None else array
-
-
-def sources(values: Sequence[Any], label: Callable[[int], str]) -> list[NDArray[Any]]:
-    """`source` of each; label(i) is the name of the i-th."""
-    arrays = []
-    for i, value in enumerate(values):
-        array = value if type(value) is np.ndarray else _quick_view(value)
-        arrays.append(source(label(i), value) if array is None else array)
-    return arrays
 
 
 def _quick_view(value: Any) -> NDArray[Any] | None:

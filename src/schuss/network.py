@@ -303,7 +303,8 @@ class Network:
         clip_value: float | None,
         clip_norm: float | None,
     ) -> float:
-        order = [index for group in self._indices_of(optimizer) for index in group]
+        indices = [iter(group) for group in self._indices_of(optimizer)]
+        order = [next(indices[group]) for group in optimizer._group_of]
         value = self._own_loss_and_gradients(x, y, loss)
         if value - value != 0.0:
             _check_batch(x, y)

@@ -6,6 +6,7 @@ container checks itself. Nothing is pickled.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -119,8 +120,9 @@ def _described(network: Network, optimizer: Optimizer, content: dict[str, NDArra
     kind = next((name for name, known in BY_NAME.items() if type(optimizer) is known), None)
     if kind is None:
         raise ValueError(f"optimizer must be one of {', '.join(BY_NAME)} to be saved; got {shown(optimizer)}")
-    for k, arrays in enumerate(optimizer._states()):
-        for name, array in arrays.items():
+    states = optimizer._states()
+    for k, number in enumerate(itertools.chain(*optimizer._members())):
+        for name, array in states[number].items():
             content[f"optimizer.{k}.{name}"] = np.ascontiguousarray(array)
     groups = [
         {**{key: value for key, value in group.items() if key not in NOT_HYPER}, "params": own}

@@ -48,15 +48,17 @@ class Structure:
     """
 
     size: int
+    # Whether a list of gradients may be something else than the gradients in order.
+    nested = False
 
     def __init__(self, size: int, prefix: str = "params") -> None:
         self.size = size
         self.prefix = prefix
 
-    def flatten(self, grads: Any, name: str = "grads") -> Sequence[NDArray[Any]]:
+    def flatten(self, grads: Any, name: str = "grads") -> Sequence[Any]:
         """Gradients of this form, one an array, in the order of the parameters.
 
-        What is no ndarray becomes a view of its memory. Shapes and dtypes are for the core to check.
+        What they are is for the core to check.
 
         Parameters
         ----------
@@ -70,16 +72,8 @@ class Structure:
         Raises
         ------
         ValueError, TypeError
-            If something is missing, too much, or no memory that can be read.
+            If something is missing or too much.
         """
-        found = self.take(grads, name)
-        for grad in found:
-            if type(grad) is not _ndarray:
-                return foreign.sources(found, lambda i: name if found[i] is grads else name + self.place(i))
-        return found
-
-    def take(self, grads: Any, name: str) -> Sequence[Any]:
-        """Gradients as they are, in order."""
         raise NotImplementedError
 
     def place(self, i: int) -> str:
@@ -98,7 +92,7 @@ class Structure:
 class _Listed(Structure):
     """A list."""
 
-    def take(self, grads: Any, name: str) -> Sequence[Any]:
+    def flatten(self, grads: Any, name: str = "grads") -> Sequence[Any]:
         if type(grads) is list or type(grads) is tuple:
             found: Sequence[Any] = grads
         elif foreign.speaks(grads):
@@ -135,12 +129,14 @@ class _Single(_Listed):
 class _Named(Structure):
     """A dict of arrays."""
 
+    nested = True
+
     def __init__(self, names: list[str], prefix: str = "params") -> None:
         super().__init__(len(names), prefix)
         self.names = names
         self._get = itemgetter(*names)
 
-    def take(self, grads: Any, name: str) -> Sequence[Any]:
+    def flatten(self, grads: Any, name: str = "grads") -> Sequence[Any]:
         if type(grads) is not dict and not isinstance(grads, Mapping):
             raise TypeError(
                 f"{name} must be a dict of arrays with the names of the parameters, {_some(self.names)}; "
@@ -172,12 +168,14 @@ class _Named(Structure):
 class _Grouped(Structure):
     """A list of groups, each of which holds one of the above."""
 
+    nested = True
+
     def __init__(self, parts: list[Structure]) -> None:
         super().__init__(sum(part.size for part in parts))
         self.parts = parts
         self._flat = _Listed(self.size)
 
-    def flatten(self, grads: Any, name: str = "grads") -> Sequence[NDArray[Any]]:
+    def flatten(self, grads: Any, name: str = "grads") -> Sequence[Any]:
         if type(grads) is not list and type(grads) is not tuple:
             return self._flat.flatten(grads, name)
         for grad in grads:
@@ -189,7 +187,7 @@ class _Grouped(Structure):
             raise ValueError(
                 f"{name} has {len(grads)} groups, expected {len(self.parts)}, one for each group of params"
             )
-        flat: list[NDArray[Any]] = []
+        flat: list[Any] = []
         for k, part in enumerate(self.parts):
             flat += part.flatten(grads[k], f"{name}[{k}]")
         return flat

@@ -6,13 +6,13 @@ Arguments, defaults and formulas are those of ``torch.optim`` where it has the o
 from __future__ import annotations
 
 from ..arguments import unknown_name
+from ..rows import Rows
 from .accumulation import Accumulate
 from .adagrad import AdaGrad
 from .adam import Adam, AdamW
 from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
 from .rmsprop import RMSProp
-from .rows import Rows
 from .sam import SAM
 from .sgd import SGD
 from .sparse import SparseAdam

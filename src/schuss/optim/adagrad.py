@@ -9,7 +9,8 @@ from .base import Optimizer
 
 if TYPE_CHECKING:
     from .. import _core
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class AdaGrad(Optimizer):
@@ -29,6 +30,8 @@ class AdaGrad(Optimizer):
         What ``sum`` starts with; >= 0.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     References
     ----------
@@ -49,6 +52,7 @@ class AdaGrad(Optimizer):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
             params,
@@ -58,6 +62,7 @@ class AdaGrad(Optimizer):
             initial_accumulator_value=initial_accumulator_value,
             eps=eps,
             maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod
@@ -65,7 +70,5 @@ class AdaGrad(Optimizer):
         return {"sum": 0}
 
     def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        states = iter(stepper.states)
-        for group in groups:
-            for _ in group["params"]:
-                next(states)[0][...] = group["initial_accumulator_value"]
+        for group, states in zip(self._group_of, stepper.states, strict=True):
+            states[0][...] = groups[group]["initial_accumulator_value"]

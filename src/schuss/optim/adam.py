@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class Adam(Optimizer):
@@ -32,6 +33,8 @@ class Adam(Optimizer):
         ``weight_decay p`` is added to the gradient; >= 0.
     amsgrad, maximize : bool
         See above; ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     References
     ----------
@@ -52,9 +55,17 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            amsgrad=amsgrad,
+            maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod
@@ -88,5 +99,6 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, no_decay=no_decay)

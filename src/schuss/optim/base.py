@@ -5,7 +5,7 @@ Arguments, defaults and formulas are those of ``torch.optim``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,13 +13,14 @@ import numpy as np
 from .. import _core
 from ..arguments import choice, clipping, flag, learning_rate, number, shown, unknown_name
 from ..errors import DivergenceError
-from .groups import groups_of
+from ..structure import read, without_decay
 from .state import NOT_HYPER, described, load_states, loaded_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Params = NDArray[Any] | Iterable[NDArray[Any]] | Iterable[Mapping[str, Any]]
+    from ..structure import Grads, NoDecay, Params
+
     LearningRate = float | Callable[[int], float]
 
 
@@ -47,13 +48,22 @@ class Optimizer:
     _memory: ClassVar[Mapping[str, int]] = {}
     _memory_of_params: ClassVar[bool] = False
 
-    def __init__(self, params: Params, **defaults: Any) -> None:
+    def __init__(self, params: Params, *, no_decay: NoDecay = None, **defaults: Any) -> None:
+        entries, options, form = read(params)
+        if no_decay is not None and no_decay is not False:
+            if "weight_decay" not in defaults:
+                raise ValueError(f"no_decay must not be given: {type(self).__name__} has no weight_decay")
+            entries, options = without_decay(entries, options, no_decay)
         groups = []
-        for index, (arrays, given) in enumerate(groups_of(params)):
+        for index, given in enumerate(options):
             for key in given:
                 if key not in defaults:
                     raise unknown_name(f"params[{index}]'s key", key, ["params", *defaults])
+            arrays = [entry.array for entry in entries if entry.group == index]
             groups.append(self._group(arrays, {**defaults, **given}))
+        self._form = form
+        self._flattens = form.nested
+        self._group_of = [entry.group for entry in entries]
         self._stepper = self._new_stepper(groups)
         self.param_groups = groups
         self._averages: list[tuple[str, int, int, float]] = []
@@ -104,20 +114,26 @@ class Optimizer:
         """The shape of one of these."""
         return param.shape
 
+    def _members(self) -> list[list[int]]:
+        """For each group, the numbers of its parameters in the order in which all were given."""
+        members: list[list[int]] = [[] for _ in range(max(self._group_of) + 1)]
+        for k, group in enumerate(self._group_of):
+            members[group].append(k)
+        return members
+
     def _new_stepper(self, groups: list[dict[str, Any]]) -> _core.Stepper:
         params: list[NDArray[Any]] = []
-        group_of: list[int] = []
         states_of: list[list[tuple[int, ...] | None]] = []
-        for index, group in enumerate(groups):
+        arrays = [iter(group["params"]) for group in groups]
+        for index in self._group_of:
+            group, param = groups[index], next(arrays[index])
             slots = self._state_slots(group)
-            for param in group["params"]:
-                shapes: list[tuple[int, ...] | None] = [None] * (max(slots.values(), default=-1) + 1)
-                for name, slot in slots.items():
-                    shapes[slot] = self._state_shape(name, group, param)
-                states_of.append(shapes)
-            params += group["params"]
-            group_of += [index] * len(group["params"])
-        return _core.Stepper(params, group_of, states_of)
+            shapes: list[tuple[int, ...] | None] = [None] * (max(slots.values(), default=-1) + 1)
+            for name, slot in slots.items():
+                shapes[slot] = self._state_shape(name, group, param)
+            states_of.append(shapes)
+            params.append(param)
+        return _core.Stepper(params, self._group_of, states_of, self._form)
 
     def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
         """What the states of a new stepper hold, where that is not zero."""
@@ -146,7 +162,7 @@ class Optimizer:
 
     def step(
         self,
-        grads: NDArray[Any] | Sequence[NDArray[Any]],
+        grads: Grads,
         *,
         lr: float | None = None,
         grad_scale: float = 1.0,
@@ -163,9 +179,10 @@ class Optimizer:
 
         Parameters
         ----------
-        grads : array or sequence of arrays
-            One a parameter, in the order of the parameters over all groups, of the parameter's shape and dtype. Only
-            read, unless ``zero_grad``.
+        grads : array, list or dict of arrays, or a list of these for each group
+            In the form in which the parameters were given, or as a flat list in their order. Each has its parameter's
+            shape and dtype, or is a `Rows`. NumPy arrays or other memory of the CPU (torch, jax, ...). Only read,
+            unless ``zero_grad``.
         lr : float, optional
             The learning rate of all groups for this step alone; >= 0.
         grad_scale : float
@@ -197,9 +214,14 @@ class Optimizer:
         stepper = self._stepper
         groups = self.param_groups
         first = on_nonfinite != "flag"
+        if self._flattens or (type(grads) is not list and type(grads) is not np.ndarray):
+            grads = self._form.flatten(grads)
         made = None
         if lr is None and (not first or on_nonfinite == "raise") and zero_grad in _BOOLS:
-            made = stepper.plain_step(grads, groups, grad_scale, clip_value, clip_norm, first, zero_grad)
+            made = stepper.plain_step(grads, groups, grad_scale, clip_value, clip_norm, first, zero_grad, False)
+            if made is None:
+                self._apply_schedules()
+                made = stepper.plain_step(grads, groups, grad_scale, clip_value, clip_norm, first, zero_grad, True)
         if made is None:
             choice("on_nonfinite", on_nonfinite, ("flag", "raise", "skip"))
             value, norm = clipping(clip_value, clip_norm)
@@ -234,7 +256,10 @@ class Optimizer:
         for group in self.param_groups:
             schedule = group["schedule"]
             if schedule is not None:
-                group["lr"] = learning_rate(f"lr({step})", schedule(step))
+                rate = schedule(step)
+                if type(rate) is not float or not 0 <= rate < _INFINITY:
+                    rate = learning_rate(f"lr({step})", rate)
+                group["lr"] = rate
 
     def _set_lr(self, lr: LearningRate) -> None:
         """One learning rate or schedule for all groups."""
@@ -246,15 +271,11 @@ class Optimizer:
     # -- state -------------------------------------------------------------------------------------------------------
 
     def _states(self) -> list[dict[str, NDArray[Any]]]:
-        """Named state arrays (the core's own, writable) of each parameter."""
-        found = []
-        states = iter(self._stepper.states)
-        for group in self.param_groups:
-            slots = self._state_slots(group)
-            for _ in group["params"]:
-                arrays = next(states)
-                found.append({name: arrays[slot] for name, slot in slots.items()})
-        return found
+        """Named state arrays (the core's own, writable) of each parameter, in the order in which they were given."""
+        return [
+            {name: arrays[slot] for name, slot in self._state_slots(self.param_groups[group]).items()}
+            for group, arrays in zip(self._group_of, self._stepper.states, strict=True)
+        ]
 
     def state_dict(self, *, like: str = "numpy") -> dict[str, Any]:
         """The optimizer's numbers in the shape of torch's state_dict.
@@ -311,6 +332,8 @@ class Optimizer:
         stepper = self._stepper
         return {
             "groups": self.param_groups,
+            "group_of": self._group_of,
+            "form": self._form,
             "states": stepper.states,
             "memories": stepper.memories,
             "averages": list(zip(self._averages, stepper.averages, strict=True)),
@@ -320,6 +343,8 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A pickle or a deep copy carries its own parameters: it is bound to no network and no array of before."""
         groups = state["groups"]
+        self._group_of, self._form = state["group_of"], state["form"]
+        self._flattens = self._form.nested
         for group in groups:
             group["params"] = [p if p.flags.carray else np.array(p, order="C") for p in group["params"]]
         self.param_groups = groups
@@ -343,6 +368,7 @@ class Optimizer:
 
 
 _BOOLS = (True, False)
+_INFINITY = float("inf")
 
 
 def _numbers(name: str, value: Any, count: int, interval: str) -> tuple[float, ...]:

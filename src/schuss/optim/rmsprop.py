@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class RMSProp(Optimizer):
@@ -32,6 +33,8 @@ class RMSProp(Optimizer):
         Divide by an estimate of the standard deviation rather than of the root mean square.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     References
     ----------
@@ -53,6 +56,7 @@ class RMSProp(Optimizer):
         centered: bool = False,
         *,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
             params,
@@ -63,6 +67,7 @@ class RMSProp(Optimizer):
             momentum=momentum,
             centered=centered,
             maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod

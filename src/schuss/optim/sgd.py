@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class SGD(Optimizer):
@@ -19,9 +20,10 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    params : array, list of arrays, or list of dicts
-        What is updated, in place: C-contiguous, writable, all float32 or all float64, none overlapping another. Dicts
-        are groups: "params" and hyperparameters of their own.
+    params : array, list or dict of arrays, or list of groups
+        What is updated, in place: C-contiguous, writable, all float32 or all float64, none overlapping another. NumPy
+        arrays, or other memory of the CPU that can be shared (torch, array.array, memory maps, ...). A dict of arrays
+        has their names. Groups are dicts: "params", which is one of these, and hyperparameters of their own.
     lr : float or callable
         Learning rate >= 0, or a schedule: a function of the step's number, from 0.
     momentum, dampening : float
@@ -32,6 +34,10 @@ class SGD(Optimizer):
         Needs momentum > 0 and dampening 0.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        Arrays without weight decay: with True those of at most one dimension (biases, scales); those of a dict whose
+        names these are or match (as fnmatch does); or those for which ``no_decay(name or place, array)`` is True. They
+        become groups of their own, after the others, with weight_decay 0; gradients keep their order.
 
     Raises
     ------
@@ -57,6 +63,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
             params,
@@ -66,6 +73,7 @@ class SGD(Optimizer):
             weight_decay=weight_decay,
             nesterov=nesterov,
             maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from .adam import Adam
 
 if TYPE_CHECKING:
-    from .base import LearningRate, Params
+    from ..structure import Params
+    from .base import LearningRate
 
 
 class SparseAdam(Adam):

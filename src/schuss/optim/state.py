@@ -27,22 +27,24 @@ def described(optimizer: Optimizer, tensor: Callable[[Any], Any] | None = None) 
     """The optimizer's numbers in the shape of torch's state_dict, with copies of its arrays; `tensor` makes torch's."""
     stepper = optimizer._stepper
     made = tensor or (lambda value: value)
+    remembered = [
+        {name: float(memory[1 + place]) for name, place in optimizer._memory.items()} for memory in stepper.memories
+    ]
     state: dict[int, dict[str, Any]] = {}
-    entries: list[dict[str, Any]] = []
-    arrays = iter(optimizer._states())
-    for group, memory in zip(optimizer.param_groups, stepper.memories, strict=True):
-        remembered = {name: float(memory[1 + place]) for name, place in optimizer._memory.items()}
-        first = len(state)
-        for _ in group["params"]:
-            own = {name: made(array.copy()) for name, array in next(arrays).items()}
-            numbers = {"step": optimizer.steps, **(remembered if optimizer._memory_of_params else {})}
-            if tensor is not None:
-                numbers = {name: tensor(np.float32(value)) for name, value in numbers.items()}
-            state[len(state)] = {**numbers, **own}
+    for k, (of, arrays) in enumerate(zip(optimizer._group_of, optimizer._states(), strict=True)):
+        numbers: dict[str, Any] = {
+            "step": optimizer.steps,
+            **(remembered[of] if optimizer._memory_of_params else {}),
+        }
+        if tensor is not None:
+            numbers = {name: tensor(np.float32(value)) for name, value in numbers.items()}
+        state[k] = {**numbers, **{name: made(array.copy()) for name, array in arrays.items()}}
+    entries = []
+    for group, memory, members in zip(optimizer.param_groups, remembered, optimizer._members(), strict=True):
         entry = {key: value for key, value in group.items() if key not in NOT_HYPER}
         if not optimizer._memory_of_params:
-            entry.update(remembered)
-        entry["params"] = list(range(first, len(state)))
+            entry.update(memory)
+        entry["params"] = members
         entries.append(entry)
     return {"state": state, "param_groups": entries}
 
@@ -95,12 +97,13 @@ def load_states(
             raise ValueError(f"state_dict's state has an entry {key!r} that belongs to no parameter")
     counts: set[int] = set()
     filled: list[NDArray[Any]] = []
-    index = 0
-    for group, memory in zip(groups, remembered, strict=True):
+    ids = iter(order)
+    for group, memory, members in zip(groups, remembered, optimizer._members(), strict=True):
         slots = optimizer._state_slots(group)
-        for param in group["params"]:
-            where = f"state_dict's state[{order[index]!r}]"
-            entry = given.get(order[index], {})
+        for param, index in zip(group["params"], members, strict=True):
+            name_of = next(ids)
+            where = f"state_dict's state[{name_of!r}]"
+            entry = given.get(name_of, {})
             if not isinstance(entry, Mapping):
                 raise TypeError(f"{where} must be a dict; got {shown(entry)}")
             entry = dict(entry)
@@ -131,7 +134,6 @@ def load_states(
                     )
                 mine[...] = array
                 filled.append(array)
-            index += 1
     if len(counts) > 1:
         raise ValueError(f"state_dict must have one step count for all parameters; got {sorted(counts)}")
     if not filled:

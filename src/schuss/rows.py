@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _core
-from ..arguments import shown
+from . import _core
+from .arguments import shown
+from .foreign import source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,4 +61,4 @@ class Rows:
         return f"Rows({len(self.indices)} rows of shape {self.values.shape[1:]}, {self.values.dtype})"
 
 
-_core.learn_rows(Rows)
+_core.learn_gradients(Rows, source)
