@@ -1,5 +1,7 @@
 """Gradient descent, backpropagation and their family of optimizers, compiled, over NumPy arrays."""
 
+from typing import TYPE_CHECKING
+
 from ._core import __version__
 from .config import show_config
 from .errors import DivergenceError
@@ -60,7 +62,23 @@ __all__ = [
     "__version__",
     "get_num_threads",
     "load",
+    "schedules",
     "set_num_threads",
     "show_config",
     "threads",
 ]
+
+if TYPE_CHECKING:
+    from . import schedules
+else:
+
+    def __getattr__(name: str) -> object:
+        """Load `schuss.schedules` when it is first asked for: it would take a fifth of the import's time."""
+        if name == "schedules":
+            from importlib import import_module
+
+            return import_module(".schedules", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

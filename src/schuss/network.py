@@ -392,8 +392,10 @@ class Network:
             optimizer of the last fit, its state included, if that is of this kind; otherwise a new one with default
             arguments. Default: the optimizer of the last fit, or a new Adam.
         lr : float or callable, optional
-            Learning rate, or a schedule ``step -> lr`` where step counts the optimizer's steps from 0. Replaces the
-            rate of an optimizer that goes on. Not with an Optimizer object, which has its own.
+            Learning rate, or a schedule: one of ``schuss.schedules`` or a function ``step -> lr`` where step counts the
+            optimizer's steps from 0. Replaces the rate of an optimizer that goes on. Not with an Optimizer object,
+            which has its own. A ``ReduceOnPlateau`` gets the validation loss (the loss, without validation data; or
+            what it monitors) after each epoch.
         epochs : int
             How many more epochs.
         batch_size : int or None
@@ -560,7 +562,7 @@ class Network:
 
         Saved are layers, parameters, seed, counters, history, `metadata`, and the optimizer's kind, hyperparameters and
         state, so that training goes on as if nothing had happened. A schedule (a callable lr) is not saved, its
-        current value is.
+        current value is: give it as ``lr=`` to the next `fit`, where it goes on at the optimizer's step.
 
         Parameters
         ----------

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .network import Network
+    from .schedules import ReduceOnPlateau
 
     Data = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]
 
@@ -177,6 +178,8 @@ def fit(
     recorded += [f"val_{name}" for name in recorded] if validation is not None else []
     less_is_better = stopping.less_is_better(recorded) if stopping is not None else True
     optimizer, new_lr = _resolve_optimizer(network, optimizer, lr)
+    for plateau in _plateaus(optimizer.param_groups[0]["schedule"] if new_lr is None else new_lr):
+        plateau.monitored(recorded)
     rows = len(training[0])
     batch = rows if batch_size is None else min(batch_size, rows)
     trainer = _core.Trainer(
@@ -219,6 +222,8 @@ def fit(
             for history in (part, network.history):
                 history.append(network.epochs_done, seconds, rate, logs)
             over = best is not None and best.is_over(logs)  # first: an interrupt may come while the epoch is shown
+            for plateau in _plateaus(optimizer.param_groups[0]["schedule"], optimizer.steps - 1):
+                plateau.report(logs[plateau.monitored(recorded)])
             progress.epoch(network.epochs_done, seconds, logs)
             record = EpochRecord(network.epochs_done, last_epoch, logs, network, optimizer, seconds)
             asked = [callback(record) for callback in callbacks]
@@ -309,9 +314,25 @@ def _scheduled(optimizer: Optimizer, steps: int) -> NDArray[np.float64] | None:
     schedule = optimizer.param_groups[0]["schedule"]
     if schedule is None:
         return None
+    from .schedules import Schedule
+
     first = optimizer.steps
-    rates = (learning_rate(f"lr({step})", schedule(step)) for step in range(first, first + steps))
-    return np.fromiter(rates, np.float64, steps)
+    if isinstance(schedule, Schedule):
+        rates = schedule.values(steps, first)
+        for k in np.flatnonzero(~np.isfinite(rates)):
+            learning_rate(f"lr({first + k})", rates[k])
+        return rates
+    checked = (learning_rate(f"lr({step})", schedule(step)) for step in range(first, first + steps))
+    return np.fromiter(checked, np.float64, steps)
+
+
+def _plateaus(schedule: object, step: int | None = None) -> list[ReduceOnPlateau]:
+    """Schedules that are to be told how training goes: those in force at a step, or all."""
+    if not callable(schedule):
+        return []
+    from .schedules.plateau import plateaus
+
+    return plateaus(schedule, step)
 
 
 def _checked_callbacks(callbacks: Any) -> list[Callable[[EpochRecord], Any]]:

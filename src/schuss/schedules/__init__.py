@@ -1,0 +1,38 @@
+"""Learning rates as functions of the step's number, from 0.
+
+Each is a small immutable object: it can be compared, hashed, pickled, multiplied, put in sequence and drawn, and goes
+wherever an ``lr`` goes: into every optimizer, into groups and into `Network.fit`. Only `ReduceOnPlateau` has state.
+"""
+
+from .base import Constant, Lambda, Multiplicative, Schedule
+from .composed import PerEpoch, Product, Sequence, WarmUp
+from .cycles import Cosine, CosineRestarts, Cyclic, OneCycle
+from .decays import Exponential, InverseSqrt, InverseTime, Linear, Polynomial
+from .piecewise import MultiStep, PiecewiseConstant, PiecewiseLinear, Step
+from .plateau import PlateauState, ReduceOnPlateau
+
+__all__ = [
+    "Constant",
+    "Cosine",
+    "CosineRestarts",
+    "Cyclic",
+    "Exponential",
+    "InverseSqrt",
+    "InverseTime",
+    "Lambda",
+    "Linear",
+    "MultiStep",
+    "Multiplicative",
+    "OneCycle",
+    "PerEpoch",
+    "PiecewiseConstant",
+    "PiecewiseLinear",
+    "PlateauState",
+    "Polynomial",
+    "Product",
+    "ReduceOnPlateau",
+    "Schedule",
+    "Sequence",
+    "Step",
+    "WarmUp",
+]
