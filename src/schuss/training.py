@@ -320,7 +320,7 @@ def _scheduled(optimizer: Optimizer, steps: int) -> NDArray[np.float64] | None:
     if isinstance(schedule, Schedule):
         rates = schedule.values(steps, first)
         for k in np.flatnonzero(~np.isfinite(rates)):
-            learning_rate(f"lr({first + k})", rates[k])
+            learning_rate(f"lr({first + k})", float(rates[k]))
         return rates
     checked = (learning_rate(f"lr({step})", schedule(step)) for step in range(first, first + steps))
     return np.fromiter(checked, np.float64, steps)

@@ -107,7 +107,7 @@ class Schedule(ABC):
     def _product(a: AnySchedule, b: AnySchedule) -> Product:
         from .composed import Product
 
-        return Product(*a.factors, b) if isinstance(a, Product) else Product(a, b)
+        return Product(a, b)
 
     # -- an object that does not change ------------------------------------------------------------------------------
 

@@ -95,7 +95,10 @@ class Product(Schedule):
     def __init__(self, *factors: AnySchedule) -> None:
         if not factors:
             raise ValueError("factors must hold at least one; got none")
-        self._set(factors=tuple(as_schedule(f"factors[{k}]", factor) for k, factor in enumerate(factors)))
+        checked = [as_schedule(f"factors[{k}]", factor) for k, factor in enumerate(factors)]
+        if isinstance(checked[0], Product):  # a * b * c is one product, from left to right
+            checked[:1] = checked[0].factors
+        self._set(factors=tuple(checked))
 
     def _at(self, t: float) -> float:
         value = 1.0

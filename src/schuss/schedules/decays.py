@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..arguments import flag, integer, learning_rate, number
 from .base import LAST_STEP, Formula
-from .elementwise import T, exponential, maximum, minimum, mix, real_power, sqrt, where, whole_power
+from .elementwise import T, exp, log, maximum, minimum, mix, power, sqrt, where, whole_power
 
 
 class Linear(Formula):
@@ -74,7 +74,7 @@ class Polynomial(Formula):
         )
 
     def _formula(self, t: T) -> T:
-        return mix(self.final_lr, self.lr, real_power(1.0 - minimum(t / self.steps, 1.0), self.power))
+        return mix(self.final_lr, self.lr, power(1.0 - minimum(t / self.steps, 1.0), self.power))
 
 
 class Exponential(Formula):
@@ -125,7 +125,7 @@ class Exponential(Formula):
         if self.staircase or self.steps == 1:
             value = self.lr * whole_power(self.gamma, (t - t % self.steps) / self.steps)
         else:
-            value = self.lr * exponential(self.gamma, t / self.steps)
+            value = self.lr * exp(t / self.steps * log(self.gamma))
         if self.final_lr is None:
             return value
         return maximum(value, self.final_lr) if self.gamma < 1.0 else minimum(value, self.final_lr)
@@ -171,7 +171,7 @@ class InverseTime(Formula):
 
     def _formula(self, t: T) -> T:
         time = (t - t % self.steps) / self.steps if self.staircase else t / self.steps
-        return self.lr / real_power(1.0 + self.decay * time, self.power)
+        return self.lr / power(1.0 + self.decay * time, self.power)
 
 
 class InverseSqrt(Formula):
