@@ -1,4 +1,4 @@
-"""Optimizers against torch.optim, with every option, over 100 steps."""
+"""Optimizers against torch.optim, with every option, over 200 steps."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ from tests.reference.rule_cases import RULE_CASES, Case
 
 torch: Any = pytest.importorskip("torch")
 
-TORCH_NAME = {"SGD": "SGD", "AdaGrad": "Adagrad", "RMSProp": "RMSprop", "Adam": "Adam", "AdamW": "AdamW"}
+TORCH_NAME = {
+    "SGD": "SGD",
+    "AdaGrad": "Adagrad",
+    "RMSProp": "RMSprop",
+    "Adam": "Adam",
+    "AdamW": "AdamW",
+    "Adadelta": "Adadelta",
+}
+CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME]
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
-@pytest.mark.parametrize("case", RULE_CASES, ids=str)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-11)])
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_follows_torch(case: Case, dtype: str, tolerance: float) -> None:
     """Within the tolerance of the largest parameter."""
     rng = np.random.default_rng(7)
@@ -26,7 +34,7 @@ def test_follows_torch(case: Case, dtype: str, tolerance: float) -> None:
     theirs = [torch.tensor(p, requires_grad=True) for p in params]
     opt = getattr(schuss, case.optimizer)(params, **case.options)
     torch_opt = getattr(torch.optim, TORCH_NAME[case.optimizer])(theirs, **case.options)
-    for _ in range(100):
+    for _ in range(200):
         grads = [rng.normal(size=s).astype(dtype) for s in shapes]
         opt.step(grads)
         for p, g in zip(theirs, grads, strict=True):

@@ -5,11 +5,16 @@
 
 static int states_of(int n) { return (1 << n) - 1; }
 
+static int two_states(const struct schuss_group *g) {
+    (void)g;
+    return states_of(2);
+}
+
 /* ---- SGD ------------------------------------------------------------------------------------------------------- */
 
 static int sgd_states(const struct schuss_group *g) { return states_of(g->momentum != 0); }
 
-/* ---- AdaGrad, RMSProp -------------------------------------------------------------------------------------------- */
+/* ---- AdaGrad, RMSProp, Adadelta ---------------------------------------------------------------------------------- */
 
 static int adagrad_states(const struct schuss_group *g) {
     (void)g;
@@ -24,6 +29,7 @@ static void adagrad_constants(const struct schuss_group *g, const double *memory
 
 static int rmsprop_states(const struct schuss_group *g) { return 1 | (g->centered ? 2 : 0) | (g->momentum != 0 ? 4 : 0); }
 
+/* Adadelta too: its rho is g->alpha. */
 static void rmsprop_constants(const struct schuss_group *g, const double *memory, int64_t t,
                               struct rule_constants *c) {
     (void)memory;
@@ -49,6 +55,7 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_ADAGRAD] = {.name = "adagrad", .states = adagrad_states, .constants = adagrad_constants, .zeros_stay = 1},
     [SCHUSS_RMSPROP] = {.name = "rmsprop", .states = rmsprop_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_ADAM] = {.name = "adam", .states = adam_states, .constants = adam_constants, .zeros_stay = 1},
+    [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

@@ -8,6 +8,7 @@
     PLAIN(SGD, sgd)                           \
     PLAIN(ADAGRAD, adagrad)                   \
     PLAIN(RMSPROP, rmsprop)                   \
-    PLAIN(ADAM, adam)
+    PLAIN(ADAM, adam)                         \
+    PLAIN(ADADELTA, adadelta)
 
 #endif

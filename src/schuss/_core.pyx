@@ -380,6 +380,7 @@ cdef dict NUMBERS = {
     "dampening": (<uintptr_t>&NOWHERE.dampening, "(-inf, inf)"),
     "alpha": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
     "lr_decay": (<uintptr_t>&NOWHERE.lr_decay, "[0, inf)"),
+    "rho": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
 }
 # Names under which a group has several numbers.
 cdef dict TUPLES = {

@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import adaptive
+from .power import squaring
+
 Array = NDArray[Any]
 Options = Mapping[str, Any]
 
@@ -21,6 +24,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "adagrad": {"lr": 1e-2, "lr_decay": 0.0, "eps": 1e-10},
     "rmsprop": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False},
     "adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False, "decoupled": False},
+    **adaptive.DEFAULTS,
 }
 
 
@@ -31,6 +35,8 @@ def options(rule: str, **given: Any) -> dict[str, Any]:
 
 def slots(o: Options) -> int:
     """How many state arrays a parameter has under these options."""
+    if o["rule"] in adaptive.SLOTS:
+        return adaptive.SLOTS[o["rule"]](o)
     if o["rule"] == "sgd":
         return 1 if o["momentum"] else 0
     if o["rule"] == "adagrad":
@@ -38,17 +44,6 @@ def slots(o: Options) -> int:
     if o["rule"] == "rmsprop":
         return 3 if o["momentum"] else 2 if o["centered"] else 1
     return 3 if o["amsgrad"] else 2
-
-
-def power(b: float, t: int) -> float:
-    """B to the t by squaring, in double."""
-    r = 1.0
-    while t:
-        if t & 1:
-            r *= b
-        b *= b
-        t >>= 1
-    return r
 
 
 def sgd(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
@@ -92,8 +87,8 @@ def adam(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     if o["amsgrad"]:
         s[2][...] = np.maximum(s[2], v)
         v = s[2]
-    step = r(o["lr"] / (1 - power(beta1, t)))
-    correction = r(1 / math.sqrt(1 - power(beta2, t)))
+    step = r(o["lr"] / (1 - squaring(beta1, t)))
+    correction = r(1 / math.sqrt(1 - squaring(beta2, t)))
     p[...] = p - step * (s[0] / (np.sqrt(v) * correction + r(o["eps"])))
 
 
@@ -102,6 +97,7 @@ RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] 
     "adagrad": adagrad,
     "rmsprop": rmsprop,
     "adam": adam,
+    **adaptive.RULES,
 }
 
 

@@ -1,8 +1,20 @@
-"""x^y in double as csrc/optim/power.h computes it, operation by operation."""
+"""Powers in double as the core computes them, operation by operation: of whole numbers by squaring, others as in
+csrc/optim/power.h."""
 
 from __future__ import annotations
 
 import math
+
+
+def squaring(b: float, t: int) -> float:
+    """B to the t, t >= 0."""
+    r = 1.0
+    while t:
+        if t & 1:
+            r *= b
+        b *= b
+        t >>= 1
+    return r
 
 
 def log(x: float) -> float:

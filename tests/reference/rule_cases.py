@@ -7,7 +7,16 @@ from typing import Any
 
 from . import optim
 
-RULE_OF = {"SGD": "sgd", "AdaGrad": "adagrad", "RMSProp": "rmsprop", "Adam": "adam", "AdamW": "adam"}
+RULE_OF = {
+    "SGD": "sgd",
+    "AdaGrad": "adagrad",
+    "RMSProp": "rmsprop",
+    "Adam": "adam",
+    "AdamW": "adam",
+    "Adadelta": "adadelta",
+}
+# The state that initial_accumulator_value is of.
+ACCUMULATOR = {"AdaGrad": 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +38,10 @@ class Case:
         given |= {k: v for k, v in self.options.items() if k != "initial_accumulator_value"}
         return optim.options(RULE_OF[self.optimizer], **given)
 
-    @property
-    def start(self) -> float:
-        """What the states are filled with before the first step."""
+    def start(self, k: int) -> float:
+        """What state number k is filled with before the first step."""
+        if k != ACCUMULATOR.get(self.optimizer):
+            return 0.0
         return float(self.options.get("initial_accumulator_value", 0.0))
 
 
@@ -69,6 +79,9 @@ RULE_CASES = [
     Case("AdamW", {"lr": 0.1, "weight_decay": 0.0}),
     Case("AdamW", {"lr": 0.1, "weight_decay": 0.3, "eps": 0.001}),
     Case("AdamW", {"lr": 0.1, "weight_decay": 0.3, "amsgrad": True, "maximize": True, "betas": (0.8, 0.9)}),
+    Case("Adadelta"),
+    Case("Adadelta", {"lr": 0.5, "rho": 0.7, "eps": 0.001}),
+    Case("Adadelta", {"weight_decay": 0.1, "maximize": True}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..arguments import unknown_name
 from ..rows import Rows
 from .accumulation import Accumulate
+from .adadelta import Adadelta
 from .adagrad import AdaGrad
 from .adam import Adam, AdamW
 from .averaging import EMA, SWA, Averaged, Lookahead
@@ -25,6 +26,7 @@ __all__ = [
     "SWA",
     "Accumulate",
     "AdaGrad",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -43,6 +45,17 @@ Adagrad = AdaGrad
 RMSprop = RMSProp
 
 BY_NAME: dict[str, type[Optimizer]] = {kind._name: kind for kind in (SGD, AdaGrad, RMSProp, Adam, AdamW, SparseAdam)}
+BY_NAME: dict[str, type[Optimizer]] = {
+    kind._name: kind
+    for kind in (
+        SGD,
+        AdaGrad,
+        RMSProp,
+        Adam,
+        AdamW,
+        Adadelta,
+    )
+}
 
 
 def by_name(name: str) -> type[Optimizer]:

@@ -1,0 +1,65 @@
+"""Adadelta."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .base import Optimizer
+
+if TYPE_CHECKING:
+    from .base import LearningRate, Params
+
+
+class Adadelta(Optimizer):
+    """Steps in units of the parameters: the root mean square of recent updates over that of recent gradients.
+
+    ``sq = rho sq + (1 - rho) g^2``, ``d = sqrt((acc + eps) / (sq + eps)) g``, ``acc = rho acc + (1 - rho) d^2``,
+    ``p = p - lr d``.
+
+    Parameters
+    ----------
+    params : array, list of arrays, or list of dicts
+        As for `SGD`.
+    lr : float or callable
+        As for `SGD`; the paper has none, which is 1.
+    rho : float
+        How much of both means is kept at each step; in [0, 1].
+    eps : float
+        >= 0. It also sets the size of the first steps: about sqrt(eps / (1 - rho)).
+    weight_decay : float
+        ``weight_decay p`` is added to the gradient; >= 0.
+    maximize : bool
+        Ascend instead.
+
+    Notes
+    -----
+    For when no learning rate is known: it needs none, but starts slowly, since the first updates are as small as eps
+    makes them. Today mostly met in older work; Adam has taken its place.
+
+    Two states of the parameter's shape, "square_avg" and "acc_delta". Libraries agree on the formula; Keras multiplies
+    by a learning rate of 0.001 by default, and has rho 0.95 and eps 1e-7.
+
+    References
+    ----------
+    M. D. Zeiler, ADADELTA: An Adaptive Learning Rate Method (2012), arXiv:1212.5701.
+    """
+
+    _name = "adadelta"
+    _rule = "adadelta"
+
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)
+
+    @staticmethod
+    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
+        return {"square_avg": 0, "acc_delta": 1}
