@@ -24,6 +24,7 @@ KINDS = [
     (schuss.Adam, {}),
     (schuss.Adam, {"amsgrad": True, "weight_decay": 0.1, "maximize": True}),
     (schuss.AdamW, {}),
+    (schuss.Adadelta, {}),
 ]
 
 
@@ -200,6 +201,7 @@ TORCH = [
     (schuss.RMSProp, "RMSprop", {}),
     (schuss.Adam, "Adam", {"amsgrad": True, "betas": (0.8, 0.9)}),
     (schuss.AdamW, "AdamW", {}),
+    (schuss.Adadelta, "Adadelta", {"rho": 0.8, "weight_decay": 0.1}),
 ]
 
 
@@ -223,6 +225,32 @@ def test_torch_state_dict_loads(kind: type[schuss.Optimizer], name: str, options
     mine.load_state_dict(theirs.state_dict())
     for seed in range(10, 13):
         mine.step(step(seed))
+    for p, tensor in zip(params_of(mine), tensors, strict=True):
+        np.testing.assert_allclose(p, tensor.detach().numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "name", "options"), TORCH)
+@pytest.mark.parametrize("steps", [0, 3])
+def test_state_dict_loads_into_torch(
+    kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int
+) -> None:
+    """With its arrays turned into tensors; torch goes on as we would have."""
+    torch = pytest.importorskip("torch")
+    mine = kind(arrays(0, np.float64), **options)
+    run(mine, 0, steps, np.float64)
+    state = mine.state_dict()
+    for entry in state["state"].values():
+        for key, value in entry.items():
+            entry[key] = torch.as_tensor(value, dtype=torch.float64)
+    tensors = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in params_of(mine)]
+    theirs = getattr(torch.optim, name)(tensors)
+    theirs.load_state_dict(state)
+    for seed in range(10, 13):
+        grads = arrays(seed, np.float64)
+        mine.step(grads)
+        for tensor, grad in zip(tensors, grads, strict=True):
+            tensor.grad = torch.from_numpy(grad)
+        theirs.step()
     for p, tensor in zip(params_of(mine), tensors, strict=True):
         np.testing.assert_allclose(p, tensor.detach().numpy(), rtol=1e-12)
 

@@ -47,6 +47,8 @@ class Optimizer:
     # state_dict has them with each parameter, or in the group.
     _memory: ClassVar[Mapping[str, int]] = {}
     _memory_of_params: ClassVar[bool] = False
+    # Whether states begin with the first step: torch tells it by their absence.
+    _first_fills_states: ClassVar[bool] = False
 
     def __init__(self, params: Params, *, no_decay: NoDecay = None, **defaults: Any) -> None:
         entries, options, form = read(params)

@@ -52,6 +52,7 @@ class SGD(Optimizer):
 
     _name = "sgd"
     _rule = "sgd"
+    _first_fills_states = True
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ def described(optimizer: Optimizer, tensor: Callable[[Any], Any] | None = None) 
     remembered = [
         {name: float(memory[1 + place]) for name, place in optimizer._memory.items()} for memory in stepper.memories
     ]
+    absent = optimizer._first_fills_states and optimizer.steps == 0
     state: dict[int, dict[str, Any]] = {}
     for k, (of, arrays) in enumerate(zip(optimizer._group_of, optimizer._states(), strict=True)):
         numbers: dict[str, Any] = {
@@ -38,7 +39,7 @@ def described(optimizer: Optimizer, tensor: Callable[[Any], Any] | None = None) 
         }
         if tensor is not None:
             numbers = {name: tensor(np.float32(value)) for name, value in numbers.items()}
-        state[k] = {**numbers, **{name: made(array.copy()) for name, array in arrays.items()}}
+        state[k] = {**numbers, **{name: made(array.copy()) for name, array in arrays.items() if not absent}}
     entries = []
     for group, memory, members in zip(optimizer.param_groups, remembered, optimizer._members(), strict=True):
         entry = {key: value for key, value in group.items() if key not in NOT_HYPER}
