@@ -25,6 +25,7 @@ KINDS = [
     (schuss.Adam, {"amsgrad": True, "weight_decay": 0.1, "maximize": True}),
     (schuss.AdamW, {}),
     (schuss.Adadelta, {}),
+    (schuss.Adamax, {}),
 ]
 
 
@@ -202,6 +203,7 @@ TORCH = [
     (schuss.Adam, "Adam", {"amsgrad": True, "betas": (0.8, 0.9)}),
     (schuss.AdamW, "AdamW", {}),
     (schuss.Adadelta, "Adadelta", {"rho": 0.8, "weight_decay": 0.1}),
+    (schuss.Adamax, "Adamax", {"betas": (0.8, 0.9)}),
 ]
 
 

@@ -20,6 +20,7 @@ TORCH_NAME = {
     "Adam": "Adam",
     "AdamW": "AdamW",
     "Adadelta": "Adadelta",
+    "Adamax": "Adamax",
 }
 CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME]
 

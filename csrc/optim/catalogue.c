@@ -55,6 +55,7 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_ADAGRAD] = {.name = "adagrad", .states = adagrad_states, .constants = adagrad_constants, .zeros_stay = 1},
     [SCHUSS_RMSPROP] = {.name = "rmsprop", .states = rmsprop_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_ADAM] = {.name = "adam", .states = adam_states, .constants = adam_constants, .zeros_stay = 1},
+    [SCHUSS_ADAMAX] = {.name = "adamax", .states = two_states, .constants = adam_constants},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
 };
 

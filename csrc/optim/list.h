@@ -9,6 +9,7 @@
     PLAIN(ADAGRAD, adagrad)                   \
     PLAIN(RMSPROP, rmsprop)                   \
     PLAIN(ADAM, adam)                         \
-    PLAIN(ADADELTA, adadelta)
+    PLAIN(ADADELTA, adadelta)                 \
+    PLAIN(ADAMAX, adamax)
 
 #endif

@@ -38,5 +38,6 @@ ALWAYS_INLINE double lanes_total(const double *lane) {
 #include "rules/adadelta.h"
 #include "rules/adagrad.h"
 #include "rules/adam.h"
+#include "rules/adamax.h"
 #include "rules/rmsprop.h"
 #include "rules/sgd.h"

@@ -28,6 +28,7 @@ static const struct rule_case cases[] = {
     {"adam-l2-maximize", {ADAM, .weight_decay = 0.1, .maximize = 1}, 0, 0, 0},
     {"adam-amsgrad", {ADAM, .amsgrad = 1}, 0, 0, 0},
     {"adamw", {ADAM, .weight_decay = 0.1, .decoupled = 1}, 0, 0, 0},
+    {"adamax", {ADAM, .rule = SCHUSS_ADAMAX}, 0, 0, 0},
     {"adadelta", {.rule = SCHUSS_ADADELTA, .lr = 1, .alpha = 0.9, .eps = 1e-6}, 0, 0, 0},
     {"adamw-all", {ADAM, .weight_decay = 0.1, .decoupled = 1, .amsgrad = 1, .maximize = 1}, 3.7, 2, 50},
 };

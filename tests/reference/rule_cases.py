@@ -14,6 +14,7 @@ RULE_OF = {
     "Adam": "adam",
     "AdamW": "adam",
     "Adadelta": "adadelta",
+    "Adamax": "adamax",
 }
 # The state that initial_accumulator_value is of.
 ACCUMULATOR = {"AdaGrad": 0}
@@ -82,6 +83,9 @@ RULE_CASES = [
     Case("Adadelta"),
     Case("Adadelta", {"lr": 0.5, "rho": 0.7, "eps": 0.001}),
     Case("Adadelta", {"weight_decay": 0.1, "maximize": True}),
+    Case("Adamax"),
+    Case("Adamax", {"lr": 0.1, "betas": (0.8, 0.7), "eps": 0.001}),
+    Case("Adamax", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.

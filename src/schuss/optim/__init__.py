@@ -11,6 +11,7 @@ from .accumulation import Accumulate
 from .adadelta import Adadelta
 from .adagrad import AdaGrad
 from .adam import Adam, AdamW
+from .adamax import Adamax
 from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
 from .rmsprop import RMSProp
@@ -30,6 +31,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "Averaged",
     "Lookahead",
     "Optimizer",
@@ -54,6 +56,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         Adam,
         AdamW,
         Adadelta,
+        Adamax,
     )
 }
 
