@@ -99,6 +99,7 @@ struct schuss_group {
     double momentum, dampening;
     double beta1, beta2, beta3;
     double alpha, lr_decay;
+    double momentum_decay;
     double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ KINDS = [
     (schuss.AdamW, {}),
     (schuss.Adadelta, {}),
     (schuss.Adamax, {}),
+    (schuss.NAdam, {"decoupled_weight_decay": True, "weight_decay": 0.1}),
 ]
 
 
@@ -204,13 +206,26 @@ TORCH = [
     (schuss.AdamW, "AdamW", {}),
     (schuss.Adadelta, "Adadelta", {"rho": 0.8, "weight_decay": 0.1}),
     (schuss.Adamax, "Adamax", {"betas": (0.8, 0.9)}),
+    (schuss.NAdam, "NAdam", {"momentum_decay": 0.1}),
+    (schuss.NAdam, "NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
+
+
+@pytest.fixture
+def torch() -> Iterator[Any]:
+    """With numbers that its optimizers remember (NAdam's mu_product) in float64."""
+    module = pytest.importorskip("torch")
+    found = module.get_default_dtype()
+    module.set_default_dtype(module.float64)
+    yield module
+    module.set_default_dtype(found)
 
 
 @pytest.mark.parametrize(("kind", "name", "options"), TORCH)
 @pytest.mark.parametrize("steps", [0, 3])
-def test_torch_state_dict_loads(kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int) -> None:
-    torch = pytest.importorskip("torch")
+def test_torch_state_dict_loads(
+    torch: Any, kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int
+) -> None:
     tensors = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in arrays(0, np.float64)]
     theirs = getattr(torch.optim, name)(tensors, **options)
 
@@ -234,10 +249,9 @@ def test_torch_state_dict_loads(kind: type[schuss.Optimizer], name: str, options
 @pytest.mark.parametrize(("kind", "name", "options"), TORCH)
 @pytest.mark.parametrize("steps", [0, 3])
 def test_state_dict_loads_into_torch(
-    kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int
+    torch: Any, kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int
 ) -> None:
     """With its arrays turned into tensors; torch goes on as we would have."""
-    torch = pytest.importorskip("torch")
     mine = kind(arrays(0, np.float64), **options)
     run(mine, 0, steps, np.float64)
     state = mine.state_dict()

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "optim.h"
+#include "power.h"
 
 static int states_of(int n) { return (1 << n) - 1; }
 
@@ -50,12 +51,35 @@ static void adam_constants(const struct schuss_group *g, const double *memory, i
     c->sqrt_correction = 1 / sqrt(1 - power[1]);
 }
 
+/* The momentum of step t, which grows from beta1 / 2 to beta1: to within a rounding from 0.96^1000 on. */
+static double nadam_momentum(const struct schuss_group *g, double t) {
+    const double exponent = t * g->momentum_decay;
+    return g->beta1 * (1 - 0.5 * (exponent < 1000 ? portable_power(0.96, exponent) : 0));
+}
+
+/* memory[0]: the product of the momenta so far. */
+static void nadam_advance(const struct schuss_group *g, double *memory, int64_t t) {
+    memory[0] = (t == 1 ? 1 : memory[0]) * nadam_momentum(g, (double)t);
+}
+
+static void nadam_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    const double next = nadam_momentum(g, (double)t + 1);
+    adam_constants(g, memory, t, c);
+    c->step_size = g->lr * next / (1 - memory[0] * next);
+    c->second_step = g->lr * (1 - nadam_momentum(g, (double)t)) / (1 - memory[0]);
+}
+
 const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_SGD] = {.name = "sgd", .states = sgd_states, .zeros_stay = 1},
     [SCHUSS_ADAGRAD] = {.name = "adagrad", .states = adagrad_states, .constants = adagrad_constants, .zeros_stay = 1},
     [SCHUSS_RMSPROP] = {.name = "rmsprop", .states = rmsprop_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_ADAM] = {.name = "adam", .states = adam_states, .constants = adam_constants, .zeros_stay = 1},
     [SCHUSS_ADAMAX] = {.name = "adamax", .states = two_states, .constants = adam_constants},
+    [SCHUSS_NADAM] = {.name = "nadam",
+                      .states = two_states,
+                      .advance = nadam_advance,
+                      .constants = nadam_constants,
+                      .zeros_stay = 1},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
 };
 

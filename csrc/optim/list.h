@@ -10,6 +10,7 @@
     PLAIN(RMSPROP, rmsprop)                   \
     PLAIN(ADAM, adam)                         \
     PLAIN(ADADELTA, adadelta)                 \
-    PLAIN(ADAMAX, adamax)
+    PLAIN(ADAMAX, adamax)                     \
+    PLAIN(NADAM, nadam)
 
 #endif

@@ -39,5 +39,6 @@ ALWAYS_INLINE double lanes_total(const double *lane) {
 #include "rules/adagrad.h"
 #include "rules/adam.h"
 #include "rules/adamax.h"
+#include "rules/nadam.h"
 #include "rules/rmsprop.h"
 #include "rules/sgd.h"

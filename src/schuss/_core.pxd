@@ -43,6 +43,7 @@ cdef extern from "schuss.h" nogil:
         int dialect
         int maximize, nesterov, centered, amsgrad, decoupled
         double lr, weight_decay, eps, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
+        double momentum_decay
 
     struct schuss_memory:
         double step

@@ -380,6 +380,7 @@ cdef dict NUMBERS = {
     "dampening": (<uintptr_t>&NOWHERE.dampening, "(-inf, inf)"),
     "alpha": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
     "lr_decay": (<uintptr_t>&NOWHERE.lr_decay, "[0, inf)"),
+    "momentum_decay": (<uintptr_t>&NOWHERE.momentum_decay, "[0, inf)"),
     "rho": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
 }
 # Names under which a group has several numbers.
@@ -392,6 +393,7 @@ cdef dict FLAGS = {
     "centered": <uintptr_t>&NOWHERE.centered,
     "amsgrad": <uintptr_t>&NOWHERE.amsgrad,
     "decoupled": <uintptr_t>&NOWHERE.decoupled,
+    "decoupled_weight_decay": <uintptr_t>&NOWHERE.decoupled,
 }
 cdef dict CHOICES = {
     "dialect": (<uintptr_t>&NOWHERE.dialect, {"torch": 0, "keras": 1, "sklearn": 2}),

@@ -29,6 +29,7 @@ static const struct rule_case cases[] = {
     {"adam-amsgrad", {ADAM, .amsgrad = 1}, 0, 0, 0},
     {"adamw", {ADAM, .weight_decay = 0.1, .decoupled = 1}, 0, 0, 0},
     {"adamax", {ADAM, .rule = SCHUSS_ADAMAX}, 0, 0, 0},
+    {"nadam", {ADAM, .rule = SCHUSS_NADAM, .momentum_decay = 0.004}, 0, 0, 0},
     {"adadelta", {.rule = SCHUSS_ADADELTA, .lr = 1, .alpha = 0.9, .eps = 1e-6}, 0, 0, 0},
     {"adamw-all", {ADAM, .weight_decay = 0.1, .decoupled = 1, .amsgrad = 1, .maximize = 1}, 3.7, 2, 50},
 };
@@ -39,6 +40,7 @@ enum { N_SIZES = sizeof sizes / sizeof sizes[0], STEPS = 4 };
 
 static void run_case(struct run *r, const struct rule_case *c) {
     struct schuss_group groups[2] = {c->group, c->group};
+    struct schuss_memory memories[2] = {0};
     struct schuss_segment segments[N_SIZES];
     groups[1].lr *= 0.5;
     groups[1].weight_decay *= 2;
@@ -51,6 +53,7 @@ static void run_case(struct run *r, const struct rule_case *c) {
         .n_groups = 2,
         .n_segments = N_SIZES,
         .groups = groups,
+        .memories = memories,
         .segments = segments,
         .grad_scale = c->grad_scale != 0 ? c->grad_scale : 1,
         .clip_value = c->clip_value,

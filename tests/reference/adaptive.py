@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .power import squaring
+from .power import power, squaring
 
 Array = NDArray[Any]
 Options = Mapping[str, Any]
@@ -33,18 +34,51 @@ def adamax(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     p[...] = p - r(o["lr"] / (1 - squaring(beta1, t))) * (m / u)
 
 
+def adam_means(g: Array, m: Array, v: Array, o: Options) -> None:
+    """Of the gradient and its square, as Adam keeps them."""
+    r = g.dtype.type
+    m[...] = m + r(1 - o["betas"][0]) * (g - m)
+    v[...] = r(o["betas"][1]) * v + r(1 - o["betas"][1]) * (g * g)
+
+
+def adam_root(v: Array, beta: float, o: Options, t: int) -> Array:
+    """What Adam divides by, from a mean square of which beta is kept at each step."""
+    r = v.dtype.type
+    return np.asarray(np.sqrt(v) * r(1 / math.sqrt(1 - squaring(beta, t))) + r(o["eps"]))
+
+
+def nadam(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    m, v = s
+
+    def momentum(k: int) -> float:
+        exponent = k * o["momentum_decay"]
+        return float(o["betas"][0] * (1 - 0.5 * (power(0.96, exponent) if exponent < 1000 else 0)))
+
+    product = 1.0
+    for k in range(1, t + 1):
+        product *= momentum(k)
+    of_mean = r(o["lr"] * momentum(t + 1) / (1 - product * momentum(t + 1)))
+    of_gradient = r(o["lr"] * (1 - momentum(t)) / (1 - product))
+    adam_means(g, m, v, o)
+    p[...] = p - (of_mean * m + of_gradient * g) / adam_root(v, o["betas"][1], o, t)
+
+
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
     "adadelta": adadelta,
     "adamax": adamax,
+    "nadam": nadam,
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "adadelta": {"lr": 1.0, "rho": 0.9, "eps": 1e-6},
     "adamax": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8},
+    "nadam": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3},
 }
 
 # How many state arrays a parameter has.
 SLOTS: dict[str, Callable[[Options], int]] = {
     "adadelta": lambda o: 2,
     "adamax": lambda o: 2,
+    "nadam": lambda o: 2,
 }

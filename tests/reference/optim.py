@@ -142,7 +142,7 @@ def step(
         scale = -factor if o["maximize"] else factor
         if scale != 1:
             g = g * r(scale)
-        if o.get("decoupled"):
+        if o.get("decoupled") or o.get("decoupled_weight_decay"):
             if o["weight_decay"]:
                 p[...] = p * r(1 - o["lr"] * o["weight_decay"])
         elif o["weight_decay"]:

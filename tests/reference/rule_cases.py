@@ -15,6 +15,7 @@ RULE_OF = {
     "AdamW": "adam",
     "Adadelta": "adadelta",
     "Adamax": "adamax",
+    "NAdam": "nadam",
 }
 # The state that initial_accumulator_value is of.
 ACCUMULATOR = {"AdaGrad": 0}
@@ -86,6 +87,11 @@ RULE_CASES = [
     Case("Adamax"),
     Case("Adamax", {"lr": 0.1, "betas": (0.8, 0.7), "eps": 0.001}),
     Case("Adamax", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    Case("NAdam"),
+    Case("NAdam", {"lr": 0.1, "betas": (0.8, 0.7), "eps": 0.001, "momentum_decay": 0.3}),
+    Case("NAdam", {"lr": 0.1, "betas": (0.0, 0.7), "momentum_decay": 0.0}),
+    Case("NAdam", {"lr": 0.1, "weight_decay": 0.1, "maximize": True, "momentum_decay": 100.0}),
+    Case("NAdam", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.

@@ -14,6 +14,7 @@ from .adam import Adam, AdamW
 from .adamax import Adamax
 from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
+from .nadam import NAdam
 from .rmsprop import RMSProp
 from .sam import SAM
 from .sgd import SGD
@@ -34,6 +35,7 @@ __all__ = [
     "Adamax",
     "Averaged",
     "Lookahead",
+    "NAdam",
     "Optimizer",
     "RMSProp",
     "RMSprop",
@@ -57,6 +59,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         AdamW,
         Adadelta,
         Adamax,
+        NAdam,
     )
 }
 

@@ -100,7 +100,9 @@ class Optimizer:
                 f"nesterov needs momentum > 0 and dampening 0; "
                 f"got momentum={group['momentum']:g}, dampening={group['dampening']:g}"
             )
-        group.update(schedule=schedule, rule=self._rule, decoupled=self._decoupled)
+        group.update(schedule=schedule, rule=self._rule)
+        if "decoupled_weight_decay" not in group:
+            group["decoupled"] = self._decoupled
         return group
 
     def _special(self, name: str, value: Any) -> Any:

@@ -143,7 +143,8 @@ def load_states(
     for memory, into in zip(remembered, stepper.memories, strict=True):
         into[0] = steps
         for name, place in optimizer._memory.items():
-            into[1 + place] = memory.get(name, 0.0)
+            if name in memory:
+                into[1 + place] = memory[name]
     return steps
 
 
