@@ -12,6 +12,7 @@
  * reads what its own row there sets, beyond what is common. */
 struct rule_constants {
     int rule;
+    int adaptive;                           /* RAdam, AdaBelief: there is a denominator */
     int nesterov, centered, amsgrad, first; /* first: step 1, momentum buffers are filled rather than mixed */
     double step_size;                       /* what multiplies the update */
     double second_step;                     /* what multiplies its second part */

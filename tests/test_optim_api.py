@@ -28,6 +28,7 @@ KINDS = [
     (schuss.Adadelta, {}),
     (schuss.Adamax, {}),
     (schuss.NAdam, {"decoupled_weight_decay": True, "weight_decay": 0.1}),
+    (schuss.RAdam, {"betas": (0.9, 0.99)}),
 ]
 
 
@@ -208,6 +209,8 @@ TORCH = [
     (schuss.Adamax, "Adamax", {"betas": (0.8, 0.9)}),
     (schuss.NAdam, "NAdam", {"momentum_decay": 0.1}),
     (schuss.NAdam, "NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (schuss.RAdam, "RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (schuss.Adam, "Adam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 
 

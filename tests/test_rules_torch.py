@@ -24,6 +24,7 @@ TORCH_NAME = {
     "Adadelta": "Adadelta",
     "Adamax": "Adamax",
     "NAdam": "NAdam",
+    "RAdam": "RAdam",
 }
 CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME]
 
@@ -64,7 +65,7 @@ def test_follows_torch(case: Case, dtype: str, tolerance: float) -> None:
 def test_defaults_are_torchs(name: str) -> None:
     ours = inspect.signature(getattr(schuss, name)).parameters
     theirs = inspect.signature(getattr(torch.optim, TORCH_NAME[name])).parameters
-    of_torch_alone = {"params", "foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay"}
+    of_torch_alone = {"params", "foreach", "fused", "capturable", "differentiable"}
     for option in theirs.keys() - of_torch_alone:
         assert option in ours
         assert ours[option].default == theirs[option].default, option

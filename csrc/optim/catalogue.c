@@ -51,6 +51,23 @@ static void adam_constants(const struct schuss_group *g, const double *memory, i
     c->sqrt_correction = 1 / sqrt(1 - power[1]);
 }
 
+/* From step_size as Adam has it to that of a denominator without correction, rectified for how few gradients beta2^t
+ * says that the mean square is of; not adaptive if they are too few. */
+static void rectify(const struct schuss_group *g, double power, int64_t t, struct rule_constants *c) {
+    const double most = 2 / (1 - g->beta2) - 1, now = most - 2 * (double)t * power / (1 - power);
+    c->sqrt_correction = 1;
+    c->adaptive = now > 5;
+    if (c->adaptive)
+        c->step_size *= sqrt((1 - power) * (now - 4) * (now - 2) * most / ((most - 4) * (most - 2) * now));
+}
+
+static void radam_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    double power[SCHUSS_MAX_BETAS];
+    adam_constants(g, memory, t, c);
+    optimizer_powers(g, t, power);
+    rectify(g, power[1], t, c);
+}
+
 /* The momentum of step t, which grows from beta1 / 2 to beta1: to within a rounding from 0.96^1000 on. */
 static double nadam_momentum(const struct schuss_group *g, double t) {
     const double exponent = t * g->momentum_decay;
@@ -80,6 +97,7 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
                       .advance = nadam_advance,
                       .constants = nadam_constants,
                       .zeros_stay = 1},
+    [SCHUSS_RADAM] = {.name = "radam", .states = two_states, .constants = radam_constants, .zeros_stay = 1},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
 };
 

@@ -11,6 +11,7 @@
     PLAIN(ADAM, adam)                         \
     PLAIN(ADADELTA, adadelta)                 \
     PLAIN(ADAMAX, adamax)                     \
-    PLAIN(NADAM, nadam)
+    PLAIN(NADAM, nadam)                       \
+    PLAIN(RADAM, radam)
 
 #endif

@@ -40,5 +40,6 @@ ALWAYS_INLINE double lanes_total(const double *lane) {
 #include "rules/adam.h"
 #include "rules/adamax.h"
 #include "rules/nadam.h"
+#include "rules/radam.h"
 #include "rules/rmsprop.h"
 #include "rules/sgd.h"

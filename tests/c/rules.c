@@ -7,7 +7,8 @@ struct rule_case {
     double grad_scale, clip_value, clip_norm; /* grad_scale 0: 1 */
 };
 
-#define ADAM .rule = SCHUSS_ADAM, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
+#define MEANS .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
+#define ADAM .rule = SCHUSS_ADAM, MEANS
 #define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8
 
 static const struct rule_case cases[] = {
@@ -28,15 +29,16 @@ static const struct rule_case cases[] = {
     {"adam-l2-maximize", {ADAM, .weight_decay = 0.1, .maximize = 1}, 0, 0, 0},
     {"adam-amsgrad", {ADAM, .amsgrad = 1}, 0, 0, 0},
     {"adamw", {ADAM, .weight_decay = 0.1, .decoupled = 1}, 0, 0, 0},
-    {"adamax", {ADAM, .rule = SCHUSS_ADAMAX}, 0, 0, 0},
-    {"nadam", {ADAM, .rule = SCHUSS_NADAM, .momentum_decay = 0.004}, 0, 0, 0},
+    {"adamax", {.rule = SCHUSS_ADAMAX, MEANS}, 0, 0, 0},
+    {"nadam", {.rule = SCHUSS_NADAM, MEANS, .momentum_decay = 0.004}, 0, 0, 0},
+    {"radam", {.rule = SCHUSS_RADAM, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.8, .eps = 1e-8}, 0, 0, 0},
     {"adadelta", {.rule = SCHUSS_ADADELTA, .lr = 1, .alpha = 0.9, .eps = 1e-6}, 0, 0, 0},
     {"adamw-all", {ADAM, .weight_decay = 0.1, .decoupled = 1, .amsgrad = 1, .maximize = 1}, 3.7, 2, 50},
 };
 
 /* Together enough for two threads. */
 static const ptrdiff_t sizes[] = {1, 15, 0, 16, 17, 35, 1023, 4099, 33000};
-enum { N_SIZES = sizeof sizes / sizeof sizes[0], STEPS = 4 };
+enum { N_SIZES = sizeof sizes / sizeof sizes[0], STEPS = 8 };
 
 static void run_case(struct run *r, const struct rule_case *c) {
     struct schuss_group groups[2] = {c->group, c->group};

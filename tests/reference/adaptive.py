@@ -64,16 +64,40 @@ def nadam(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     p[...] = p - (of_mean * m + of_gradient * g) / adam_root(v, o["betas"][1], o, t)
 
 
+def rectification(beta2: float, t: int) -> float:
+    """What multiplies RAdam's step beside Adam's correction of the first mean; 0: it has no denominator."""
+    kept = squaring(beta2, t)
+    most = 2 / (1 - beta2) - 1
+    now = most - 2 * t * kept / (1 - kept)
+    if now <= 5:
+        return 0.0
+    return math.sqrt((1 - kept) * (now - 4) * (now - 2) * most / ((most - 4) * (most - 2) * now))
+
+
+def radam(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    m, v = s
+    adam_means(g, m, v, o)
+    step = o["lr"] / (1 - squaring(o["betas"][0], t))
+    factor = rectification(o["betas"][1], t)
+    if factor:
+        p[...] = p - r(step * factor) * (m / (np.sqrt(v) + r(o["eps"])))
+    else:
+        p[...] = p - r(step) * m
+
+
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
     "adadelta": adadelta,
     "adamax": adamax,
     "nadam": nadam,
+    "radam": radam,
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "adadelta": {"lr": 1.0, "rho": 0.9, "eps": 1e-6},
     "adamax": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8},
     "nadam": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3},
+    "radam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
 }
 
 # How many state arrays a parameter has.
@@ -81,4 +105,5 @@ SLOTS: dict[str, Callable[[Options], int]] = {
     "adadelta": lambda o: 2,
     "adamax": lambda o: 2,
     "nadam": lambda o: 2,
+    "radam": lambda o: 2,
 }

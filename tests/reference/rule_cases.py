@@ -16,6 +16,7 @@ RULE_OF = {
     "Adadelta": "adadelta",
     "Adamax": "adamax",
     "NAdam": "nadam",
+    "RAdam": "radam",
 }
 # The state that initial_accumulator_value is of.
 ACCUMULATOR = {"AdaGrad": 0}
@@ -77,6 +78,7 @@ RULE_CASES = [
     Case("Adam", {"lr": 0.1, "amsgrad": True, "betas": (0.9, 0.7)}),
     Case("Adam", {"lr": 0.1, "weight_decay": 0.1}),
     Case("Adam", {"lr": 0.1, "weight_decay": 0.1, "amsgrad": True, "maximize": True}),
+    Case("Adam", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
     Case("AdamW"),
     Case("AdamW", {"lr": 0.1, "weight_decay": 0.0}),
     Case("AdamW", {"lr": 0.1, "weight_decay": 0.3, "eps": 0.001}),
@@ -92,6 +94,11 @@ RULE_CASES = [
     Case("NAdam", {"lr": 0.1, "betas": (0.0, 0.7), "momentum_decay": 0.0}),
     Case("NAdam", {"lr": 0.1, "weight_decay": 0.1, "maximize": True, "momentum_decay": 100.0}),
     Case("NAdam", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    Case("RAdam"),
+    Case("RAdam", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 0.001}),
+    Case("RAdam", {"lr": 0.01, "betas": (0.0, 0.5)}),
+    Case("RAdam", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    Case("RAdam", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.

@@ -15,6 +15,7 @@ from .adamax import Adamax
 from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
 from .nadam import NAdam
+from .radam import RAdam
 from .rmsprop import RMSProp
 from .sam import SAM
 from .sgd import SGD
@@ -37,6 +38,7 @@ __all__ = [
     "Lookahead",
     "NAdam",
     "Optimizer",
+    "RAdam",
     "RMSProp",
     "RMSprop",
     "Rows",
@@ -60,6 +62,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         Adadelta,
         Adamax,
         NAdam,
+        RAdam,
     )
 }
 

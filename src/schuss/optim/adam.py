@@ -35,6 +35,8 @@ class Adam(Optimizer):
         See above; ascend instead.
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
+    decoupled_weight_decay : bool
+        Multiply the parameters by ``1 - lr weight_decay`` instead: `AdamW`.
 
     References
     ----------
@@ -56,6 +58,7 @@ class Adam(Optimizer):
         *,
         maximize: bool = False,
         no_decay: NoDecay = None,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -66,6 +69,7 @@ class Adam(Optimizer):
             amsgrad=amsgrad,
             maximize=maximize,
             no_decay=no_decay,
+            decoupled_weight_decay=decoupled_weight_decay,
         )
 
     @staticmethod
@@ -101,4 +105,14 @@ class AdamW(Adam):
         maximize: bool = False,
         no_decay: NoDecay = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, no_decay=no_decay)
+        Optimizer.__init__(
+            self,
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            amsgrad=amsgrad,
+            maximize=maximize,
+            no_decay=no_decay,
+        )
