@@ -29,6 +29,7 @@ KINDS = [
     (schuss.Adamax, {}),
     (schuss.NAdam, {"decoupled_weight_decay": True, "weight_decay": 0.1}),
     (schuss.RAdam, {"betas": (0.9, 0.99)}),
+    (schuss.AdaBelief, {"amsgrad": True, "rectify": True}),
 ]
 
 

@@ -68,6 +68,12 @@ static void radam_constants(const struct schuss_group *g, const double *memory, 
     rectify(g, power[1], t, c);
 }
 
+static void adabelief_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                                struct rule_constants *c) {
+    c->adaptive = 1;
+    (g->rectify ? radam_constants : adam_constants)(g, memory, t, c);
+}
+
 /* The momentum of step t, which grows from beta1 / 2 to beta1: to within a rounding from 0.96^1000 on. */
 static double nadam_momentum(const struct schuss_group *g, double t) {
     const double exponent = t * g->momentum_decay;
@@ -98,6 +104,8 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
                       .constants = nadam_constants,
                       .zeros_stay = 1},
     [SCHUSS_RADAM] = {.name = "radam", .states = two_states, .constants = radam_constants, .zeros_stay = 1},
+    /* states that are not zero, even where gradients are */
+    [SCHUSS_ADABELIEF] = {.name = "adabelief", .states = adam_states, .constants = adabelief_constants},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
 };
 

@@ -12,6 +12,7 @@
     PLAIN(ADADELTA, adadelta)                 \
     PLAIN(ADAMAX, adamax)                     \
     PLAIN(NADAM, nadam)                       \
-    PLAIN(RADAM, radam)
+    PLAIN(RADAM, radam)                       \
+    PLAIN(ADABELIEF, adabelief)
 
 #endif

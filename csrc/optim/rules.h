@@ -35,6 +35,7 @@ ALWAYS_INLINE double lanes_total(const double *lane) {
     return sum[0];
 }
 
+#include "rules/adabelief.h"
 #include "rules/adadelta.h"
 #include "rules/adagrad.h"
 #include "rules/adam.h"

@@ -392,6 +392,7 @@ cdef dict FLAGS = {
     "nesterov": <uintptr_t>&NOWHERE.nesterov,
     "centered": <uintptr_t>&NOWHERE.centered,
     "amsgrad": <uintptr_t>&NOWHERE.amsgrad,
+    "rectify": <uintptr_t>&NOWHERE.rectify,
     "decoupled": <uintptr_t>&NOWHERE.decoupled,
     "decoupled_weight_decay": <uintptr_t>&NOWHERE.decoupled,
 }

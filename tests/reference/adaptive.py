@@ -86,11 +86,30 @@ def radam(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
         p[...] = p - r(step) * m
 
 
+def adabelief(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    beta1, beta2 = o["betas"]
+    m, var = s[0], s[1]
+    m[...] = m + r(1 - beta1) * (g - m)
+    var[...] = r(beta2) * var + r(1 - beta2) * ((g - m) * (g - m)) + r(o["eps"])
+    if o["amsgrad"]:
+        s[2][...] = np.maximum(s[2], var)
+        var = s[2]
+    step = o["lr"] / (1 - squaring(beta1, t))
+    if not o["rectify"]:
+        p[...] = p - r(step) * (m / adam_root(var, beta2, o, t))
+    elif rectification(beta2, t):
+        p[...] = p - r(step * rectification(beta2, t)) * (m / (np.sqrt(var) + r(o["eps"])))
+    else:
+        p[...] = p - r(step) * m
+
+
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
     "adadelta": adadelta,
     "adamax": adamax,
     "nadam": nadam,
     "radam": radam,
+    "adabelief": adabelief,
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -98,6 +117,14 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "adamax": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8},
     "nadam": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3},
     "radam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
+    "adabelief": {
+        "lr": 1e-3,
+        "betas": (0.9, 0.999),
+        "eps": 1e-16,
+        "amsgrad": False,
+        "rectify": False,
+        "decoupled_weight_decay": True,
+    },
 }
 
 # How many state arrays a parameter has.
@@ -106,4 +133,5 @@ SLOTS: dict[str, Callable[[Options], int]] = {
     "adamax": lambda o: 2,
     "nadam": lambda o: 2,
     "radam": lambda o: 2,
+    "adabelief": lambda o: 3 if o["amsgrad"] else 2,
 }

@@ -17,6 +17,7 @@ RULE_OF = {
     "Adamax": "adamax",
     "NAdam": "nadam",
     "RAdam": "radam",
+    "AdaBelief": "adabelief",
 }
 # The state that initial_accumulator_value is of.
 ACCUMULATOR = {"AdaGrad": 0}
@@ -99,6 +100,12 @@ RULE_CASES = [
     Case("RAdam", {"lr": 0.01, "betas": (0.0, 0.5)}),
     Case("RAdam", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
     Case("RAdam", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    Case("AdaBelief"),
+    Case("AdaBelief", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 0.001, "weight_decay": 0.1}),
+    Case("AdaBelief", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": False, "maximize": True}),
+    Case("AdaBelief", {"lr": 0.1, "betas": (0.9, 0.7), "amsgrad": True}),
+    Case("AdaBelief", {"lr": 0.1, "betas": (0.9, 0.99), "rectify": True}),
+    Case("AdaBelief", {"lr": 0.1, "betas": (0.9, 0.99), "rectify": True, "amsgrad": True}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.

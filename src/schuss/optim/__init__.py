@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..arguments import unknown_name
 from ..rows import Rows
 from .accumulation import Accumulate
+from .adabelief import AdaBelief
 from .adadelta import Adadelta
 from .adagrad import AdaGrad
 from .adam import Adam, AdamW
@@ -28,6 +29,7 @@ __all__ = [
     "SGD",
     "SWA",
     "Accumulate",
+    "AdaBelief",
     "AdaGrad",
     "Adadelta",
     "Adagrad",
@@ -63,6 +65,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         Adamax,
         NAdam,
         RAdam,
+        AdaBelief,
     )
 }
 
