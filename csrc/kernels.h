@@ -17,6 +17,7 @@ struct rule_constants {
     double step_size;                       /* what multiplies the update */
     double second_step;                     /* what multiplies its second part */
     double momentum, one_minus_dampening;
+    double momentum, one_minus_momentum, one_minus_dampening;
     double beta1, beta2, beta3;
     double one_minus_beta1, one_minus_beta2, one_minus_beta3;
     double sqrt_correction;                 /* 1 / sqrt(1 - beta2^t) */

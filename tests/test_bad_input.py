@@ -25,6 +25,8 @@ KINDS = [
     (schuss.RMSProp, {"centered": True, "momentum": 0.5}),
     (schuss.Adam, {"amsgrad": True}),
     (schuss.AdamW, {}),
+    (schuss.Lion, {}),
+    (schuss.Signum, {}),
 ]
 
 
@@ -220,6 +222,10 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.Adam, "betas", (0.9,), r"\[0, 1\)"),
         (schuss.Adam, "eps", -1.0, r"\[0, inf\)"),
         (schuss.AdamW, "weight_decay", np.inf, r"\[0, inf\)"),
+        (schuss.Lion, "betas", (0.9, 1.0), r"\[1\].*\[0, 1\)"),
+        (schuss.Lion, "weight_decay", -0.1, r"\[0, inf\)"),
+        (schuss.Signum, "momentum", 1.0, r"\[0, 1\)"),
+        (schuss.Signum, "lr", -1.0, r"\[0, inf\)"),
     ],
 )
 def test_hyperparameter_out_of_range(kind: type[schuss.Optimizer], name: str, value: Any, interval: str) -> None:

@@ -40,13 +40,16 @@ def assert_same(a: schuss.Network, b: schuss.Network) -> None:
         np.testing.assert_equal(a.optimizer.state_dict(), b.optimizer.state_dict())
 
 
+LEARNING_RATES = {"sgd": 0.3, "lion": 0.01, "signum": 0.01}
+
+
 @pytest.mark.parametrize("activation", ["identity", "softmax"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "rmsprop", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "rmsprop", "adam", "adamw", "lion", "signum"])
 def test_it_learns(optimizer: str, activation: str) -> None:
     X, y = blobs()
     net = classifier(activation=activation)
     history = net.fit(
-        X, y, loss="cross_entropy", optimizer=optimizer, lr=0.05 if optimizer != "sgd" else 0.3, epochs=15,
+        X, y, loss="cross_entropy", optimizer=optimizer, lr=LEARNING_RATES.get(optimizer, 0.05), epochs=15,
         metrics="accuracy", validation_fraction=0.25,
     )  # fmt: skip
     assert history.names == ["loss", "accuracy", "val_loss", "val_accuracy"]

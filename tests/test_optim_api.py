@@ -30,6 +30,9 @@ KINDS = [
     (schuss.NAdam, {"decoupled_weight_decay": True, "weight_decay": 0.1}),
     (schuss.RAdam, {"betas": (0.9, 0.99)}),
     (schuss.AdaBelief, {"amsgrad": True, "rectify": True}),
+    (schuss.Lion, {"weight_decay": 0.1}),
+    (schuss.Signum, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (schuss.Signum, {"momentum": 0.0}),
 ]
 
 

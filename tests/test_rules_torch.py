@@ -40,6 +40,11 @@ def scalars_of(dtype: str) -> Iterator[None]:
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-11)])
 @pytest.mark.parametrize("case", CASES, ids=str)
+TORCH_NAME = {"SGD": "SGD", "AdaGrad": "Adagrad", "RMSProp": "RMSprop", "Adam": "Adam", "AdamW": "AdamW"}
+TORCH_CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME]
+
+
+@pytest.mark.parametrize("case", TORCH_CASES, ids=str)
 def test_follows_torch(case: Case, dtype: str, tolerance: float) -> None:
     """Within the tolerance of the largest parameter."""
     rng = np.random.default_rng(7)

@@ -30,6 +30,8 @@ OPTIMIZERS = [
     (schuss.RMSProp, {"centered": True}),
     (schuss.Adam, {"amsgrad": True, "betas": (0.8, 0.95)}),
     (schuss.AdamW, {}),
+    (schuss.Lion, {"betas": (0.8, 0.95)}),
+    (schuss.Signum, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 
 
@@ -218,7 +220,7 @@ def replace(name: str, array: Any) -> Any:
         (set_key("dtype", value="O"), "damaged"),
         (set_key("seed", value=-1), "damaged"),
         (set_key("draws", value=None), "damaged"),
-        (set_key("optimizer", "kind", value="lion"), "damaged.*lion"),
+        (set_key("optimizer", "kind", value="nonesuch"), "damaged.*nonesuch"),
         (set_key("optimizer", "steps", value=-1), "damaged.*steps"),
         (set_key("optimizer", "groups", 0, "lr", value=-1.0), "damaged.*lr"),
         (set_key("optimizer", "groups", 0, "params", value=[0, 1, 17]), "damaged"),

@@ -91,6 +91,13 @@ static void nadam_constants(const struct schuss_group *g, const double *memory, 
     c->step_size = g->lr * next / (1 - memory[0] * next);
     c->second_step = g->lr * (1 - nadam_momentum(g, (double)t)) / (1 - memory[0]);
 }
+/* ---- steps of the sign ------------------------------------------------------------------------------------------- */
+
+static int lion_states(const struct schuss_group *g) {
+    (void)g;
+    return states_of(1);
+
+static int signum_states(const struct schuss_group *g) { return states_of(g->momentum != 0); }
 
 const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_SGD] = {.name = "sgd", .states = sgd_states, .zeros_stay = 1},
@@ -107,6 +114,8 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     /* states that are not zero, even where gradients are */
     [SCHUSS_ADABELIEF] = {.name = "adabelief", .states = adam_states, .constants = adabelief_constants},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
+    [SCHUSS_LION] = {.name = "lion", .states = lion_states, .zeros_stay = 1},
+    [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

@@ -14,5 +14,7 @@
     PLAIN(NADAM, nadam)                       \
     PLAIN(RADAM, radam)                       \
     PLAIN(ADABELIEF, adabelief)
+    PLAIN(LION, lion)                         \
+    PLAIN(SIGNUM, signum)
 
 #endif

@@ -42,5 +42,10 @@ ALWAYS_INLINE double lanes_total(const double *lane) {
 #include "rules/adamax.h"
 #include "rules/nadam.h"
 #include "rules/radam.h"
+/* 1 or -1; x itself where that is 0 or NaN. */
+ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
+
+#include "rules/lion.h"
 #include "rules/rmsprop.h"
 #include "rules/sgd.h"
+#include "rules/signum.h"

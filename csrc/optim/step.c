@@ -71,6 +71,7 @@ void optimizer_constants(const struct schuss_step *step, int group, int64_t t, d
         .first = t == 1,
         .step_size = g->lr,
         .momentum = g->momentum,
+        .one_minus_momentum = 1 - g->momentum,
         .one_minus_dampening = 1 - g->dampening,
         .beta1 = g->beta1,
         .beta2 = g->beta2,

@@ -22,6 +22,7 @@ from .optim import (
     Adam,
     Adamax,
     AdamW,
+    Lion,
     Lookahead,
     NAdam,
     Optimizer,
@@ -29,6 +30,7 @@ from .optim import (
     RMSProp,
     RMSprop,
     Rows,
+    Signum,
     SparseAdam,
 )
 from .serialization import load
@@ -58,6 +60,7 @@ __all__ = [
     "EpochRecord",
     "History",
     "Huber",
+    "Lion",
     "Lookahead",
     "Loss",
     "NAdam",
@@ -68,6 +71,7 @@ __all__ = [
     "RMSProp",
     "RMSprop",
     "Rows",
+    "Signum",
     "SparseAdam",
     "__version__",
     "get_num_threads",

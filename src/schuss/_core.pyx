@@ -400,7 +400,9 @@ cdef dict CHOICES = {
     "dialect": (<uintptr_t>&NOWHERE.dialect, {"torch": 0, "keras": 1, "sklearn": 2}),
 }
 # Where a rule's numbers of a name lie in another interval.
-cdef dict OTHER_INTERVALS = {}
+cdef dict OTHER_INTERVALS = {
+    "signum": {"momentum": "[0, 1)"},
+}
 
 
 def hyperparameters(rule):

@@ -10,6 +10,8 @@ struct rule_case {
 #define MEANS .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
 #define ADAM .rule = SCHUSS_ADAM, MEANS
 #define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8
+#define LION .rule = SCHUSS_LION, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99
+#define SIGNUM .rule = SCHUSS_SIGNUM, .lr = 0.01
 
 static const struct rule_case cases[] = {
     {"sgd", {.rule = SCHUSS_SGD, .lr = 0.1}, 0, 0, 0},
@@ -35,6 +37,11 @@ static const struct rule_case cases[] = {
     {"adabelief", {.rule = SCHUSS_ADABELIEF, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-16}, 0, 0, 0},
     {"adabelief-rectify", {.rule = SCHUSS_ADABELIEF, MEANS, .amsgrad = 1, .rectify = 1}, 0, 0, 0},
     {"adadelta", {.rule = SCHUSS_ADADELTA, .lr = 1, .alpha = 0.9, .eps = 1e-6}, 0, 0, 0},
+    {"lion", {LION}, 0, 0, 0},
+    {"lion-decay-maximize", {LION, .weight_decay = 0.1, .decoupled = 1, .maximize = 1}, 0, 0, 0},
+    {"sign", {SIGNUM}, 0, 0, 0},
+    {"signum", {SIGNUM, .momentum = 0.9, .weight_decay = 0.1}, 0, 0, 0},
+    {"signum-decoupled", {SIGNUM, .momentum = 0.9, .weight_decay = 0.1, .decoupled = 1}, 0, 0, 0},
     {"adamw-all", {ADAM, .weight_decay = 0.1, .decoupled = 1, .amsgrad = 1, .maximize = 1}, 3.7, 2, 50},
 };
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import adaptive
+from . import adaptive, signs
 from .power import squaring
 
 Array = NDArray[Any]
@@ -25,6 +25,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "rmsprop": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False},
     "adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False, "decoupled": False},
     **adaptive.DEFAULTS,
+    **signs.DEFAULTS,
 }
 
 
@@ -43,6 +44,8 @@ def slots(o: Options) -> int:
         return 1
     if o["rule"] == "rmsprop":
         return 3 if o["momentum"] else 2 if o["centered"] else 1
+    if o["rule"] in signs.SLOTS:
+        return signs.SLOTS[o["rule"]](o)
     return 3 if o["amsgrad"] else 2
 
 
@@ -98,6 +101,7 @@ RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] 
     "rmsprop": rmsprop,
     "adam": adam,
     **adaptive.RULES,
+    **signs.RULES,
 }
 
 

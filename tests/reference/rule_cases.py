@@ -21,6 +21,8 @@ RULE_OF = {
 }
 # The state that initial_accumulator_value is of.
 ACCUMULATOR = {"AdaGrad": 0}
+RULE_OF = {"SGD": "sgd", "AdaGrad": "adagrad", "RMSProp": "rmsprop", "Adam": "adam", "AdamW": "adam"}
+RULE_OF |= {"Lion": "lion", "Signum": "signum"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +108,15 @@ RULE_CASES = [
     Case("AdaBelief", {"lr": 0.1, "betas": (0.9, 0.7), "amsgrad": True}),
     Case("AdaBelief", {"lr": 0.1, "betas": (0.9, 0.99), "rectify": True}),
     Case("AdaBelief", {"lr": 0.1, "betas": (0.9, 0.99), "rectify": True, "amsgrad": True}),
+    Case("Lion"),
+    Case("Lion", {"lr": 0.01, "betas": (0.0, 0.5)}),
+    Case("Lion", {"lr": 0.01, "betas": (0.95, 0.98), "weight_decay": 0.3}),
+    Case("Lion", {"lr": 0.01, "weight_decay": 0.3, "maximize": True}),
+    Case("Signum"),
+    Case("Signum", {"lr": 0.01, "momentum": 0.0}),
+    Case("Signum", {"lr": 0.01, "momentum": 0.5, "weight_decay": 0.3}),
+    Case("Signum", {"lr": 0.01, "weight_decay": 0.3, "decoupled_weight_decay": True, "maximize": True}),
+    Case("Signum", {"lr": 0.01, "momentum": 0.0, "weight_decay": 0.3, "decoupled_weight_decay": True}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.
@@ -119,4 +130,6 @@ STAGE_CASES = [
     Case("RMSProp", {"weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 50.0}),
     Case("Adam", {"maximize": True, "weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 50.0}),
     Case("AdamW", {"lr": 0.1}, {"grad_scale": 0.37, "clip_norm": 1.0}),
+    Case("Lion", {"lr": 0.01, "weight_decay": 0.3}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
+    Case("Signum", {"lr": 0.01, "weight_decay": 0.3}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
 ]

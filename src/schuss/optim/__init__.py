@@ -20,6 +20,7 @@ from .radam import RAdam
 from .rmsprop import RMSProp
 from .sam import SAM
 from .sgd import SGD
+from .signs import Lion, Signum
 from .sparse import SparseAdam
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Averaged",
+    "Lion",
     "Lookahead",
     "NAdam",
     "Optimizer",
@@ -44,6 +46,7 @@ __all__ = [
     "RMSProp",
     "RMSprop",
     "Rows",
+    "Signum",
     "SparseAdam",
     "by_name",
 ]
@@ -66,6 +69,8 @@ BY_NAME: dict[str, type[Optimizer]] = {
         NAdam,
         RAdam,
         AdaBelief,
+        Lion,
+        Signum,
     )
 }
 

@@ -1,0 +1,12 @@
+/* Lion (Chen et al., NeurIPS 2023): p -= lr sign(beta1 m + (1 - beta1) g), then m = beta2 m + (1 - beta2) g. */
+static void lion(const struct rule_arrays *r, const struct rule_constants *c) {
+    real *restrict p = r->p, *restrict m = r->s0;
+    const real *restrict g = r->g;
+    const real keep = (real)c->keep, lr = (real)c->step_size;
+    const real beta1 = (real)c->beta1, fresh1 = (real)c->one_minus_beta1;
+    const real beta2 = (real)c->beta2, fresh2 = (real)c->one_minus_beta2;
+    for (ptrdiff_t i = 0; i < r->n; i++) {
+        p[i] = keep * p[i] - lr * sign_of(beta1 * m[i] + fresh1 * g[i]);
+        m[i] = beta2 * m[i] + fresh2 * g[i];
+    }
+}

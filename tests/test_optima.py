@@ -1,0 +1,75 @@
+"""Every optimizer reaches the optimum of published test functions from their usual starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import schuss
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Valley:
+    """A function by its gradient, where to start and where its only minimum is."""
+
+    gradient: Callable[[Array], Array]
+    start: tuple[float, ...]
+    optimum: tuple[float, ...]
+
+
+def rosenbrock(x: Array) -> Array:
+    bend = x[1] - x[0] ** 2
+    return np.array([-400 * x[0] * bend - 2 * (1 - x[0]), 200 * bend])
+
+
+def beale(x: Array) -> Array:
+    a, b = x
+    terms = [(value - a + a * b**k, k) for k, value in ((1, 1.5), (2, 2.25), (3, 2.625))]
+    return np.array([sum(2 * f * (b**k - 1) for f, k in terms), sum(2 * f * a * k * b ** (k - 1) for f, k in terms)])
+
+
+CURVATURES = np.array([1.0, 10.0, 100.0])
+VALLEYS = {
+    "rosenbrock": Valley(rosenbrock, (-1.2, 1.0), (1.0, 1.0)),
+    "beale": Valley(beale, (1.0, 1.0), (3.0, 0.5)),
+    "parabola": Valley(lambda x: 2 * (x - 3), (-5.0,), (3.0,)),
+    "ill-conditioned": Valley(lambda x: CURVATURES * x, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """An optimizer with options, and (lr, steps) for each function in the order of VALLEYS."""
+
+    optimizer: str
+    rates: tuple[tuple[float, int], ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    decays: bool = False
+    """Whether lr falls to zero in a line: steps of one size go back and forth otherwise."""
+
+
+WAYS = [
+    Way("SGD", ((1e-3, 9000), (0.02, 2000), (0.1, 200), (0.01, 1500)), {"momentum": 0.9}),
+    Way("Lion", ((1e-3, 10_000), (3e-3, 3000), (0.03, 1000), (0.01, 1000)), decays=True),
+    Way("Signum", ((3e-3, 10_000), (3e-3, 3000), (0.03, 1000), (0.01, 1000)), decays=True),
+]
+
+
+@pytest.mark.parametrize("valley", list(VALLEYS))
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join([way.optimizer, *map(str, way.options)]))
+def test_reaches_the_optimum(way: Way, valley: str) -> None:
+    of = VALLEYS[valley]
+    rate, steps = way.rates[list(VALLEYS).index(valley)]
+    x = np.array(of.start)
+    lr: Any = (lambda step: rate * max(0.0, 1 - step / steps)) if way.decays else rate
+    optimizer = getattr(schuss, way.optimizer)(x, lr=lr, **way.options)
+    for _ in range(steps):
+        optimizer.step(of.gradient(x))
+    np.testing.assert_allclose(x, of.optimum, atol=1e-3)

@@ -1,0 +1,51 @@
+"""Optimizers that torch lacks against optax, over 200 steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import schuss
+from tests.reference.rule_cases import Case
+
+Theirs = Callable[[Any], Any]
+"""From the optax module to its optimizer."""
+
+CASES: list[tuple[Case, Theirs]] = [
+    (Case("Lion", {"lr": 0.003}), lambda optax: optax.lion(0.003, weight_decay=0.0)),
+    (
+        Case("Lion", {"lr": 0.003, "betas": (0.95, 0.98), "weight_decay": 0.3}),
+        lambda optax: optax.lion(0.003, 0.95, 0.98, weight_decay=0.3),
+    ),
+    (Case("Signum", {"lr": 0.003, "momentum": 0.8}), lambda optax: optax.signum(0.003, 0.8)),
+    (Case("Signum", {"lr": 0.003, "momentum": 0.0}), lambda optax: optax.sign_sgd(0.003)),
+]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-11)])
+@pytest.mark.parametrize(("case", "theirs"), CASES, ids=[str(case) for case, _ in CASES])
+def test_follows_optax(case: Case, theirs: Theirs, dtype: str, tolerance: float) -> None:
+    """Within the tolerance of the largest parameter."""
+    optax: Any = pytest.importorskip("optax")  # here and not above: jax warns of forks from then on
+    import jax
+
+    rng = np.random.default_rng(7)
+    params = [rng.normal(size=s).astype(dtype) for s in [(31, 7), (7,), (1,)]]
+    opt = getattr(schuss, case.optimizer)(params, **case.options)
+    with jax.enable_x64(True):
+        transformation = theirs(optax)
+        values = [jax.numpy.asarray(p.copy()) for p in params]
+        state = transformation.init(values)
+        update = jax.jit(transformation.update)
+        for _ in range(200):
+            grads = [rng.normal(size=p.shape).astype(dtype) for p in params]
+            opt.step(grads)
+            changes, state = update([jax.numpy.asarray(g) for g in grads], state, values)
+            values = optax.apply_updates(values, changes)
+    for p, q in zip(params, values, strict=True):
+        wanted = np.asarray(q)
+        assert wanted.dtype == p.dtype
+        assert np.max(np.abs(p - wanted)) <= tolerance * np.max(np.abs(wanted))
