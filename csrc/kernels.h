@@ -22,6 +22,8 @@ struct rule_constants {
     double one_minus_beta1, one_minus_beta2, one_minus_beta3;
     double sqrt_correction;                 /* 1 / sqrt(1 - beta2^t) */
     double eps;
+    double mix;                             /* of the newest point in the average that a rule keeps */
+    double eta_minus, eta_plus, smallest_step, largest_step;
     double keep;                            /* decoupled weight decay: parameters times this first; 1: none */
     double factor;                          /* of this array, from its sums (MEASURED rules) */
     /* the stages, by optim/step.c */

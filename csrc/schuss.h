@@ -101,6 +101,8 @@ struct schuss_group {
     double beta1, beta2, beta3;
     double alpha, lr_decay;
     double momentum_decay;
+    double lambd, t0;
+    double eta_minus, eta_plus, smallest_step, largest_step;
     double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };

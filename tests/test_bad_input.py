@@ -27,6 +27,8 @@ KINDS = [
     (schuss.AdamW, {}),
     (schuss.Lion, {}),
     (schuss.Signum, {}),
+    (schuss.Rprop, {}),
+    (schuss.ASGD, {}),
 ]
 
 
@@ -226,6 +228,14 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.Lion, "weight_decay", -0.1, r"\[0, inf\)"),
         (schuss.Signum, "momentum", 1.0, r"\[0, 1\)"),
         (schuss.Signum, "lr", -1.0, r"\[0, inf\)"),
+        (schuss.ASGD, "lambd", -1e-4, r"\[0, inf\)"),
+        (schuss.ASGD, "alpha", 1.5, r"\[0, 1\]"),
+        (schuss.ASGD, "t0", -1.0, r"\[0, inf\)"),
+        (schuss.Rprop, "etas", (0.5, 1.0), r"\[1\].*\(1, inf\)"),
+        (schuss.Rprop, "etas", (1.0, 1.2), r"\[0\].*\(0, 1\)"),
+        (schuss.Rprop, "etas", (0.5,), r"\(0, 1\) and \(1, inf\)"),
+        (schuss.Rprop, "step_sizes", (-1e-6, 50), r"\[0\].*\[0, inf\)"),
+        (schuss.Rprop, "step_sizes", (2, 1), "got 2 and 1"),
     ],
 )
 def test_hyperparameter_out_of_range(kind: type[schuss.Optimizer], name: str, value: Any, interval: str) -> None:
@@ -248,6 +258,31 @@ def test_nesterov_needs_momentum() -> None:
         schuss.SGD(np.ones(3), nesterov=True)
     with pytest.raises(ValueError, match="nesterov"):
         schuss.SGD(np.ones(3), momentum=0.9, dampening=0.1, nesterov=True)
+
+
+def test_rprop_has_no_learning_rate_to_change() -> None:
+    net = small_net()
+    X, y = data()
+    for lr in (lambda step: 0.1, lambda step: 0.1 / (step + 1)):
+        with pytest.raises(ValueError, match="lr must be a number"):
+            schuss.Rprop(np.ones(3), lr=lr)
+    optimizer = schuss.Rprop(net.parameters)
+    optimizer.step(net.gradients)
+    with unchanged(optimizer), pytest.raises(ValueError, match="lr must not be given"):
+        optimizer.step(net.gradients, lr=0.1)
+    net.fit(X, y, loss="cross_entropy", optimizer=optimizer, epochs=1)
+    with unchanged(net), pytest.raises(ValueError, match="lr must be a number"):
+        net.fit(X, y, loss="cross_entropy", lr=lambda step: 0.1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"), [(schuss.Rprop, "etas", (0.5, 0.9)), (schuss.Rprop, "step_sizes", (-1.0, 1.0))]
+)
+def test_tuple_changed_to_nonsense(kind: type[schuss.Optimizer], key: str, value: Any) -> None:
+    optimizer = kind(np.ones(3))
+    optimizer.param_groups[0][key] = value
+    with pytest.raises(ValueError, match=key):
+        optimizer.step(np.ones(3))
 
 
 def test_group_key_unknown() -> None:

@@ -33,6 +33,8 @@ KINDS = [
     (schuss.Lion, {"weight_decay": 0.1}),
     (schuss.Signum, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
     (schuss.Signum, {"momentum": 0.0}),
+    (schuss.Rprop, {"etas": (0.3, 1.5)}),
+    (schuss.ASGD, {"lambd": 0.1, "t0": 1.0}),
 ]
 
 
@@ -215,6 +217,8 @@ TORCH = [
     (schuss.NAdam, "NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
     (schuss.RAdam, "RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
     (schuss.Adam, "Adam", {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (schuss.ASGD, "ASGD", {"lambd": 0.1, "t0": 2.0, "weight_decay": 0.1}),
+    (schuss.Rprop, "Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (1e-3, 1.0)}),
 ]
 
 
@@ -226,12 +230,16 @@ def torch() -> Iterator[Any]:
     module.set_default_dtype(module.float64)
     yield module
     module.set_default_dtype(found)
+    """The module, in which optimizers keep numbers in double."""
+    module: Any = pytest.importorskip("torch")
+    module.set_default_dtype(module.float32)
 
 
 @pytest.mark.parametrize(("kind", "name", "options"), TORCH)
 @pytest.mark.parametrize("steps", [0, 3])
 def test_torch_state_dict_loads(
     torch: Any, kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int
+    kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int, torch: Any
 ) -> None:
     tensors = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in arrays(0, np.float64)]
     theirs = getattr(torch.optim, name)(tensors, **options)
@@ -265,6 +273,12 @@ def test_state_dict_loads_into_torch(
     for entry in state["state"].values():
         for key, value in entry.items():
             entry[key] = torch.as_tensor(value, dtype=torch.float64)
+@pytest.mark.parametrize("steps", [1, 3])
+def test_state_dict_loads_in_torch(
+    kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int, torch: Any
+    """Once its arrays are tensors."""
+    for own in state["state"].values():
+        own.update({key: torch.as_tensor(value) for key, value in own.items()})
     tensors = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in params_of(mine)]
     theirs = getattr(torch.optim, name)(tensors)
     theirs.load_state_dict(state)
@@ -276,6 +290,11 @@ def test_state_dict_loads_into_torch(
         theirs.step()
     for p, tensor in zip(params_of(mine), tensors, strict=True):
         np.testing.assert_allclose(p, tensor.detach().numpy(), rtol=1e-12)
+    assert theirs.state_dict()["state"].keys() == mine.state_dict()["state"].keys()
+    for index, own in theirs.state_dict()["state"].items():
+        for key, value in own.items():
+            if kind is not schuss.SGD or key != "step":  # which torch's SGD only carries along
+                np.testing.assert_allclose(mine.state_dict()["state"][index][key], value, rtol=1e-11, err_msg=key)
 
 
 @pytest.mark.parametrize(("kind", "name", "options"), TORCH)

@@ -52,7 +52,7 @@ def run_twin(case: Case, dtype: str, n: int, steps: int, norms: tuple[float, ...
     """Parameters and states after the steps worth a look. Rules go by element, so one long array does."""
     p0, grads = problem(dtype, n, steps)
     p = p0.copy()
-    states = [np.full_like(p, case.start(k)) for k in range(optim.slots(case.group))]
+    states = [np.full_like(p, start) for start in case.starts]
     seen = {}
     for t, g in enumerate(grads, 1):
         norm = norms[t - 1] if norms else None
@@ -77,9 +77,9 @@ def run_core(
     n_states = optim.slots(case.group)
     stepper = _core.Stepper(params, [0] * len(params), [n_states] * len(params))
     for states in stepper.states:
-        for k, s in enumerate(states):
+        for s, start in zip(states, case.starts, strict=True):
             assert_array_equal(s, 0)
-            s[...] = case.start(k)
+            s[...] = start
     seen = {}
     norms = []
     for t, flat in enumerate(grads, 1):

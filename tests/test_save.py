@@ -31,6 +31,8 @@ OPTIMIZERS = [
     (schuss.Adam, {"amsgrad": True, "betas": (0.8, 0.95)}),
     (schuss.AdamW, {}),
     (schuss.Lion, {"betas": (0.8, 0.95)}),
+    (schuss.ASGD, {"t0": 3.0}),
+    (schuss.Rprop, {"etas": (0.3, 1.5)}),
     (schuss.Signum, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 

@@ -91,11 +91,38 @@ static void nadam_constants(const struct schuss_group *g, const double *memory, 
     c->step_size = g->lr * next / (1 - memory[0] * next);
     c->second_step = g->lr * (1 - nadam_momentum(g, (double)t)) / (1 - memory[0]);
 }
+/* ---- averages of the way ----------------------------------------------------------------------------------------- */
+
+static int asgd_states(const struct schuss_group *g) {
+    (void)g;
+    return states_of(1);
+
+static void asgd_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    const double made = (double)(t - 1), slowed = 1 + g->lambd * g->lr * made;
+    c->step_size = slowed < INFINITY ? g->lr / portable_power(slowed, g->alpha) : 0;
+    c->keep = 1 - g->lambd * c->step_size;
+    c->mix = 1 / fmax(1, made - g->t0);
+
 /* ---- steps of the sign ------------------------------------------------------------------------------------------- */
 
 static int lion_states(const struct schuss_group *g) {
     (void)g;
     return states_of(1);
+
+static int rprop_states(const struct schuss_group *g) {
+    (void)g;
+    return states_of(2);
+}
+
+static void rprop_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    c->eta_minus = g->eta_minus;
+    c->eta_plus = g->eta_plus;
+    c->smallest_step = g->smallest_step;
+    c->largest_step = g->largest_step;
+}
 
 static int signum_states(const struct schuss_group *g) { return states_of(g->momentum != 0); }
 
@@ -116,6 +143,8 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_LION] = {.name = "lion", .states = lion_states, .zeros_stay = 1},
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},
+    [SCHUSS_ASGD] = {.name = "asgd", .states = asgd_states, .constants = asgd_constants, .zeros_stay = 1},
+    [SCHUSS_RPROP] = {.name = "rprop", .states = rprop_states, .constants = rprop_constants},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

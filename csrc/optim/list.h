@@ -15,6 +15,8 @@
     PLAIN(RADAM, radam)                       \
     PLAIN(ADABELIEF, adabelief)
     PLAIN(LION, lion)                         \
-    PLAIN(SIGNUM, signum)
+    PLAIN(SIGNUM, signum)                     \
+    PLAIN(RPROP, rprop)                       \
+    PLAIN(ASGD, asgd)
 
 #endif

@@ -45,7 +45,11 @@ ALWAYS_INLINE double lanes_total(const double *lane) {
 /* 1 or -1; x itself where that is 0 or NaN. */
 ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 
+#include "rules/adagrad.h"
+#include "rules/adam.h"
+#include "rules/asgd.h"
 #include "rules/lion.h"
 #include "rules/rmsprop.h"
+#include "rules/rprop.h"
 #include "rules/sgd.h"
 #include "rules/signum.h"

@@ -10,6 +10,7 @@ from .layers import Dense
 from .losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson
 from .network import Network
 from .optim import (
+    ASGD,
     EMA,
     SAM,
     SGD,
@@ -30,6 +31,7 @@ from .optim import (
     RMSProp,
     RMSprop,
     Rows,
+    Rprop,
     Signum,
     SparseAdam,
 )
@@ -38,6 +40,7 @@ from .threads import get_num_threads, set_num_threads, threads
 from .training import EarlyStopping, EpochRecord
 
 __all__ = [
+    "ASGD",
     "EMA",
     "MAE",
     "MSE",
@@ -71,6 +74,7 @@ __all__ = [
     "RMSProp",
     "RMSprop",
     "Rows",
+    "Rprop",
     "Signum",
     "SparseAdam",
     "__version__",

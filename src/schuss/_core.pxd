@@ -45,6 +45,8 @@ cdef extern from "schuss.h" nogil:
         int rectify
         double lr, weight_decay, eps, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
         double momentum_decay
+        double lambd, t0
+        double eta_minus, eta_plus, smallest_step, largest_step
 
     struct schuss_memory:
         double step

@@ -95,8 +95,9 @@ class Stepper:
     def norm(self, grads: NDArray[Any] | Sequence[NDArray[Any]]) -> float:
         """The global norm of gradients, in double, in a fixed order."""
 
-def hyperparameters(rule: str) -> tuple[dict[str, str], frozenset[str], dict[str, tuple[str, ...]]]:
-    """Numbers and tuples of numbers by name with the interval they must lie in; flags; names with what they may be."""
+def hyperparameters(rule: str) -> tuple[dict[str, Any], frozenset[str], dict[str, tuple[str, ...]]]:
+    """Numbers and tuples of numbers by name with the interval they must lie in, where tuples may have one for each;
+    flags; names with what they may be."""
 
 def learn_gradients(rows: type, source: Callable[[str, Any], NDArray[Any]]) -> None:
     """From now on objects of the kind `rows`, with `indices` (int64, strictly increasing, C-contiguous) and `values`,

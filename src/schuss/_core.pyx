@@ -382,10 +382,14 @@ cdef dict NUMBERS = {
     "lr_decay": (<uintptr_t>&NOWHERE.lr_decay, "[0, inf)"),
     "momentum_decay": (<uintptr_t>&NOWHERE.momentum_decay, "[0, inf)"),
     "rho": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
+    "lambd": (<uintptr_t>&NOWHERE.lambd, "[0, inf)"),
+    "t0": (<uintptr_t>&NOWHERE.t0, "[0, inf)"),
 }
-# Names under which a group has several numbers.
+# Names under which a group has several numbers, with one interval for all or one for each.
 cdef dict TUPLES = {
     "betas": ((<uintptr_t>&NOWHERE.beta1, <uintptr_t>&NOWHERE.beta2, <uintptr_t>&NOWHERE.beta3), "[0, 1)"),
+    "etas": ((<uintptr_t>&NOWHERE.eta_minus, <uintptr_t>&NOWHERE.eta_plus), ("(0, 1)", "(1, inf)")),
+    "step_sizes": ((<uintptr_t>&NOWHERE.smallest_step, <uintptr_t>&NOWHERE.largest_step), "[0, inf)"),
 }
 cdef dict FLAGS = {
     "maximize": <uintptr_t>&NOWHERE.maximize,
@@ -455,10 +459,12 @@ cdef int fill_group(dict group, schuss_group *g, double smallest) except -1:
             (<int *>(into + <uintptr_t>offset))[0] = known[value]
         elif name in TUPLES:
             offsets, interval = TUPLES[name]
+            interval = others.get(name, interval)
             if not isinstance(value, (tuple, list)) or len(value) > len(offsets):
                 raise ValueError(f"{name} is {value!r}, expected at most {len(offsets)} numbers")
             for k, part in enumerate(value):
-                (<double *>(into + <uintptr_t>offsets[k]))[0] = within(f"{name}[{k}]", part, others.get(name, interval))
+                (<double *>(into + <uintptr_t>offsets[k]))[0] = within(
+                    f"{name}[{k}]", part, interval[k] if type(interval) is tuple else interval)
     if 0 < g.eps < smallest:
         out_of_range("eps", g.eps, f"0 or at least {smallest!r}: denormals count as zero")
     return 0

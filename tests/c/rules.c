@@ -11,6 +11,8 @@ struct rule_case {
 #define ADAM .rule = SCHUSS_ADAM, MEANS
 #define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8
 #define LION .rule = SCHUSS_LION, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99
+#define ASGD .rule = SCHUSS_ASGD, .lr = 0.1, .lambd = 0.1, .alpha = 0.75
+#define RPROP .rule = SCHUSS_RPROP, .eta_minus = 0.5, .eta_plus = 1.2, .smallest_step = 1e-6, .largest_step = 50
 #define SIGNUM .rule = SCHUSS_SIGNUM, .lr = 0.01
 
 static const struct rule_case cases[] = {
@@ -39,6 +41,10 @@ static const struct rule_case cases[] = {
     {"adadelta", {.rule = SCHUSS_ADADELTA, .lr = 1, .alpha = 0.9, .eps = 1e-6}, 0, 0, 0},
     {"lion", {LION}, 0, 0, 0},
     {"lion-decay-maximize", {LION, .weight_decay = 0.1, .decoupled = 1, .maximize = 1}, 0, 0, 0},
+    {"asgd", {ASGD, .t0 = 1e6}, 0, 0, 0},
+    {"asgd-average", {ASGD, .t0 = 1, .weight_decay = 0.1, .maximize = 1}, 0, 0, 0},
+    {"rprop", {RPROP}, 0, 0, 0},
+    {"rprop-narrow", {.rule = SCHUSS_RPROP, .eta_minus = 0.3, .eta_plus = 1.5, .smallest_step = 0.01, .largest_step = 0.02}, 0, 0, 0},
     {"sign", {SIGNUM}, 0, 0, 0},
     {"signum", {SIGNUM, .momentum = 0.9, .weight_decay = 0.1}, 0, 0, 0},
     {"signum-decoupled", {SIGNUM, .momentum = 0.9, .weight_decay = 0.1, .decoupled = 1}, 0, 0, 0},

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import adaptive, signs
+from . import adaptive, averages, signs
 from .power import squaring
 
 Array = NDArray[Any]
@@ -26,6 +26,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False, "decoupled": False},
     **adaptive.DEFAULTS,
     **signs.DEFAULTS,
+    **averages.DEFAULTS,
 }
 
 
@@ -44,6 +45,8 @@ def slots(o: Options) -> int:
         return 1
     if o["rule"] == "rmsprop":
         return 3 if o["momentum"] else 2 if o["centered"] else 1
+    if o["rule"] in averages.SLOTS:
+        return averages.SLOTS[o["rule"]](o)
     if o["rule"] in signs.SLOTS:
         return signs.SLOTS[o["rule"]](o)
     return 3 if o["amsgrad"] else 2
@@ -102,6 +105,7 @@ RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] 
     "adam": adam,
     **adaptive.RULES,
     **signs.RULES,
+    **averages.RULES,
 }
 
 

@@ -22,7 +22,7 @@ RULE_OF = {
 # The state that initial_accumulator_value is of.
 ACCUMULATOR = {"AdaGrad": 0}
 RULE_OF = {"SGD": "sgd", "AdaGrad": "adagrad", "RMSProp": "rmsprop", "Adam": "adam", "AdamW": "adam"}
-RULE_OF |= {"Lion": "lion", "Signum": "signum"}
+RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +44,15 @@ class Case:
         given |= {k: v for k, v in self.options.items() if k != "initial_accumulator_value"}
         return optim.options(RULE_OF[self.optimizer], **given)
 
-    def start(self, k: int) -> float:
-        """What state number k is filled with before the first step."""
-        if k != ACCUMULATOR.get(self.optimizer):
-            return 0.0
-        return float(self.options.get("initial_accumulator_value", 0.0))
+    @property
+    def starts(self) -> list[float]:
+        """What each state is filled with before the first step."""
+        if self.optimizer == "Rprop":
+            return [0.0, self.group["lr"]]
+        starts = [0.0] * optim.slots(self.group)
+        if self.optimizer in ACCUMULATOR:
+            starts[ACCUMULATOR[self.optimizer]] = float(self.options.get("initial_accumulator_value", 0.0))
+        return starts
 
 
 RULE_CASES = [
@@ -117,6 +121,13 @@ RULE_CASES = [
     Case("Signum", {"lr": 0.01, "momentum": 0.5, "weight_decay": 0.3}),
     Case("Signum", {"lr": 0.01, "weight_decay": 0.3, "decoupled_weight_decay": True, "maximize": True}),
     Case("Signum", {"lr": 0.01, "momentum": 0.0, "weight_decay": 0.3, "decoupled_weight_decay": True}),
+    Case("ASGD"),
+    Case("ASGD", {"lr": 0.3, "lambd": 0.1, "alpha": 0.6, "t0": 3.0}),
+    Case("ASGD", {"lr": 0.1, "lambd": 0.1, "t0": 0.0, "weight_decay": 0.1, "maximize": True}),
+    Case("ASGD", {"lr": 0.1, "lambd": 0.0, "alpha": 1.0, "t0": 20.0}),
+    Case("Rprop"),
+    Case("Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (0.01, 0.2)}),
+    Case("Rprop", {"lr": 0.001, "step_sizes": (0.002, 0.003), "maximize": True}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.
@@ -131,5 +142,7 @@ STAGE_CASES = [
     Case("Adam", {"maximize": True, "weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 50.0}),
     Case("AdamW", {"lr": 0.1}, {"grad_scale": 0.37, "clip_norm": 1.0}),
     Case("Lion", {"lr": 0.01, "weight_decay": 0.3}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
+    Case("ASGD", {"lr": 0.1, "t0": 0.0}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
+    Case("Rprop", {}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
     Case("Signum", {"lr": 0.01, "weight_decay": 0.3}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
 ]

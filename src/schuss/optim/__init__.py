@@ -13,17 +13,20 @@ from .adadelta import Adadelta
 from .adagrad import AdaGrad
 from .adam import Adam, AdamW
 from .adamax import Adamax
+from .asgd import ASGD
 from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
 from .nadam import NAdam
 from .radam import RAdam
 from .rmsprop import RMSProp
+from .rprop import Rprop
 from .sam import SAM
 from .sgd import SGD
 from .signs import Lion, Signum
 from .sparse import SparseAdam
 
 __all__ = [
+    "ASGD",
     "BY_NAME",
     "EMA",
     "SAM",
@@ -46,6 +49,7 @@ __all__ = [
     "RMSProp",
     "RMSprop",
     "Rows",
+    "Rprop",
     "Signum",
     "SparseAdam",
     "by_name",
@@ -71,6 +75,8 @@ BY_NAME: dict[str, type[Optimizer]] = {
         AdaBelief,
         Lion,
         Signum,
+        Rprop,
+        ASGD,
     )
 }
 

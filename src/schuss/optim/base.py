@@ -125,6 +125,11 @@ class Optimizer:
             members[group].append(k)
         return members
 
+    @staticmethod
+    def _derived(group: Mapping[str, Any], steps: int) -> dict[str, float]:
+        """Numbers that torch's state_dict has of each parameter although they follow from the group and the steps."""
+        return {}
+
     def _new_stepper(self, groups: list[dict[str, Any]]) -> _core.Stepper:
         params: list[NDArray[Any]] = []
         states_of: list[list[tuple[int, ...] | None]] = []
@@ -375,10 +380,12 @@ _BOOLS = (True, False)
 _INFINITY = float("inf")
 
 
-def _numbers(name: str, value: Any, count: int, interval: str) -> tuple[float, ...]:
+def _numbers(name: str, value: Any, count: int, interval: str | tuple[str, ...]) -> tuple[float, ...]:
+    intervals = (interval,) * count if isinstance(interval, str) else interval
     if not isinstance(value, (tuple, list)) or len(value) != count:
-        raise ValueError(f"{name} must be {_COUNTS[count]} numbers in {interval}; got {shown(value)}")
-    return tuple(number(f"{name}[{k}]", part, interval) for k, part in enumerate(value))
+        where = interval if isinstance(interval, str) else " and ".join(interval)
+        raise ValueError(f"{name} must be {_COUNTS[count]} numbers in {where}; got {shown(value)}")
+    return tuple(number(f"{name}[{k}]", part, intervals[k]) for k, part in enumerate(value))
 
 
 _COUNTS = {2: "two", 3: "three", 4: "four"}

@@ -35,6 +35,7 @@ def described(optimizer: Optimizer, tensor: Callable[[Any], Any] | None = None) 
     for k, (of, arrays) in enumerate(zip(optimizer._group_of, optimizer._states(), strict=True)):
         numbers: dict[str, Any] = {
             "step": optimizer.steps,
+            **optimizer._derived(optimizer.param_groups[of], optimizer.steps),
             **(remembered[of] if optimizer._memory_of_params else {}),
         }
         if tensor is not None:
@@ -113,6 +114,8 @@ def load_states(
             for name in optimizer._memory if optimizer._memory_of_params else ():
                 if name in entry:
                     memory[name] = _number(f"{where}[{name!r}]", entry.pop(name))
+            for name in optimizer._derived(group, 0):
+                entry.pop(name, None)
             missing = [name for name, value in buffers.items() if value is None]
             if "step" in entry:
                 counts.add(_step_count(where, entry.pop("step")))
