@@ -16,7 +16,6 @@ struct rule_constants {
     int nesterov, centered, amsgrad, first; /* first: step 1, momentum buffers are filled rather than mixed */
     double step_size;                       /* what multiplies the update */
     double second_step;                     /* what multiplies its second part */
-    double momentum, one_minus_dampening;
     double momentum, one_minus_momentum, one_minus_dampening;
     double beta1, beta2, beta3;
     double one_minus_beta1, one_minus_beta2, one_minus_beta3;

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -220,81 +219,6 @@ TORCH = [
     (schuss.ASGD, "ASGD", {"lambd": 0.1, "t0": 2.0, "weight_decay": 0.1}),
     (schuss.Rprop, "Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (1e-3, 1.0)}),
 ]
-
-
-@pytest.fixture
-def torch() -> Iterator[Any]:
-    """With numbers that its optimizers remember (NAdam's mu_product) in float64."""
-    module = pytest.importorskip("torch")
-    found = module.get_default_dtype()
-    module.set_default_dtype(module.float64)
-    yield module
-    module.set_default_dtype(found)
-    """The module, in which optimizers keep numbers in double."""
-    module: Any = pytest.importorskip("torch")
-    module.set_default_dtype(module.float32)
-
-
-@pytest.mark.parametrize(("kind", "name", "options"), TORCH)
-@pytest.mark.parametrize("steps", [0, 3])
-def test_torch_state_dict_loads(
-    torch: Any, kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int
-    kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int, torch: Any
-) -> None:
-    tensors = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in arrays(0, np.float64)]
-    theirs = getattr(torch.optim, name)(tensors, **options)
-
-    def step(seed: int) -> list[np.ndarray]:
-        grads = arrays(seed, np.float64)
-        for tensor, grad in zip(tensors, grads, strict=True):
-            tensor.grad = torch.from_numpy(grad)
-        theirs.step()
-        return grads
-
-    for seed in range(steps):
-        step(seed)
-    mine = kind([tensor.detach().numpy().copy() for tensor in tensors])
-    mine.load_state_dict(theirs.state_dict())
-    for seed in range(10, 13):
-        mine.step(step(seed))
-    for p, tensor in zip(params_of(mine), tensors, strict=True):
-        np.testing.assert_allclose(p, tensor.detach().numpy(), rtol=1e-12)
-
-
-@pytest.mark.parametrize(("kind", "name", "options"), TORCH)
-@pytest.mark.parametrize("steps", [0, 3])
-def test_state_dict_loads_into_torch(
-    torch: Any, kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int
-) -> None:
-    """With its arrays turned into tensors; torch goes on as we would have."""
-    mine = kind(arrays(0, np.float64), **options)
-    run(mine, 0, steps, np.float64)
-    state = mine.state_dict()
-    for entry in state["state"].values():
-        for key, value in entry.items():
-            entry[key] = torch.as_tensor(value, dtype=torch.float64)
-@pytest.mark.parametrize("steps", [1, 3])
-def test_state_dict_loads_in_torch(
-    kind: type[schuss.Optimizer], name: str, options: dict[str, Any], steps: int, torch: Any
-    """Once its arrays are tensors."""
-    for own in state["state"].values():
-        own.update({key: torch.as_tensor(value) for key, value in own.items()})
-    tensors = [torch.nn.Parameter(torch.from_numpy(p.copy())) for p in params_of(mine)]
-    theirs = getattr(torch.optim, name)(tensors)
-    theirs.load_state_dict(state)
-    for seed in range(10, 13):
-        grads = arrays(seed, np.float64)
-        mine.step(grads)
-        for tensor, grad in zip(tensors, grads, strict=True):
-            tensor.grad = torch.from_numpy(grad)
-        theirs.step()
-    for p, tensor in zip(params_of(mine), tensors, strict=True):
-        np.testing.assert_allclose(p, tensor.detach().numpy(), rtol=1e-12)
-    assert theirs.state_dict()["state"].keys() == mine.state_dict()["state"].keys()
-    for index, own in theirs.state_dict()["state"].items():
-        for key, value in own.items():
-            if kind is not schuss.SGD or key != "step":  # which torch's SGD only carries along
-                np.testing.assert_allclose(mine.state_dict()["state"][index][key], value, rtol=1e-11, err_msg=key)
 
 
 @pytest.mark.parametrize(("kind", "name", "options"), TORCH)

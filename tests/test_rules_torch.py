@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,33 +14,9 @@ from tests.reference.rule_cases import RULE_CASES, Case
 
 torch: Any = pytest.importorskip("torch")
 
-TORCH_NAME = {
-    "SGD": "SGD",
-    "AdaGrad": "Adagrad",
-    "RMSProp": "RMSprop",
-    "Adam": "Adam",
-    "AdamW": "AdamW",
-    "Adadelta": "Adadelta",
-    "Adamax": "Adamax",
-    "NAdam": "NAdam",
-    "RAdam": "RAdam",
-}
-CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME]
-
-
-@contextmanager
-def scalars_of(dtype: str) -> Iterator[None]:
-    """Numbers that torch's optimizers remember are of its default dtype: NAdam's mu_product."""
-    found = torch.get_default_dtype()
-    torch.set_default_dtype(getattr(torch, dtype))
-    yield
-    torch.set_default_dtype(found)
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-11)])
-@pytest.mark.parametrize("case", CASES, ids=str)
 TORCH_NAME = {"SGD": "SGD", "AdaGrad": "Adagrad", "RMSProp": "RMSprop", "Adam": "Adam", "AdamW": "AdamW"}
 TORCH_NAME |= {"ASGD": "ASGD", "Rprop": "Rprop"}
+TORCH_NAME |= {"Adadelta": "Adadelta", "Adamax": "Adamax", "NAdam": "NAdam", "RAdam": "RAdam"}
 TORCH_CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME]
 
 
@@ -68,8 +43,6 @@ def test_follows_torch(case: Case, dtype: str, tolerance: float, scalars_in_doub
         opt.step(grads)
         for p, g in zip(theirs, grads, strict=True):
             p.grad = torch.tensor(g)
-        with scalars_of(dtype):
-            torch_opt.step()
         torch_opt.step()
     wanted = [q.detach().numpy() for q in theirs]
     largest = max(np.max(np.abs(q)) for q in wanted)

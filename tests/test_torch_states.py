@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import schuss
-from tests.reference.rule_cases import RULE_CASES, Case
-from tests.test_rules_torch import TORCH_NAME
+from tests.reference.rule_cases import Case
+from tests.test_rules_torch import TORCH_CASES, TORCH_NAME, scalars_in_double
 
 torch: Any = pytest.importorskip("torch")
+__all__ = ["scalars_in_double"]
 SHAPES = [(31, 7), (7,), (1,)]
 
 
@@ -32,12 +33,13 @@ def assert_close(ours: list[Any], theirs: list[Any]) -> None:
         np.testing.assert_allclose(p, q.detach().numpy(), rtol=0, atol=1e-11 * np.abs(p).max())
 
 
-@pytest.mark.parametrize("case", [case for case in RULE_CASES if case.optimizer in TORCH_NAME], ids=str)
-def test_there_and_back(case: Case) -> None:
+@pytest.mark.parametrize("case", TORCH_CASES, ids=str)
+@pytest.mark.parametrize("steps", [0, 5])
+def test_there_and_back(case: Case, steps: int, scalars_in_double: None) -> None:
     start = gradients(99)
     theirs = [torch.tensor(p, requires_grad=True) for p in start]
     torch_opt = getattr(torch.optim, TORCH_NAME[case.optimizer])(theirs, **case.options)
-    torch_steps(torch_opt, theirs, 0, 5)
+    torch_steps(torch_opt, theirs, 0, steps)
     ours = [q.detach().numpy().copy() for q in theirs]
     opt = getattr(schuss, case.optimizer)(ours)
     opt.load_state_dict(torch_opt.state_dict())

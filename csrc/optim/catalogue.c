@@ -6,6 +6,11 @@
 
 static int states_of(int n) { return (1 << n) - 1; }
 
+static int one_state(const struct schuss_group *g) {
+    (void)g;
+    return states_of(1);
+}
+
 static int two_states(const struct schuss_group *g) {
     (void)g;
     return states_of(2);
@@ -16,11 +21,6 @@ static int two_states(const struct schuss_group *g) {
 static int sgd_states(const struct schuss_group *g) { return states_of(g->momentum != 0); }
 
 /* ---- AdaGrad, RMSProp, Adadelta ---------------------------------------------------------------------------------- */
-
-static int adagrad_states(const struct schuss_group *g) {
-    (void)g;
-    return states_of(1);
-}
 
 static void adagrad_constants(const struct schuss_group *g, const double *memory, int64_t t,
                               struct rule_constants *c) {
@@ -91,11 +91,8 @@ static void nadam_constants(const struct schuss_group *g, const double *memory, 
     c->step_size = g->lr * next / (1 - memory[0] * next);
     c->second_step = g->lr * (1 - nadam_momentum(g, (double)t)) / (1 - memory[0]);
 }
-/* ---- averages of the way ----------------------------------------------------------------------------------------- */
 
-static int asgd_states(const struct schuss_group *g) {
-    (void)g;
-    return states_of(1);
+/* ---- averages of the way ----------------------------------------------------------------------------------------- */
 
 static void asgd_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
     (void)memory;
@@ -103,17 +100,9 @@ static void asgd_constants(const struct schuss_group *g, const double *memory, i
     c->step_size = slowed < INFINITY ? g->lr / portable_power(slowed, g->alpha) : 0;
     c->keep = 1 - g->lambd * c->step_size;
     c->mix = 1 / fmax(1, made - g->t0);
+}
 
 /* ---- steps of the sign ------------------------------------------------------------------------------------------- */
-
-static int lion_states(const struct schuss_group *g) {
-    (void)g;
-    return states_of(1);
-
-static int rprop_states(const struct schuss_group *g) {
-    (void)g;
-    return states_of(2);
-}
 
 static void rprop_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
     (void)memory;
@@ -128,7 +117,7 @@ static int signum_states(const struct schuss_group *g) { return states_of(g->mom
 
 const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_SGD] = {.name = "sgd", .states = sgd_states, .zeros_stay = 1},
-    [SCHUSS_ADAGRAD] = {.name = "adagrad", .states = adagrad_states, .constants = adagrad_constants, .zeros_stay = 1},
+    [SCHUSS_ADAGRAD] = {.name = "adagrad", .states = one_state, .constants = adagrad_constants, .zeros_stay = 1},
     [SCHUSS_RMSPROP] = {.name = "rmsprop", .states = rmsprop_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_ADAM] = {.name = "adam", .states = adam_states, .constants = adam_constants, .zeros_stay = 1},
     [SCHUSS_ADAMAX] = {.name = "adamax", .states = two_states, .constants = adam_constants},
@@ -141,10 +130,10 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     /* states that are not zero, even where gradients are */
     [SCHUSS_ADABELIEF] = {.name = "adabelief", .states = adam_states, .constants = adabelief_constants},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
-    [SCHUSS_LION] = {.name = "lion", .states = lion_states, .zeros_stay = 1},
+    [SCHUSS_LION] = {.name = "lion", .states = one_state, .zeros_stay = 1},
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},
-    [SCHUSS_ASGD] = {.name = "asgd", .states = asgd_states, .constants = asgd_constants, .zeros_stay = 1},
-    [SCHUSS_RPROP] = {.name = "rprop", .states = rprop_states, .constants = rprop_constants},
+    [SCHUSS_ASGD] = {.name = "asgd", .states = one_state, .constants = asgd_constants, .zeros_stay = 1},
+    [SCHUSS_RPROP] = {.name = "rprop", .states = two_states, .constants = rprop_constants},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

@@ -13,7 +13,7 @@
     PLAIN(ADAMAX, adamax)                     \
     PLAIN(NADAM, nadam)                       \
     PLAIN(RADAM, radam)                       \
-    PLAIN(ADABELIEF, adabelief)
+    PLAIN(ADABELIEF, adabelief)               \
     PLAIN(LION, lion)                         \
     PLAIN(SIGNUM, signum)                     \
     PLAIN(RPROP, rprop)                       \

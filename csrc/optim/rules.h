@@ -35,20 +35,19 @@ ALWAYS_INLINE double lanes_total(const double *lane) {
     return sum[0];
 }
 
+
+/* 1 or -1; x itself where that is 0 or NaN. */
+ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
+
 #include "rules/adabelief.h"
 #include "rules/adadelta.h"
 #include "rules/adagrad.h"
 #include "rules/adam.h"
 #include "rules/adamax.h"
-#include "rules/nadam.h"
-#include "rules/radam.h"
-/* 1 or -1; x itself where that is 0 or NaN. */
-ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
-
-#include "rules/adagrad.h"
-#include "rules/adam.h"
 #include "rules/asgd.h"
 #include "rules/lion.h"
+#include "rules/nadam.h"
+#include "rules/radam.h"
 #include "rules/rmsprop.h"
 #include "rules/rprop.h"
 #include "rules/sgd.h"

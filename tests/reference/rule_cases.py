@@ -7,22 +7,11 @@ from typing import Any
 
 from . import optim
 
-RULE_OF = {
-    "SGD": "sgd",
-    "AdaGrad": "adagrad",
-    "RMSProp": "rmsprop",
-    "Adam": "adam",
-    "AdamW": "adam",
-    "Adadelta": "adadelta",
-    "Adamax": "adamax",
-    "NAdam": "nadam",
-    "RAdam": "radam",
-    "AdaBelief": "adabelief",
-}
+RULE_OF = {"SGD": "sgd", "AdaGrad": "adagrad", "RMSProp": "rmsprop", "Adam": "adam", "AdamW": "adam"}
+RULE_OF |= {"Adadelta": "adadelta", "Adamax": "adamax", "NAdam": "nadam", "RAdam": "radam", "AdaBelief": "adabelief"}
+RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
 # The state that initial_accumulator_value is of.
 ACCUMULATOR = {"AdaGrad": 0}
-RULE_OF = {"SGD": "sgd", "AdaGrad": "adagrad", "RMSProp": "rmsprop", "Adam": "adam", "AdamW": "adam"}
-RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
 
 
 @dataclass(frozen=True, eq=False)

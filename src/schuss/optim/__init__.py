@@ -59,7 +59,6 @@ __all__ = [
 Adagrad = AdaGrad
 RMSprop = RMSProp
 
-BY_NAME: dict[str, type[Optimizer]] = {kind._name: kind for kind in (SGD, AdaGrad, RMSProp, Adam, AdamW, SparseAdam)}
 BY_NAME: dict[str, type[Optimizer]] = {
     kind._name: kind
     for kind in (
@@ -68,6 +67,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         RMSProp,
         Adam,
         AdamW,
+        SparseAdam,
         Adadelta,
         Adamax,
         NAdam,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class AdaBelief(Optimizer):
@@ -34,6 +35,8 @@ class AdaBelief(Optimizer):
         False: ``weight_decay p`` is added to the gradient instead.
     amsgrad, rectify, maximize : bool
         See above; ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     Notes
     -----
@@ -65,6 +68,7 @@ class AdaBelief(Optimizer):
         decoupled_weight_decay: bool = True,
         rectify: bool = False,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
             params,
@@ -76,6 +80,7 @@ class AdaBelief(Optimizer):
             decoupled_weight_decay=decoupled_weight_decay,
             rectify=rectify,
             maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod

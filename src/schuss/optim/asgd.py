@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class ASGD(Optimizer):
@@ -33,6 +34,8 @@ class ASGD(Optimizer):
         ``weight_decay p`` is added to the gradient; >= 0.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     Notes
     -----
@@ -63,8 +66,18 @@ class ASGD(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
-        super().__init__(params, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(
+            params,
+            lr=lr,
+            lambd=lambd,
+            alpha=alpha,
+            t0=t0,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            no_decay=no_decay,
+        )
 
     @staticmethod
     def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:

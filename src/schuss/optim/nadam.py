@@ -9,7 +9,8 @@ from .base import Optimizer
 
 if TYPE_CHECKING:
     from .. import _core
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class NAdam(Optimizer):
@@ -37,6 +38,8 @@ class NAdam(Optimizer):
         Multiply the parameters by ``1 - lr weight_decay`` instead, as AdamW does.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     Notes
     -----
@@ -66,6 +69,7 @@ class NAdam(Optimizer):
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
             params,
@@ -76,6 +80,7 @@ class NAdam(Optimizer):
             momentum_decay=momentum_decay,
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .. import _core
-    from .base import LearningRate, Params
+    from ..structure import Params
+    from .base import LearningRate
 
 
 class Rprop(Optimizer):

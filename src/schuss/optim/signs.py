@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class Lion(Optimizer):
@@ -29,6 +30,8 @@ class Lion(Optimizer):
         Decoupled; >= 0.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     Notes
     -----
@@ -56,8 +59,9 @@ class Lion(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
-        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize, no_decay=no_decay)
 
     @staticmethod
     def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
@@ -84,6 +88,8 @@ class Signum(Optimizer):
         Instead ``p = p (1 - lr weight_decay)`` before the step.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     Notes
     -----
@@ -111,6 +117,7 @@ class Signum(Optimizer):
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
             params,
@@ -119,6 +126,7 @@ class Signum(Optimizer):
             weight_decay=weight_decay,
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod

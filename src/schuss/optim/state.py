@@ -39,7 +39,7 @@ def described(optimizer: Optimizer, tensor: Callable[[Any], Any] | None = None) 
             **(remembered[of] if optimizer._memory_of_params else {}),
         }
         if tensor is not None:
-            numbers = {name: tensor(np.float32(value)) for name, value in numbers.items()}
+            numbers = {name: tensor(float(value)) for name, value in numbers.items()}
         state[k] = {**numbers, **{name: made(array.copy()) for name, array in arrays.items() if not absent}}
     entries = []
     for group, memory, members in zip(optimizer.param_groups, remembered, optimizer._members(), strict=True):
