@@ -129,6 +129,7 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_RADAM] = {.name = "radam", .states = two_states, .constants = radam_constants, .zeros_stay = 1},
     /* states that are not zero, even where gradients are */
     [SCHUSS_ADABELIEF] = {.name = "adabelief", .states = adam_states, .constants = adabelief_constants},
+    [SCHUSS_YOGI] = {.name = "yogi", .states = two_states, .constants = adam_constants, .zeros_stay = 1},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_LION] = {.name = "lion", .states = one_state, .zeros_stay = 1},
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},

@@ -18,5 +18,6 @@
     PLAIN(SIGNUM, signum)                     \
     PLAIN(RPROP, rprop)                       \
     PLAIN(ASGD, asgd)
+    PLAIN(YOGI, yogi)
 
 #endif

@@ -52,3 +52,4 @@ ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 #include "rules/rprop.h"
 #include "rules/sgd.h"
 #include "rules/signum.h"
+#include "rules/yogi.h"

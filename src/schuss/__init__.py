@@ -34,6 +34,7 @@ from .optim import (
     Rprop,
     Signum,
     SparseAdam,
+    Yogi,
 )
 from .serialization import load
 from .threads import get_num_threads, set_num_threads, threads
@@ -77,6 +78,7 @@ __all__ = [
     "Rprop",
     "Signum",
     "SparseAdam",
+    "Yogi",
     "__version__",
     "get_num_threads",
     "load",

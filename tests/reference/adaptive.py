@@ -104,12 +104,22 @@ def adabelief(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> Non
         p[...] = p - r(step) * m
 
 
+def yogi(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    beta1, beta2 = o["betas"]
+    m, v = s
+    m[...] = m + r(1 - beta1) * (g - m)
+    v[...] = v - np.sign(v - g * g) * (r(1 - beta2) * (g * g))
+    p[...] = p - r(o["lr"] / (1 - squaring(beta1, t))) * (m / adam_root(v, beta2, o, t))
+
+
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
     "adadelta": adadelta,
     "adamax": adamax,
     "nadam": nadam,
     "radam": radam,
     "adabelief": adabelief,
+    "yogi": yogi,
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -117,6 +127,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "adamax": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8},
     "nadam": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3},
     "radam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
+    "yogi": {"lr": 1e-2, "betas": (0.9, 0.999), "eps": 1e-3},
     "adabelief": {
         "lr": 1e-3,
         "betas": (0.9, 0.999),
@@ -133,5 +144,6 @@ SLOTS: dict[str, Callable[[Options], int]] = {
     "adamax": lambda o: 2,
     "nadam": lambda o: 2,
     "radam": lambda o: 2,
+    "yogi": lambda o: 2,
     "adabelief": lambda o: 3 if o["amsgrad"] else 2,
 }

@@ -12,6 +12,21 @@ RULE_OF |= {"Adadelta": "adadelta", "Adamax": "adamax", "NAdam": "nadam", "RAdam
 RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
 # The state that initial_accumulator_value is of.
 ACCUMULATOR = {"AdaGrad": 0}
+RULE_OF = {
+    "SGD": "sgd",
+    "AdaGrad": "adagrad",
+    "RMSProp": "rmsprop",
+    "Adam": "adam",
+    "AdamW": "adam",
+    "Adadelta": "adadelta",
+    "Adamax": "adamax",
+    "NAdam": "nadam",
+    "RAdam": "radam",
+    "AdaBelief": "adabelief",
+    "Yogi": "yogi",
+}
+# The state that initial_accumulator_value is of, and its default.
+ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +57,11 @@ class Case:
         if self.optimizer in ACCUMULATOR:
             starts[ACCUMULATOR[self.optimizer]] = float(self.options.get("initial_accumulator_value", 0.0))
         return starts
+
+    def start(self, k: int) -> float:
+        """What state number k is filled with before the first step."""
+        slot, default = ACCUMULATOR.get(self.optimizer, (None, 0.0))
+        return float(self.options.get("initial_accumulator_value", default)) if k == slot else 0.0
 
 
 RULE_CASES = [
@@ -117,6 +137,10 @@ RULE_CASES = [
     Case("Rprop"),
     Case("Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (0.01, 0.2)}),
     Case("Rprop", {"lr": 0.001, "step_sizes": (0.002, 0.003), "maximize": True}),
+    Case("Yogi"),
+    Case("Yogi", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-6, "initial_accumulator_value": 0.3}),
+    Case("Yogi", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    Case("Yogi", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.

@@ -24,6 +24,7 @@ from .sam import SAM
 from .sgd import SGD
 from .signs import Lion, Signum
 from .sparse import SparseAdam
+from .yogi import Yogi
 
 __all__ = [
     "ASGD",
@@ -52,6 +53,7 @@ __all__ = [
     "Rprop",
     "Signum",
     "SparseAdam",
+    "Yogi",
     "by_name",
 ]
 
@@ -77,6 +79,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         Signum,
         Rprop,
         ASGD,
+        Yogi,
     )
 }
 

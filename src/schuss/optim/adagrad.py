@@ -70,5 +70,4 @@ class AdaGrad(Optimizer):
         return {"sum": 0}
 
     def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        for group, states in zip(self._group_of, stepper.states, strict=True):
-            states[0][...] = groups[group]["initial_accumulator_value"]
+        self._fill(stepper, groups, "initial_accumulator_value", 0)

@@ -144,6 +144,12 @@ class Optimizer:
             params.append(param)
         return _core.Stepper(params, self._group_of, states_of, self._form)
 
+    def _fill(self, stepper: _core.Stepper, groups: list[dict[str, Any]], name: str, slot: int) -> None:
+        """The number of this name of each group into the states in this slot."""
+        for group, states in zip(self._group_of, stepper.states, strict=True):
+            if states[slot] is not None:
+                states[slot][...] = groups[group][name]
+
     def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
         """What the states of a new stepper hold, where that is not zero."""
 
