@@ -35,6 +35,7 @@ KINDS = [
     (schuss.Rprop, {"etas": (0.3, 1.5)}),
     (schuss.ASGD, {"lambd": 0.1, "t0": 1.0}),
     (schuss.Yogi, {"initial_accumulator_value": 0.25}),
+    (schuss.ADOPT, {}),
 ]
 
 

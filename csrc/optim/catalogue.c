@@ -74,6 +74,11 @@ static void adabelief_constants(const struct schuss_group *g, const double *memo
     (g->rectify ? radam_constants : adam_constants)(g, memory, t, c);
 }
 
+static void adopt_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    c->limit = g->clip ? sqrt(sqrt((double)(t - 1))) : INFINITY;
+}
+
 /* The momentum of step t, which grows from beta1 / 2 to beta1: to within a rounding from 0.96^1000 on. */
 static double nadam_momentum(const struct schuss_group *g, double t) {
     const double exponent = t * g->momentum_decay;
@@ -130,6 +135,7 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     /* states that are not zero, even where gradients are */
     [SCHUSS_ADABELIEF] = {.name = "adabelief", .states = adam_states, .constants = adabelief_constants},
     [SCHUSS_YOGI] = {.name = "yogi", .states = two_states, .constants = adam_constants, .zeros_stay = 1},
+    [SCHUSS_ADOPT] = {.name = "adopt", .states = two_states, .constants = adopt_constants, .zeros_stay = 1},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_LION] = {.name = "lion", .states = one_state, .zeros_stay = 1},
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},

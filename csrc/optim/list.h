@@ -19,5 +19,7 @@
     PLAIN(RPROP, rprop)                       \
     PLAIN(ASGD, asgd)
     PLAIN(YOGI, yogi)
+    PLAIN(YOGI, yogi)                         \
+    PLAIN(ADOPT, adopt)
 
 #endif

@@ -10,6 +10,7 @@ from .layers import Dense
 from .losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson
 from .network import Network
 from .optim import (
+    ADOPT,
     ASGD,
     EMA,
     SAM,
@@ -41,6 +42,7 @@ from .threads import get_num_threads, set_num_threads, threads
 from .training import EarlyStopping, EpochRecord
 
 __all__ = [
+    "ADOPT",
     "ASGD",
     "EMA",
     "MAE",

@@ -397,6 +397,7 @@ cdef dict FLAGS = {
     "centered": <uintptr_t>&NOWHERE.centered,
     "amsgrad": <uintptr_t>&NOWHERE.amsgrad,
     "rectify": <uintptr_t>&NOWHERE.rectify,
+    "clip": <uintptr_t>&NOWHERE.clip,
     "decoupled": <uintptr_t>&NOWHERE.decoupled,
     "decoupled_weight_decay": <uintptr_t>&NOWHERE.decoupled,
 }

@@ -39,6 +39,7 @@ static const struct rule_case cases[] = {
     {"adabelief", {.rule = SCHUSS_ADABELIEF, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-16}, 0, 0, 0},
     {"adabelief-rectify", {.rule = SCHUSS_ADABELIEF, MEANS, .amsgrad = 1, .rectify = 1}, 0, 0, 0},
     {"yogi", {.rule = SCHUSS_YOGI, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-3}, 0, 0, 0},
+    {"adopt", {.rule = SCHUSS_ADOPT, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.9999, .eps = 1e-6, .clip = 1}, 0, 0, 0},
     {"adadelta", {.rule = SCHUSS_ADADELTA, .lr = 1, .alpha = 0.9, .eps = 1e-6}, 0, 0, 0},
     {"lion", {LION}, 0, 0, 0},
     {"lion-decay-maximize", {LION, .weight_decay = 0.1, .decoupled = 1, .maximize = 1}, 0, 0, 0},

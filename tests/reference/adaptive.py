@@ -113,12 +113,29 @@ def yogi(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     p[...] = p - r(o["lr"] / (1 - squaring(beta1, t))) * (m / adam_root(v, beta2, o, t))
 
 
+def adopt(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    beta1, beta2 = o["betas"]
+    m, v = s
+    if t == 1:
+        v[...] = g * g
+        return
+    u = g / np.maximum(np.sqrt(v), r(o["eps"]))
+    if o["clip"]:
+        limit = r(math.sqrt(math.sqrt(t - 1)))
+        u = np.minimum(np.maximum(u, -limit), limit)
+    m[...] = m + r(1 - beta1) * (u - m)
+    p[...] = p - r(o["lr"]) * m
+    v[...] = r(beta2) * v + r(1 - beta2) * (g * g)
+
+
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
     "adadelta": adadelta,
     "adamax": adamax,
     "nadam": nadam,
     "radam": radam,
     "adabelief": adabelief,
+    "adopt": adopt,
     "yogi": yogi,
 }
 
@@ -128,6 +145,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "nadam": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3},
     "radam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
     "yogi": {"lr": 1e-2, "betas": (0.9, 0.999), "eps": 1e-3},
+    "adopt": {"lr": 1e-3, "betas": (0.9, 0.9999), "eps": 1e-6, "clip": True},
     "adabelief": {
         "lr": 1e-3,
         "betas": (0.9, 0.999),
@@ -145,5 +163,6 @@ SLOTS: dict[str, Callable[[Options], int]] = {
     "nadam": lambda o: 2,
     "radam": lambda o: 2,
     "yogi": lambda o: 2,
+    "adopt": lambda o: 2,
     "adabelief": lambda o: 3 if o["amsgrad"] else 2,
 }

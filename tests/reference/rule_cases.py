@@ -24,6 +24,7 @@ RULE_OF = {
     "RAdam": "radam",
     "AdaBelief": "adabelief",
     "Yogi": "yogi",
+    "ADOPT": "adopt",
 }
 # The state that initial_accumulator_value is of, and its default.
 ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6)}
@@ -141,6 +142,10 @@ RULE_CASES = [
     Case("Yogi", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-6, "initial_accumulator_value": 0.3}),
     Case("Yogi", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
     Case("Yogi", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    Case("ADOPT"),
+    Case("ADOPT", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 0.3, "clip": False}),
+    Case("ADOPT", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    Case("ADOPT", {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.

@@ -13,6 +13,7 @@ from .adadelta import Adadelta
 from .adagrad import AdaGrad
 from .adam import Adam, AdamW
 from .adamax import Adamax
+from .adopt import ADOPT
 from .asgd import ASGD
 from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
@@ -27,6 +28,7 @@ from .sparse import SparseAdam
 from .yogi import Yogi
 
 __all__ = [
+    "ADOPT",
     "ASGD",
     "BY_NAME",
     "EMA",
@@ -80,6 +82,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         Rprop,
         ASGD,
         Yogi,
+        ADOPT,
     )
 }
 
