@@ -79,6 +79,24 @@ static void adopt_constants(const struct schuss_group *g, const double *memory, 
     c->limit = g->clip ? sqrt(sqrt((double)(t - 1))) : INFINITY;
 }
 
+static int ademamix_states(const struct schuss_group *g) { return states_of(g->beta1 != 0 ? 3 : 2); }
+
+/* How far a warm-up of so many steps has come at step t. */
+static double warmed_up(double steps, int64_t t) { return (double)t < steps ? (double)t / steps : 1; }
+
+static void ademamix_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                               struct rule_constants *c) {
+    const double come = warmed_up(g->beta3_warmup, t);
+    adam_constants(g, memory, t, c);
+    c->second_step = g->lr * (g->alpha * warmed_up(g->alpha_warmup, t));
+    if (come < 1 && g->beta3 > 0) { /* the mean's inverse logarithm grows evenly; that of 0 is 0 */
+        const double from = g->beta1 > 0 ? 1 / portable_log(g->beta1) : 0, to = 1 / portable_log(g->beta3);
+        const double logarithm = 1 / ((1 - come) * from + come * to);
+        const double beta3 = logarithm > -700 ? portable_exp(logarithm) : 0;
+        c->one_minus_beta3 = 1 - (beta3 < g->beta3 ? beta3 : g->beta3);
+    }
+}
+
 /* The momentum of step t, which grows from beta1 / 2 to beta1: to within a rounding from 0.96^1000 on. */
 static double nadam_momentum(const struct schuss_group *g, double t) {
     const double exponent = t * g->momentum_decay;
@@ -136,6 +154,8 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_ADABELIEF] = {.name = "adabelief", .states = adam_states, .constants = adabelief_constants},
     [SCHUSS_YOGI] = {.name = "yogi", .states = two_states, .constants = adam_constants, .zeros_stay = 1},
     [SCHUSS_ADOPT] = {.name = "adopt", .states = two_states, .constants = adopt_constants, .zeros_stay = 1},
+    [SCHUSS_ADEMAMIX] = {
+        .name = "ademamix", .states = ademamix_states, .constants = ademamix_constants, .zeros_stay = 1},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_LION] = {.name = "lion", .states = one_state, .zeros_stay = 1},
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},

@@ -20,6 +20,7 @@
     PLAIN(ASGD, asgd)
     PLAIN(YOGI, yogi)
     PLAIN(YOGI, yogi)                         \
-    PLAIN(ADOPT, adopt)
+    PLAIN(ADOPT, adopt)                       \
+    PLAIN(ADEMAMIX, ademamix)
 
 #endif

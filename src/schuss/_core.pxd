@@ -47,6 +47,7 @@ cdef extern from "schuss.h" nogil:
         double momentum_decay
         double lambd, t0
         double eta_minus, eta_plus, smallest_step, largest_step
+        double alpha_warmup, beta3_warmup
 
     struct schuss_memory:
         double step

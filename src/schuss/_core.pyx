@@ -381,6 +381,8 @@ cdef dict NUMBERS = {
     "alpha": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
     "lr_decay": (<uintptr_t>&NOWHERE.lr_decay, "[0, inf)"),
     "momentum_decay": (<uintptr_t>&NOWHERE.momentum_decay, "[0, inf)"),
+    "alpha_warmup": (<uintptr_t>&NOWHERE.alpha_warmup, "[0, inf)"),
+    "beta3_warmup": (<uintptr_t>&NOWHERE.beta3_warmup, "[0, inf)"),
     "rho": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
     "lambd": (<uintptr_t>&NOWHERE.lambd, "[0, inf)"),
     "t0": (<uintptr_t>&NOWHERE.t0, "[0, inf)"),
@@ -407,6 +409,7 @@ cdef dict CHOICES = {
 # Where a rule's numbers of a name lie in another interval.
 cdef dict OTHER_INTERVALS = {
     "signum": {"momentum": "[0, 1)"},
+    "ademamix": {"alpha": "[0, inf)"},
 }
 
 

@@ -8,6 +8,7 @@ struct rule_case {
 };
 
 #define MEANS .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
+#define AGED .beta3 = 0.9999, .alpha = 5
 #define ADAM .rule = SCHUSS_ADAM, MEANS
 #define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8
 #define LION .rule = SCHUSS_LION, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99
@@ -40,6 +41,9 @@ static const struct rule_case cases[] = {
     {"adabelief-rectify", {.rule = SCHUSS_ADABELIEF, MEANS, .amsgrad = 1, .rectify = 1}, 0, 0, 0},
     {"yogi", {.rule = SCHUSS_YOGI, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-3}, 0, 0, 0},
     {"adopt", {.rule = SCHUSS_ADOPT, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.9999, .eps = 1e-6, .clip = 1}, 0, 0, 0},
+    {"ademamix", {.rule = SCHUSS_ADEMAMIX, MEANS, AGED}, 0, 0, 0},
+    {"ademamix-warmup", {.rule = SCHUSS_ADEMAMIX, MEANS, AGED, .alpha_warmup = 9, .beta3_warmup = 6}, 0, 0, 0},
+    {"ademamix-no-beta1", {.rule = SCHUSS_ADEMAMIX, .lr = 0.01, .beta2 = 0.9, .eps = 1e-8, AGED}, 0, 0, 0},
     {"adadelta", {.rule = SCHUSS_ADADELTA, .lr = 1, .alpha = 0.9, .eps = 1e-6}, 0, 0, 0},
     {"lion", {LION}, 0, 0, 0},
     {"lion-decay-maximize", {LION, .weight_decay = 0.1, .decoupled = 1, .maximize = 1}, 0, 0, 0},

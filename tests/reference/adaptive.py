@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .power import power, squaring
+from .power import exp, log, power, squaring
 
 Array = NDArray[Any]
 Options = Mapping[str, Any]
@@ -129,12 +129,34 @@ def adopt(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     v[...] = r(beta2) * v + r(1 - beta2) * (g * g)
 
 
+def ademamix(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    beta1, beta2, beta3 = o["betas"]
+    v, slow = s[0], s[1]
+    fast = g
+    alpha = o["alpha"]
+    if t < o["alpha_warmup"]:
+        alpha *= t / o["alpha_warmup"]
+    if t < o["beta3_warmup"]:
+        come = t / o["beta3_warmup"]
+        start = 1 / log(beta1) if beta1 > 0 else 0.0
+        beta3 = min(exp(1 / ((1 - come) * start + come * (1 / log(beta3)))), beta3)
+    if beta1:
+        fast = s[2]
+        fast[...] = fast + r(1 - beta1) * (g - fast)
+    slow[...] = slow + r(1 - beta3) * (g - slow)
+    v[...] = r(beta2) * v + r(1 - beta2) * (g * g)
+    of_fast, of_slow = r(o["lr"] / (1 - squaring(beta1, t))), r(o["lr"] * alpha)
+    p[...] = p - (of_fast * fast + of_slow * slow) / adam_root(v, beta2, o, t)
+
+
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
     "adadelta": adadelta,
     "adamax": adamax,
     "nadam": nadam,
     "radam": radam,
     "adabelief": adabelief,
+    "ademamix": ademamix,
     "adopt": adopt,
     "yogi": yogi,
 }
@@ -146,6 +168,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "radam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
     "yogi": {"lr": 1e-2, "betas": (0.9, 0.999), "eps": 1e-3},
     "adopt": {"lr": 1e-3, "betas": (0.9, 0.9999), "eps": 1e-6, "clip": True},
+    "ademamix": {
+        "lr": 1e-3,
+        "betas": (0.9, 0.999, 0.9999),
+        "alpha": 5.0,
+        "eps": 1e-8,
+        "alpha_warmup": 0,
+        "beta3_warmup": 0,
+        "decoupled": True,
+    },
     "adabelief": {
         "lr": 1e-3,
         "betas": (0.9, 0.999),
@@ -164,5 +195,6 @@ SLOTS: dict[str, Callable[[Options], int]] = {
     "radam": lambda o: 2,
     "yogi": lambda o: 2,
     "adopt": lambda o: 2,
+    "ademamix": lambda o: 3 if o["betas"][0] else 2,
     "adabelief": lambda o: 3 if o["amsgrad"] else 2,
 }

@@ -13,6 +13,7 @@ from .adadelta import Adadelta
 from .adagrad import AdaGrad
 from .adam import Adam, AdamW
 from .adamax import Adamax
+from .ademamix import AdEMAMix
 from .adopt import ADOPT
 from .asgd import ASGD
 from .averaging import EMA, SWA, Averaged, Lookahead
@@ -36,6 +37,7 @@ __all__ = [
     "SGD",
     "SWA",
     "Accumulate",
+    "AdEMAMix",
     "AdaBelief",
     "AdaGrad",
     "Adadelta",
@@ -83,6 +85,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         ASGD,
         Yogi,
         ADOPT,
+        AdEMAMix,
     )
 }
 
