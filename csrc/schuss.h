@@ -94,7 +94,7 @@ struct schuss_group {
     int rule;
     int dialect;
     int maximize, nesterov, centered, amsgrad;
-    int rectify, clip;
+    int rectify, clip, no_prox;
     int decoupled;           /* weight decay on the parameter (AdamW), not through the gradient */
     double lr, weight_decay, eps;
     double momentum, dampening;

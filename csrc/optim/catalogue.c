@@ -97,6 +97,22 @@ static void ademamix_constants(const struct schuss_group *g, const double *memor
     }
 }
 
+static int adan_states(const struct schuss_group *g) {
+    (void)g;
+    return states_of(4);
+}
+
+static void adan_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    double power[SCHUSS_MAX_BETAS];
+    optimizer_powers(g, t, power);
+    const double prox = g->no_prox ? 1 : 1 / (1 + g->lr * g->weight_decay);
+    if (!g->no_prox) c->keep = prox;
+    c->step_size = g->lr / (1 - power[0]) * prox;
+    c->second_step = g->lr * g->beta2 / (1 - power[1]) * prox;
+    c->sqrt_correction = 1 / sqrt(1 - power[2]);
+}
+
 /* The momentum of step t, which grows from beta1 / 2 to beta1: to within a rounding from 0.96^1000 on. */
 static double nadam_momentum(const struct schuss_group *g, double t) {
     const double exponent = t * g->momentum_decay;
@@ -156,6 +172,7 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_ADOPT] = {.name = "adopt", .states = two_states, .constants = adopt_constants, .zeros_stay = 1},
     [SCHUSS_ADEMAMIX] = {
         .name = "ademamix", .states = ademamix_states, .constants = ademamix_constants, .zeros_stay = 1},
+    [SCHUSS_ADAN] = {.name = "adan", .states = adan_states, .constants = adan_constants, .zeros_stay = 1},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_LION] = {.name = "lion", .states = one_state, .zeros_stay = 1},
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},

@@ -21,6 +21,7 @@
     PLAIN(YOGI, yogi)
     PLAIN(YOGI, yogi)                         \
     PLAIN(ADOPT, adopt)                       \
-    PLAIN(ADEMAMIX, ademamix)
+    PLAIN(ADEMAMIX, ademamix)                 \
+    PLAIN(ADAN, adan)
 
 #endif

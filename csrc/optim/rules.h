@@ -46,6 +46,7 @@ ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 #include "rules/adamax.h"
 #include "rules/asgd.h"
 #include "rules/lion.h"
+#include "rules/adan.h"
 #include "rules/ademamix.h"
 #include "rules/adopt.h"
 #include "rules/nadam.h"

@@ -42,7 +42,7 @@ cdef extern from "schuss.h" nogil:
         int rule
         int dialect
         int maximize, nesterov, centered, amsgrad, decoupled
-        int rectify, clip
+        int rectify, clip, no_prox
         double lr, weight_decay, eps, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
         double momentum_decay
         double lambd, t0

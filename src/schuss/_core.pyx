@@ -400,6 +400,7 @@ cdef dict FLAGS = {
     "amsgrad": <uintptr_t>&NOWHERE.amsgrad,
     "rectify": <uintptr_t>&NOWHERE.rectify,
     "clip": <uintptr_t>&NOWHERE.clip,
+    "no_prox": <uintptr_t>&NOWHERE.no_prox,
     "decoupled": <uintptr_t>&NOWHERE.decoupled,
     "decoupled_weight_decay": <uintptr_t>&NOWHERE.decoupled,
 }

@@ -9,6 +9,7 @@ struct rule_case {
 
 #define MEANS .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
 #define AGED .beta3 = 0.9999, .alpha = 5
+#define ADAN .lr = 0.01, .beta1 = 0.98, .beta2 = 0.92, .beta3 = 0.99, .eps = 1e-8
 #define ADAM .rule = SCHUSS_ADAM, MEANS
 #define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8
 #define LION .rule = SCHUSS_LION, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99
@@ -44,6 +45,8 @@ static const struct rule_case cases[] = {
     {"ademamix", {.rule = SCHUSS_ADEMAMIX, MEANS, AGED}, 0, 0, 0},
     {"ademamix-warmup", {.rule = SCHUSS_ADEMAMIX, MEANS, AGED, .alpha_warmup = 9, .beta3_warmup = 6}, 0, 0, 0},
     {"ademamix-no-beta1", {.rule = SCHUSS_ADEMAMIX, .lr = 0.01, .beta2 = 0.9, .eps = 1e-8, AGED}, 0, 0, 0},
+    {"adan", {.rule = SCHUSS_ADAN, ADAN}, 0, 0, 0},
+    {"adan-decay", {.rule = SCHUSS_ADAN, ADAN, .decoupled = 1, .weight_decay = 0.1}, 0, 0, 0},
     {"adadelta", {.rule = SCHUSS_ADADELTA, .lr = 1, .alpha = 0.9, .eps = 1e-6}, 0, 0, 0},
     {"lion", {LION}, 0, 0, 0},
     {"lion-decay-maximize", {LION, .weight_decay = 0.1, .decoupled = 1, .maximize = 1}, 0, 0, 0},

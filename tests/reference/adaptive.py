@@ -150,12 +150,30 @@ def ademamix(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None
     p[...] = p - (of_fast * fast + of_slow * slow) / adam_root(v, beta2, o, t)
 
 
+def adan(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    beta1, beta2, beta3 = o["betas"]
+    m, square, w, negative_last = s
+    d = np.zeros_like(g) if t == 1 else g + negative_last
+    ahead = g + r(beta2) * d
+    negative_last[...] = -g
+    m[...] = m + r(1 - beta1) * (g - m)
+    w[...] = w + r(1 - beta2) * (d - w)
+    square[...] = r(beta3) * square + r(1 - beta3) * (ahead * ahead)
+    prox = 1.0 if o["no_prox"] else 1 / (1 + o["lr"] * o["weight_decay"])
+    keep = 1 - o["lr"] * o["weight_decay"] if o["no_prox"] else prox
+    of_mean = r(o["lr"] / (1 - squaring(beta1, t)) * prox)
+    of_change = r(o["lr"] * beta2 / (1 - squaring(beta2, t)) * prox)
+    p[...] = r(keep) * p - (of_mean * m + of_change * w) / adam_root(square, beta3, o, t)
+
+
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
     "adadelta": adadelta,
     "adamax": adamax,
     "nadam": nadam,
     "radam": radam,
     "adabelief": adabelief,
+    "adan": adan,
     "ademamix": ademamix,
     "adopt": adopt,
     "yogi": yogi,
@@ -177,6 +195,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "beta3_warmup": 0,
         "decoupled": True,
     },
+    "adan": {"lr": 1e-3, "betas": (0.98, 0.92, 0.99), "eps": 1e-8, "no_prox": False, "decoupled": True},
     "adabelief": {
         "lr": 1e-3,
         "betas": (0.9, 0.999),
@@ -196,5 +215,6 @@ SLOTS: dict[str, Callable[[Options], int]] = {
     "yogi": lambda o: 2,
     "adopt": lambda o: 2,
     "ademamix": lambda o: 3 if o["betas"][0] else 2,
+    "adan": lambda o: 4,
     "adabelief": lambda o: 3 if o["amsgrad"] else 2,
 }

@@ -151,7 +151,7 @@ def step(
         if scale != 1:
             g = g * r(scale)
         if o.get("decoupled") or o.get("decoupled_weight_decay"):
-            if o["weight_decay"] and not (o["rule"] == "adopt" and t == 1):
+            if o["weight_decay"] and o["rule"] not in ("adan", "adopt" if t == 1 else None):
                 p[...] = p * r(1 - o["lr"] * o["weight_decay"])
         elif o["weight_decay"]:
             g = g + r(o["weight_decay"]) * p

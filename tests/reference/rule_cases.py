@@ -26,6 +26,7 @@ RULE_OF = {
     "Yogi": "yogi",
     "ADOPT": "adopt",
     "AdEMAMix": "ademamix",
+    "Adan": "adan",
 }
 # The state that initial_accumulator_value is of, and its default.
 ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6)}
@@ -152,6 +153,10 @@ RULE_CASES = [
     Case("AdEMAMix", {"lr": 0.01, "betas": (0.9, 0.99, 0.999), "alpha_warmup": 40, "beta3_warmup": 30.0}),
     Case("AdEMAMix", {"lr": 0.01, "betas": (0.0, 0.99, 0.9), "beta3_warmup": 100, "maximize": True}),
     Case("AdEMAMix", {"lr": 0.01, "betas": (0.9, 0.99, 0.5), "beta3_warmup": 100, "alpha_warmup": 1}),
+    Case("Adan"),
+    Case("Adan", {"lr": 0.1, "betas": (0.8, 0.7, 0.9), "eps": 0.001}),
+    Case("Adan", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    Case("Adan", {"lr": 0.1, "weight_decay": 0.1, "no_prox": True}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.

@@ -13,6 +13,7 @@ from .adadelta import Adadelta
 from .adagrad import AdaGrad
 from .adam import Adam, AdamW
 from .adamax import Adamax
+from .adan import Adan
 from .ademamix import AdEMAMix
 from .adopt import ADOPT
 from .asgd import ASGD
@@ -45,6 +46,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Adan",
     "Averaged",
     "Lion",
     "Lookahead",
@@ -86,6 +88,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         Yogi,
         ADOPT,
         AdEMAMix,
+        Adan,
     )
 }
 

@@ -16,9 +16,9 @@ class AdEMAMix(Optimizer):
 
     ``m = m + (1 - beta1) (g - m)``, ``l = l + (1 - beta3_t) (g - l)``, ``v = beta2 v + (1 - beta2) g^2``,
     ``p = p - lr (m / (1 - beta1^t) + alpha_t l) / (sqrt(v) / sqrt(1 - beta2^t) + eps)``.
-    With a warm-up of T steps, ``w = min(t / T, 1)``: ``alpha_t = w alpha``, and beta3_t goes from beta1 to beta3 such that
-    the time it remembers grows evenly: ``ln(beta3_t) = ln(beta1) ln(beta3) / ((1 - w) ln(beta3) + w ln(beta1))``, but
-    ``beta3_t <= beta3``.
+    With a warm-up of T steps, ``w = min(t / T, 1)``: ``alpha_t = w alpha``, and beta3_t goes from beta1 to beta3 such
+    that the time it remembers grows evenly,
+    ``beta3_t = min(exp(ln(beta1) ln(beta3) / ((1 - w) ln(beta3) + w ln(beta1))), beta3)``.
 
     Parameters
     ----------
