@@ -15,7 +15,8 @@ struct rule_constants {
     int adaptive;                           /* RAdam, AdaBelief: there is a denominator */
     int nesterov, centered, amsgrad, first; /* first: step 1, momentum buffers are filled rather than mixed */
     double step_size;                       /* what multiplies the update */
-    double limit;                           /* ADOPT: of a divided gradient */
+    double limit;                           /* ADOPT: of a divided gradient; FTRL: l1 */
+    double exponent, shrink, offset;        /* FTRL */
     double second_step;                     /* what multiplies its second part */
     double momentum, one_minus_momentum, one_minus_dampening;
     double beta1, beta2, beta3;

@@ -104,6 +104,7 @@ struct schuss_group {
     double lambd, t0;
     double eta_minus, eta_plus, smallest_step, largest_step;
     double alpha_warmup, beta3_warmup;
+    double lr_power, l1, l2, l2_shrinkage, beta;
     double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };

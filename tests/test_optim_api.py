@@ -36,6 +36,7 @@ KINDS = [
     (schuss.ASGD, {"lambd": 0.1, "t0": 1.0}),
     (schuss.Yogi, {"initial_accumulator_value": 0.25}),
     (schuss.ADOPT, {}),
+    (schuss.FTRL, {"initial_accumulator_value": 0.25}),
     (schuss.Adan, {"weight_decay": 0.1}),
     (schuss.AdEMAMix, {"alpha_warmup": 10, "beta3_warmup": 5}),
     (schuss.AdEMAMix, {"betas": (0.0, 0.99, 0.999)}),

@@ -154,6 +154,17 @@ static void rprop_constants(const struct schuss_group *g, const double *memory, 
 
 static int signum_states(const struct schuss_group *g) { return states_of(g->momentum != 0); }
 
+/* ---- FTRL-Proximal ----------------------------------------------------------------------------------------------- */
+
+static void ftrl_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    c->exponent = -g->lr_power;
+    c->limit = g->l1;
+    c->shrink = 2 * g->l2_shrinkage;
+    c->offset = 2 * g->l2 + g->beta / g->lr;
+}
+
 const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_SGD] = {.name = "sgd", .states = sgd_states, .zeros_stay = 1},
     [SCHUSS_ADAGRAD] = {.name = "adagrad", .states = one_state, .constants = adagrad_constants, .zeros_stay = 1},
@@ -173,6 +184,7 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_ADEMAMIX] = {
         .name = "ademamix", .states = ademamix_states, .constants = ademamix_constants, .zeros_stay = 1},
     [SCHUSS_ADAN] = {.name = "adan", .states = adan_states, .constants = adan_constants, .zeros_stay = 1},
+    [SCHUSS_FTRL] = {.name = "ftrl", .states = two_states, .constants = ftrl_constants, .zeros_stay = 1},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_LION] = {.name = "lion", .states = one_state, .zeros_stay = 1},
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},

@@ -22,6 +22,7 @@
     PLAIN(YOGI, yogi)                         \
     PLAIN(ADOPT, adopt)                       \
     PLAIN(ADEMAMIX, ademamix)                 \
-    PLAIN(ADAN, adan)
+    PLAIN(ADAN, adan)                         \
+    PLAIN(FTRL, ftrl)
 
 #endif

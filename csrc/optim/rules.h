@@ -2,6 +2,8 @@
  * single IEEE roundings (no contraction), so a NumPy expression in the same order gives the same bits, and neither
  * tails nor alignment, chunks or threads can matter. tests/reference/ has these expressions. */
 
+#include "power.h"
+
 /* p, and the states, of n elements; g is the gradient after the stages. Decoupled weight decay is the factor `keep` on
  * p (1 without: exact), since a pass of its own would be one more way to memory. */
 struct rule_arrays {
@@ -49,6 +51,7 @@ ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 #include "rules/adan.h"
 #include "rules/ademamix.h"
 #include "rules/adopt.h"
+#include "rules/ftrl.h"
 #include "rules/nadam.h"
 #include "rules/radam.h"
 #include "rules/rmsprop.h"

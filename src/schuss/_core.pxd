@@ -48,6 +48,7 @@ cdef extern from "schuss.h" nogil:
         double lambd, t0
         double eta_minus, eta_plus, smallest_step, largest_step
         double alpha_warmup, beta3_warmup
+        double lr_power, l1, l2, l2_shrinkage, beta
 
     struct schuss_memory:
         double step

@@ -47,6 +47,8 @@ static const struct rule_case cases[] = {
     {"ademamix-no-beta1", {.rule = SCHUSS_ADEMAMIX, .lr = 0.01, .beta2 = 0.9, .eps = 1e-8, AGED}, 0, 0, 0},
     {"adan", {.rule = SCHUSS_ADAN, ADAN}, 0, 0, 0},
     {"adan-decay", {.rule = SCHUSS_ADAN, ADAN, .decoupled = 1, .weight_decay = 0.1}, 0, 0, 0},
+    {"ftrl", {.rule = SCHUSS_FTRL, .lr = 0.1, .lr_power = -0.5, .l1 = 0.3, .l2 = 0.1, .beta = 0.2}, 0, 0, 0},
+    {"ftrl-power", {.rule = SCHUSS_FTRL, .lr = 0.1, .lr_power = -0.7, .l2_shrinkage = 0.1, .beta = 0.2}, 0, 0, 0},
     {"adadelta", {.rule = SCHUSS_ADADELTA, .lr = 1, .alpha = 0.9, .eps = 1e-6}, 0, 0, 0},
     {"lion", {LION}, 0, 0, 0},
     {"lion-decay-maximize", {LION, .weight_decay = 0.1, .decoupled = 1, .maximize = 1}, 0, 0, 0},

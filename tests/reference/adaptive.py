@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .power import exp, log, power, squaring
+from .power import exp, log, power, powers, squaring
 
 Array = NDArray[Any]
 Options = Mapping[str, Any]
@@ -167,12 +167,32 @@ def adan(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     p[...] = r(keep) * p - (of_mean * m + of_change * w) / adam_root(square, beta3, o, t)
 
 
+def ftrl(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    square, z = s
+    if o["lr"] == 0:
+        return
+
+    def power(x: Array) -> Array:
+        return np.sqrt(x) if o["lr_power"] == -0.5 else powers(x, -o["lr_power"]).astype(p.dtype)
+
+    inverse, l1 = r(1 / o["lr"]), r(o["l1"])
+    before = power(square)
+    square[...] = square + g * g
+    now = power(square)
+    z[...] = z + ((g + r(2 * o["l2_shrinkage"]) * p) - (now - before) * inverse * p)
+    below = now * inverse + r(2 * o["l2"] + o["beta"] / o["lr"])
+    inside = np.minimum(np.maximum(z, -l1), l1)
+    p[...] = np.where(below == 0, r(0), (inside - z) / np.where(below == 0, r(1), below))
+
+
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
     "adadelta": adadelta,
     "adamax": adamax,
     "nadam": nadam,
     "radam": radam,
     "adabelief": adabelief,
+    "ftrl": ftrl,
     "adan": adan,
     "ademamix": ademamix,
     "adopt": adopt,
@@ -196,6 +216,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "decoupled": True,
     },
     "adan": {"lr": 1e-3, "betas": (0.98, 0.92, 0.99), "eps": 1e-8, "no_prox": False, "decoupled": True},
+    "ftrl": {"lr": 1e-3, "lr_power": -0.5, "l1": 0.0, "l2": 0.0, "l2_shrinkage": 0.0, "beta": 0.0},
     "adabelief": {
         "lr": 1e-3,
         "betas": (0.9, 0.999),
@@ -216,5 +237,6 @@ SLOTS: dict[str, Callable[[Options], int]] = {
     "adopt": lambda o: 2,
     "ademamix": lambda o: 3 if o["betas"][0] else 2,
     "adan": lambda o: 4,
+    "ftrl": lambda o: 2,
     "adabelief": lambda o: 3 if o["amsgrad"] else 2,
 }

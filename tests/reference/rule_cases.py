@@ -27,9 +27,10 @@ RULE_OF = {
     "ADOPT": "adopt",
     "AdEMAMix": "ademamix",
     "Adan": "adan",
+    "FTRL": "ftrl",
 }
 # The state that initial_accumulator_value is of, and its default.
-ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6)}
+ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +158,12 @@ RULE_CASES = [
     Case("Adan", {"lr": 0.1, "betas": (0.8, 0.7, 0.9), "eps": 0.001}),
     Case("Adan", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
     Case("Adan", {"lr": 0.1, "weight_decay": 0.1, "no_prox": True}),
+    Case("FTRL"),
+    Case("FTRL", {"lr": 0.1, "l1": 0.3, "l2": 0.01, "beta": 0.5}),
+    Case("FTRL", {"lr": 0.1, "l2_shrinkage": 0.1, "maximize": True}),
+    Case("FTRL", {"lr": 0.1, "initial_accumulator_value": 0.0}),
+    Case("FTRL", {"lr": 0.1, "lr_power": -0.7, "l1": 0.1, "initial_accumulator_value": 2.0}),
+    Case("FTRL", {"lr": 0.1, "lr_power": 0.0, "beta": 0.1}),
 ]
 
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.

@@ -19,6 +19,7 @@ from .adopt import ADOPT
 from .asgd import ASGD
 from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
+from .ftrl import FTRL
 from .nadam import NAdam
 from .radam import RAdam
 from .rmsprop import RMSProp
@@ -34,6 +35,7 @@ __all__ = [
     "ASGD",
     "BY_NAME",
     "EMA",
+    "FTRL",
     "SAM",
     "SGD",
     "SWA",
@@ -89,6 +91,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         ADOPT,
         AdEMAMix,
         Adan,
+        FTRL,
     )
 }
 
