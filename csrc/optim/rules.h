@@ -13,6 +13,14 @@ struct rule_arrays {
     real *s0, *s1, *s2, *s3, *s4, *s5;
 };
 
+/* Before a loop over more than four arrays: no two of them overlap. Compilers would compare the addresses of all pairs
+ * rather than trust `restrict` in a function they inline, and give up where these are many. */
+#ifdef __clang__
+#define APART _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define APART _Pragma("GCC ivdep")
+#endif
+
 enum { CHUNK = 4096 / sizeof(real) }; /* r->n is at most this */
 
 /* Sums over a piece in a fixed order: element i belongs to lane i % 16, whatever the vectors; then one tree. Chunks

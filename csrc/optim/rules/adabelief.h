@@ -8,6 +8,7 @@ ALWAYS_INLINE void adabelief_step(const struct rule_arrays *r, const struct rule
     const real keep = (real)c->keep, step_size = (real)c->step_size, eps = (real)c->eps;
     const real correction = (real)c->sqrt_correction;
     const real fresh1 = (real)c->one_minus_beta1, beta2 = (real)c->beta2, fresh2 = (real)c->one_minus_beta2;
+    APART
     for (ptrdiff_t i = 0; i < r->n; i++) {
         m[i] = m[i] + fresh1 * (g[i] - m[i]);
         const real surprise = g[i] - m[i];

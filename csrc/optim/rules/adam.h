@@ -7,17 +7,19 @@ static void adam(const struct rule_arrays *r, const struct rule_constants *c) {
     const real keep = (real)c->keep, step_size = (real)c->step_size, eps = (real)c->eps;
     const real correction = (real)c->sqrt_correction;
     const real fresh1 = (real)c->one_minus_beta1, beta2 = (real)c->beta2, fresh2 = (real)c->one_minus_beta2;
-    if (c->amsgrad)
+    if (c->amsgrad) {
+        APART
         for (ptrdiff_t i = 0; i < r->n; i++) {
             m[i] = m[i] + fresh1 * (g[i] - m[i]);
             v[i] = beta2 * v[i] + fresh2 * (g[i] * g[i]);
             largest[i] = v[i] > largest[i] ? v[i] : largest[i];
             p[i] = keep * p[i] - step_size * (m[i] / (SQRT(largest[i]) * correction + eps));
         }
-    else
+    } else {
         for (ptrdiff_t i = 0; i < r->n; i++) {
             m[i] = m[i] + fresh1 * (g[i] - m[i]);
             v[i] = beta2 * v[i] + fresh2 * (g[i] * g[i]);
             p[i] = keep * p[i] - step_size * (m[i] / (SQRT(v[i]) * correction + eps));
         }
+    }
 }

@@ -9,6 +9,7 @@ ALWAYS_INLINE void adan_step(const struct rule_arrays *r, const struct rule_cons
     const real correction = (real)c->sqrt_correction, eps = (real)c->eps;
     const real fresh1 = (real)c->one_minus_beta1, fresh2 = (real)c->one_minus_beta2;
     const real beta2 = (real)c->beta2, beta3 = (real)c->beta3, fresh3 = (real)c->one_minus_beta3;
+    APART
     for (ptrdiff_t i = 0; i < r->n; i++) {
         const real d = first ? 0 : g[i] + negative_last[i], ahead = g[i] + beta2 * d;
         negative_last[i] = -g[i];

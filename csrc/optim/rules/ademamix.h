@@ -7,6 +7,7 @@ ALWAYS_INLINE void ademamix_step(const struct rule_arrays *r, const struct rule_
     const real correction = (real)c->sqrt_correction, eps = (real)c->eps;
     const real fresh1 = (real)c->one_minus_beta1, fresh3 = (real)c->one_minus_beta3;
     const real beta2 = (real)c->beta2, fresh2 = (real)c->one_minus_beta2;
+    APART
     for (ptrdiff_t i = 0; i < r->n; i++) {
         real m = g[i];
         if (averages) m = fast[i] = fast[i] + fresh1 * (g[i] - fast[i]);
