@@ -24,6 +24,7 @@ struct rule_constants {
     double sqrt_correction;                 /* 1 / sqrt(1 - beta2^t) */
     double eps;
     double mix;                             /* of the newest point in the average that a rule keeps */
+    double y_step, decay;                   /* schedule-free rules: of the gradient in y's step; of y in z's */
     double eta_minus, eta_plus, smallest_step, largest_step;
     double keep;                            /* decoupled weight decay: parameters times this first; 1: none */
     double factor;                          /* of this array, from its sums (MEASURED rules) */
@@ -94,6 +95,9 @@ struct kernels {
     int (*any_nonfinite)(ptrdiff_t n, const void *x);
     /* Sum of squares of clip(scale * x[n]), in double, in a fixed order. clip <= 0: none. */
     double (*sum_squares)(ptrdiff_t n, const void *x, double scale, double clip);
+
+    /* p[n] += weight (target[n] - p[n]). */
+    void (*move_towards)(ptrdiff_t n, double weight, const void *target, void *p);
 
     /* The part [row0, row1) x [col0, col1) of a product. scratch: gemm_scratch bytes for a product of at least the
      * part's size. Returns what take() returned, or'ed. */

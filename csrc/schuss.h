@@ -102,6 +102,7 @@ struct schuss_group {
     double alpha, lr_decay;
     double momentum_decay;
     double lambd, t0;
+    double warmup_steps, weight_power, weight_lr_power;
     double eta_minus, eta_plus, smallest_step, largest_step;
     double alpha_warmup, beta3_warmup;
     double lr_power, l1, l2, l2_shrinkage, beta;
@@ -115,6 +116,7 @@ struct schuss_memory {
     double step;                  /* the step that `now` is of */
     double now[SCHUSS_MEMORY];
     double before[SCHUSS_MEMORY]; /* of the step before: one that fails is made again from here */
+    double resting;               /* 1: the caller has moved the parameters away from where steps are made from */
 };
 
 /* An average a of the parameters p kept along, a function of the step's number t alone: from step `start` on, at every
@@ -176,6 +178,9 @@ int schuss_optimizer_step(struct schuss_step *step);
 /* The norm of all gradients, after grad_scale and clip_value, into grad_norm. clip_norm must be > 0. SCHUSS_NONFINITE:
  * one is NaN or infinite. */
 int schuss_gradient_norm(struct schuss_step *step);
+
+/* p += weights[group] (s[slot] - p) for every parameter; a group whose weight is 0 stays untouched. Not a step. */
+int schuss_move_params(const struct schuss_step *step, int slot, const double *weights);
 
 /* ---- train/net.c: dense networks --------------------------------------------------------------------------- */
 

@@ -29,6 +29,8 @@ KINDS = [
     (schuss.Signum, {}),
     (schuss.Rprop, {}),
     (schuss.ASGD, {}),
+    (schuss.ScheduleFreeSGD, {}),
+    (schuss.ScheduleFreeAdamW, {}),
 ]
 
 
@@ -231,6 +233,14 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.ASGD, "lambd", -1e-4, r"\[0, inf\)"),
         (schuss.ASGD, "alpha", 1.5, r"\[0, 1\]"),
         (schuss.ASGD, "t0", -1.0, r"\[0, inf\)"),
+        (schuss.ScheduleFreeSGD, "momentum", 0.0, r"\(0, 1\)"),
+        (schuss.ScheduleFreeSGD, "momentum", 1.0, r"\(0, 1\)"),
+        (schuss.ScheduleFreeSGD, "r", -0.1, r"\[0, 100\]"),
+        (schuss.ScheduleFreeSGD, "weight_lr_power", 101.0, r"\[0, 100\]"),
+        (schuss.ScheduleFreeSGD, "warmup_steps", -1, r"\[0, inf\)"),
+        (schuss.ScheduleFreeAdamW, "betas", (0.0, 0.9), r"\[0\].*\(0, 1\)"),
+        (schuss.ScheduleFreeAdamW, "betas", (0.9, 1.0), r"\[1\].*\[0, 1\)"),
+        (schuss.ScheduleFreeAdamW, "eps", -1.0, r"\[0, inf\)"),
         (schuss.Rprop, "etas", (0.5, 1.0), r"\[1\].*\(1, inf\)"),
         (schuss.Rprop, "etas", (1.0, 1.2), r"\[0\].*\(0, 1\)"),
         (schuss.Rprop, "etas", (0.5,), r"\(0, 1\) and \(1, inf\)"),
@@ -276,7 +286,12 @@ def test_rprop_has_no_learning_rate_to_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "key", "value"), [(schuss.Rprop, "etas", (0.5, 0.9)), (schuss.Rprop, "step_sizes", (-1.0, 1.0))]
+    ("kind", "key", "value"),
+    [
+        (schuss.Rprop, "etas", (0.5, 0.9)),
+        (schuss.Rprop, "step_sizes", (-1.0, 1.0)),
+        (schuss.ScheduleFreeAdamW, "betas", (0.0, 0.9)),
+    ],
 )
 def test_tuple_changed_to_nonsense(kind: type[schuss.Optimizer], key: str, value: Any) -> None:
     optimizer = kind(np.ones(3))

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import schuss
+from schuss.optim import BY_NAME
 
 
 def blobs(rows: int = 240, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -40,11 +41,11 @@ def assert_same(a: schuss.Network, b: schuss.Network) -> None:
         np.testing.assert_equal(a.optimizer.state_dict(), b.optimizer.state_dict())
 
 
-LEARNING_RATES = {"sgd": 0.3, "asgd": 0.3, "lion": 0.01, "signum": 0.01}
+LEARNING_RATES = {"sgd": 0.3, "schedule_free_sgd": 1.0, "asgd": 0.3, "lion": 0.01, "signum": 0.01}
 
 
 @pytest.mark.parametrize("activation", ["identity", "softmax"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "rmsprop", "adam", "adamw", "lion", "signum", "rprop", "asgd"])
+@pytest.mark.parametrize("optimizer", list(BY_NAME))
 def test_it_learns(optimizer: str, activation: str) -> None:
     X, y = blobs()
     net = classifier(activation=activation)

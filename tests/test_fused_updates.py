@@ -49,11 +49,11 @@ def data(size: str, dtype: str, batch: int) -> tuple[Array, Array]:
     return X, rng.integers(0, NETS[size][-1], len(X))
 
 
-def batches(net: schuss.Network, X: Array, y: Array, batch: int) -> list[tuple[Array, Array]]:
-    """Those of all epochs, as `fit` cuts and shuffles them."""
+def batches(net: schuss.Network, X: Array, y: Array, batch: int) -> list[list[tuple[Array, Array]]]:
+    """Those of each epoch, as `fit` cuts and shuffles them."""
     orders = [_core.permutation(len(X), net.seed, epoch) for epoch in range(EPOCHS)]
-    cuts = [order[k : k + batch] for order in orders for k in range(0, len(X), batch)]
-    return [(X[rows], y[rows]) for rows in cuts]
+    cuts = [[order[k : k + batch] for k in range(0, len(X), batch)] for order in orders]
+    return [[(X[rows], y[rows]) for rows in epoch] for epoch in cuts]
 
 
 def assert_same(net: schuss.Network, optimizer: schuss.Optimizer, by_hand: Sequence[Any]) -> None:
@@ -77,11 +77,14 @@ def check(
         net = network(size, dtype, activation)
         start = [p.copy() for p in net.parameters]
         optimizer = make(net)
-        for x, labels in batches(net, X, y, batch):
-            net.loss_and_gradients(x, labels, "cross_entropy")
-            of = {id(p): g for p, g in zip(net.parameters, net.gradients, strict=True)}
-            updated = [p for group in optimizer.param_groups for p in group["params"]]
-            optimizer.step([of[id(p)] for p in updated], **stages)
+        for epoch in batches(net, X, y, batch):
+            optimizer._enter_steps()
+            for x, labels in epoch:
+                net.loss_and_gradients(x, labels, "cross_entropy")
+                of = {id(p): g for p, g in zip(net.parameters, net.gradients, strict=True)}
+                updated = [p for group in optimizer.param_groups for p in group["params"]]
+                optimizer.step([of[id(p)] for p in updated], **stages)
+            optimizer._leave_steps()
         assert not optimizer.nonfinite
         assert all(np.isfinite(p).all() for p in net.parameters)
         assert not all(np.array_equal(p, q) for p, q in zip(net.parameters, start, strict=True))
@@ -98,8 +101,11 @@ def check(
             set_threads(threads)
             net = network(size, dtype, activation)
             optimizer = make(net)
-            for x, labels in batches(net, X, y, batch):
-                net.train_step(x, labels, "cross_entropy", optimizer, **stages)
+            for epoch in batches(net, X, y, batch):
+                optimizer._enter_steps()
+                for x, labels in epoch:
+                    net.train_step(x, labels, "cross_entropy", optimizer, **stages)
+                optimizer._leave_steps()
             assert_same(net, optimizer, by_hand)
 
 

@@ -40,6 +40,8 @@ KINDS = [
     (schuss.Adan, {"weight_decay": 0.1}),
     (schuss.AdEMAMix, {"alpha_warmup": 10, "beta3_warmup": 5}),
     (schuss.AdEMAMix, {"betas": (0.0, 0.99, 0.999)}),
+    (schuss.ScheduleFreeSGD, {"lr": 0.1, "warmup_steps": 4}),
+    (schuss.ScheduleFreeAdamW, {"weight_decay": 0.1, "r": 0.5}),
 ]
 
 

@@ -32,6 +32,11 @@ MILLION_CASES = [
     Case("RMSProp", {"lr": 0.1, "centered": True, "momentum": 0.6}),
     Case("Adam", {"lr": 0.1, "amsgrad": True}, {"grad_scale": 0.3}),
     Case("AdamW", {"lr": 0.1, "weight_decay": 0.3}, {"clip_norm": 700.0}),
+    Case("Lion", {"lr": 0.1, "weight_decay": 0.3}),
+    Case("Rprop", {"lr": 0.1}),
+    Case("ASGD", {"lr": 0.1, "t0": 0.0}),
+    Case("ScheduleFreeSGD", {"lr": 0.1, "weight_decay": 0.1}, {"clip_norm": 700.0}),
+    Case("ScheduleFreeAdamW", {"lr": 0.1, "weight_decay": 0.1}),
 ]
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 

@@ -20,6 +20,14 @@ CASES: list[tuple[Case, Theirs]] = [
         Case("Lion", {"lr": 0.003, "betas": (0.95, 0.98), "weight_decay": 0.3}),
         lambda optax: optax.lion(0.003, 0.95, 0.98, weight_decay=0.3),
     ),
+    (
+        Case("ScheduleFreeSGD", {"lr": 0.1, "momentum": 0.8, "weight_decay": 0.1, "weight_lr_power": 1.5}),
+        lambda optax: optax.contrib.schedule_free_sgd(0.1, b1=0.8, weight_decay=0.1, weight_lr_power=1.5),
+    ),
+    (
+        Case("ScheduleFreeAdamW", {"lr": 0.01, "betas": (0.8, 0.99), "eps": 1e-3, "weight_decay": 0.1}),
+        lambda optax: optax.contrib.schedule_free_adamw(0.01, b1=0.8, b2=0.99, eps=1e-3, weight_decay=0.1),
+    ),
     (Case("Signum", {"lr": 0.003, "momentum": 0.8}), lambda optax: optax.signum(0.003, 0.8)),
     (Case("Signum", {"lr": 0.003, "momentum": 0.0}), lambda optax: optax.sign_sgd(0.003)),
 ]

@@ -32,6 +32,8 @@ OPTIMIZERS = [
     (schuss.AdamW, {}),
     (schuss.Lion, {"betas": (0.8, 0.95)}),
     (schuss.ASGD, {"t0": 3.0}),
+    (schuss.ScheduleFreeSGD, {"lr": 0.1, "warmup_steps": 30}),
+    (schuss.ScheduleFreeAdamW, {"weight_decay": 0.1, "r": 0.5}),
     (schuss.Rprop, {"etas": (0.3, 1.5)}),
     (schuss.Signum, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
 ]

@@ -23,6 +23,7 @@ const struct kernels TABLE = {
     .measure = measure,
     .any_nonfinite = any_nonfinite,
     .sum_squares = sum_squares,
+    .move_towards = move_towards,
     .gemm = gemm,
     .gemm_scratch = gemm_scratch,
     .column_sums = column_sums,

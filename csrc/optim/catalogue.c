@@ -141,6 +141,41 @@ static void asgd_constants(const struct schuss_group *g, const double *memory, i
     c->mix = 1 / fmax(1, made - g->t0);
 }
 
+static double warmed_up_lr(const struct schuss_group *g, int64_t t) {
+    return (double)t < g->warmup_steps ? g->lr * ((double)t / g->warmup_steps) : g->lr;
+}
+
+/* Memory: the largest lr so far, the sum of all weights, and the newest point's share of it. A point's weight is
+ * t^weight_power lr_max^weight_lr_power. */
+static void schedule_free_advance(const struct schuss_group *g, double *memory, int64_t t) {
+    memory[0] = fmax(warmed_up_lr(g, t), memory[0]);
+    const double weight = portable_power((double)t, g->weight_power) * portable_power(memory[0], g->weight_lr_power);
+    memory[1] += weight;
+    memory[2] = weight < memory[1] ? weight / memory[1] : memory[1] > 0;
+}
+
+static void schedule_free_constants(double beta, const struct schuss_group *g, const double *memory, int64_t t,
+                                    struct rule_constants *c) {
+    c->mix = memory[2];
+    c->step_size = warmed_up_lr(g, t);
+    c->y_step = c->step_size * (1 - beta * (1 - c->mix));
+}
+
+static void schedule_free_sgd_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                                        struct rule_constants *c) {
+    schedule_free_constants(g->momentum, g, memory, t, c);
+}
+
+static void schedule_free_adamw_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                                          struct rule_constants *c) {
+    double power[SCHUSS_MAX_BETAS];
+    optimizer_powers(g, t, power);
+    schedule_free_constants(g->beta1, g, memory, t, c);
+    c->sqrt_correction = 1 / sqrt(1 - power[1]);
+    c->decay = g->weight_decay; /* by the rule itself, beside the scaled gradient */
+    c->l2 = 0;
+}
+
 /* ---- steps of the sign ------------------------------------------------------------------------------------------- */
 
 static void rprop_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
@@ -190,6 +225,12 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},
     [SCHUSS_ASGD] = {.name = "asgd", .states = one_state, .constants = asgd_constants, .zeros_stay = 1},
     [SCHUSS_RPROP] = {.name = "rprop", .states = two_states, .constants = rprop_constants},
+    [SCHUSS_SCHEDULE_FREE_SGD] = {.name = "schedule_free_sgd", .states = one_state,
+                                  .constants = schedule_free_sgd_constants, .advance = schedule_free_advance,
+                                  .zeros_stay = 1},
+    [SCHUSS_SCHEDULE_FREE_ADAMW] = {.name = "schedule_free_adamw", .states = two_states,
+                                    .constants = schedule_free_adamw_constants, .advance = schedule_free_advance,
+                                    .zeros_stay = 1},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

@@ -4,25 +4,26 @@
 #ifndef SCHUSS_OPTIM_LIST_H
 #define SCHUSS_OPTIM_LIST_H
 
-#define SCHUSS_RULES(PLAIN, MEASURED, MATRIX) \
-    PLAIN(SGD, sgd)                           \
-    PLAIN(ADAGRAD, adagrad)                   \
-    PLAIN(RMSPROP, rmsprop)                   \
-    PLAIN(ADAM, adam)                         \
-    PLAIN(ADADELTA, adadelta)                 \
-    PLAIN(ADAMAX, adamax)                     \
-    PLAIN(NADAM, nadam)                       \
-    PLAIN(RADAM, radam)                       \
-    PLAIN(ADABELIEF, adabelief)               \
-    PLAIN(LION, lion)                         \
-    PLAIN(SIGNUM, signum)                     \
-    PLAIN(RPROP, rprop)                       \
-    PLAIN(ASGD, asgd)
-    PLAIN(YOGI, yogi)
-    PLAIN(YOGI, yogi)                         \
-    PLAIN(ADOPT, adopt)                       \
-    PLAIN(ADEMAMIX, ademamix)                 \
-    PLAIN(ADAN, adan)                         \
-    PLAIN(FTRL, ftrl)
+#define SCHUSS_RULES(PLAIN, MEASURED, MATRIX)       \
+    PLAIN(SGD, sgd)                                 \
+    PLAIN(ADAGRAD, adagrad)                         \
+    PLAIN(RMSPROP, rmsprop)                         \
+    PLAIN(ADAM, adam)                               \
+    PLAIN(ADADELTA, adadelta)                       \
+    PLAIN(ADAMAX, adamax)                           \
+    PLAIN(NADAM, nadam)                             \
+    PLAIN(RADAM, radam)                             \
+    PLAIN(ADABELIEF, adabelief)                     \
+    PLAIN(LION, lion)                               \
+    PLAIN(SIGNUM, signum)                           \
+    PLAIN(RPROP, rprop)                             \
+    PLAIN(ASGD, asgd)                               \
+    PLAIN(YOGI, yogi)                               \
+    PLAIN(ADOPT, adopt)                             \
+    PLAIN(ADEMAMIX, ademamix)                       \
+    PLAIN(ADAN, adan)                               \
+    PLAIN(FTRL, ftrl)                               \
+    PLAIN(SCHEDULE_FREE_SGD, schedule_free_sgd)     \
+    PLAIN(SCHEDULE_FREE_ADAMW, schedule_free_adamw)
 
 #endif

@@ -45,7 +45,6 @@ ALWAYS_INLINE double lanes_total(const double *lane) {
     return sum[0];
 }
 
-
 /* 1 or -1; x itself where that is 0 or NaN. */
 ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 
@@ -54,16 +53,17 @@ ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 #include "rules/adagrad.h"
 #include "rules/adam.h"
 #include "rules/adamax.h"
-#include "rules/asgd.h"
-#include "rules/lion.h"
 #include "rules/adan.h"
 #include "rules/ademamix.h"
 #include "rules/adopt.h"
+#include "rules/asgd.h"
 #include "rules/ftrl.h"
+#include "rules/lion.h"
 #include "rules/nadam.h"
 #include "rules/radam.h"
 #include "rules/rmsprop.h"
 #include "rules/rprop.h"
+#include "rules/schedule_free.h"
 #include "rules/sgd.h"
 #include "rules/signum.h"
 #include "rules/yogi.h"

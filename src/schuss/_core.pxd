@@ -46,6 +46,7 @@ cdef extern from "schuss.h" nogil:
         double lr, weight_decay, eps, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
         double momentum_decay
         double lambd, t0
+        double warmup_steps, weight_power, weight_lr_power
         double eta_minus, eta_plus, smallest_step, largest_step
         double alpha_warmup, beta3_warmup
         double lr_power, l1, l2, l2_shrinkage, beta
@@ -54,6 +55,7 @@ cdef extern from "schuss.h" nogil:
         double step
         double *now
         double *before
+        double resting
 
     struct schuss_average:
         int kind
@@ -88,6 +90,7 @@ cdef extern from "schuss.h" nogil:
     ptrdiff_t schuss_step_sums(const schuss_step *step)
     int schuss_optimizer_step(schuss_step *step)
     int schuss_gradient_norm(schuss_step *step)
+    int schuss_move_params(const schuss_step *step, int slot, const double *weights)
 
     struct schuss_layer:
         ptrdiff_t n_in, n_out

@@ -53,10 +53,15 @@ class Stepper:
     params: list[NDArray[Any]]
     states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none
     averages: list[list[NDArray[Any]]]  # averages[k][i]: number k of params[i]
-    memories: NDArray[np.float64]  # (groups, 1 + 2 n): step, n numbers after it, n before it; writable
+    memories: NDArray[np.float64]  # (groups, 2 + 2 n): step, n numbers after it, n before it, whether resting;
+    # writable
     steps: int  # steps made; writable
     nonfinite: bool  # whether the last step saw a NaN or infinite gradient
     grad_norm: float  # global norm seen by the last step that clipped by norm
+    resting: bool  # whether the params are not where steps are made from: then a step raises RuntimeError
+    def move_params(self, slot: int, weights: Sequence[float], resting: bool) -> None:
+        """p += weight (s - p) for all params, s the state in this slot and weight their group's, 0: untouched."""
+
     def step(
         self,
         grads: NDArray[Any] | Sequence[NDArray[Any]],

@@ -391,6 +391,9 @@ cdef dict NUMBERS = {
     "rho": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
     "lambd": (<uintptr_t>&NOWHERE.lambd, "[0, inf)"),
     "t0": (<uintptr_t>&NOWHERE.t0, "[0, inf)"),
+    "warmup_steps": (<uintptr_t>&NOWHERE.warmup_steps, "[0, inf)"),
+    "r": (<uintptr_t>&NOWHERE.weight_power, "[0, 100]"),
+    "weight_lr_power": (<uintptr_t>&NOWHERE.weight_lr_power, "[0, 100]"),
 }
 # Names under which a group has several numbers, with one interval for all or one for each.
 cdef dict TUPLES = {
@@ -414,6 +417,8 @@ cdef dict CHOICES = {
 }
 # Where a rule's numbers of a name lie in another interval.
 cdef dict OTHER_INTERVALS = {
+    "schedule_free_sgd": {"momentum": "(0, 1)"},
+    "schedule_free_adamw": {"betas": ("(0, 1)", "[0, 1)")},
     "signum": {"momentum": "[0, 1)"},
     "ademamix": {"alpha": "[0, inf)"},
 }
@@ -543,7 +548,7 @@ cdef class Stepper:
     cdef object form           # what names parameters and gradients in messages; None: their places do
     cdef readonly list states
     cdef readonly list averages # of each average kept, an array for each of the params
-    cdef readonly object memories # float64 (groups, 1 + 2 SCHUSS_MEMORY): struct schuss_memory of each
+    cdef readonly object memories # float64 (groups, 2 + 2 SCHUSS_MEMORY): struct schuss_memory of each
     cdef object sums
     cdef list arenas           # a slot or an average each
     cdef list states_made      # for each group, the slots that all of its params have: bit k for slot k
@@ -596,7 +601,7 @@ cdef class Stepper:
             self.params_start = min(self.params_start, <uintptr_t>self.views[i].buf)
             self.params_end = max(self.params_end, <uintptr_t>self.views[i].buf + <uintptr_t>self.views[i].len)
         self.check_overlap()
-        self.memories = np.zeros((self.c_step.n_groups, 1 + 2 * SCHUSS_MEMORY))
+        self.memories = np.zeros((self.c_step.n_groups, 2 + 2 * SCHUSS_MEMORY))
         self.c_step.memories = <schuss_memory *><uintptr_t>self.memories.ctypes.data
         shapes = [[p.shape] * of if isinstance(of, int) else list(of) for p, of in zip(self.params, states_of)]
         self.states_made = [(1 << SCHUSS_MAX_STATES) - 1] * self.c_step.n_groups
@@ -688,6 +693,36 @@ cdef class Stepper:
             if start < end:
                 raise ValueError(f"{self.param_name(max(i, j))} overlaps {self.param_name(min(i, j))}, expected arrays of "
                                  "their own memory")
+        return 0
+
+    @property
+    def resting(self):
+        return self.c_step.memories[0].resting != 0
+
+    def move_params(self, int slot, weights, bint resting):
+        cdef double[::1] of_groups = np.array(weights, dtype=np.float64)
+        cdef const double *first
+        cdef PyThreadState *state
+        cdef int i
+        if of_groups.shape[0] != self.c_step.n_groups:
+            raise ValueError(f"weights has {of_groups.shape[0]} entries, expected {self.c_step.n_groups}")
+        if not 0 <= slot < SCHUSS_MAX_STATES or not all([made >> slot & 1 for made in self.states_made]):
+            raise ValueError(f"slot is {slot}, expected one that all params have a state in")
+        first = &of_groups[0]
+        self.enter()
+        try:
+            state = let_others_run(self.elements)
+            schuss_move_params(&self.c_step, slot, first)
+            come_back(state)
+            for i in range(self.c_step.n_groups):
+                self.c_step.memories[i].resting = resting
+        finally:
+            self.busy = False
+
+    cdef int ready(self) except -1:
+        if self.c_step.memories[0].resting:
+            raise RuntimeError("the optimizer is in eval mode, its parameters at their average: call its train() "
+                               "before a step")
         return 0
 
     cdef int enter(self) except -1:
@@ -861,6 +896,7 @@ cdef class Stepper:
         held = list(grads)  # keeps each gradient alive until the step is made, whatever `grads` does
         self.enter()
         try:
+            self.ready()
             self.take_groups(groups)
             self.take_stages(grad_scale, clip_value, clip_norm, check_first, zero_grad)
             self.take_grads(held, zero_grad)
@@ -1338,6 +1374,7 @@ cdef class Net:
         try:
             self.enter()
             try:
+                stepper.ready()
                 stepper.take_groups(groups)
                 stepper.take_stages(1, clip_value, clip_norm, True, False)
                 stepper.point_at(self)
@@ -1618,6 +1655,7 @@ cdef class Trainer:
         try:
             self.net.enter()
             try:
+                self.stepper.ready()
                 self.stepper.point_at(self.net)
                 self.stepper.take_groups(self.groups)
                 self.stepper.take_stages(1, self.clip_value, self.clip_norm, False, False)

@@ -210,6 +210,7 @@ def fit(
         while True:
             start = perf_counter()
             logs = _run_epoch(network, optimizer, trainer, shuffle, progress)
+            optimizer._leave_steps()
             found = network._evaluate(training, chosen, measures, with_loss=False)
             logs.update(found)
             if validation is not None:
@@ -245,6 +246,7 @@ def fit(
         stopped = "interrupted"
         raise
     finally:
+        optimizer._leave_steps()
         if best is not None:
             best.restore()
         part.stopped = network.history.stopped = stopped
@@ -262,6 +264,7 @@ def _run_epoch(
     """One epoch of steps."""
     lrs = _scheduled(optimizer, trainer.steps_per_epoch)
     epoch = network.epochs_done
+    optimizer._enter_steps()
     trainer.start_epoch(network.seed if shuffle else None, epoch, lrs)
     try:
         while trainer.run(SLICE):

@@ -14,6 +14,10 @@ struct rule_case {
 #define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8
 #define LION .rule = SCHUSS_LION, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99
 #define ASGD .rule = SCHUSS_ASGD, .lr = 0.1, .lambd = 0.1, .alpha = 0.75
+#define SCHEDULE_FREE .lr = 0.1, .weight_lr_power = 2
+#define SCHEDULE_FREE_SGD .rule = SCHUSS_SCHEDULE_FREE_SGD, SCHEDULE_FREE, .momentum = 0.9
+#define SCHEDULE_FREE_ADAMW \
+    .rule = SCHUSS_SCHEDULE_FREE_ADAMW, SCHEDULE_FREE, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
 #define RPROP .rule = SCHUSS_RPROP, .eta_minus = 0.5, .eta_plus = 1.2, .smallest_step = 1e-6, .largest_step = 50
 #define SIGNUM .rule = SCHUSS_SIGNUM, .lr = 0.01
 
@@ -54,6 +58,9 @@ static const struct rule_case cases[] = {
     {"lion-decay-maximize", {LION, .weight_decay = 0.1, .decoupled = 1, .maximize = 1}, 0, 0, 0},
     {"asgd", {ASGD, .t0 = 1e6}, 0, 0, 0},
     {"asgd-average", {ASGD, .t0 = 1, .weight_decay = 0.1, .maximize = 1}, 0, 0, 0},
+    {"schedule-free-sgd", {SCHEDULE_FREE_SGD, .weight_decay = 0.1}, 0, 0, 0},
+    {"schedule-free-sgd-warmup", {SCHEDULE_FREE_SGD, .warmup_steps = 3, .weight_power = 0.7, .maximize = 1}, 0, 0, 0},
+    {"schedule-free-adamw", {SCHEDULE_FREE_ADAMW, .warmup_steps = 3, .weight_decay = 0.1}, 3.7, 2, 50},
     {"rprop", {RPROP}, 0, 0, 0},
     {"rprop-narrow", {.rule = SCHUSS_RPROP, .eta_minus = 0.3, .eta_plus = 1.5, .smallest_step = 0.01, .largest_step = 0.02}, 0, 0, 0},
     {"sign", {SIGNUM}, 0, 0, 0},
@@ -69,6 +76,7 @@ enum { N_SIZES = sizeof sizes / sizeof sizes[0], STEPS = 8 };
 static void run_case(struct run *r, const struct rule_case *c) {
     struct schuss_group groups[2] = {c->group, c->group};
     struct schuss_memory memories[2] = {0};
+    struct schuss_memory memories[2] = {{0}};
     struct schuss_segment segments[N_SIZES];
     groups[1].lr *= 0.5;
     groups[1].weight_decay *= 2;

@@ -153,6 +153,6 @@ def step(
         if o.get("decoupled") or o.get("decoupled_weight_decay"):
             if o["weight_decay"] and o["rule"] not in ("adan", "adopt" if t == 1 else None):
                 p[...] = p * r(1 - o["lr"] * o["weight_decay"])
-        elif o["weight_decay"]:
+        elif o["weight_decay"] and o["rule"] not in averages.OWN_DECAY:
             g = g + r(o["weight_decay"]) * p
         RULES[o["rule"]](p, g, s, o, t)

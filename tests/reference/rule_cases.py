@@ -9,26 +9,9 @@ from . import optim
 
 RULE_OF = {"SGD": "sgd", "AdaGrad": "adagrad", "RMSProp": "rmsprop", "Adam": "adam", "AdamW": "adam"}
 RULE_OF |= {"Adadelta": "adadelta", "Adamax": "adamax", "NAdam": "nadam", "RAdam": "radam", "AdaBelief": "adabelief"}
+RULE_OF |= {"Yogi": "yogi", "ADOPT": "adopt", "AdEMAMix": "ademamix", "Adan": "adan", "FTRL": "ftrl"}
 RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
-# The state that initial_accumulator_value is of.
-ACCUMULATOR = {"AdaGrad": 0}
-RULE_OF = {
-    "SGD": "sgd",
-    "AdaGrad": "adagrad",
-    "RMSProp": "rmsprop",
-    "Adam": "adam",
-    "AdamW": "adam",
-    "Adadelta": "adadelta",
-    "Adamax": "adamax",
-    "NAdam": "nadam",
-    "RAdam": "radam",
-    "AdaBelief": "adabelief",
-    "Yogi": "yogi",
-    "ADOPT": "adopt",
-    "AdEMAMix": "ademamix",
-    "Adan": "adan",
-    "FTRL": "ftrl",
-}
+RULE_OF |= {"ScheduleFreeSGD": "schedule_free_sgd", "ScheduleFreeAdamW": "schedule_free_adamw"}
 # The state that initial_accumulator_value is of, and its default.
 ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
 
@@ -59,13 +42,9 @@ class Case:
             return [0.0, self.group["lr"]]
         starts = [0.0] * optim.slots(self.group)
         if self.optimizer in ACCUMULATOR:
-            starts[ACCUMULATOR[self.optimizer]] = float(self.options.get("initial_accumulator_value", 0.0))
+            slot, default = ACCUMULATOR[self.optimizer]
+            starts[slot] = float(self.options.get("initial_accumulator_value", default))
         return starts
-
-    def start(self, k: int) -> float:
-        """What state number k is filled with before the first step."""
-        slot, default = ACCUMULATOR.get(self.optimizer, (None, 0.0))
-        return float(self.options.get("initial_accumulator_value", default)) if k == slot else 0.0
 
 
 RULE_CASES = [
@@ -138,6 +117,12 @@ RULE_CASES = [
     Case("ASGD", {"lr": 0.3, "lambd": 0.1, "alpha": 0.6, "t0": 3.0}),
     Case("ASGD", {"lr": 0.1, "lambd": 0.1, "t0": 0.0, "weight_decay": 0.1, "maximize": True}),
     Case("ASGD", {"lr": 0.1, "lambd": 0.0, "alpha": 1.0, "t0": 20.0}),
+    Case("ScheduleFreeSGD", {"lr": 0.1}),
+    Case("ScheduleFreeSGD", {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.1, "warmup_steps": 7}),
+    Case("ScheduleFreeSGD", {"lr": 0.1, "r": 0.7, "weight_lr_power": 0.0, "weight_decay": 0.1, "maximize": True}),
+    Case("ScheduleFreeAdamW"),
+    Case("ScheduleFreeAdamW", {"lr": 0.1, "betas": (0.95, 0.9), "weight_decay": 0.1, "warmup_steps": 30}),
+    Case("ScheduleFreeAdamW", {"lr": 0.1, "r": 1.0, "weight_lr_power": 1.5, "eps": 0.01, "maximize": True}),
     Case("Rprop"),
     Case("Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (0.01, 0.2)}),
     Case("Rprop", {"lr": 0.001, "step_sizes": (0.002, 0.003), "maximize": True}),
@@ -179,6 +164,7 @@ STAGE_CASES = [
     Case("AdamW", {"lr": 0.1}, {"grad_scale": 0.37, "clip_norm": 1.0}),
     Case("Lion", {"lr": 0.01, "weight_decay": 0.3}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
     Case("ASGD", {"lr": 0.1, "t0": 0.0}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
+    Case("ScheduleFreeAdamW", {"weight_decay": 0.1}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
     Case("Rprop", {}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
     Case("Signum", {"lr": 0.01, "weight_decay": 0.3}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
 ]

@@ -25,6 +25,7 @@ from .radam import RAdam
 from .rmsprop import RMSProp
 from .rprop import Rprop
 from .sam import SAM
+from .schedule_free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .sgd import SGD
 from .signs import Lion, Signum
 from .sparse import SparseAdam
@@ -59,6 +60,8 @@ __all__ = [
     "RMSprop",
     "Rows",
     "Rprop",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "Signum",
     "SparseAdam",
     "Yogi",
@@ -92,6 +95,8 @@ BY_NAME: dict[str, type[Optimizer]] = {
         AdEMAMix,
         Adan,
         FTRL,
+        ScheduleFreeSGD,
+        ScheduleFreeAdamW,
     )
 }
 

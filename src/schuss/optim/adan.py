@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class Adan(Optimizer):
@@ -35,6 +36,8 @@ class Adan(Optimizer):
         Decay before the step, as AdamW does, instead of after it.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     Notes
     -----
@@ -66,9 +69,17 @@ class Adan(Optimizer):
         no_prox: bool = False,
         *,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, no_prox=no_prox, maximize=maximize
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            no_prox=no_prox,
+            maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod

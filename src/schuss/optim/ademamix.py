@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class AdEMAMix(Optimizer):
@@ -38,6 +39,8 @@ class AdEMAMix(Optimizer):
         Steps of the two warm-ups, above T; 0 for none. The paper has the number of all steps for both.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     Notes
     -----
@@ -70,6 +73,7 @@ class AdEMAMix(Optimizer):
         alpha_warmup: float = 0,
         beta3_warmup: float = 0,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
             params,
@@ -81,6 +85,7 @@ class AdEMAMix(Optimizer):
             alpha_warmup=alpha_warmup,
             beta3_warmup=beta3_warmup,
             maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class ADOPT(Optimizer):
@@ -35,6 +36,8 @@ class ADOPT(Optimizer):
         Multiply the parameters by ``1 - lr weight_decay`` instead, as AdamW does, from the second step on.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     Notes
     -----
@@ -65,6 +68,7 @@ class ADOPT(Optimizer):
         clip: bool = True,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
             params,
@@ -75,6 +79,7 @@ class ADOPT(Optimizer):
             clip=clip,
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod

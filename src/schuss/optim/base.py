@@ -283,6 +283,12 @@ class Optimizer:
         for group in self.param_groups:
             group.update(lr=value, schedule=schedule)
 
+    def _enter_steps(self) -> None:
+        """What `fit` calls before the steps of an epoch."""
+
+    def _leave_steps(self) -> None:
+        """And after them, however they end: parameters are to be what is evaluated and used."""
+
     # -- state -------------------------------------------------------------------------------------------------------
 
     def _states(self) -> list[dict[str, NDArray[Any]]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .base import Optimizer, fill
+from .base import Optimizer
 
 if TYPE_CHECKING:
     from .. import _core
-    from .base import LearningRate, Params
+    from ..structure import Params
+    from .base import LearningRate
 
 
 class FTRL(Optimizer):
@@ -88,4 +89,4 @@ class FTRL(Optimizer):
         return {"accumulator": 0, "linear": 1}
 
     def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        fill(stepper, groups, "initial_accumulator_value", 0)
+        self._fill(stepper, groups, "initial_accumulator_value", 0)

@@ -27,9 +27,11 @@ def described(optimizer: Optimizer, tensor: Callable[[Any], Any] | None = None) 
     """The optimizer's numbers in the shape of torch's state_dict, with copies of its arrays; `tensor` makes torch's."""
     stepper = optimizer._stepper
     made = tensor or (lambda value: value)
-    remembered = [
-        {name: float(memory[1 + place]) for name, place in optimizer._memory.items()} for memory in stepper.memories
-    ]
+    remembered = []
+    for memory in stepper.memories:
+        # A step that was begun and failed has left what was remembered before it in the second half.
+        first = 1 if memory[0] <= optimizer.steps else len(memory) // 2
+        remembered.append({name: float(memory[first + place]) for name, place in optimizer._memory.items()})
     absent = optimizer._first_fills_states and optimizer.steps == 0
     state: dict[int, dict[str, Any]] = {}
     for k, (of, arrays) in enumerate(zip(optimizer._group_of, optimizer._states(), strict=True)):

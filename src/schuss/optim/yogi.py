@@ -9,7 +9,8 @@ from .base import Optimizer
 
 if TYPE_CHECKING:
     from .. import _core
-    from .base import LearningRate, Params
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
 
 
 class Yogi(Optimizer):
@@ -36,6 +37,8 @@ class Yogi(Optimizer):
         Multiply the parameters by ``1 - lr weight_decay`` instead, as AdamW does.
     maximize : bool
         Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
 
     Notes
     -----
@@ -65,6 +68,7 @@ class Yogi(Optimizer):
         *,
         decoupled_weight_decay: bool = False,
         maximize: bool = False,
+        no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
             params,
@@ -75,6 +79,7 @@ class Yogi(Optimizer):
             initial_accumulator_value=initial_accumulator_value,
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
+            no_decay=no_decay,
         )
 
     @staticmethod

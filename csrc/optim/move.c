@@ -1,0 +1,41 @@
+/* Moving parameters towards a state, over threads. */
+#include "../pool.h"
+#include "optim.h"
+
+enum {
+    ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
+    UNIT = 64                    /* shares are cut at multiples of so many elements */
+};
+
+struct move {
+    const struct schuss_step *step;
+    const struct kernels *kernels;
+    int slot;
+    const double *weights;
+    ptrdiff_t total;
+};
+
+/* The elements that this share has of all arrays laid end to end. */
+static void move_share(void *context, int index, int count) {
+    const struct move *m = context;
+    const ptrdiff_t first = share_start(m->total, UNIT, index, count);
+    const ptrdiff_t end = share_start(m->total, UNIT, index + 1, count);
+    ptrdiff_t start = 0;
+    for (int i = 0; i < m->step->n_segments; i++) {
+        const struct schuss_segment *s = &m->step->segments[i];
+        const ptrdiff_t from = first > start ? first - start : 0, to = end - start < s->n ? end - start : s->n;
+        start += s->n;
+        if (from >= to || m->weights[s->group] == 0) continue;
+        const struct schuss_segment piece = segment_piece(s, from, to, m->kernels->item);
+        m->kernels->move_towards(piece.n, m->weights[s->group], piece.s[m->slot], piece.p);
+    }
+}
+
+int schuss_move_params(const struct schuss_step *step, int slot, const double *weights) {
+    struct move m = {.step = step, .kernels = schuss_kernels(step->dtype), .slot = slot, .weights = weights};
+    if (!m.kernels) return SCHUSS_NO_ISA;
+    for (int i = 0; i < step->n_segments; i++) m.total += step->segments[i].n;
+    const int threads = threads_for((double)m.total, ELEMENTS_PER_THREAD, schuss_get_num_threads());
+    schuss_parallel(threads, move_share, &m);
+    return SCHUSS_OK;
+}
