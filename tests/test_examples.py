@@ -1,0 +1,96 @@
+"""The programs in examples/ run, print what they should, and their gradients are those of their losses."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(name: str, *arguments: str) -> str:
+    """What it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", str(EXAMPLES / name), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "MPLBACKEND": "agg"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def numbers(pattern: str, text: str) -> list[float]:
+    """What the groups of the pattern are where it is found."""
+    found = re.search(pattern, text)
+    assert found is not None, text
+    return [float(part) for part in found.groups()]
+
+
+def slopes(loss: Callable[[], float], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Central differences of the loss by each element of an array that it reads."""
+    found = np.empty_like(at)
+    for k in range(at.size):
+        values = []
+        for change in (1e-5, -1e-5):
+            before = at.flat[k]
+            at.flat[k] += change
+            values.append(loss())
+            at.flat[k] = before
+        found.flat[k] = (values[0] - values[1]) / 2e-5
+    return found
+
+
+def names_of(name: str) -> dict[str, Any]:
+    return runpy.run_path(str(EXAMPLES / name))
+
+
+def test_logistic_regression() -> None:
+    pytest.importorskip("sklearn")
+    printed = run("logistic_regression.py")
+    assert numbers(r"training: loss ([\d.]+)", printed)[0] < 0.08
+    assert numbers(r"test: loss ([\d.]+), accuracy ([\d.]+)% of 169", printed)[1] >= 96
+    f = names_of("logistic_regression.py")["loss_and_gradients"]
+    rng = np.random.default_rng(1)
+    model, X, y = {"w": rng.normal(size=4), "b": rng.normal(size=1)}, rng.normal(size=(9, 4)), rng.integers(0, 2, 9)
+    for name, gradient in f(model, X, y)[1].items():
+        np.testing.assert_allclose(gradient, slopes(lambda: float(f(model, X, y)[0]), model[name]), rtol=1e-6)
+
+
+def test_gaussian_process(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    printed = run("gaussian_process.py", str(tmp_path / "process.png"))
+    assert (tmp_path / "process.png").stat().st_size > 5000
+    loss, slope = numbers(r"likelihood ([\d.]+), largest derivative (\S+)", printed)
+    assert loss < 5.66 and slope < 0.1
+    assert 0.15 < numbers(r"noise ([\d.]+)", printed)[0] < 0.25
+    assert numbers(r"error of the mean ([\d.]+)", printed)[0] < 0.1
+    f = names_of("gaussian_process.py")["loss_and_gradient"]
+    rng = np.random.default_rng(1)
+    x, y, theta = rng.uniform(0, 10, 20), rng.normal(size=20), np.array([0.3, -0.2, -1.0])
+    np.testing.assert_allclose(f(theta, x, y)[1], slopes(lambda: float(f(theta, x, y)[0]), theta), rtol=1e-6)
+
+
+def test_simulator(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    printed = run("simulator.py", str(tmp_path / "simulator.png"))
+    assert (tmp_path / "simulator.png").stat().st_size > 5000
+    assert numbers(r"loss ([\d.]+): ([\d.]+) infections and ([\d.]+)", printed) == pytest.approx([1.005, 1.91, 0.49])
+    f = names_of("simulator.py")["loss_and_gradient"]
+    theta = np.log([1.4, 0.4, 2.0])
+    np.testing.assert_allclose(f(theta)[1], slopes(lambda: float(f(theta)[0]), theta), rtol=1e-6)
+
+
+def test_each_has_a_test() -> None:
+    assert {f"test_{path.stem}" for path in EXAMPLES.glob("*.py")} <= set(globals())
