@@ -117,6 +117,19 @@ def test_nonfinite_and_zeroed() -> None:
     assert_array_equal(good.values, 0)
 
 
+def test_rows_in_any_form_of_gradients() -> None:
+    p, q = np.ones((5, 2)), np.ones((5, 2))
+    rows = schuss.Rows([1, 3], np.ones((2, 2)))
+    schuss.SGD(p, lr=0.1).step(rows)
+    schuss.SGD([{"params": q}], lr=0.1).step([rows])
+    assert_array_equal(p, q)
+    assert_array_equal(p[:, 0], [1, 0.9, 1, 0.9, 1])
+    schuss.SGD({"p": p, "q": q}, lr=0.1).step({"q": rows, "p": rows})
+    assert_array_equal(p[:, 0], [1, 0.8, 1, 0.8, 1])
+    with pytest.raises(ValueError, match="grads has 1 arrays, expected 2"):
+        schuss.SGD([p, q]).step(rows)
+
+
 def test_bad_rows_change_nothing() -> None:
     p = np.ones((5, 2))
     opt = schuss.Adam(p)

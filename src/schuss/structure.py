@@ -16,6 +16,7 @@ import numpy as np
 
 from . import foreign
 from .arguments import flag, shown, unknown_name
+from .rows import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     # A group: "params", which is one of the first three, and hyperparameters of its own.
     Params = Memory | Iterable[Memory] | Mapping[str, Memory] | Iterable[Mapping[str, Any]] | Mapping[str, Any]
-    Grads = Memory | Iterable[Memory] | Mapping[str, Memory] | Iterable[Iterable[Memory] | Mapping[str, Memory]]
+    Gradient = Memory | Rows
+    Grads = Gradient | Iterable[Gradient] | Mapping[str, Gradient] | Iterable[Iterable[Gradient] | Mapping[str, Gradient]]
     NoDecay = bool | str | Iterable[str] | Callable[[str | int, NDArray[Any]], bool] | None
 
 _ndarray = np.ndarray
@@ -95,7 +97,7 @@ class _Listed(Structure):
     def flatten(self, grads: Any, name: str = "grads") -> Sequence[Any]:
         if type(grads) is list or type(grads) is tuple:
             found: Sequence[Any] = grads
-        elif foreign.speaks(grads):
+        elif foreign.speaks(grads) or isinstance(grads, Rows):
             found = (grads,)
         else:
             if isinstance(grads, (str, Mapping, Set)):
