@@ -1,0 +1,367 @@
+"""Writes what docs/optimizers.md says of each optimizer, from the classes: ``python docs/optimizers.py [--check]``.
+
+Between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->`` the page is this program's; the rest is written by hand. The
+numbers of the comparison come from docs/comparison.json. With --check nothing is written, and the status is 1 if there
+was something to write.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import schuss
+from schuss.optim import BY_NAME
+
+PAGE = Path(__file__).with_suffix(".md")
+WIDTH = 140
+WRAPPERS = ("EMA", "SWA", "Lookahead", "SAM", "Accumulate")
+
+# (If ..., use ..., and this of them.) Names in brackets are optimizers; what is not there is left out with its row.
+CHOICES = (
+    ("nothing is known of the problem, and gradients come from mini-batches", "[AdamW]", "lr 1e-3, a warm-up, cosine"),
+    (
+        "the gradient is exact and the loss smooth: physics, statistics, a Gaussian process",
+        "[LBFGS]",
+        "with strong_wolfe",
+    ),
+    ("the gradient is exact, and the scales of the parameters are unknown", "[Rprop]", "as it is"),
+    (
+        "the network is a classic one and there is time to tune: images, convolutions",
+        "[SGD]",
+        "momentum 0.9, nesterov, MultiStep or cosine",
+    ),
+    ("features are rare and the model is linear: words, clicks", "[AdaGrad], [FTRL]", "FTRL leaves exact zeros"),
+    ("a batch touches a few rows of large tables", "[SparseAdam], or any with `Rows`", ""),
+    ("the problem changes while it is being solved: recurrent nets, reinforcement learning", "[RMSProp], [Adam]", ""),
+    ("it should need no warm-up", "[RAdam]", ""),
+    (
+        "Adam is unstable: rare large gradients, a large beta2",
+        "[ADOPT], [Yogi], [AdaBelief]",
+        "or amsgrad, or clip_norm",
+    ),
+    ("gradients have heavy tails, or their size means nothing", "[Signum], [Lion], [Adamax]", "or clip_value"),
+    ("no learning rate is to be searched for", "[Prodigy], [Adadelta]", "lr 1"),
+    (
+        "the length of training is open, so that no schedule fits",
+        "[ScheduleFreeAdamW], [ScheduleFreeSGD]",
+        "lr constant",
+    ),
+    ("the states do not fit into memory", "[Adafactor], [Lion], [SGD]", ""),
+    ("batches have thousands of rows", "[LAMB], [LARS]", ""),
+    ("most parameters are in wide matrices, and a gradient costs far more than a step", "[Muon], [SOAP]", ""),
+    ("training is long, and old gradients are still worth something", "[AdEMAMix], [Adan]", ""),
+    ("each layer's gradient has a scale of its own: speech, convolutions", "[NovoGrad]", ""),
+    ("a convex problem is to be solved as well as noisy gradients allow", "[ASGD]", "or SGD, InverseTime and SWA"),
+)
+
+# What the page says once for all arguments of these names.
+COMMON = ("As for `SGD`.", "Ascend instead.")
+
+# What a step reads beside the usual: parameters and states read and written once, gradients read once.
+EXTRA_READS: dict[str, int] = {}
+
+
+# ---- docstrings ------------------------------------------------------------------------------------------------------
+
+
+def sections(kind: type) -> dict[str, str]:
+    """A docstring by the titles of its sections, the part before them under "": NumPy style."""
+    text = inspect.cleandoc(kind.__doc__ or "")
+    parts = re.split(r"^([A-Z]\w+)\n-+\n", text, flags=re.M)
+    return {"": parts[0].strip(), **dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))}
+
+
+def definitions(text: str) -> list[tuple[str, str, str]]:
+    """(names, type, description) of each entry of a section such as Parameters."""
+    found = []
+    for entry in re.split(r"\n(?=\S)", text):
+        head, _, body = entry.partition("\n")
+        names, _, kind = head.partition(" : ")
+        found.append((names, kind, inspect.cleandoc(body)))
+    return found
+
+
+def markdown(text: str) -> str:
+    """Paragraphs of a docstring: ``code`` as `code`, lines wrapped between words and never inside code."""
+    return "\n\n".join(wrapped(paragraph) for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip())
+
+
+def wrapped(paragraph: str, indent: str = "") -> str:
+    """Of at most WIDTH characters a line where words allow it. No line begins as a list or a heading does."""
+    text = " ".join(paragraph.replace("``", "`").split())
+    lines: list[str] = []
+    line = ""
+    for word in re.findall(r"[^\s`]*(?:`[^`]*`[^\s`]*)+|\S+", text):
+        starts_something = re.match(r"[-+*=>#|]|\d+[.)]$", word) is not None
+        if line and len(line) + 1 + len(word) > WIDTH - len(indent) and not starts_something:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    return f"\n{indent}".join([*lines, line])
+
+
+# ---- what a class says of itself -------------------------------------------------------------------------------------
+
+
+def catalogue() -> dict[str, type]:
+    """Every optimizer by the name of its class, in the order of the alphabet."""
+    kinds = [*BY_NAME.values(), *filter(None, [getattr(schuss, "LBFGS", None)])]
+    return {kind.__name__: kind for kind in sorted(kinds, key=lambda kind: kind.__name__.casefold())}
+
+
+def shown(value: Any) -> str:
+    """A default as it is written: 1e-8 for 1e-08."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(shown, value))})"
+    if isinstance(value, float):
+        return re.sub(r"e([+-])0*", lambda sign: "e" + sign[1].strip("+"), f"{value:g}")
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def arguments(kind: type) -> dict[str, Any]:
+    """Names and defaults."""
+    found = inspect.signature(kind).parameters.values()
+    return {parameter.name: parameter.default for parameter in found}
+
+
+def call(kind: type) -> str:
+    """The constructor as it is called, in lines."""
+    parts = []
+    for parameter in inspect.signature(kind).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parts:
+            parts.append("*")
+        default = "" if parameter.default is parameter.empty else f"={shown(parameter.default)}"
+        parts.append(parameter.name + default)
+    opening = f"schuss.{kind.__name__}("
+    lines, line = [], opening
+    for k, part in enumerate(parts):
+        piece = part + (")" if k == len(parts) - 1 else ",")
+        if len(line) + len(piece) > 100:
+            lines.append(line.rstrip())
+            line = " " * len(opening)
+        line += piece + " " * (k < len(parts) - 1)
+    return "\n".join([*lines, line])
+
+
+def own_arguments(kind: type) -> Iterator[str]:
+    """One item a line: what the docstring says of the arguments that are not the same for all."""
+    for names, what, text in definitions(sections(kind).get("Parameters", "")):
+        if text and text not in COMMON and names != "params":
+            marked = ", ".join(f"`{name.strip()}`" for name in names.split(","))
+            kinds = what if what.startswith("(") else f"({what})"
+            yield "- " + wrapped(f"{marked} {kinds}: {text}", "  ")
+
+
+def aliases(kind: type) -> list[str]:
+    """Other names of it."""
+    return sorted(name for name in schuss.__all__ if getattr(schuss, name) is kind and name != kind.__name__)
+
+
+# ---- what a step costs -----------------------------------------------------------------------------------------------
+
+
+def state_bytes(kind: type, **options: Any) -> float | None:
+    """Bytes of state a parameter, of a float32 matrix of 1024 x 1024; None if these options do not go together."""
+    try:
+        optimizer = kind(np.zeros((1024, 1024), np.float32), **options)
+    except ValueError:
+        return None
+    held = sum(state.nbytes for states in optimizer._stepper.states for state in states if state is not None)
+    return held / 1024**2
+
+
+def moved_bytes(kind: type, held: float) -> float:
+    """Bytes read and written in a step, a parameter: itself and its states twice, its gradient once, and the extra."""
+    return 4 * (3 + EXTRA_READS.get(kind.__name__, 0)) + 2 * held
+
+
+def costs(kind: type) -> dict[str, tuple[float, float]]:
+    """(bytes of state, bytes moved) with the defaults, under "", and with each option that changes them."""
+    held = state_bytes(kind)
+    assert held is not None
+    found = {"": (held, moved_bytes(kind, held))}
+    for name, default in arguments(kind).items():
+        if isinstance(default, bool):
+            value: Any = not default
+        elif name == "momentum":
+            value = 0.0 if default else 0.9
+        else:
+            continue
+        other = state_bytes(kind, **{name: value})
+        if other is not None and other != held:
+            found[f"{name}={shown(value)}"] = (other, moved_bytes(kind, other))
+    return found
+
+
+def plain(number: float) -> str:
+    return f"{number:.0f}" if number == int(number) else f"{number:.2g}"
+
+
+def takes_rows(kind: type) -> bool:
+    """Whether a step with the gradient of some rows is taken."""
+    parameter = np.zeros((4, 2), np.float32)
+    try:
+        kind(parameter).step([schuss.Rows([1], np.ones((1, 2), np.float32))])
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+# ---- the comparison --------------------------------------------------------------------------------------------------
+
+
+def compared() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(PAGE.with_name("comparison.json").read_text(encoding="utf-8"))
+    return found
+
+
+def rate(result: dict[str, Any]) -> str:
+    return shown(result["lr"]) + " ↘" * (result["decay"] == "cosine")
+
+
+def comparison_table() -> str:
+    """Entrants by the mean of their places."""
+    results = compared()
+    same: dict[str, list[str]] = {}
+    for name, result in results.items():
+        same.setdefault(json.dumps(result), []).append(name)
+    rows = [(", ".join(names), results[names[0]]) for names in same.values()]
+    problems = list(rows[0][1])
+
+    def place(row: tuple[str, Any]) -> int:
+        return sum(other[key]["median"] < row[1][key]["median"] for key in problems for _, other in rows)
+
+    lines = [
+        "| optimizer | " + " | ".join(f"{problem} | lr" for problem in problems) + " |",
+        "| --- |" + " --- |" * (2 * len(problems)),
+    ]
+    for name, result in sorted(rows, key=place):
+        cells = []
+        for problem in problems:
+            found = result[problem]
+            band = f"{shown(found['median'])} ({shown(found['low'])} to {shown(found['high'])})"
+            best = min(other[problem]["median"] for _, other in rows)
+            cells += [f"**{band}**" if found["median"] == best else band, rate(found)]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def in_comparison(name: str) -> str:
+    """What is said of one optimizer, or nothing."""
+    results = compared()
+    parts = []
+    for entrant, found in results.items():
+        if entrant != name and not entrant.startswith(name + ", "):
+            continue
+        factors = [
+            f"{result['median'] / min(other[problem]['median'] for other in results.values()):.2g}"
+            for problem, result in found.items()
+        ]
+        rates = [rate(result) for result in found.values()]
+        options = entrant.removeprefix(name).replace(", ", "with ")
+        parts.append(f"{options} {listed(factors)} times the least, at rates {listed(rates)}".strip())
+    problems = listed(list(next(iter(results.values()))))
+    return f"*In our comparison*, on {problems}: {'; '.join(parts)}." if parts else ""
+
+
+def listed(parts: list[str]) -> str:
+    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
+
+
+# ---- the blocks ------------------------------------------------------------------------------------------------------
+
+
+def choices() -> str:
+    kinds = catalogue()
+
+    def link(match: re.Match[str]) -> str:
+        return f"[{match[1]}](#{match[1].lower()})" if match[1] in kinds else ""
+
+    lines = ["| if ... | use ... | with ... |", "| --- | --- | --- |"]
+    for situation, names, advice in CHOICES:
+        if any(name in kinds for name in re.findall(r"\[(\w+)\]", names)):
+            linked = ", ".join(filter(None, (re.sub(r"\[(\w+)\]", link, part) for part in names.split(", "))))
+            lines.append(f"| {situation} | {linked} | {advice} |")
+    return "\n".join(lines)
+
+
+def cost_table() -> str:
+    lines = ["| optimizer | state | moved in a step | with options | `Rows` |", "| --- | --- | --- | --- | --- |"]
+    for name, kind in catalogue().items():
+        if not issubclass(kind, schuss.Optimizer):
+            continue
+        found = costs(kind)
+        held, moved = found.pop("")
+        others = ", ".join(f"{option}: {plain(h)}, {plain(m)}" for option, (h, m) in found.items())
+        cells = [f"[{name}](#{name.lower()})", plain(held), plain(moved), others, "yes" if takes_rows(kind) else "no"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def entry(kind: type, *, wrapper: bool = False) -> str:
+    """The part of the page about one class."""
+    said = sections(kind)
+    summary, _, formula = said[""].partition("\n\n")
+    others = [f"`schuss.{name}`" for name in aliases(kind)]
+    parts = [
+        f"### {kind.__name__}",
+        wrapped(summary + (f" Also called {listed(others)}." if others else "")),
+        markdown(formula),
+        f"```\n{call(kind)}\n```",
+        "\n".join(own_arguments(kind)),
+    ]
+    if not wrapper and issubclass(kind, schuss.Optimizer):
+        found = costs(kind)
+        held, moved = found.pop("")
+        text = f"*Cost*, in float32: {plain(held)} bytes of state a parameter; {plain(moved)} bytes moved in a step"
+        text += "".join(f"; with {option} {plain(h)} and {plain(m)}" for option, (h, m) in found.items())
+        parts.append(wrapped(text + "."))
+    parts += [markdown(said.get("Notes", "")), wrapped(in_comparison(kind.__name__))]
+    if "References" in said:
+        parts.append(wrapped(f"*Source*: {said['References']}"))
+    return "\n\n".join(part for part in parts if part)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "choices": choices,
+    "costs": cost_table,
+    "comparison": comparison_table,
+    "optimizers": lambda: "\n\n".join(entry(kind) for kind in catalogue().values()),
+    "wrappers": lambda: "\n\n".join(entry(getattr(schuss, name), wrapper=True) for name in WRAPPERS),
+}
+
+
+def filled(page: str) -> str:
+    """The page with its blocks as the classes have them now."""
+    for name, made in BLOCKS.items():
+        begin, end = f"<!-- begin: {name} -->\n", f"\n<!-- end: {name} -->"
+        before, found, rest = page.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"{PAGE.name} must have a block {name!r}")
+        page = before + begin + made() + end + after
+    return page
+
+
+def main(arguments: list[str]) -> int:
+    page = PAGE.read_text(encoding="utf-8")
+    wanted = filled(page)
+    if arguments == ["--check"]:
+        if page != wanted:
+            print(f"{PAGE} is not what the optimizers say: run python docs/optimizers.py", file=sys.stderr)
+        return int(page != wanted)
+    PAGE.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
