@@ -46,6 +46,11 @@ class Entrant:
     kind: type[schuss.Optimizer]
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def decays(self) -> list[str]:
+        """How its rate may fall. Rprop's is no rate, but the size of the first step."""
+        return ["constant"] if self.kind is schuss.Rprop else list(DECAYS)
+
     def make(self, params: Any, lr: Any) -> schuss.Optimizer:
         """Without weight decay, which would change the problem."""
         decay = {"weight_decay": 0.0} if "weight_decay" in inspect.signature(self.kind).parameters else {}
@@ -217,7 +222,7 @@ def search(problem: Problem, entrant: Entrant, decay: str) -> tuple[float, float
 
 def compared(problem: Problem, entrant: Entrant) -> dict[str, Any]:
     """The entrant at its best on fresh seeds: median and tenths, and the medians at 3 times less and more."""
-    _, lr, decay = min((*search(problem, entrant, decay), decay) for decay in DECAYS)
+    _, lr, decay = min((*search(problem, entrant, decay), decay) for decay in entrant.decays)
     at = {
         name: [problem.run(entrant, lr * factor, decay, seed) for seed in REPORTED]
         for name, factor in (("", 1), ("less", 1 / FACTOR), ("more", FACTOR))
@@ -264,6 +269,7 @@ def order(results: dict[str, Any]) -> list[str]:
 def draw(results: dict[str, Any], path: Path) -> None:
     """One panel a problem, one line an optimizer."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
     from PIL import Image
 
     results = merged(results)
@@ -289,6 +295,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
                 )
             (marks["median"],) = panel.plot(result["median"], y, "o", color="#c1121f", markersize=4)
         panel.set_xscale("log")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_title(problem.title, fontsize=8)
         panel.set_xlabel(problem.measure, fontsize=8)
         panel.grid(alpha=0.25)

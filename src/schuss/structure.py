@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     # A group: "params", which is one of the first three, and hyperparameters of its own.
     Params = Memory | Iterable[Memory] | Mapping[str, Memory] | Iterable[Mapping[str, Any]] | Mapping[str, Any]
     Gradient = Memory | Rows
-    Grads = Gradient | Iterable[Gradient] | Mapping[str, Gradient] | Iterable[Iterable[Gradient] | Mapping[str, Gradient]]
+    Grads = (
+        Gradient | Iterable[Gradient] | Mapping[str, Gradient] | Iterable[Iterable[Gradient] | Mapping[str, Gradient]]
+    )
     NoDecay = bool | str | Iterable[str] | Callable[[str | int, NDArray[Any]], bool] | None
 
 _ndarray = np.ndarray

@@ -33,6 +33,14 @@ class AdaGrad(Optimizer):
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
 
+    Notes
+    -----
+    For linear models with rare features, such as words and clicks: a feature that comes seldom keeps its large steps.
+    As the sum only grows, steps only shrink: good for convex problems, where it needs no schedule, and too early an end
+    for most long trainings of networks. Gradients of some rows (`Rows`) are exact here, without weight decay.
+
+    Keras and optax have the sum begin with 0.1, and add eps, 1e-7, under the root.
+
     References
     ----------
     J. Duchi, E. Hazan, Y. Singer, Adaptive Subgradient Methods, JMLR 12 (2011).

@@ -38,6 +38,15 @@ class Adam(Optimizer):
     decoupled_weight_decay : bool
         Multiply the parameters by ``1 - lr weight_decay`` instead: `AdamW`.
 
+    Notes
+    -----
+    The one to try first: steps of about lr whatever the scale of the gradients, so that a rate of 1e-3 to 1e-4 trains
+    most networks. For large batches or long trainings of transformers the field takes betas (0.9, 0.95). With weight
+    decay take `AdamW`. amsgrad is for the rare case that v forgets large gradients too soon.
+
+    Keras and scikit-learn add eps to sqrt(v) before it is corrected, so theirs counts ``1 / sqrt(1 - beta2^t)`` times
+    as much in the first steps; Keras' is 1e-7. optax has this formula.
+
     References
     ----------
     D. P. Kingma, J. Ba, Adam: A Method for Stochastic Optimization (2015). S. J. Reddi, S. Kale, S. Kumar, On the
@@ -84,6 +93,13 @@ class AdamW(Adam):
     """Adam with decoupled weight decay: ``p = p (1 - lr weight_decay)`` before Adam's step.
 
     Parameters as for `Adam`; ``weight_decay`` is 0.01 by default.
+
+    Notes
+    -----
+    The usual choice for networks of every kind: decay by the same rate for all parameters, whatever their gradients. It
+    is multiplied by lr, as in torch, Keras and optax, so it falls with the schedule; in the paper it is multiplied by
+    the schedule's shape alone, so a recipe's decay there is lr times the one here. Defaults differ: Keras decays by
+    0.004, optax by 0.0001. Give ``no_decay=True`` to leave biases and scales alone.
 
     References
     ----------

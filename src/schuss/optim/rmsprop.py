@@ -36,6 +36,16 @@ class RMSProp(Optimizer):
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
 
+    Notes
+    -----
+    For problems that change while they are solved, such as reinforcement learning, and for recurrent networks; in most
+    other places Adam, which is this with momentum and a correction of the start, has taken over. The first steps are
+    ``sqrt(1 / (1 - alpha))`` times as long as later ones, 10 times by default, since sq begins with zero: a warm-up
+    helps.
+
+    Keras adds eps under the root (with 1e-7, rho 0.9 and an lr of 0.001) and keeps ``lr buf`` in the place of buf;
+    optax adds it there too unless told otherwise (1e-8, decay 0.9).
+
     References
     ----------
     T. Tieleman, G. Hinton, Lecture 6.5 of Neural Networks for Machine Learning (2012). A. Graves, Generating Sequences

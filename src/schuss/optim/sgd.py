@@ -44,6 +44,17 @@ class SGD(Optimizer):
     ValueError, TypeError
         If an array cannot be updated in place, or a number is out of range.
 
+    Notes
+    -----
+    For images and convolutional networks with momentum 0.9, where a searched-for rate that falls in steps or as a
+    cosine is hard to beat; for convex problems; and where no memory is left for states. One rate has to suit all
+    parameters: where their gradients differ in scale by orders of magnitude, as between the layers of a transformer,
+    Adam and its kin do better. With gradients summed over whole data sets, momentum pays most; with a batch of one,
+    least.
+
+    optax has the same formula. Keras and scikit-learn keep ``lr buf`` instead of ``buf``, which is the same while lr is
+    constant, and differs for a few steps after it has changed; scikit-learn's default is nesterov.
+
     References
     ----------
     B. T. Polyak, Some methods of speeding up the convergence of iteration methods (1964). Y. Nesterov, A method of
