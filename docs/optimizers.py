@@ -262,10 +262,8 @@ def in_comparison(name: str) -> str:
     for entrant, found in results.items():
         if entrant != name and not entrant.startswith(name + ", "):
             continue
-        factors = [
-            f"{result['median'] / min(other[problem]['median'] for other in results.values()):.2g}"
-            for problem, result in found.items()
-        ]
+        least = {problem: min(other[problem]["median"] for other in results.values()) for problem in found}
+        factors = [shown(float(f"{result['median'] / least[problem]:.2g}")) for problem, result in found.items()]
         rates = [rate(result) for result in found.values()]
         options = entrant.removeprefix(name).replace(", ", "with ")
         parts.append(f"{options} {listed(factors)} times the least, at rates {listed(rates)}".strip())
