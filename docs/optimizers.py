@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
+import statistics
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,7 +50,7 @@ CHOICES = (
         "or amsgrad, or clip_norm",
     ),
     ("gradients have heavy tails, or their size means nothing", "[Signum], [Lion], [Adamax]", "or clip_value"),
-    ("no learning rate is to be searched for", "[Prodigy], [Adadelta]", "lr 1"),
+    ("no learning rate is to be searched for", "[Prodigy]", "lr 1"),
     (
         "the length of training is open, so that no schedule fits",
         "[ScheduleFreeAdamW], [ScheduleFreeSGD]",
@@ -228,31 +230,43 @@ def rate(result: dict[str, Any]) -> str:
     return shown(result["lr"]) + " ↘" * (result["decay"] == "cosine")
 
 
-def comparison_table() -> str:
-    """Entrants by the mean of their places."""
-    results = compared()
+def entrants() -> list[tuple[str, dict[str, Any]]]:
+    """Names and results. Those that are the same share a line, which the places on all problems together order."""
     same: dict[str, list[str]] = {}
-    for name, result in results.items():
-        same.setdefault(json.dumps(result), []).append(name)
-    rows = [(", ".join(names), results[names[0]]) for names in same.values()]
+    for name, found in compared().items():
+        same.setdefault(json.dumps(found), []).append(name)
+    rows = [(", ".join(names), json.loads(found)) for found, names in same.items()]
+
+    def places(row: tuple[str, dict[str, Any]]) -> int:
+        return sum(other[key]["median"] < row[1][key]["median"] for key in row[1] for _, other in rows)
+
+    return sorted(rows, key=places)
+
+
+def comparison() -> str:
+    """The table, and what all of it has in common."""
+    rows = entrants()
     problems = list(rows[0][1])
-
-    def place(row: tuple[str, Any]) -> int:
-        return sum(other[key]["median"] < row[1][key]["median"] for key in problems for _, other in rows)
-
+    least = {problem: min(found[problem]["median"] for _, found in rows) for problem in problems}
     lines = [
         "| optimizer | " + " | ".join(f"{problem} | lr" for problem in problems) + " |",
         "| --- |" + " --- |" * (2 * len(problems)),
     ]
-    for name, result in sorted(rows, key=place):
+    for name, found in rows:
         cells = []
-        for problem in problems:
-            found = result[problem]
-            band = f"{shown(found['median'])} ({shown(found['low'])} to {shown(found['high'])})"
-            best = min(other[problem]["median"] for _, other in rows)
-            cells += [f"**{band}**" if found["median"] == best else band, rate(found)]
+        for problem, result in found.items():
+            band = f"{shown(result['median'])} ({shown(result['low'])} to {shown(result['high'])})"
+            cells += [f"**{band}**" if result["median"] == least[problem] else band, rate(result)]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+
+    falling = [result["decay"] == "cosine" for name, found in rows if name != "Rprop" for result in found.values()]
+    results = [result for _, found in rows for result in found.values()]
+    said = f"Of the {len(falling)} best rates (Rprop has none) {sum(falling)} fall to zero."
+    for side, words in (("less", "smaller"), ("more", "larger")):
+        factors = [math.inf if result[side] is None else result[side] / result["median"] for result in results]
+        said += f" A rate three times {words} leaves {statistics.median(factors):.2g} times as much in the median case"
+        said += f", and diverges in {factors.count(math.inf)} of {len(factors)}." if math.inf in factors else "."
+    return "\n".join([*lines, "", wrapped(said)])
 
 
 def in_comparison(name: str) -> str:
@@ -332,7 +346,7 @@ def entry(kind: type, *, wrapper: bool = False) -> str:
 BLOCKS: dict[str, Callable[[], str]] = {
     "choices": choices,
     "costs": cost_table,
-    "comparison": comparison_table,
+    "comparison": comparison,
     "optimizers": lambda: "\n\n".join(entry(kind) for kind in catalogue().values()),
     "wrappers": lambda: "\n\n".join(entry(getattr(schuss, name), wrapper=True) for name in WRAPPERS),
 }
@@ -341,7 +355,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 def filled(page: str) -> str:
     """The page with its blocks as the classes have them now."""
     for name, made in BLOCKS.items():
-        begin, end = f"<!-- begin: {name} -->\n", f"\n<!-- end: {name} -->"
+        begin, end = f"<!-- begin: {name} -->\n\n", f"\n\n<!-- end: {name} -->"
         before, found, rest = page.partition(begin)
         _, closed, after = rest.partition(end)
         if not found or not closed:
