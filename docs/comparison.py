@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from optimizers import ranking
 
 import schuss
 from schuss.optim import BY_NAME
@@ -247,55 +248,35 @@ def rounded(value: Any, digits: int = 3) -> float | None:
 # ---- the picture -----------------------------------------------------------------------------------------------------
 
 
-def merged(results: dict[str, Any]) -> dict[str, Any]:
-    """Entrants with equal results, which without weight decay are the same rule, under one name."""
-    names: dict[str, list[str]] = {}
-    for name, result in results.items():
-        names.setdefault(json.dumps(result), []).append(name)
-    return {", ".join(same): json.loads(result) for result, same in names.items()}
+# Marks, colours, fills, and what they mean.
+MARKS = {
+    "less": ("<", "#1f4e9c", "none", "rate 3 times smaller"),
+    "more": (">", "#1f4e9c", "none", "rate 3 times larger"),
+    "median": ("o", "#c1121f", "#c1121f", "median"),
+}
 
 
-def order(results: dict[str, Any]) -> list[str]:
-    """By the mean of the places on all problems."""
-    places = dict.fromkeys(results, 0)
-    for problem in PROBLEMS:
-        for name in results:
-            places[name] += sum(
-                result[problem]["median"] < results[name][problem]["median"] for result in results.values()
-            )
-    return sorted(results, key=places.__getitem__)
-
-
-def draw(results: dict[str, Any], path: Path) -> None:
-    """One panel a problem, one line an optimizer."""
+def draw(rows: list[tuple[str, dict[str, Any]]], path: Path) -> None:
+    """One panel a problem, one line for those with the same results."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullFormatter
     from PIL import Image
 
-    results = merged(results)
-    names = order(results)
+    names = [name for name, _ in rows]
     figure = Figure(figsize=(10, 1.4 + 0.2 * len(names)), layout="constrained")
     marks: dict[str, Any] = {}
     for panel, (key, problem) in zip(figure.subplots(1, len(PROBLEMS), sharey=True), PROBLEMS.items(), strict=True):
-        found = [results[name][key] for name in names]
-        # Beyond the axis: at its edge.
-        worst = min(1.6 * max(result["high"] for result in found), 60 * min(result["median"] for result in found))
+        found = [results[key] for _, results in rows]
+        least = min(result["median"] for result in found)
+        edge = min(1.6 * max(result["high"] for result in found), 40 * least)
         for y, result in enumerate(found):
-            marks["10 to 90% of 20 seeds"] = panel.plot(
-                [result["low"], result["high"]], [y, y], color="0.55", linewidth=3
-            )[0]
-            for side, mark, label in (("less", "<", "rate 3 times smaller"), ("more", ">", "rate 3 times larger")):
-                value = result[side]
-                (marks[label],) = panel.plot(
-                    worst if value is None else min(value, worst),
-                    y,
-                    mark,
-                    color="#1f4e9c",
-                    markerfacecolor="none",
-                    markersize=4,
-                )
-            (marks["median"],) = panel.plot(result["median"], y, "o", color="#c1121f", markersize=4)
+            at = {name: edge if result[name] is None else min(result[name], edge) for name in ("low", "high", *MARKS)}
+            marks["10 to 90% of 20 seeds"] = panel.plot([at["low"], at["high"]], [y, y], color="0.55", linewidth=3)[0]
+            for name, (mark, colour, fill, label) in MARKS.items():
+                style = {"color": colour, "markerfacecolor": fill, "markersize": 4, "clip_on": False}
+                (marks[label],) = panel.plot(at[name], y, mark, **style)
         panel.set_xscale("log")
+        panel.set_xlim(0.7 * min(result["low"] for result in found), edge)
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_title(problem.title, fontsize=8)
         panel.set_xlabel(problem.measure, fontsize=8)
@@ -319,7 +300,7 @@ def main() -> None:
         )
     lines = [f"  {json.dumps(name)}: {json.dumps(result)}" for name, result in results.items()]
     (PLACE / "comparison.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    draw(results, PLACE / "plots" / "comparison.png")
+    draw(ranking(), PLACE / "plots" / "comparison.png")
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def rate(result: dict[str, Any]) -> str:
     return shown(result["lr"]) + " ↘" * (result["decay"] == "cosine")
 
 
-def entrants() -> list[tuple[str, dict[str, Any]]]:
+def ranking() -> list[tuple[str, dict[str, Any]]]:
     """Names and results. Those that are the same share a line, which the places on all problems together order."""
     same: dict[str, list[str]] = {}
     for name, found in compared().items():
@@ -245,7 +245,7 @@ def entrants() -> list[tuple[str, dict[str, Any]]]:
 
 def comparison() -> str:
     """The table, and what all of it has in common."""
-    rows = entrants()
+    rows = ranking()
     problems = list(rows[0][1])
     least = {problem: min(found[problem]["median"] for _, found in rows) for problem in problems}
     lines = [

@@ -67,9 +67,11 @@ def test_lines_do_not_become_lists() -> None:
         assert not re.match(r"[-+*=>#|]|\d+[.)]\s", line)
 
 
-def test_the_comparison_runs() -> None:
-    """One optimizer on one problem comes out as it is written down."""
+def test_the_comparison_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One optimizer on one problem comes out as it is written down, and the picture is drawn."""
     pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(DOCS)
     names = runpy.run_path(str(DOCS / "comparison.py"))
     entrant = next(entrant for entrant in names["entrants"]() if entrant.name == "AdaGrad")
     noted = json.loads((DOCS / "comparison.json").read_text(encoding="utf-8"))
@@ -77,3 +79,5 @@ def test_the_comparison_runs() -> None:
     found = names["compared"](names["PROBLEMS"]["words"], entrant)
     assert found["median"] == pytest.approx(noted["AdaGrad"]["words"]["median"], rel=0.02)
     assert found["lr"] == noted["AdaGrad"]["words"]["lr"]
+    names["draw"](names["ranking"](), tmp_path / "picture.png")
+    assert 5_000 < (tmp_path / "picture.png").stat().st_size < 100_000
