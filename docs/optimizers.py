@@ -92,12 +92,19 @@ def definitions(text: str) -> list[tuple[str, str, str]]:
 
 
 def markdown(text: str) -> str:
-    """Paragraphs of a docstring: ``code`` as `code`, lines wrapped between words and never inside code."""
-    return "\n\n".join(wrapped(paragraph) for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip())
+    """Paragraphs of a docstring: ``code`` as `code`, lines wrapped, and what is indented after two colons as it is."""
+    parts = []
+    for paragraph in re.split(r"\n\s*\n", text):
+        if paragraph.startswith("    ") and parts and parts[-1].endswith("::"):
+            parts[-1] = parts[-1][:-1]
+            parts.append(f"```\n{inspect.cleandoc(paragraph)}\n```")
+        elif paragraph.strip():
+            parts.append(wrapped(paragraph))
+    return "\n\n".join(parts)
 
 
 def wrapped(paragraph: str, indent: str = "") -> str:
-    """Of at most WIDTH characters a line where words allow it. No line begins as a list or a heading does."""
+    """Lines of about WIDTH characters, broken between words, never inside code; none begins as a list does."""
     text = " ".join(paragraph.replace("``", "`").split())
     lines: list[str] = []
     line = ""
