@@ -11,7 +11,7 @@
 /* Constants of one step of one group, computed once in double (optim/catalogue.c); rules round them to the dtype. A rule
  * reads what its own row there sets, beyond what is common. */
 struct rule_constants {
-    int rule;
+    int rule, dtype;
     int adaptive;                           /* RAdam, AdaBelief: there is a denominator */
     int nesterov, centered, amsgrad, first; /* first: step 1, momentum buffers are filled rather than mixed */
     double step_size;                       /* what multiplies the update */
@@ -24,9 +24,10 @@ struct rule_constants {
     double sqrt_correction;                 /* 1 / sqrt(1 - beta2^t) */
     double eps;
     double mix;                             /* of the newest point in the average that a rule keeps */
-    double y_step, decay;                   /* schedule-free rules: of the gradient in y's step; of y in z's */
+    double y_step;                          /* schedule-free rules: of the gradient in y's step */
     double eta_minus, eta_plus, smallest_step, largest_step;
     double keep;                            /* decoupled weight decay: parameters times this first; 1: none */
+    double decay;                           /* weight decay by the rule itself, which then sets l2 to 0 */
     double factor;                          /* of this array, from its sums (MEASURED rules) */
     /* the stages, by optim/step.c */
     double scale;                           /* of the gradient: unscaling, clipping, the sign of maximize; 1: none */
@@ -36,6 +37,7 @@ struct rule_constants {
     double average_weight[SCHUSS_MAX_AVERAGES]; /* of the parameters in their average; 0: it stays */
     int pull[SCHUSS_MAX_AVERAGES];          /* then parameters become the average */
     int zero_grad;
+    int seen;                               /* the gradient has been looked at in a pass before */
 };
 
 /* What happens to a finished tile of a product before it leaves. */
@@ -89,7 +91,8 @@ struct kernels {
     /* The rule and its stages over a piece of an array: n, p, g, s and average say where. g is written only to zero it.
      * Sets *nonfinite if a gradient is. */
     void (*step)(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite);
-    /* What a MEASURED rule does before: sums[SCHUSS_MAX_SUMS] over the piece, in double, in a fixed order. */
+    /* What a MEASURED rule does before: sums[SCHUSS_MAX_SUMS] over the piece, in double, in a fixed order. Zeroes g
+     * like step. */
     void (*measure)(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite);
     /* 1 if any of x[n] is NaN or infinite. */
     int (*any_nonfinite)(ptrdiff_t n, const void *x);

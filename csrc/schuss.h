@@ -95,6 +95,8 @@ struct schuss_group {
     int dialect;
     int maximize, nesterov, centered, amsgrad;
     int rectify, clip, no_prox;
+    int adapt;               /* 0: LARS, LAMB without the ratio of norms */
+    int bias_correction;
     int decoupled;           /* weight decay on the parameter (AdamW), not through the gradient */
     double lr, weight_decay, eps;
     double momentum, dampening;
@@ -106,6 +108,8 @@ struct schuss_group {
     double eta_minus, eta_plus, smallest_step, largest_step;
     double alpha_warmup, beta3_warmup;
     double lr_power, l1, l2, l2_shrinkage, beta;
+    double trust_coefficient;
+    double clamp_low, clamp_high;
     double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };
@@ -138,10 +142,11 @@ struct schuss_segment {
     void *s[SCHUSS_MAX_STATES];
     void *average[SCHUSS_MAX_AVERAGES];
     int group;
-    double factor;           /* the core's own */
     /* NULL: g is of all of p. Else of some rows of p alone, `cols` elements each: row k of g, of n elements in all, is
      * of row index[k] of p, and no other row of p and its states is touched. Only for rules that go by element. */
     const int64_t *index;
+    double factor;           /* the core's own: what the rule makes of sums over the array */
+    int done;                /* the core's own: measured and updated in one go */
 };
 
 struct schuss_step {

@@ -246,6 +246,12 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.Rprop, "etas", (0.5,), r"\(0, 1\) and \(1, inf\)"),
         (schuss.Rprop, "step_sizes", (-1e-6, 50), r"\[0\].*\[0, inf\)"),
         (schuss.Rprop, "step_sizes", (2, 1), "got 2 and 1"),
+        (schuss.LAMB, "betas", (0.9, 1.0), r"\[1\].*\[0, 1\)"),
+        (schuss.LAMB, "clamp", (-1.0, 1.0), r"\[0\].*\[0, inf\]"),
+        (schuss.LAMB, "clamp", (0.0, np.nan), r"\[1\].*\[0, inf\]"),
+        (schuss.LAMB, "clamp", (2.0, 1.0), "increasing"),
+        (schuss.LARS, "trust_coefficient", -1.0, r"\[0, inf\)"),
+        (schuss.LARS, "momentum", -0.1, r"\[0, inf\)"),
     ],
 )
 def test_hyperparameter_out_of_range(kind: type[schuss.Optimizer], name: str, value: Any, interval: str) -> None:
@@ -268,6 +274,8 @@ def test_nesterov_needs_momentum() -> None:
         schuss.SGD(np.ones(3), nesterov=True)
     with pytest.raises(ValueError, match="nesterov"):
         schuss.SGD(np.ones(3), momentum=0.9, dampening=0.1, nesterov=True)
+    with pytest.raises(ValueError, match="nesterov"):
+        schuss.LARS(np.ones(3), momentum=0.0, nesterov=True)
 
 
 def test_rprop_has_no_learning_rate_to_change() -> None:

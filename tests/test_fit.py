@@ -42,6 +42,7 @@ def assert_same(a: schuss.Network, b: schuss.Network) -> None:
 
 
 LEARNING_RATES = {"sgd": 0.3, "schedule_free_sgd": 1.0, "asgd": 0.3, "lion": 0.01, "signum": 0.01}
+LEARNING_RATES |= {"adadelta": 3.0, "lars": 10.0}
 
 
 @pytest.mark.parametrize("activation", ["identity", "softmax"])

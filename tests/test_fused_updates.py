@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import schuss
 from schuss import _core
-from tests.reference.rule_cases import RULE_CASES, Case
+from tests.reference.rule_cases import MEASURED_CASES, MEASURED_STAGE_CASES, RULE_CASES, Case
 
 Array = NDArray[Any]
 SetThreads = Callable[[int], None]
@@ -30,6 +30,10 @@ CLIP_CASES = [
     Case("Adam", {"maximize": True, "weight_decay": 0.1}, {"clip_value": 0.003}),
     Case("RMSProp", {"weight_decay": 0.1}, {"clip_norm": 0.1}),
     Case("AdamW", {"lr": 0.1}, {"clip_value": 0.003, "clip_norm": 0.1}),
+]
+# Networks' steps are not unscaled.
+MEASURED_CLIP_CASES = [
+    Case(case.optimizer, case.options, {"clip_value": 0.003, "clip_norm": 0.1}) for case in MEASURED_STAGE_CASES
 ]
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 nets = pytest.mark.parametrize("size", list(NETS))
@@ -109,7 +113,7 @@ def check(
             assert_same(net, optimizer, by_hand)
 
 
-@pytest.mark.parametrize("case", [*RULE_CASES, *CLIP_CASES], ids=str)
+@pytest.mark.parametrize("case", [*RULE_CASES, *MEASURED_CASES, *MEASURED_CLIP_CASES, *CLIP_CASES], ids=str)
 @dtypes
 @nets
 def test_every_rule(size: str, dtype: str, case: Case, set_threads: SetThreads) -> None:

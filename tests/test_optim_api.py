@@ -42,6 +42,8 @@ KINDS = [
     (schuss.AdEMAMix, {"betas": (0.0, 0.99, 0.999)}),
     (schuss.ScheduleFreeSGD, {"lr": 0.1, "warmup_steps": 4}),
     (schuss.ScheduleFreeAdamW, {"weight_decay": 0.1, "r": 0.5}),
+    (schuss.LARS, {"weight_decay": 0.1, "nesterov": True}),
+    (schuss.LAMB, {"weight_decay": 0.1}),
 ]
 
 

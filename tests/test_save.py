@@ -36,6 +36,8 @@ OPTIMIZERS = [
     (schuss.ScheduleFreeAdamW, {"weight_decay": 0.1, "r": 0.5}),
     (schuss.Rprop, {"etas": (0.3, 1.5)}),
     (schuss.Signum, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (schuss.LARS, {"lr": 5.0}),
+    (schuss.LAMB, {}),
 ]
 
 

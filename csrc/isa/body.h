@@ -9,6 +9,7 @@
 #include "../dense/sums.h"
 #include "../dense/dropout.h"
 #include "../dense/loss.h"
+#include "../optim/sums.h"
 #include "../optim/rules.h"
 #include "../optim/stages.h"
 

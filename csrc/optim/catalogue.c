@@ -16,6 +16,12 @@ static int two_states(const struct schuss_group *g) {
     return states_of(2);
 }
 
+/* Weight decay by the rule itself. */
+static void own_decay(const struct schuss_group *g, struct rule_constants *c) {
+    c->decay = g->weight_decay;
+    c->l2 = 0;
+}
+
 /* ---- SGD ------------------------------------------------------------------------------------------------------- */
 
 static int sgd_states(const struct schuss_group *g) { return states_of(g->momentum != 0); }
@@ -172,8 +178,7 @@ static void schedule_free_adamw_constants(const struct schuss_group *g, const do
     optimizer_powers(g, t, power);
     schedule_free_constants(g->beta1, g, memory, t, c);
     c->sqrt_correction = 1 / sqrt(1 - power[1]);
-    c->decay = g->weight_decay; /* by the rule itself, beside the scaled gradient */
-    c->l2 = 0;
+    own_decay(g, c); /* beside the scaled gradient */
 }
 
 /* ---- steps of the sign ------------------------------------------------------------------------------------------- */
@@ -198,6 +203,40 @@ static void ftrl_constants(const struct schuss_group *g, const double *memory, i
     c->limit = g->l1;
     c->shrink = 2 * g->l2_shrinkage;
     c->offset = 2 * g->l2 + g->beta / g->lr;
+}
+
+/* ---- rules that take norms of arrays ----------------------------------------------------------------------------- */
+
+static void lars_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    own_decay(g, c);
+}
+
+/* Parameters that are all zero get the learning rate itself, or they would stay so. What is NaN or infinite goes into the
+ * factor: an array that has lost a number is seen to be lost. */
+static void lars_finish(const struct schuss_group *g, const struct rule_constants *c, const double *sums,
+                        struct schuss_segment *segment) {
+    const double p = sqrt(sums[0]), all = sqrt(sums[1]) + c->decay * p + c->eps;
+    segment->factor = !g->adapt || p == 0 || all == 0 ? g->lr : g->lr * (g->trust_coefficient * p / all);
+}
+
+static void lamb_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    double power[SCHUSS_MAX_BETAS];
+    optimizer_powers(g, t, power);
+    c->step_size = g->bias_correction ? 1 / (1 - power[0]) : 1;
+    if (g->bias_correction) c->sqrt_correction = 1 / sqrt(1 - power[1]);
+    own_decay(g, c);
+}
+
+static void lamb_finish(const struct schuss_group *g, const struct rule_constants *c, const double *sums,
+                        struct schuss_segment *segment) {
+    (void)c;
+    const double norm = sqrt(sums[0]), u = sqrt(sums[1]);
+    const double raised = norm < g->clamp_low ? g->clamp_low : norm;
+    const double p = raised > g->clamp_high ? g->clamp_high : raised;
+    segment->factor = !g->adapt || p == 0 || u == 0 ? g->lr : g->lr * (p / u);
 }
 
 const struct rule optimizer_rules[SCHUSS_N_RULES] = {
@@ -231,6 +270,10 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_SCHEDULE_FREE_ADAMW] = {.name = "schedule_free_adamw", .states = two_states,
                                     .constants = schedule_free_adamw_constants, .advance = schedule_free_advance,
                                     .zeros_stay = 1},
+    [SCHUSS_LARS] = {.name = "lars", .states = sgd_states, .constants = lars_constants, .n_sums = 2,
+                     .finish = lars_finish},
+    [SCHUSS_LAMB] = {.name = "lamb", .states = two_states, .constants = lamb_constants, .n_sums = 2,
+                     .finish = lamb_finish, .spends_gradient = 1},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

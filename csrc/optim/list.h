@@ -24,6 +24,8 @@
     PLAIN(ADAN, adan)                               \
     PLAIN(FTRL, ftrl)                               \
     PLAIN(SCHEDULE_FREE_SGD, schedule_free_sgd)     \
-    PLAIN(SCHEDULE_FREE_ADAMW, schedule_free_adamw)
+    PLAIN(SCHEDULE_FREE_ADAMW, schedule_free_adamw) \
+    MEASURED(LARS, lars)                            \
+    MEASURED(LAMB, lamb)
 
 #endif

@@ -16,12 +16,13 @@ struct rule {
     void (*constants)(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c);
     /* The group's memory from that of step t - 1 to that of step t, before the step. */
     void (*advance)(const struct schuss_group *g, double *memory, int64_t t);
-    /* MEASURED rules: sums taken of each array, or with sums_of_group of all arrays of the group together. Then finish
-     * is called once for each array (the group): it may change the array's factor and states of one element (the
-     * group's memory). */
-    int n_sums, sums_of_group;
-    void (*finish)(const struct schuss_group *g, const struct rule_constants *c, int64_t t, const double *sums,
-                   struct schuss_segment *segment, double *memory);
+    /* MEASURED rules: how many sums are taken. From those of an array, finish sets its factor, and may change states of
+     * one element. Or finish_all changes what the groups remember, from the sums over all arrays of each group. */
+    int n_sums;
+    void (*finish)(const struct schuss_group *g, const struct rule_constants *c, const double *sums,
+                   struct schuss_segment *segment);
+    void (*finish_all)(const struct schuss_step *step, const double (*sums)[SCHUSS_MAX_SUMS]);
+    int spends_gradient; /* the pass that takes the sums is the last to need it */
     /* Zeros in p, g and all states stay zeros, and nothing depends on where an array ends: then several arrays with
      * zeros between them may be updated as one. */
     int zeros_stay;
@@ -50,13 +51,14 @@ struct schuss_segment segment_piece(const struct schuss_segment *segment, ptrdif
 /* Whether the step may be made a piece at a time, in any order: nothing needs all gradients first. */
 int optimizer_takes_pieces(const struct schuss_step *step);
 
-enum { OPTIMIZER_PARTS = 64 }; /* sums are taken in this many parts, whatever the threads */
+enum { OPTIMIZER_PARTS = 64 }; /* the global norm is taken in this many parts, whatever the threads */
 
 /* One step over all arrays, shared by all who make it. */
 struct optimizer_walk {
     struct schuss_step *step;
     const struct kernels *kernels;
     ptrdiff_t total; /* elements in all */
+    ptrdiff_t left;  /* elements of arrays that have been measured, but not updated yet */
     double norm_factor;
     double part[OPTIMIZER_PARTS];
     int measures;    /* a rule needs sums */

@@ -23,28 +23,6 @@ struct rule_arrays {
 
 enum { CHUNK = 4096 / sizeof(real) }; /* r->n is at most this */
 
-/* Sums over a piece in a fixed order: element i belongs to lane i % 16, whatever the vectors; then one tree. Chunks
- * are multiples of 16 elements. */
-struct rule_sums {
-    double lane[SCHUSS_MAX_SUMS][VIRTUAL_LANES];
-};
-
-/* lane[k] += x y, in double, over n elements. */
-ALWAYS_INLINE void add_products(ptrdiff_t n, const real *x, const real *y, double *lane) {
-    ptrdiff_t i = 0;
-    for (; i + VIRTUAL_LANES <= n; i += VIRTUAL_LANES)
-        for (int l = 0; l < VIRTUAL_LANES; l++) lane[l] += (double)x[i + l] * (double)y[i + l];
-    for (int l = 0; i + l < n; l++) lane[l] += (double)x[i + l] * (double)y[i + l];
-}
-
-ALWAYS_INLINE double lanes_total(const double *lane) {
-    double sum[VIRTUAL_LANES];
-    for (int l = 0; l < VIRTUAL_LANES; l++) sum[l] = lane[l];
-    for (int half = VIRTUAL_LANES / 2; half; half /= 2)
-        for (int l = 0; l < half; l++) sum[l] += sum[l + half];
-    return sum[0];
-}
-
 /* 1 or -1; x itself where that is 0 or NaN. */
 ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 
@@ -58,6 +36,8 @@ ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 #include "rules/adopt.h"
 #include "rules/asgd.h"
 #include "rules/ftrl.h"
+#include "rules/lamb.h"
+#include "rules/lars.h"
 #include "rules/lion.h"
 #include "rules/nadam.h"
 #include "rules/radam.h"

@@ -77,7 +77,7 @@ static void step(const struct schuss_segment *piece, const struct rule_constants
             if (c->average_weight[k] != 0)
                 average(r.n, (real)c->average_weight[k], c->pull[k], r.p, (real *)piece->average[k] + i);
         real *g = (real *)piece->g + i;
-        *nonfinite |= any_nonfinite(r.n, g); /* late: by now it is in L1 */
+        if (!c->seen) *nonfinite |= any_nonfinite(r.n, g); /* late: by now it is in L1 */
         if (c->zero_grad) memset(g, 0, (size_t)r.n * sizeof(real));
     }
 }
@@ -98,7 +98,9 @@ static void measure(const struct schuss_segment *piece, const struct rule_consta
 #undef MATRIX
         default: (void)r; break;
         }
-        *nonfinite |= any_nonfinite(r.n, (const real *)piece->g + i);
+        real *g = (real *)piece->g + i;
+        *nonfinite |= any_nonfinite(r.n, g);
+        if (c->zero_grad) memset(g, 0, (size_t)r.n * sizeof(real));
     }
     for (int k = 0; k < SCHUSS_MAX_SUMS; k++) sums[k] = lanes_total(found.lane[k]);
 }

@@ -2,12 +2,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "../fpmode.h"
 #include "../pool.h"
 #include "optim.h"
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
-    UNIT = 64                    /* shares are cut at multiples of so many elements */
+    UNIT = 64,                   /* shares are cut at multiples of so many elements */
+    BLOCK = 8192,                /* elements of an array whose sums are one: from its start, whatever the threads */
+    CACHED = 32768               /* elements of an array that one thread measures and updates while they are in L2 */
 };
 
 void optimizer_prepare(const struct schuss_step *step) {
@@ -65,6 +68,7 @@ void optimizer_constants(const struct schuss_step *step, int group, int64_t t, d
     const struct schuss_group *g = &step->groups[group];
     *constants = (struct rule_constants){
         .rule = g->rule,
+        .dtype = step->dtype,
         .nesterov = g->nesterov,
         .centered = g->centered,
         .amsgrad = g->amsgrad,
@@ -103,8 +107,14 @@ static int measures(const struct schuss_step *step) {
     return 0;
 }
 
+static ptrdiff_t blocks_of(ptrdiff_t n) { return (n + BLOCK - 1) / BLOCK; }
+
+/* The sums over each group, then those of each block of each array. */
 ptrdiff_t schuss_step_sums(const struct schuss_step *step) {
-    return measures(step) ? (step->n_segments + OPTIMIZER_PARTS) * (ptrdiff_t)SCHUSS_MAX_SUMS : 0;
+    ptrdiff_t blocks = step->n_groups;
+    if (!measures(step)) return 0;
+    for (int i = 0; i < step->n_segments; i++) blocks += blocks_of(step->segments[i].n);
+    return blocks * (ptrdiff_t)SCHUSS_MAX_SUMS;
 }
 
 static int reads_first(const struct schuss_step *step) { return step->clip_norm > 0 || step->check_first; }
@@ -126,28 +136,55 @@ struct schuss_segment segment_piece(const struct schuss_segment *s, ptrdiff_t fr
 struct pieces {
     const struct schuss_step *step;
     ptrdiff_t first, end;
+    ptrdiff_t unit;                       /* arrays are cut where a multiple of so many of their elements ends */
+    int left;                             /* only of arrays that are not done */
     int next;                             /* segment to look at */
     ptrdiff_t start;                      /* where it begins */
     struct schuss_segment *segment;       /* the piece: its elements [from, to) */
     ptrdiff_t from, to;
+    ptrdiff_t block;                      /* blocks in all segments before it */
 };
 
 static struct pieces pieces_of(const struct optimizer_walk *w, int part, int parts) {
     return (struct pieces){.step = w->step,
                            .first = share_start(w->total, UNIT, part, parts),
-                           .end = share_start(w->total, UNIT, part + 1, parts)};
+                           .end = share_start(w->total, UNIT, part + 1, parts),
+                           .unit = 1};
+}
+
+/* The same share in whole blocks; of all arrays, or of those that are left. */
+static struct pieces measured_pieces_of(const struct optimizer_walk *w, int left, int part, int parts) {
+    const ptrdiff_t total = left ? w->left : w->total;
+    return (struct pieces){.step = w->step,
+                           .first = share_start(total, UNIT, part, parts),
+                           .end = share_start(total, UNIT, part + 1, parts),
+                           .unit = BLOCK,
+                           .left = left};
+}
+
+/* Where an array of n elements is cut, if a share begins or ends at its element x. */
+static ptrdiff_t cut(ptrdiff_t x, ptrdiff_t n, ptrdiff_t unit) {
+    if (x <= 0) return 0;
+    const ptrdiff_t up = (x + unit - 1) / unit * unit;
+    return up < n ? up : n;
 }
 
 static int next_piece(struct pieces *p) {
     while (p->next < p->step->n_segments && p->start < p->end) {
-        p->segment = &p->step->segments[p->next++];
-        p->from = p->first > p->start ? p->first - p->start : 0;
-        p->to = p->end - p->start < p->segment->n ? p->end - p->start : p->segment->n;
-        p->start += p->segment->n;
+        if (p->next) p->block += blocks_of(p->step->segments[p->next - 1].n);
+        struct schuss_segment *s = &p->step->segments[p->next++];
+        if (p->left && s->done) continue;
+        p->segment = s;
+        p->from = cut(p->first - p->start, s->n, p->unit);
+        p->to = cut(p->end - p->start, s->n, p->unit);
+        p->start += s->n;
         if (p->from < p->to) return 1;
     }
     return 0;
 }
+
+/* Which passes over an array constants are for: its only one, or one of a MEASURED rule's two. */
+enum pass { ONLY, MEASURE, UPDATE };
 
 /* Constants as pieces ask for them, one after the other: computed again where the group changes. */
 struct constants_of {
@@ -155,11 +192,24 @@ struct constants_of {
     struct rule_constants c;
 };
 
-static void take_constants(struct constants_of *known, const struct optimizer_walk *w, double norm_factor,
-                           const struct schuss_segment *s) {
-    if (s->group != known->group) optimizer_constants(w->step, s->group, w->step->t, norm_factor, &known->c);
+static const struct rule *rule_of(const struct optimizer_walk *w, const struct schuss_segment *s) {
+    return &optimizer_rules[w->step->groups[s->group].rule];
+}
+
+static const struct rule_constants *take_constants(struct constants_of *known, const struct optimizer_walk *w,
+                                                   double norm_factor, const struct schuss_segment *s,
+                                                   enum pass pass) {
+    struct rule_constants *c = &known->c;
+    if (s->group != known->group) {
+        const int spends = rule_of(w, s)->spends_gradient;
+        optimizer_constants(w->step, s->group, w->step->t, norm_factor, c);
+        c->seen = pass == UPDATE;
+        if (pass == (spends ? UPDATE : MEASURE)) c->zero_grad = 0;
+        if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = 0;
+    }
     known->group = s->group;
-    if (w->measures) known->c.factor = s->factor;
+    if (pass == UPDATE) c->factor = s->factor;
+    return c;
 }
 
 static void note_nonfinite(struct optimizer_walk *w, int nonfinite) {
@@ -185,13 +235,13 @@ static void step_piece(const struct optimizer_walk *w, const struct pieces *p, c
     }
 }
 
+/* ---- rules that need no sums ------------------------------------------------------------------------------------ */
+
 static void update_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
     struct constants_of known = {.group = -1};
     int nonfinite = 0;
-    for (struct pieces p = pieces_of(w, index, count); next_piece(&p);) {
-        take_constants(&known, w, norm_factor, p.segment);
-        step_piece(w, &p, &known.c, &nonfinite);
-    }
+    for (struct pieces p = pieces_of(w, index, count); next_piece(&p);)
+        step_piece(w, &p, take_constants(&known, w, norm_factor, p.segment, ONLY), &nonfinite);
     note_nonfinite(w, nonfinite);
 }
 
@@ -200,22 +250,51 @@ static void update_share(void *context, int index, int count) {
     update_pieces(w, w->norm_factor, index, count);
 }
 
-/* Where the sums of a piece of a part lie: from piece to piece the segment or the part goes on, so no two share. */
-static double *sums_of(const struct optimizer_walk *w, const struct pieces *p, int part) {
-    return w->step->sums + (p->next - 1 + part) * (ptrdiff_t)SCHUSS_MAX_SUMS;
+/* ---- rules that do ---------------------------------------------------------------------------------------------- */
+
+/* Where the sums of an array's block lie. */
+static double *sums_of(const struct pieces *p, ptrdiff_t element) {
+    return p->step->sums + (p->step->n_groups + p->block + element / BLOCK) * SCHUSS_MAX_SUMS;
 }
 
-/* The pass of MEASURED rules over this share of the parts. */
+static void measure_piece(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
+                          int *nonfinite) {
+    for (ptrdiff_t i = p->from; i < p->to; i += BLOCK) {
+        const ptrdiff_t end = i + BLOCK < p->to ? i + BLOCK : p->to;
+        const struct schuss_segment block = segment_piece(p->segment, i, end, w->kernels->item);
+        w->kernels->measure(&block, c, sums_of(p, i), nonfinite);
+    }
+}
+
+/* Adds the sums of an array's elements [from, to), block by block. */
+static void add_sums(const struct pieces *p, ptrdiff_t from, ptrdiff_t to, double *total) {
+    for (ptrdiff_t i = from; i < to; i += BLOCK)
+        for (int k = 0; k < SCHUSS_MAX_SUMS; k++) total[k] += sums_of(p, i)[k];
+}
+
+static void finish_array(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c) {
+    double total[SCHUSS_MAX_SUMS] = {0};
+    add_sums(p, 0, p->segment->n, total);
+    rule_of(w, p->segment)->finish(&w->step->groups[p->segment->group], c, total, p->segment);
+}
+
+/* Sums over this share of the arrays. Those that lie in it wholly, and that its thread's cache holds, are updated while
+ * they are there. */
 static void measure_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
-    struct constants_of known = {.group = -1};
+    struct constants_of measuring = {.group = -1}, updating = measuring;
     int nonfinite = 0;
-    for (int part = index * OPTIMIZER_PARTS / count; part < (index + 1) * OPTIMIZER_PARTS / count; part++)
-        for (struct pieces p = pieces_of(w, part, OPTIMIZER_PARTS); next_piece(&p);) {
-            if (!optimizer_rules[w->step->groups[p.segment->group].rule].n_sums) continue;
-            const struct schuss_segment piece = segment_piece(p.segment, p.from, p.to, w->kernels->item);
-            take_constants(&known, w, norm_factor, p.segment);
-            w->kernels->measure(&piece, &known.c, sums_of(w, &p, part), &nonfinite);
-        }
+    for (struct pieces p = measured_pieces_of(w, 0, index, count); next_piece(&p);) {
+        struct schuss_segment *s = p.segment;
+        const struct rule *rule = rule_of(w, s);
+        const int done = rule->finish && p.to - p.from == s->n && (s->n <= CACHED || count == 1);
+        if (p.from == 0) s->done = done;
+        if (!rule->n_sums) continue;
+        const struct rule_constants *c = take_constants(&measuring, w, norm_factor, s, MEASURE);
+        measure_piece(w, &p, c, &nonfinite);
+        if (!done) continue;
+        finish_array(w, &p, c);
+        step_piece(w, &p, take_constants(&updating, w, norm_factor, s, UPDATE), &nonfinite);
+    }
     note_nonfinite(w, nonfinite);
 }
 
@@ -224,37 +303,44 @@ static void measure_share(void *context, int index, int count) {
     measure_pieces(w, w->norm_factor, index, count);
 }
 
-/* What follows for an array, or with sums_of_group for all arrays of a group, from sums over them. */
-static void finish_sums(struct optimizer_walk *w, double norm_factor, int group, struct schuss_segment *segment,
-                        const double *sums) {
-    struct schuss_step *step = w->step;
-    struct rule_constants c;
-    optimizer_constants(step, group, step->t, norm_factor, &c);
-    optimizer_rules[step->groups[group].rule].finish(&step->groups[group], &c, step->t, sums, segment,
-                                                     step->memories ? step->memories[group].now : NULL);
+/* What follows from the sums for arrays that are not done. One thread. */
+static void finish_measured(struct optimizer_walk *w, double norm_factor) {
+    const struct schuss_step *step = w->step;
+    double(*of_group)[SCHUSS_MAX_SUMS] = (double(*)[SCHUSS_MAX_SUMS])step->sums;
+    struct constants_of known = {.group = -1};
+    memset(of_group, 0, (size_t)step->n_groups * sizeof *of_group);
+    w->left = 0;
+    for (struct pieces p = measured_pieces_of(w, 0, 0, 1); next_piece(&p);) {
+        const struct rule *rule = rule_of(w, p.segment);
+        if (p.segment->done) continue;
+        w->left += p.segment->n;
+        if (rule->finish) finish_array(w, &p, take_constants(&known, w, norm_factor, p.segment, MEASURE));
+        else if (rule->finish_all) add_sums(&p, 0, p.segment->n, of_group[p.segment->group]);
+    }
+    for (int rule = 0; rule < SCHUSS_N_RULES; rule++)
+        for (int group = 0; group < step->n_groups && optimizer_rules[rule].finish_all; group++)
+            if (step->groups[group].rule == rule) {
+                optimizer_rules[rule].finish_all(step, (const double(*)[SCHUSS_MAX_SUMS])of_group);
+                break;
+            }
 }
 
-/* Adds up the sums of all pieces, in order, and has the rules draw their conclusions. One thread. */
-static void finish_measured(struct optimizer_walk *w, double norm_factor) {
-    struct schuss_step *step = w->step;
-    for (int group = 0; group < step->n_groups; group++) {
-        const struct rule *rule = &optimizer_rules[step->groups[group].rule];
-        double total[SCHUSS_MAX_SUMS] = {0};
-        struct schuss_segment *last = NULL;
-        if (!rule->n_sums) continue;
-        for (int part = 0; part < OPTIMIZER_PARTS; part++)
-            for (struct pieces p = pieces_of(w, part, OPTIMIZER_PARTS); next_piece(&p);) {
-                if (p.segment->group != group) continue;
-                if (last && last != p.segment && !rule->sums_of_group) {
-                    finish_sums(w, norm_factor, group, last, total);
-                    for (int k = 0; k < rule->n_sums; k++) total[k] = 0;
-                }
-                last = p.segment;
-                for (int k = 0; k < rule->n_sums; k++) total[k] += sums_of(w, &p, part)[k];
-            }
-        if (last) finish_sums(w, norm_factor, group, rule->sums_of_group ? NULL : last, total);
+static void update_left(struct optimizer_walk *w, double norm_factor, int index, int count) {
+    struct constants_of known = {.group = -1};
+    int nonfinite = 0;
+    for (struct pieces p = measured_pieces_of(w, 1, index, count); next_piece(&p);) {
+        const enum pass pass = rule_of(w, p.segment)->n_sums ? UPDATE : ONLY;
+        step_piece(w, &p, take_constants(&known, w, norm_factor, p.segment, pass), &nonfinite);
     }
+    note_nonfinite(w, nonfinite);
 }
+
+static void update_left_share(void *context, int index, int count) {
+    struct optimizer_walk *w = context;
+    update_left(w, w->norm_factor, index, count);
+}
+
+/* ---- what needs all gradients first ----------------------------------------------------------------------------- */
 
 /* Reads this share of the parts before the update: sums of squares, and whether all is finite. For the norm a part is
  * a fixed range of elements; without it every thread has one part. */
@@ -290,7 +376,7 @@ static int looked_at(const struct optimizer_walk *w, double *norm, double *facto
 void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step) {
     w->step = step;
     w->kernels = schuss_kernels(step->dtype);
-    w->total = 0;
+    w->total = w->left = 0;
     for (int i = 0; i < step->n_segments; i++) w->total += step->segments[i].n;
     w->norm_factor = 1;
     w->measures = measures(step);
@@ -311,8 +397,8 @@ int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
         team_wait(me);
         if (me->index == 0) finish_measured(w, factor);
         team_wait(me);
-    }
-    update_pieces(w, factor, me->index, me->count);
+        update_left(w, factor, me->index, me->count);
+    } else update_pieces(w, factor, me->index, me->count);
     return SCHUSS_OK;
 }
 
@@ -346,9 +432,11 @@ int schuss_optimizer_step(struct schuss_step *step) {
     }
     if (w.measures) {
         schuss_parallel(threads, measure_share, &w);
+        const fpmode found = fpmode_flush(); /* as in a team */
         finish_measured(&w, w.norm_factor);
-    }
-    schuss_parallel(threads, update_share, &w);
+        fpmode_restore(found);
+        if (w.left) schuss_parallel(threads, update_left_share, &w);
+    } else schuss_parallel(threads, update_share, &w);
     step->nonfinite = atomic_load_explicit(&w.nonfinite, memory_order_relaxed);
     return SCHUSS_OK;
 }

@@ -12,6 +12,7 @@ static inline vec v_set1(real x) { return (vec)_mm256_set1_ps(x); }
 static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm256_maskload_ps(p, m); }
 static inline void v_store_m(real *p, vec v, vmask m) { _mm256_maskstore_ps(p, m, (__m256)v); }
+static inline wide v_widen(const real *p) { return (wide)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
 #else
 static inline vmask v_mask(ptrdiff_t n) {
     __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);

@@ -8,6 +8,7 @@ static inline vec v_set1(real x) { return (vec)_mm512_set1_ps(x); }
 static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm512_maskz_loadu_ps(m, p); }
 static inline void v_store_m(real *p, vec v, vmask m) { _mm512_mask_storeu_ps(p, m, (__m512)v); }
+static inline wide v_widen(const real *p) { return (wide)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 #else
 typedef __mmask8 vmask;
 static inline vmask v_mask(ptrdiff_t n) { return n >= 8 ? (vmask)0xff : (vmask)((1u << n) - 1); }

@@ -12,3 +12,6 @@ static inline vec v_set1(real x) {
 #endif
 }
 static inline vec v_fma(vec a, vec b, vec c) { return a * b + c; }
+#if REAL_BITS == 32
+static inline wide v_widen(const real *p) { return (wide){p[0], p[1]}; }
+#endif

@@ -8,6 +8,7 @@ static inline vec v_set1(real x) { return (vec)vdupq_n_f32(x); }
 static inline vec v_fma(vec a, vec b, vec c) {
     return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
+static inline wide v_widen(const real *p) { return (wide)vcvt_f64_f32(vld1_f32(p)); }
 #else
 static inline vec v_set1(real x) { return (vec)vdupq_n_f64(x); }
 static inline vec v_fma(vec a, vec b, vec c) {

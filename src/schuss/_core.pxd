@@ -43,6 +43,7 @@ cdef extern from "schuss.h" nogil:
         int dialect
         int maximize, nesterov, centered, amsgrad, decoupled
         int rectify, clip, no_prox
+        int adapt, bias_correction
         double lr, weight_decay, eps, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
         double momentum_decay
         double lambd, t0
@@ -50,6 +51,7 @@ cdef extern from "schuss.h" nogil:
         double eta_minus, eta_plus, smallest_step, largest_step
         double alpha_warmup, beta3_warmup
         double lr_power, l1, l2, l2_shrinkage, beta
+        double trust_coefficient, clamp_low, clamp_high
 
     struct schuss_memory:
         double step

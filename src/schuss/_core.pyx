@@ -394,12 +394,14 @@ cdef dict NUMBERS = {
     "warmup_steps": (<uintptr_t>&NOWHERE.warmup_steps, "[0, inf)"),
     "r": (<uintptr_t>&NOWHERE.weight_power, "[0, 100]"),
     "weight_lr_power": (<uintptr_t>&NOWHERE.weight_lr_power, "[0, 100]"),
+    "trust_coefficient": (<uintptr_t>&NOWHERE.trust_coefficient, "[0, inf)"),
 }
 # Names under which a group has several numbers, with one interval for all or one for each.
 cdef dict TUPLES = {
     "betas": ((<uintptr_t>&NOWHERE.beta1, <uintptr_t>&NOWHERE.beta2, <uintptr_t>&NOWHERE.beta3), "[0, 1)"),
     "etas": ((<uintptr_t>&NOWHERE.eta_minus, <uintptr_t>&NOWHERE.eta_plus), ("(0, 1)", "(1, inf)")),
     "step_sizes": ((<uintptr_t>&NOWHERE.smallest_step, <uintptr_t>&NOWHERE.largest_step), "[0, inf)"),
+    "clamp": ((<uintptr_t>&NOWHERE.clamp_low, <uintptr_t>&NOWHERE.clamp_high), "[0, inf]"),
 }
 cdef dict FLAGS = {
     "maximize": <uintptr_t>&NOWHERE.maximize,
@@ -411,6 +413,8 @@ cdef dict FLAGS = {
     "no_prox": <uintptr_t>&NOWHERE.no_prox,
     "decoupled": <uintptr_t>&NOWHERE.decoupled,
     "decoupled_weight_decay": <uintptr_t>&NOWHERE.decoupled,
+    "adapt": <uintptr_t>&NOWHERE.adapt,
+    "bias_correction": <uintptr_t>&NOWHERE.bias_correction,
 }
 cdef dict CHOICES = {
     "dialect": (<uintptr_t>&NOWHERE.dialect, {"torch": 0, "keras": 1, "sklearn": 2}),

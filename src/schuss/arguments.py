@@ -62,10 +62,10 @@ def unknown_name(name: str, value: object, known: Iterable[str]) -> ValueError:
     names = list(known)
     asked = str(value).lower()
     near = [name for name in names if asked and name.lower().startswith(asked)]
-    near = near or difflib.get_close_matches(asked, names, n=2)
+    near = near or difflib.get_close_matches(asked, names, n=3)
     hint = f" did you mean {' or '.join(map(repr, near[:3]))}?" if near else ""
-    more = f" and {len(names) - 30} more" if len(names) > 30 else ""
-    return ValueError(f"{name} {shown(value)} is not known;{hint} known: {', '.join(names[:30])}{more}")
+    more = f" and {len(names) - 40} more" if len(names) > 40 else ""
+    return ValueError(f"{name} {shown(value)} is not known;{hint} known: {', '.join(names[:40])}{more}")
 
 
 def choice(name: str, value: Any, known: Iterable[str]) -> str:

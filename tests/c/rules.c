@@ -11,6 +11,8 @@ struct rule_case {
 #define AGED .beta3 = 0.9999, .alpha = 5
 #define ADAN .lr = 0.01, .beta1 = 0.98, .beta2 = 0.92, .beta3 = 0.99, .eps = 1e-8
 #define ADAM .rule = SCHUSS_ADAM, MEANS
+#define LARS .rule = SCHUSS_LARS, .lr = 10, .trust_coefficient = 0.001, .eps = 1e-8, .adapt = 1
+#define LAMB .rule = SCHUSS_LAMB, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-6, .clamp_high = 1e300, .adapt = 1
 #define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8
 #define LION .rule = SCHUSS_LION, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99
 #define ASGD .rule = SCHUSS_ASGD, .lr = 0.1, .lambd = 0.1, .alpha = 0.75
@@ -66,6 +68,11 @@ static const struct rule_case cases[] = {
     {"sign", {SIGNUM}, 0, 0, 0},
     {"signum", {SIGNUM, .momentum = 0.9, .weight_decay = 0.1}, 0, 0, 0},
     {"signum-decoupled", {SIGNUM, .momentum = 0.9, .weight_decay = 0.1, .decoupled = 1}, 0, 0, 0},
+    {"lars", {LARS}, 0, 0, 0},
+    {"lars-momentum", {LARS, .momentum = 0.9, .weight_decay = 0.1}, 3.7, 2, 50},
+    {"lars-nesterov", {LARS, .momentum = 0.9, .nesterov = 1, .maximize = 1}, 0, 0, 0},
+    {"lamb", {LAMB, .bias_correction = 1}, 0, 0, 0},
+    {"lamb-all", {LAMB, .clamp_low = 1, .weight_decay = 0.1, .maximize = 1}, 3.7, 2, 50},
     {"adamw-all", {ADAM, .weight_decay = 0.1, .decoupled = 1, .amsgrad = 1, .maximize = 1}, 3.7, 2, 50},
 };
 
@@ -75,9 +82,9 @@ enum { N_SIZES = sizeof sizes / sizeof sizes[0], STEPS = 8 };
 
 static void run_case(struct run *r, const struct rule_case *c) {
     struct schuss_group groups[2] = {c->group, c->group};
-    struct schuss_memory memories[2] = {0};
     struct schuss_memory memories[2] = {{0}};
     struct schuss_segment segments[N_SIZES];
+    double sums[256];
     groups[1].lr *= 0.5;
     groups[1].weight_decay *= 2;
     for (int i = 0; i < N_SIZES; i++) {
@@ -91,6 +98,7 @@ static void run_case(struct run *r, const struct rule_case *c) {
         .groups = groups,
         .memories = memories,
         .segments = segments,
+        .sums = sums,
         .grad_scale = c->grad_scale != 0 ? c->grad_scale : 1,
         .clip_value = c->clip_value,
         .check_first = c->clip_value > 0,

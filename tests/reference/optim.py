@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import adaptive, averages, signs
+from . import adaptive, averages, norms, signs
 from .power import squaring
 
 Array = NDArray[Any]
@@ -27,6 +27,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     **adaptive.DEFAULTS,
     **signs.DEFAULTS,
     **averages.DEFAULTS,
+    **norms.DEFAULTS,
 }
 
 
@@ -49,6 +50,8 @@ def slots(o: Options) -> int:
         return averages.SLOTS[o["rule"]](o)
     if o["rule"] in signs.SLOTS:
         return signs.SLOTS[o["rule"]](o)
+    if o["rule"] in norms.SLOTS:
+        return norms.SLOTS[o["rule"]](o)
     return 3 if o["amsgrad"] else 2
 
 
@@ -106,6 +109,7 @@ RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] 
     **adaptive.RULES,
     **signs.RULES,
     **averages.RULES,
+    **norms.RULES,
 }
 
 
@@ -153,6 +157,6 @@ def step(
         if o.get("decoupled") or o.get("decoupled_weight_decay"):
             if o["weight_decay"] and o["rule"] not in ("adan", "adopt" if t == 1 else None):
                 p[...] = p * r(1 - o["lr"] * o["weight_decay"])
-        elif o["weight_decay"] and o["rule"] not in averages.OWN_DECAY:
+        elif o["weight_decay"] and o["rule"] not in (*averages.OWN_DECAY, *norms.OWN_DECAY):
             g = g + r(o["weight_decay"]) * p
         RULES[o["rule"]](p, g, s, o, t)

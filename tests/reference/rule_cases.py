@@ -12,6 +12,7 @@ RULE_OF |= {"Adadelta": "adadelta", "Adamax": "adamax", "NAdam": "nadam", "RAdam
 RULE_OF |= {"Yogi": "yogi", "ADOPT": "adopt", "AdEMAMix": "ademamix", "Adan": "adan", "FTRL": "ftrl"}
 RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
 RULE_OF |= {"ScheduleFreeSGD": "schedule_free_sgd", "ScheduleFreeAdamW": "schedule_free_adamw"}
+RULE_OF |= {"LARS": "lars", "LAMB": "lamb"}
 # The state that initial_accumulator_value is of, and its default.
 ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
 
@@ -167,4 +168,24 @@ STAGE_CASES = [
     Case("ScheduleFreeAdamW", {"weight_decay": 0.1}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
     Case("Rprop", {}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
     Case("Signum", {"lr": 0.01, "weight_decay": 0.3}, {"grad_scale": 0.37, "clip_value": 0.2, "clip_norm": 1.0}),
+]
+
+# Rules that take sums over whole arrays first. Their twins need arrays as they are, not one long one.
+MEASURED_CASES = [
+    Case("LARS", {"lr": 10.0}),
+    Case("LARS", {"lr": 10.0, "momentum": 0.0}),
+    Case("LARS", {"lr": 10.0, "momentum": 0.0, "weight_decay": 0.1, "maximize": True}),
+    Case("LARS", {"lr": 10.0, "weight_decay": 0.1, "eps": 0.1}),
+    Case("LARS", {"lr": 10.0, "trust_coefficient": 0.01, "nesterov": True, "weight_decay": 0.1}),
+    Case("LARS", {"lr": 0.01, "adapt": False, "nesterov": True}),
+    Case("LAMB"),
+    Case("LAMB", {"lr": 0.01, "betas": (0.8, 0.9), "eps": 0.01, "weight_decay": 0.1}),
+    Case("LAMB", {"lr": 0.01, "clamp": (1.0, 10.0), "maximize": True, "weight_decay": 0.1}),
+    Case("LAMB", {"lr": 0.01, "bias_correction": False, "adapt": False}),
+]
+
+# The norm of all gradients of the tests is about 600.
+MEASURED_STAGE_CASES = [
+    Case("LARS", {"lr": 10.0, "weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
+    Case("LAMB", {"maximize": True}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
 ]

@@ -21,6 +21,7 @@ from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
 from .ftrl import FTRL
 from .nadam import NAdam
+from .norms import LAMB, LARS
 from .radam import RAdam
 from .rmsprop import RMSProp
 from .rprop import Rprop
@@ -37,6 +38,8 @@ __all__ = [
     "BY_NAME",
     "EMA",
     "FTRL",
+    "LAMB",
+    "LARS",
     "SAM",
     "SGD",
     "SWA",
@@ -97,6 +100,8 @@ BY_NAME: dict[str, type[Optimizer]] = {
         FTRL,
         ScheduleFreeSGD,
         ScheduleFreeAdamW,
+        LARS,
+        LAMB,
     )
 }
 

@@ -95,10 +95,11 @@ class Optimizer:
                 group[name] = choice(name, value, choices[name])
             else:
                 group[name] = self._special(name, value)
-        if group.get("nesterov") and not (group["momentum"] > 0 and group["dampening"] == 0):
+        dampening = group.get("dampening", 0.0)
+        if group.get("nesterov") and not (group["momentum"] > 0 and dampening == 0):
             raise ValueError(
                 f"nesterov needs momentum > 0 and dampening 0; "
-                f"got momentum={group['momentum']:g}, dampening={group['dampening']:g}"
+                f"got momentum={group['momentum']:g}, dampening={dampening:g}"
             )
         group.update(schedule=schedule, rule=self._rule)
         if "decoupled_weight_decay" not in group:
@@ -210,9 +211,10 @@ class Optimizer:
             Leave zeros in the gradients, which must be writable and contiguous then.
         on_nonfinite : {"flag", "raise", "skip"}
             What a NaN or infinite gradient does. "flag": the update is made, and `nonfinite` tells afterwards, which
-            costs nothing. "raise", "skip": the gradients are read once before the update (1/7 more memory traffic for
-            Adam on large arrays), and nothing is updated; `nonfinite` is set, and "raise" raises. With clip_norm they
-            are read first anyway, and "flag" raises too.
+            costs nothing. It spoils its own parameter, and with rules that take norms or sums over arrays all that
+            these are used for, in the states too: the array (`LARS`, `LAMB`). "raise", "skip": the gradients are read
+            once before the update (1/7 more memory traffic for Adam on large arrays), and nothing is updated;
+            `nonfinite` is set, and "raise" raises. With clip_norm they are read first anyway, and "flag" raises too.
 
         Raises
         ------

@@ -1,0 +1,195 @@
+"""Optimizers whose step in each array depends on norms of the whole array: LARS, LAMB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .base import Optimizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
+
+
+class LARS(Optimizer):
+    """Gradient descent with momentum, with a learning rate of its own for each array: in proportion to its norm.
+
+    ``ratio = trust_coefficient ||p|| / (||g|| + weight_decay ||p|| + eps)``, ``d = lr ratio (g + weight_decay p)``,
+    ``buf = momentum buf + d``, ``p = p - buf``; with ``nesterov`` ``p = p - (d + momentum buf)``; without momentum
+    ``p = p - d``. The ratio is 1 for an array that is all zero, and with ``adapt=False``.
+
+    Parameters
+    ----------
+    params : array, list of arrays, or list of dicts
+        As for `SGD`. Norms are taken of each array by itself, so an array should be a layer's weights, not a network's.
+    lr : float or callable
+        As for `SGD`; of order 1, since ``trust_coefficient`` makes it small.
+    momentum : float
+        >= 0.
+    weight_decay : float
+        ``weight_decay p`` is added to the gradient, and counts in the ratio; >= 0.
+    trust_coefficient : float
+        How large a step may be, as a share of the array's norm, at ``lr=1``; >= 0.
+    eps : float
+        >= 0.
+    nesterov : bool
+        Needs momentum > 0.
+    adapt : bool
+        False: the ratio is 1. In practice that is, with ``weight_decay=0``, the setting of a group of biases and of the
+        parameters of normalisation layers; no array is excepted here unless its group says so.
+    maximize : bool
+        Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
+
+    Notes
+    -----
+    For batches of thousands, where one learning rate is too large for some layers and too small for others: ResNet-50
+    with batches of 32k, and contrastive pre-training (SimCLR, BYOL). With small batches SGD does as well.
+
+    A step reads all parameters and gradients twice, unless an array fits into cache.
+
+    Libraries differ. The learning rate is part of what the momentum buffer holds, as in the paper and optax; where
+    torch_optimizer and pytorch_optimizer multiply the buffer by it, a schedule acts at once on all of it. optax takes
+    the norm of ``g + weight_decay p`` instead of ``||g|| + weight_decay ||p||``. torch_optimizer excepts groups without
+    weight decay, pytorch_optimizer vectors. The paper has no eps and leaves arrays of zeros at zero.
+
+    References
+    ----------
+    Y. You, I. Gitman, B. Ginsburg, Large Batch Training of Convolutional Networks (2017).
+    """
+
+    _name = "lars"
+    _rule = "lars"
+
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1.0,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        trust_coefficient: float = 1e-3,
+        eps: float = 1e-8,
+        nesterov: bool = False,
+        *,
+        adapt: bool = True,
+        maximize: bool = False,
+        no_decay: NoDecay = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            trust_coefficient=trust_coefficient,
+            eps=eps,
+            nesterov=nesterov,
+            adapt=adapt,
+            maximize=maximize,
+            no_decay=no_decay,
+        )
+
+    @staticmethod
+    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
+        return {"momentum_buffer": 0} if group["momentum"] != 0 else {}
+
+
+class LAMB(Optimizer):
+    """Adam, with a step in each array that is in proportion to the array's norm.
+
+    ``m = m + (1 - beta1) (g - m)``, ``v = beta2 v + (1 - beta2) g^2``,
+    ``u = m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + eps) + weight_decay p``, ``p = p - lr ratio u`` with
+    ``ratio = min(max(||p||, clamp[0]), clamp[1]) / ||u||``. The ratio is 1 for an array that is all zero (if clamp[0]
+    is 0), where u is, and with ``adapt=False``.
+
+    Parameters
+    ----------
+    params : array, list of arrays, or list of dicts
+        As for `SGD`. Norms are taken of each array by itself, so an array should be a layer's weights, not a network's.
+    lr : float or callable
+        As for `SGD`.
+    betas : (float, float)
+        Each in [0, 1).
+    eps : float
+        >= 0.
+    weight_decay : float
+        ``weight_decay p`` is added to the step before its norm is taken; >= 0.
+    clamp : (float, float)
+        What the norm of the parameters counts at least and at most; from 0 to infinity.
+    bias_correction : bool
+        False: without the divisions by ``1 - beta^t``.
+    adapt : bool
+        False: the ratio is 1, which is `AdamW`. In practice that is, with ``weight_decay=0``, the setting of a group of
+        biases and of the parameters of normalisation layers; no array is excepted here unless its group says so.
+    maximize : bool
+        Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `SGD`, and if ``clamp[0] > clamp[1]``.
+
+    Notes
+    -----
+    For batches of thousands: BERT with batches of 64k, where Adam stops to converge. With small batches Adam does as
+    well.
+
+    A first pass over memory makes m and v, a second makes the step, without the gradients. Arrays that fit into cache
+    are fetched once.
+
+    Libraries differ. This is the paper's algorithm, as in optax and Keras. Its authors' later code, torch_optimizer and
+    pytorch_optimizer leave out the bias correction and clamp the norm of the parameters to [0, 10]:
+    ``bias_correction=False, clamp=(0.0, 10.0)``; pytorch_optimizer also adds eps to ``||u||`` and decays p before its
+    norm is taken.
+
+    References
+    ----------
+    Y. You, J. Li, S. Reddi et al., Large Batch Optimization for Deep Learning: Training BERT in 76 Minutes (2020).
+    """
+
+    _name = "lamb"
+    _rule = "lamb"
+    _tuples: ClassVar[Mapping[str, int]] = {"betas": 2, "clamp": 2}
+
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        clamp: tuple[float, float] = (0.0, float("inf")),
+        *,
+        bias_correction: bool = True,
+        adapt: bool = True,
+        maximize: bool = False,
+        no_decay: NoDecay = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            clamp=clamp,
+            bias_correction=bias_correction,
+            adapt=adapt,
+            maximize=maximize,
+            no_decay=no_decay,
+        )
+
+    def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+        group = super()._group(arrays, given)
+        low, high = group["clamp"]
+        if low > high:
+            raise ValueError(f"clamp must be two numbers in increasing order; got {group['clamp']}")
+        return group
+
+    @staticmethod
+    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
+        return {"exp_avg": 0, "exp_avg_sq": 1}
