@@ -37,13 +37,12 @@ static void average(ptrdiff_t n, real weight, int pull, real *restrict p, real *
     if (pull) memcpy(p, a, (size_t)n * sizeof(real));
 }
 
-/* The chunk of the piece that begins at element i, with its gradient unscaled, clipped and decayed into staged[CHUNK],
- * if need be. */
-ALWAYS_INLINE struct rule_arrays chunk_of(const struct schuss_segment *piece, ptrdiff_t i,
+/* Elements [i, end) of the piece, with its gradient unscaled, clipped and decayed into staged[CHUNK], if need be. */
+ALWAYS_INLINE struct rule_arrays chunk_of(const struct schuss_segment *piece, ptrdiff_t i, ptrdiff_t end,
                                           const struct rule_constants *c, real *staged) {
 #define STATE(k) .s##k = piece->s[k] ? (real *)piece->s[k] + i : NULL
     struct rule_arrays r = {
-        .n = piece->n - i < CHUNK ? piece->n - i : CHUNK,
+        .n = end - i,
         .p = (real *)piece->p + i,
         .g = (const real *)piece->g + i,
         STATE(0), STATE(1), STATE(2), STATE(3), STATE(4), STATE(5),
@@ -61,11 +60,26 @@ ALWAYS_INLINE struct rule_arrays chunk_of(const struct schuss_segment *piece, pt
     return r;
 }
 
+/* Where the chunk from element i ends. */
+static ptrdiff_t chunk_end(const struct schuss_segment *piece, ptrdiff_t i) {
+    return piece->n - i < CHUNK ? piece->n : i + CHUNK;
+}
+
+/* The first chunk of several may be shorter: it ends where a line of the parameters does. States lie within their
+ * lines as the parameters do, and gradients mostly, so from there on no vector crosses into a second line. */
+static ptrdiff_t first_chunk_end(const struct schuss_segment *piece) {
+    enum { LINE = 64 };
+    return piece->n <= CHUNK ? piece->n : CHUNK - (ptrdiff_t)((uintptr_t)piece->p % LINE / sizeof(real));
+}
+
 /* See struct kernels. */
 static void step(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite) {
-    for (ptrdiff_t i = 0; i < piece->n; i += CHUNK) {
+    ptrdiff_t end = first_chunk_end(piece);
+    for (ptrdiff_t i = 0; i < piece->n; i = end, end = chunk_end(piece, i)) {
         real staged[CHUNK];
-        const struct rule_arrays r = chunk_of(piece, i, c, staged);
+        real *g = (real *)piece->g + i;
+        if (!c->seen) *nonfinite |= any_nonfinite(end - i, g); /* first: meanwhile the other arrays come from memory */
+        const struct rule_arrays r = chunk_of(piece, i, end, c, staged);
         switch (c->rule) {
 #define PLAIN(NAME, function) \
     case SCHUSS_##NAME: function(&r, c); break;
@@ -76,8 +90,6 @@ static void step(const struct schuss_segment *piece, const struct rule_constants
         for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++)
             if (c->average_weight[k] != 0)
                 average(r.n, (real)c->average_weight[k], c->pull[k], r.p, (real *)piece->average[k] + i);
-        real *g = (real *)piece->g + i;
-        if (!c->seen) *nonfinite |= any_nonfinite(r.n, g); /* late: by now it is in L1 */
         if (c->zero_grad) memset(g, 0, (size_t)r.n * sizeof(real));
     }
 }
@@ -87,7 +99,7 @@ static void measure(const struct schuss_segment *piece, const struct rule_consta
     struct rule_sums found = {0};
     for (ptrdiff_t i = 0; i < piece->n; i += CHUNK) {
         real staged[CHUNK];
-        const struct rule_arrays r = chunk_of(piece, i, c, staged);
+        const struct rule_arrays r = chunk_of(piece, i, chunk_end(piece, i), c, staged);
         switch (c->rule) {
 #define PLAIN(NAME, function)
 #define MEASURED(NAME, function) \

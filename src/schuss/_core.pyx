@@ -623,19 +623,21 @@ cdef class Stepper:
                     self.c_step.segments[i].s[k] = <void *><uintptr_t>made[i].ctypes.data
 
     cdef list lay(self, list shapes):
-        """Zeros of these shapes (None: none) in one arena: stepping many arrays walks memory in order."""
-        cdef Py_ssize_t size, total = sum([padded(shape) for shape in shapes])
+        """Zeros of these shapes, one for each parameter (None: none), in one arena: stepping many arrays walks memory in
+        order. Each lies within its lines of cache as its parameter does."""
+        cdef Py_ssize_t i, total = 0
         cdef int k = len(self.arenas)
+        starts = []
+        for i, shape in enumerate(shapes):
+            if shape is not None:
+                total = place_like(total, self.views[i].buf, self.views[i].itemsize)
+            starts.append(total)
+            total += padded(shape)
         arena = aligned_zeros(total, self.params[0].dtype)
         self.arenas.append(arena)
         self.arena_start[k] = <uintptr_t>arena.ctypes.data
         self.arena_end[k] = self.arena_start[k] + <uintptr_t>arena.nbytes
-        found = []
-        total = 0
-        for shape in shapes:
-            found.append(None if shape is None else view_of(arena, total, shape))
-            total += padded(shape)
-        return found
+        return [None if shape is None else view_of(arena, start, shape) for start, shape in zip(starts, shapes)]
 
     def keep_average(self, Py_ssize_t k, kind, int64_t start, int64_t every, double weight):
         cdef Py_ssize_t i
@@ -986,6 +988,11 @@ cdef usable_gradient(g, str name, p, bint writable):
         raise ValueError(f"{name} is read-only, not C-contiguous, misaligned or not native, expected an array that can "
                          "be zeroed in place: zero_grad=True")
     return np.require(g, dtype=p.dtype, requirements=["C", "A"])
+
+
+cdef Py_ssize_t place_like(Py_ssize_t free, const void *array, Py_ssize_t item) noexcept:
+    """The first element of an arena, from `free` on, that is as far from a multiple of 16 elements as the array is."""
+    return free + (<Py_ssize_t>(<uintptr_t>array // item % 16) - free % 16 + 16) % 16
 
 
 cdef Py_ssize_t padded(shape) except -1:
