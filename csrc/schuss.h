@@ -96,7 +96,7 @@ struct schuss_group {
     int maximize, nesterov, centered, amsgrad;
     int rectify, clip, no_prox;
     int adapt;               /* 0: LARS, LAMB without the ratio of norms */
-    int bias_correction;
+    int bias_correction, grad_averaging;
     int decoupled;           /* weight decay on the parameter (AdamW), not through the gradient */
     double lr, weight_decay, eps;
     double momentum, dampening;

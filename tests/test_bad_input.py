@@ -246,6 +246,8 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.Rprop, "etas", (0.5,), r"\(0, 1\) and \(1, inf\)"),
         (schuss.Rprop, "step_sizes", (-1e-6, 50), r"\[0\].*\[0, inf\)"),
         (schuss.Rprop, "step_sizes", (2, 1), "got 2 and 1"),
+        (schuss.NovoGrad, "betas", (1.0, 0.9), r"\[0\].*\[0, 1\)"),
+        (schuss.NovoGrad, "eps", -1.0, r"\[0, inf\)"),
         (schuss.LAMB, "betas", (0.9, 1.0), r"\[1\].*\[0, 1\)"),
         (schuss.LAMB, "clamp", (-1.0, 1.0), r"\[0\].*\[0, inf\]"),
         (schuss.LAMB, "clamp", (0.0, np.nan), r"\[1\].*\[0, inf\]"),

@@ -44,6 +44,7 @@ KINDS = [
     (schuss.ScheduleFreeAdamW, {"weight_decay": 0.1, "r": 0.5}),
     (schuss.LARS, {"weight_decay": 0.1, "nesterov": True}),
     (schuss.LAMB, {"weight_decay": 0.1}),
+    (schuss.NovoGrad, {"weight_decay": 0.1}),
 ]
 
 

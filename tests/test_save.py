@@ -38,6 +38,7 @@ OPTIMIZERS = [
     (schuss.Signum, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
     (schuss.LARS, {"lr": 5.0}),
     (schuss.LAMB, {}),
+    (schuss.NovoGrad, {}),
 ]
 
 

@@ -239,6 +239,27 @@ static void lamb_finish(const struct schuss_group *g, const struct rule_constant
     segment->factor = !g->adapt || p == 0 || u == 0 ? g->lr : g->lr * (p / u);
 }
 
+static void novograd_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                               struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    if (!g->grad_averaging) c->one_minus_beta1 = 1;
+    own_decay(g, c);
+}
+
+/* The state of one element, rounded before it is used: a step does not depend on whether it was saved in between. Zero
+ * is what it holds while no gradient has come. */
+static void novograd_finish(const struct schuss_group *g, const struct rule_constants *c, const double *sums,
+                            struct schuss_segment *segment) {
+    float *narrow = segment->s[1];
+    double *wide = segment->s[1];
+    const double old = c->dtype == SCHUSS_F32 ? (double)*narrow : *wide;
+    double v = old == 0 ? sums[0] : c->beta2 * old + c->one_minus_beta2 * sums[0];
+    if (c->dtype == SCHUSS_F32) v = (double)(*narrow = (float)v);
+    else *wide = v;
+    segment->factor = 1 / (sqrt(v) + g->eps);
+}
+
 const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_SGD] = {.name = "sgd", .states = sgd_states, .zeros_stay = 1},
     [SCHUSS_ADAGRAD] = {.name = "adagrad", .states = one_state, .constants = adagrad_constants, .zeros_stay = 1},
@@ -274,6 +295,8 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
                      .finish = lars_finish},
     [SCHUSS_LAMB] = {.name = "lamb", .states = two_states, .constants = lamb_constants, .n_sums = 2,
                      .finish = lamb_finish, .spends_gradient = 1},
+    [SCHUSS_NOVOGRAD] = {.name = "novograd", .states = two_states, .constants = novograd_constants, .n_sums = 1,
+                         .finish = novograd_finish},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

@@ -26,6 +26,7 @@
     PLAIN(SCHEDULE_FREE_SGD, schedule_free_sgd)     \
     PLAIN(SCHEDULE_FREE_ADAMW, schedule_free_adamw) \
     MEASURED(LARS, lars)                            \
-    MEASURED(LAMB, lamb)
+    MEASURED(LAMB, lamb)                            \
+    MEASURED(NOVOGRAD, novograd)
 
 #endif

@@ -43,7 +43,7 @@ cdef extern from "schuss.h" nogil:
         int dialect
         int maximize, nesterov, centered, amsgrad, decoupled
         int rectify, clip, no_prox
-        int adapt, bias_correction
+        int adapt, bias_correction, grad_averaging
         double lr, weight_decay, eps, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
         double momentum_decay
         double lambd, t0

@@ -415,6 +415,7 @@ cdef dict FLAGS = {
     "decoupled_weight_decay": <uintptr_t>&NOWHERE.decoupled,
     "adapt": <uintptr_t>&NOWHERE.adapt,
     "bias_correction": <uintptr_t>&NOWHERE.bias_correction,
+    "grad_averaging": <uintptr_t>&NOWHERE.grad_averaging,
 }
 cdef dict CHOICES = {
     "dialect": (<uintptr_t>&NOWHERE.dialect, {"torch": 0, "keras": 1, "sklearn": 2}),

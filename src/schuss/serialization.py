@@ -123,7 +123,7 @@ def _described(network: Network, optimizer: Optimizer, content: dict[str, NDArra
     states = optimizer._states()
     for k, number in enumerate(itertools.chain(*optimizer._members())):
         for name, array in states[number].items():
-            content[f"optimizer.{k}.{name}"] = np.ascontiguousarray(array)
+            content[f"optimizer.{k}.{name}"] = np.asarray(array, order="C")  # may be of no dimension
     groups = [
         {**{key: value for key, value in group.items() if key not in NOT_HYPER}, "params": own}
         for group, own in zip(optimizer.param_groups, indices, strict=True)

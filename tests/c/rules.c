@@ -73,6 +73,8 @@ static const struct rule_case cases[] = {
     {"lars-nesterov", {LARS, .momentum = 0.9, .nesterov = 1, .maximize = 1}, 0, 0, 0},
     {"lamb", {LAMB, .bias_correction = 1}, 0, 0, 0},
     {"lamb-all", {LAMB, .clamp_low = 1, .weight_decay = 0.1, .maximize = 1}, 3.7, 2, 50},
+    {"novograd", {.rule = SCHUSS_NOVOGRAD, MEANS}, 0, 0, 0},
+    {"novograd-averaging", {.rule = SCHUSS_NOVOGRAD, MEANS, .grad_averaging = 1, .weight_decay = 0.1}, 3.7, 2, 50},
     {"adamw-all", {ADAM, .weight_decay = 0.1, .decoupled = 1, .amsgrad = 1, .maximize = 1}, 3.7, 2, 50},
 };
 

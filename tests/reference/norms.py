@@ -32,6 +32,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "bias_correction": True,
         "adapt": True,
     },
+    "novograd": {"lr": 1e-3, "betas": (0.95, 0.98), "eps": 1e-8, "grad_averaging": False},
 }
 
 
@@ -65,10 +66,29 @@ def lamb(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     p[...] = p - r(rate) * u
 
 
-RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {"lars": lars, "lamb": lamb}
+def novograd(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    m, v = s
+    beta1, beta2 = o["betas"]
+    total = dot(g, g)
+    v[...] = total if v == 0 else beta2 * float(v) + (1 - beta2) * total
+    factor = 1 / (math.sqrt(float(v)) + o["eps"])
+    fresh = 1 - beta1 if o["grad_averaging"] else 1.0
+    m[...] = r(beta1) * m + r(fresh) * (r(factor) * g + r(o["weight_decay"]) * p)
+    p[...] = p - r(o["lr"]) * m
+
+
+RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
+    "lars": lars,
+    "lamb": lamb,
+    "novograd": novograd,
+}
 SLOTS: dict[str, Callable[[Options], int]] = {
     "lars": lambda o: 1 if o["momentum"] else 0,
     "lamb": lambda o: 2,
+    "novograd": lambda o: 2,
 }
+ONE_NUMBER = {"novograd": {1}}
+"""States of no dimension."""
 OWN_DECAY = frozenset(RULES)
 """Rules that decay by themselves, not through the gradient."""

@@ -12,7 +12,7 @@ RULE_OF |= {"Adadelta": "adadelta", "Adamax": "adamax", "NAdam": "nadam", "RAdam
 RULE_OF |= {"Yogi": "yogi", "ADOPT": "adopt", "AdEMAMix": "ademamix", "Adan": "adan", "FTRL": "ftrl"}
 RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
 RULE_OF |= {"ScheduleFreeSGD": "schedule_free_sgd", "ScheduleFreeAdamW": "schedule_free_adamw"}
-RULE_OF |= {"LARS": "lars", "LAMB": "lamb"}
+RULE_OF |= {"LARS": "lars", "LAMB": "lamb", "NovoGrad": "novograd"}
 # The state that initial_accumulator_value is of, and its default.
 ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
 
@@ -182,10 +182,14 @@ MEASURED_CASES = [
     Case("LAMB", {"lr": 0.01, "betas": (0.8, 0.9), "eps": 0.01, "weight_decay": 0.1}),
     Case("LAMB", {"lr": 0.01, "clamp": (1.0, 10.0), "maximize": True, "weight_decay": 0.1}),
     Case("LAMB", {"lr": 0.01, "bias_correction": False, "adapt": False}),
+    Case("NovoGrad"),
+    Case("NovoGrad", {"lr": 0.01, "betas": (0.9, 0.25), "eps": 0.1, "weight_decay": 0.1}),
+    Case("NovoGrad", {"lr": 0.01, "betas": (0.9, 0.0), "maximize": True, "weight_decay": 0.1, "grad_averaging": True}),
 ]
 
 # The norm of all gradients of the tests is about 600.
 MEASURED_STAGE_CASES = [
     Case("LARS", {"lr": 10.0, "weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
     Case("LAMB", {"maximize": True}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
+    Case("NovoGrad", {"weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
 ]

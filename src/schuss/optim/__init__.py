@@ -21,7 +21,7 @@ from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
 from .ftrl import FTRL
 from .nadam import NAdam
-from .norms import LAMB, LARS
+from .norms import LAMB, LARS, NovoGrad
 from .radam import RAdam
 from .rmsprop import RMSProp
 from .rprop import Rprop
@@ -57,6 +57,7 @@ __all__ = [
     "Lion",
     "Lookahead",
     "NAdam",
+    "NovoGrad",
     "Optimizer",
     "RAdam",
     "RMSProp",
@@ -102,6 +103,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         ScheduleFreeAdamW,
         LARS,
         LAMB,
+        NovoGrad,
     )
 }
 

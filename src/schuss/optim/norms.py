@@ -1,4 +1,4 @@
-"""Optimizers whose step in each array depends on norms of the whole array: LARS, LAMB."""
+"""Optimizers whose step in each array depends on norms of the whole array: LARS, LAMB, NovoGrad."""
 
 from __future__ import annotations
 
@@ -193,3 +193,80 @@ class LAMB(Optimizer):
     @staticmethod
     def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
         return {"exp_avg": 0, "exp_avg_sq": 1}
+
+
+class NovoGrad(Optimizer):
+    """Momentum of gradients that are divided by a running mean of their norm, one for each array.
+
+    ``v = beta2 v + (1 - beta2) ||g||^2`` (``v = ||g||^2`` as long as v is zero), a number for each array,
+    ``m = beta1 m + g / (sqrt(v) + eps) + weight_decay p``, ``p = p - lr m``; with ``grad_averaging``
+    ``m = beta1 m + (1 - beta1) (g / (sqrt(v) + eps) + weight_decay p)``.
+
+    Parameters
+    ----------
+    params : array, list of arrays, or list of dicts
+        As for `SGD`. Norms are taken of each array by itself, so an array should be a layer's weights, not a network's.
+    lr : float or callable
+        As for `SGD`.
+    betas : (float, float)
+        Each in [0, 1).
+    eps : float
+        >= 0.
+    weight_decay : float
+        ``weight_decay p`` is added to the normalised gradient; >= 0.
+    grad_averaging : bool
+        See above.
+    maximize : bool
+        Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
+
+    Notes
+    -----
+    Half of Adam's state, and less sensitive to the learning rate and to its warm-up than SGD: speech recognition
+    (Jasper, QuartzNet), and ResNet-50 with large batches. Where gradients of rare inputs are small within an array, as
+    in embeddings, Adam's denominator for each parameter does better.
+
+    A step reads all gradients twice, unless an array fits into cache. The state "exp_avg_sq" has the shape ().
+
+    The formula is the paper's, where v begins with the first gradient. Defaults differ: torch_optimizer and NVIDIA's
+    code have betas of (0.95, 0), optax (0.9, 0.25) and an eps of 1e-6.
+
+    References
+    ----------
+    B. Ginsburg, P. Castonguay, O. Hrinchuk et al., Stochastic Gradient Methods with Layer-wise Adaptive Moments for
+    Training of Deep Networks (2019).
+    """
+
+    _name = "novograd"
+    _rule = "novograd"
+
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1e-3,
+        betas: tuple[float, float] = (0.95, 0.98),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        grad_averaging: bool = False,
+        *,
+        maximize: bool = False,
+        no_decay: NoDecay = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            grad_averaging=grad_averaging,
+            maximize=maximize,
+            no_decay=no_decay,
+        )
+
+    @staticmethod
+    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
+        return {"exp_avg": 0, "exp_avg_sq": 1}
+
+    def _state_shape(self, name: str, group: Mapping[str, Any], param: NDArray[Any]) -> tuple[int, ...]:
+        return () if name == "exp_avg_sq" else param.shape
