@@ -22,10 +22,12 @@ struct rule_constants {
     double beta1, beta2, beta3;
     double one_minus_beta1, one_minus_beta2, one_minus_beta3;
     double sqrt_correction;                 /* 1 / sqrt(1 - beta2^t) */
-    double eps;
     double mix;                             /* of the newest point in the average that a rule keeps */
     double y_step;                          /* schedule-free rules: of the gradient in y's step */
     double eta_minus, eta_plus, smallest_step, largest_step;
+    double eps;                             /* added to a denominator */
+    double inner_eps;                       /* added under its root, or to what it is a maximum of */
+    double velocity;                        /* what multiplies gradients that go into a velocity: 1 or lr */
     double keep;                            /* decoupled weight decay: parameters times this first; 1: none */
     double decay;                           /* weight decay by the rule itself, which then sets l2 to 0 */
     double factor;                          /* of this array, from its sums (MEASURED rules) */

@@ -85,7 +85,7 @@ enum {
     SCHUSS_STEP_BITS = 53
 };
 
-/* Where Adam-like rules add eps and what else differs, see optim/catalogue.c. */
+/* Whose form of a rule: where eps is added and what else differs, see optim/catalogue.c. */
 enum schuss_dialect { SCHUSS_TORCH, SCHUSS_KERAS, SCHUSS_SKLEARN };
 
 /* What a group of parameters shares. A rule reads the numbers it knows: optim/rules/ and its row in optim/catalogue.c

@@ -254,6 +254,27 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.LAMB, "clamp", (2.0, 1.0), "increasing"),
         (schuss.LARS, "trust_coefficient", -1.0, r"\[0, inf\)"),
         (schuss.LARS, "momentum", -0.1, r"\[0, inf\)"),
+        (schuss.Adadelta, "rho", 1.1, r"\[0, 1\]"),
+        (schuss.Adadelta, "eps", -1.0, r"\[0, inf\)"),
+        (schuss.Adamax, "betas", (0.9, 1.0), r"\[1\].*\[0, 1\)"),
+        (schuss.NAdam, "momentum_decay", -0.1, r"\[0, inf\)"),
+        (schuss.RAdam, "betas", (-0.1, 0.9), r"\[0\].*\[0, 1\)"),
+        (schuss.AdaBelief, "eps", np.nan, r"\[0, inf\)"),
+        (schuss.Yogi, "initial_accumulator_value", -1e-6, r"\[0, inf\)"),
+        (schuss.ADOPT, "betas", (0.9, 1.0), r"\[1\].*\[0, 1\)"),
+        (schuss.AdEMAMix, "betas", (0.9, 0.999), r"three numbers in \[0, 1\)"),
+        (schuss.AdEMAMix, "betas", (0.9, 0.999, 1.0), r"\[2\].*\[0, 1\)"),
+        (schuss.AdEMAMix, "alpha", -1.0, r"\[0, inf\)"),
+        (schuss.AdEMAMix, "alpha_warmup", -1, r"\[0, inf\)"),
+        (schuss.AdEMAMix, "beta3_warmup", np.nan, r"\[0, inf\)"),
+        (schuss.Adan, "betas", (0.98, 0.92), r"three numbers in \[0, 1\)"),
+        (schuss.Adan, "weight_decay", -0.1, r"\[0, inf\)"),
+        (schuss.FTRL, "lr_power", 0.5, r"\[-1, 0\]"),
+        (schuss.FTRL, "initial_accumulator_value", -0.1, r"\[0, inf\)"),
+        (schuss.FTRL, "l1", -0.1, r"\[0, inf\)"),
+        (schuss.FTRL, "l2", np.inf, r"\[0, inf\)"),
+        (schuss.FTRL, "l2_shrinkage", -0.1, r"\[0, inf\)"),
+        (schuss.FTRL, "beta", -0.1, r"\[0, inf\)"),
     ],
 )
 def test_hyperparameter_out_of_range(kind: type[schuss.Optimizer], name: str, value: Any, interval: str) -> None:
@@ -310,6 +331,34 @@ def test_tuple_changed_to_nonsense(kind: type[schuss.Optimizer], key: str, value
         optimizer.step(np.ones(3))
 
 
+@pytest.mark.parametrize(
+    ("kind", "refused", "known"),
+    [
+        (schuss.Adam, "optax", "torch, keras, sklearn"),
+        (schuss.SGD, "Keras", "torch, keras, sklearn"),
+        *((getattr(schuss, name), "sklearn", "torch, keras") for name in ("AdaGrad", "RMSProp", "Adadelta")),
+        *((getattr(schuss, name), "sklearn", "torch, keras") for name in ("Adamax", "NAdam")),
+    ],
+)
+def test_dialect_unknown(kind: type[schuss.Optimizer], refused: str, known: str) -> None:
+    with pytest.raises(ValueError, match=f"dialect '{refused}' is not known.*{known}$"):
+        kind(np.ones(3), dialect=refused)
+    optimizer = kind(np.ones(3))
+    optimizer.param_groups[0]["dialect"] = refused
+    with unchanged(optimizer), pytest.raises(ValueError, match=f"dialect is '{refused}', expected one of {known}"):
+        optimizer.step(np.ones(3))
+
+
+def test_dialect_of_another_type() -> None:
+    with pytest.raises(TypeError, match="dialect"):
+        schuss.Adam(np.ones(3), dialect=None)  # type: ignore[arg-type]
+
+
+def test_keras_has_no_momentum_decay() -> None:
+    with pytest.raises(ValueError, match=r"momentum_decay.*0\.1"):
+        schuss.NAdam(np.ones(3), momentum_decay=0.1, dialect="keras")
+
+
 def test_group_key_unknown() -> None:
     with pytest.raises(ValueError, match=r"params\[0\].*'beta'.*'betas'"):
         schuss.Adam([{"params": [np.ones(3)], "beta": 1.0}])
@@ -327,7 +376,12 @@ def test_hyperparameter_changed_to_nonsense(key: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("optimizer", "key", "value"),
-    [(schuss.SGD, "momentum", 0.9), (schuss.Adam, "amsgrad", True), (schuss.RMSProp, "centered", True)],
+    [
+        (schuss.SGD, "momentum", 0.9),
+        (schuss.Adam, "amsgrad", True),
+        (schuss.RMSProp, "centered", True),
+        (schuss.AdaBelief, "amsgrad", True),
+    ],
 )
 def test_hyperparameter_that_needs_states_it_has_not(optimizer: type[schuss.Optimizer], key: str, value: Any) -> None:
     made = optimizer(np.ones(3, np.float32))

@@ -36,6 +36,8 @@ KINDS = [
     (schuss.ASGD, {"lambd": 0.1, "t0": 1.0}),
     (schuss.Yogi, {"initial_accumulator_value": 0.25}),
     (schuss.ADOPT, {}),
+    (schuss.SGD, {"momentum": 0.9, "dialect": "sklearn"}),
+    (schuss.NAdam, {"dialect": "keras"}),
     (schuss.FTRL, {"initial_accumulator_value": 0.25}),
     (schuss.Adan, {"weight_decay": 0.1}),
     (schuss.AdEMAMix, {"alpha_warmup": 10, "beta3_warmup": 5}),

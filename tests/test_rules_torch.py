@@ -18,6 +18,18 @@ TORCH_NAME = {"SGD": "SGD", "AdaGrad": "Adagrad", "RMSProp": "RMSprop", "Adam": 
 TORCH_NAME |= {"ASGD": "ASGD", "Rprop": "Rprop"}
 TORCH_NAME |= {"Adadelta": "Adadelta", "Adamax": "Adamax", "NAdam": "NAdam", "RAdam": "RAdam"}
 TORCH_CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME]
+TORCH_NAME = {
+    "SGD": "SGD",
+    "AdaGrad": "Adagrad",
+    "RMSProp": "RMSprop",
+    "Adam": "Adam",
+    "AdamW": "AdamW",
+    "Adadelta": "Adadelta",
+    "Adamax": "Adamax",
+    "NAdam": "NAdam",
+    "RAdam": "RAdam",
+}
+CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME and "dialect" not in case.options]
 
 
 @pytest.fixture

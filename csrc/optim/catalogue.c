@@ -26,23 +26,55 @@ static void own_decay(const struct schuss_group *g, struct rule_constants *c) {
 
 static int sgd_states(const struct schuss_group *g) { return states_of(g->momentum != 0); }
 
+/* The velocity holds updates rather than gradients: the learning rate of each gradient stays its own. */
+static void lr_in_velocity(const struct schuss_group *g, struct rule_constants *c) {
+    c->velocity = g->lr;
+    c->step_size = 1;
+}
+
+static void sgd_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    if (g->dialect == SCHUSS_TORCH || g->momentum == 0) return;
+    lr_in_velocity(g, c);
+    c->one_minus_dampening *= g->lr;
+    c->first = 0;
+}
+
 /* ---- AdaGrad, RMSProp, Adadelta ---------------------------------------------------------------------------------- */
+
+/* Keras adds eps under the root. */
+static void place_eps(const struct schuss_group *g, struct rule_constants *c) {
+    if (g->dialect != SCHUSS_KERAS) return;
+    c->inner_eps = g->eps;
+    c->eps = 0;
+}
 
 static void adagrad_constants(const struct schuss_group *g, const double *memory, int64_t t,
                               struct rule_constants *c) {
     (void)memory;
     c->step_size = g->lr / (1 + (double)(t - 1) * g->lr_decay);
+    place_eps(g, c);
 }
 
-static int rmsprop_states(const struct schuss_group *g) { return 1 | (g->centered ? 2 : 0) | (g->momentum != 0 ? 4 : 0); }
+static int rmsprop_states(const struct schuss_group *g) {
+    return 1 | (g->centered ? 2 : 0) | (g->momentum != 0 ? 4 : 0);
+}
 
-/* Adadelta too: its rho is g->alpha. */
-static void rmsprop_constants(const struct schuss_group *g, const double *memory, int64_t t,
-                              struct rule_constants *c) {
+/* Its rho is g->alpha. */
+static void adadelta_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                               struct rule_constants *c) {
     (void)memory;
     (void)t;
     c->beta2 = g->alpha;
     c->one_minus_beta2 = 1 - g->alpha;
+}
+
+static void rmsprop_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                              struct rule_constants *c) {
+    adadelta_constants(g, memory, t, c);
+    place_eps(g, c);
+    if (g->dialect == SCHUSS_KERAS && g->momentum != 0) lr_in_velocity(g, c);
 }
 
 /* ---- the family of Adam ------------------------------------------------------------------------------------------ */
@@ -55,6 +87,19 @@ static void adam_constants(const struct schuss_group *g, const double *memory, i
     optimizer_powers(g, t, power);
     c->step_size = g->lr / (1 - power[0]);
     c->sqrt_correction = 1 / sqrt(1 - power[1]);
+    if (g->dialect == SCHUSS_TORCH) return;
+    c->step_size *= sqrt(1 - power[1]); /* eps is added to a v that is not corrected */
+    c->sqrt_correction = 1;
+}
+
+/* torch adds eps to each absolute gradient, Keras to the largest. */
+static void adamax_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    double power[SCHUSS_MAX_BETAS];
+    (void)memory;
+    optimizer_powers(g, t, power);
+    c->step_size = g->lr / (1 - power[0]);
+    c->inner_eps = g->dialect == SCHUSS_KERAS ? 0 : g->eps;
+    c->eps = g->dialect == SCHUSS_KERAS ? g->eps : 0;
 }
 
 /* From step_size as Adam has it to that of a denominator without correction, rectified for how few gradients beta2^t
@@ -121,7 +166,7 @@ static void adan_constants(const struct schuss_group *g, const double *memory, i
 
 /* The momentum of step t, which grows from beta1 / 2 to beta1: to within a rounding from 0.96^1000 on. */
 static double nadam_momentum(const struct schuss_group *g, double t) {
-    const double exponent = t * g->momentum_decay;
+    const double exponent = g->dialect == SCHUSS_KERAS ? t : t * g->momentum_decay;
     return g->beta1 * (1 - 0.5 * (exponent < 1000 ? portable_power(0.96, exponent) : 0));
 }
 
@@ -132,7 +177,9 @@ static void nadam_advance(const struct schuss_group *g, double *memory, int64_t 
 
 static void nadam_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
     const double next = nadam_momentum(g, (double)t + 1);
-    adam_constants(g, memory, t, c);
+    double power[SCHUSS_MAX_BETAS];
+    optimizer_powers(g, t, power);
+    c->sqrt_correction = 1 / sqrt(1 - power[1]);
     c->step_size = g->lr * next / (1 - memory[0] * next);
     c->second_step = g->lr * (1 - nadam_momentum(g, (double)t)) / (1 - memory[0]);
 }
@@ -261,11 +308,11 @@ static void novograd_finish(const struct schuss_group *g, const struct rule_cons
 }
 
 const struct rule optimizer_rules[SCHUSS_N_RULES] = {
-    [SCHUSS_SGD] = {.name = "sgd", .states = sgd_states, .zeros_stay = 1},
     [SCHUSS_ADAGRAD] = {.name = "adagrad", .states = one_state, .constants = adagrad_constants, .zeros_stay = 1},
+    [SCHUSS_SGD] = {.name = "sgd", .states = sgd_states, .constants = sgd_constants, .zeros_stay = 1},
     [SCHUSS_RMSPROP] = {.name = "rmsprop", .states = rmsprop_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_ADAM] = {.name = "adam", .states = adam_states, .constants = adam_constants, .zeros_stay = 1},
-    [SCHUSS_ADAMAX] = {.name = "adamax", .states = two_states, .constants = adam_constants},
+    [SCHUSS_ADAMAX] = {.name = "adamax", .states = two_states, .constants = adamax_constants},
     [SCHUSS_NADAM] = {.name = "nadam",
                       .states = two_states,
                       .advance = nadam_advance,
@@ -280,7 +327,6 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
         .name = "ademamix", .states = ademamix_states, .constants = ademamix_constants, .zeros_stay = 1},
     [SCHUSS_ADAN] = {.name = "adan", .states = adan_states, .constants = adan_constants, .zeros_stay = 1},
     [SCHUSS_FTRL] = {.name = "ftrl", .states = two_states, .constants = ftrl_constants, .zeros_stay = 1},
-    [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = rmsprop_constants, .zeros_stay = 1},
     [SCHUSS_LION] = {.name = "lion", .states = one_state, .zeros_stay = 1},
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},
     [SCHUSS_ASGD] = {.name = "asgd", .states = one_state, .constants = asgd_constants, .zeros_stay = 1},
@@ -297,6 +343,7 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
                      .finish = lamb_finish, .spends_gradient = 1},
     [SCHUSS_NOVOGRAD] = {.name = "novograd", .states = two_states, .constants = novograd_constants, .n_sums = 1,
                          .finish = novograd_finish},
+    [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = adadelta_constants, .zeros_stay = 1},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

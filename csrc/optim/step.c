@@ -66,6 +66,7 @@ static double average_weight(const struct schuss_average *a, int64_t t) {
 void optimizer_constants(const struct schuss_step *step, int group, int64_t t, double norm_factor,
                          struct rule_constants *constants) {
     const struct schuss_group *g = &step->groups[group];
+    const int decoupled = g->decoupled || g->dialect == SCHUSS_KERAS; /* for every optimizer there */
     *constants = (struct rule_constants){
         .rule = g->rule,
         .dtype = step->dtype,
@@ -85,12 +86,13 @@ void optimizer_constants(const struct schuss_step *step, int group, int64_t t, d
         .one_minus_beta3 = 1 - g->beta3,
         .sqrt_correction = 1,
         .eps = g->eps,
-        .keep = g->decoupled ? 1 - g->lr * g->weight_decay : 1,
+        .velocity = 1,
+        .keep = decoupled ? 1 - g->lr * g->weight_decay : 1,
         .factor = 1,
         .scale = g->maximize ? -norm_factor : norm_factor,
         .clip_value = step->clip_value,
         .grad_scale = step->grad_scale,
-        .l2 = g->decoupled ? 0 : g->weight_decay,
+        .l2 = decoupled ? 0 : g->weight_decay,
         .zero_grad = step->zero_grad,
     };
     const struct rule *rule = &optimizer_rules[g->rule];

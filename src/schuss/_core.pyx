@@ -420,6 +420,10 @@ cdef dict FLAGS = {
 cdef dict CHOICES = {
     "dialect": (<uintptr_t>&NOWHERE.dialect, {"torch": 0, "keras": 1, "sklearn": 2}),
 }
+# Where a rule knows fewer.
+cdef dict OTHER_CHOICES = {
+    rule: {"dialect": ("torch", "keras")} for rule in ("adagrad", "rmsprop", "adadelta", "adamax", "nadam")
+}
 # Where a rule's numbers of a name lie in another interval.
 cdef dict OTHER_INTERVALS = {
     "schedule_free_sgd": {"momentum": "(0, 1)"},
@@ -432,7 +436,9 @@ cdef dict OTHER_INTERVALS = {
 def hyperparameters(rule):
     intervals = {name: interval for name, (_, interval) in (*NUMBERS.items(), *TUPLES.items())}
     intervals.update(OTHER_INTERVALS.get(rule, {}))
-    return intervals, frozenset(FLAGS), {name: tuple(known) for name, (_, known) in CHOICES.items()}
+    choices = {name: tuple(known) for name, (_, known) in CHOICES.items()}
+    choices.update(OTHER_CHOICES.get(rule, {}))
+    return intervals, frozenset(FLAGS), choices
 
 
 cdef dict AVERAGE_NUMBERS = {"ema": 1, "mean": 2, "lookahead": 3}
@@ -474,8 +480,9 @@ cdef int fill_group(dict group, schuss_group *g, double smallest) except -1:
             (<int *>(into + <uintptr_t>FLAGS[name]))[0] = bool(value)
         elif name in CHOICES:
             offset, known = CHOICES[name]
-            if value not in known:
-                raise ValueError(f"{name} is {value!r}, expected one of {', '.join(known)}")
+            expected = OTHER_CHOICES.get(group["rule"], {}).get(name, known)
+            if value not in expected:
+                raise ValueError(f"{name} is {value!r}, expected one of {', '.join(expected)}")
             (<int *>(into + <uintptr_t>offset))[0] = known[value]
         elif name in TUPLES:
             offsets, interval = TUPLES[name]

@@ -30,8 +30,9 @@ def adamax(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     beta1, beta2 = o["betas"]
     m, u = s
     m[...] = m + r(1 - beta1) * (g - m)
-    u[...] = np.maximum(r(beta2) * u, np.abs(g) + r(o["eps"]))
-    p[...] = p - r(o["lr"] / (1 - squaring(beta1, t))) * (m / u)
+    inner, outer = (0, o["eps"]) if o["dialect"] == "keras" else (o["eps"], 0)
+    u[...] = np.maximum(r(beta2) * u, np.abs(g) + r(inner))
+    p[...] = p - r(o["lr"] / (1 - squaring(beta1, t))) * (m / (u + r(outer)))
 
 
 def adam_means(g: Array, m: Array, v: Array, o: Options) -> None:
@@ -52,7 +53,7 @@ def nadam(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     m, v = s
 
     def momentum(k: int) -> float:
-        exponent = k * o["momentum_decay"]
+        exponent = k * (1 if o["dialect"] == "keras" else o["momentum_decay"])
         return float(o["betas"][0] * (1 - 0.5 * (power(0.96, exponent) if exponent < 1000 else 0)))
 
     product = 1.0
@@ -200,9 +201,9 @@ RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] 
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "adadelta": {"lr": 1.0, "rho": 0.9, "eps": 1e-6},
-    "adamax": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8},
-    "nadam": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3},
+    "adadelta": {"lr": 1.0, "rho": 0.9, "eps": 1e-6, "dialect": "torch"},
+    "adamax": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "dialect": "torch"},
+    "nadam": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3, "dialect": "torch"},
     "radam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
     "yogi": {"lr": 1e-2, "betas": (0.9, 0.999), "eps": 1e-3},
     "adopt": {"lr": 1e-3, "betas": (0.9, 0.9999), "eps": 1e-6, "clip": True},

@@ -20,10 +20,17 @@ Array = NDArray[Any]
 Options = Mapping[str, Any]
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "sgd": {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "nesterov": False},
-    "adagrad": {"lr": 1e-2, "lr_decay": 0.0, "eps": 1e-10},
-    "rmsprop": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False},
-    "adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False, "decoupled": False},
+    "sgd": {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "nesterov": False, "dialect": "torch"},
+    "adagrad": {"lr": 1e-2, "lr_decay": 0.0, "eps": 1e-10, "dialect": "torch"},
+    "rmsprop": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False, "dialect": "torch"},
+    "adam": {
+        "lr": 1e-3,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+        "amsgrad": False,
+        "decoupled": False,
+        "dialect": "torch",
+    },
     **adaptive.DEFAULTS,
     **signs.DEFAULTS,
     **averages.DEFAULTS,
@@ -57,18 +64,31 @@ def slots(o: Options) -> int:
 
 def sgd(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     r = p.dtype.type
+    lr = o["lr"]
     if o["momentum"]:
         buf = s[0]
-        buf[...] = g if t == 1 else r(o["momentum"]) * buf + r(1 - o["dampening"]) * g
+        fresh = 1 - o["dampening"]
+        if o["dialect"] == "torch":
+            buf[...] = g if t == 1 else r(o["momentum"]) * buf + r(fresh) * g
+        else:
+            buf[...] = r(o["momentum"]) * buf + r(fresh * lr) * g
+            g = r(lr) * g
+            lr = 1
         g = g + r(o["momentum"]) * buf if o["nesterov"] else buf
-    p[...] = p - r(o["lr"]) * g
+    p[...] = p - r(lr) * g
+
+
+def root(x: Array, o: Options) -> Array:
+    """Of x and eps, inside or outside."""
+    eps = x.dtype.type(o["eps"])
+    return np.asarray(np.sqrt(x + eps) if o["dialect"] == "keras" else np.sqrt(x) + eps)
 
 
 def adagrad(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     r = p.dtype.type
     s[0][...] = s[0] + g * g
     rate = r(o["lr"] / (1 + (t - 1) * o["lr_decay"]))
-    p[...] = p - rate * (g / (np.sqrt(s[0]) + r(o["eps"])))
+    p[...] = p - rate * (g / root(s[0], o))
 
 
 def rmsprop(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
@@ -77,10 +97,13 @@ def rmsprop(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     s[0][...] = r(o["alpha"]) * s[0] + mix * (g * g)
     if o["centered"]:
         s[1][...] = s[1] + mix * (g - s[1])
-        spread = np.sqrt(np.maximum(s[0] - s[1] * s[1], r(0))) + r(o["eps"])
+        spread = root(np.maximum(s[0] - s[1] * s[1], r(0)), o)
     else:
-        spread = np.sqrt(s[0]) + r(o["eps"])
-    if o["momentum"]:
+        spread = root(s[0], o)
+    if o["momentum"] and o["dialect"] == "keras":
+        s[2][...] = r(o["momentum"]) * s[2] + r(o["lr"]) * (g / spread)
+        p[...] = p - s[2]
+    elif o["momentum"]:
         s[2][...] = r(o["momentum"]) * s[2] + g / spread
         p[...] = p - r(o["lr"]) * s[2]
     else:
@@ -96,9 +119,12 @@ def adam(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     if o["amsgrad"]:
         s[2][...] = np.maximum(s[2], v)
         v = s[2]
-    step = r(o["lr"] / (1 - squaring(beta1, t)))
-    correction = r(1 / math.sqrt(1 - squaring(beta2, t)))
-    p[...] = p - step * (s[0] / (np.sqrt(v) * correction + r(o["eps"])))
+    step = o["lr"] / (1 - squaring(beta1, t))
+    root_of_correction = math.sqrt(1 - squaring(beta2, t))
+    if o["dialect"] == "torch":
+        p[...] = p - r(step) * (s[0] / (np.sqrt(v) * r(1 / root_of_correction) + r(o["eps"])))
+    else:
+        p[...] = p - r(step * root_of_correction) * (s[0] / (np.sqrt(v) + r(o["eps"])))
 
 
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
@@ -154,7 +180,7 @@ def step(
         scale = -factor if o["maximize"] else factor
         if scale != 1:
             g = g * r(scale)
-        if o.get("decoupled") or o.get("decoupled_weight_decay"):
+        if o.get("decoupled") or o.get("decoupled_weight_decay") or o.get("dialect") == "keras":
             if o["weight_decay"] and o["rule"] not in ("adan", "adopt" if t == 1 else None):
                 p[...] = p * r(1 - o["lr"] * o["weight_decay"])
         elif o["weight_decay"] and o["rule"] not in (*averages.OWN_DECAY, *norms.OWN_DECAY):

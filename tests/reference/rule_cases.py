@@ -152,6 +152,27 @@ RULE_CASES = [
     Case("FTRL", {"lr": 0.1, "lr_power": 0.0, "beta": 0.1}),
 ]
 
+# Other libraries' forms: tests of their own compare them with those.
+DIALECT_CASES = [
+    Case("SGD", {"lr": 0.1, "weight_decay": 0.1, "dialect": "keras"}),
+    Case("SGD", {"lr": 0.1, "momentum": 0.9, "dialect": "keras"}),
+    Case("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "dialect": "keras"}),
+    Case("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "maximize": True, "dialect": "sklearn"}),
+    Case("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "dialect": "sklearn"}),
+    Case("AdaGrad", {"lr": 0.1, "eps": 0.01, "initial_accumulator_value": 0.1, "dialect": "keras"}),
+    Case("RMSProp", {"lr": 0.1, "eps": 0.01, "weight_decay": 0.1, "dialect": "keras"}),
+    Case("RMSProp", {"lr": 0.1, "eps": 0.01, "centered": True, "momentum": 0.6, "dialect": "keras"}),
+    Case("RMSProp", {"lr": 0.1, "eps": 0.01, "momentum": 0.6, "maximize": True, "dialect": "keras"}),
+    Case("Adam", {"lr": 0.1, "eps": 0.01, "weight_decay": 0.1, "dialect": "keras"}),
+    Case("Adam", {"lr": 0.1, "eps": 0.01, "amsgrad": True, "betas": (0.9, 0.7), "dialect": "keras"}),
+    Case("Adam", {"lr": 0.1, "eps": 0.01, "weight_decay": 0.1, "maximize": True, "dialect": "sklearn"}),
+    Case("AdamW", {"lr": 0.1, "eps": 0.01, "dialect": "keras"}),
+    Case("Adadelta", {"weight_decay": 0.1, "dialect": "keras"}),
+    Case("Adamax", {"lr": 0.1, "eps": 0.01, "weight_decay": 0.1, "dialect": "keras"}),
+    Case("NAdam", {"lr": 0.1, "eps": 0.01, "weight_decay": 0.1, "dialect": "keras"}),
+]
+RULE_CASES += DIALECT_CASES
+
 # The gradients of the tests have a norm of about 75 (and half or twice that): clipping to it acts on some steps only.
 STAGE_CASES = [
     Case("SGD", {"lr": 0.1}, {"grad_scale": 0.37}),

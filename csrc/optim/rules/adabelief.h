@@ -1,6 +1,6 @@
 /* AdaBelief (Zhuang et al., NeurIPS 2020): m += (1 - beta1) (g - m), s = beta2 s + (1 - beta2) (g - m)^2 + eps,
- * p -= lr / (1 - beta1^t) m / (sqrt(s) / sqrt(1 - beta2^t) + eps); rectified as RAdam is, then without the correction of
- * s, or p -= lr / (1 - beta1^t) m. AMSGrad puts the largest s so far in s's place. */
+ * p -= lr / (1 - beta1^t) m / (sqrt(s) / sqrt(1 - beta2^t) + eps); rectified as RAdam is, then without the correction
+ * of s, or p -= lr / (1 - beta1^t) m. AMSGrad puts the largest s so far in s's place. */
 ALWAYS_INLINE void adabelief_step(const struct rule_arrays *r, const struct rule_constants *c, const int amsgrad,
                                   const int adaptive) {
     real *restrict p = r->p, *restrict m = r->s0, *restrict s = r->s1, *restrict largest = r->s2;

@@ -1,14 +1,15 @@
 /* AdaMax (Kingma and Ba, ICLR 2015, section 7.1): m += (1 - beta1) (g - m), u = max(beta2 u, |g| + eps),
- * p -= lr / (1 - beta1^t) m / u. */
+ * p -= lr / (1 - beta1^t) m / u, or without that eps m / (u + eps). */
 static void adamax(const struct rule_arrays *r, const struct rule_constants *c) {
     real *restrict p = r->p, *restrict m = r->s0, *restrict u = r->s1;
     const real *restrict g = r->g;
-    const real keep = (real)c->keep, step_size = (real)c->step_size, eps = (real)c->eps;
+    const real keep = (real)c->keep, step_size = (real)c->step_size;
+    const real eps = (real)c->eps, inner = (real)c->inner_eps;
     const real fresh1 = (real)c->one_minus_beta1, beta2 = (real)c->beta2;
     for (ptrdiff_t i = 0; i < r->n; i++) {
         m[i] = m[i] + fresh1 * (g[i] - m[i]);
-        const real old = beta2 * u[i], size = (g[i] < 0 ? -g[i] : g[i]) + eps;
+        const real old = beta2 * u[i], size = (g[i] < 0 ? -g[i] : g[i]) + inner;
         u[i] = old > size ? old : size;
-        p[i] = keep * p[i] - step_size * (m[i] / u[i]);
+        p[i] = keep * p[i] - step_size * (m[i] / (u[i] + eps));
     }
 }

@@ -8,7 +8,8 @@ ALWAYS_INLINE real ftrl_power(real x, double exponent, const int root) {
 ALWAYS_INLINE void ftrl_step(const struct rule_arrays *r, const struct rule_constants *c, const int root) {
     real *restrict p = r->p, *restrict n = r->s0, *restrict z = r->s1;
     const real *restrict g = r->g;
-    const real inverse = (real)(1 / c->step_size), l1 = (real)c->limit, shrink = (real)c->shrink, offset = (real)c->offset;
+    const real inverse = (real)(1 / c->step_size), l1 = (real)c->limit;
+    const real shrink = (real)c->shrink, offset = (real)c->offset;
     for (ptrdiff_t i = 0; i < r->n; i++) {
         const real before = ftrl_power(n[i], c->exponent, root);
         n[i] = n[i] + g[i] * g[i];

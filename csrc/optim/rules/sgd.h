@@ -1,15 +1,15 @@
 /* Momentum (Polyak, 1964): b = momentum b + (1 - dampening) g, p -= lr b; Nesterov's (1983) as in Sutskever et al.,
- * ICML 2013: p -= lr (g + momentum b). The first b is g. */
+ * ICML 2013: p -= lr (g + momentum b). The first b is g. Where b holds lr g in g's place, so does the update. */
 ALWAYS_INLINE void sgd_momentum(const struct rule_arrays *r, const struct rule_constants *c, const int first,
                                 const int nesterov) {
     real *restrict p = r->p, *restrict buffer = r->s0;
     const real *restrict g = r->g;
     const real keep = (real)c->keep, lr = (real)c->step_size;
-    const real momentum = (real)c->momentum, fresh = (real)c->one_minus_dampening;
+    const real momentum = (real)c->momentum, fresh = (real)c->one_minus_dampening, ahead = (real)c->velocity;
     for (ptrdiff_t i = 0; i < r->n; i++) {
         const real b = first ? g[i] : momentum * buffer[i] + fresh * g[i];
         buffer[i] = b;
-        p[i] = keep * p[i] - lr * (nesterov ? g[i] + momentum * b : b);
+        p[i] = keep * p[i] - lr * (nesterov ? ahead * g[i] + momentum * b : b);
     }
 }
 

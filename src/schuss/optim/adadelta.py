@@ -32,6 +32,8 @@ class Adadelta(Optimizer):
         ``weight_decay p`` is added to the gradient; >= 0.
     maximize : bool
         Ascend instead.
+    dialect : {"torch", "keras"}
+        "keras": the parameters are multiplied by ``1 - lr weight_decay`` instead.
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
 
@@ -60,10 +62,18 @@ class Adadelta(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
+        dialect: str = "torch",
         no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
-            params, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize, no_decay=no_decay
+            params,
+            lr=lr,
+            rho=rho,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            dialect=dialect,
+            no_decay=no_decay,
         )
 
     @staticmethod

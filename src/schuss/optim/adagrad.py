@@ -30,6 +30,8 @@ class AdaGrad(Optimizer):
         What ``sum`` starts with; >= 0.
     maximize : bool
         Ascend instead.
+    dialect : {"torch", "keras"}
+        Where eps is. "keras": ``sqrt(sum + eps)``; and the parameters are multiplied by ``1 - lr weight_decay``.
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
 
@@ -60,6 +62,7 @@ class AdaGrad(Optimizer):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
+        dialect: str = "torch",
         no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
@@ -70,6 +73,7 @@ class AdaGrad(Optimizer):
             initial_accumulator_value=initial_accumulator_value,
             eps=eps,
             maximize=maximize,
+            dialect=dialect,
             no_decay=no_decay,
         )
 

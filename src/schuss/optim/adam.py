@@ -37,6 +37,9 @@ class Adam(Optimizer):
         As for `SGD`.
     decoupled_weight_decay : bool
         Multiply the parameters by ``1 - lr weight_decay`` instead: `AdamW`.
+    dialect : {"torch", "keras", "sklearn"}
+        Where eps is. "keras", "sklearn": it is added to a v that is not corrected,
+        ``p = p - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)``. "keras": weight decay is decoupled.
 
     Notes
     -----
@@ -68,6 +71,7 @@ class Adam(Optimizer):
         maximize: bool = False,
         no_decay: NoDecay = None,
         decoupled_weight_decay: bool = False,
+        dialect: str = "torch",
     ) -> None:
         super().__init__(
             params,
@@ -79,6 +83,7 @@ class Adam(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
             decoupled_weight_decay=decoupled_weight_decay,
+            dialect=dialect,
         )
 
     @staticmethod
@@ -119,6 +124,7 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        dialect: str = "torch",
         no_decay: NoDecay = None,
     ) -> None:
         Optimizer.__init__(
@@ -130,5 +136,6 @@ class AdamW(Adam):
             weight_decay=weight_decay,
             amsgrad=amsgrad,
             maximize=maximize,
+            dialect=dialect,
             no_decay=no_decay,
         )

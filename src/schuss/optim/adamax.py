@@ -31,6 +31,9 @@ class Adamax(Optimizer):
         ``weight_decay p`` is added to the gradient; >= 0.
     maximize : bool
         Ascend instead.
+    dialect : {"torch", "keras"}
+        Where eps is. "keras": ``u = max(beta2 u, |g|)``, ``p = p - lr / (1 - beta1^t) m / (u + eps)``; and the
+        parameters are multiplied by ``1 - lr weight_decay``.
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
 
@@ -39,8 +42,8 @@ class Adamax(Optimizer):
     For gradients that are mostly zero, as of embeddings, and for noise with outliers: no step is larger than
     lr / (1 - beta1^t), and one large gradient shortens the following ones for some 1 / (1 - beta2) steps.
 
-    Two states of the parameter's shape, "exp_avg" and "exp_inf". The paper has no eps; torch adds it to the absolute
-    gradient, as here, Keras to u (with 1e-7 by default, and lr 0.001).
+    Two states of the parameter's shape, "exp_avg" and "exp_inf". The paper has no eps. Keras has lr 0.001 and eps
+    1e-7 by default.
 
     References
     ----------
@@ -59,10 +62,18 @@ class Adamax(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
+        dialect: str = "torch",
         no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, no_decay=no_decay
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            dialect=dialect,
+            no_decay=no_decay,
         )
 
     @staticmethod

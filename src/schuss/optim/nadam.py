@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .base import Optimizer
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .. import _core
     from ..structure import NoDecay, Params
     from .base import LearningRate
@@ -38,6 +40,14 @@ class NAdam(Optimizer):
         Multiply the parameters by ``1 - lr weight_decay`` instead, as AdamW does.
     maximize : bool
         Ascend instead.
+    dialect : {"torch", "keras"}
+        Whose momenta. "keras": ``mu_t = beta1 (1 - 0.96^t / 2)``, whatever momentum_decay, which must be left as it is;
+        and the parameters are multiplied by ``1 - lr weight_decay``.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or momentum_decay is given with dialect "keras".
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
 
@@ -46,7 +56,7 @@ class NAdam(Optimizer):
     Where Adam is used and the gradient is not too noisy: often a little faster, with the same settings.
 
     Two states of the parameter's shape, "exp_avg" and "exp_avg_sq"; M_t is "mu_product" in the state_dict, which torch
-    keeps in float32. Keras has 0.96^t, which is momentum_decay 1, lr 0.001 and eps 1e-7.
+    keeps in float32. Keras has lr 0.001 and eps 1e-7 by default.
 
     References
     ----------
@@ -57,6 +67,7 @@ class NAdam(Optimizer):
     _rule = "nadam"
     _memory: ClassVar[Mapping[str, int]] = {"mu_product": 0}
     _memory_of_params = True
+    _MOMENTUM_DECAY: ClassVar[float] = 4e-3
 
     def __init__(
         self,
@@ -65,10 +76,11 @@ class NAdam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        momentum_decay: float = 4e-3,
+        momentum_decay: float = _MOMENTUM_DECAY,
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
+        dialect: str = "torch",
         no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
@@ -80,8 +92,18 @@ class NAdam(Optimizer):
             momentum_decay=momentum_decay,
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
+            dialect=dialect,
             no_decay=no_decay,
         )
+
+    def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+        group = super()._group(arrays, given)
+        if group["dialect"] == "keras" and group["momentum_decay"] != self._MOMENTUM_DECAY:
+            raise ValueError(
+                f"momentum_decay must be left out with dialect='keras', which has 0.96^t; "
+                f"got {group['momentum_decay']:g}"
+            )
+        return group
 
     @staticmethod
     def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:

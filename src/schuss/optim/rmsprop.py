@@ -33,6 +33,10 @@ class RMSProp(Optimizer):
         Divide by an estimate of the standard deviation rather than of the root mean square.
     maximize : bool
         Ascend instead.
+    dialect : {"torch", "keras"}
+        Where eps is. "keras": ``avg = sqrt(sq + eps)``, centered ``sqrt(max(sq - ga^2, 0) + eps)``; with momentum
+        ``buf = momentum buf + lr g / avg`` and ``p = p - buf``, which differs where lr changes; and the parameters are
+        multiplied by ``1 - lr weight_decay``.
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
 
@@ -66,6 +70,7 @@ class RMSProp(Optimizer):
         centered: bool = False,
         *,
         maximize: bool = False,
+        dialect: str = "torch",
         no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
@@ -77,6 +82,7 @@ class RMSProp(Optimizer):
             momentum=momentum,
             centered=centered,
             maximize=maximize,
+            dialect=dialect,
             no_decay=no_decay,
         )
 

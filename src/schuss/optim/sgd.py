@@ -34,6 +34,10 @@ class SGD(Optimizer):
         Needs momentum > 0 and dampening 0.
     maximize : bool
         Ascend instead.
+    dialect : {"torch", "keras", "sklearn"}
+        Whose momentum. "keras", "sklearn": ``buf = momentum buf + lr (1 - dampening) g`` and ``p = p - buf``, with
+        ``nesterov`` ``p = p - (lr g + momentum buf)``. This differs where lr changes, and at the first step with
+        dampening. "keras": the parameters are multiplied by ``1 - lr weight_decay``.
     no_decay : bool, str, list of str, or callable
         Arrays without weight decay: with True those of at most one dimension (biases, scales); those of a dict whose
         names these are or match (as fnmatch does); or those for which ``no_decay(name or place, array)`` is True. They
@@ -75,6 +79,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        dialect: str = "torch",
         no_decay: NoDecay = None,
     ) -> None:
         super().__init__(
@@ -85,6 +90,7 @@ class SGD(Optimizer):
             weight_decay=weight_decay,
             nesterov=nesterov,
             maximize=maximize,
+            dialect=dialect,
             no_decay=no_decay,
         )
 
