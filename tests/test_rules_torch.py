@@ -17,19 +17,7 @@ torch: Any = pytest.importorskip("torch")
 TORCH_NAME = {"SGD": "SGD", "AdaGrad": "Adagrad", "RMSProp": "RMSprop", "Adam": "Adam", "AdamW": "AdamW"}
 TORCH_NAME |= {"ASGD": "ASGD", "Rprop": "Rprop"}
 TORCH_NAME |= {"Adadelta": "Adadelta", "Adamax": "Adamax", "NAdam": "NAdam", "RAdam": "RAdam"}
-TORCH_CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME]
-TORCH_NAME = {
-    "SGD": "SGD",
-    "AdaGrad": "Adagrad",
-    "RMSProp": "RMSprop",
-    "Adam": "Adam",
-    "AdamW": "AdamW",
-    "Adadelta": "Adadelta",
-    "Adamax": "Adamax",
-    "NAdam": "NAdam",
-    "RAdam": "RAdam",
-}
-CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME and "dialect" not in case.options]
+TORCH_CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME and "dialect" not in case.options]
 
 
 @pytest.fixture
@@ -70,3 +58,22 @@ def test_defaults_are_torchs(name: str) -> None:
     for option in theirs.keys() - of_torch_alone:
         assert option in ours
         assert ours[option].default == theirs[option].default, option
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-11)])
+@pytest.mark.parametrize("options", [{}, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "maximize": True}])
+def test_sparse_adam(options: dict[str, Any], dtype: str, tolerance: float) -> None:
+    """With rows that come twice in a batch, and rows that never come."""
+    rng = np.random.default_rng(3)
+    p = rng.normal(size=(20, 7)).astype(dtype)
+    theirs = torch.tensor(p, requires_grad=True)
+    torch.sparse.check_sparse_tensor_invariants.enable()
+    opt, torch_opt = schuss.SparseAdam(p, **options), torch.optim.SparseAdam([theirs], **options)
+    for _ in range(200):
+        index = rng.integers(0, 15, 9)
+        rows = rng.normal(size=(9, 7)).astype(dtype)
+        opt.step([schuss.Rows(index, rows)])
+        theirs.grad = torch.sparse_coo_tensor(torch.tensor(index)[None], torch.tensor(rows), p.shape)
+        torch_opt.step()
+    wanted = theirs.detach().numpy()
+    assert np.max(np.abs(p - wanted)) <= tolerance * np.max(np.abs(wanted))
