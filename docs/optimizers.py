@@ -13,7 +13,7 @@ import math
 import re
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ import numpy as np
 
 import schuss
 from schuss.optim import BY_NAME
+
+sys.path.append(str(Path(__file__).parents[1]))  # benchmarks/ is beside docs/
+from benchmarks.optimizers import ALL
 
 PAGE = Path(__file__).with_suffix(".md")
 WIDTH = 140
@@ -65,11 +68,11 @@ CHOICES = (
 )
 
 # What the page says once for all arguments of these names.
-COMMON = ("As for `SGD`.", "Ascend instead.")
-
-# What a step reads beside the usual: parameters and states read and written once, gradients read once.
-EXTRA_READS: dict[str, int] = {}
-
+COMMON = (
+    "As for `SGD`.",
+    "Ascend instead.",
+    "If an array cannot be updated in place, or a number is out of range.",
+)
 
 # ---- docstrings ------------------------------------------------------------------------------------------------------
 
@@ -166,8 +169,14 @@ def own_arguments(kind: type) -> Iterator[str]:
     for names, what, text in definitions(sections(kind).get("Parameters", "")):
         if text and text not in COMMON and names != "params":
             marked = ", ".join(f"`{name.strip()}`" for name in names.split(","))
-            kinds = what if what.startswith("(") else f"({what})"
-            yield "- " + wrapped(f"{marked} {kinds}: {text}", "  ")
+            kinds = what if what.startswith("(") or not what else f"({what})"
+            yield "- " + wrapped(f"{marked} {kinds}".strip() + f": {text}", "  ")
+
+
+def raised(kind: type) -> str:
+    """What else than any optimizer it raises."""
+    found = [(names, text) for names, _, text in definitions(sections(kind).get("Raises", "")) if text not in COMMON]
+    return wrapped(" ".join(f"*Raises* {names}: {text}" for names, text in found if text))
 
 
 def aliases(kind: type) -> list[str]:
@@ -178,7 +187,7 @@ def aliases(kind: type) -> list[str]:
 # ---- what a step costs -----------------------------------------------------------------------------------------------
 
 
-def state_bytes(kind: type, **options: Any) -> float | None:
+def state_bytes(kind: type, options: Mapping[str, Any]) -> float | None:
     """Bytes of state a parameter, of a float32 matrix of 1024 x 1024; None if these options do not go together."""
     try:
         optimizer = kind(np.zeros((1024, 1024), np.float32), **options)
@@ -188,26 +197,36 @@ def state_bytes(kind: type, **options: Any) -> float | None:
     return held / 1024**2
 
 
-def moved_bytes(kind: type, held: float) -> float:
-    """Bytes read and written in a step, a parameter: itself and its states twice, its gradient once, and the extra."""
-    return 4 * (3 + EXTRA_READS.get(kind.__name__, 0)) + 2 * held
+def more_moved(kind: type) -> float:
+    """Bytes a parameter that a step moves beside the usual, as the benchmarks count its passes over memory.
+
+    The usual is to read and write the parameter and its states, and to read the gradient.
+    """
+    row = next(row for row in ALL if row.name == kind.__name__)
+    held = state_bytes(kind, row.options)
+    assert held is not None
+    return 4 * sum(map(sum, row.passes)) - (12 + 2 * held)
+
+
+def variants(kind: type) -> Iterator[dict[str, Any]]:
+    """The defaults, and single options that may change what a step costs."""
+    yield {}
+    for name, default in arguments(kind).items():
+        if isinstance(default, bool):
+            yield {name: not default}
+        elif name == "momentum":
+            yield {name: 0.0 if default else 0.9}
 
 
 def costs(kind: type) -> dict[str, tuple[float, float]]:
     """(bytes of state, bytes moved) with the defaults, under "", and with each option that changes them."""
-    held = state_bytes(kind)
-    assert held is not None
-    found = {"": (held, moved_bytes(kind, held))}
-    for name, default in arguments(kind).items():
-        if isinstance(default, bool):
-            value: Any = not default
-        elif name == "momentum":
-            value = 0.0 if default else 0.9
-        else:
-            continue
-        other = state_bytes(kind, **{name: value})
-        if other is not None and other != held:
-            found[f"{name}={shown(value)}"] = (other, moved_bytes(kind, other))
+    more = more_moved(kind)
+    found: dict[str, tuple[float, float]] = {}
+    for options in variants(kind):
+        held = state_bytes(kind, options)
+        if held is not None and (not found or held != found[""][0]):
+            name = "".join(f"{key}={shown(value)}" for key, value in options.items())
+            found[name] = (held, 12 + 2 * held + more)
     return found
 
 
@@ -337,6 +356,7 @@ def entry(kind: type, *, wrapper: bool = False) -> str:
         markdown(formula),
         f"```\n{call(kind)}\n```",
         "\n".join(own_arguments(kind)),
+        raised(kind),
     ]
     if not wrapper and issubclass(kind, schuss.Optimizer):
         found = costs(kind)
