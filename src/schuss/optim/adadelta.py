@@ -40,7 +40,8 @@ class Adadelta(Optimizer):
     Notes
     -----
     For when no learning rate is known: it needs none, but starts slowly, since the first updates are as small as eps
-    makes them. Today mostly met in older work; Adam has taken its place.
+    makes them, and does not settle: updates keep their size while gradients circle around a minimum, so let lr fall in
+    the end. Today mostly met in older work; Adam has taken its place.
 
     Two states of the parameter's shape, "square_avg" and "acc_delta". Libraries agree on the formula; Keras multiplies
     by a learning rate of 0.001 by default, and has rho 0.95 and eps 1e-7.

@@ -47,6 +47,7 @@ class Adan(Optimizer):
     Four states of the parameter's shape, "exp_avg", "exp_avg_sq", "exp_avg_diff" and "neg_pre_grad", the gradient of
     the step before with its sign changed. As the authors' code, whose betas are what is kept; the paper and some
     packages have one minus them. max_grad_norm there is clip_norm of `step` here.
+    optax weighs d and w with 1 - beta2 in the place of beta2.
 
     References
     ----------

@@ -49,7 +49,8 @@ class AdEMAMix(Optimizer):
     beta of 0.999 does better.
 
     Three states of the parameter's shape, "exp_avg_fast", "exp_avg_slow" and "exp_avg_sq"; without the first where
-    beta1 is 0. The default of alpha is 2 in the authors' code for torch, 5 in that for optax, as here.
+    beta1 is 0. The authors' code for torch has 2 for alpha by default and adds 1e-8 to betas in the logarithms of the
+    warm-up; that for optax has 5 and does not, as here.
 
     References
     ----------
