@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib
+import itertools
 import json
 import subprocess
 import sys
@@ -24,11 +25,10 @@ SUBJECTS = {
     "train": "training steps beside all libraries and the limit",
     "gemm": "matrix products beside OpenBLAS and MKL",
     "growth": "training steps against width, depth, batch and threads: long, only when named or with --large",
-    "step": "optimizer steps",
+    "step": "steps of every optimizer",
     "predict": "prediction of one row and of many",
     "startup": "importing, and the size of the wheel",
 }
-BASELINES = {"train": "torch", "step": "torch fused", "predict": "torch", "startup": "torch"}
 # Options that children are given too.
 _FLAGS = ("quick", "compile")
 
@@ -49,6 +49,7 @@ def arguments() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="torch.compile in train, where a C++ compiler works; default: yes, unless --quick",
     )
+    parser.add_argument("--rows", metavar="NAMES", help="in step: these optimizers only, by commas, as adam,lion")
     parser.add_argument("--threads", default="1,2", help="numbers of threads, by commas; default: 1,2")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
     parser.add_argument(
@@ -75,7 +76,7 @@ def work(options: argparse.Namespace) -> None:
     for subject in options.subjects:
         limits = Limits(threads, 0.05 if options.quick else 0.15)
         measure: Any = importlib.import_module(f".{subject}", __package__).measure
-        found[subject] = asdict(measure(options, threads, limits))
+        found[subject] = [asdict(result) for result in measure(options, threads, limits)]
     config: Any = schuss.show_config(mode="dicts")
     document = {"isa": config["isa"], "compiler": config["compiler"], "results": found}
     options.worker.write_text(json.dumps(document))
@@ -86,32 +87,36 @@ def spawned(options: argparse.Namespace, subjects: list[str], threads: int, fold
     path = folder / f"{threads}.json"
     command = [sys.executable, "-m", "benchmarks", *subjects, "--threads", str(threads), "--worker", str(path)]
     command += [f"--{name}" for name in _FLAGS if getattr(options, name)]
+    command += [f"--rows={options.rows}"] if options.rows else []
     subprocess.run(command, check=True)
     found: dict[str, Any] = json.loads(path.read_text())
     return found
 
 
-def collected(options: argparse.Namespace, subjects: list[str]) -> tuple[dict[str, str], dict[str, Result]]:
-    """What describes the machine, and the results of all subjects."""
+def collected(options: argparse.Namespace, subjects: list[str]) -> tuple[dict[str, str], dict[str, list[Result]]]:
+    """What describes the machine, and the results of all subjects, one of each title."""
     about = {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "CPU": f"{machine.cpu_model()}, {len(machine.usable_cpus())} usable CPUs",
         "load": machine.load(),
         **machine.versions(),
     }
-    results: dict[str, Result] = {}
+    results: dict[str, dict[str, Result]] = {}
     computing = [name for name in subjects if name != "startup"]
     with tempfile.TemporaryDirectory() as folder:
         for threads in thread_numbers(options.threads) if computing else []:
             found = spawned(options, computing, threads, Path(folder))
             about["instruction set"], about["compiler"] = found["isa"], found["compiler"]
-            for subject, part in found["results"].items():
-                result = results.setdefault(subject, Result(part["title"]))
-                result.rows += [Row(**fields) for fields in part["rows"]]
-                result.notes += [line for line in part["notes"] if line not in result.notes]
+            for subject, parts in found["results"].items():
+                for part in parts:
+                    titled = results.setdefault(subject, {})
+                    result = titled.setdefault(part["title"], Result(part["title"], baselines=part["baselines"]))
+                    result.rows += [Row(**fields) for fields in part["rows"]]
+                    result.notes += [line for line in part["notes"] if line not in result.notes]
+    listed = {subject: list(titled.values()) for subject, titled in results.items()}
     if "startup" in subjects:
-        results["startup"] = startup.measure(options)
-    return about, results
+        listed["startup"] = startup.measure(options)
+    return about, listed
 
 
 def thread_numbers(given: str) -> list[int]:
@@ -124,19 +129,19 @@ def thread_numbers(given: str) -> list[int]:
     return [number for number in numbers if 1 <= number <= usable]
 
 
-def pictures(results: dict[str, Result], folder: Path) -> dict[str, list[str]]:
+def pictures(results: dict[str, list[Result]], folder: Path) -> dict[str, list[str]]:
     """Draw the subjects that can be drawn; where the pictures lie, seen from the folder's parent."""
     found: dict[str, list[str]] = {}
-    for subject, result in results.items():
+    for subject, (result, *_) in results.items():
         draw = getattr(importlib.import_module(f".{subject}", __package__), "draw", None)
         if draw is None:
             continue
         try:
-            path = draw(result, folder)
+            paths = draw(result, folder)
         except ImportError as error:
             print(f"no picture of {subject}: {error}", file=sys.stderr)
             continue
-        found[subject] = [path.relative_to(folder.parent).as_posix()]
+        found[subject] = [path.relative_to(folder.parent).as_posix() for path in paths]
     return found
 
 
@@ -156,19 +161,20 @@ def main() -> None:
         return
     options.compile = not options.quick if options.compile is None else options.compile
     about, results = collected(options, chosen(options))
-    tables = {subject: table(result, BASELINES.get(subject)) for subject, result in results.items()}
+    tables = {subject: [table(result) for result in found] for subject, found in results.items()}
     lines = [f"{name}: {value}" for name, value in about.items()]
     print("; ".join(lines))
-    for one in tables.values():
+    for one in itertools.chain.from_iterable(tables.values()):
         print(f"\n{one.text()}")
     print(f"\n{LEGEND}")
     if options.json is not None:
-        document = {"about": about, "results": {name: asdict(result) for name, result in results.items()}}
+        document = {"about": about, "results": {name: list(map(asdict, found)) for name, found in results.items()}}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     if options.markdown is not None:
         drawn = pictures(results, options.markdown.parent / "plots")
         parts = ["# Results", "\n".join(f"- {line}" for line in lines), LEGEND]
-        parts += [one.markdown(drawn.get(subject, ())) for subject, one in tables.items()]
+        for subject, (first, *others) in tables.items():
+            parts += [first.markdown(drawn.get(subject, ())), *(other.markdown() for other in others)]
         options.markdown.write_text("\n\n".join(parts) + "\n")
 
 

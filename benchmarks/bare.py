@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import shlex
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 
+from .native import compiled_by_any
+from .team import Team
 from .timing import best
 
-# The whole instruction set of this machine; compilers differ in the name.
-_NATIVE = ("-march=native", "-mcpu=native")
-_FLAGS = ("-O3", "-funroll-loops", "-ffp-contract=fast", "-shared", "-fPIC")
 # Vectors ahead that a line is fetched; 0: left to the hardware.
 _AHEAD = (0, 8, 32)
 # Enough for a sample that starting threads does not shorten.
@@ -32,26 +22,10 @@ _PAGE = 4096
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The loops, or None where no C compiler makes them."""
-    given = shlex.split(os.environ.get("CC", ""))
-    compilers = [given] if given else [[name] for name in ("cc", "gcc", "clang") if shutil.which(name)]
-    source = Path(__file__).with_name("peak.c")
-    # A loaded library cannot be deleted everywhere: then its folder stays.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = Path(folder) / "peak.so"
-        for compiler in compilers:
-            for native in _NATIVE:
-                command = [*compiler, *_FLAGS, native, str(source), "-o", str(path)]
-                try:
-                    subprocess.run(command, check=True, capture_output=True)
-                    return _declared(ctypes.CDLL(str(path)))
-                except (OSError, subprocess.CalledProcessError):
-                    continue
-    print("no C compiler: limits without bare loops", file=sys.stderr, flush=True)
-    return None
-
-
-def _declared(loops: ctypes.CDLL) -> ctypes.CDLL:
+    """The loops of `peak.c`, or None where no C compiler makes them."""
+    loops = compiled_by_any("peak.c", "-O3", "-funroll-loops", "-ffp-contract=fast")
+    if loops is None:
+        return None
     long, number = ctypes.c_long, ctypes.c_float
     loops.multiply_add.argtypes = [long, number, number]
     loops.multiply_add.restype = number
@@ -97,23 +71,6 @@ def _aligned(size: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
 
 
 def _together(amount: float, calls: Sequence[Callable[[], object]], seconds: float) -> float:
-    """In units of 1e9 a second; all calls at once, each always on the same thread (ctypes lets the others run)."""
-    if len(calls) == 1:
-        return 1e-9 * amount / best(calls[0], seconds)
-    with ExitStack() as stack:
-        workers = [
-            stack.enter_context(ThreadPoolExecutor(1, initializer=_keep_to, initargs=(k,))) for k in range(len(calls))
-        ]
-
-        def all_at_once() -> None:
-            for future in [worker.submit(call) for worker, call in zip(workers, calls, strict=True)]:
-                future.result()
-
-        return 1e-9 * amount / best(all_at_once, seconds)
-
-
-def _keep_to(number: int) -> None:
-    """Keep the calling thread to one of the process's CPUs: some systems are slow to spread threads."""
-    if hasattr(os, "sched_setaffinity"):
-        cpus = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, [cpus[number % len(cpus)]])
+    """In units of 1e9 a second; all calls at once."""
+    team = Team(len(calls))
+    return 1e-9 * amount / best(lambda: team.run(calls), seconds)

@@ -173,7 +173,7 @@ def summary(products: Sequence[Product], rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def measure(options: Any, threads: int, limits: Limits) -> Result:
+def measure(options: Any, threads: int, limits: Limits) -> list[Result]:
     result = Result("Matrix products")
     products = QUICK if options.quick else PRODUCTS
     for product in products:
@@ -190,4 +190,4 @@ def measure(options: Any, threads: int, limits: Limits) -> Result:
         *summary(products, result.rows),
         *limits.seen(),
     ]
-    return result
+    return [result]

@@ -131,7 +131,7 @@ def judged(rows: Sequence[Row]) -> list[str]:
     return cliffs
 
 
-def measure(options: Any, threads: int, limits: Limits) -> Result:
+def measure(options: Any, threads: int, limits: Limits) -> list[Result]:
     result = Result("Growth of the training step")
     work = Work(limits, 1 << 23 if options.quick else MOST_BYTES)
     measured: list[tuple[Series, int, Row]] = []
@@ -164,14 +164,14 @@ def measure(options: Any, threads: int, limits: Limits) -> Result:
         f"{name}: cliffs: {'; '.join(cliffs) or 'none'}.",
         *limits.seen(),
     ]
-    return result
+    return [result]
 
 
-def draw(result: Result, folder: Path) -> Path | None:
+def draw(result: Result, folder: Path) -> list[Path]:
     """Times, model and limit against size, a panel a series; last, what more threads bring. Into ``growth.svg``."""
     plt = drawing.pyplot()
-    if plt is None or not result.rows:
-        return None
+    if not result.rows:
+        return []
     lines = grouped(result.rows)
     names = list(dict.fromkeys(name for name, _ in lines))
     threads = sorted({count for _, count in lines})
@@ -208,7 +208,7 @@ def draw(result: Result, folder: Path) -> Path | None:
         panel.remove()
     path = folder / "growth.svg"
     drawing.save(figure, path)
-    return path
+    return [path]
 
 
 def _threads(number: int) -> str:

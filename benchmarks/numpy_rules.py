@@ -1,8 +1,19 @@
-"""Update rules in plain NumPy, in place, with one scratch vector: what careful hands write."""
+"""Update rules in plain NumPy, in place, as careful hands write them: one ufunc an operation, each with ``out=``.
+
+The rules stand here as formulas, which become these calls: ``p = p - lr * m`` is
+
+    multiply(m, lr, out=a); subtract(p, a, out=p)
+
+with as few scratch vectors a, b, ... as the formulas allow. Operations on numbers alone stay Python's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -10,92 +21,170 @@ from .cases import BETAS, EPS, LEARNING_RATE, Float
 
 Step = Callable[[], None]
 
+_NUMBERS = {"lr": LEARNING_RATE, "beta1": BETAS[0], "beta2": BETAS[1], "eps": EPS}
+_UFUNCS: dict[type[ast.AST], str] = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "divide",
+    ast.USub: "negative",
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
+}
+# What formulas may call beside operators.
+_CALLED = ("sqrt", "sign", "absolute", "maximum", "minimum", "copyto", "dot")
 
-def sgd(p: Float, g: Float, momentum: float = 0.9) -> Step:
-    buffer, a = np.zeros_like(p), np.empty_like(p)
-    first = True
 
-    def step() -> None:
-        nonlocal first
-        if first:
-            buffer[...] = g
-            first = False
+@dataclass(frozen=True)
+class Rule:
+    """A rule's formulas.
+
+    Attributes
+    ----------
+    states : str
+        Names of the arrays beside p and g; zeros at first.
+    formulas : str
+        Assignments, and ``if`` on numbers. t is the number of the step, from 1.
+    numbers : dict
+        What differs from, or comes on top of, lr, beta1, beta2 and eps; x_start: what the state x holds at first.
+    """
+
+    states: str
+    formulas: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+class _Calls:
+    """Formulas made into calls, in `lines`; how many scratch vectors they need, in `scratch`."""
+
+    def __init__(self, arrays: set[str], formulas: str) -> None:
+        self._arrays = arrays
+        self._free: list[str] = []
+        self.scratch: list[str] = []
+        self.lines: list[str] = []
+        self.numbers: set[str] = set()
+        self._statements(ast.parse(formulas).body, "    ")
+
+    def _statements(self, body: list[ast.stmt], indent: str) -> None:
+        for one in body:
+            self._indent = indent
+            if isinstance(one, ast.If):
+                self.lines.append(f"{indent}if {ast.unparse(one.test)}:")
+                self._statements(one.body, indent + "    ")
+                self.lines.append(f"{indent}else:")
+                self._statements(one.orelse or [ast.Pass()], indent + "    ")
+            elif isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name):
+                self._assign(one.targets[0].id, one.value)
+            else:
+                self.lines.append(indent + ast.unparse(one))
+
+    def _assign(self, target: str, value: ast.expr) -> None:
+        if target not in self._arrays:
+            self.numbers.add(target)
+            self._call(f"{target} = {ast.unparse(_Dots(self).visit(value))}")
+            return
+        found = self.value(value, target)
+        if found != target:
+            self._call(f"copyto({target}, {found})")
+            self.give_back(found)
+
+    def _call(self, line: str) -> None:
+        self.lines.append(self._indent + line)
+
+    def _has_array(self, node: ast.AST, names: set[str] | None = None) -> bool:
+        """Whether it is an array, or one of these; a dot product is a number."""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dot" and names is None:
+            return False
+        if isinstance(node, ast.Name) and node.id in (self._arrays if names is None else names):
+            return True
+        return any(self._has_array(child, names) for child in ast.iter_child_nodes(node))
+
+    def value(self, node: ast.expr, target: str | None = None) -> str:
+        """The array, or number, that holds an expression's value: `target`, if that can be."""
+        if not self._has_array(node):
+            return ast.unparse(node)
+        if isinstance(node, ast.Name):
+            return node.id
+        if isinstance(node, ast.BinOp):
+            name, operands = _UFUNCS[type(node.op)], [node.left, node.right]
+        elif isinstance(node, ast.UnaryOp):
+            name, operands = _UFUNCS[type(node.op)], [node.operand]
+        elif isinstance(node, ast.Compare):
+            name, operands = _UFUNCS[type(node.ops[0])], [node.left, node.comparators[0]]
+        elif isinstance(node, ast.Call):
+            name, operands = ast.unparse(node.func), list(node.args)
         else:
-            np.multiply(buffer, momentum, out=buffer)
-            np.add(buffer, g, out=buffer)
-        np.multiply(buffer, LEARNING_RATE, out=a)
-        np.subtract(p, a, out=p)
+            raise ValueError(ast.unparse(node))
+        found = []
+        for k, operand in enumerate(operands):
+            others = operands[:k] + operands[k + 1 :]
+            free = target is not None and not any(self._has_array(other, {target}) for other in others)
+            # Only one of them may be in the target.
+            found.append(self.value(operand, target if free and target not in found else None))
+        for one in found:
+            self.give_back(one)
+        out = target or self._take()
+        self._call(f"{name}({', '.join(found)}, out={out})")
+        return out
 
-    return step
+    def _take(self) -> str:
+        if not self._free:
+            self.scratch.append(f"scratch{len(self.scratch)}")
+            return self.scratch[-1]
+        return self._free.pop()
 
-
-def adagrad(p: Float, g: Float, eps: float = 1e-10) -> Step:
-    total, a = np.zeros_like(p), np.empty_like(p)
-
-    def step() -> None:
-        np.multiply(g, g, out=a)
-        np.add(total, a, out=total)
-        np.sqrt(total, out=a)
-        np.add(a, eps, out=a)
-        np.divide(g, a, out=a)
-        np.multiply(a, LEARNING_RATE, out=a)
-        np.subtract(p, a, out=p)
-
-    return step
-
-
-def rmsprop(p: Float, g: Float, alpha: float = 0.99) -> Step:
-    square, a = np.zeros_like(p), np.empty_like(p)
-
-    def step() -> None:
-        np.multiply(g, g, out=a)
-        np.multiply(a, 1 - alpha, out=a)
-        np.multiply(square, alpha, out=square)
-        np.add(square, a, out=square)
-        np.sqrt(square, out=a)
-        np.add(a, EPS, out=a)
-        np.divide(g, a, out=a)
-        np.multiply(a, LEARNING_RATE, out=a)
-        np.subtract(p, a, out=p)
-
-    return step
+    def give_back(self, name: str) -> None:
+        if name in self.scratch and name not in self._free:
+            self._free.append(name)
 
 
-def adam(p: Float, g: Float, decay: float = 0.0) -> Step:
-    m, v, a = np.zeros_like(p), np.zeros_like(p), np.empty_like(p)
-    beta1, beta2 = BETAS
-    count = 0
+class _Dots(ast.NodeTransformer):
+    """Dot products within an expression of numbers: of arrays that are there, or have been computed."""
 
-    def step() -> None:
-        nonlocal count
-        count += 1
-        if decay:
-            np.multiply(p, 1 - LEARNING_RATE * decay, out=p)
-        np.subtract(g, m, out=a)
-        np.multiply(a, 1 - beta1, out=a)
-        np.add(m, a, out=m)
-        np.multiply(g, g, out=a)
-        np.multiply(a, 1 - beta2, out=a)
-        np.multiply(v, beta2, out=v)
-        np.add(v, a, out=v)
-        np.sqrt(v, out=a)
-        np.multiply(a, (1 - beta2**count) ** -0.5, out=a)
-        np.add(a, EPS, out=a)
-        np.divide(m, a, out=a)
-        np.multiply(a, LEARNING_RATE / (1 - beta1**count), out=a)
-        np.subtract(p, a, out=p)
+    def __init__(self, calls: _Calls) -> None:
+        self._calls = calls
 
-    return step
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if ast.unparse(node.func) != "dot":
+            return self.generic_visit(node)
+        found = [self._calls.value(argument) for argument in node.args]
+        for one in found:
+            self._calls.give_back(one)
+        return ast.parse(f"float(dot({', '.join(found)}))", mode="eval").body
 
 
-def adamw(p: Float, g: Float) -> Step:
-    return adam(p, g, decay=0.01)
+@cache
+def source(name: str) -> tuple[str, tuple[str, ...]]:
+    """A rule's step as Python, and the vectors that it needs beside p and g."""
+    rule = RULES[name]
+    states = rule.states.split()
+    calls = _Calls({"p", "g", *states}, rule.formulas)
+    changing = ", ".join(["t", *sorted(calls.numbers)])
+    lines = ["def step():", f"    global {changing}", "    t += 1", *calls.lines]
+    return "\n".join(lines), (*states, *calls.scratch)
 
 
-RULES: dict[str, Callable[[Float, Float], Step]] = {
-    "Adam": adam,
-    "SGD": sgd,
-    "AdaGrad": adagrad,
-    "RMSProp": rmsprop,
-    "AdamW": adamw,
+def step_of(name: str, p: Float, g: Float, **numbers: float) -> Step:
+    """A step of a rule over p, by g. numbers: other values of its own."""
+    text, vectors = source(name)
+    scope: dict[str, Any] = {"p": p, "g": g, "t": 0, **_NUMBERS, **RULES[name].numbers, **numbers}
+    scope.update({vector: np.full_like(p, scope.get(f"{vector}_start", 0)) for vector in vectors})
+    scope.update({ufunc: getattr(np, ufunc) for ufunc in (*_UFUNCS.values(), *_CALLED)})
+    exec(text, scope)
+    made: Step = scope["step"]
+    return made
+
+
+_ADAM = """
+m = m + (1 - beta1) * (g - m)
+v = beta2 * v + (1 - beta2) * (g * g)
+p = {p} - lr / (1 - beta1**t) * (m / (sqrt(v) * (1 - beta2**t) ** -0.5 + eps))
+"""
+
+RULES: dict[str, Rule] = {
+    "SGD": Rule("b", "b = momentum * b + g\np = p - lr * b", {"momentum": 0.9}),
+    "AdaGrad": Rule("s", "s = s + g * g\np = p - lr * (g / (sqrt(s) + eps))", {"eps": 1e-10}),
+    "RMSProp": Rule("s", "s = alpha * s + (1 - alpha) * (g * g)\np = p - lr * (g / (sqrt(s) + eps))", {"alpha": 0.99}),
+    "Adam": Rule("m v", _ADAM.format(p="p")),
+    "AdamW": Rule("m v", _ADAM.format(p="(1 - lr * decay) * p"), {"decay": 0.01}),
 }

@@ -281,7 +281,7 @@ def numpy_loop(case: Case) -> Training:
             views.append((flat[start:middle].reshape(w.shape), flat[middle:end]))
         layers[-1][0][...], layers[-1][1][...] = w, b
         start = end
-    update = numpy_rules.adam(parameters, gradients)
+    update = numpy_rules.step_of("Adam", parameters, gradients)
     outputs = [np.empty((case.batch, n), np.float32) for n in case.sizes[1:]]
     deltas = [np.empty_like(out) for out in outputs]
     rows, last = np.arange(case.batch), len(layers) - 1

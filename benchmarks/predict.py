@@ -96,8 +96,8 @@ def numpy_plain(case: Case, x: Float) -> Predictor:
     return "NumPy", predict
 
 
-def measure(options: Any, threads: int, limits: Limits) -> Result:
-    result = Result("Prediction")
+def measure(options: Any, threads: int, limits: Limits) -> list[Result]:
+    result = Result("Prediction", baselines=["torch"])
     makers: tuple[Callable[[Case, Float], Predictor | None], ...] = (
         own, own_out, torch_eager, jax_jitted, sklearn_public, numpy_plain,
     )  # fmt: skip
@@ -122,7 +122,7 @@ def measure(options: Any, threads: int, limits: Limits) -> Result:
         ARITHMETIC_NOTE,
         *limits.seen(),
     ]
-    return result
+    return [result]
 
 
 def _calls(predict: Callable[[], Any]) -> Callable[[int], None]:

@@ -39,7 +39,7 @@ def wheel(options: Any) -> Path | None:
     return found[-1] if found else None
 
 
-def measure(options: Any) -> Result:
+def measure(options: Any) -> list[Result]:
     """Interpreters started in turns; the first of each only warms the disk cache."""
     present = [name for name in MODULES if importlib.util.find_spec(name.partition(".")[0]) is not None]
     samples: dict[str, list[float]] = {}
@@ -50,7 +50,7 @@ def measure(options: Any) -> Result:
             if number:
                 numpy.append(1e3 * before)
                 samples.setdefault("ours" if name == "schuss" else name.partition(".")[0], []).append(1e3 * beyond)
-    result = Result("Import", [Row({"milliseconds": "beyond NumPy"}, 1, ["ours"], samples)])
+    result = Result("Import", [Row({"milliseconds": "beyond NumPy"}, 1, ["ours"], samples)], baselines=["torch"])
     result.notes = [
         "Milliseconds of CPU time of the import statement, after `import numpy`, which takes "
         f"{statistics.median(numpy):.0f} itself."
@@ -60,4 +60,4 @@ def measure(options: Any) -> Result:
         result.notes.append("No wheel in dist/: its size is not known.")
     else:
         result.notes.append(f"Wheel {size.name}: {size.stat().st_size / 1e6:.2f} MB.")
-    return result
+    return [result]

@@ -37,6 +37,10 @@ class Row:
         Largest relative difference of the results.
     aside : list of str
         Names of columns that stand beside, and are not among those that the best is chosen from.
+    bare : str or None
+        Name of a column that is a limit, measured in turns with the others.
+    moved : int
+        Bytes read and written, if they are counted.
     """
 
     label: dict[str, str]
@@ -46,6 +50,8 @@ class Row:
     limit: float | None = None
     difference: float | None = None
     aside: list[str] = field(default_factory=list)
+    bare: str | None = None
+    moved: int = 0
 
     @property
     def times(self) -> dict[str, Samples]:
@@ -54,17 +60,19 @@ class Row:
     @property
     def best(self) -> str | None:
         """Name of the fastest of the others."""
-        times = {name: found.median for name, found in self.times.items() if name not in [*self.ours, *self.aside]}
-        return min(times, key=times.__getitem__, default=None)
+        others = [name for name in self.samples if name not in [*self.ours, *self.aside, self.bare]]
+        times = self.times
+        return min(others, key=lambda name: times[name].median, default=None)
 
 
 @dataclass
 class Result:
-    """All rows of a subject, and how to read them."""
+    """All rows of a subject, how to read them, and the columns that ours are compared with."""
 
     title: str
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    baselines: list[str] = field(default_factory=list)
 
 
 def row(
@@ -128,16 +136,17 @@ class Table:
         return "\n\n".join(part for part in parts if part)
 
 
-def table(result: Result, baseline: str | None) -> Table:
-    """Medians of everybody and their spread; ratios to the baseline, if one is named, to the best peer and to those
-    beside; the part of the limit reached.
+def table(result: Result) -> Table:
+    """Medians of everybody and their spread; ratios to the baselines, to the best peer and to those beside; the part of
+    the limit reached.
     """
     ours = _in_order(name for row in result.rows for name in row.ours)
     others = _in_order(name for row in result.rows for name in row.samples if name not in row.ours)
     labels = _in_order(name for row in result.rows for name in row.label)
     aside = _in_order(name for row in result.rows for name in row.aside)
-    bases = [name for name in (baseline,) if name in others]
-    peers = len(others) > len(aside)
+    bares = _in_order(row.bare for row in result.rows if row.bare)
+    bases = [name for name in result.baselines if name in others]
+    peers = len(others) > len(aside) + len(bares)
     limited = any(row.limit is not None for row in result.rows)
     compared = any(row.difference is not None for row in result.rows)
     times = Grid([*labels, "thr", *ours, *others, "ours min-max", "spread"], [])
@@ -146,6 +155,7 @@ def table(result: Result, baseline: str | None) -> Table:
     ratios.head.extend(["best", *(f"best/{_short(name)}" for name in ours)] if peers else [])
     ratios.head.extend(f"{base}/{_short(ours[0])}" for base in aside)
     ratios.head.extend(["limit", "of limit", *(["best/limit"] if peers else [])] if limited else [])
+    ratios.head.extend(column for name in bares for column in ("GB/s", f"{name} GB/s", f"of {name}"))
     ratios.head.extend(["differ"] if compared else [])
     for row in result.rows:
         found = row.times
@@ -162,6 +172,8 @@ def table(result: Result, baseline: str | None) -> Table:
             cells += ["-", "-"] if row.limit is None else [_number(row.limit), f"{row.limit / mine.median:.0%}"]
         if limited and peers:
             cells.append(_ratio(found[row.best].median / row.limit) if row.best and row.limit else "-")
+        for name in bares:
+            cells += _rates(found, row, name)
         if compared:
             cells.append("-" if row.difference is None else f"{row.difference:.0e}")
         ratios.body.append([*label, *cells])
@@ -174,6 +186,15 @@ def _joined(left: Grid, right: Grid, common: int) -> Grid:
     """Side by side; so many columns, the first, are the same in both."""
     body = [a + b[common:] for a, b in zip(left.body, right.body, strict=True)]
     return Grid(left.head + right.head[common:], body)
+
+
+def _rates(found: Mapping[str, Samples], row: Row, bare: str) -> list[str]:
+    """Bandwidth of ours, of the bare loop, and the part of it that ours reaches."""
+    mine = found[row.ours[0]]
+    if bare not in found:
+        return ["-"] * 3
+    rates = [f"{row.moved / (1e3 * one.median):.0f}" if row.moved else "-" for one in (mine, found[bare])]
+    return [*rates, f"{found[bare].ratio(mine):.0%}"]
 
 
 def _times(found: Mapping[str, Samples], name: str | None, mine: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import statistics
 import time
@@ -69,12 +70,17 @@ class Samples:
         return max(self.values)
 
     def ratio(self, base: Samples) -> float:
-        """Median over the rounds of this over base: both ran side by side in a round."""
-        return statistics.median(a / b for a, b in zip(self.values, base.values, strict=True))
+        """Median over the rounds of this over base: both ran side by side in a round. Who stops early has the first."""
+        return statistics.median(a / b for a, b in zip(self.values, base.values, strict=False))
 
 
 def alternate(
-    contenders: Sequence[Contender], seconds: float, rounds: int = 15, least_rounds: int = 5
+    contenders: Sequence[Contender],
+    seconds: float,
+    rounds: int = 15,
+    least_rounds: int = 5,
+    share: float = math.inf,
+    longest: float = math.inf,
 ) -> dict[str, Samples]:
     """Time all contenders in turns.
 
@@ -86,6 +92,10 @@ def alternate(
         What the timed samples take together, about. Slow contenders may take longer.
     rounds, least_rounds : int
         Samples of each contender, and how many at least when time runs out.
+    share : float
+        Seconds that the samples of one contender may take; those of whom it takes longer have fewer, but three.
+    longest : float
+        Whose first call takes more seconds is left out; the first contender never is.
 
     Returns
     -------
@@ -97,12 +107,11 @@ def alternate(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        single: list[float] = []
-        calls: list[int] = []
-        for contender in contenders:
-            count, single_call = _calibrated(contender, target)
-            calls.append(count)
-            single.append(single_call)
+        found = [_calibrated(contender, target) for contender in contenders]
+        kept = [k for k, (_, single_call) in enumerate(found) if k == 0 or single_call <= longest]
+        contenders = [contenders[k] for k in kept]
+        calls, single = [found[k][0] for k in kept], [found[k][1] for k in kept]
+        most = [int(max(3, min(rounds, share / (count * one)))) for count, one in zip(calls, single, strict=True)]
         values: list[list[float]] = [[] for _ in contenders]
         start_all = time.perf_counter()
         for number in range(rounds):
@@ -113,6 +122,8 @@ def alternate(
             # Every other round backwards: nobody always follows the same neighbour.
             order = range(len(contenders)) if number % 2 == 0 else reversed(range(len(contenders)))
             for k in order:
+                if number >= most[k]:
+                    continue
                 contender, count = contenders[k], calls[k]
                 _settle()
                 if single[k] < WARM:
@@ -124,7 +135,21 @@ def alternate(
     finally:
         if collecting:
             gc.enable()
-    return {contender.name: Samples(tuple(found)) for contender, found in zip(contenders, values, strict=True)}
+    return {contender.name: Samples(tuple(own)) for contender, own in zip(contenders, values, strict=True)}
+
+
+def fastest(contenders: Sequence[Contender], count: int, rounds: int = 3) -> list[Contender]:
+    """Those that are fastest in a short trial, without waiting for anybody's threads: for loops that have none."""
+    now = clock()
+    calls = [_calibrated(contender, 0.002)[0] for contender in contenders]
+    times: list[list[float]] = [[] for _ in contenders]
+    for _ in range(rounds):
+        for own, contender, number in zip(times, contenders, calls, strict=True):
+            start = now()
+            contender.run(number)
+            own.append((now() - start) / number)
+    order = sorted(range(len(contenders)), key=lambda k: statistics.median(times[k]))
+    return [contenders[k] for k in sorted(order[:count])]
 
 
 def _settle() -> None:

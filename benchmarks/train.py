@@ -38,8 +38,8 @@ def _difference(losses: list[Any], steps: int) -> float:
     return float(max(apart))
 
 
-def measure(options: Any, threads: int, limits: Limits) -> Result:
-    result = Result("Training step")
+def measure(options: Any, threads: int, limits: Limits) -> list[Result]:
+    result = Result("Training step", baselines=["torch"])
     for case in chosen(options):
         peers.note(f"train {case}, threads {threads}")
         limit = limits.both(case.operations, case.state_bytes, case.moved_bytes)
@@ -61,9 +61,9 @@ def measure(options: Any, threads: int, limits: Limits) -> Result:
         ARITHMETIC_NOTE,
         *limits.seen(),
     ]
-    return result
+    return [result]
 
 
-def draw(result: Result, folder: Path) -> Path:
+def draw(result: Result, folder: Path) -> list[Path]:
     """Everybody beside the limit. Writes ``train.svg``."""
-    return drawing.compared(result, folder / "train.svg")
+    return [drawing.compared(result, folder / "train.svg")]

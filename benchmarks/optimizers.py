@@ -1,0 +1,147 @@
+"""The catalogue as everybody calls it: a row for each of our optimizers, with counterparts and cost in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import schuss
+
+from .streams import Passes
+
+# Parameters at most, of any.
+MOST = 50_000_000
+# One pass over the parameters, the gradient and so many states, all but the gradient written too.
+STATE_1: Passes = ((3, 2),)
+STATE_2: Passes = ((4, 3),)
+STATE_3: Passes = ((5, 4),)
+STATE_4: Passes = ((6, 5),)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer, and who else has it.
+
+    Attributes
+    ----------
+    name : str
+        Our class.
+    passes : sequence of (int, int)
+        For each pass that a step cannot do without: arrays of the parameters' size that are read, and how many of them
+        are written too.
+    options : dict
+        Our arguments beside the parameters, the learning rate among them where it is not the common one.
+    torch, torch_options
+        The class in torch.optim, and its arguments, if they are not ours.
+    fused : bool
+        Whether torch has a fused form for the CPU.
+    optax, optax_options
+        The function in optax, or in optax.contrib, and its arguments beside the learning rate.
+    apart : sequence of str
+        Columns that go another way than ours by the nature of their formula: timed, not compared.
+    form : {"vector", "matrix", "rows", "closure"}
+        Parameters as a flat vector; as a matrix; as a table of which a step touches a tenth of the rows; as a vector
+        with a closure that evaluates loss and gradient.
+    most : int
+        Parameters at most: beyond, a step takes seconds of arithmetic.
+    """
+
+    name: str
+    passes: Passes
+    options: Mapping[str, Any] = field(default_factory=dict)
+    torch: str | None = None
+    torch_options: Mapping[str, Any] | None = None
+    fused: bool = False
+    optax: str | None = None
+    optax_options: Mapping[str, Any] = field(default_factory=dict)
+    apart: Sequence[str] = ()
+    form: str = "vector"
+    most: int = MOST
+
+    @property
+    def touched(self) -> int:
+        """One of so many parameters is touched by a step."""
+        return 10 if self.form == "rows" else 1
+
+    @property
+    def key(self) -> str:
+        return self.name.lower()
+
+
+def _same(name: str, passes: Passes, *, torch: str | None = None, **others: Any) -> Optimizer:
+    """One that torch has too, by the same name if no other is given."""
+    return Optimizer(name, passes, torch=torch or name, **others)
+
+
+ALL = (
+    _same("SGD", STATE_1, options={"momentum": 0.9}, fused=True, optax="sgd", optax_options={"momentum": 0.9}),
+    _same("ASGD", STATE_1, options={"t0": 0.0}),
+    _same(
+        "AdaGrad",
+        STATE_1,
+        torch="Adagrad",
+        options={"eps": 1e-10},
+        fused=True,
+        # Its eps is under the root.
+        optax="adagrad",
+        optax_options={"initial_accumulator_value": 0.0, "eps": 1e-20},
+    ),
+    _same("Adadelta", STATE_2, options={"lr": 1.0}, optax="adadelta", optax_options={"learning_rate": 1.0}),
+    _same(
+        "RMSProp",
+        STATE_1,
+        torch="RMSprop",
+        options={"alpha": 0.99, "eps": 1e-8},
+        optax="rmsprop",
+        optax_options={"decay": 0.99, "eps": 1e-8, "eps_in_sqrt": False},
+    ),
+    _same("Rprop", STATE_2, optax="rprop"),
+    _same("Adam", STATE_2, fused=True, optax="adam"),
+    _same(
+        "AdamW",
+        STATE_2,
+        options={"weight_decay": 0.01},
+        fused=True,
+        optax="adamw",
+        optax_options={"weight_decay": 0.01},
+    ),
+    _same("Adamax", STATE_2, optax="adamax"),
+    _same("NAdam", STATE_2, optax="nadam", apart=("optax",)),
+    _same("RAdam", STATE_2, optax="radam"),
+    _same("SparseAdam", STATE_2, form="rows"),
+    # Row and column sums of the squares, and the parameters' own; the size of the update; the update.
+    _same("Adafactor", ((2, 0), (1, 0), (2, 1)), form="matrix", optax="adafactor", apart=("optax",)),
+    _same("Muon", STATE_1, form="matrix", optax="muon", apart=("optax",), most=1_000_000),
+    _same("LBFGS", STATE_1, form="closure"),
+    Optimizer("Lion", STATE_1, options={"weight_decay": 0.01}, optax="lion", optax_options={"weight_decay": 0.01}),
+    Optimizer(
+        "LAMB", ((4, 0), (4, 3)), options={"weight_decay": 0.01}, optax="lamb", optax_options={"weight_decay": 0.01}
+    ),
+    Optimizer(
+        "LARS",
+        ((2, 0), (3, 2)),
+        options={"momentum": 0.9},
+        optax="lars",
+        optax_options={"momentum": 0.9},
+        apart=("optax",),
+    ),
+    Optimizer("Adan", STATE_4, optax="adan", apart=("optax",)),
+    Optimizer("AdaBelief", STATE_2, optax="adabelief", apart=("optax",)),
+    Optimizer("AdEMAMix", STATE_3, optax="ademamix", apart=("optax",)),
+    Optimizer("ADOPT", STATE_2, optax="adopt", apart=("optax",)),
+    Optimizer("Yogi", STATE_2, optax="yogi", apart=("optax",)),
+    Optimizer("NovoGrad", ((1, 0), (3, 2)), optax="novograd", apart=("optax",)),
+    Optimizer("Signum", STATE_1, optax="signum", apart=("optax",)),
+    Optimizer("FTRL", STATE_2),
+    Optimizer("Prodigy", ((6, 0), (6, 4)), options={"lr": 1.0}, optax="prodigy", apart=("optax",)),
+    Optimizer("ScheduleFreeSGD", STATE_1, optax="schedule_free_sgd", apart=("optax",)),
+    Optimizer("ScheduleFreeAdamW", STATE_2, optax="schedule_free_adamw", apart=("optax",)),
+    Optimizer("SOAP", STATE_2, form="matrix", most=1_000_000),
+)
+
+
+def present(names: Sequence[str] = ()) -> list[Optimizer]:
+    """Those that this schuss has; by name, if names are given."""
+    wanted = {name.lower() for name in names}
+    return [one for one in ALL if hasattr(schuss, one.name) and (not wanted or one.key in wanted)]
