@@ -175,16 +175,201 @@ def step_of(name: str, p: Float, g: Float, **numbers: float) -> Step:
     return made
 
 
-_ADAM = """
+_MEANS = """
 m = m + (1 - beta1) * (g - m)
 v = beta2 * v + (1 - beta2) * (g * g)
-p = {p} - lr / (1 - beta1**t) * (m / (sqrt(v) * (1 - beta2**t) ** -0.5 + eps))
 """
+_ROOT = "(sqrt(v) * (1 - beta2**t) ** -0.5 + eps)"
+_DECAYED = "(1 - lr * decay) * p"
+_ADAM = _MEANS + "p = {p} - lr / (1 - beta1**t) * (m / " + _ROOT + ")"
 
 RULES: dict[str, Rule] = {
     "SGD": Rule("b", "b = momentum * b + g\np = p - lr * b", {"momentum": 0.9}),
+    "ASGD": Rule(
+        "x",
+        """
+eta = lr / (1 + lambd * lr * (t - 1)) ** 0.75
+p = (1 - lambd * eta) * p - eta * g
+x = x + 1 / max(1, t - 1) * (p - x)
+""",
+        {"lambd": 1e-4},
+    ),
     "AdaGrad": Rule("s", "s = s + g * g\np = p - lr * (g / (sqrt(s) + eps))", {"eps": 1e-10}),
-    "RMSProp": Rule("s", "s = alpha * s + (1 - alpha) * (g * g)\np = p - lr * (g / (sqrt(s) + eps))", {"alpha": 0.99}),
+    "Adadelta": Rule(
+        "s u d",
+        """
+s = rho * s + (1 - rho) * (g * g)
+d = sqrt((u + eps) / (s + eps)) * g
+u = rho * u + (1 - rho) * (d * d)
+p = p - lr * d
+""",
+        {"lr": 1.0, "rho": 0.9, "eps": 1e-6},
+    ),
+    "RMSProp": Rule(
+        "s", "s = alpha * s + (1 - alpha) * (g * g)\np = p - lr * (g / (sqrt(s) + eps))", {"alpha": 0.99}
+    ),
+    # The factor is 1.2, 0.5 or 1 where d is 1, -1 or 0.
+    "Rprop": Rule(
+        "q z d",
+        """
+d = sign(g * q)
+z = minimum(maximum(z * (1 + d * (0.35 - 0.15 * d)), 1e-6), 50.0)
+q = g * (d >= 0)
+p = p - sign(q) * z
+""",
+        {"z_start": LEARNING_RATE},
+    ),
     "Adam": Rule("m v", _ADAM.format(p="p")),
-    "AdamW": Rule("m v", _ADAM.format(p="(1 - lr * decay) * p"), {"decay": 0.01}),
+    "AdamW": Rule("m v", _ADAM.format(p=_DECAYED), {"decay": 0.01}),
+    "Adamax": Rule(
+        "m u",
+        """
+m = m + (1 - beta1) * (g - m)
+u = maximum(beta2 * u, absolute(g) + eps)
+p = p - lr / (1 - beta1**t) * (m / u)
+""",
+    ),
+    "NAdam": Rule(
+        "m v",
+        _MEANS
+        + """
+mu = beta1 * (1 - 0.5 * 0.96 ** (t * 0.004))
+coming = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * 0.004))
+product = product * mu
+p = p - (lr * (1 - mu) / (1 - product) * g + lr * coming / (1 - product * coming) * m) / """
+        + _ROOT,
+        {"product": 1.0},
+    ),
+    "RAdam": Rule(
+        "m v",
+        _MEANS
+        + """
+most = 2 / (1 - beta2) - 1
+rho = most - 2 * t * beta2**t / (1 - beta2**t)
+size = lr / (1 - beta1**t)
+if rho > 5:
+    size = size * ((1 - beta2**t) * (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)) ** 0.5
+    p = p - size * (m / (sqrt(v) + eps))
+else:
+    p = p - size * m
+""",
+    ),
+    "Lion": Rule(
+        "m",
+        f"""
+p = {_DECAYED} - lr * sign(beta1 * m + (1 - beta1) * g)
+m = beta2 * m + (1 - beta2) * g
+""",
+        {"beta2": 0.99, "decay": 0.01},
+    ),
+    "LAMB": Rule(
+        "m v u",
+        _MEANS
+        + f"""
+u = 1 / (1 - beta1**t) * m / {_ROOT} + decay * p
+p = p - lr * (dot(p, p) / dot(u, u)) ** 0.5 * u
+""",
+        {"decay": 0.01, "eps": 1e-6},
+    ),
+    "LARS": Rule(
+        "b",
+        """
+factor = lr * trust * (dot(p, p) / dot(g, g)) ** 0.5
+b = momentum * b + factor * g
+p = p - b
+""",
+        {"momentum": 0.9, "trust": 0.001},
+    ),
+    "Adan": Rule(
+        "m w n q d",
+        """
+if t > 1:
+    d = g - q
+q = 1.0 * g
+m = m + (1 - beta1) * (g - m)
+w = w + (1 - beta2) * (d - w)
+d = g + beta2 * d
+n = beta3 * n + (1 - beta3) * (d * d)
+p = p - (lr / (1 - beta1**t) * m + lr * beta2 / (1 - beta2**t) * w) / (sqrt(n) * (1 - beta3**t) ** -0.5 + eps)
+""",
+        {"beta1": 0.98, "beta2": 0.92, "beta3": 0.99},
+    ),
+    "AdaBelief": Rule(
+        "m v d",
+        """
+m = m + (1 - beta1) * (g - m)
+d = g - m
+v = beta2 * v + (1 - beta2) * (d * d) + eps
+p = p - lr / (1 - beta1**t) * (m / """
+        + _ROOT
+        + ")",
+        {"eps": 1e-16},
+    ),
+    "AdEMAMix": Rule(
+        "m l v",
+        _MEANS
+        + """
+l = l + (1 - beta3) * (g - l)
+p = p - (lr / (1 - beta1**t) * m + lr * alpha * l) / """
+        + _ROOT,
+        {"beta3": 0.9999, "alpha": 5.0},
+    ),
+    "ADOPT": Rule(
+        "m v",
+        """
+if t == 1:
+    v = g * g
+else:
+    limit = (t - 1) ** 0.25
+    m = m + (1 - beta1) * (minimum(maximum(g / maximum(sqrt(v), eps), -limit), limit) - m)
+    p = p - lr * m
+    v = beta2 * v + (1 - beta2) * (g * g)
+""",
+        {"beta2": 0.9999, "eps": 1e-6},
+    ),
+    "Yogi": Rule(
+        "m v d",
+        """
+m = m + (1 - beta1) * (g - m)
+d = g * g
+v = v - sign(v - d) * ((1 - beta2) * d)
+p = p - lr / (1 - beta1**t) * (m / """
+        + _ROOT
+        + ")",
+        {"eps": 1e-3, "v_start": 1e-6},
+    ),
+    "Signum": Rule("m", "m = momentum * m + (1 - momentum) * g\np = p - lr * sign(m)", {"momentum": 0.9}),
+    "ScheduleFreeSGD": Rule(
+        "z",
+        """
+if t == 1:
+    z = 1.0 * p
+p = p + 1 / t * (z - p) - lr * (1 - momentum * (1 - 1 / t)) * g
+z = z - lr * g
+""",
+        {"momentum": 0.9},
+    ),
+    "ScheduleFreeAdamW": Rule(
+        "z v d",
+        """
+if t == 1:
+    z = 1.0 * p
+v = beta2 * v + (1 - beta2) * (g * g)
+d = g / """
+        + _ROOT
+        + """
+p = p + 1 / t * (z - p) - lr * (1 - beta1 * (1 - 1 / t)) * d
+z = z - lr * d
+""",
+    ),
+    "FTRL": Rule(
+        "n z d",
+        """
+d = sqrt(n)
+n = n + g * g
+z = z + (g - (sqrt(n) - d) * (1 / lr) * p)
+p = negative(z) / (sqrt(n) * (1 / lr))
+""",
+        {"n_start": 0.1},
+    ),
 }

@@ -116,7 +116,7 @@ ALL = (
     _same("LBFGS", STATE_1, form="closure"),
     Optimizer("Lion", STATE_1, options={"weight_decay": 0.01}, optax="lion", optax_options={"weight_decay": 0.01}),
     Optimizer(
-        "LAMB", ((4, 0), (4, 3)), options={"weight_decay": 0.01}, optax="lamb", optax_options={"weight_decay": 0.01}
+        "LAMB", ((4, 2), (3, 1)), options={"weight_decay": 0.01}, optax="lamb", optax_options={"weight_decay": 0.01}
     ),
     Optimizer(
         "LARS",
@@ -127,10 +127,10 @@ ALL = (
         apart=("optax",),
     ),
     Optimizer("Adan", STATE_4, optax="adan", apart=("optax",)),
-    Optimizer("AdaBelief", STATE_2, optax="adabelief", apart=("optax",)),
-    Optimizer("AdEMAMix", STATE_3, optax="ademamix", apart=("optax",)),
-    Optimizer("ADOPT", STATE_2, optax="adopt", apart=("optax",)),
-    Optimizer("Yogi", STATE_2, optax="yogi", apart=("optax",)),
+    Optimizer("AdaBelief", STATE_2, optax="adabelief"),
+    Optimizer("AdEMAMix", STATE_3, optax="ademamix"),
+    Optimizer("ADOPT", STATE_2, optax="adopt"),
+    Optimizer("Yogi", STATE_2, optax="yogi"),
     Optimizer("NovoGrad", ((1, 0), (3, 2)), optax="novograd", apart=("optax",)),
     Optimizer("Signum", STATE_1, optax="signum", apart=("optax",)),
     Optimizer("FTRL", STATE_2),
