@@ -569,7 +569,8 @@ cdef class Stepper:
     cdef schuss_step c_step
     cdef Py_buffer *views      # of the params, held as long as this lives
     cdef Py_ssize_t n_views
-    cdef uintptr_t params_start, params_end
+    cdef uintptr_t *spans      # where the params that are not empty begin and end, in the order of their addresses
+    cdef Py_ssize_t n_spans
     cdef double elements       # of all params
     cdef object net_known      # the network whose arrays the params were found to be
     cdef uintptr_t arena_start[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
@@ -590,10 +591,10 @@ cdef class Stepper:
         self.c_step.segments = <schuss_segment *>PyMem_Calloc(n + 1, sizeof(schuss_segment))
         self.c_step.groups = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
         self.numbers = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
-        if not self.views or not self.c_step.segments or not self.c_step.groups or not self.numbers:
+        self.spans = <uintptr_t *>PyMem_Calloc(2 * n + 1, sizeof(uintptr_t))
+        if not (self.views and self.c_step.segments and self.c_step.groups and self.numbers and self.spans):
             raise MemoryError()
         self.groups_read = [None] * self.c_step.n_groups
-        self.params_start = <uintptr_t>-1
         for i in range(n):
             p = self.params[i]
             check_target(p, self.param_name(i))
@@ -610,8 +611,6 @@ cdef class Stepper:
             self.c_step.segments[i].p = self.views[i].buf
             self.c_step.segments[i].group = group_of[i]
             self.elements += p.size
-            self.params_start = min(self.params_start, <uintptr_t>self.views[i].buf)
-            self.params_end = max(self.params_end, <uintptr_t>self.views[i].buf + <uintptr_t>self.views[i].len)
         self.check_overlap()
         self.memories = np.zeros((self.c_step.n_groups, 2 + 2 * SCHUSS_MEMORY))
         self.c_step.memories = <schuss_memory *><uintptr_t>self.memories.ctypes.data
@@ -673,6 +672,7 @@ cdef class Stepper:
         PyMem_Free(self.c_step.segments)
         PyMem_Free(self.c_step.groups)
         PyMem_Free(self.numbers)
+        PyMem_Free(self.spans)
 
     def __reduce__(self):
         raise TypeError("a Stepper is rebuilt by its optimizer, not pickled")
@@ -707,6 +707,10 @@ cdef class Stepper:
             if start < end:
                 raise ValueError(f"{self.param_name(max(i, j))} overlaps {self.param_name(min(i, j))}, expected arrays of "
                                  "their own memory")
+        for start, end, _ in spans:
+            self.spans[2 * self.n_spans] = start
+            self.spans[2 * self.n_spans + 1] = end
+            self.n_spans += 1
         return 0
 
     @property
@@ -876,16 +880,16 @@ cdef class Stepper:
         return False
 
     cdef bint overlaps_params(self, const void *start, Py_ssize_t size) noexcept:
-        cdef Py_ssize_t i
-        cdef uintptr_t a = <uintptr_t>start, p
-        # the span of all of them first: nearly always that is the answer
-        if size == 0 or a >= self.params_end or a + <uintptr_t>size <= self.params_start:
-            return False
-        for i in range(self.n_views):
-            p = <uintptr_t>self.views[i].buf
-            if a < p + <uintptr_t>self.views[i].len and p < a + <uintptr_t>size and self.views[i].len > 0:
-                return True
-        return False
+        cdef Py_ssize_t low = 0, high = self.n_spans, middle
+        cdef uintptr_t a = <uintptr_t>start
+        # the first param that ends after the array begins: parameters and gradients of many layers often lie in turns
+        while low < high:
+            middle = (low + high) // 2
+            if self.spans[2 * middle + 1] > a:
+                high = middle
+            else:
+                low = middle + 1
+        return size > 0 and low < self.n_spans and self.spans[2 * low] < a + <uintptr_t>size
 
     def plain_step(self, grads, list groups, grad_scale, clip_value, clip_norm, bint check_first, bint zero_grad,
                    bint applied):
