@@ -205,9 +205,7 @@ p = p - lr * d
 """,
         {"lr": 1.0, "rho": 0.9, "eps": 1e-6},
     ),
-    "RMSProp": Rule(
-        "s", "s = alpha * s + (1 - alpha) * (g * g)\np = p - lr * (g / (sqrt(s) + eps))", {"alpha": 0.99}
-    ),
+    "RMSProp": Rule("s", "s = alpha * s + (1 - alpha) * (g * g)\np = p - lr * (g / (sqrt(s) + eps))", {"alpha": 0.99}),
     # The factor is 1.2, 0.5 or 1 where d is 1, -1 or 0.
     "Rprop": Rule(
         "q z d",
@@ -269,7 +267,7 @@ m = beta2 * m + (1 - beta2) * g
 u = 1 / (1 - beta1**t) * m / {_ROOT} + decay * p
 p = p - lr * (dot(p, p) / dot(u, u)) ** 0.5 * u
 """,
-        {"decay": 0.01, "eps": 1e-6},
+        {"lr": 1e-4, "decay": 0.01, "eps": 1e-6},
     ),
     "LARS": Rule(
         "b",
@@ -278,7 +276,7 @@ factor = lr * trust * (dot(p, p) / dot(g, g)) ** 0.5
 b = momentum * b + factor * g
 p = p - b
 """,
-        {"momentum": 0.9, "trust": 0.001},
+        {"lr": 1e-2, "momentum": 0.9, "trust": 0.001},
     ),
     "Adan": Rule(
         "m w n q d",

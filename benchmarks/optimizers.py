@@ -96,7 +96,7 @@ ALL = (
         optax="rmsprop",
         optax_options={"decay": 0.99, "eps": 1e-8, "eps_in_sqrt": False},
     ),
-    _same("Rprop", STATE_2, optax="rprop"),
+    _same("Rprop", STATE_2, optax="rprop", apart=("optax",)),
     _same("Adam", STATE_2, fused=True, optax="adam"),
     _same(
         "AdamW",
@@ -116,15 +116,18 @@ ALL = (
     _same("LBFGS", STATE_1, form="closure"),
     Optimizer("Lion", STATE_1, options={"weight_decay": 0.01}, optax="lion", optax_options={"weight_decay": 0.01}),
     Optimizer(
-        "LAMB", ((4, 2), (3, 1)), options={"weight_decay": 0.01}, optax="lamb", optax_options={"weight_decay": 0.01}
+        "LAMB",
+        ((4, 2), (3, 1)),
+        options={"lr": 1e-4, "weight_decay": 0.01},
+        optax="lamb",
+        optax_options={"learning_rate": 1e-4, "weight_decay": 0.01},
     ),
     Optimizer(
         "LARS",
         ((2, 0), (3, 2)),
-        options={"momentum": 0.9},
+        options={"lr": 1e-2, "momentum": 0.9},
         optax="lars",
-        optax_options={"momentum": 0.9},
-        apart=("optax",),
+        optax_options={"learning_rate": 1e-2, "momentum": 0.9},
     ),
     Optimizer("Adan", STATE_4, optax="adan", apart=("optax",)),
     Optimizer("AdaBelief", STATE_2, optax="adabelief"),
@@ -132,11 +135,11 @@ ALL = (
     Optimizer("ADOPT", STATE_2, optax="adopt"),
     Optimizer("Yogi", STATE_2, optax="yogi"),
     Optimizer("NovoGrad", ((1, 0), (3, 2)), optax="novograd", apart=("optax",)),
-    Optimizer("Signum", STATE_1, optax="signum", apart=("optax",)),
+    Optimizer("Signum", STATE_1, optax="signum"),
     Optimizer("FTRL", STATE_2),
     Optimizer("Prodigy", ((6, 0), (6, 4)), options={"lr": 1.0}, optax="prodigy", apart=("optax",)),
-    Optimizer("ScheduleFreeSGD", STATE_1, optax="schedule_free_sgd", apart=("optax",)),
-    Optimizer("ScheduleFreeAdamW", STATE_2, optax="schedule_free_adamw", apart=("optax",)),
+    Optimizer("ScheduleFreeSGD", STATE_1, optax="schedule_free_sgd"),
+    Optimizer("ScheduleFreeAdamW", STATE_2, optax="schedule_free_adamw"),
     Optimizer("SOAP", STATE_2, form="matrix", most=1_000_000),
 )
 

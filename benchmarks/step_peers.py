@@ -105,13 +105,16 @@ def shape_of(optimizer: Optimizer, size: int) -> tuple[int, ...]:
     return (size,)
 
 
-def own(given: Problem) -> Stepping:
-    parameters = given.fresh()
-    optimizer = given.optimizer
+def made(given: Problem) -> tuple[Any, list[Float], list[Any]]:
+    """Our optimizer, its parameters and their gradients."""
+    parameters, optimizer = given.fresh(), given.optimizer
     found = getattr(schuss, optimizer.name)(parameters, **{"lr": LEARNING_RATE, **optimizer.options})
-    grads: Any = list(given.gradients)
-    if optimizer.form == "rows":
-        grads = [schuss.Rows(given.touched, grads[0])]
+    grads: list[Any] = list(given.gradients)
+    return found, parameters, [schuss.Rows(given.touched, grads[0])] if optimizer.form == "rows" else grads
+
+
+def own(given: Problem) -> Stepping:
+    found, parameters, grads = made(given)
     return Stepping("ours", lambda: found.step(grads), lambda: parameters[0])
 
 
