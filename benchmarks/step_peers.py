@@ -11,7 +11,7 @@ import numpy as np
 
 import schuss
 
-from . import numpy_rules, peers
+from . import numpy_arrays, numpy_rules, peers
 from .cases import LEARNING_RATE, Float
 from .optimizers import Optimizer
 
@@ -128,11 +128,11 @@ def _torch_form(name: str, form: dict[str, bool], given: Problem) -> Stepping | 
         return None
     form = {key: value for key, value in form.items() if key in allowed}
     parameters = [torch.nn.Parameter(torch.from_numpy(p)) for p in given.fresh()]
-    for parameter, gradient in zip(parameters, given.gradients, strict=True):
-        parameter.grad = torch.from_numpy(gradient)
+    for parameter, gradient in zip(parameters, map(torch.from_numpy, given.gradients), strict=True):
         if optimizer.form == "rows":
             rows = torch.from_numpy(given.touched)[None]
-            parameter.grad = torch.sparse_coo_tensor(rows, parameter.grad, parameter.shape, is_coalesced=True)
+            gradient = torch.sparse_coo_tensor(rows, gradient, parameter.shape, is_coalesced=True)
+        parameter.grad = gradient
     options = optimizer.options if optimizer.torch_options is None else optimizer.torch_options
     found = kind(parameters, **{"lr": LEARNING_RATE, **options, **form})
     return Stepping(name, found.step, lambda: parameters[0].detach().numpy())
@@ -191,10 +191,15 @@ def optax_jitted(given: Problem) -> Stepping | None:
 
 
 def numpy_rule(given: Problem) -> Stepping | None:
-    if given.optimizer.name not in numpy_rules.RULES:
+    name, parameters = given.optimizer.name, given.fresh()
+    pairs = zip(parameters, given.gradients, strict=True)
+    if name in numpy_rules.RULES:
+        steps = [numpy_rules.step_of(name, p, g) for p, g in pairs]
+    elif name in numpy_arrays.RULES:
+        touched = [] if given.touched is None else [given.touched]
+        steps = [numpy_arrays.RULES[name](p, g, *touched) for p, g in pairs]
+    else:
         return None
-    parameters = given.fresh()
-    steps = [numpy_rules.step_of(given.optimizer.name, p, g) for p, g in zip(parameters, given.gradients, strict=True)]
 
     def step() -> None:
         for one in steps:
