@@ -10,7 +10,7 @@ from . import optimizers, peers, step_goals, step_parts, step_peers, step_pictur
 from .limits import Limits
 from .optimizers import Optimizer
 from .step_parts import best_of, spelled
-from .step_peers import Stepping
+from .step_peers import Problem, Stepping
 from .tables import Result, Row, row
 from .timing import Contender, alternate
 
@@ -26,11 +26,12 @@ LEAST_BARE = 100_000
 CHECKED_STEPS = ((10_000, 20), (1_000_000, 5), (optimizers.MOST, 2))
 # Seconds: of all samples of one contender; of the first call of one that takes part.
 SHARE, LONGEST = 0.3, 1.0
+ROUNDS = 11
 
 
-def contenders(optimizer: Optimizer, size: int) -> tuple[list[Stepping], float]:
+def contenders(given: Problem) -> tuple[list[Stepping], float]:
     """Everybody, some steps in, and the largest difference of a parameter, relative to the way it has gone."""
-    given = step_peers.problem(optimizer, size)
+    size = given.parameters[0].size
     steps = next(steps for bound, steps in CHECKED_STEPS if size <= bound)
     makers = LARGE_MAKERS if size >= LARGE else step_peers.MAKERS
     found: list[Stepping] = peers.built(makers, given, started=lambda one: one.run(steps))
@@ -39,17 +40,24 @@ def contenders(optimizer: Optimizer, size: int) -> tuple[list[Stepping], float]:
 
 def measured(optimizer: Optimizer, size: int, threads: int, seconds: float) -> Row:
     """Everybody and the bare loops, in turns."""
-    found, difference = contenders(optimizer, size)
-    loops = streams.contenders(optimizer.passes, size, threads) if size >= LEAST_BARE else []
-    part = optimizer.touched
-    turns = [Contender(one.name, one.run) for one in found] + [Contender(one.name, one.run, part) for one in loops]
-    times = alternate(turns, seconds, share=SHARE, longest=LONGEST)
+    given = step_peers.problem(optimizer, size)
+    found, difference = contenders(given)
+    loops = bare(given, threads) if size >= LEAST_BARE else []
+    turns = [*(Contender(one.name, one.run) for one in found), *loops]
+    times = alternate(turns, seconds, ROUNDS, share=SHARE, longest=LONGEST)
     times = best_of(times, [one.name for one in loops], "bare")
     label = {"optimizer": optimizer.name, "parameters": spelled(size)}
     one = row(label, threads, ["ours"], times, None, difference)
     if "bare" in times:
-        one.bare, one.moved = "bare", streams.moved(optimizer.passes, size) // part
+        one.bare, one.moved = "bare", streams.moved(optimizer.passes, given.gradients[0].size)
     return one
+
+
+def bare(given: Problem, threads: int) -> list[Contender]:
+    passes, shape = given.optimizer.passes, given.parameters[0].shape
+    if given.touched is not None:
+        return streams.row_contenders(passes, given.parameters[0].size, given.touched, shape[1], threads)
+    return streams.contenders(passes, given.parameters[0].size, threads)
 
 
 def catalogue(options: Any, threads: int, chosen: Sequence[Optimizer]) -> Result:
@@ -64,7 +72,7 @@ def catalogue(options: Any, threads: int, chosen: Sequence[Optimizer]) -> Result
         "One float32 array, lr 1e-3 unless the optimizer has none; the options are those of `optimizers.py`. "
         "torch default: foreach=False, which an optimizer over CPU tensors chooses by itself. optax: jitted, state "
         "donated. NumPy: in place, one ufunc an operation. DeepSpeed: its CPU Adam. SparseAdam: a tenth of the rows of "
-        "a table; its bare loop goes over the whole table, and a tenth of its time counts. At "
+        "a table; its bare loop goes over these rows, fetching some rows ahead or none. At "
         f"{spelled(LARGE)} only the fastest of the others; whose step takes more than {LONGEST:g} s is left out, and "
         "who is slow has fewer samples than ours. differ: largest difference of a parameter after some steps, relative "
         "to the longest way that one has gone; those whose formula differs are not compared.",

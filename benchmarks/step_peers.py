@@ -17,6 +17,8 @@ from .optimizers import Optimizer
 
 # Elements of a table's row.
 _ROW = 100
+# Random numbers that are drawn; parameters that are compared.
+_BLOCK, _COMPARED = 1 << 20, 1_000_000
 Arrays = Sequence[Float]
 
 
@@ -74,11 +76,9 @@ def problem(optimizer: Optimizer, size: int, count: int = 1) -> Problem:
     """Numbers without zeros or denormals, the same for all; so many arrays of this size each."""
     shape = shape_of(optimizer, size)
     rng = np.random.default_rng(size)
-    block = rng.standard_normal(min(size, 1 << 20), np.float32)
-    parameters, gradients = (
-        [factor * np.resize(np.roll(block, shift + k), size).reshape(shape) for k in range(count)]
-        for factor, shift in ((np.float32(0.05), 0), (np.float32(1), 1))
-    )
+    block = rng.standard_normal(min(size, _BLOCK), np.float32)
+    parameters = [_filled(size, np.float32(0.05) * np.roll(block, k)).reshape(shape) for k in range(count)]
+    gradients = [_filled(size, np.roll(block, k + 1)).reshape(shape) for k in range(count)]
     if optimizer.form != "rows":
         return Problem(optimizer, parameters, gradients)
     rows = max(1, shape[0] // optimizer.touched)
@@ -86,12 +86,21 @@ def problem(optimizer: Optimizer, size: int, count: int = 1) -> Problem:
     return Problem(optimizer, parameters, [gradients[0][:rows]], touched)
 
 
+def _filled(size: int, block: Float) -> Float:
+    """Repetitions of a block."""
+    found = np.empty(size, np.float32)
+    for start in range(0, size, len(block)):
+        found[start : start + len(block)] = block[: size - start]
+    return found
+
+
 def difference(found: Sequence[Stepping], given: Problem) -> float:
     """The largest of a parameter from the first's, relative to the longest way that one of them has gone."""
-    first = np.array(found[0].parameters())
-    way = np.abs(first - given.parameters[0]).max()
+    some = slice(None, None, -(-given.parameters[0].size // _COMPARED))
+    first = np.array(found[0].parameters().reshape(-1)[some])
+    way = np.abs(first - given.parameters[0].reshape(-1)[some]).max()
     compared = [one for one in found if one.name not in given.optimizer.apart]
-    return max(float(np.abs(one.parameters() - first).max() / way) for one in compared)
+    return max(float(np.abs(one.parameters().reshape(-1)[some] - first).max() / way) for one in compared)
 
 
 def shape_of(optimizer: Optimizer, size: int) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
-/* Bare passes over memory: element i of each of ARRAYS arrays is read, and of the first WRITTEN of them written, with next to
- * no arithmetic. Compiled by streams.py when the benchmarks run, once for each pair; no part of the package. */
+/* Bare passes over memory: element i of each of ARRAYS arrays is read, and of the first WRITTEN of them written, with
+ * next to no arithmetic. Compiled by streams.py when the benchmarks run, once a pair; no part of the package. */
 #if defined(__AVX512F__)
 #define BYTES 64
 #elif defined(__AVX__)
@@ -39,6 +39,32 @@ static inline __attribute__((always_inline)) void pass(vector *const *given, lon
     for (int u = 0; u < 8; u++) __asm__ volatile("" ::"m"(total[u])); /* what was only read is wanted too */
 }
 
+/* The same for some rows of the written arrays, which are tables, `length` floats a row; the others hold these rows
+ * alone, one after the other. The row `ahead` rows ahead is fetched, or none if 0. */
+static inline __attribute__((always_inline)) void pass_rows(float *const *a, const long *rows, long n, long length,
+                                                            const long ahead) {
+    typedef float loose __attribute__((vector_size(BYTES), aligned(4)));
+    const long lanes = BYTES / sizeof(float);
+    for (long r = 0; r < n; r++) {
+        const long from = rows[r] * length, next = rows[r + ahead < n ? r + ahead : r] * length;
+        if (ahead)
+            for (int k = 0; k < WRITTEN; k++)
+                for (long i = 0; i < length + LINE / 4 - 1; i += LINE / 4)
+                    __builtin_prefetch(a[k] + next + (i < length ? i : length - 1), 1, 3);
+        long i = 0;
+        for (; i + lanes <= length; i += lanes) {
+            loose sum = {0};
+            for (int k = WRITTEN; k < ARRAYS; k++) sum += *(loose *)(a[k] + r * length + i);
+            for (int k = 0; k < WRITTEN; k++) *(loose *)(a[k] + from + i) += sum;
+        }
+        for (; i < length; i++) {
+            float sum = 0;
+            for (int k = WRITTEN; k < ARRAYS; k++) sum += a[k][r * length + i];
+            for (int k = 0; k < WRITTEN; k++) a[k][from + i] += sum;
+        }
+    }
+}
+
 #define AHEAD(lines) (lines * (LINE / BYTES))
 #define LOOPS(LOOP)                                  \
     LOOP(0, "plain", 1, 1, NONE, 0)                  \
@@ -70,6 +96,13 @@ void stream(vector *const *arrays, long n, int loop, long rounds) {
 #undef LOOP
         }
         __asm__ volatile("" ::: "memory"); /* no round may be merged with the next */
+    }
+}
+
+void stream_rows(float *const *arrays, const long *rows, long n, long length, int ahead, long rounds) {
+    for (long r = 0; r < rounds; r++) {
+        ahead ? pass_rows(arrays, rows, n, length, ahead) : pass_rows(arrays, rows, n, length, 0);
+        __asm__ volatile("" ::: "memory");
     }
 }
 

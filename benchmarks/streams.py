@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from collections.abc import Callable, Sequence
 from functools import cache, partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .native import compiled_by_any
 from .team import Team
@@ -18,8 +24,11 @@ Passes = tuple[tuple[int, int], ...]
 _APART = 17 * 64
 _HUGE = 1 << 21
 _ITEM = 4
-# So many loops take part beside the others, the fastest of a trial.
+# So many loops take part beside the others, the fastest of a trial. From so many elements on it is the same trial.
 _CHOSEN = 3
+_FAR = 10_000_000
+# Rows of a table that are fetched ahead.
+_ROWS_AHEAD = (0, 1, 2, 4, 8)
 NOTE = (
     "bare: loops that read as many arrays as the optimizer does and write as many of them, pass by pass, with next to "
     "no arithmetic (`streams.c`, -O3 -march=native), each thread its share, without waiting for the others. There are "
@@ -33,8 +42,12 @@ NOTE = (
 def _loops(arrays: int, written: int) -> ctypes.CDLL | None:
     found = compiled_by_any("streams.c", "-O3", f"-DARRAYS={arrays}", f"-DWRITTEN={written}")
     if found is not None:
-        found.stream.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_long]
-        found.stream.restype = None
+        pointer, long = ctypes.c_void_p, ctypes.c_long
+        found.stream.argtypes, found.stream.restype = [pointer, long, ctypes.c_int, long], None
+        found.stream_rows.argtypes, found.stream_rows.restype = (
+            [pointer, pointer, *[long] * 2, ctypes.c_int, long],
+            None,
+        )
         found.loop_name.restype = ctypes.c_char_p
     return found
 
@@ -60,30 +73,24 @@ class _Memory:
         for start in self.starts:
             ctypes.memset(start, 0, nbytes)
 
+    def pointers(self, offset: int = 0) -> ctypes.Array[ctypes.c_void_p]:
+        """To the arrays, so many bytes after their beginnings."""
+        return (ctypes.c_void_p * len(self.starts))(*[start + offset for start in self.starts])
 
-class _Stream:
-    """One loop over one memory, by all threads."""
 
-    def __init__(self, loops: list[ctypes.CDLL], size: int, threads: int, memory: _Memory, number: int) -> None:
-        self._loops, self._team, self._memory, self._number = loops, Team(threads), memory, number
-        width = self._loops[0].width()
-        # Whole bursts, at two places.
-        self._vectors = size * _ITEM // threads // (16 * width) * 16
-        self._shares = [
-            (ctypes.c_void_p * len(memory.starts))(*[start + k * self._vectors * width for start in memory.starts])
-            for k in range(threads)
-        ]
+def _contender(name: str, shares: Sequence[Callable[[int], object]], *kept: Any) -> Contender:
+    """All threads their shares; what is to be kept is kept."""
+    team = Team(len(shares))
 
-    def run(self, calls: int) -> None:
-        self._team.run([partial(self._share, share, calls) for share in self._shares])
+    def run(calls: int, _kept: Any = kept) -> None:
+        team.run([partial(share, calls) for share in shares])
 
-    def _share(self, share: ctypes.Array[ctypes.c_void_p], calls: int) -> None:
-        if len(self._loops) == 1:
-            self._loops[0].stream(share, self._vectors, self._number, calls)
-            return
-        for _ in range(calls):
-            for loops in self._loops:
-                loops.stream(share, self._vectors, self._number, 1)
+    return Contender(name, run)
+
+
+def _pages(size: int) -> list[bool]:
+    """Whether huge, for arrays of this size."""
+    return [False, True] if hasattr(mmap, "MADV_HUGEPAGE") and size * _ITEM >= _HUGE else [False]
 
 
 # Which loops were best, on huge pages or not, of those passes that have been seen.
@@ -95,21 +102,35 @@ def contenders(passes: Passes, size: int, threads: int) -> list[Contender]:
     loops = [found for found in (_loops(*one) for one in passes) if found is not None]
     if len(loops) < len(passes):
         return []
-    key = passes, size, threads
-    pages = [False, True] if hasattr(mmap, "MADV_HUGEPAGE") and size * _ITEM >= _HUGE else [False]
     names = _names(loops[0])
-    ways = _best.get(key, [(huge, number) for huge in pages for number in range(len(names))])
+    key = passes, min(size, _FAR), threads
+    ways = _best.get(key, [(huge, number) for huge in _pages(size) for number in range(len(names))])
     most = max(arrays for arrays, _ in passes)
-    memory = {huge: _Memory(most, size * _ITEM, huge) for huge in sorted({huge for huge, _ in ways})}
+    memories = {huge: _Memory(most, size * _ITEM, huge) for huge in sorted({huge for huge, _ in ways})}
     found = {f"bare: {names[number]}{', huge pages' if huge else ''}": (huge, number) for huge, number in ways}
-    turns = [
-        Contender(name, _Stream(loops, size, threads, memory[huge], number).run)
-        for name, (huge, number) in found.items()
-    ]
+    width = loops[0].width()
+    # Whole bursts, at two places.
+    vectors = size * _ITEM // threads // (16 * width) * 16
+    turns = []
+    for name, (huge, number) in found.items():
+        shares = [
+            partial(_share, loops, memories[huge].pointers(k * vectors * width), vectors, number)
+            for k in range(threads)
+        ]
+        turns.append(_contender(name, shares, memories[huge]))
     if key not in _best:
         turns = fastest(turns, _CHOSEN)
         _best[key] = [found[one.name] for one in turns]
     return turns
+
+
+def _share(loops: list[ctypes.CDLL], arrays: Any, vectors: int, number: int, calls: int) -> None:
+    if len(loops) == 1:
+        loops[0].stream(arrays, vectors, number, calls)
+        return
+    for _ in range(calls):
+        for one in loops:
+            one.stream(arrays, vectors, number, 1)
 
 
 def _names(loops: ctypes.CDLL) -> list[str]:
@@ -118,3 +139,26 @@ def _names(loops: ctypes.CDLL) -> list[str]:
     while (name := loops.loop_name(len(found))) is not None:
         found.append(name.decode())
     return found
+
+
+def row_contenders(passes: Passes, size: int, rows: NDArray[np.int64], length: int, threads: int) -> list[Contender]:
+    """The same for some rows of tables of so many elements."""
+    loops = _loops(*passes[0])
+    if loops is None:
+        return []
+    bounds = [len(rows) * k // threads for k in range(threads + 1)]
+    turns = []
+    for huge in _pages(size):
+        memory = _Memory(passes[0][0], size * _ITEM, huge)
+        for ahead in _ROWS_AHEAD:
+            shares = []
+            for start, end in pairwise(bounds):
+                arrays = memory.pointers()
+                # The gradient holds the rows alone.
+                for k in range(passes[0][1], passes[0][0]):
+                    arrays[k] = memory.starts[k] + start * length * _ITEM
+                index = rows[start:end].ctypes.data
+                shares.append(partial(loops.stream_rows, arrays, index, end - start, length, ahead))
+            name = f"bare: {ahead} rows ahead{', huge pages' if huge else ''}"
+            turns.append(_contender(name, shares, memory, rows))
+    return fastest(turns, _CHOSEN)

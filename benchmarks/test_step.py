@@ -40,5 +40,5 @@ def test_step(benchmark: Any, make: Callable[[Problem], Stepping | None], optimi
 @pytest.mark.filterwarnings("default")
 @each_optimizer
 def test_all_do_the_same(optimizer: Optimizer) -> None:
-    _, difference = step.contenders(optimizer, 10_000)
+    _, difference = step.contenders(step_peers.problem(optimizer, 10_000))
     assert difference < 1e-3
