@@ -96,7 +96,7 @@ struct schuss_group {
     int maximize, nesterov, centered, amsgrad;
     int rectify, clip, no_prox;
     int adapt;               /* 0: LARS, LAMB without the ratio of norms */
-    int bias_correction, grad_averaging;
+    int bias_correction, grad_averaging, safeguard_warmup;
     int decoupled;           /* weight decay on the parameter (AdamW), not through the gradient */
     double lr, weight_decay, eps;
     double momentum, dampening;
@@ -110,6 +110,7 @@ struct schuss_group {
     double lr_power, l1, l2, l2_shrinkage, beta;
     double trust_coefficient;
     double clamp_low, clamp_high;
+    double d0, d_coef, growth_rate;
     double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };

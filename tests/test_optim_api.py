@@ -47,6 +47,7 @@ KINDS = [
     (schuss.LARS, {"weight_decay": 0.1, "nesterov": True}),
     (schuss.LAMB, {"weight_decay": 0.1}),
     (schuss.NovoGrad, {"weight_decay": 0.1}),
+    (schuss.Prodigy, {"weight_decay": 0.1, "d0": 0.1}),
 ]
 
 

@@ -43,6 +43,28 @@ CASES: list[tuple[Case, Theirs]] = [
         Case("NovoGrad", {"lr": 0.01, "betas": (0.9, 0.25), "eps": 1e-3, "weight_decay": 0.1}),
         lambda optax: optax.novograd(0.01, eps=1e-3, weight_decay=0.1),
     ),
+    (
+        Case("Prodigy", {"use_bias_correction": True, "d0": 1e-3, "weight_decay": 0.1}),
+        lambda optax: optax.contrib.prodigy(estim_lr0=1e-3, weight_decay=0.1),
+    ),
+    (
+        Case(
+            "Prodigy",
+            {
+                "lr": 0.5,
+                "betas": (0.8, 0.99),
+                "beta3": 0.9,
+                "eps": 1e-3,
+                "use_bias_correction": True,
+                "safeguard_warmup": True,
+                "d0": 0.01,
+                "d_coef": 2.0,
+            },
+        ),
+        lambda optax: optax.contrib.prodigy(
+            0.5, (0.8, 0.99), 0.9, eps=1e-3, estim_lr0=0.01, estim_lr_coef=2.0, safeguard_warmup=True
+        ),
+    ),
     (Case("Signum", {"lr": 0.003, "momentum": 0.8}), lambda optax: optax.signum(0.003, 0.8)),
     (Case("Signum", {"lr": 0.003, "momentum": 0.0}), lambda optax: optax.sign_sgd(0.003)),
 ]

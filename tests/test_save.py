@@ -39,6 +39,7 @@ OPTIMIZERS = [
     (schuss.LARS, {"lr": 5.0}),
     (schuss.LAMB, {}),
     (schuss.NovoGrad, {}),
+    (schuss.Prodigy, {"beta3": 0.9}),
 ]
 
 

@@ -307,6 +307,73 @@ static void novograd_finish(const struct schuss_group *g, const struct rule_cons
     segment->factor = 1 / (sqrt(v) + g->eps);
 }
 
+/* ---- Prodigy: sums over all arrays of all groups ------------------------------------------------------------------ */
+
+enum { D, D_MAX, D_NUMERATOR, D_USED }; /* what each group remembers, all the same */
+
+static int four_states(const struct schuss_group *g) {
+    (void)g;
+    return states_of(4);
+}
+
+static void prodigy_advance(const struct schuss_group *g, double *memory, int64_t t) {
+    (void)t;
+    if (!(memory[D] > 0)) memory[D] = memory[D_MAX] = g->d0;
+    memory[D_USED] = memory[D];
+}
+
+static double prodigy_beta3(const struct schuss_group *g) { return g->beta3 > 0 ? g->beta3 : sqrt(g->beta2); }
+
+static double prodigy_rate(const struct schuss_group *g, const double *memory, int64_t t) {
+    double power[SCHUSS_MAX_BETAS];
+    optimizer_powers(g, t, power);
+    return memory[D_USED] * g->lr * (g->bias_correction ? sqrt(1 - power[1]) / (1 - power[0]) : 1);
+}
+
+static void prodigy_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                              struct rule_constants *c) {
+    const double d = memory[D_USED], rate = prodigy_rate(g, memory, t);
+    c->step_size = rate;
+    c->second_step = d / g->d0 * (g->safeguard_warmup ? d : rate);
+    c->one_minus_beta1 *= d;
+    c->one_minus_beta2 *= d * d;
+    c->beta3 = prodigy_beta3(g);
+    c->eps = memory[D] * g->eps;
+    if (g->decoupled) c->keep = 1 - rate * g->weight_decay;
+}
+
+/* How far d_coef, growth_rate and beta3 of the first group let d grow; without a gradient so far, not at all. */
+static void prodigy_finish(const struct schuss_step *step, const double (*sums)[SCHUSS_MAX_SUMS]) {
+    const struct schuss_group *first = NULL;
+    double d = 0, d_max = 0, numerator = 0, denominator = 0;
+    for (int i = 0; i < step->n_groups; i++) {
+        const struct schuss_group *g = &step->groups[i];
+        const double *memory = step->memories[i].now;
+        if (g->rule != SCHUSS_PRODIGY) continue;
+        if (!first) {
+            first = g;
+            d = memory[D_USED];
+            d_max = memory[D_MAX];
+            numerator = prodigy_beta3(g) * memory[D_NUMERATOR];
+        }
+        numerator += d / g->d0 * prodigy_rate(g, memory, step->t) * sums[i][0];
+        denominator += sums[i][1];
+    }
+    if (!first || denominator == 0) return;
+    const double found = first->d_coef * numerator / denominator;
+    if (d == first->d0 && found > d) d = found;
+    if (found > d_max) d_max = found;
+    d *= first->growth_rate;
+    if (d > d_max) d = d_max;
+    for (int i = 0; i < step->n_groups; i++) {
+        double *memory = step->memories[i].now;
+        if (step->groups[i].rule != SCHUSS_PRODIGY) continue;
+        memory[D] = d;
+        memory[D_MAX] = d_max;
+        memory[D_NUMERATOR] = numerator;
+    }
+}
+
 const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_ADAGRAD] = {.name = "adagrad", .states = one_state, .constants = adagrad_constants, .zeros_stay = 1},
     [SCHUSS_SGD] = {.name = "sgd", .states = sgd_states, .constants = sgd_constants, .zeros_stay = 1},
@@ -344,6 +411,8 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_NOVOGRAD] = {.name = "novograd", .states = two_states, .constants = novograd_constants, .n_sums = 1,
                          .finish = novograd_finish},
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = adadelta_constants, .zeros_stay = 1},
+    [SCHUSS_PRODIGY] = {.name = "prodigy", .states = four_states, .advance = prodigy_advance,
+                        .constants = prodigy_constants, .n_sums = 2, .finish_all = prodigy_finish},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

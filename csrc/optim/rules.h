@@ -41,6 +41,7 @@ ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 #include "rules/lion.h"
 #include "rules/nadam.h"
 #include "rules/novograd.h"
+#include "rules/prodigy.h"
 #include "rules/radam.h"
 #include "rules/rmsprop.h"
 #include "rules/rprop.h"

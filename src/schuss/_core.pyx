@@ -395,6 +395,10 @@ cdef dict NUMBERS = {
     "r": (<uintptr_t>&NOWHERE.weight_power, "[0, 100]"),
     "weight_lr_power": (<uintptr_t>&NOWHERE.weight_lr_power, "[0, 100]"),
     "trust_coefficient": (<uintptr_t>&NOWHERE.trust_coefficient, "[0, inf)"),
+    "beta3": (<uintptr_t>&NOWHERE.beta3, "(0, 1)"),
+    "d0": (<uintptr_t>&NOWHERE.d0, "(0, inf)"),
+    "d_coef": (<uintptr_t>&NOWHERE.d_coef, "(0, inf)"),
+    "growth_rate": (<uintptr_t>&NOWHERE.growth_rate, "[1, inf]"),
 }
 # Names under which a group has several numbers, with one interval for all or one for each.
 cdef dict TUPLES = {
@@ -416,6 +420,9 @@ cdef dict FLAGS = {
     "adapt": <uintptr_t>&NOWHERE.adapt,
     "bias_correction": <uintptr_t>&NOWHERE.bias_correction,
     "grad_averaging": <uintptr_t>&NOWHERE.grad_averaging,
+    "use_bias_correction": <uintptr_t>&NOWHERE.bias_correction,
+    "safeguard_warmup": <uintptr_t>&NOWHERE.safeguard_warmup,
+    "decouple": <uintptr_t>&NOWHERE.decoupled,
 }
 cdef dict CHOICES = {
     "dialect": (<uintptr_t>&NOWHERE.dialect, {"torch": 0, "keras": 1, "sklearn": 2}),

@@ -13,6 +13,8 @@ struct rule_case {
 #define ADAM .rule = SCHUSS_ADAM, MEANS
 #define LARS .rule = SCHUSS_LARS, .lr = 10, .trust_coefficient = 0.001, .eps = 1e-8, .adapt = 1
 #define LAMB .rule = SCHUSS_LAMB, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-6, .clamp_high = 1e300, .adapt = 1
+#define PRODIGY \
+    .rule = SCHUSS_PRODIGY, .lr = 1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .d0 = 0.01, .d_coef = 1, .growth_rate = 1.5
 #define RMSPROP .rule = SCHUSS_RMSPROP, .lr = 0.01, .alpha = 0.99, .eps = 1e-8
 #define LION .rule = SCHUSS_LION, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99
 #define ASGD .rule = SCHUSS_ASGD, .lr = 0.1, .lambd = 0.1, .alpha = 0.75
@@ -81,6 +83,8 @@ static const struct rule_case cases[] = {
     {"lamb-all", {LAMB, .clamp_low = 1, .weight_decay = 0.1, .maximize = 1}, 3.7, 2, 50},
     {"novograd", {.rule = SCHUSS_NOVOGRAD, MEANS}, 0, 0, 0},
     {"novograd-averaging", {.rule = SCHUSS_NOVOGRAD, MEANS, .grad_averaging = 1, .weight_decay = 0.1}, 3.7, 2, 50},
+    {"prodigy", {PRODIGY, .decoupled = 1, .weight_decay = 0.1}, 0, 0, 0},
+    {"prodigy-all", {PRODIGY, .beta3 = 0.9, .bias_correction = 1, .safeguard_warmup = 1}, 3.7, 2, 50},
     {"adamw-all", {ADAM, .weight_decay = 0.1, .decoupled = 1, .amsgrad = 1, .maximize = 1}, 3.7, 2, 50},
 };
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import adaptive, averages, norms, signs
+from . import adaptive, averages, norms, prodigy, signs
 from .power import squaring
 
 Array = NDArray[Any]
@@ -35,6 +35,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     **signs.DEFAULTS,
     **averages.DEFAULTS,
     **norms.DEFAULTS,
+    **prodigy.DEFAULTS,
 }
 
 
@@ -57,6 +58,8 @@ def slots(o: Options) -> int:
         return averages.SLOTS[o["rule"]](o)
     if o["rule"] in signs.SLOTS:
         return signs.SLOTS[o["rule"]](o)
+    if o["rule"] in prodigy.SLOTS:
+        return prodigy.SLOTS[o["rule"]](o)
     if o["rule"] in norms.SLOTS:
         return norms.SLOTS[o["rule"]](o)
     return 3 if o["amsgrad"] else 2
@@ -166,8 +169,13 @@ def step(
     clip_value: float = 0.0,
     clip_norm: float = 0.0,
     norm: float | None = None,
+    memory: dict[str, float] | None = None,
 ) -> None:
-    """One step of all parameters, in place. norm: the global norm, if the caller knows its last bits better."""
+    """One step of all parameters, in place.
+
+    norm: the global norm, if the caller knows its last bits better. memory: what Prodigy remembers, empty at first.
+    """
+    together = []
     factor = 1.0
     if clip_norm > 0:
         if norm is None:
@@ -184,5 +192,12 @@ def step(
             if o["weight_decay"] and o["rule"] not in ("adan", "adopt" if t == 1 else None):
                 p[...] = p * r(1 - o["lr"] * o["weight_decay"])
         elif o["weight_decay"] and o["rule"] not in (*averages.OWN_DECAY, *norms.OWN_DECAY):
+        elif o["weight_decay"] and o["rule"] not in norms.OWN_DECAY and not o.get("decouple"):
             g = g + r(o["weight_decay"]) * p
-        RULES[o["rule"]](p, g, s, o, t)
+        if o["rule"] == "prodigy":
+            together.append((p, g, s, group_of[i] if group_of is not None else 0))
+        else:
+            RULES[o["rule"]](p, g, s, o, t)
+    if together:
+        assert memory is not None
+        prodigy.step(together, groups, t, memory)

@@ -15,6 +15,9 @@ RULE_OF |= {"ScheduleFreeSGD": "schedule_free_sgd", "ScheduleFreeAdamW": "schedu
 RULE_OF |= {"LARS": "lars", "LAMB": "lamb", "NovoGrad": "novograd"}
 # The state that initial_accumulator_value is of, and its default.
 ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
+# The state that initial_accumulator_value is of.
+ACCUMULATOR = {"AdaGrad": 0}
+RULE_OF |= {"LARS": "lars", "LAMB": "lamb", "NovoGrad": "novograd", "Prodigy": "prodigy"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +208,10 @@ MEASURED_CASES = [
     Case("LAMB", {"lr": 0.01, "bias_correction": False, "adapt": False}),
     Case("NovoGrad"),
     Case("NovoGrad", {"lr": 0.01, "betas": (0.9, 0.25), "eps": 0.1, "weight_decay": 0.1}),
+    Case("Prodigy"),
+    Case("Prodigy", {"lr": 0.5, "betas": (0.8, 0.9), "beta3": 0.95, "eps": 1e-3, "weight_decay": 0.1, "d0": 1e-3}),
+    Case("Prodigy", {"weight_decay": 0.1, "decouple": False, "use_bias_correction": True, "d_coef": 2.0, "d0": 0.1}),
+    Case("Prodigy", {"lr": 0.1, "safeguard_warmup": True, "growth_rate": 1.5, "maximize": True, "d0": 0.01}),
     Case("NovoGrad", {"lr": 0.01, "betas": (0.9, 0.0), "maximize": True, "weight_decay": 0.1, "grad_averaging": True}),
 ]
 
@@ -213,4 +220,5 @@ MEASURED_STAGE_CASES = [
     Case("LARS", {"lr": 10.0, "weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
     Case("LAMB", {"maximize": True}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
     Case("NovoGrad", {"weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
+    Case("Prodigy", {"weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
 ]

@@ -15,8 +15,12 @@ BLOCK = 8192
 
 def dot(x: Array, y: Array) -> float:
     """The sum of x y: a block of each array after the other, 16 lanes in each, then a tree."""
+    return add_dot(0.0, x, y)
+
+
+def add_dot(total: float, x: Array, y: Array) -> float:
+    """The same on top of a total."""
     products = np.asarray(x, np.float64).ravel() * np.asarray(y, np.float64).ravel()
-    total = 0.0
     for start in range(0, products.size, BLOCK):
         total += _block(products[start : start + BLOCK])
     return total

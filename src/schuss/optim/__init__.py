@@ -22,6 +22,7 @@ from .base import Optimizer
 from .ftrl import FTRL
 from .nadam import NAdam
 from .norms import LAMB, LARS, NovoGrad
+from .prodigy import Prodigy
 from .radam import RAdam
 from .rmsprop import RMSProp
 from .rprop import Rprop
@@ -59,6 +60,7 @@ __all__ = [
     "NAdam",
     "NovoGrad",
     "Optimizer",
+    "Prodigy",
     "RAdam",
     "RMSProp",
     "RMSprop",
@@ -104,6 +106,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         LARS,
         LAMB,
         NovoGrad,
+        Prodigy,
     )
 }
 

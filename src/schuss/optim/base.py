@@ -211,10 +211,10 @@ class Optimizer:
             Leave zeros in the gradients, which must be writable and contiguous then.
         on_nonfinite : {"flag", "raise", "skip"}
             What a NaN or infinite gradient does. "flag": the update is made, and `nonfinite` tells afterwards, which
-            costs nothing. It spoils its own parameter, and with rules that take norms or sums over arrays all that
-            these are used for, in the states too: the array (`LARS`, `LAMB`). "raise", "skip": the gradients are read
-            once before the update (1/7 more memory traffic for Adam on large arrays), and nothing is updated;
-            `nonfinite` is set, and "raise" raises. With clip_norm they are read first anyway, and "flag" raises too.
+            costs nothing. It spoils its own parameter; with `LARS`, `LAMB` and `NovoGrad`, which take norms, the whole
+            array; with `Prodigy` d grows no more. "raise", "skip": the gradients are read once before the update (1/7
+            more memory traffic for Adam on large arrays), and nothing is updated; `nonfinite` is set, and "raise"
+            raises. With clip_norm they are read first anyway, and "flag" raises too.
 
         Raises
         ------

@@ -142,10 +142,9 @@ class LAMB(Optimizer):
     A first pass over memory makes m and v, a second makes the step, without the gradients. Arrays that fit into cache
     are fetched once.
 
-    Libraries differ. This is the paper's algorithm, as in optax and Keras. Its authors' later code, torch_optimizer and
-    pytorch_optimizer leave out the bias correction and clamp the norm of the parameters to [0, 10]:
-    ``bias_correction=False, clamp=(0.0, 10.0)``; pytorch_optimizer also adds eps to ``||u||`` and decays p before its
-    norm is taken.
+    Libraries differ. This is the paper's algorithm, as in optax and Keras. torch_optimizer leaves out the bias
+    correction and clamps the norm of the parameters to [0, 10]: ``bias_correction=False, clamp=(0.0, 10.0)``. So does
+    pytorch_optimizer, but it divides lr by ``1 - beta1^t``, adds eps to ``||u||`` and decays p before its norm is taken.
 
     References
     ----------
