@@ -27,24 +27,7 @@
     PLAIN(SCHEDULE_FREE_ADAMW, schedule_free_adamw) \
     MEASURED(LARS, lars)                            \
     MEASURED(LAMB, lamb)                            \
-    MEASURED(NOVOGRAD, novograd)
-#define SCHUSS_RULES(PLAIN, MEASURED, MATRIX) \
-    PLAIN(SGD, sgd)                           \
-    PLAIN(ADAGRAD, adagrad)                   \
-    PLAIN(RMSPROP, rmsprop)                   \
-    PLAIN(ADAM, adam)                         \
-    PLAIN(ADADELTA, adadelta)                 \
-    PLAIN(ADAMAX, adamax)                     \
-    PLAIN(NADAM, nadam)                       \
-    PLAIN(RADAM, radam)                       \
-    PLAIN(ADABELIEF, adabelief)               \
-    PLAIN(LION, lion)                         \
-    PLAIN(SIGNUM, signum)                     \
-    PLAIN(RPROP, rprop)                       \
-    PLAIN(ASGD, asgd)                         \
-    MEASURED(LARS, lars)                      \
-    MEASURED(LAMB, lamb)                      \
-    MEASURED(NOVOGRAD, novograd)              \
+    MEASURED(NOVOGRAD, novograd)                    \
     MEASURED(PRODIGY, prodigy)
 
 #endif

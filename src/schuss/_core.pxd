@@ -43,8 +43,6 @@ cdef extern from "schuss.h" nogil:
         int dialect
         int maximize, nesterov, centered, amsgrad, decoupled
         int rectify, clip, no_prox
-        int adapt, bias_correction, grad_averaging
-        int rectify
         int adapt, bias_correction, grad_averaging, safeguard_warmup
         double lr, weight_decay, eps, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
         double momentum_decay
@@ -53,7 +51,6 @@ cdef extern from "schuss.h" nogil:
         double eta_minus, eta_plus, smallest_step, largest_step
         double alpha_warmup, beta3_warmup
         double lr_power, l1, l2, l2_shrinkage, beta
-        double trust_coefficient, clamp_low, clamp_high
         double trust_coefficient, clamp_low, clamp_high, d0, d_coef, growth_rate
 
     struct schuss_memory:

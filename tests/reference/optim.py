@@ -142,6 +142,10 @@ RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] 
 }
 
 
+# Rules that decay weights in their own way.
+OWN_DECAY = {*averages.OWN_DECAY, *norms.OWN_DECAY}
+
+
 def limited(g: Array, grad_scale: float, clip_value: float) -> Array:
     """The gradient unscaled and limited element by element."""
     r = g.dtype.type
@@ -191,8 +195,7 @@ def step(
         if o.get("decoupled") or o.get("decoupled_weight_decay") or o.get("dialect") == "keras":
             if o["weight_decay"] and o["rule"] not in ("adan", "adopt" if t == 1 else None):
                 p[...] = p * r(1 - o["lr"] * o["weight_decay"])
-        elif o["weight_decay"] and o["rule"] not in (*averages.OWN_DECAY, *norms.OWN_DECAY):
-        elif o["weight_decay"] and o["rule"] not in norms.OWN_DECAY and not o.get("decouple"):
+        elif o["weight_decay"] and o["rule"] not in OWN_DECAY and not o.get("decouple"):
             g = g + r(o["weight_decay"]) * p
         if o["rule"] == "prodigy":
             together.append((p, g, s, group_of[i] if group_of is not None else 0))

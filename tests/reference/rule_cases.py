@@ -12,12 +12,9 @@ RULE_OF |= {"Adadelta": "adadelta", "Adamax": "adamax", "NAdam": "nadam", "RAdam
 RULE_OF |= {"Yogi": "yogi", "ADOPT": "adopt", "AdEMAMix": "ademamix", "Adan": "adan", "FTRL": "ftrl"}
 RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
 RULE_OF |= {"ScheduleFreeSGD": "schedule_free_sgd", "ScheduleFreeAdamW": "schedule_free_adamw"}
-RULE_OF |= {"LARS": "lars", "LAMB": "lamb", "NovoGrad": "novograd"}
+RULE_OF |= {"LARS": "lars", "LAMB": "lamb", "NovoGrad": "novograd", "Prodigy": "prodigy"}
 # The state that initial_accumulator_value is of, and its default.
 ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
-# The state that initial_accumulator_value is of.
-ACCUMULATOR = {"AdaGrad": 0}
-RULE_OF |= {"LARS": "lars", "LAMB": "lamb", "NovoGrad": "novograd", "Prodigy": "prodigy"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -144,7 +144,8 @@ class LAMB(Optimizer):
 
     Libraries differ. This is the paper's algorithm, as in optax and Keras. torch_optimizer leaves out the bias
     correction and clamps the norm of the parameters to [0, 10]: ``bias_correction=False, clamp=(0.0, 10.0)``. So does
-    pytorch_optimizer, but it divides lr by ``1 - beta1^t``, adds eps to ``||u||`` and decays p before its norm is taken.
+    pytorch_optimizer, but it divides lr by ``1 - beta1^t``, adds eps to ``||u||`` and decays p before its norm is
+    taken.
 
     References
     ----------
