@@ -36,12 +36,6 @@ BYTES_NOTE = (
     "networks). A sum, though the two overlap in part; and it counts no activation function, no loss, "
     "no arithmetic of Adam, and no way of data between threads."
 )
-MEMORY_NOTE = (
-    "Memory limit: bytes read and written (each array counted once for reading, once for writing) at the fastest rate "
-    "seen among streams over as much memory: bare loops that read and write (8 bytes an element), and our own SGD "
-    "without momentum (12) and Adam (28). Partly our own code: a lower bound of the ceiling, in cache for small sizes; "
-    "none is given where calls dominate."
-)
 
 Rate = tuple[float, str]
 
@@ -72,12 +66,6 @@ class Limits:
         """Microseconds of so many operations, and then of moving so many bytes in a loop over so much memory."""
         stream = self._bare_stream(touched) or (self._stream(touched) if touched >= LEAST_BYTES else None)
         return self.arithmetic(operations) + (moved / (1e3 * stream[0]) if stream else 0)
-
-    def memory(self, touched: int, moved: int) -> float | None:
-        """Microseconds that moving so many bytes takes at least, in a loop over so much memory; None if too little."""
-        if touched < LEAST_BYTES:
-            return None
-        return moved / (1e3 * self._stream(touched)[0])
 
     def seen(self) -> list[str]:
         """What was measured so far, and by what."""

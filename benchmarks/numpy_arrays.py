@@ -43,4 +43,62 @@ def sparse_adam(p: Float, g: Float, rows: Any) -> Step:
     return step
 
 
-RULES: dict[str, Callable[..., Step]] = {"SparseAdam": sparse_adam}
+def adafactor(p: Float, g: Float) -> Step:
+    """Of a matrix, as torch's with its defaults."""
+    rows, cols = np.zeros((p.shape[0], 1), p.dtype), np.zeros((1, p.shape[1]), p.dtype)
+    u = np.empty_like(p)
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        count += 1
+        fresh = count**-0.8
+        np.multiply(g, g, out=u)
+        rows[...] += fresh * (u.mean(axis=1, keepdims=True) - rows)
+        cols[...] += fresh * (u.mean(axis=0, keepdims=True) - cols)
+        np.multiply(g, np.sqrt(rows.mean() / rows), out=u)
+        np.multiply(u, 1 / np.sqrt(cols), out=u)
+        rate = min(LEARNING_RATE, count**-0.5) * max(1e-3, _rms(p))
+        np.multiply(u, rate / max(1.0, _rms(u)), out=u)
+        np.subtract(p, u, out=p)
+
+    return step
+
+
+def _rms(x: Float) -> float:
+    return float(np.dot(x.reshape(-1), x.reshape(-1)) / x.size) ** 0.5
+
+
+def muon(p: Float, g: Float, momentum: float = 0.95, decay: float = 0.1) -> Step:
+    """Of a matrix that is no higher than wide, as torch's with its defaults, in float32."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    buffer, x, y = np.zeros_like(p), np.empty_like(p), np.empty_like(p)
+    square, fourth = (np.empty((p.shape[0], p.shape[0]), p.dtype) for _ in range(2))
+
+    def step() -> None:
+        nonlocal x, y
+        np.subtract(g, buffer, out=x)
+        np.multiply(x, 1 - momentum, out=x)
+        np.add(buffer, x, out=buffer)
+        np.subtract(buffer, g, out=x)
+        np.multiply(x, momentum, out=x)
+        np.add(x, g, out=x)
+        np.multiply(x, 1 / max(_rms(x) * x.size**0.5, 1e-7), out=x)
+        for _ in range(5):
+            np.matmul(x, x.T, out=square)
+            np.matmul(square, square, out=fourth)
+            np.multiply(square, b, out=square)
+            np.multiply(fourth, c, out=fourth)
+            np.add(square, fourth, out=square)
+            np.matmul(square, x, out=y)
+            np.multiply(x, a, out=x)
+            np.add(y, x, out=y)
+            x, y = y, x
+        np.multiply(p, 1 - LEARNING_RATE * decay, out=p)
+        np.multiply(x, LEARNING_RATE, out=y)
+        np.subtract(p, y, out=p)
+
+    return step
+
+
+RULES: dict[str, Callable[..., Step]] = {"SparseAdam": sparse_adam, "Adafactor": adafactor, "Muon": muon}

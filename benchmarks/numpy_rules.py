@@ -336,6 +336,16 @@ p = p - lr / (1 - beta1**t) * (m / """
         + ")",
         {"eps": 1e-3, "v_start": 1e-6},
     ),
+    "NovoGrad": Rule(
+        "m",
+        """
+total = dot(g, g)
+norm = beta2 * norm + (1 - beta2) * total if t > 1 else total
+m = beta1 * m + 1 / (norm**0.5 + eps) * g
+p = p - lr * m
+""",
+        {"beta1": 0.95, "beta2": 0.98},
+    ),
     "Signum": Rule("m", "m = momentum * m + (1 - momentum) * g\np = p - lr * sign(m)", {"momentum": 0.9}),
     "ScheduleFreeSGD": Rule(
         "z",

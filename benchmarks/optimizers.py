@@ -112,7 +112,8 @@ ALL = (
     _same("SparseAdam", STATE_2, form="rows"),
     # Row and column sums of the squares, and the parameters' own; the size of the update; the update.
     _same("Adafactor", ((2, 0), (1, 0), (2, 1)), form="matrix", optax="adafactor", apart=("optax",)),
-    _same("Muon", STATE_1, form="matrix", optax="muon", apart=("optax",), most=1_000_000),
+    # torch's works in bfloat16.
+    _same("Muon", STATE_1, form="matrix", optax="muon", apart=("torch default", "optax"), most=1_000_000),
     _same("LBFGS", STATE_1, form="closure"),
     Optimizer("Lion", STATE_1, options={"weight_decay": 0.01}, optax="lion", optax_options={"weight_decay": 0.01}),
     Optimizer(
@@ -134,7 +135,7 @@ ALL = (
     Optimizer("AdEMAMix", STATE_3, optax="ademamix"),
     Optimizer("ADOPT", STATE_2, optax="adopt"),
     Optimizer("Yogi", STATE_2, optax="yogi"),
-    Optimizer("NovoGrad", ((1, 0), (3, 2)), optax="novograd", apart=("optax",)),
+    Optimizer("NovoGrad", ((1, 0), (3, 2)), optax="novograd", optax_options={"b1": 0.95, "b2": 0.98, "eps": 1e-8}),
     Optimizer("Signum", STATE_1, optax="signum"),
     Optimizer("FTRL", STATE_2),
     Optimizer("Prodigy", ((6, 0), (6, 4)), options={"lr": 1.0}, optax="prodigy", apart=("optax",)),
