@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -66,7 +67,7 @@ def adafactor(p: Float, g: Float) -> Step:
 
 
 def _rms(x: Float) -> float:
-    return float(np.dot(x.reshape(-1), x.reshape(-1)) / x.size) ** 0.5
+    return math.sqrt(float(np.dot(x.reshape(-1), x.reshape(-1))) / x.size)
 
 
 def muon(p: Float, g: Float, momentum: float = 0.95, decay: float = 0.1) -> Step:
