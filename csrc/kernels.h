@@ -84,6 +84,8 @@ struct loss_rows {
     void *gradient;
 };
 
+enum { LBFGS_CHUNK = 1024 };
+
 struct kernels {
     int dtype;
     ptrdiff_t item; /* bytes of one real */
@@ -103,6 +105,20 @@ struct kernels {
 
     /* p[n] += weight (target[n] - p[n]). */
     void (*move_towards)(ptrdiff_t n, double weight, const void *target, void *p);
+    /* L-BFGS, on n <= LBFGS_CHUNK elements of padded vectors, n % 16 == 0. Sums in double, in a fixed order.
+     * looks[3]: d . g, the sum and the largest of |g|; NaN are in the sums only. */
+    void (*lbfgs_look)(ptrdiff_t n, const void *g, const void *d, double *looks);
+    /* s = t d, y = g - before. */
+    void (*lbfgs_pair)(ptrdiff_t n, double t, const void *d, const void *g, const void *before, void *s, void *y);
+    /* sums[2 k] += v . a, sums[2 k + 1] += v . b for v = vectors[k] from its element `from` on, k < count. */
+    void (*lbfgs_dots)(ptrdiff_t n, int count, const void *const *vectors, ptrdiff_t from, const void *a, const void *b,
+                       double *sums);
+    /* out = factor g + sum of factors[k] vectors[k], from their elements `from` on, in increasing k < count (even), in
+     * double, rounded once. */
+    void (*lbfgs_combine)(ptrdiff_t n, int count, const void *const *vectors, ptrdiff_t from, const double *factors,
+                          const void *g, double factor, void *out);
+    /* p = x + t d; any n and alignment. */
+    void (*lbfgs_move)(ptrdiff_t n, double t, const void *d, const void *x, void *p);
 
     /* The part [row0, row1) x [col0, col1) of a product. scratch: gemm_scratch bytes for a product of at least the
      * part's size. Returns what take() returned, or'ed. */

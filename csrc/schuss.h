@@ -188,6 +188,51 @@ int schuss_gradient_norm(struct schuss_step *step);
 /* p += weights[group] (s[slot] - p) for every parameter; a group whose weight is 0 stays untouched. Not a step. */
 int schuss_move_params(const struct schuss_step *step, int slot, const double *weights);
 
+/* ---- optim/lbfgs.c: L-BFGS --------------------------------------------------------------------------------- */
+
+/* The vectors of one optimizer. Parameters and gradients are segments (of which p, g and n are looked at); laid end to
+ * end they are n elements. All else are vectors of that length, 64-byte aligned, padded with zeros to a multiple of 16.
+ * Pairs (s, y) of steps and changes of the gradient are a ring of most + 1 places, one of which is free: place 0 is
+ * the first to be used. */
+struct schuss_lbfgs {
+    int dtype, n_segments;
+    const struct schuss_segment *segments;
+    ptrdiff_t n;
+    int most;                /* pairs remembered */
+    int room;                /* places that there is memory for; the free one among them has its vectors */
+    int first, count;        /* the oldest pair's place; pairs there are */
+    void **s, **y;           /* [room] */
+    const void **vectors;    /* [2 room], work space */
+    double *numbers;         /* [schuss_lbfgs_numbers(room)], at first zeros: inner products of the pairs, work space */
+    void *d, *x;             /* the direction; where the parameters were */
+    double scale;            /* the inverse Hessian before any pair: scale times the identity */
+    double slope, largest;   /* out: d . g, max |d| */
+};
+
+/* What one look at a gradient finds. */
+struct schuss_lbfgs_look {
+    double slope;            /* d . g */
+    double total, largest;   /* sum and maximum of |g| */
+    int nonfinite;           /* 1 if g has a NaN or an infinity */
+};
+
+ptrdiff_t schuss_lbfgs_numbers(int room);
+/* Goes on with more room: s, y and vectors have been exchanged, numbers[schuss_lbfgs_numbers(room)] are zeros. */
+void schuss_lbfgs_grow(struct schuss_lbfgs *l, int room, double *numbers);
+/* The segments' gradients, copied into the vector g. */
+void schuss_lbfgs_gather(const struct schuss_lbfgs *l, void *g, struct schuss_lbfgs_look *look);
+/* d = -H g. First, unless `before` is NULL, the pair s = t d, y = g - before joins the others if y . s > 1e-10 (and is
+ * finite), in the place of the oldest if there are `most`; `before` NULL: all pairs are forgotten. */
+void schuss_lbfgs_direction(struct schuss_lbfgs *l, const void *g, const void *before, double t);
+/* The pair that lies in the free place joins the others, whatever y . s; 1 / y . s is `rho`. */
+void schuss_lbfgs_append(struct schuss_lbfgs *l, double rho);
+/* 1 / y . s of the pair of this age, 0: the oldest. */
+double schuss_lbfgs_rho(const struct schuss_lbfgs *l, int age);
+/* p = x + t d; first, if keep, x = p. Returns 1 if a parameter is now NaN or infinite. */
+int schuss_lbfgs_move(struct schuss_lbfgs *l, double t, int keep);
+/* p = x. */
+void schuss_lbfgs_restore(struct schuss_lbfgs *l);
+
 /* ---- train/net.c: dense networks --------------------------------------------------------------------------- */
 
 enum schuss_activation {

@@ -12,6 +12,7 @@
 #include "../optim/sums.h"
 #include "../optim/rules.h"
 #include "../optim/stages.h"
+#include "../optim/lbfgs.h"
 
 extern const struct kernels TABLE;
 const struct kernels TABLE = {
@@ -25,6 +26,11 @@ const struct kernels TABLE = {
     .any_nonfinite = any_nonfinite,
     .sum_squares = sum_squares,
     .move_towards = move_towards,
+    .lbfgs_look = lbfgs_look,
+    .lbfgs_pair = lbfgs_pair,
+    .lbfgs_dots = lbfgs_dots,
+    .lbfgs_combine = lbfgs_combine,
+    .lbfgs_move = lbfgs_move,
     .gemm = gemm,
     .gemm_scratch = gemm_scratch,
     .column_sums = column_sums,

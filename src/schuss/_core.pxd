@@ -94,6 +94,32 @@ cdef extern from "schuss.h" nogil:
     int schuss_gradient_norm(schuss_step *step)
     int schuss_move_params(const schuss_step *step, int slot, const double *weights)
 
+    struct schuss_lbfgs:
+        int dtype, n_segments
+        const schuss_segment *segments
+        ptrdiff_t n
+        int most, room, first, count
+        void **s
+        void **y
+        const void **vectors
+        double *numbers
+        void *d
+        void *x
+        double scale, slope, largest
+
+    struct schuss_lbfgs_look:
+        double slope, total, largest
+        int nonfinite
+
+    ptrdiff_t schuss_lbfgs_numbers(int room)
+    void schuss_lbfgs_grow(schuss_lbfgs *l, int room, double *numbers)
+    void schuss_lbfgs_gather(const schuss_lbfgs *l, void *g, schuss_lbfgs_look *look)
+    void schuss_lbfgs_direction(schuss_lbfgs *l, const void *g, const void *before, double t)
+    void schuss_lbfgs_append(schuss_lbfgs *l, double rho)
+    double schuss_lbfgs_rho(const schuss_lbfgs *l, int age)
+    int schuss_lbfgs_move(schuss_lbfgs *l, double t, int keep)
+    void schuss_lbfgs_restore(schuss_lbfgs *l)
+
     struct schuss_layer:
         ptrdiff_t n_in, n_out
         int activation

@@ -108,6 +108,45 @@ def learn_gradients(rows: type, source: Callable[[str, Any], NDArray[Any]]) -> N
     """From now on objects of the kind `rows`, with `indices` (int64, strictly increasing, C-contiguous) and `values`,
     are taken as gradients of some rows; and source(name, value) makes an array over what is none."""
 
+class Lbfgs:
+    """The vectors of one L-BFGS optimizer and the passes over them. Gradients are copied into vectors numbered from 0
+    to 3; `before` is the one that the last direction was of, which must stay until the next direction."""
+
+    def __init__(self, params: list[NDArray[Any]], history_size: int, form: Structure | None = None) -> None:
+        """params and form: as for Stepper."""
+    before: int  # -1: none
+    iterations: int  # calls of stay
+    history_size: int
+    moved: float  # t of the last move
+    def enter(self) -> None:
+        """RuntimeError if somebody is in here."""
+    def leave(self) -> None: ...
+    def take(self, grads: Any, which: int) -> tuple[bool, float, float, float]:
+        """Checks gradients (as Stepper.step) and copies them. Whether all are finite, g . d, sum of |g|, max |g|."""
+    def direction(self, which: int) -> tuple[float, float]:
+        """d = -H g for this gradient, after the pair of the last step has been learnt; g . d and max |d|."""
+    def move(self, t: float) -> bool:
+        """Parameters to t d from where they were; whether all are finite."""
+    def stay(self, t: float) -> None:
+        """Parameters are where they ought to be: t d from where they were."""
+    def restore(self) -> None:
+        """Parameters back to where they were when `stay` was last called."""
+    state: tuple[
+        list[NDArray[Any]], list[NDArray[Any]], list[float], float, NDArray[Any], NDArray[Any] | None, float
+    ]  # steps, changes of the gradient, 1 / y . s, oldest first; H0; direction, the gradient it is of, t. Not copies
+    def load(
+        self,
+        steps: Sequence[Any],
+        changes: Sequence[Any],
+        rho: Sequence[float],
+        scale: float,
+        direction: Any,
+        before: Any,
+        t: float,
+        iterations: int,
+    ) -> None:
+        """Into a new one, what `state` gave."""
+
 def learn_losses(kind: type, specs: dict[str, tuple[str, float]]) -> None:
     """From now on these names, and objects of this immutable kind by their `spec`, are also taken as losses."""
 

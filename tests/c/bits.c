@@ -109,6 +109,7 @@ int main(int argc, char **argv) {
             .hash = FNV_START,
         };
         check_rules(&r);
+        check_lbfgs(&r);
         check_products(&r);
         check_functions(&r);
         check_losses(&r);

@@ -39,6 +39,7 @@ extern const char *const activation_names[SCHUSS_N_ACTIVATIONS];
 
 /* The parts; each reports many lines. */
 void check_rules(struct run *r);
+void check_lbfgs(struct run *r);
 void check_products(struct run *r);
 void check_functions(struct run *r);
 void check_losses(struct run *r);

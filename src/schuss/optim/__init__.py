@@ -20,6 +20,7 @@ from .asgd import ASGD
 from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
 from .ftrl import FTRL
+from .lbfgs import LBFGS
 from .nadam import NAdam
 from .norms import LAMB, LARS, NovoGrad
 from .prodigy import Prodigy
@@ -41,6 +42,7 @@ __all__ = [
     "FTRL",
     "LAMB",
     "LARS",
+    "LBFGS",
     "SAM",
     "SGD",
     "SWA",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Entries of a group that are not hyperparameters.
 NOT_HYPER = ("params", "rule", "decoupled", "schedule")
 # Entries of torch's groups that mean nothing here.
-_TORCH_ONLY = frozenset(
+TORCH_ONLY = frozenset(
     ("foreach", "capturable", "differentiable", "fused", "decoupled_weight_decay", "initial_lr", "swap_params")
 )
 
@@ -75,10 +75,10 @@ def loaded_groups(
         memory = {}
         for key, value in theirs.items():
             if key in hyper:
-                hyper[key] = _plain(value)
+                hyper[key] = plain(value)
             elif key in optimizer._memory and not optimizer._memory_of_params:
                 memory[key] = _number(f"state_dict's param_groups[{index}][{key!r}]", value)
-            elif key != "params" and key not in _TORCH_ONLY:
+            elif key != "params" and key not in TORCH_ONLY:
                 raise unknown_name(f"state_dict's param_groups[{index}] key", key, hyper)
         group = optimizer._group(mine["params"], hyper)
         group["schedule"] = mine["schedule"]
@@ -153,22 +153,22 @@ def load_states(
     return steps
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A hyperparameter of a state_dict as a plain value; torch may hold a tensor."""
     if isinstance(value, (tuple, list)):
-        return tuple(_plain(part) for part in value)
+        return tuple(plain(part) for part in value)
     return np.asarray(value).item() if hasattr(value, "__array__") else value
 
 
 def _number(where: str, value: Any) -> float:
-    found = _plain(value)
+    found = plain(value)
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         raise TypeError(f"{where} must be a number; got {shown(value)}")
     return float(found)
 
 
 def _step_count(where: str, value: Any) -> int:
-    count = _plain(value)
+    count = plain(value)
     if isinstance(count, bool) or not isinstance(count, (int, float)) or count < 0 or count != int(count):
         raise ValueError(f"{where}['step'] must be a whole number >= 0; got {shown(value)}")
     return int(count)
