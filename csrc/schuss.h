@@ -170,7 +170,7 @@ struct schuss_step {
 
 /* The rule's name, NULL past the last. */
 const char *schuss_rule_name(int rule);
-/* Whether the rule goes element by element, with nothing taken from whole arrays. */
+/* Whether a gradient may be of some rows: the rule goes element by element, and needs not all of them in each step. */
 int schuss_rule_by_element(int rule);
 /* The state slots that the rule touches with these numbers: bit k for slot k. */
 int schuss_rule_states(const struct schuss_group *group);

@@ -149,6 +149,11 @@ def test_bad_rows_change_nothing() -> None:
     averaged = schuss.EMA(schuss.Adam(np.ones((5, 2))))
     with pytest.raises(TypeError, match="looks at whole arrays"):
         averaged.step([schuss.Rows([1], np.ones((1, 2)))])
+    for kind in (schuss.ASGD, schuss.ScheduleFreeSGD, schuss.ScheduleFreeAdamW):  # they average over all steps
+        q = np.ones((5, 2))
+        with pytest.raises(TypeError, match="looks at whole arrays"):
+            kind(q).step([schuss.Rows([1], np.ones((1, 2)))])
+        assert_array_equal(q, 1)
     for arguments, error, text in (
         (([0.5], np.ones((1, 2))), TypeError, "indices must be integers"),
         (([[1]], np.ones((1, 2))), TypeError, "indices must be integers"),

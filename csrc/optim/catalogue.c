@@ -396,14 +396,15 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_FTRL] = {.name = "ftrl", .states = two_states, .constants = ftrl_constants, .zeros_stay = 1},
     [SCHUSS_LION] = {.name = "lion", .states = one_state, .zeros_stay = 1},
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},
-    [SCHUSS_ASGD] = {.name = "asgd", .states = one_state, .constants = asgd_constants, .zeros_stay = 1},
+    [SCHUSS_ASGD] = {.name = "asgd", .states = one_state, .constants = asgd_constants, .zeros_stay = 1,
+                     .every_step = 1},
     [SCHUSS_RPROP] = {.name = "rprop", .states = two_states, .constants = rprop_constants},
     [SCHUSS_SCHEDULE_FREE_SGD] = {.name = "schedule_free_sgd", .states = one_state,
                                   .constants = schedule_free_sgd_constants, .advance = schedule_free_advance,
-                                  .zeros_stay = 1},
+                                  .zeros_stay = 1, .every_step = 1},
     [SCHUSS_SCHEDULE_FREE_ADAMW] = {.name = "schedule_free_adamw", .states = two_states,
                                     .constants = schedule_free_adamw_constants, .advance = schedule_free_advance,
-                                    .zeros_stay = 1},
+                                    .zeros_stay = 1, .every_step = 1},
     [SCHUSS_LARS] = {.name = "lars", .states = sgd_states, .constants = lars_constants, .n_sums = 2,
                      .finish = lars_finish},
     [SCHUSS_LAMB] = {.name = "lamb", .states = two_states, .constants = lamb_constants, .n_sums = 2,
@@ -426,7 +427,7 @@ int schuss_rule_by_element(int rule) {
         SCHUSS_RULES(PLAIN, OTHER, OTHER)
 #undef PLAIN
 #undef OTHER
-        return 1;
+        return !optimizer_rules[rule].every_step;
     default: return 0;
     }
 }

@@ -26,6 +26,9 @@ struct rule {
     /* Zeros in p, g and all states stay zeros, and nothing depends on where an array ends: then several arrays with
      * zeros between them may be updated as one. */
     int zeros_stay;
+    /* The rule averages over steps, or gives states their start in the first: an element that is passed over in a step,
+     * since its row has no gradient, would be wrong in later ones. */
+    int every_step;
 };
 extern const struct rule optimizer_rules[SCHUSS_N_RULES];
 

@@ -33,7 +33,7 @@ class Rows:
     ------
     ValueError, TypeError
         If indices are no integers, or of another number than values. The optimizer's step checks them against its
-        parameter, and refuses rules that look at whole arrays (LAMB, LARS, Muon, ...).
+        parameter, and refuses rules that look at whole arrays or average over all steps (LAMB, Muon, ASGD, ...).
     """
 
     __slots__ = ("indices", "values")
