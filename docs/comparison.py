@@ -96,8 +96,6 @@ class Problem:
             net.fit(X, y, loss=self.loss, optimizer=optimizer, epochs=self.epochs, batch_size=self.batch)
         except schuss.DivergenceError:
             return math.inf
-        if hasattr(optimizer, "eval"):  # schedule-free: the network gets the average of its parameters
-            optimizer.eval()
         value = score(net)
         return value if math.isfinite(value) else math.inf
 

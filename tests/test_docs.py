@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import runpy
 import shutil
@@ -19,8 +20,14 @@ PAGE = (DOCS / "optimizers.md").read_text(encoding="utf-8")
 
 
 def program(*arguments: str, at: Path = DOCS) -> subprocess.CompletedProcess[str]:
+    """optimizers.py in a folder, which may lack benchmarks/ beside it."""
+    path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(DOCS.parent)])
     return subprocess.run(
-        [sys.executable, str(at / "optimizers.py"), *arguments], capture_output=True, text=True, timeout=120
+        [sys.executable, str(at / "optimizers.py"), *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
