@@ -389,10 +389,12 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     /* states that are not zero, even where gradients are */
     [SCHUSS_ADABELIEF] = {.name = "adabelief", .states = adam_states, .constants = adabelief_constants},
     [SCHUSS_YOGI] = {.name = "yogi", .states = two_states, .constants = adam_constants, .zeros_stay = 1},
-    [SCHUSS_ADOPT] = {.name = "adopt", .states = two_states, .constants = adopt_constants, .zeros_stay = 1},
+    [SCHUSS_ADOPT] = {.name = "adopt", .states = two_states, .constants = adopt_constants, .zeros_stay = 1,
+                      .every_step = 1},
     [SCHUSS_ADEMAMIX] = {
         .name = "ademamix", .states = ademamix_states, .constants = ademamix_constants, .zeros_stay = 1},
-    [SCHUSS_ADAN] = {.name = "adan", .states = adan_states, .constants = adan_constants, .zeros_stay = 1},
+    [SCHUSS_ADAN] = {.name = "adan", .states = adan_states, .constants = adan_constants, .zeros_stay = 1,
+                     .every_step = 1},
     [SCHUSS_FTRL] = {.name = "ftrl", .states = two_states, .constants = ftrl_constants, .zeros_stay = 1},
     [SCHUSS_LION] = {.name = "lion", .states = one_state, .zeros_stay = 1},
     [SCHUSS_SIGNUM] = {.name = "signum", .states = signum_states, .zeros_stay = 1},
