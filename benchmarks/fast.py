@@ -54,7 +54,7 @@ def contenders(given: Problem, threads: int) -> list[Contender]:
         for start, end in pairwise(bounds):
             arrays = (ctypes.c_void_p * len(made))(*[array.ctypes.data + 4 * start for array in made])
             calls.append(partial(_repeated, partial(loop, arrays, end - start, numbers)))
-        found.append(Contender(name, partial(_run, team, calls, made)))
+        found.append(Contender(name, partial(_run, team, calls, made), quiet=True))
     return found
 
 

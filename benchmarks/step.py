@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ QUICK_SIZES = (100, 100_000, 1_000_000)
 # From so many parameters on only the fastest of the others are waited for.
 LARGE = 50_000_000
 LARGE_MAKERS = (step_peers.own, step_peers.torch_fused, step_peers.torch_default, step_peers.deepspeed)
+# It compiles for a second each time.
+COMPILED_SIZES = (10_000, 1_000_000, 10_000_000)
 # Below, a step is calls and threads that wait for one another: a bare loop would say nothing.
 LEAST_BARE = 100_000
 # Steps after which all are compared, up to so many parameters.
@@ -33,7 +35,9 @@ def contenders(given: Problem) -> tuple[list[Stepping], float]:
     """Everybody, some steps in, and the largest difference of a parameter, relative to the way it has gone."""
     size = given.parameters[0].size
     steps = next(steps for bound, steps in CHECKED_STEPS if size <= bound)
-    makers = LARGE_MAKERS if size >= LARGE else step_peers.MAKERS
+    makers: Sequence[Callable[[Problem], Stepping | None]] = LARGE_MAKERS if size >= LARGE else step_peers.MAKERS
+    if size not in COMPILED_SIZES:
+        makers = [make for make in makers if make is not step_peers.optax_jitted]
     found: list[Stepping] = peers.built(makers, given, started=lambda one: one.run(steps))
     return found, step_peers.difference(found, given)
 
@@ -43,7 +47,7 @@ def measured(optimizer: Optimizer, size: int, threads: int, seconds: float) -> R
     given = step_peers.problem(optimizer, size)
     found, difference = contenders(given)
     loops = bare(given, threads) if size >= LEAST_BARE else []
-    turns = [*(Contender(one.name, one.run) for one in found), *loops]
+    turns = [*(one.contender for one in found), *loops]
     times = alternate(turns, seconds, ROUNDS, share=SHARE, longest=LONGEST)
     times = best_of(times, [one.name for one in loops], "bare")
     label = {"optimizer": optimizer.name, "parameters": spelled(size)}
@@ -67,7 +71,8 @@ def catalogue(options: Any, threads: int, chosen: Sequence[Optimizer]) -> Result
         for size in QUICK_SIZES if options.quick else SIZES:
             if size <= optimizer.most:
                 peers.note(f"step {optimizer.name} {size}, threads {threads}")
-                result.rows.append(measured(optimizer, size, threads, 0.3 if options.quick else 0.6))
+                seconds = 0.2 if options.quick else 1.0 if size >= 10_000_000 else 0.3
+                result.rows.append(measured(optimizer, size, threads, seconds))
     result.notes = [
         "One float32 array, lr 1e-3 unless the optimizer has none; the options are those of `optimizers.py`. "
         "torch default: foreach=False, which an optimizer over CPU tensors chooses by itself. optax: jitted, state "

@@ -44,7 +44,7 @@ def cached(options: Any, threads: int, chosen: Sequence[Optimizer]) -> Result:
             peers.note(f"step in cache {optimizer.name} {size}, threads {threads}")
             given = step_peers.problem(optimizer, size)
             loops = fast.contenders(given, threads)
-            turns = [_turn(step_peers.own(given)), *loops]
+            turns = [step_peers.own(given).contender, *loops]
             times = best_of(alternate(turns, 0.2 if options.quick else 0.5), [one.name for one in loops], "-ffast-math")
             label = {"optimizer": optimizer.name, "parameters": spelled(size)}
             result.rows.append(row(label, threads, ["ours"], times, None, None))
@@ -66,7 +66,7 @@ def many(options: Any, threads: int, chosen: Sequence[Optimizer]) -> Result:
         peers.note(f"step of {ARRAYS} arrays {optimizer.name}, threads {threads}")
         found = peers.built(makers, step_peers.problem(optimizer, EACH, ARRAYS), started=lambda one: one.run(2))
         one = step_peers.own(step_peers.problem(optimizer, ARRAYS * EACH))
-        turns = [*map(_turn, found), Contender("ours: one array", one.run)]
+        turns = [*(each.contender for each in found), Contender("ours: one array", one.run)]
         times = alternate(turns, 0.2 if options.quick else 0.5, share=0.3, longest=1.0)
         result.rows.append(
             row({"optimizer": optimizer.name}, threads, ["ours"], times, None, None, ["ours: one array"])
@@ -84,7 +84,7 @@ def staged(options: Any, threads: int) -> Result:
         given = step_peers.problem(optimizer, size)
         found = peers.built((_own_staged, _torch_staged), given, started=lambda one: one.run(2))
         loops = streams.contenders(STAGED_PASSES, size, threads)
-        times = alternate([*map(_turn, found), *loops], 0.3 if options.quick else 1.0)
+        times = alternate([*(each.contender for each in found), *loops], 0.3 if options.quick else 1.0)
         times = best_of(times, [one.name for one in loops], "bare")
         one = row({"parameters": spelled(size)}, threads, ["ours"], times, None, step_peers.difference(found, given))
         one.bare, one.moved = "bare", streams.moved(STAGED_PASSES, size)
@@ -95,10 +95,6 @@ def staged(options: Any, threads: int) -> Result:
         "then five arrays read and all but the gradient written."
     ]
     return result
-
-
-def _turn(one: Stepping) -> Contender:
-    return Contender(one.name, one.run)
 
 
 def _own_staged(given: Problem) -> Stepping:

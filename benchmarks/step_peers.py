@@ -14,6 +14,7 @@ import schuss
 from . import numpy_arrays, numpy_rules, peers
 from .cases import LEARNING_RATE, Float
 from .optimizers import Optimizer
+from .timing import Contender
 
 # Elements of a table's row.
 _ROW = 100
@@ -42,6 +43,10 @@ class Stepping:
     step: Callable[[], object]
     parameters: Callable[[], Any]
     wait: Callable[[], object] | None = None
+
+    @property
+    def contender(self) -> Contender:
+        return Contender(self.name, self.run, quiet=self.name == "NumPy")
 
     def run(self, calls: int) -> None:
         step = self.step

@@ -85,7 +85,7 @@ def _contender(name: str, shares: Sequence[Callable[[int], object]], *kept: Any)
     def run(calls: int, _kept: Any = kept) -> None:
         team.run([partial(share, calls) for share in shares])
 
-    return Contender(name, run)
+    return Contender(name, run, quiet=True)
 
 
 def _pages(size: int) -> list[bool]:

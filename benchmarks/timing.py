@@ -44,11 +44,14 @@ class Contender:
         ``run(n)`` makes n calls and returns when they are done.
     unit : int
         Steps in one call.
+    quiet : bool
+        Whether no thread of its own is still busy when a call has returned: nobody needs to wait after it.
     """
 
     name: str
     run: Callable[[int], object]
     unit: int = 1
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def alternate(
         most = [int(max(3, min(rounds, share / (count * one)))) for count, one in zip(calls, single, strict=True)]
         values: list[list[float]] = [[] for _ in contenders]
         start_all = time.perf_counter()
+        quiet = False
         for number in range(rounds):
             spent = time.perf_counter() - start_all
             # Where something has become far slower than when it was calibrated, three rounds must do.
@@ -125,7 +129,9 @@ def alternate(
                 if number >= most[k]:
                     continue
                 contender, count = contenders[k], calls[k]
-                _settle()
+                if not quiet:
+                    _settle()
+                quiet = contender.quiet
                 if single[k] < WARM:
                     contender.run(1)
                 start = now()
