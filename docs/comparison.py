@@ -41,11 +41,12 @@ DECAYS: dict[str, Callable[[float, int], Any]] = {
 
 @dataclass(frozen=True)
 class Entrant:
-    """An optimizer and what is set beside its learning rate."""
+    """An optimizer, what is set beside its learning rate, and the latter if it is not to be searched for."""
 
     name: str
     kind: type[schuss.Optimizer]
     options: dict[str, Any] = field(default_factory=dict)
+    lr: float | None = None
 
     @property
     def decays(self) -> list[str]:
@@ -54,14 +55,19 @@ class Entrant:
 
     def make(self, params: Any, lr: Any) -> schuss.Optimizer:
         """Without weight decay, which would change the problem."""
-        decay = {"weight_decay": 0.0} if "weight_decay" in inspect.signature(self.kind).parameters else {}
-        return self.kind(params, lr=lr, **decay, **self.options)
+        options = dict(self.options)
+        if "weight_decay" in inspect.signature(self.kind).parameters:
+            options["weight_decay"] = 0.0
+        if self.name == "Muon":  # vectors go to AdamW, whose steps then have the same size
+            options |= {"adjust_lr_fn": "match_rms_adamw", "adamw": {"lr": lr, "weight_decay": 0.0}}
+        return self.kind(params, lr=lr, **options)
 
 
 def entrants() -> list[Entrant]:
-    """All of them with their defaults, and SGD with the momentum that nobody goes without."""
+    """All of them with their defaults, SGD with momentum too, and as they are those that say they need no rate."""
     found = [Entrant(kind.__name__, kind) for kind in BY_NAME.values()]
-    found.insert(1, Entrant("SGD, momentum", schuss.SGD, {"momentum": 0.9}))
+    found.append(Entrant("SGD, momentum 0.9", schuss.SGD, {"momentum": 0.9}))
+    found += [Entrant(f"{kind.__name__}, lr 1", kind, lr=1.0) for kind in (schuss.Adadelta, schuss.Prodigy)]
     return found
 
 
@@ -206,6 +212,8 @@ def search(problem: Problem, entrant: Entrant, decay: str) -> tuple[float, float
     def of(lr: float) -> float:
         return float(np.median([problem.run(entrant, lr, decay, seed) for seed in TUNING]))
 
+    if entrant.lr is not None:
+        return of(entrant.lr), entrant.lr
     rates = list(FIRST_RATES)
     while True:
         best = min(rates, key=of)
@@ -235,6 +243,30 @@ def compared(problem: Problem, entrant: Entrant) -> dict[str, Any]:
         "high": rounded(high),
         "less": rounded(np.median(at["less"])),
         "more": rounded(np.median(at["more"])),
+    }
+
+
+def descent_of_lbfgs(problem: Problem, seed: int) -> list[float]:
+    """How good the network is at each gradient that L-BFGS asks for."""
+    X, y, score = problem.data(seed)
+    net = schuss.Network(problem.layers, seed=seed, dtype=problem.dtype)
+    seen: list[float] = []
+
+    def closure() -> tuple[float, Any]:
+        seen.append(score(net))
+        return net.loss_and_gradients(X, y, loss=problem.loss), net.gradients
+
+    options: dict[str, Any] = {"line_search_fn": "strong_wolfe", "tolerance_grad": 0, "tolerance_change": 0}
+    schuss.LBFGS(net.parameters, max_iter=problem.epochs, max_eval=problem.epochs, **options).step(closure)
+    return seen
+
+
+def gradients_of_lbfgs(problem: Problem) -> dict[str, int]:
+    """How many gradients it needs to come so close to the minimum, medians."""
+    runs = [descent_of_lbfgs(problem, seed) for seed in REPORTED]
+    return {
+        level: int(np.median([1 + next(k for k, value in enumerate(run) if value < float(level)) for run in runs]))
+        for level in ("1e-4", "1e-8", "1e-12")
     }
 
 
@@ -296,8 +328,10 @@ def main() -> None:
         print(
             entrant.name, *(f"{key} {found['median']:.3g}" for key, found in results[entrant.name].items()), flush=True
         )
-    lines = [f"  {json.dumps(name)}: {json.dumps(result)}" for name, result in results.items()]
-    (PLACE / "comparison.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(found)}" for name, found in results.items())
+    lbfgs = json.dumps(gradients_of_lbfgs(PROBLEMS["diagnoses"]))
+    text = f'{{\n "LBFGS": {lbfgs},\n "results": {{\n{lines}\n }}\n}}\n'
+    (PLACE / "comparison.json").write_text(text, encoding="utf-8")
     draw(ranking(), PLACE / "plots" / "comparison.png")
 
 

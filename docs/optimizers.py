@@ -247,9 +247,16 @@ def takes_rows(kind: type) -> bool:
 # ---- the comparison --------------------------------------------------------------------------------------------------
 
 
-def compared() -> dict[str, Any]:
+def noted() -> dict[str, Any]:
+    """What docs/comparison.py has written down."""
     found: dict[str, Any] = json.loads(PAGE.with_name("comparison.json").read_text(encoding="utf-8"))
     return found
+
+
+def compared() -> dict[str, Any]:
+    """Results by entrant and problem."""
+    results: dict[str, Any] = noted()["results"]
+    return results
 
 
 def rate(result: dict[str, Any]) -> str:
@@ -292,11 +299,23 @@ def comparison() -> str:
         factors = [math.inf if result[side] is None else result[side] / result["median"] for result in results]
         said += f" A rate three times {words} leaves {statistics.median(factors):.2g} times as much in the median case"
         said += f", and diverges in {factors.count(math.inf)} of {len(factors)}." if math.inf in factors else "."
-    return "\n".join([*lines, "", wrapped(said)])
+    return "\n".join([*lines, "", wrapped(f"{said} O{of_lbfgs()[1:]}")])
+
+
+def of_lbfgs() -> str:
+    """How it compares: it takes exact gradients only, and has no learning rate to search for."""
+    needs = [f"{count} gradients to be within {level}" for level, count in noted()["LBFGS"].items()]
+    least = min(found["diagnoses"]["median"] for found in compared().values())
+    return (
+        f"on diagnoses L-BFGS needs {listed(needs)} of the minimum, of which the best of the others is within "
+        f"{shown(least)} after 400."
+    )
 
 
 def in_comparison(name: str) -> str:
     """What is said of one optimizer, or nothing."""
+    if name == "LBFGS":
+        return f"*In our comparison*: {of_lbfgs()}"
     results = compared()
     parts = []
     for entrant, found in results.items():
@@ -365,6 +384,8 @@ def entry(kind: type, *, wrapper: bool = False) -> str:
         text += "".join(f"; with {option} {plain(h)} and {plain(m)}" for option, (h, m) in found.items())
         parts.append(wrapped(text + "."))
     parts += [markdown(said.get("Notes", "")), wrapped(in_comparison(kind.__name__))]
+    if "Examples" in said:
+        parts.append(f"```\n{said['Examples']}\n```")
     if "References" in said:
         parts.append(wrapped(f"*Source*: {said['References']}"))
     return "\n\n".join(part for part in parts if part)

@@ -35,9 +35,8 @@ def main(picture=None):
     y = np.sin(x) + 0.5 * np.sin(2.7 * x) + 0.2 * rng.normal(size=80)
 
     theta = np.zeros(3)
-    opt = schuss.Adam(theta, lr=schuss.schedules.Cosine(0.2, 150))
-    for _ in range(150):
-        opt.step(loss_and_gradient(theta, x, y)[1])
+    opt = schuss.LBFGS(theta, max_iter=50, line_search_fn="strong_wolfe")
+    opt.step(lambda: loss_and_gradient(theta, x, y))  # exact gradients: a few dozen do
     loss, gradient = loss_and_gradient(theta, x, y)
     print(f"negative log likelihood {loss:.2f}, largest derivative {np.abs(gradient).max():.1e}")
     print("amplitude {:.2f}, length {:.2f}, noise {:.3f} where 0.2 was put in".format(*np.exp(theta)))
