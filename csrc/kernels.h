@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pool.h"
 #include "schuss.h"
 
 /* Constants of one step of one group, computed once in double (optim/catalogue.c); rules round them to the dtype. A rule
@@ -28,9 +29,14 @@ struct rule_constants {
     double eps;                             /* added to a denominator */
     double inner_eps;                       /* added under its root, or to what it is a maximum of */
     double velocity;                        /* what multiplies gradients that go into a velocity: 1 or lr */
+    double eps2, threshold;                 /* Adafactor: the least rms of parameters, the most of an update */
     double keep;                            /* decoupled weight decay: parameters times this first; 1: none */
     double decay;                           /* weight decay by the rule itself, which then sets l2 to 0 */
     double factor;                          /* of this array, from its sums (MEASURED rules) */
+    double coefficients[3];                 /* of Muon's polynomial, applied so many times; which lr suits a shape */
+    int iterations, match_rms;
+    int pass;                               /* MATRIX rules: which of their passes over elements this is, */
+    const void *item;                       /* and what they know of the array there */
     /* the stages, by optim/step.c */
     double scale;                           /* of the gradient: unscaling, clipping, the sign of maximize; 1: none */
     double clip_value;                      /* <= 0: none; applied after grad_scale, before the rest of scale */
@@ -43,13 +49,14 @@ struct rule_constants {
 };
 
 /* What happens to a finished tile of a product before it leaves. */
-enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD, END_TAKE };
+enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD, END_ADD, END_TAKE };
 struct tile_end {
     int kind;
     int activation;
-    double alpha;
+    double alpha, beta;
     const void *bias; /* FORWARD: [n] or NULL, added */
-    void *kept;       /* FORWARD: [m x n] or NULL, gets the pre-activation. BACKWARD: what act' is computed from */
+    void *kept;       /* FORWARD: [m x n] or NULL, gets the pre-activation. BACKWARD: what act' is computed from.
+                       * ADD: [m x n], not C, which becomes alpha times the product + beta times this */
     const void *mask; /* BACKWARD: [m x n] or NULL, multiplied in before the derivative */
     /* TAKE: C is not stored. Finished blocks of it, contiguous, go to take() instead, while they are in cache. streams:
      * arrays laid out like C that take() will use, to be fetched meanwhile. */
@@ -98,6 +105,12 @@ struct kernels {
     /* What a MEASURED rule does before: sums[SCHUSS_MAX_SUMS] over the piece, in double, in a fixed order. Zeroes g
      * like step. */
     void (*measure)(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite);
+    /* A step of a MATRIX rule for one array, made by all members of a team, each with its own `me`. scratch:
+     * array_scratch bytes for at least so many members; it may be used again after a team_wait. Sets *nonfinite, in a
+     * member that meets one, if a gradient is. */
+    void (*array)(const struct schuss_segment *s, const struct rule_constants *c, char *scratch, struct team *me,
+                  int *nonfinite);
+    ptrdiff_t (*array_scratch)(int rule, const struct schuss_segment *s, int members);
     /* 1 if any of x[n] is NaN or infinite. */
     int (*any_nonfinite)(ptrdiff_t n, const void *x);
     /* Sum of squares of clip(scale * x[n]), in double, in a fixed order. clip <= 0: none. */

@@ -88,6 +88,9 @@ enum {
 /* Whose form of a rule: where eps is added and what else differs, see optim/catalogue.c. */
 enum schuss_dialect { SCHUSS_TORCH, SCHUSS_KERAS, SCHUSS_SKLEARN };
 
+/* How Muon's lr depends on the shape of a matrix, see optim/rules/muon.h. */
+enum schuss_adjust_lr { SCHUSS_ADJUST_ORIGINAL, SCHUSS_ADJUST_MATCH_RMS_ADAMW };
+
 /* What a group of parameters shares. A rule reads the numbers it knows: optim/rules/ and its row in optim/catalogue.c
  * say what they are. */
 struct schuss_group {
@@ -111,6 +114,9 @@ struct schuss_group {
     double trust_coefficient;
     double clamp_low, clamp_high;
     double d0, d_coef, growth_rate;
+    double eps2, d, beta2_decay; /* Adafactor; its eps < 0 is the dtype's */
+    double ns_coefficients[3], ns_steps; /* Muon */
+    int adjust_lr_fn;        /* enum schuss_adjust_lr */
     double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };
@@ -137,7 +143,8 @@ struct schuss_average {
 /* One array of n parameters. States have n elements each, unless the rule says otherwise; unused ones are NULL. */
 struct schuss_segment {
     ptrdiff_t n;
-    ptrdiff_t rows, cols;    /* of a matrix; see index, too. An array of another dimension is n x 1 */
+    ptrdiff_t rows, cols;    /* the last two dimensions: the array is n / (rows cols) matrices; a vector is n x 1. See
+                              * index, too */
     void *p;
     void *g;                 /* only read, unless the step zeroes it */
     void *s[SCHUSS_MAX_STATES];
@@ -157,6 +164,9 @@ struct schuss_step {
     struct schuss_memory *memories; /* [n_groups]; may be NULL if no rule here remembers */
     struct schuss_segment *segments;
     double *sums;            /* [schuss_step_sums()], or NULL if that is 0 */
+    char *scratch;           /* [schuss_step_scratch()] bytes, 64-byte aligned, or NULL if that is 0 */
+    int threads;             /* what there is scratch for; no more make the step. By schuss_step_scratch(), as: */
+    ptrdiff_t scratch_each;
     struct schuss_average averages[SCHUSS_MAX_AVERAGES];
     int64_t t;               /* number of the step about to be made, from 1 to 2^53 - 1 */
     double grad_scale;       /* gradients are multiplied by this first; 1 leaves them */
@@ -176,6 +186,10 @@ int schuss_rule_by_element(int rule);
 int schuss_rule_states(const struct schuss_group *group);
 /* Doubles that the step needs room for in sums, given its groups' rules and its segments. */
 ptrdiff_t schuss_step_sums(const struct schuss_step *step);
+
+/* Bytes of scratch that the step needs to be made by up to so many threads, given its groups and its segments, on the
+ * ISA level in use. 0, unless a rule works on whole arrays. */
+ptrdiff_t schuss_step_scratch(struct schuss_step *step, int threads);
 
 /* Updates every parameter and state, once. Gradients are only read, unless zero_grad. SCHUSS_NONFINITE: nothing was
  * updated, because check_first or clip_norm had the gradients read before. Without these, nonfinite tells

@@ -241,6 +241,18 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.ScheduleFreeAdamW, "betas", (0.0, 0.9), r"\[0\].*\(0, 1\)"),
         (schuss.ScheduleFreeAdamW, "betas", (0.9, 1.0), r"\[1\].*\[0, 1\)"),
         (schuss.ScheduleFreeAdamW, "eps", -1.0, r"\[0, inf\)"),
+        (schuss.Adafactor, "beta2_decay", 0.1, r"\(-inf, 0\]"),
+        (schuss.Adafactor, "d", 0.9, r"\[1, inf\)"),
+        (schuss.Adafactor, "eps", (-1e-3, 1e-3), r"\[0\].*\[0, inf\)"),
+        (schuss.Adafactor, "eps", (None, -1e-3), r"\[1\].*\[0, inf\)"),
+        (schuss.Adafactor, "eps", 1e-3, "two numbers"),
+        (schuss.Adafactor, "weight_decay", -1.0, r"\[0, inf\)"),
+        (schuss.Muon, "momentum", -0.1, r"\[0, inf\)"),
+        (schuss.Muon, "eps", -1.0, r"\[0, inf\)"),
+        (schuss.Muon, "ns_coefficients", (1.0, np.inf, 0.0), r"\[1\].*\(-inf, inf\)"),
+        (schuss.Muon, "ns_coefficients", (1.0, 2.0), "three numbers"),
+        (schuss.Muon, "ns_steps", 100, "an integer from 1 to 99"),
+        (schuss.Muon, "ns_steps", 0, "an integer from 1 to 99"),
         (schuss.Rprop, "etas", (0.5, 1.0), r"\[1\].*\(1, inf\)"),
         (schuss.Rprop, "etas", (1.0, 1.2), r"\[0\].*\(0, 1\)"),
         (schuss.Rprop, "etas", (0.5,), r"\(0, 1\) and \(1, inf\)"),
@@ -283,9 +295,9 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
 )
 def test_hyperparameter_out_of_range(kind: type[schuss.Optimizer], name: str, value: Any, interval: str) -> None:
     with pytest.raises(ValueError, match=f"{name}.*{interval}"):
-        kind(np.ones(3), **{name: value})
+        kind(np.ones((3, 1)), **{name: value})
     with pytest.raises(ValueError, match=f"{name}.*{interval}"):
-        kind([{"params": [np.ones(3)], name: value}])
+        kind([{"params": [np.ones((3, 1))], name: value}])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 import schuss
 from schuss import _core
-from tests.reference.rule_cases import MEASURED_CASES, MEASURED_STAGE_CASES, RULE_CASES, Case
+from tests.reference.rule_cases import (
+    ARRAY_CASES,
+    MATRIX_CASES,
+    MEASURED_CASES,
+    MEASURED_STAGE_CASES,
+    RULE_CASES,
+    Case,
+)
 
 Array = NDArray[Any]
 SetThreads = Callable[[int], None]
@@ -86,8 +93,7 @@ def check(
             for x, labels in epoch:
                 net.loss_and_gradients(x, labels, "cross_entropy")
                 of = {id(p): g for p, g in zip(net.parameters, net.gradients, strict=True)}
-                updated = [p for group in optimizer.param_groups for p in group["params"]]
-                optimizer.step([of[id(p)] for p in updated], **stages)
+                optimizer.step([of[id(p)] for p in optimizer._stepper.params], **stages)
             optimizer._leave_steps()
         assert not optimizer.nonfinite
         assert all(np.isfinite(p).all() for p in net.parameters)
@@ -113,13 +119,18 @@ def check(
             assert_same(net, optimizer, by_hand)
 
 
-@pytest.mark.parametrize("case", [*RULE_CASES, *MEASURED_CASES, *MEASURED_CLIP_CASES, *CLIP_CASES], ids=str)
+EVERY_CASE = [*RULE_CASES, *MEASURED_CASES, *MEASURED_CLIP_CASES, *CLIP_CASES, *ARRAY_CASES, *MATRIX_CASES]
+
+
+@pytest.mark.parametrize("case", EVERY_CASE, ids=str)
 @dtypes
 @nets
 def test_every_rule(size: str, dtype: str, case: Case, set_threads: SetThreads) -> None:
     kind = getattr(schuss, case.optimizer)
-    uphill = {"lr": 0.001} if case.options.get("maximize") else {}  # the loss has no maximum
-    check(size, dtype, lambda net: kind(net.parameters, **case.options | uphill), case.stages, set_threads)
+    changed: dict[str, Any] = {"lr": 0.001} if case.options.get("maximize") else {}  # the loss has no maximum
+    if case in MATRIX_CASES:
+        changed["adamw"] = {}
+    check(size, dtype, lambda net: kind(net.parameters, **case.options | changed), case.stages, set_threads)
 
 
 GROUPS: dict[str, Callable[[Sequence[Array]], Any]] = {

@@ -48,6 +48,8 @@ KINDS = [
     (schuss.LAMB, {"weight_decay": 0.1}),
     (schuss.NovoGrad, {"weight_decay": 0.1}),
     (schuss.Prodigy, {"weight_decay": 0.1, "d0": 0.1}),
+    (schuss.Adafactor, {"weight_decay": 0.1}),
+    (schuss.Muon, {"adamw": {"amsgrad": True}, "momentum": 0.5}),
 ]
 
 
@@ -166,7 +168,7 @@ def test_state_dict_goes_on_bit_for_bit(kind: type[schuss.Optimizer], options: d
     run(whole, 0, 6, dtype)
     run(half, 0, 3, dtype)
     state = half.state_dict()
-    fresh = kind([p.copy() for p in params_of(half)], lr=0.5)
+    fresh = kind([p.copy() for p in params_of(half)], lr=0.5, **kind._of_network)
     fresh.load_state_dict(state)
     np.testing.assert_equal(fresh.state_dict(), state)
     run(half, 3, 3, dtype)  # the state_dict holds copies

@@ -55,6 +55,8 @@ class Way:
     """Options for one function alone."""
     decays: bool = False
     """Whether lr falls to zero in a line: steps of one size go back and forth otherwise."""
+    matrix: bool = False
+    """Whether the parameters are a matrix of one row."""
 
 
 WAYS = [
@@ -112,13 +114,13 @@ WAYS = [
 def test_reaches_the_optimum(way: Way, valley: str) -> None:
     of = VALLEYS[valley]
     rate, steps = way.rates[list(VALLEYS).index(valley)]
-    x = np.array(of.start)
+    x = np.array(of.start, ndmin=2 if way.matrix else 1)
     lr: Any = (lambda step: rate * max(0.0, 1 - step / steps)) if way.decays else rate
     optimizer = getattr(schuss, way.optimizer)(x, lr=lr, **way.options, **way.own.get(valley, {}))
     for _ in range(steps):
-        optimizer.step(of.gradient(x))
+        optimizer.step(of.gradient(x.reshape(-1)).reshape(x.shape))
     optimizer._leave_steps()  # where parameters are not what counts
-    np.testing.assert_allclose(x, of.optimum, atol=1e-3)
+    np.testing.assert_allclose(x.reshape(-1), of.optimum, atol=1e-3)
 
 
 def test_gradients_vanish_at_the_optimum() -> None:

@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 
 import schuss
-from tests.reference.rule_cases import RULE_CASES, Case
+from tests.reference.rule_cases import ARRAY_CASES, MATRIX_CASES, RULE_CASES, Case
 
 torch: Any = pytest.importorskip("torch")
 
 TORCH_NAME = {"SGD": "SGD", "AdaGrad": "Adagrad", "RMSProp": "RMSprop", "Adam": "Adam", "AdamW": "AdamW"}
 TORCH_NAME |= {"ASGD": "ASGD", "Rprop": "Rprop"}
 TORCH_NAME |= {"Adadelta": "Adadelta", "Adamax": "Adamax", "NAdam": "NAdam", "RAdam": "RAdam"}
-TORCH_CASES = [case for case in RULE_CASES if case.optimizer in TORCH_NAME and "dialect" not in case.options]
+TORCH_NAME |= {"Adafactor": "Adafactor", "Muon": "Muon"}
+TORCH_CASES = [
+    case for case in RULE_CASES + ARRAY_CASES if case.optimizer in TORCH_NAME and "dialect" not in case.options
+]
 
 
 @pytest.fixture
@@ -34,6 +37,8 @@ def test_follows_torch(case: Case, dtype: str, tolerance: float, scalars_in_doub
     """Within the tolerance of the largest parameter."""
     rng = np.random.default_rng(7)
     shapes = [(31, 7), (7,), (1,)]
+    if case in ARRAY_CASES:
+        shapes += [(), (1, 9), (130, 140), (3, 4, 5), (50, 2, 3, 3)]
     params = [rng.normal(size=s).astype(dtype) for s in shapes]
     theirs = [torch.tensor(p, requires_grad=True) for p in params]
     opt = getattr(schuss, case.optimizer)(params, **case.options)
@@ -48,6 +53,61 @@ def test_follows_torch(case: Case, dtype: str, tolerance: float, scalars_in_doub
     largest = max(np.max(np.abs(q)) for q in wanted)
     for p, q in zip(params, wanted, strict=True):
         assert np.max(np.abs(p - q)) <= tolerance * largest
+
+
+def iterated(grad: Any, ns_coefficients: tuple[float, float, float], ns_steps: int, eps: float) -> Any:
+    """Muon's iteration as torch has it, but in the dtype of the gradient and not in bfloat16."""
+    a, b, c = ns_coefficients
+    x = grad.T if grad.size(0) > grad.size(1) else grad
+    x = x / x.norm().clamp(min=eps)
+    for _ in range(ns_steps):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if grad.size(0) > grad.size(1) else x
+
+
+# Of the change of the parameters. bfloat16 has 8 bits.
+MUON_TOLERANCE = {"float32": 1e-5, "float64": 1e-11, "bfloat16": 0.03}
+
+
+@pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """Small products on many threads wait for CPUs that others have."""
+    found = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(found)
+
+
+@pytest.mark.parametrize("precision", list(MUON_TOLERANCE))
+@pytest.mark.parametrize("case", [case for case in MATRIX_CASES if case.optimizer == "Muon"], ids=str)
+def test_muon_follows_torch(
+    case: Case, precision: str, monkeypatch: pytest.MonkeyPatch, one_torch_thread: None
+) -> None:
+    """And states go there and back after 100 steps of 200."""
+    if precision != "bfloat16":
+        monkeypatch.setattr("torch.optim._muon._zeropower_via_newtonschulz", iterated)
+    dtype = "float32" if precision == "bfloat16" else precision
+    rng = np.random.default_rng(7)
+    shapes = [(31, 7), (7, 31), (20, 20), (1, 5), (70, 64)]
+    start = [rng.normal(size=s).astype(dtype) for s in shapes]
+    params = [p.copy() for p in start]
+    theirs = [torch.tensor(p, requires_grad=True) for p in start]
+    of_torch = {name: value for name, value in case.options.items() if name != "maximize"}
+    opt, torch_opt = schuss.Muon(params, **case.options), torch.optim.Muon(theirs, **of_torch)
+    sign = -1 if case.options.get("maximize") else 1
+    for step in range(200):
+        grads = [rng.normal(size=s).astype(dtype) for s in shapes]
+        opt.step(grads)
+        for p, g in zip(theirs, grads, strict=True):
+            p.grad = torch.tensor(sign * g)
+        torch_opt.step()
+        if step == 99:
+            ours, state = opt.state_dict(like="torch"), torch_opt.state_dict()
+            torch_opt.load_state_dict(ours)
+            opt.load_state_dict(state)
+    for p, q, before in zip(params, theirs, start, strict=True):
+        assert np.max(np.abs(p - q.detach().numpy())) <= MUON_TOLERANCE[precision] * np.max(np.abs(p - before))
 
 
 @pytest.mark.parametrize("name", list(TORCH_NAME))

@@ -30,6 +30,7 @@ OPTIMIZERS = [
     (schuss.RMSProp, {"centered": True}),
     (schuss.Adam, {"amsgrad": True, "betas": (0.8, 0.95)}),
     (schuss.AdamW, {}),
+    (schuss.AdamW, {"no_decay": True}),
     (schuss.Lion, {"betas": (0.8, 0.95)}),
     (schuss.ASGD, {"t0": 3.0}),
     (schuss.ScheduleFreeSGD, {"lr": 0.1, "warmup_steps": 30}),
@@ -40,6 +41,8 @@ OPTIMIZERS = [
     (schuss.LAMB, {}),
     (schuss.NovoGrad, {}),
     (schuss.Prodigy, {"beta3": 0.9}),
+    (schuss.Adafactor, {"d": 2.0}),
+    (schuss.Muon, {"adamw": {"lr": 0.01}, "ns_steps": 3, "adjust_lr_fn": "match_rms_adamw"}),
 ]
 
 

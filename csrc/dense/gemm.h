@@ -129,6 +129,11 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
         }
 }
 
+/* c = alpha c + beta x. */
+static void combine(ptrdiff_t n, real alpha, real beta, const real *restrict x, real *restrict c) {
+    for (ptrdiff_t j = 0; j < n; j++) c[j] = alpha * c[j] + beta * x[j];
+}
+
 /* What finished rows of C still need: the ends that are not done in registers. */
 static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, real *c, ptrdiff_t ldc,
                         ptrdiff_t row, ptrdiff_t col) {
@@ -137,7 +142,9 @@ static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t co
         if (end->kind == END_FORWARD) {
             if (end->kept) memcpy((real *)end->kept + offset, c, (size_t)cols * sizeof(real));
             activate(end->activation, end->alpha, cols, c, c);
-        } else {
+        } else if (end->kind == END_ADD)
+            combine(cols, (real)end->alpha, (real)end->beta, (const real *)end->kept + offset, c);
+        else {
             if (end->mask) multiply(cols, (const real *)end->mask + offset, c);
             differentiate(end->activation, end->alpha, cols, (const real *)end->kept + offset, c);
         }
@@ -147,7 +154,7 @@ static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t co
 ALWAYS_INLINE int finishes_in_registers(const struct tile_end *end) {
     if (end->kind == END_FORWARD) return in_registers(end->activation) && !end->kept;
     if (end->kind == END_BACKWARD) return in_registers(end->activation) && !end->mask;
-    return 1;
+    return end->kind != END_ADD;
 }
 
 /* tile() for a number of rows and columns known only now: rows <= TILE_ROWS and cols <= TILE_COLS, or rows <= WIDE_ROWS

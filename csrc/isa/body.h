@@ -12,6 +12,7 @@
 #include "../optim/sums.h"
 #include "../optim/rules.h"
 #include "../optim/stages.h"
+#include "../optim/arrays.h"
 #include "../optim/lbfgs.h"
 
 extern const struct kernels TABLE;
@@ -23,6 +24,8 @@ const struct kernels TABLE = {
     .tile_cols = TILE_COLS,
     .step = step,
     .measure = measure,
+    .array = array,
+    .array_scratch = array_scratch,
     .any_nonfinite = any_nonfinite,
     .sum_squares = sum_squares,
     .move_towards = move_towards,

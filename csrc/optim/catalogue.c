@@ -4,6 +4,8 @@
 #include "optim.h"
 #include "power.h"
 
+enum { FLOPS_PER_NANOSECOND = 100 }; /* of products on one thread, roughly */
+
 static int states_of(int n) { return (1 << n) - 1; }
 
 static int one_state(const struct schuss_group *g) {
@@ -240,6 +242,36 @@ static void rprop_constants(const struct schuss_group *g, const double *memory, 
 }
 
 static int signum_states(const struct schuss_group *g) { return states_of(g->momentum != 0); }
+/* ---- rules that take whole arrays -------------------------------------------------------------------------------- */
+
+static void adafactor_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                                struct rule_constants *c) {
+    (void)memory;
+    const double bound = 1 / sqrt((double)t);
+    c->one_minus_beta2 = portable_power((double)t, g->beta2_decay);
+    c->step_size = g->lr < bound ? g->lr : bound;
+    c->eps2 = g->eps2;
+    c->threshold = g->d;
+}
+
+static double adafactor_work(const struct schuss_group *g, const struct schuss_segment *s) {
+    (void)g;
+    return 1 + (double)s->n;
+}
+
+static void muon_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    for (int k = 0; k < 3; k++) c->coefficients[k] = g->ns_coefficients[k];
+    c->iterations = (int)g->ns_steps;
+    c->match_rms = g->adjust_lr_fn == SCHUSS_ADJUST_MATCH_RMS_ADAMW;
+}
+
+/* Three products a step of the iteration, two of which are done by half. */
+static double muon_work(const struct schuss_group *g, const struct schuss_segment *s) {
+    const double side = (double)(s->rows < s->cols ? s->rows : s->cols), n = (double)s->n;
+    return n + g->ns_steps * (3 * n * side + side * side * side) / FLOPS_PER_NANOSECOND;
+}
 
 /* ---- FTRL-Proximal ----------------------------------------------------------------------------------------------- */
 
@@ -416,6 +448,11 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
     [SCHUSS_ADADELTA] = {.name = "adadelta", .states = two_states, .constants = adadelta_constants, .zeros_stay = 1},
     [SCHUSS_PRODIGY] = {.name = "prodigy", .states = four_states, .advance = prodigy_advance,
                         .constants = prodigy_constants, .n_sums = 2, .finish_all = prodigy_finish},
+    [SCHUSS_ADAFACTOR] = {.name = "adafactor",
+                          .states = one_state, /* or two, of matrices */
+                          .constants = adafactor_constants,
+                          .work = adafactor_work},
+    [SCHUSS_MUON] = {.name = "muon", .states = one_state, .constants = muon_constants, .work = muon_work},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

@@ -1,6 +1,6 @@
 /* The names of all update rules. PLAIN(NAME, function): element by element; the function is in rules/. MEASURED(NAME,
- * function): the same, after sums over whole arrays, which function_sums takes in a pass of its own. MATRIX(NAME):
- * works on whole arrays, see optimizer_rules in catalogue.c. */
+ * function): the same, after sums over whole arrays, which function_sums takes in a pass of its own. MATRIX(NAME,
+ * function): function_array takes whole arrays; function_sums and function are its passes over the elements. */
 #ifndef SCHUSS_OPTIM_LIST_H
 #define SCHUSS_OPTIM_LIST_H
 
@@ -28,6 +28,8 @@
     MEASURED(LARS, lars)                            \
     MEASURED(LAMB, lamb)                            \
     MEASURED(NOVOGRAD, novograd)                    \
-    MEASURED(PRODIGY, prodigy)
+    MEASURED(PRODIGY, prodigy)                      \
+    MATRIX(ADAFACTOR, adafactor)                    \
+    MATRIX(MUON, muon)
 
 #endif

@@ -23,6 +23,8 @@ struct rule {
                    struct schuss_segment *segment);
     void (*finish_all)(const struct schuss_step *step, const double (*sums)[SCHUSS_MAX_SUMS]);
     int spends_gradient; /* the pass that takes the sums is the last to need it */
+    /* MATRIX rules: nanoseconds, roughly, that one thread takes for an array. */
+    double (*work)(const struct schuss_group *g, const struct schuss_segment *segment);
     /* Zeros in p, g and all states stay zeros, and nothing depends on where an array ends: then several arrays with
      * zeros between them may be updated as one. */
     int zeros_stay;
@@ -62,9 +64,12 @@ struct optimizer_walk {
     const struct kernels *kernels;
     ptrdiff_t total; /* elements in all */
     ptrdiff_t left;  /* elements of arrays that have been measured, but not updated yet */
+    ptrdiff_t plain; /* elements that rules walk over: those of MATRIX rules apart */
     double norm_factor;
     double part[OPTIMIZER_PARTS];
     int measures;    /* a rule needs sums */
+    double work;     /* nanoseconds, roughly, that one thread takes for all arrays of MATRIX rules; 0: none */
+    int status;
     atomic_int nonfinite;
 };
 
@@ -73,5 +78,15 @@ void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step);
 /* schuss_optimizer_step by a team, each member with its own `me`; w has begun and all gradients are there. What the
  * others updated may be read after team_wait, as w->nonfinite. Sets neither step->t nor step->nonfinite. */
 int optimizer_walk_member(struct optimizer_walk *w, struct team *me);
+
+/* Of `threads`, those that may make the step: there has to be scratch for each. */
+int optimizer_threads(const struct optimizer_walk *w, int threads);
+
+/* ---- arrays.c: MATRIX rules ---- */
+
+/* As work in struct optimizer_walk. */
+double optimizer_arrays_work(const struct schuss_step *step);
+/* The member's part of the arrays of these rules; 1 if a gradient is not finite. */
+int optimizer_update_arrays(struct optimizer_walk *w, double norm_factor, struct team *me);
 
 #endif

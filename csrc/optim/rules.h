@@ -26,8 +26,24 @@ enum { CHUNK = 4096 / sizeof(real) }; /* r->n is at most this */
 /* 1 or -1; x itself where that is 0 or NaN. */
 ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 
+/* Elements [from, to) of an array, and of states of its shape. */
+ALWAYS_INLINE struct schuss_segment piece_of(const struct schuss_segment *s, ptrdiff_t from, ptrdiff_t to) {
+    struct schuss_segment piece = {.n = to - from, .p = (real *)s->p + from, .g = (real *)s->g + from};
+    for (int k = 0; k < SCHUSS_MAX_STATES; k++) piece.s[k] = s->s[k] ? (real *)s->s[k] + from : NULL;
+    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++)
+        piece.average[k] = s->average[k] ? (real *)s->average[k] + from : NULL;
+    return piece;
+}
+
+/* Of stages.h, for rules that take whole arrays and go over elements by these. */
+static void step(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite);
+static void measure(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite);
+
+#include "product.h"
+
 #include "rules/adabelief.h"
 #include "rules/adadelta.h"
+#include "rules/adafactor.h"
 #include "rules/adagrad.h"
 #include "rules/adam.h"
 #include "rules/adamax.h"
@@ -39,6 +55,7 @@ ALWAYS_INLINE real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 #include "rules/lamb.h"
 #include "rules/lars.h"
 #include "rules/lion.h"
+#include "rules/muon.h"
 #include "rules/nadam.h"
 #include "rules/novograd.h"
 #include "rules/prodigy.h"

@@ -83,8 +83,7 @@ static void step(const struct schuss_segment *piece, const struct rule_constants
         switch (c->rule) {
 #define PLAIN(NAME, function) \
     case SCHUSS_##NAME: function(&r, c); break;
-#define MATRIX(NAME)
-            SCHUSS_RULES(PLAIN, PLAIN, MATRIX)
+            SCHUSS_RULES(PLAIN, PLAIN, PLAIN)
 #undef PLAIN
         }
         for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++)
@@ -104,10 +103,9 @@ static void measure(const struct schuss_segment *piece, const struct rule_consta
 #define PLAIN(NAME, function)
 #define MEASURED(NAME, function) \
     case SCHUSS_##NAME: function##_sums(&r, c, &found); break;
-            SCHUSS_RULES(PLAIN, MEASURED, MATRIX)
+            SCHUSS_RULES(PLAIN, MEASURED, MEASURED)
 #undef PLAIN
 #undef MEASURED
-#undef MATRIX
         default: (void)r; break;
         }
         real *g = (real *)piece->g + i;

@@ -10,7 +10,11 @@ enum {
     ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
     UNIT = 64,                   /* shares are cut at multiples of so many elements */
     BLOCK = 8192,                /* elements of an array whose sums are one: from its start, whatever the threads */
-    CACHED = 32768               /* elements of an array that one thread measures and updates while they are in L2 */
+    CACHED = 32768,              /* elements of an array that one thread measures and updates while they are in L2 */
+    /* where a team makes the step: */
+    ELEMENTS_PER_NANOSECOND = 4, /* roughly */
+    TIME_PER_THREAD = 10000,     /* nanoseconds: less is not worth waking a thread */
+    PATIENCE = 200000            /* nanoseconds for threads to come */
 };
 
 void optimizer_prepare(const struct schuss_step *step) {
@@ -121,7 +125,9 @@ ptrdiff_t schuss_step_sums(const struct schuss_step *step) {
 
 static int reads_first(const struct schuss_step *step) { return step->clip_norm > 0 || step->check_first; }
 
-int optimizer_takes_pieces(const struct schuss_step *step) { return !reads_first(step) && !measures(step); }
+int optimizer_takes_pieces(const struct schuss_step *step) {
+    return !reads_first(step) && !measures(step) && !(optimizer_arrays_work(step) > 0);
+}
 
 static void *at(void *array, ptrdiff_t element, ptrdiff_t item) {
     return array ? (char *)array + element * item : NULL;
@@ -134,12 +140,14 @@ struct schuss_segment segment_piece(const struct schuss_segment *s, ptrdiff_t fr
     return piece;
 }
 
-/* The pieces of arrays that make up elements [first, end) of all arrays laid end to end. */
+/* The pieces of arrays that make up elements [first, end) of arrays laid end to end: of all, or of all that no MATRIX
+ * rule takes whole. */
 struct pieces {
     const struct schuss_step *step;
     ptrdiff_t first, end;
     ptrdiff_t unit;                       /* arrays are cut where a multiple of so many of their elements ends */
-    int left;                             /* only of arrays that are not done */
+    int every;                            /* of all arrays, */
+    int left;                             /* or only of those that are not done */
     int next;                             /* segment to look at */
     ptrdiff_t start;                      /* where it begins */
     struct schuss_segment *segment;       /* the piece: its elements [from, to) */
@@ -147,21 +155,30 @@ struct pieces {
     ptrdiff_t block;                      /* blocks in all segments before it */
 };
 
-static struct pieces pieces_of(const struct optimizer_walk *w, int part, int parts) {
+static struct pieces share_of(const struct optimizer_walk *w, ptrdiff_t total, int part, int parts) {
     return (struct pieces){.step = w->step,
-                           .first = share_start(w->total, UNIT, part, parts),
-                           .end = share_start(w->total, UNIT, part + 1, parts),
+                           .first = share_start(total, UNIT, part, parts),
+                           .end = share_start(total, UNIT, part + 1, parts),
                            .unit = 1};
+}
+
+static struct pieces pieces_of(const struct optimizer_walk *w, int part, int parts) {
+    return share_of(w, w->plain, part, parts);
+}
+
+/* With the arrays that MATRIX rules take whole. */
+static struct pieces every_piece_of(const struct optimizer_walk *w, int part, int parts) {
+    struct pieces p = share_of(w, w->total, part, parts);
+    p.every = 1;
+    return p;
 }
 
 /* The same share in whole blocks; of all arrays, or of those that are left. */
 static struct pieces measured_pieces_of(const struct optimizer_walk *w, int left, int part, int parts) {
-    const ptrdiff_t total = left ? w->left : w->total;
-    return (struct pieces){.step = w->step,
-                           .first = share_start(total, UNIT, part, parts),
-                           .end = share_start(total, UNIT, part + 1, parts),
-                           .unit = BLOCK,
-                           .left = left};
+    struct pieces p = share_of(w, left ? w->left : w->plain, part, parts);
+    p.unit = BLOCK;
+    p.left = left;
+    return p;
 }
 
 /* Where an array of n elements is cut, if a share begins or ends at its element x. */
@@ -171,11 +188,15 @@ static ptrdiff_t cut(ptrdiff_t x, ptrdiff_t n, ptrdiff_t unit) {
     return up < n ? up : n;
 }
 
+static int taken_whole(const struct schuss_step *step, const struct schuss_segment *s) {
+    return optimizer_rules[step->groups[s->group].rule].work != NULL;
+}
+
 static int next_piece(struct pieces *p) {
     while (p->next < p->step->n_segments && p->start < p->end) {
         if (p->next) p->block += blocks_of(p->step->segments[p->next - 1].n);
         struct schuss_segment *s = &p->step->segments[p->next++];
-        if (p->left && s->done) continue;
+        if ((p->left && s->done) || (!p->every && taken_whole(p->step, s))) continue;
         p->segment = s;
         p->from = cut(p->first - p->start, s->n, p->unit);
         p->to = cut(p->end - p->start, s->n, p->unit);
@@ -353,7 +374,7 @@ static void read_share(void *context, int index, int count) {
     for (int part = index * parts / count; part < (index + 1) * parts / count; part++) {
         double sum = 0;
         int nonfinite = 0;
-        for (struct pieces p = pieces_of(w, part, parts); next_piece(&p);) {
+        for (struct pieces p = every_piece_of(w, part, parts); next_piece(&p);) {
             void *g = at(p.segment->g, p.from, w->kernels->item);
             if (step->clip_norm > 0)
                 sum += w->kernels->sum_squares(p.to - p.from, g, step->grad_scale, step->clip_value);
@@ -378,8 +399,13 @@ static int looked_at(const struct optimizer_walk *w, double *norm, double *facto
 void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step) {
     w->step = step;
     w->kernels = schuss_kernels(step->dtype);
-    w->total = w->left = 0;
-    for (int i = 0; i < step->n_segments; i++) w->total += step->segments[i].n;
+    w->total = w->plain = w->left = 0;
+    for (int i = 0; i < step->n_segments; i++) {
+        w->total += step->segments[i].n;
+        if (!taken_whole(step, &step->segments[i])) w->plain += step->segments[i].n;
+    }
+    w->work = optimizer_arrays_work(step);
+    w->status = SCHUSS_OK;
     w->norm_factor = 1;
     w->measures = measures(step);
     atomic_store_explicit(&w->nonfinite, 0, memory_order_relaxed);
@@ -401,6 +427,7 @@ int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
         team_wait(me);
         update_left(w, factor, me->index, me->count);
     } else update_pieces(w, factor, me->index, me->count);
+    if (w->work > 0) note_nonfinite(w, optimizer_update_arrays(w, factor, me));
     return SCHUSS_OK;
 }
 
@@ -418,12 +445,32 @@ int schuss_gradient_norm(struct schuss_step *step) {
     return looked_at(&w, &step->grad_norm, &factor) ? SCHUSS_OK : SCHUSS_NONFINITE;
 }
 
+int optimizer_threads(const struct optimizer_walk *w, int threads) {
+    return w->work > 0 && w->step->threads < threads ? w->step->threads : threads;
+}
+
+static void walk_member(void *context, struct team *me) {
+    struct optimizer_walk *w = context;
+    const int status = optimizer_walk_member(w, me);
+    if (me->index == 0) w->status = status;
+}
+
+/* The step where some arrays are taken whole: all by one team. */
+static int team_step(struct optimizer_walk *w) {
+    const double time = w->work + (double)w->total / ELEMENTS_PER_NANOSECOND;
+    const int threads = threads_for(time, TIME_PER_THREAD, optimizer_threads(w, schuss_get_num_threads()));
+    schuss_team(threads, (int64_t)(time / 4 < PATIENCE ? time / 4 : PATIENCE), walk_member, w);
+    w->step->nonfinite = w->status != SCHUSS_OK || atomic_load_explicit(&w->nonfinite, memory_order_relaxed);
+    return w->status;
+}
+
 int schuss_optimizer_step(struct schuss_step *step) {
     struct optimizer_walk w;
     if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
     optimizer_prepare(step);
     optimizer_advance(step);
     optimizer_walk_begin(&w, step);
+    if (w.work > 0) return team_step(&w);
     const int threads = step_threads(&w);
     if (reads_first(step)) {
         double norm;

@@ -219,6 +219,7 @@ static struct run run_of(struct schuss_train *t) {
         .step_time = plan_step_time(t->net, t->batch),
     };
     optimizer_walk_begin(&run.walk, t->step);
+    run.step_time += run.walk.work;
     if (!(t->step->clip_norm > 0) && !run.walk.measures) run.whole = whole_of(t);
     optimizer_prepare(t->step);
     return run;
@@ -230,7 +231,7 @@ int schuss_train_run(struct schuss_train *t, double seconds) {
     /* 0: to stop after the steps of one look */
     const int64_t deadline = seconds > 0 ? thread_nanoseconds() + (int64_t)(1e9 * seconds) : 0;
     /* Threads have to come first: there must be enough to do for them. */
-    const int most = net_threads(t->plan, left, START_WORTH_A_THREAD);
+    const int most = optimizer_threads(&run.walk, net_threads(t->plan, left, START_WORTH_A_THREAD));
     const int worth = most > 1 ? net_threads(t->plan, time, STEP_WORTH_A_THREAD) : 1;
     run.looks = 1 + (int)(LOOK_NANOSECONDS / (time + 1));
     const int wanted = most < worth ? most : worth;
@@ -297,12 +298,13 @@ static void end_member(void *context, struct team *me) {
 
 int schuss_train_end(struct schuss_train *t, double loss) {
     const struct batch b = batch_at(t, t->position);
-    const double time = 2 * plan_forward_time(t->net, b.rows);
     struct run run = run_of(t);
+    const double time = 2 * plan_forward_time(t->net, b.rows) + run.walk.work;
+    const int threads = optimizer_threads(&run.walk, net_threads(t->plan, time, START_WORTH_A_THREAD));
     t->last_loss = loss;
     if (!isfinite(loss)) return SCHUSS_NONFINITE;
     if (t->lr || run.remembers) set_rates(t, t->position);
-    schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time, time), end_member, &run);
+    schuss_team(threads, net_patience(time, time), end_member, &run);
     t->step->nonfinite = found_nonfinite(&run);
     if (run.status != SCHUSS_OK || t->step->nonfinite) return SCHUSS_NONFINITE;
     count_step(&run, &b, loss);

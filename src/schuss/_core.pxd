@@ -52,6 +52,10 @@ cdef extern from "schuss.h" nogil:
         double alpha_warmup, beta3_warmup
         double lr_power, l1, l2, l2_shrinkage, beta
         double trust_coefficient, clamp_low, clamp_high, d0, d_coef, growth_rate
+        double eps2, d, beta2_decay
+        double *ns_coefficients
+        double ns_steps
+        int adjust_lr_fn
 
     struct schuss_memory:
         double step
@@ -80,6 +84,8 @@ cdef extern from "schuss.h" nogil:
         schuss_memory *memories
         schuss_segment *segments
         double *sums
+        char *scratch
+        int threads
         schuss_average *averages
         int64_t t
         double grad_scale, clip_value, clip_norm
@@ -90,6 +96,7 @@ cdef extern from "schuss.h" nogil:
     int schuss_rule_by_element(int rule)
     int schuss_rule_states(const schuss_group *group)
     ptrdiff_t schuss_step_sums(const schuss_step *step)
+    ptrdiff_t schuss_step_scratch(schuss_step *step, int threads)
     int schuss_optimizer_step(schuss_step *step)
     int schuss_gradient_norm(schuss_step *step)
     int schuss_move_params(const schuss_step *step, int slot, const double *weights)

@@ -53,6 +53,7 @@ class Stepper:
     params: list[NDArray[Any]]
     states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none
     averages: list[list[NDArray[Any]]]  # averages[k][i]: number k of params[i]
+    scratch: NDArray[np.uint8] | None  # room that rules on whole arrays work in; None: not made yet
     memories: NDArray[np.float64]  # (groups, 2 + 2 n): step, n numbers after it, n before it, whether resting;
     # writable
     steps: int  # steps made; writable

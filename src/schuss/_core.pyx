@@ -399,11 +399,16 @@ cdef dict NUMBERS = {
     "d0": (<uintptr_t>&NOWHERE.d0, "(0, inf)"),
     "d_coef": (<uintptr_t>&NOWHERE.d_coef, "(0, inf)"),
     "growth_rate": (<uintptr_t>&NOWHERE.growth_rate, "[1, inf]"),
+    "d": (<uintptr_t>&NOWHERE.d, "[1, inf)"),
+    "beta2_decay": (<uintptr_t>&NOWHERE.beta2_decay, "(-inf, 0]"),
+    "ns_steps": (<uintptr_t>&NOWHERE.ns_steps, "[0, 100)"),
 }
 # Names under which a group has several numbers, with one interval for all or one for each.
 cdef dict TUPLES = {
     "betas": ((<uintptr_t>&NOWHERE.beta1, <uintptr_t>&NOWHERE.beta2, <uintptr_t>&NOWHERE.beta3), "[0, 1)"),
     "etas": ((<uintptr_t>&NOWHERE.eta_minus, <uintptr_t>&NOWHERE.eta_plus), ("(0, 1)", "(1, inf)")),
+    "ns_coefficients": ((<uintptr_t>&NOWHERE.ns_coefficients[0], <uintptr_t>&NOWHERE.ns_coefficients[1],
+                         <uintptr_t>&NOWHERE.ns_coefficients[2]), "(-inf, inf)"),
     "step_sizes": ((<uintptr_t>&NOWHERE.smallest_step, <uintptr_t>&NOWHERE.largest_step), "[0, inf)"),
     "clamp": ((<uintptr_t>&NOWHERE.clamp_low, <uintptr_t>&NOWHERE.clamp_high), "[0, inf]"),
 }
@@ -426,6 +431,7 @@ cdef dict FLAGS = {
 }
 cdef dict CHOICES = {
     "dialect": (<uintptr_t>&NOWHERE.dialect, {"torch": 0, "keras": 1, "sklearn": 2}),
+    "adjust_lr_fn": (<uintptr_t>&NOWHERE.adjust_lr_fn, {"original": 0, "match_rms_adamw": 1}),
 }
 # Where a rule knows fewer.
 cdef dict OTHER_CHOICES = {
@@ -437,6 +443,10 @@ cdef dict OTHER_INTERVALS = {
     "schedule_free_adamw": {"betas": ("(0, 1)", "[0, 1)")},
     "signum": {"momentum": "[0, 1)"},
     "ademamix": {"alpha": "[0, inf)"},
+}
+# Where a rule has several numbers under a name; whether None may stand for one, and counts as -1.
+cdef dict OTHER_TUPLES = {
+    "adafactor": {"eps": ((<uintptr_t>&NOWHERE.eps, True), (<uintptr_t>&NOWHERE.eps2, False))},
 }
 
 
@@ -478,14 +488,24 @@ cdef int fill_group(dict group, schuss_group *g, double smallest) except -1:
     cdef char *into = <char *>g
     memset(g, 0, sizeof(schuss_group))
     g.rule = RULE_NUMBERS[group["rule"]]
-    cdef dict others = OTHER_INTERVALS.get(group["rule"], {})
+    cdef dict others = OTHER_INTERVALS.get(group["rule"], {}), tuples = OTHER_TUPLES.get(group["rule"], {})
     for name, value in group.items():
-        if name in NUMBERS:
+        if name in tuples:
+            offsets = tuples[name]
+            if not isinstance(value, (tuple, list)) or len(value) != len(offsets):
+                raise ValueError(f"{name} is {value!r}, expected {len(offsets)} numbers")
+            for k, (offset, optional) in enumerate(offsets):
+                interval = others.get(name, NUMBERS[name][1])
+                (<double *>(into + <uintptr_t>offset))[0] = (
+                    -1 if optional and value[k] is None else within(f"{name}[{k}]", value[k], interval))
+        elif name in NUMBERS:
             offset, interval = NUMBERS[name]
             (<double *>(into + <uintptr_t>offset))[0] = within(name, value, others.get(name, interval))
         elif name in FLAGS:
             (<int *>(into + <uintptr_t>FLAGS[name]))[0] = bool(value)
         elif name in CHOICES:
+            if value is None:  # the first
+                continue
             offset, known = CHOICES[name]
             expected = OTHER_CHOICES.get(group["rule"], {}).get(name, known)
             if value not in expected:
@@ -569,6 +589,8 @@ cdef class Stepper:
     cdef readonly list averages # of each average kept, an array for each of the params
     cdef readonly object memories # float64 (groups, 2 + 2 SCHUSS_MEMORY): struct schuss_memory of each
     cdef object sums
+    cdef readonly object scratch # None: not asked for since groups were read
+    cdef int level             # the ISA level that it is for
     cdef list arenas           # a slot or an average each
     cdef list states_made      # for each group, the slots that all of its params have: bit k for slot k
     cdef list groups_read      # of each group what as_read() gave
@@ -614,7 +636,7 @@ cdef class Stepper:
             PyObject_GetBuffer(p, &self.views[i], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT)
             self.n_views = i + 1
             self.c_step.segments[i].n = p.size
-            self.c_step.segments[i].rows, self.c_step.segments[i].cols = p.shape if p.ndim == 2 else (p.size, 1)
+            self.c_step.segments[i].rows, self.c_step.segments[i].cols = p.shape[-2:] if p.ndim > 1 else (p.size, 1)
             self.c_step.segments[i].p = self.views[i].buf
             self.c_step.segments[i].group = group_of[i]
             self.elements += p.size
@@ -778,10 +800,25 @@ cdef class Stepper:
         if self.sums is None:
             self.sums = np.empty(schuss_step_sums(&self.c_step))
             self.c_step.sums = <double *><uintptr_t>self.sums.ctypes.data
+        if self.scratch is None or (self.c_step.scratch != NULL and (
+                self.level != schuss_isa_level() or self.c_step.threads != schuss_get_num_threads())):
+            self.take_scratch()
+        return 0
+
+    cdef int take_scratch(self) except -1:
+        """Room for rules that work on whole arrays, on as many threads as may come."""
+        cdef ptrdiff_t size
+        self.scratch, self.c_step.scratch = None, NULL
+        self.level = schuss_isa_level()
+        size = schuss_step_scratch(&self.c_step, schuss_get_num_threads())
+        self.scratch = aligned_bytes(size)
+        if size > 0:
+            self.c_step.scratch = <char *><uintptr_t>self.scratch.ctypes.data
         return 0
 
     cdef int read_group(self, dict group, int i) except -1:
         cdef schuss_group *g = &self.numbers[i]
+        self.scratch = None
         fill_group(group, g, 2.0**-126 if self.c_step.dtype == SCHUSS_F32 else 2.0**-1022)
         if schuss_rule_states(g) & ~<int>self.states_made[i]:
             raise ValueError(
@@ -843,7 +880,7 @@ cdef class Stepper:
         if self.c_step.segments[i].index != NULL:
             self.c_step.segments[i].index = NULL
             self.c_step.segments[i].n = self.views[i].len // self.views[i].itemsize
-            self.c_step.segments[i].cols = self.views[i].shape[1] if self.views[i].ndim == 2 else 1
+            self.c_step.segments[i].cols = self.views[i].shape[self.views[i].ndim - 1] if self.views[i].ndim > 1 else 1
 
     cdef tuple take_rows(self, g, Py_ssize_t i):
         """Has segment i take a gradient of some rows; returns what it points at."""

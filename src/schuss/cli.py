@@ -156,7 +156,7 @@ def train(
         ]
         layers.append(schuss.Dense(widths[-2], widths[-1], "softmax" if predicted.classes else "identity"))
         net = schuss.Network(layers, seed=seed)
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = dict(make_optimizer._of_network)
         if lr is not None or optimizer in LEARNING_RATES:
             options["lr"] = lr if lr is not None else LEARNING_RATES[optimizer]
         if weight_decay is not None:

@@ -129,7 +129,13 @@ def _described(network: Network, optimizer: Optimizer, content: dict[str, NDArra
         for group, own in zip(optimizer.param_groups, indices, strict=True)
     ]
     memories = optimizer._stepper.memories.tolist() if optimizer._memory else None
-    return {"kind": kind, "steps": optimizer.steps, "groups": groups, "memories": memories}
+    return {
+        "kind": kind,
+        "steps": optimizer.steps,
+        "groups": groups,
+        "order": optimizer._group_of,
+        "memories": memories,
+    }
 
 
 def _described_history(history: History, content: dict[str, NDArray[Any]]) -> dict[str, Any]:
@@ -181,8 +187,13 @@ def _optimizer(network: Network, described: Mapping[str, Any], content: dict[str
             if key in group:
                 group[key] = tuple(group[key])
     optimizer = kind(groups)
-    for k, states in enumerate(optimizer._states()):
-        for name, state in states.items():
+    if "order" in described:
+        if sorted(described["order"]) != sorted(optimizer._group_of):
+            raise ValueError("its order of parameters does not fit its groups")
+        optimizer._take_order(described["order"])
+    states = optimizer._states()
+    for k, number in enumerate(itertools.chain(*optimizer._members())):
+        for name, state in states[number].items():
             state[...] = _taken(content, f"optimizer.{k}.{name}", state.shape, state.dtype)
     if described.get("memories") is not None:
         optimizer._stepper.memories[...] = described["memories"]

@@ -218,6 +218,11 @@ def _some(names: Sequence[str]) -> str:
     return shown_names if len(names) <= 5 else f"{shown_names} and {len(names) - 5} more"
 
 
+def listed(size: int) -> Structure:
+    """The form of a list of so many."""
+    return _Listed(size)
+
+
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
 

@@ -377,7 +377,8 @@ def _resolve_optimizer(
             _check_one_schedule(last)
         return last, lr
     kind = kind or Adam
-    return (kind(network.parameters) if lr is None else kind(network.parameters, lr=lr)), None
+    options = dict(kind._of_network) if lr is None else {**kind._of_network, "lr": lr}
+    return kind(network.parameters, **options), None
 
 
 def _check_one_schedule(optimizer: Optimizer) -> None:

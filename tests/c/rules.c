@@ -24,6 +24,8 @@ struct rule_case {
     .rule = SCHUSS_SCHEDULE_FREE_ADAMW, SCHEDULE_FREE, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
 #define RPROP .rule = SCHUSS_RPROP, .eta_minus = 0.5, .eta_plus = 1.2, .smallest_step = 1e-6, .largest_step = 50
 #define SIGNUM .rule = SCHUSS_SIGNUM, .lr = 0.01
+#define ADAFACTOR .rule = SCHUSS_ADAFACTOR, .lr = 0.01, .beta2_decay = -0.8, .eps2 = 1e-3, .d = 1
+#define MUON .rule = SCHUSS_MUON, .lr = 0.01, .momentum = 0.95, .eps = 1e-7, .weight_decay = 0.1, .decoupled = 1
 
 static const struct rule_case cases[] = {
     {"sgd", {.rule = SCHUSS_SGD, .lr = 0.1}, 0, 0, 0},
@@ -130,6 +132,58 @@ static void run_case(struct run *r, const struct rule_case *c) {
     report(r, "rule", c->name);
 }
 
+/* Rules that take whole arrays: matrices and, with adafactor, vectors; some are large enough to be shared by a team. */
+static const struct rule_case whole_cases[] = {
+    {"adafactor", {ADAFACTOR, .eps = -1}, 0, 0, 0},
+    {"adafactor-all", {ADAFACTOR, .eps = 1e-3, .weight_decay = 0.1, .decoupled = 1, .maximize = 1}, 3.7, 2, 50},
+    {"muon", {MUON, .nesterov = 1, .ns_coefficients = {3.4445, -4.7750, 2.0315}, .ns_steps = 5}, 0, 0, 0},
+    {"muon-all",
+     {MUON, .ns_coefficients = {1.5, -0.5, 0}, .ns_steps = 2, .maximize = 1, .adjust_lr_fn = 1}, 3.7, 2, 50},
+};
+static const ptrdiff_t shapes[][3] = {{1, 1, 1},    {1, 7, 31},  {1, 31, 7},   {1, 300, 400}, {1, 400, 290},
+                                      {1, 17, 100}, {5, 30, 40}, {3, 200, 210}, {1, 5000, 0},  {1, 150000, 0}};
+enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
+
+static void run_whole(struct run *r, const struct rule_case *c) {
+    struct schuss_group group = c->group;
+    struct schuss_segment segments[N_SHAPES];
+    int n = 0;
+    for (int i = 0; i < N_SHAPES; i++) {
+        const ptrdiff_t matrices = shapes[i][0], rows = shapes[i][1], cols = shapes[i][2] ? shapes[i][2] : 1;
+        const int factored = shapes[i][2] > 0 && group.rule == SCHUSS_ADAFACTOR;
+        if (group.rule != SCHUSS_ADAFACTOR && (matrices > 1 || !shapes[i][2])) continue;
+        struct schuss_segment *s = &segments[n++];
+        *s = (struct schuss_segment){.n = matrices * rows * cols, .rows = rows, .cols = cols};
+        s->p = numbers(r, s->n, 1);
+        s->s[0] = zeros(r, factored ? matrices * rows : s->n);
+        if (factored) s->s[1] = zeros(r, matrices * cols);
+    }
+    struct schuss_step step = {
+        .dtype = r->dtype,
+        .n_groups = 1,
+        .n_segments = n,
+        .groups = &group,
+        .segments = segments,
+        .grad_scale = c->grad_scale != 0 ? c->grad_scale : 1,
+        .clip_value = c->clip_value,
+        .clip_norm = c->clip_norm,
+    };
+    step.scratch = aligned(schuss_step_scratch(&step, r->threads));
+    for (step.t = 1; step.t <= 3; step.t++) {
+        for (int i = 0; i < n; i++) segments[i].g = numbers(r, segments[i].n, 1 + (double)step.t / 2);
+        const int status = schuss_optimizer_step(&step);
+        hash_bytes(r, &status, sizeof status);
+        hash_bytes(r, &step.nonfinite, sizeof step.nonfinite);
+    }
+    for (int i = 0; i < n; i++) {
+        hash_reals(r, segments[i].p, segments[i].n);
+        hash_reals(r, segments[i].s[0], segments[i].s[1] ? segments[i].n / segments[i].cols : segments[i].n);
+        if (segments[i].s[1]) hash_reals(r, segments[i].s[1], segments[i].n / segments[i].rows);
+    }
+    report(r, "rule", c->name);
+}
+
 void check_rules(struct run *r) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) run_case(r, &cases[i]);
+    for (size_t i = 0; i < sizeof whole_cases / sizeof whole_cases[0]; i++) run_whole(r, &whole_cases[i]);
 }

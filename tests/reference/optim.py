@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import adaptive, averages, norms, prodigy, signs
+from . import adaptive, arrays, averages, norms, prodigy, signs
 from .power import squaring
 
 Array = NDArray[Any]
@@ -36,6 +36,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     **averages.DEFAULTS,
     **norms.DEFAULTS,
     **prodigy.DEFAULTS,
+    **arrays.DEFAULTS,
 }
 
 
@@ -139,6 +140,7 @@ RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] 
     **signs.RULES,
     **averages.RULES,
     **norms.RULES,
+    **arrays.RULES,
 }
 
 
@@ -187,6 +189,8 @@ def step(
         factor = min(1.0, clip_norm / (norm + 1e-6))  # as torch's clip_grad_norm_
     for i, (p, g, s) in enumerate(zip(params, grads, states, strict=True)):
         o = groups[group_of[i] if group_of is not None else 0]
+        if not p.size:
+            continue
         r = p.dtype.type
         g = limited(g, grad_scale, clip_value)
         scale = -factor if o["maximize"] else factor

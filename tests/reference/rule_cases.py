@@ -13,6 +13,7 @@ RULE_OF |= {"Yogi": "yogi", "ADOPT": "adopt", "AdEMAMix": "ademamix", "Adan": "a
 RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
 RULE_OF |= {"ScheduleFreeSGD": "schedule_free_sgd", "ScheduleFreeAdamW": "schedule_free_adamw"}
 RULE_OF |= {"LARS": "lars", "LAMB": "lamb", "NovoGrad": "novograd", "Prodigy": "prodigy"}
+RULE_OF |= {"Adafactor": "adafactor", "Muon": "muon"}
 # The state that initial_accumulator_value is of, and its default.
 ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
 
@@ -219,3 +220,20 @@ MEASURED_STAGE_CASES = [
     Case("NovoGrad", {"weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
     Case("Prodigy", {"weight_decay": 0.1}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 400.0}),
 ]
+
+# Rules that take whole arrays.
+ARRAY_CASES = [
+    Case("Adafactor"),
+    Case("Adafactor", {"lr": 0.1, "weight_decay": 0.3, "maximize": True}),
+    Case("Adafactor", {"eps": (0.5, 0.2), "beta2_decay": -0.5}),
+    Case("Adafactor", {"d": 1.1, "beta2_decay": 0.0}),
+    Case("Adafactor", {"d": 1.5, "eps": (1e-30, 0.0)}),
+]
+MATRIX_CASES = [
+    Case("Muon"),
+    Case("Muon", {"lr": 0.1, "weight_decay": 0.3, "adjust_lr_fn": "match_rms_adamw", "maximize": True}),
+    Case("Muon", {"lr": 0.1, "nesterov": False, "momentum": 0.5, "adjust_lr_fn": "original"}),
+    Case("Muon", {"lr": 0.1, "ns_coefficients": (1.5, -0.5, 0.0), "ns_steps": 3, "weight_decay": 0.0}),
+    Case("Muon", {"lr": 0.1, "eps": 500.0, "ns_steps": 1, "momentum": 0.0}),
+]
+ARRAY_STAGES = [{"grad_scale": 0.37}, {"clip_value": 0.8}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 50.0}]

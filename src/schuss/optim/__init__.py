@@ -10,6 +10,7 @@ from ..rows import Rows
 from .accumulation import Accumulate
 from .adabelief import AdaBelief
 from .adadelta import Adadelta
+from .adafactor import Adafactor
 from .adagrad import AdaGrad
 from .adam import Adam, AdamW
 from .adamax import Adamax
@@ -21,6 +22,7 @@ from .averaging import EMA, SWA, Averaged, Lookahead
 from .base import Optimizer
 from .ftrl import FTRL
 from .lbfgs import LBFGS
+from .muon import Muon
 from .nadam import NAdam
 from .norms import LAMB, LARS, NovoGrad
 from .prodigy import Prodigy
@@ -51,6 +53,7 @@ __all__ = [
     "AdaBelief",
     "AdaGrad",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -59,6 +62,7 @@ __all__ = [
     "Averaged",
     "Lion",
     "Lookahead",
+    "Muon",
     "NAdam",
     "NovoGrad",
     "Optimizer",
@@ -90,6 +94,8 @@ BY_NAME: dict[str, type[Optimizer]] = {
         AdamW,
         SparseAdam,
         Adadelta,
+        Adafactor,
+        Muon,
         Adamax,
         NAdam,
         RAdam,

@@ -5,21 +5,21 @@ Arguments, defaults and formulas are those of ``torch.optim``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import _core
-from ..arguments import choice, clipping, flag, learning_rate, number, shown, unknown_name
+from ..arguments import choice, clipping, flag, integer, learning_rate, number, shown, unknown_name
 from ..errors import DivergenceError
-from ..structure import read, without_decay
+from ..structure import listed, read, without_decay
 from .state import NOT_HYPER, described, load_states, loaded_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..structure import Grads, NoDecay, Params
+    from ..structure import Entry, Grads, NoDecay, Params, Structure
 
     LearningRate = float | Callable[[int], float]
 
@@ -41,6 +41,10 @@ class Optimizer:
     _decoupled: ClassVar[bool] = False
     # Hyperparameters that are tuples, and how many numbers they hold.
     _tuples: ClassVar[Mapping[str, int]] = {"betas": 2}
+    # Those that may be None, and numbers of tuples that may: "name[k]".
+    _optional: ClassVar[frozenset[str]] = frozenset()
+    # Those that are whole numbers, from where to where.
+    _integers: ClassVar[Mapping[str, tuple[int, int | None]]] = {}
     # Numbers that the core does not know, and the intervals they lie in.
     _intervals: ClassVar[Mapping[str, str]] = {}
     # Numbers a group remembers from step to step, and their places in the core's memory of it; whether torch's
@@ -49,20 +53,24 @@ class Optimizer:
     _memory_of_params: ClassVar[bool] = False
     # Whether states begin with the first step: torch tells it by their absence.
     _first_fills_states: ClassVar[bool] = False
+    # What it is given beside parameters and lr where it is asked for by its name, for a network.
+    _of_network: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, params: Params, *, no_decay: NoDecay = None, **defaults: Any) -> None:
         entries, options, form = read(params)
+        entries, options = self._placed(entries, options, form)
         if no_decay is not None and no_decay is not False:
             if "weight_decay" not in defaults:
                 raise ValueError(f"no_decay must not be given: {type(self).__name__} has no weight_decay")
             entries, options = without_decay(entries, options, no_decay)
         groups = []
         for index, given in enumerate(options):
+            known = self._defaults_of(given, defaults)
             for key in given:
-                if key not in defaults:
-                    raise unknown_name(f"params[{index}]'s key", key, ["params", *defaults])
+                if key not in known:
+                    raise unknown_name(f"params[{index}]'s key", key, ["params", *known])
             arrays = [entry.array for entry in entries if entry.group == index]
-            groups.append(self._group(arrays, {**defaults, **given}))
+            groups.append(self._group(arrays, {**known, **given}))
         self._form = form
         self._flattens = form.nested
         self._group_of = [entry.group for entry in entries]
@@ -73,9 +81,24 @@ class Optimizer:
 
     # -- construction ------------------------------------------------------------------------------------------------
 
+    def _placed(
+        self, entries: list[Entry], options: list[dict[str, Any]], form: Structure
+    ) -> tuple[list[Entry], list[dict[str, Any]]]:
+        """The parameters and what groups were given, with some parameters moved to groups of their own, perhaps."""
+        return entries, options
+
+    def _defaults_of(self, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The hyperparameters of a group that was given these."""
+        return defaults
+
+    def _rule_of(self, given: Mapping[str, Any]) -> str:
+        """The core's rule for a group of these hyperparameters."""
+        return self._rule
+
     def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
         """A checked group. A callable lr becomes the schedule, and its first value the lr."""
-        intervals, flags, choices = _core.hyperparameters(self._rule)
+        rule = self._rule_of(given)
+        intervals, flags, choices = _core.hyperparameters(rule)
         intervals.update(self._intervals)
         group: dict[str, Any] = {"params": arrays}
         schedule = None
@@ -85,8 +108,12 @@ class Optimizer:
                     schedule = value
                     value = value(0)
                 group["lr"] = learning_rate("lr" if schedule is None else "lr(0)", value)
+            elif value is None and name in self._optional:
+                group[name] = None
+            elif name in self._integers:
+                group[name] = integer(name, value, *self._integers[name])
             elif name in self._tuples:
-                group[name] = _numbers(name, value, self._tuples[name], intervals[name])
+                group[name] = _numbers(name, value, self._tuples[name], intervals[name], self._optional)
             elif name in intervals:
                 group[name] = number(name, value, intervals[name])
             elif name in flags:
@@ -96,12 +123,12 @@ class Optimizer:
             else:
                 group[name] = self._special(name, value)
         dampening = group.get("dampening", 0.0)
-        if group.get("nesterov") and not (group["momentum"] > 0 and dampening == 0):
+        if group.get("nesterov") and self._rule_of(group) != "muon" and not (group["momentum"] > 0 and dampening == 0):
             raise ValueError(
                 f"nesterov needs momentum > 0 and dampening 0; "
                 f"got momentum={group['momentum']:g}, dampening={dampening:g}"
             )
-        group.update(schedule=schedule, rule=self._rule)
+        group.update(schedule=schedule, rule=rule)
         if "decoupled_weight_decay" not in group:
             group["decoupled"] = self._decoupled
         return group
@@ -115,6 +142,10 @@ class Optimizer:
         """Torch's name -> slot in the core, of the state arrays that a parameter of this group has."""
         raise NotImplementedError
 
+    def _slots_of(self, group: Mapping[str, Any], param: NDArray[Any]) -> dict[str, int]:
+        """The same for one of the group's parameters, where its shape matters."""
+        return self._state_slots(group)
+
     def _state_shape(self, name: str, group: Mapping[str, Any], param: NDArray[Any]) -> tuple[int, ...]:
         """The shape of one of these."""
         return param.shape
@@ -125,6 +156,12 @@ class Optimizer:
         for k, group in enumerate(self._group_of):
             members[group].append(k)
         return members
+
+    def _take_order(self, group_of: list[int]) -> None:
+        """Before any step: have the parameters in another order, where the k-th is the next of group group_of[k]."""
+        self._group_of, self._form = group_of, listed(len(group_of))
+        self._flattens = False
+        self._stepper = self._new_stepper(self.param_groups)
 
     @staticmethod
     def _derived(group: Mapping[str, Any], steps: int) -> dict[str, float]:
@@ -137,7 +174,7 @@ class Optimizer:
         arrays = [iter(group["params"]) for group in groups]
         for index in self._group_of:
             group, param = groups[index], next(arrays[index])
-            slots = self._state_slots(group)
+            slots = self._slots_of(group, param)
             shapes: list[tuple[int, ...] | None] = [None] * (max(slots.values(), default=-1) + 1)
             for name, slot in slots.items():
                 shapes[slot] = self._state_shape(name, group, param)
@@ -296,8 +333,8 @@ class Optimizer:
     def _states(self) -> list[dict[str, NDArray[Any]]]:
         """Named state arrays (the core's own, writable) of each parameter, in the order in which they were given."""
         return [
-            {name: arrays[slot] for name, slot in self._state_slots(self.param_groups[group]).items()}
-            for group, arrays in zip(self._group_of, self._stepper.states, strict=True)
+            {name: arrays[slot] for name, slot in self._slots_of(self.param_groups[group], param).items()}
+            for group, param, arrays in zip(self._group_of, self._stepper.params, self._stepper.states, strict=True)
         ]
 
     def state_dict(self, *, like: str = "numpy") -> dict[str, Any]:
@@ -394,12 +431,17 @@ _BOOLS = (True, False)
 _INFINITY = float("inf")
 
 
-def _numbers(name: str, value: Any, count: int, interval: str | tuple[str, ...]) -> tuple[float, ...]:
+def _numbers(
+    name: str, value: Any, count: int, interval: str | tuple[str, ...], optional: Set[str]
+) -> tuple[float | None, ...]:
     intervals = (interval,) * count if isinstance(interval, str) else interval
     if not isinstance(value, (tuple, list)) or len(value) != count:
         where = interval if isinstance(interval, str) else " and ".join(interval)
         raise ValueError(f"{name} must be {_COUNTS[count]} numbers in {where}; got {shown(value)}")
-    return tuple(number(f"{name}[{k}]", part, intervals[k]) for k, part in enumerate(value))
+    return tuple(
+        None if part is None and f"{name}[{k}]" in optional else number(f"{name}[{k}]", part, intervals[k])
+        for k, part in enumerate(value)
+    )
 
 
 _COUNTS = {2: "two", 3: "three", 4: "four"}

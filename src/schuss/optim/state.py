@@ -103,8 +103,8 @@ def load_states(
     filled: list[NDArray[Any]] = []
     ids = iter(order)
     for group, memory, members in zip(groups, remembered, optimizer._members(), strict=True):
-        slots = optimizer._state_slots(group)
         for param, index in zip(group["params"], members, strict=True):
+            slots = optimizer._slots_of(group, param)
             name_of = next(ids)
             where = f"state_dict's state[{name_of!r}]"
             entry = given.get(name_of, {})

@@ -1,0 +1,78 @@
+/* The arrays of MATRIX rules, whose kernels take them whole: large ones by all members of a team together, one after
+ * the other; small ones by one member each, at the same time. Which it is does not change what comes out. */
+#include "optim.h"
+
+enum { TOGETHER = 100000 /* nanoseconds on one thread: less is not shared */ };
+
+static double work_of(const struct schuss_step *step, const struct schuss_segment *s) {
+    const struct schuss_group *g = &step->groups[s->group];
+    const struct rule *rule = &optimizer_rules[g->rule];
+    return rule->work && s->n ? rule->work(g, s) : 0;
+}
+
+double optimizer_arrays_work(const struct schuss_step *step) {
+    double work = 0;
+    for (int i = 0; i < step->n_segments; i++) work += work_of(step, &step->segments[i]);
+    return work;
+}
+
+static ptrdiff_t most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+
+/* First each member's own room, then that of all. */
+static ptrdiff_t own_scratch(const struct schuss_step *step) { return step->threads * step->scratch_each; }
+
+ptrdiff_t schuss_step_scratch(struct schuss_step *step, int threads) {
+    const struct kernels *kernels = schuss_kernels(step->dtype);
+    ptrdiff_t together = 0;
+    step->threads = threads;
+    step->scratch_each = 0;
+    for (int i = 0; i < step->n_segments; i++) {
+        const struct schuss_segment *s = &step->segments[i];
+        const double work = work_of(step, s);
+        const int rule = step->groups[s->group].rule;
+        if (!(work > 0)) continue;
+        if (work < TOGETHER) step->scratch_each = most(step->scratch_each, kernels->array_scratch(rule, s, 1));
+        else together = most(together, kernels->array_scratch(rule, s, threads));
+    }
+    return own_scratch(step) + together;
+}
+
+struct array_walk {
+    struct optimizer_walk *w;
+    double norm_factor;
+    int group; /* looked at last, and its constants */
+    struct rule_constants constants;
+    int nonfinite;
+};
+
+static void take(struct array_walk *a, const struct schuss_segment *s, char *scratch, struct team *me) {
+    if (s->group != a->group)
+        optimizer_constants(a->w->step, s->group, a->w->step->t, a->norm_factor, &a->constants);
+    a->group = s->group;
+    a->w->kernels->array(s, &a->constants, scratch, me, &a->nonfinite);
+}
+
+int optimizer_update_arrays(struct optimizer_walk *w, double norm_factor, struct team *me) {
+    const struct schuss_step *step = w->step;
+    struct array_walk a = {.w = w, .norm_factor = norm_factor, .group = -1};
+    double apart = 0, before = 0;
+    for (int i = 0; i < step->n_segments; i++) {
+        const struct schuss_segment *s = &step->segments[i];
+        const double work = work_of(step, s);
+        if (work < TOGETHER) apart += work;
+        else {
+            take(&a, s, step->scratch + own_scratch(step), me);
+            team_wait(me); /* the room is used again */
+        }
+    }
+    for (int i = 0; i < step->n_segments; i++) {
+        const struct schuss_segment *s = &step->segments[i];
+        const double work = work_of(step, s), middle = before + work / 2;
+        struct team alone = {0, 1, 0, 0};
+        if (!(work > 0) || work >= TOGETHER) continue;
+        before += work;
+        if ((int)(middle / apart * me->count) != me->index) continue;
+        take(&a, s, step->scratch + me->index * step->scratch_each, &alone);
+    }
+    return a.nonfinite;
+}

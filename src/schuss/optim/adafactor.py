@@ -1,0 +1,102 @@
+"""Adafactor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .base import Optimizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..structure import NoDecay, Params
+    from .base import LearningRate
+
+
+class Adafactor(Optimizer):
+    """Adam's second moment as a row times a column: states of ``m + n`` numbers for an ``m x n`` matrix.
+
+    With ``w = t^beta2_decay``: ``row_var = row_var + w (mean over columns of g^2 - row_var)``, ``col_var = col_var + w
+    (mean over rows of g^2 - col_var)``, ``v = row_var col_var / max(mean of row_var, eps1)``; for a vector
+    ``v = v + w (g^2 - v)``. Then ``u = g / max(sqrt(v), eps1)`` and
+    ``p = (1 - lr weight_decay) p - max(eps2, rms(p)) min(lr, 1 / sqrt(t)) u / max(1, rms(u) / d)``, where ``rms(x)`` is
+    the root of the mean of ``x^2``.
+
+    Parameters
+    ----------
+    params : array, list of arrays, or list of dicts
+        As for `SGD`. The last two dimensions of an array are its matrices, each with states of its own; ``rms`` is over
+        the whole array.
+    lr : float or callable
+        The most of the relative step size, and the rate of the decay; as for `SGD`.
+    beta2_decay : float
+        <= 0.
+    eps : (float or None, float)
+        ``eps1``, which bounds the divisors from below, None for the dtype's machine epsilon, and ``eps2``, which bounds
+        ``rms(p)`` from below; >= 0.
+    d : float
+        The largest ``rms(u)`` that is not scaled down; >= 1.
+    weight_decay : float
+        >= 0.
+    maximize : bool
+        Ascend instead.
+    no_decay : bool, str, list of str, or callable
+        As for `SGD`.
+
+    Notes
+    -----
+    States: "row_var" of shape (..., m, 1) and "col_var" of shape (..., 1, n), or "variance" of a vector. It is used
+    where Adam's two states do not fit into memory, for large language models above all, at some loss of speed in steps:
+    it has no momentum.
+
+    A step reads the gradients three times and the parameters twice. It needs room for sums, at most about 1 MB unless
+    arrays have hundreds of millions of elements.
+
+    This is torch's form. The paper and other libraries (T5X, optax, transformers) add ``eps1`` = 1e-30 to ``g^2``
+    instead, the paper and transformers have ``lr`` = ``min(1e-2, 1 / sqrt(t))`` without an argument for it, and optax
+    takes ``lr`` as it is.
+
+    References
+    ----------
+    N. Shazeer, M. Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost (2018).
+    """
+
+    _name = "adafactor"
+    _rule = "adafactor"
+    _decoupled = True
+    _tuples: ClassVar[Mapping[str, int]] = {"eps": 2}
+    _optional: ClassVar[frozenset[str]] = frozenset({"eps[0]"})
+
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1e-2,
+        beta2_decay: float = -0.8,
+        eps: tuple[float | None, float] = (None, 1e-3),
+        d: float = 1.0,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        no_decay: NoDecay = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            beta2_decay=beta2_decay,
+            eps=eps,
+            d=d,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            no_decay=no_decay,
+        )
+
+    def _slots_of(self, group: Mapping[str, Any], param: NDArray[Any]) -> dict[str, int]:
+        return {"row_var": 0, "col_var": 1} if param.ndim > 1 else {"variance": 0}
+
+    def _state_shape(self, name: str, group: Mapping[str, Any], param: NDArray[Any]) -> tuple[int, ...]:
+        if name == "row_var":
+            return (*param.shape[:-1], 1)
+        if name == "col_var":
+            return (*param.shape[:-2], 1, param.shape[-1])
+        return param.shape
