@@ -18,8 +18,8 @@
 
 enum {
     PARTS = 64,
-    ELEMENTS_PER_THREAD = 16384, /* of all vectors read; fewer are not worth waking a thread */
-    LANES = 16                   /* vectors are padded to multiples of this */
+    ELEMENTS_PER_THREAD = 65536, /* of all vectors read; fewer are not worth waking a thread */
+    PADDING = 16                 /* vectors are padded to multiples of this */
 };
 static const double LEAST_CURVATURE = 1e-10; /* of y . s, as in torch */
 
@@ -170,7 +170,7 @@ static void run_share(void *context, int index, int count) {
 
 static void run(struct pass *pass) {
     pass->kernels = schuss_kernels(pass->l->dtype);
-    pass->padded = (pass->l->n + LANES - 1) / LANES * LANES;
+    pass->padded = (pass->l->n + PADDING - 1) / PADDING * PADDING;
     pass->partial = numbers_of(pass->l->numbers, pass->l->room).partial;
     atomic_store_explicit(&pass->nonfinite, 0, memory_order_relaxed);
     const ptrdiff_t chunks = (pass->padded + LBFGS_CHUNK - 1) / LBFGS_CHUNK;
