@@ -323,9 +323,12 @@ def in_comparison(name: str) -> str:
             continue
         least = {problem: min(other[problem]["median"] for other in results.values()) for problem in found}
         factors = [shown(float(f"{result['median'] / least[problem]:.2g}")) for problem, result in found.items()]
-        rates = [rate(result) for result in found.values()]
-        options = entrant.removeprefix(name).replace(", ", "with ")
-        parts.append(f"{options} {listed(factors)} times the least, at rates {listed(rates)}".strip())
+        options = entrant.removeprefix(name).removeprefix(", ")
+        said = f"with {options}: " if options else ""
+        said += f"{listed(factors)} times the least"
+        if not options.startswith("lr "):
+            said += f", at rates {listed([rate(result) for result in found.values()])}"
+        parts.append(said)
     problems = listed(list(next(iter(results.values()))))
     return f"*In our comparison*, on {problems}: {'; '.join(parts)}." if parts else ""
 
