@@ -302,3 +302,35 @@ def test_a_fit_that_diverges_goes_back(case: Case, threads: int, set_threads: Se
     np.testing.assert_equal(optimizer.state_dict(), whole_optimizer.state_dict())
     for p, q in zip(net.parameters, whole.parameters, strict=True):
         assert_array_equal(p, q)
+
+
+def test_prodigy_has_one_distance() -> None:
+    """For all groups, whatever their other numbers."""
+    params = [np.ones(30), np.ones((2, 3)), np.ones(4)]
+    groups = [{"params": params[:1], "weight_decay": 0.1}, {"params": params[1:], "lr": 0.5}]
+    optimizer = schuss.Prodigy(groups, d0=0.01)
+    assert optimizer.d == 0.01
+    for _ in range(30):
+        optimizer.step([p + 5 for p in params])
+    assert {entry["d"] for entry in optimizer.state_dict()["param_groups"]} == {optimizer.d}
+    assert 0.1 < optimizer.d < 6
+    for key, value in (("d0", 1.0), ("d_coef", 2.0), ("growth_rate", 2.0), ("beta3", 0.5)):
+        with pytest.raises(ValueError, match=rf"params\[1\]\['{key}'\]"):
+            schuss.Prodigy([{"params": [np.ones(3)]}, {"params": [np.ones(3)], key: value}])
+
+
+def test_prodigy_decouple_may_be_changed() -> None:
+    p, q = np.ones(5), np.ones(5)
+    optimizer, other = (schuss.Prodigy(x, d0=0.1, weight_decay=0.5, decouple=x is q) for x in (p, q))
+    other.param_groups[0]["decouple"] = False
+    for one in (optimizer, other):
+        one.step(np.arange(5.0))
+    assert_array_equal(p, q)
+
+
+@kinds
+def test_gradients_of_some_rows_are_refused(case: Case) -> None:
+    p = np.ones((4, 3))
+    with pytest.raises(TypeError, match="whole arrays"):
+        made(case, [p]).step([schuss.Rows([1], np.ones((1, 3)))])
+    assert_array_equal(p, 1)

@@ -184,6 +184,7 @@ static struct pieces measured_pieces_of(const struct optimizer_walk *w, int left
 /* Where an array of n elements is cut, if a share begins or ends at its element x. */
 static ptrdiff_t cut(ptrdiff_t x, ptrdiff_t n, ptrdiff_t unit) {
     if (x <= 0) return 0;
+    if (x >= n) return n; /* nearly always, and a division is slow */
     const ptrdiff_t up = (x + unit - 1) / unit * unit;
     return up < n ? up : n;
 }
@@ -245,6 +246,10 @@ static void step_piece(const struct optimizer_walk *w, const struct pieces *p, c
     const struct schuss_segment *s = p->segment;
     const ptrdiff_t item = w->kernels->item;
     ptrdiff_t to;
+    if (!s->index && p->to - p->from == s->n) { /* most arrays are small, and are no work to cut */
+        w->kernels->step(s, c, nonfinite);
+        return;
+    }
     for (ptrdiff_t from = p->from; from < p->to; from = to) {
         to = p->to;
         struct schuss_segment piece;
@@ -282,6 +287,10 @@ static double *sums_of(const struct pieces *p, ptrdiff_t element) {
 
 static void measure_piece(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
                           int *nonfinite) {
+    if (p->segment->n <= BLOCK) {
+        w->kernels->measure(p->segment, c, sums_of(p, 0), nonfinite);
+        return;
+    }
     for (ptrdiff_t i = p->from; i < p->to; i += BLOCK) {
         const ptrdiff_t end = i + BLOCK < p->to ? i + BLOCK : p->to;
         const struct schuss_segment block = segment_piece(p->segment, i, end, w->kernels->item);

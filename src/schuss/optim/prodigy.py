@@ -70,7 +70,7 @@ class Prodigy(Optimizer):
 
     The formulas are those of the authors' package prodigyopt, with its names in the state ("s", "p0") and in
     state_dict's groups ("d", "d_max", "d_numerator"). Unlike there, groups may differ in lr, a step with lr 0 updates
-    the states too, with betas[0] = 0 the step has the old d, and there is no ``slice_p``. optax has the bias
+    the states too, with ``betas[0] = 0`` the step has the old d, and there is no ``slice_p``. optax has the bias
     correction and no growth_rate.
 
     References
