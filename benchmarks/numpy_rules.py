@@ -32,7 +32,8 @@ _UFUNCS: dict[type[ast.AST], str] = {
     ast.GtE: "greater_equal",
 }
 # What formulas may call beside operators.
-_CALLED = ("sqrt", "sign", "absolute", "maximum", "minimum", "copyto", "dot")
+_CALLED = ("sqrt", "sign", "absolute", "maximum", "minimum", "copyto")
+_NUMBERS_OF = ("dot", "sum")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class _Calls:
     def _assign(self, target: str, value: ast.expr) -> None:
         if target not in self._arrays:
             self.numbers.add(target)
-            self._call(f"{target} = {ast.unparse(_Dots(self).visit(value))}")
+            self._call(f"{target} = {ast.unparse(_Sums(self).visit(value))}")
             return
         found = self.value(value, target)
         if found != target:
@@ -92,8 +93,8 @@ class _Calls:
         self.lines.append(self._indent + line)
 
     def _has_array(self, node: ast.AST, names: set[str] | None = None) -> bool:
-        """Whether it is an array, or one of these; a dot product is a number."""
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dot" and names is None:
+        """Whether it is an array, or one of these; a sum of an array is a number."""
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in _NUMBERS_OF and names is None:
             return False
         if isinstance(node, ast.Name) and node.id in (self._arrays if names is None else names):
             return True
@@ -138,19 +139,20 @@ class _Calls:
             self._free.append(name)
 
 
-class _Dots(ast.NodeTransformer):
-    """Dot products within an expression of numbers: of arrays that are there, or have been computed."""
+class _Sums(ast.NodeTransformer):
+    """Sums within an expression of numbers: of arrays that are there, or have been computed."""
 
     def __init__(self, calls: _Calls) -> None:
         self._calls = calls
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if ast.unparse(node.func) != "dot":
+        name = ast.unparse(node.func)
+        if name not in _NUMBERS_OF:
             return self.generic_visit(node)
         found = [self._calls.value(argument) for argument in node.args]
         for one in found:
             self._calls.give_back(one)
-        return ast.parse(f"float(dot({', '.join(found)}))", mode="eval").body
+        return ast.parse(f"float({name}({', '.join(found)}))", mode="eval").body
 
 
 @cache
@@ -169,7 +171,7 @@ def step_of(name: str, p: Float, g: Float, **numbers: float) -> Step:
     text, vectors = source(name)
     scope: dict[str, Any] = {"p": p, "g": g, "t": 0, **_NUMBERS, **RULES[name].numbers, **numbers}
     scope.update({vector: np.full_like(p, scope.get(f"{vector}_start", 0)) for vector in vectors})
-    scope.update({ufunc: getattr(np, ufunc) for ufunc in (*_UFUNCS.values(), *_CALLED)})
+    scope.update({ufunc: getattr(np, ufunc) for ufunc in (*_UFUNCS.values(), *_CALLED, *_NUMBERS_OF)})
     exec(text, scope)
     made: Step = scope["step"]
     return made
@@ -347,6 +349,23 @@ p = p - lr * m
         {"beta1": 0.95, "beta2": 0.98},
     ),
     "Signum": Rule("m", "m = momentum * m + (1 - momentum) * g\np = p - lr * sign(m)", {"momentum": 0.9}),
+    "Prodigy": Rule(
+        "m v s q d",
+        """
+if t == 1:
+    q = 1.0 * p
+d = q - p
+rate = distance
+numerator = beta2**0.5 * numerator + distance / 1e-6 * rate * dot(g, d)
+s = beta2**0.5 * s + distance / 1e-6 * rate * g
+largest = max(largest, numerator / sum(absolute(s)))
+m = beta1 * m + rate * (1 - beta1) * g
+v = beta2 * v + rate * rate * (1 - beta2) * (g * g)
+distance = largest
+p = p - rate * (m / (sqrt(v) + distance * eps))
+""",
+        {"distance": 1e-6, "largest": 1e-6, "numerator": 0.0},
+    ),
     "ScheduleFreeSGD": Rule(
         "z",
         """

@@ -114,7 +114,8 @@ ALL = (
     _same("Adafactor", ((2, 0), (1, 0), (2, 1)), form="matrix", optax="adafactor", apart=("optax",)),
     # torch's works in bfloat16.
     _same("Muon", STATE_1, form="matrix", optax="muon", apart=("torch default", "optax"), most=1_000_000),
-    _same("LBFGS", STATE_1, form="closure"),
+    # Ten pairs, read twice; some ten vectors more, those of the closure among them.
+    _same("LBFGS", ((4, 0),) * 10 + ((3, 2),) * 2, form="closure", most=10_000_000),
     Optimizer("Lion", STATE_1, options={"weight_decay": 0.01}, optax="lion", optax_options={"weight_decay": 0.01}),
     Optimizer(
         "LAMB",
@@ -138,7 +139,7 @@ ALL = (
     Optimizer("NovoGrad", ((1, 0), (3, 2)), optax="novograd", optax_options={"b1": 0.95, "b2": 0.98, "eps": 1e-8}),
     Optimizer("Signum", STATE_1, optax="signum"),
     Optimizer("FTRL", STATE_2),
-    Optimizer("Prodigy", ((6, 0), (6, 4)), options={"lr": 1.0}, optax="prodigy", apart=("optax",)),
+    Optimizer("Prodigy", ((4, 1), (4, 3)), options={"lr": 1.0}, optax="prodigy", apart=("optax",)),
     Optimizer("ScheduleFreeSGD", STATE_1, optax="schedule_free_sgd"),
     Optimizer("ScheduleFreeAdamW", STATE_2, optax="schedule_free_adamw"),
     Optimizer("SOAP", STATE_2, form="matrix", most=1_000_000),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import optimizers, peers, step_goals, step_parts, step_peers, step_pictures, streams
+from . import optimizers, peers, step_closures, step_goals, step_parts, step_peers, step_pictures, streams
 from .limits import Limits
 from .optimizers import Optimizer
 from .step_parts import best_of, spelled
@@ -36,6 +36,8 @@ def contenders(given: Problem) -> tuple[list[Stepping], float]:
     size = given.parameters[0].size
     steps = next(steps for bound, steps in CHECKED_STEPS if size <= bound)
     makers: Sequence[Callable[[Problem], Stepping | None]] = LARGE_MAKERS if size >= LARGE else step_peers.MAKERS
+    if given.optimizer.form == "closure":
+        makers = step_closures.MAKERS
     if size not in COMPILED_SIZES:
         makers = [make for make in makers if make is not step_peers.optax_jitted]
     found: list[Stepping] = peers.built(makers, given, started=lambda one: one.run(steps))

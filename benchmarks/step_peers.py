@@ -195,7 +195,8 @@ def optax_jitted(given: Problem) -> Stepping | None:
     compiled = jax.jit(update, donate_argnums=(0, 1))
     gradients = [jax.device_put(g) for g in given.gradients]
     parameters = [jax.numpy.array(p) for p in given.parameters]
-    state = transform.init(parameters)
+    # Copied: some states begin as the parameters, and nothing can be donated twice.
+    state = jax.tree_util.tree_map(jax.numpy.array, transform.init(parameters))
 
     def step() -> None:
         nonlocal parameters, state

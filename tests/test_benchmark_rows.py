@@ -52,11 +52,12 @@ def test_every_optimizer_has_a_row() -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name != "LBFGS"], ids=lambda row: row.name)
 def test_states_of_a_row(row: optimizers.Optimizer) -> None:
-    """A pass over memory reads the parameters, the gradient and all states of their size."""
+    """The passes over memory read the parameters, the gradient and all states of their size, each pass no more."""
     optimizer, parameters, grads = step_peers.made(step_peers.problem(row, 10_000))
     optimizer.step(grads)
     states = [state for state in optimizer._stepper.states[0] if state is not None and state.size == parameters[0].size]
-    assert max(arrays for arrays, _ in row.passes) == 2 + len(states)
+    reads = [arrays for arrays, _ in row.passes]
+    assert max(reads) <= 2 + len(states) <= sum(reads)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads and writes /proc")
