@@ -13,6 +13,7 @@ _LINES = ("SGD", "AdaGrad", "Adam", "Lion", "AdEMAMix", "LAMB")
 _OTHERS = (
     ("torch fused", "#1f4e9c", "s"),
     ("torch foreach", "#7fa6dd", "s"),
+    ("DeepSpeed", "#8a4fa3", "P"),
     ("optax", "#2a7f4f", "D"),
     ("NumPy", "#6b6b6b", "v"),
 )
@@ -39,7 +40,7 @@ def sizes(result: Result, folder: Path) -> Path:
         panel.axhline(0.95, color="black", linewidth=0.8, linestyle=":")
         panel.set(xscale="log", xlabel="parameters", title=f"{number} {'thread' if number == 1 else 'threads'}")
         panel.grid(axis="y", color="#e4e4e4")
-    panels[0, 0].set(ylabel="time of the bare loop / ours", ylim=(0, None))
+    panels[0, 0].set(ylabel="time of the bare loop / ours", ylim=(0, 1.15))
     panels[0, 0].legend(fontsize="small", loc="lower right")
     path = folder / "step-sizes.svg"
     drawing.save(figure, path)
