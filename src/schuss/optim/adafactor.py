@@ -53,9 +53,9 @@ class Adafactor(Optimizer):
     A step reads the gradients three times and the parameters twice. It needs room for sums, at most about 1 MB unless
     arrays have hundreds of millions of elements.
 
-    This is torch's form. The paper and other libraries (T5X, optax, transformers) add ``eps1`` = 1e-30 to ``g^2``
-    instead, the paper and transformers have ``lr`` = ``min(1e-2, 1 / sqrt(t))`` without an argument for it, and optax
-    takes ``lr`` as it is.
+    This is torch's form. The paper, optax and transformers add ``eps1`` = 1e-30 to ``g^2`` instead. The paper's step
+    size is ``min(1e-2, 1 / sqrt(t))``, as transformers' is without ``lr``; optax takes ``lr`` as it is, and factors
+    only where both dimensions are at least 128.
 
     References
     ----------

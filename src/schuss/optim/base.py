@@ -122,16 +122,20 @@ class Optimizer:
                 group[name] = choice(name, value, choices[name])
             else:
                 group[name] = self._special(name, value)
-        dampening = group.get("dampening", 0.0)
-        if group.get("nesterov") and self._rule_of(group) != "muon" and not (group["momentum"] > 0 and dampening == 0):
-            raise ValueError(
-                f"nesterov needs momentum > 0 and dampening 0; "
-                f"got momentum={group['momentum']:g}, dampening={dampening:g}"
-            )
+        self._check_together(group)
         group.update(schedule=schedule, rule=rule)
         if "decoupled_weight_decay" not in group:
             group["decoupled"] = self._decoupled
         return group
+
+    def _check_together(self, group: Mapping[str, Any]) -> None:
+        """ValueError if hyperparameters that are good each do not go together."""
+        dampening = group.get("dampening", 0.0)
+        if group.get("nesterov") and not (group["momentum"] > 0 and dampening == 0):
+            raise ValueError(
+                f"nesterov needs momentum > 0 and dampening 0; "
+                f"got momentum={group['momentum']:g}, dampening={dampening:g}"
+            )
 
     def _special(self, name: str, value: Any) -> Any:
         """A hyperparameter that is no number, flag or choice of the core's, checked."""

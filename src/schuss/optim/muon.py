@@ -57,9 +57,9 @@ class Muon(Optimizer):
 
     Notes
     -----
-    For the hidden layers of networks, where it needs fewer steps than AdamW. Matrices that are not one map of many
-    features to many others are left to AdamW by those who made it: embeddings, and the last layer. Put these into a
-    group with ``use_muon`` False; it takes AdamW's hyperparameters, those of ``adamw`` unless it has its own::
+    For the hidden layers of networks, where its authors need fewer steps than with AdamW. They leave embeddings and the
+    last layer to AdamW, as what is no matrix. Put these into a group with ``use_muon`` False; it takes AdamW's
+    hyperparameters, those of ``adamw`` unless it has its own::
 
         Muon([{"params": hidden}, {"params": [embedding, head, *biases], "use_muon": False, "lr": 3e-4}], lr=0.02)
 
@@ -70,8 +70,9 @@ class Muon(Optimizer):
     torch runs the iteration in bfloat16, here it is in the dtype of the parameters. In the iteration a rounding grows;
     with bfloat16's, single elements of the update are off by some percent.
 
-    The reference implementation has a momentum that sums, ``b = momentum b + g``, which the norm takes out again, and
-    torch's for ``s``; Moonshot's has "match_rms_adamw"; its weight_decay is 0. The option ``use_muon`` is its too.
+    A momentum that sums, ``b = momentum b + g``, as formulas have it, gives the same, since only the direction of u
+    counts. The authors' code has ``lr`` 0.02 and no decay, and the option ``use_muon`` too; optax steps what is no
+    matrix by Adam unasked.
 
     References
     ----------
@@ -154,6 +155,9 @@ class Muon(Optimizer):
 
     def _rule_of(self, given: Mapping[str, Any]) -> str:
         return "muon" if given["use_muon"] else "adam"
+
+    def _check_together(self, group: Mapping[str, Any]) -> None:
+        """Here nesterov goes with any momentum, as in torch."""
 
     def _special(self, name: str, value: Any) -> Any:
         return flag(name, value)  # use_muon
