@@ -2,8 +2,6 @@
  * single IEEE roundings (no contraction), so a NumPy expression in the same order gives the same bits, and neither
  * tails nor alignment, chunks or threads can matter. tests/reference/ has these expressions. */
 
-#include "power.h"
-
 /* p, and the states, of n elements; g is the gradient after the stages. Decoupled weight decay is the factor `keep` on
  * p (1 without: exact), since a pass of its own would be one more way to memory. */
 struct rule_arrays {

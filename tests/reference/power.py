@@ -48,7 +48,7 @@ def power(x: float, y: float) -> float:
 
 
 def powers(x: NDArray[Any], y: float) -> NDArray[Any]:
-    """The same of each x >= 0, in double."""
+    """The same of each x >= 0, as csrc/optim/rules/ftrl.h has it."""
     if y == 0:
         return np.ones(x.shape)
     m, e = np.frexp(x.astype(float))
@@ -59,9 +59,9 @@ def powers(x: NDArray[Any], y: float) -> NDArray[Any]:
     for k in range(23, 0, -2):
         total = total * square + 1.0 / k
     power = y * (e * 0.69314718055994531 + 2 * z * total)
-    n = np.floor(power * 1.4426950408889634 + 0.5)
+    n = np.rint(power * 1.4426950408889634)
     r = (power - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
     total = np.ones(x.shape)
     for k in range(14, 0, -1):
-        total = 1 + total * r / k
+        total = 1 + total * r * (1.0 / k)
     return np.where(x > 0, np.ldexp(total, n.astype(int)), 0.0)

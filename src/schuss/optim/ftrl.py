@@ -28,7 +28,7 @@ class FTRL(Optimizer):
         constant. A step with 0 changes nothing.
     lr_power : float
         How fast steps grow smaller; in [-1, 0]. With -0.5 as the root of n, as in AdaGrad; with 0 they stay lr. Others
-        than -0.5 take a logarithm an element, some ten times as long.
+        take a logarithm and a power of e an element, some ten times as long.
     initial_accumulator_value : float
         What ``n`` starts with; >= 0.
     l1, l2 : float
