@@ -1,7 +1,7 @@
 """The compiled core: validates, takes pointers, releases the GIL, calls C."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from .structure import Structure
 
 __version__: Final[str]
+
+_T = TypeVar("_T")
 
 # Instruction sets and threads.
 def isa_levels() -> list[str]:
@@ -119,9 +121,8 @@ class Lbfgs:
     iterations: int  # calls of stay
     history_size: int
     moved: float  # t of the last move
-    def enter(self) -> None:
-        """RuntimeError if somebody is in here."""
-    def leave(self) -> None: ...
+    def within(self, call: Callable[[], _T]) -> _T:
+        """call() while nobody else is in here (RuntimeError), and restore() whatever happens."""
     def take(self, grads: Any, which: int) -> tuple[bool, float, float, float]:
         """Checks gradients (as Stepper.step) and copies them. Whether all are finite, g . d, sum of |g|, max |g|."""
     def direction(self, which: int) -> tuple[float, float]:

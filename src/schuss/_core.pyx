@@ -1099,11 +1099,13 @@ cdef class Lbfgs:
     def history_size(self):
         return self.c.most
 
-    def enter(self):
+    def within(self, call):
         self.stepper.enter()
-
-    def leave(self):
-        self.stepper.busy = False
+        try:
+            return call()
+        finally:
+            self.restore()
+            self.stepper.busy = False
 
     def take(self, grads, int which):
         cdef schuss_lbfgs_look look

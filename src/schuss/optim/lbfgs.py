@@ -188,19 +188,12 @@ class LBFGS:
         if group["schedule"] is not None:
             group["lr"] = learning_rate(f"lr({self._steps})", group["schedule"](self._steps))
         now = _checked(group)
+        if now["history_size"] != self._core.history_size:
+            self._core.within(lambda: self._resize(now["history_size"]))
         core = self._core
-        core.enter()
-        try:
-            if now["history_size"] != core.history_size:
-                other = self._rebuilt(now["history_size"])
-                other.enter()
-                self._core = core = other  # the old one stays entered: whoever comes late is told
-            loss = self._minimize(closure, core, now)
-            self._steps += 1
-            return loss
-        finally:
-            core.restore()
-            core.leave()
+        loss = core.within(lambda: self._minimize(closure, core, now))
+        self._steps += 1
+        return loss
 
     def _minimize(self, closure: Closure, core: _core.Lbfgs, group: Mapping[str, Any]) -> float:
         """The iterations. Wherever it ends, the core goes back to the point that was last said to stay."""
@@ -356,11 +349,8 @@ class LBFGS:
         for key in states:
             if key != ids[0]:
                 raise ValueError(f"state_dict's state has an entry {key!r}; LBFGS has one, of the first parameter")
-        self._core.enter()
-        try:
-            self._take_state(f"state_dict's state[{ids[0]!r}]", states.get(ids[0], {}), group)
-        finally:
-            self._core.leave()
+        where, entry = f"state_dict's state[{ids[0]!r}]", states.get(ids[0], {})
+        self._core.within(lambda: self._take_state(where, entry, group))
         mine.update(group)
 
     def _take_state(self, where: str, entry: Any, group: Mapping[str, Any]) -> None:
@@ -404,15 +394,15 @@ class LBFGS:
         self._core = core
         self._steps, self._evaluations, self._last_loss = steps, evaluations, loss
 
-    def _rebuilt(self, history_size: int) -> _core.Lbfgs:
-        """The same core with room for other than so many pairs; of more, the newest are kept."""
+    def _resize(self, history_size: int) -> None:
+        """A new core with room for other than so many pairs; of more, the newest are kept."""
         core = _core.Lbfgs(self.param_groups[0]["params"], history_size, self._form)
         if self._core.iterations:
             steps, changes, rho, scale, direction, gradient, t = self._core.state
             newest = slice(max(0, len(rho) - history_size), None)
             of_pairs = steps[newest], changes[newest], rho[newest]
             core.load(*of_pairs, scale, direction, gradient, t, self._core.iterations)
-        return core
+        self._core = core
 
     def __getstate__(self) -> dict[str, Any]:
         return {"group": self.param_groups[0], "form": self._form, "state": self._state()}
