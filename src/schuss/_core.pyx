@@ -370,8 +370,9 @@ cdef dict RULE_NUMBERS = {}
 while schuss_rule_name(len(RULE_NUMBERS)) != NULL:
     RULE_NUMBERS[schuss_rule_name(len(RULE_NUMBERS)).decode()] = len(RULE_NUMBERS)
 
-# Every number of a group: where schuss_group has it, and the interval it must lie in.
-cdef schuss_group *NOWHERE = NULL
+# Every number of a group: where the example has it, and the interval it must lie in.
+cdef schuss_group EXAMPLE
+cdef schuss_group *NOWHERE = &EXAMPLE
 cdef dict NUMBERS = {
     "lr": (<uintptr_t>&NOWHERE.lr, "[0, inf)"),
     "weight_decay": (<uintptr_t>&NOWHERE.weight_decay, "[0, inf)"),
@@ -485,7 +486,7 @@ cdef double within(str name, value, str interval) except? -1.5:
 
 cdef int fill_group(dict group, schuss_group *g, double smallest) except -1:
     """A group's numbers, checked: they may have been changed since the last step."""
-    cdef char *into = <char *>g
+    cdef uintptr_t into = <uintptr_t>g - <uintptr_t>NOWHERE  # the tables have addresses in NOWHERE
     memset(g, 0, sizeof(schuss_group))
     g.rule = RULE_NUMBERS[group["rule"]]
     cdef dict others = OTHER_INTERVALS.get(group["rule"], {}), tuples = OTHER_TUPLES.get(group["rule"], {})
