@@ -19,9 +19,9 @@ from .timing import Contender, fastest
 # Arrays read, and how many of them are written too, of each pass that a step makes over memory.
 Passes = tuple[tuple[int, int], ...]
 
-# Arrays begin so many bytes further within their pages than the one before: lines of one need not drive out those of
-# another, nor wait for its stores.
-_APART = 17 * 64
+# An array begins so many bytes after the end of the one before. Each at the beginning of a page of its own is slower:
+# lines of one wait for stores of another, and share rows of memory.
+_LINE, _APART = 64, 17 * 64
 _HUGE = 1 << 21
 _ITEM = 4
 # So many loops take part beside the others, the fastest of a trial. From so many elements on it is the same trial.
@@ -61,15 +61,15 @@ class _Memory:
     """Zeros for so many arrays, all of them there, on ordinary or huge pages."""
 
     def __init__(self, arrays: int, nbytes: int, huge: bool) -> None:
-        step = -(-(nbytes + arrays * _APART) // _HUGE) * _HUGE
-        self._map = mmap.mmap(-1, arrays * step + _HUGE)
+        step = -(-nbytes // _LINE) * _LINE + _APART
+        self._map = mmap.mmap(-1, arrays * step + 2 * _HUGE)
         if huge:
             self._map.madvise(mmap.MADV_HUGEPAGE)
         elif hasattr(mmap, "MADV_NOHUGEPAGE"):
             self._map.madvise(mmap.MADV_NOHUGEPAGE)
         first = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         first += -first % _HUGE
-        self.starts = [first + k * (step + _APART) for k in range(arrays)]
+        self.starts = [first + k * step for k in range(arrays)]
         for start in self.starts:
             ctypes.memset(start, 0, nbytes)
 
