@@ -145,7 +145,7 @@ def alternate(
 
 
 def fastest(contenders: Sequence[Contender], count: int, rounds: int = 7) -> list[Contender]:
-    """Those whose fastest samples in a short trial are the best, without waiting for anybody's threads: for loops that have none."""
+    """Those with the fastest samples in a short trial. Nobody's threads are waited for: for loops that have none."""
     now = clock()
     calls = [_calibrated(contender, 0.002)[0] for contender in contenders]
     times: list[list[float]] = [[] for _ in contenders]
