@@ -1,15 +1,17 @@
 /* A step over one piece of an array, chunk by chunk: the stages before the rule, the rule, the stages after it, each a
  * loop of its own over data in L1. */
 
-/* NaN and infinities have exponent bits of all ones. See struct kernels. */
+/* Zero times NaN or an infinity is NaN, which stays one in a sum of zeros. See struct kernels. */
 static int any_nonfinite(ptrdiff_t n, const void *array) {
+    enum { WAYS = 4 }; /* an addition waits for the one before it in its sum */
     const real *x = (const real *)array;
-    const real_int exponent = (real_int)((real_uint)(2 * EXPONENT_BIAS + 1) << MANTISSA_BITS);
-    veci bad = v_seti(0);
-    for (ptrdiff_t i = 0; i < n; i += LANES) {
-        const vec v = n - i < LANES ? v_load_m(x + i, v_mask(n - i)) : v_load(x + i);
-        bad |= (veci)(((veci)v & v_seti(exponent)) == v_seti(exponent));
-    }
+    vec sum[WAYS] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
+    ptrdiff_t i = 0;
+    for (; i + WAYS * LANES <= n; i += WAYS * LANES)
+        for (int q = 0; q < WAYS; q++) sum[q] = v_fma(v_load(x + i + q * LANES), v_set1(0), sum[q]);
+    for (; i < n; i += LANES) sum[0] = v_fma(v_load_m(x + i, v_mask(n - i)), v_set1(0), sum[0]);
+    const vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    const veci bad = (veci)(all != all);
     real_int lane[LANES], any = 0;
     memcpy(lane, &bad, sizeof lane);
     for (int q = 0; q < LANES; q++) any |= lane[q];
