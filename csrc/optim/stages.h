@@ -1,15 +1,18 @@
 /* A step over one piece of an array, chunk by chunk: the stages before the rule, the rule, the stages after it, each a
  * loop of its own over data in L1. */
 
-/* Zero times NaN or an infinity is NaN, which stays one in a sum of zeros. See struct kernels. */
+/* Zero times NaN or an infinity is NaN, which stays one in a sum of zeros. From the first whole vector of memory on: a
+ * load that crosses lines costs two. See struct kernels. */
 static int any_nonfinite(ptrdiff_t n, const void *array) {
     enum { WAYS = 4 }; /* an addition waits for the one before it in its sum */
     const real *x = (const real *)array;
-    vec sum[WAYS] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
-    ptrdiff_t i = 0;
+    const ptrdiff_t until_whole = (ptrdiff_t)(-(uintptr_t)x % VECTOR_BYTES / sizeof(real));
+    ptrdiff_t i = until_whole < n ? until_whole : n;
+    const vec zero = v_set1(0);
+    vec sum[WAYS] = {v_fma(v_load_m(x, v_mask(i)), zero, zero), zero, zero, zero};
     for (; i + WAYS * LANES <= n; i += WAYS * LANES)
-        for (int q = 0; q < WAYS; q++) sum[q] = v_fma(v_load(x + i + q * LANES), v_set1(0), sum[q]);
-    for (; i < n; i += LANES) sum[0] = v_fma(v_load_m(x + i, v_mask(n - i)), v_set1(0), sum[0]);
+        for (int q = 0; q < WAYS; q++) sum[q] = v_fma(v_load(x + i + q * LANES), zero, sum[q]);
+    for (; i < n; i += LANES) sum[0] = v_fma(v_load_m(x + i, v_mask(n - i)), zero, sum[0]);
     const vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
     const veci bad = (veci)(all != all);
     real_int lane[LANES], any = 0;
