@@ -21,17 +21,21 @@ static int any_nonfinite(ptrdiff_t n, const void *array) {
     return any != 0;
 }
 
-static void clip(ptrdiff_t n, real limit, real *restrict g) {
-    for (ptrdiff_t i = 0; i < n; i++) g[i] = g[i] > limit ? limit : g[i];
-    for (ptrdiff_t i = 0; i < n; i++) g[i] = g[i] < -limit ? -limit : g[i];
+/* Stages go from an array to another, or within one: an element needs no other. */
+static void clip(ptrdiff_t n, real limit, const real *from, real *to) {
+    APART
+    for (ptrdiff_t i = 0; i < n; i++) to[i] = from[i] > limit ? limit : from[i];
+    for (ptrdiff_t i = 0; i < n; i++) to[i] = to[i] < -limit ? -limit : to[i];
 }
 
 static void scale(ptrdiff_t n, real factor, const real *from, real *to) {
+    APART
     for (ptrdiff_t i = 0; i < n; i++) to[i] = from[i] * factor;
 }
 
-static void add_multiple(ptrdiff_t n, real factor, const real *restrict x, real *restrict g) {
-    for (ptrdiff_t i = 0; i < n; i++) g[i] = g[i] + factor * x[i];
+static void add_multiple(ptrdiff_t n, real factor, const real *restrict x, const real *from, real *to) {
+    APART
+    for (ptrdiff_t i = 0; i < n; i++) to[i] = from[i] + factor * x[i];
 }
 
 /* a += weight (p - a), exactly p if weight is 1; then, if pull, p = a. */
@@ -53,15 +57,10 @@ ALWAYS_INLINE struct rule_arrays chunk_of(const struct schuss_segment *piece, pt
         STATE(0), STATE(1), STATE(2), STATE(3), STATE(4), STATE(5),
     };
 #undef STATE
-    const int scales = c->grad_scale != 1, clips = c->clip_value > 0, rescales = c->scale != 1, decays = c->l2 != 0;
-    if (scales || clips || rescales || decays) {
-        if (scales) scale(r.n, (real)c->grad_scale, r.g, staged);
-        else memcpy(staged, r.g, (size_t)r.n * sizeof(real));
-        if (clips) clip(r.n, (real)c->clip_value, staged);
-        if (rescales) scale(r.n, (real)c->scale, staged, staged);
-        if (decays) add_multiple(r.n, (real)c->l2, r.p, staged);
-        r.g = staged;
-    }
+    if (c->grad_scale != 1) scale(r.n, (real)c->grad_scale, r.g, staged), r.g = staged;
+    if (c->clip_value > 0) clip(r.n, (real)c->clip_value, r.g, staged), r.g = staged;
+    if (c->scale != 1) scale(r.n, (real)c->scale, r.g, staged), r.g = staged;
+    if (c->l2 != 0) add_multiple(r.n, (real)c->l2, r.p, r.g, staged), r.g = staged;
     return r;
 }
 
@@ -114,7 +113,7 @@ static void measure(const struct schuss_segment *piece, const struct rule_consta
         default: (void)r; break;
         }
         real *g = (real *)piece->g + i;
-        *nonfinite |= any_nonfinite(r.n, g);
+        if (!c->seen) *nonfinite |= any_nonfinite(r.n, g);
         if (c->zero_grad) memset(g, 0, (size_t)r.n * sizeof(real));
     }
     for (int k = 0; k < SCHUSS_MAX_SUMS; k++) sums[k] = lanes_total(found.lane[k]);
@@ -124,12 +123,13 @@ static void measure(const struct schuss_segment *piece, const struct rule_consta
 static double sum_squares(ptrdiff_t n, const void *x, double factor, double limit) {
     const real *from = (const real *)x;
     double lane[VIRTUAL_LANES] = {0};
-    real part[VIRTUAL_LANES * 16];
-    for (ptrdiff_t i = 0; i < n; i += VIRTUAL_LANES * 16) {
-        const ptrdiff_t width = n - i < VIRTUAL_LANES * 16 ? n - i : VIRTUAL_LANES * 16;
-        scale(width, (real)factor, from + i, part);
-        if (limit > 0) clip(width, (real)limit, part);
-        add_products(width, part, part, lane);
+    for (ptrdiff_t i = 0; i < n; i += CHUNK) {
+        const ptrdiff_t width = n - i < CHUNK ? n - i : CHUNK;
+        real staged[CHUNK];
+        const real *g = from + i;
+        if (factor != 1) scale(width, (real)factor, g, staged), g = staged;
+        if (limit > 0) clip(width, (real)limit, g, staged), g = staged;
+        add_products(width, g, g, lane);
     }
     return lanes_total(lane);
 }

@@ -227,7 +227,7 @@ static const struct rule_constants *take_constants(struct constants_of *known, c
     if (s->group != known->group) {
         const int spends = rule_of(w, s)->spends_gradient;
         optimizer_constants(w->step, s->group, w->step->t, norm_factor, c);
-        c->seen = pass == UPDATE;
+        c->seen = pass == UPDATE || reads_first(w->step);
         if (pass == (spends ? UPDATE : MEASURE)) c->zero_grad = 0;
         if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = 0;
     }
@@ -374,6 +374,9 @@ static void update_left_share(void *context, int index, int count) {
 
 /* ---- what needs all gradients first ----------------------------------------------------------------------------- */
 
+/* Whether sums of squares are finite only where all gradients are: clip_value would hide infinities. */
+static int sums_tell(const struct schuss_step *step) { return step->clip_norm > 0 && !(step->clip_value > 0); }
+
 /* Reads this share of the parts before the update: sums of squares, and whether all is finite. For the norm a part is
  * a fixed range of elements; without it every thread has one part. */
 static void read_share(void *context, int index, int count) {
@@ -387,7 +390,7 @@ static void read_share(void *context, int index, int count) {
             void *g = at(p.segment->g, p.from, w->kernels->item);
             if (step->clip_norm > 0)
                 sum += w->kernels->sum_squares(p.to - p.from, g, step->grad_scale, step->clip_value);
-            nonfinite |= w->kernels->any_nonfinite(p.to - p.from, g); /* clip_value would hide infinities */
+            if (!sums_tell(step)) nonfinite |= w->kernels->any_nonfinite(p.to - p.from, g);
         }
         if (step->clip_norm > 0) w->part[part] = sum; /* there may be more threads than room */
         note_nonfinite(w, nonfinite);
