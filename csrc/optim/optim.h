@@ -8,6 +8,8 @@
 #include "../kernels.h"
 #include "../pool.h"
 
+enum zeros { NEVER, WITH_EPS, ALWAYS }; /* WITH_EPS: if eps > 0, as it is divided by */
+
 /* What there is to know of a rule beside its loop. Pointers that are NULL: nothing. */
 struct rule {
     const char *name;
@@ -25,9 +27,9 @@ struct rule {
     int spends_gradient; /* the pass that takes the sums is the last to need it */
     /* MATRIX rules: nanoseconds, roughly, that one thread takes for an array. */
     double (*work)(const struct schuss_group *g, const struct schuss_segment *segment);
-    /* Zeros in p, g and all states stay zeros, and nothing depends on where an array ends: then several arrays with
-     * zeros between them may be updated as one. */
-    int zeros_stay;
+    /* When zeros in p, g and all states stay zeros, and nothing depends on where an array ends: then several arrays
+     * with zeros between them may be updated as one. */
+    enum zeros zeros_stay;
     /* The rule averages over steps, or gives states their start in the first: an element that is passed over in a step,
      * since its row has no gradient, would be wrong in later ones. */
     int every_step;

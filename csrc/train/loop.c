@@ -195,8 +195,9 @@ static struct schuss_segment whole_of(const struct schuss_train *t) {
     const ptrdiff_t unit = 16 * kernels->item;
     struct schuss_segment whole = step->segments[0];
     ptrdiff_t end = 0; /* bytes from the first array's start */
-    if (step->n_groups != 1 || whole.p != net->params || !optimizer_rules[step->groups[0].rule].zeros_stay ||
-        !(step->groups[0].eps > 0 || whole.s[0] == NULL))
+    const enum zeros stay = optimizer_rules[step->groups[0].rule].zeros_stay;
+    const int divides_zeros = stay == WITH_EPS && !(step->groups[0].eps > 0);
+    if (step->n_groups != 1 || whole.p != net->params || stay == NEVER || divides_zeros)
         return (struct schuss_segment){0};
     for (int i = 0; i < step->n_segments; i++) {
         const struct schuss_segment *s = &step->segments[i];

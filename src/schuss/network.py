@@ -388,9 +388,10 @@ class Network:
             mse, mae, huber, cross_entropy, binary_cross_entropy, poisson; an object such as ``schuss.Huber(2.0)``; or a
             function ``(prediction, target) -> (mean value, gradient by the prediction)``, called once a batch.
         optimizer : Optimizer or str, optional
-            An optimizer over ``net.parameters``, or a name: sgd, adagrad, rmsprop, adam, adamw. A name means the
-            optimizer of the last fit, its state included, if that is of this kind; otherwise a new one with default
-            arguments. Default: the optimizer of the last fit, or a new Adam.
+            An optimizer over ``net.parameters``, or a name: that of a class of ``schuss.optim`` in lower case, as adam,
+            adamw, lion or schedule_free_sgd. A name means the optimizer of the last fit, its state included, if that is
+            of this kind; otherwise a new one with default arguments. Default: the optimizer of the last fit, or a new
+            Adam.
         lr : float or callable, optional
             Learning rate, or a schedule: one of ``schuss.schedules`` or a function ``step -> lr`` where step counts the
             optimizer's steps from 0. Replaces the rate of an optimizer that goes on. Not with an Optimizer object,
