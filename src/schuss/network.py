@@ -562,8 +562,10 @@ class Network:
         """Write the network to one file, atomically. `schuss.load` reads it.
 
         Saved are layers, parameters, seed, counters, history, `metadata`, and the optimizer's kind, hyperparameters and
-        state, so that training goes on as if nothing had happened. A schedule (a callable lr) is not saved, its
-        current value is: give it as ``lr=`` to the next `fit`, where it goes on at the optimizer's step.
+        state, so that training goes on as if nothing had happened. Its schedule is saved too if it is one of
+        ``schuss.schedules`` without a function in it; of a function, the current value is: give it as ``lr=`` to the
+        next `fit`, where it goes on at the optimizer's step. Averages (`EMA` and others) have a ``state_dict()`` of
+        their own.
 
         Parameters
         ----------

@@ -128,6 +128,9 @@ def _described(network: Network, optimizer: Optimizer, content: dict[str, NDArra
         {**{key: value for key, value in group.items() if key not in NOT_HYPER}, "params": own}
         for group, own in zip(optimizer.param_groups, indices, strict=True)
     ]
+    from .schedules.plain import as_data
+
+    schedules, places = as_data([group["schedule"] for group in optimizer.param_groups])
     memories = optimizer._stepper.memories.tolist() if optimizer._memory else None
     return {
         "kind": kind,
@@ -135,6 +138,8 @@ def _described(network: Network, optimizer: Optimizer, content: dict[str, NDArra
         "groups": groups,
         "order": optimizer._group_of,
         "memories": memories,
+        "schedules": schedules,
+        "scheduled": places,
     }
 
 
@@ -186,7 +191,12 @@ def _optimizer(network: Network, described: Mapping[str, Any], content: dict[str
         for key in kind._tuples:
             if key in group:
                 group[key] = tuple(group[key])
+    from .schedules.plain import of_data
+
+    schedules = of_data(described.get("schedules", ()))
     optimizer = kind(groups)
+    for group, place in zip(optimizer.param_groups, described.get("scheduled", ()), strict=False):
+        group["schedule"] = None if place is None else schedules[place]
     if "order" in described:
         if sorted(described["order"]) != sorted(optimizer._group_of):
             raise ValueError("its order of parameters does not fit its groups")

@@ -81,10 +81,8 @@ class ReduceOnPlateau(Formula):
     Unlike all other schedules this one changes. So an object serves one training run; it has no hash, and two are equal
     if their states are as well. Within a `Sequence` or after a `WarmUp`, fit reports to it only once its turn has come.
 
-    Pickles and copies hold the state, and so do those of an optimizer or a network that has this schedule, which then
-    go on as if nothing had happened; the copied optimizer has a copy of the schedule. `Network.save` writes no
-    schedule: keep ``state_dict()`` beside the file (in its metadata, for example), and give ``lr=`` a new object that
-    has loaded it.
+    Pickles and copies hold the state, and so do those of an optimizer or a network that has this schedule, and files of
+    `Network.save`; all go on as if nothing had happened. The copied optimizer has a copy of the schedule.
     """
 
     lr: float
