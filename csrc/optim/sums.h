@@ -41,6 +41,28 @@ ALWAYS_INLINE void add_two_products(ptrdiff_t n, const real *x0, const real *y0,
     }
 }
 
+/* Sums of x0 y0 and of |x1|. */
+ALWAYS_INLINE void add_products_and_sizes(ptrdiff_t n, const real *x0, const real *y0, const real *x1,
+                                          struct rule_sums *sums) {
+    wide a[LANE_VECS], b[LANE_VECS];
+    ptrdiff_t i = 0;
+    memcpy(a, sums->lane[0], sizeof a);
+    memcpy(b, sums->lane[1], sizeof b);
+    for (; i + VIRTUAL_LANES <= n; i += VIRTUAL_LANES)
+#pragma GCC unroll 8
+        for (int k = 0; k < LANE_VECS; k++) {
+            const ptrdiff_t j = i + k * DOUBLES;
+            a[k] += v_widen(x0 + j) * v_widen(y0 + j);
+            b[k] += v_widen(x1 + j);
+        }
+    memcpy(sums->lane[0], a, sizeof a);
+    memcpy(sums->lane[1], b, sizeof b);
+    for (int l = 0; i + l < n; l++) {
+        sums->lane[0][l] += (double)x0[i + l] * (double)y0[i + l];
+        sums->lane[1][l] += (double)x1[i + l];
+    }
+}
+
 ALWAYS_INLINE double lanes_total(const double *lane) {
     double sum[VIRTUAL_LANES];
     for (int l = 0; l < VIRTUAL_LANES; l++) sum[l] = lane[l];

@@ -6,14 +6,14 @@ static void prodigy_sums(const struct rule_arrays *r, const struct rule_constant
     const real *restrict p = r->p, *restrict g = r->g;
     real *restrict s = r->s2, *restrict p0 = r->s3;
     const real beta3 = (real)c->beta3, weight = (real)c->second_step;
-    real way[CHUNK], sign[CHUNK];
+    real way[CHUNK], size[CHUNK];
     if (c->first) memcpy(p0, p, (size_t)r->n * sizeof(real));
     for (ptrdiff_t i = 0; i < r->n; i++) {
         s[i] = beta3 * s[i] + weight * g[i];
-        sign[i] = s[i] < 0 ? -1 : 1;
+        size[i] = s[i] < 0 ? -s[i] : s[i];
         way[i] = p0[i] - p[i];
     }
-    add_two_products(r->n, g, way, s, sign, sums);
+    add_products_and_sizes(r->n, g, way, size, sums);
 }
 
 static void prodigy(const struct rule_arrays *r, const struct rule_constants *c) {
