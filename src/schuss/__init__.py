@@ -108,22 +108,28 @@ __all__ = [
     "__version__",
     "get_num_threads",
     "load",
+    "minimize",
     "schedules",
+    "scipy",
     "set_num_threads",
     "show_config",
     "threads",
 ]
 
 if TYPE_CHECKING:
-    from . import schedules
+    from . import schedules, scipy
+    from .minimization import minimize
 else:
 
     def __getattr__(name: str) -> object:
-        """Load `schuss.schedules` when it is first asked for: it would take a fifth of the import's time."""
-        if name == "schedules":
-            from importlib import import_module
+        """Load what is first asked for by its name: it would take a fifth of the import's time."""
+        from importlib import import_module
 
-            return import_module(".schedules", __name__)
+        if name in ("schedules", "scipy"):
+            return import_module(f".{name}", __name__)
+        if name == "minimize":
+            found = globals()[name] = import_module(".minimization", __name__).minimize
+            return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
