@@ -35,6 +35,8 @@ class Box:
             raise ValueError(f"bounds[{k}] must be (low, high) with low <= high; got ({low[k]:g}, {high[k]:g})")
         self.low = _rounded(low, x.dtype, np.inf)
         self.high = _rounded(high, x.dtype, -np.inf)
+        between = self.low > self.high  # nothing of x's dtype is: what is nearest
+        self.low[between] = self.high[between] = low[between]
 
     def clip(self, x: Vector) -> None:
         """Move each variable to the nearest value within its bounds."""
@@ -72,7 +74,8 @@ class Box:
         self.clip(z)
         change = z - outside
         if change.any():
-            lr_max, weight_sum = optimizer._stepper.memories[0][:2]
+            memory = optimizer._stepper.memories[0]
+            lr_max, weight_sum = (memory[1 + optimizer._memory[name]] for name in ("lr_max", "weight_sum"))
             weight = float(optimizer.steps) ** group["r"] * lr_max ** group["weight_lr_power"]
             c = weight / weight_sum if weight_sum else 0.0
             beta = optimizer._beta(group)

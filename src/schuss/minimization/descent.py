@@ -104,7 +104,7 @@ def descend_lbfgs(x: Vector, optimizer: LBFGS, params: NDArray[Any], objective: 
                 return ending
             before = x.copy()
             optimizer.step(known)
-            if np.array_equal(before, x):
+            if (before == x).all():
                 return watch.lost()
             watch.nit += 1
             loss, gradient = known.at()
@@ -134,7 +134,7 @@ class Known:
     def at(self) -> tuple[float, Vector]:
         """Loss and gradient where x is."""
         for point in (self._last, self._lowest):
-            if point is not None and np.array_equal(point[0], self._x):
+            if point is not None and (point[0] == self._x).all():
                 return point[1], point[2]
         if self._last is not None and (ending := self._watch.out_of_calls()) is not None:
             raise _OutOfCalls(ending)

@@ -106,15 +106,15 @@ class Objective:
         """A number, or an array of one."""
         if isinstance(value, float):
             return float(value)
-        array = np.asarray(value)
-        if array.size != 1 or array.dtype.kind not in "biuf":
-            what = "(loss, gradient), the loss being a number," if self._pair else "a number"
-            raise TypeError(f"fun must return {what}; got {shown(value)} ({type(value).__name__}){self._hint(value)}")
-        return float(array.reshape(())[()])
-
-    def _hint(self, value: Any) -> str:
-        pair = isinstance(value, tuple) and len(value) == 2 and not self._pair
-        return "; jac=True says that it returns the gradient too" if pair else ""
+        hint = ""
+        if not isinstance(value, (tuple, list, str, bytes)):
+            array = np.asarray(value)
+            if array.size == 1 and array.dtype.kind in "biuf":
+                return float(array.reshape(())[()])
+        elif isinstance(value, tuple) and len(value) == 2 and not self._pair:
+            hint = "; jac=True says that it returns the gradient too"
+        what = "(loss, gradient), the loss being a number," if self._pair else "a number"
+        raise TypeError(f"fun must return {what}; got {shown(value)} ({type(value).__name__}){hint}")
 
     def _vector(self, value: Any) -> Vector:
         """A gradient in x's dtype and shape."""
@@ -127,16 +127,16 @@ class Objective:
 
 
 class Differences:
-    """Gradients by differences, forward of order 1 or central of order 2, in points within the bounds.
+    """Gradients by differences of order 1, from two points, or 2, from three; within the bounds.
 
-    The step by x_k is ``relative_step max(1, |x_k|)`` away from 0, by default the square or third root of x's
-    precision; the other way, or as far as the bounds are apart, where it would leave the bounds.
+    The step by x_k is ``relative_step max(1, |x_k|)``, by default the square or third root of x's precision. Two points
+    go away from 0, or the other way where that would leave the bounds; three are centred at x, or lie to one side of it
+    then. Where the bounds are closer than that, it is what they leave.
     """
 
     def __init__(self, points: int, x: Vector, box: Box | None, relative_step: Any) -> None:
-        self._points = points
-        precision = float(np.finfo(x.dtype).eps)
-        self._step: Any = precision ** (1 / (1 + points))
+        self._central = points == 2
+        self._step: Any = float(np.finfo(x.dtype).eps) ** (1 / (1 + points))
         if relative_step is not None:
             step = real_array("finite_diff_rel_step", relative_step)
             if step.shape not in ((), (1,), x.shape) or not (np.isfinite(step).all() and (step > 0).all()):
@@ -148,28 +148,32 @@ class Differences:
 
     def __call__(self, fun: Callable[[Vector], float], x: Vector, loss: float) -> Vector:
         """The gradient at x, where the loss is this."""
-        steps = self._step * np.where(x < 0, -1, 1) * np.maximum(1, np.abs(x))
+        steps = (self._step * np.where(x < 0, -1, 1) * np.maximum(1, np.abs(x))).astype(x.dtype)
         gradient = np.empty_like(x)
-        for k, step in enumerate(steps.astype(x.dtype)):
-            ends = self._ends(k, x[k], step)
-            losses = []
-            for end in ends:
+        for k, step in enumerate(steps):
+
+            def at(end: Any, k: int = k) -> tuple[float, float]:
+                """How far from x_k that is, and how much the loss changes."""
                 if end == x[k]:
-                    losses.append(loss)
-                    continue
+                    return 0.0, 0.0
                 point = x.copy()
                 point[k] = end
-                losses.append(fun(point))
-            apart = float(ends[1]) - float(ends[0])
-            gradient[k] = (losses[1] - losses[0]) / apart if apart else 0.0  # 0: held fast by its bounds
+                return float(end) - float(x[k]), fun(point) - loss
+
+            (a, rise_a), (b, rise_b) = (at(end) for end in self._ends(k, x[k], step))
+            if a == 0 or b == 0 or a == b:
+                gradient[k] = rise_a / a if a else rise_b / b if b else 0.0  # 0: held fast by its bounds
+            else:  # the slope at 0 of the parabola through 0 and both
+                gradient[k] = (b / a * rise_a - a / b * rise_b) / (b - a)
         return gradient
 
-    def _ends(self, k: int, at: Any, step: Any) -> tuple[Any, Any]:
-        """Between which values of x_k the difference is taken."""
+    def _ends(self, k: int, x: Any, step: Any) -> tuple[Any, Any]:
+        """At which values of x_k, one of which may be x_k itself."""
         low, high = (-np.inf, np.inf) if self._box is None else (self._box.low[k], self._box.high[k])
-        if self._points == 2:
-            return max(at - abs(step), low), min(at + abs(step), high)
-        for end in (at + step, at - step):
-            if low <= end <= high:
-                return at, end
-        return at, (low if at - low > high - at else high)
+        ways = [(x, x + step), (x, x - step)]
+        if self._central:
+            ways = [(x - step, x + step), (x + step, x + step + step), (x - step, x - step - step)]
+        for ends in ways:
+            if low <= min(ends) and max(ends) <= high:
+                return ends
+        return (low, high) if self._central else (x, low if x - low > high - x else high)

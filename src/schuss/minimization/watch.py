@@ -75,7 +75,7 @@ class Watch:
 
     def look(self, x: Vector, loss: float, gradient: Vector) -> Ending | None:
         """Take in a point that has been evaluated; says whether to end there."""
-        square = float(gradient.dot(gradient))
+        square = float(np.vdot(gradient, gradient))  # which does not warn of an overflow, as dot does
         if not (math.isfinite(loss) and (math.isfinite(square) or np.isfinite(gradient).all())):
             return self._not_finite(loss, gradient)
         if self.options.stochastic:
@@ -84,7 +84,7 @@ class Watch:
             loss = self.smoothed = loss if self._count == 1 else self.smoothed + weight * (loss - self.smoothed)
         else:
             self.smoothed = loss
-        if not self._best or not self.fun <= loss:
+        if not self._best or not self.fun < loss:
             np.copyto(self.x, x)
             np.copyto(self.jac, gradient)
             self.fun = loss
@@ -96,7 +96,7 @@ class Watch:
         options = self.options
         if square <= self._square or self.box is not None or options.norm < 2:
             slope = gradient if self.box is None else self.box.slope(x, gradient)
-            if np.linalg.norm(slope, options.norm) <= self._gtol:
+            if _norm(slope, options.norm) <= self._gtol:
                 return Ending(0, _WELL + "the gradient is within gtol.")
         if options.f_target is not None and loss <= options.f_target:
             return Ending(0, _WELL + "the loss has reached f_target.")
@@ -160,6 +160,11 @@ class Watch:
         except StopIteration:
             return Ending(99, "`callback` raised `StopIteration`.")
         return None
+
+
+@np.errstate(over="ignore")
+def _norm(x: Vector, order: float) -> float:
+    return float(np.linalg.norm(x, order))
 
 
 def _wants_result(callback: Any) -> bool:
