@@ -92,5 +92,17 @@ def test_simulator(tmp_path: Path) -> None:
     np.testing.assert_allclose(f(theta)[1], slopes(lambda: float(f(theta)[0]), theta), rtol=1e-6)
 
 
+def test_minimize_peaks() -> None:
+    pytest.importorskip("scipy")
+    printed = run("minimize_peaks.py", "20000")
+    for name, worst in (("BFGS", 0.05), ("L-BFGS-B", 0.05), ("L-BFGS", 0.05), ("Adam", 0.05), ("batches of 256", 0.1)):
+        loss, error = numbers(rf"{name} +([\d.]+) +([\d.]+) ", printed)
+        assert loss < 0.0454 and error < worst
+    names = names_of("minimize_peaks.py")
+    f, theta = names["loss_and_gradient"], names["TRUTH"] + 0.1
+    t, y = np.linspace(0, 10, 30), np.sin(np.arange(30.0))
+    np.testing.assert_allclose(f(theta, t, y)[1], slopes(lambda: float(f(theta, t, y)[0]), theta), rtol=1e-6, atol=1e-9)
+
+
 def test_each_has_a_test() -> None:
     assert {f"test_{path.stem}" for path in EXAMPLES.glob("*.py")} <= set(globals())

@@ -356,7 +356,10 @@ def test_schedules() -> None:
     plateau = schedules.ReduceOnPlateau(0.5, patience=9, factor=0.5)
     result = minimize(bowl, [0.1234, 1.0], jac=True, options={"lr": plateau, "maxiter": 500, "gtol": 0})
     assert plateau.state.reports == result.nit == 500 and plateau.state.lr < 0.5
-    np.testing.assert_allclose(result.x, 3, atol=1e-3)
+    np.testing.assert_allclose(result.x, 3, atol=0.05)
+    plateau = schedules.ReduceOnPlateau(1.0, patience=9)
+    result = minimize(rosenbrock, [-1.2, 1.0], jac=True, method="lbfgs", options={"lr": plateau})
+    assert plateau.state.reports == result.nit > 0
 
 
 def test_lbfgs_options() -> None:
@@ -574,11 +577,11 @@ def turns(value: float, where: str, after: int) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["loss", "gradient"])
-@pytest.mark.parametrize("batches", [None, range(100)])
-@pytest.mark.parametrize("method", ["adam", "sgd", "schedule_free_adamw", "lbfgs"])
+@pytest.mark.parametrize(
+    ("method", "batches"),
+    [*itertools.product(["adam", "sgd", "schedule_free_adamw"], [None, range(100)]), ("lbfgs", None)],
+)
 def test_not_finite(value: float, where: str, batches: Any, method: str) -> None:
-    if batches and method == "lbfgs":
-        pytest.skip("refused")
     for best in (True, False):
         options = {"lr": 0.1, "best": best}
         if method == "lbfgs":

@@ -43,6 +43,7 @@ class Box:
         np.maximum(x, self.low, out=x)
         np.minimum(x, self.high, out=x)
 
+    @np.errstate(over="ignore")
     def slope(self, x: Vector, gradient: Vector) -> Vector:
         """How far a step of minus the gradient would go within the bounds: zero at a minimum."""
         return x - np.minimum(np.maximum(x - gradient, self.low), self.high)

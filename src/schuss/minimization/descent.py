@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .watch import Ending, Watch
 
     Vector = NDArray[np.floating[Any]]
+    _Evaluated = tuple[bytes, float, Vector]
 
 _NO_MORE = object()
 
@@ -96,19 +97,22 @@ def descend_batches(x: Vector, step: Stepper, objective: Objective, watch: Watch
 def descend_lbfgs(x: Vector, optimizer: LBFGS, params: NDArray[Any], objective: Objective, watch: Watch) -> Ending:
     """Iterations of L-BFGS, whose line search asks for evaluations itself."""
     known = Known(x, params.shape, objective, watch)
+    schedule = optimizer.param_groups[0]["schedule"]
     try:
         loss, gradient = known.at()
         while True:
             ending = watch.look(x, loss, gradient) or watch.limit()
             if ending is not None:
                 return ending
-            before = x.copy()
+            for plateau in plateaus(schedule, optimizer.steps):
+                plateau.report(loss)
+            before = x.tobytes()
             optimizer.step(known)
-            if (before == x).all():
+            if x.tobytes() == before:
                 return watch.lost()
             watch.nit += 1
             loss, gradient = known.at()
-            known.forget(loss)
+            known.forget()
     except _OutOfCalls as limit:
         return limit.ending
 
@@ -124,27 +128,30 @@ class Known:
 
     def __init__(self, x: Vector, shape: tuple[int, ...], objective: Objective, watch: Watch) -> None:
         self._x, self._shape, self._objective, self._watch = x, shape, objective, watch
-        self._last: tuple[Vector, float, Vector] | None = None
-        self._lowest: tuple[Vector, float, Vector] | None = None
+        self._last: _Evaluated | None = None
+        self._lowest: _Evaluated | None = None
 
     def __call__(self) -> tuple[float, NDArray[Any]]:
         loss, gradient = self.at()
-        return loss, gradient.reshape(self._shape)
+        return loss, gradient if self._shape == gradient.shape else gradient.reshape(self._shape)
 
     def at(self) -> tuple[float, Vector]:
         """Loss and gradient where x is."""
+        return self._here()[1:]
+
+    def forget(self) -> None:
+        """Where x is is the lowest of what counts from now on."""
+        self._last = self._lowest = self._here()
+
+    def _here(self) -> _Evaluated:
+        place = self._x.tobytes()  # compared in a fraction of the time that arrays take
         for point in (self._last, self._lowest):
-            if point is not None and (point[0] == self._x).all():
-                return point[1], point[2]
+            if point is not None and point[0] == place:
+                return point
         if self._last is not None and (ending := self._watch.out_of_calls()) is not None:
             raise _OutOfCalls(ending)
         loss, gradient = self._objective(self._x)
-        self._last = self._x.copy(), loss, gradient.copy()
+        self._last = place, loss, gradient.copy()
         if self._lowest is None or loss < self._lowest[1]:
             self._lowest = self._last
-        return loss, self._last[2]
-
-    def forget(self, loss: float) -> None:
-        """Where x is is the lowest of what counts from now on."""
-        loss, gradient = self.at()
-        self._last = self._lowest = (self._x.copy(), loss, gradient)
+        return self._last
