@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -192,6 +194,7 @@ def test_decay_is_off_unless_asked_for() -> None:
 
     np.testing.assert_array_equal(steps("adamw"), steps("adam"))
     assert (steps("adamw", weight_decay=0.1) != steps("adam")).any()
+    np.testing.assert_array_equal(steps("muon", adamw={"lr": 0.1}), steps("adam"))
 
 
 def test_a_factory() -> None:
@@ -770,7 +773,7 @@ BAD: list[tuple[Any, type[Exception], str]] = [
     ({"method": lambda x: schuss.Adam(x.copy())}, ValueError, "method must make an optimizer of the array that it is"),
     ({"method": lambda x: schuss.Adam(x, maximize=True)}, ValueError, "method must make an optimizer that minimizes"),
     ({"method": lambda x: schuss.Adam(x), "options": {"lr": 1}}, ValueError, "option 'lr' is not known.*has to bring"),
-    ({"method": "muon"}, ValueError, r"must be a matrix"),
+    ({"method": "muon"}, ValueError, r"x0 or the option shape must have two dimensions for muon.*; got shape \(2,\)"),
     ({"bounds": [(0, 1)]}, ValueError, "bounds must have a pair for each of the 2 variables; got 1"),
     ({"bounds": [(0, 1), (2, 1)]}, ValueError, r"bounds\[1\] must be \(low, high\) with low <= high; got \(2, 1\)"),
     ({"bounds": [(0, 1), 3]}, TypeError, r"bounds must be a sequence of \(low, high\)"),
@@ -824,6 +827,13 @@ def test_bad_input(changes: dict[str, Any], kind: type[Exception], message: str)
     with pytest.raises(kind, match=message):
         minimize(**{"fun": bowl, "x0": x0, "jac": True, **changes})
     np.testing.assert_array_equal(x0, [0.0, 1.0])
+
+
+def test_every_option_is_on_the_page_and_in_the_docstring() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "minimize.md").read_text(encoding="utf-8")
+    assert minimize.__doc__ is not None
+    for name in Options.__dataclass_fields__:
+        assert f"`{name}`" in page and re.search(rf"^ {{8}}(\w+, )?{name}\b.* : ", minimize.__doc__, re.M), name
 
 
 def test_options_are_left_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import itertools
 import pickle
 import subprocess
@@ -158,6 +159,11 @@ def test_a_method_is_an_object() -> None:
         result = optimize.minimize(rosen, [-1.2, 1.0], jac=rosen_der, method=kind, options={"maxiter": 3})
         assert result.nit == 3  # those of the call go before
     assert method.options == {"lr": 0.1, "maxiter": 5}
+
+
+def test_examples_of_docstrings() -> None:
+    for module in (schuss.scipy, sys.modules[schuss.minimize.__module__]):
+        assert doctest.testmod(module) == (0, {"schuss.scipy": 5}.get(module.__name__, 4))
 
 
 def test_what_is_not_used() -> None:

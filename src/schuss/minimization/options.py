@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import choice, flag, integer, number, shown, unknown_name
-from ..optim import BY_NAME, EMA, LBFGS, SWA, Optimizer
+from ..optim import BY_NAME, EMA, LBFGS, SWA, Muon, Optimizer
 from ..optim.averaging import Averaged
 
 # Arguments of optimizers that are no options: they would minimize something else, or the loop here does their work.
@@ -133,6 +133,14 @@ class Method:
                 **{"line_search_fn": "strong_wolfe", **hyper},
             )
         names = _hyperparameters(self.kind)
+        if issubclass(self.kind, Muon):
+            if hyper.get("adamw") is None and params.ndim != 2:
+                raise ValueError(
+                    f"x0 or the option shape must have two dimensions for {self.title}, which steps matrices (or the "
+                    f"option adamw be given); got shape {params.shape}"
+                )
+            if isinstance(hyper.get("adamw"), Mapping):
+                hyper = {**hyper, "adamw": {"weight_decay": 0.0, **hyper["adamw"]}}
         return self.kind(params, **{**{name: 0.0 for name in _DECAYS if name in names}, **hyper})
 
 
