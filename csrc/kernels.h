@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "optim/sides.h"
 #include "pool.h"
 #include "schuss.h"
 
@@ -35,6 +36,8 @@ struct rule_constants {
     double factor;                          /* of this array, from its sums (MEASURED rules) */
     double coefficients[3];                 /* of Muon's polynomial, applied so many times; which lr suits a shape */
     int iterations, match_rms;
+    const struct schuss_group *group;       /* SOAP: whose dimensions have bases; whether these change after the step, */
+    int refresh, normalizes;                /* and whether updates are divided by their size */
     int pass;                               /* MATRIX rules: which of their passes over elements this is, */
     const void *item;                       /* and what they know of the array there */
     /* the stages, by optim/step.c */
@@ -110,7 +113,7 @@ struct kernels {
      * member that meets one, if a gradient is. */
     void (*array)(const struct schuss_segment *s, const struct rule_constants *c, char *scratch, struct team *me,
                   int *nonfinite);
-    ptrdiff_t (*array_scratch)(int rule, const struct schuss_segment *s, int members);
+    ptrdiff_t (*array_scratch)(const struct schuss_group *g, const struct schuss_segment *s, int members);
     /* 1 if any of x[n] is NaN or infinite. */
     int (*any_nonfinite)(ptrdiff_t n, const void *x);
     /* Sum of squares of clip(scale * x[n]), in double, in a fixed order. clip <= 0: none. */

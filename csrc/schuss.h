@@ -117,6 +117,8 @@ struct schuss_group {
     double eps2, d, beta2_decay; /* Adafactor; its eps < 0 is the dtype's */
     double ns_coefficients[3], ns_steps; /* Muon */
     int adjust_lr_fn;        /* enum schuss_adjust_lr */
+    double shampoo_beta, precondition_frequency, max_precond_dim; /* SOAP; shampoo_beta < 0: beta2 */
+    int merge_dims, precondition_1d, normalize_grads;
     double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };
@@ -145,6 +147,8 @@ struct schuss_segment {
     ptrdiff_t n;
     ptrdiff_t rows, cols;    /* the last two dimensions: the array is n / (rows cols) matrices; a vector is n x 1. See
                               * index, too */
+    int ndim;                /* all of them, for rules that look at more than the last two */
+    const ptrdiff_t *shape;  /* [ndim] */
     void *p;
     void *g;                 /* only read, unless the step zeroes it */
     void *s[SCHUSS_MAX_STATES];
@@ -184,6 +188,8 @@ const char *schuss_rule_name(int rule);
 int schuss_rule_by_element(int rule);
 /* The state slots that the rule touches with these numbers: bit k for slot k. */
 int schuss_rule_states(const struct schuss_group *group);
+/* SOAP: elements of its states 2 and 3 of an array, a square for each dimension that has a basis. Other rules: 0. */
+ptrdiff_t schuss_state_squares(const struct schuss_group *group, const struct schuss_segment *segment);
 /* Doubles that the step needs room for in sums, given its groups' rules and its segments. */
 ptrdiff_t schuss_step_sums(const struct schuss_step *step);
 

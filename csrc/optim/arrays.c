@@ -29,10 +29,10 @@ ptrdiff_t schuss_step_scratch(struct schuss_step *step, int threads) {
     for (int i = 0; i < step->n_segments; i++) {
         const struct schuss_segment *s = &step->segments[i];
         const double work = work_of(step, s);
-        const int rule = step->groups[s->group].rule;
+        const struct schuss_group *g = &step->groups[s->group];
         if (!(work > 0)) continue;
-        if (work < TOGETHER) step->scratch_each = most(step->scratch_each, kernels->array_scratch(rule, s, 1));
-        else together = most(together, kernels->array_scratch(rule, s, threads));
+        if (work < TOGETHER) step->scratch_each = most(step->scratch_each, kernels->array_scratch(g, s, 1));
+        else together = most(together, kernels->array_scratch(g, s, threads));
     }
     return own_scratch(step) + together;
 }

@@ -9,9 +9,9 @@ static void array(const struct schuss_segment *s, const struct rule_constants *c
 #undef MATRIX
 
 #define MATRIX(NAME, function) \
-    case SCHUSS_##NAME: return function##_scratch(s, members);
-static ptrdiff_t array_scratch(int rule, const struct schuss_segment *s, int members) {
-    switch (rule) { SCHUSS_RULES(PLAIN, PLAIN, MATRIX) }
+    case SCHUSS_##NAME: return function##_scratch(g, s, members);
+static ptrdiff_t array_scratch(const struct schuss_group *g, const struct schuss_segment *s, int members) {
+    switch (g->rule) { SCHUSS_RULES(PLAIN, PLAIN, MATRIX) }
     return 0;
 }
 #undef MATRIX

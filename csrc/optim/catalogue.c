@@ -273,6 +273,29 @@ static double muon_work(const struct schuss_group *g, const struct schuss_segmen
     return n + g->ns_steps * (3 * n * side + side * side * side) / FLOPS_PER_NANOSECOND;
 }
 
+static void soap_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    double power[SCHUSS_MAX_BETAS];
+    optimizer_powers(g, t - 1, power); /* the first step makes no update */
+    if (g->bias_correction && t > 1) c->step_size = g->lr * sqrt(1 - power[1]) / (1 - power[0]);
+    c->one_minus_beta3 = 1 - (g->shampoo_beta < 0 ? g->beta2 : g->shampoo_beta);
+    c->refresh = t > 1 && (t - 1) % (int64_t)g->precondition_frequency == 0;
+    c->normalizes = g->normalize_grads;
+    c->group = g;
+}
+
+/* For each basis five products, one of them by half, and its share of the steps that change it. */
+static double soap_work(const struct schuss_group *g, const struct schuss_segment *s) {
+    struct side sides[SIDES];
+    const double n = (double)s->n;
+    double products = 0;
+    for (int k = optimizer_sides(g, s, sides); k-- > 0;) {
+        const double d = (double)sides[k].size;
+        if (sides[k].at >= 0) products += 5 * n * d + (4 * n * d + 5 * d * d * d) / g->precondition_frequency;
+    }
+    return 1 + n + products / FLOPS_PER_NANOSECOND;
+}
+
 /* ---- FTRL-Proximal ----------------------------------------------------------------------------------------------- */
 
 static void ftrl_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
@@ -455,6 +478,10 @@ const struct rule optimizer_rules[SCHUSS_N_RULES] = {
                           .constants = adafactor_constants,
                           .work = adafactor_work},
     [SCHUSS_MUON] = {.name = "muon", .states = one_state, .constants = muon_constants, .work = muon_work},
+    [SCHUSS_SOAP] = {.name = "soap",
+                     .states = two_states, /* or four, where there are bases */
+                     .constants = soap_constants,
+                     .work = soap_work},
 };
 
 const char *schuss_rule_name(int rule) { return rule < SCHUSS_N_RULES ? optimizer_rules[rule].name : NULL; }

@@ -30,6 +30,7 @@
     MEASURED(NOVOGRAD, novograd)                    \
     MEASURED(PRODIGY, prodigy)                      \
     MATRIX(ADAFACTOR, adafactor)                    \
-    MATRIX(MUON, muon)
+    MATRIX(MUON, muon)                              \
+    MATRIX(SOAP, soap)
 
 #endif

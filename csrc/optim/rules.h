@@ -38,6 +38,8 @@ static void step(const struct schuss_segment *piece, const struct rule_constants
 static void measure(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite);
 
 #include "product.h"
+#include "eigen.h"
+#include "orthogonal.h"
 
 #include "rules/adabelief.h"
 #include "rules/adadelta.h"
@@ -63,4 +65,5 @@ static void measure(const struct schuss_segment *piece, const struct rule_consta
 #include "rules/schedule_free.h"
 #include "rules/sgd.h"
 #include "rules/signum.h"
+#include "rules/soap.h"
 #include "rules/yogi.h"

@@ -56,6 +56,8 @@ cdef extern from "schuss.h" nogil:
         double *ns_coefficients
         double ns_steps
         int adjust_lr_fn
+        double shampoo_beta, precondition_frequency, max_precond_dim
+        int merge_dims, precondition_1d, normalize_grads
 
     struct schuss_memory:
         double step
@@ -70,6 +72,8 @@ cdef extern from "schuss.h" nogil:
 
     struct schuss_segment:
         ptrdiff_t n, rows, cols
+        int ndim
+        const ptrdiff_t *shape
         void *p
         void *g
         void **s
@@ -95,6 +99,7 @@ cdef extern from "schuss.h" nogil:
     const char *schuss_rule_name(int rule)
     int schuss_rule_by_element(int rule)
     int schuss_rule_states(const schuss_group *group)
+    ptrdiff_t schuss_state_squares(const schuss_group *group, const schuss_segment *segment)
     ptrdiff_t schuss_step_sums(const schuss_step *step)
     ptrdiff_t schuss_step_scratch(schuss_step *step, int threads)
     int schuss_optimizer_step(schuss_step *step)

@@ -403,6 +403,9 @@ cdef dict NUMBERS = {
     "d": (<uintptr_t>&NOWHERE.d, "[1, inf)"),
     "beta2_decay": (<uintptr_t>&NOWHERE.beta2_decay, "(-inf, 0]"),
     "ns_steps": (<uintptr_t>&NOWHERE.ns_steps, "[0, 100)"),
+    "shampoo_beta": (<uintptr_t>&NOWHERE.shampoo_beta, "(-inf, 1)"),
+    "precondition_frequency": (<uintptr_t>&NOWHERE.precondition_frequency, "[1, 1e9]"),
+    "max_precond_dim": (<uintptr_t>&NOWHERE.max_precond_dim, "[0, 1e9]"),
 }
 # Names under which a group has several numbers, with one interval for all or one for each.
 cdef dict TUPLES = {
@@ -429,6 +432,10 @@ cdef dict FLAGS = {
     "use_bias_correction": <uintptr_t>&NOWHERE.bias_correction,
     "safeguard_warmup": <uintptr_t>&NOWHERE.safeguard_warmup,
     "decouple": <uintptr_t>&NOWHERE.decoupled,
+    "correct_bias": <uintptr_t>&NOWHERE.bias_correction,
+    "merge_dims": <uintptr_t>&NOWHERE.merge_dims,
+    "precondition_1d": <uintptr_t>&NOWHERE.precondition_1d,
+    "normalize_grads": <uintptr_t>&NOWHERE.normalize_grads,
 }
 cdef dict CHOICES = {
     "dialect": (<uintptr_t>&NOWHERE.dialect, {"torch": 0, "keras": 1, "sklearn": 2}),
@@ -468,10 +475,10 @@ cdef int out_of_range(str name, double value, str expected) except -1:
 
 
 cdef double within(str name, value, str interval) except? -1.5:
-    """A number of a group; None counts as 0."""
+    """A number of a group; None counts as 0, unless that is a choice like others."""
     cdef double x, low, high
     if value is None:
-        return 0
+        return -1 if name == "shampoo_beta" else 0
     try:
         x = <double>value
     except TypeError:
@@ -638,6 +645,8 @@ cdef class Stepper:
             self.n_views = i + 1
             self.c_step.segments[i].n = p.size
             self.c_step.segments[i].rows, self.c_step.segments[i].cols = p.shape[-2:] if p.ndim > 1 else (p.size, 1)
+            self.c_step.segments[i].ndim = self.views[i].ndim
+            self.c_step.segments[i].shape = <const ptrdiff_t *>self.views[i].shape
             self.c_step.segments[i].p = self.views[i].buf
             self.c_step.segments[i].group = group_of[i]
             self.elements += p.size
@@ -819,6 +828,8 @@ cdef class Stepper:
 
     cdef int read_group(self, dict group, int i) except -1:
         cdef schuss_group *g = &self.numbers[i]
+        cdef schuss_segment *segment
+        cdef Py_ssize_t k
         self.scratch = None
         fill_group(group, g, 2.0**-126 if self.c_step.dtype == SCHUSS_F32 else 2.0**-1022)
         if schuss_rule_states(g) & ~<int>self.states_made[i]:
@@ -826,6 +837,14 @@ cdef class Stepper:
                 f"param_groups[{i}] now asks for a state that this optimizer was made without "
                 "(momentum, centered or amsgrad was switched on): make a new optimizer with it"
             )
+        for k in range(self.c_step.n_segments if g.rule == RULE_NUMBERS["soap"] else 0):
+            segment = &self.c_step.segments[k]
+            if segment.group == i and schuss_state_squares(g, segment) != (
+                    self.states[k][2].size if len(self.states[k]) > 2 else 0):
+                raise ValueError(
+                    f"param_groups[{i}] now asks for other preconditioners than this optimizer was made with "
+                    "(max_precond_dim, merge_dims or precondition_1d was changed): make a new optimizer with it"
+                )
         return 0
 
     cdef int take_stages(self, double grad_scale, double clip_value, double clip_norm, bint check_first,

@@ -185,7 +185,8 @@ static ptrdiff_t adafactor_own(const struct adafactor_cut *cut) {
            ((cut->cols + cut->col_parts - 1) / cut->col_parts + VIRTUAL_LANES);
 }
 
-static ptrdiff_t adafactor_scratch(const struct schuss_segment *s, int members) {
+static ptrdiff_t adafactor_scratch(const struct schuss_group *g, const struct schuss_segment *s, int members) {
+    (void)g;
     const struct adafactor_cut cut = adafactor_cut(s);
     ptrdiff_t doubles = 2 * cut.items + members * adafactor_own(&cut);
     if (!cut.together) doubles += cut.matrices;

@@ -52,7 +52,10 @@ static struct muon_room muon_lay(char *scratch, const struct schuss_segment *s, 
     return room;
 }
 
-static ptrdiff_t muon_scratch(const struct schuss_segment *s, int members) { return muon_lay(NULL, s, members).bytes; }
+static ptrdiff_t muon_scratch(const struct schuss_group *g, const struct schuss_segment *s, int members) {
+    (void)g;
+    return muon_lay(NULL, s, members).bytes;
+}
 
 /* x, or another array of the room where it is then. */
 static real *muon_orthogonalised(const struct muon_room *room, ptrdiff_t rows, ptrdiff_t cols,

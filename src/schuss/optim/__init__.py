@@ -33,6 +33,7 @@ from .sam import SAM
 from .schedule_free import ScheduleFreeAdamW, ScheduleFreeSGD
 from .sgd import SGD
 from .signs import Lion, Signum
+from .soap import SOAP
 from .sparse import SparseAdam
 from .yogi import Yogi
 
@@ -47,6 +48,7 @@ __all__ = [
     "LBFGS",
     "SAM",
     "SGD",
+    "SOAP",
     "SWA",
     "Accumulate",
     "AdEMAMix",
@@ -96,6 +98,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         Adadelta,
         Adafactor,
         Muon,
+        SOAP,
         Adamax,
         NAdam,
         RAdam,

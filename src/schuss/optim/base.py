@@ -154,6 +154,12 @@ class Optimizer:
         """The shape of one of these."""
         return param.shape
 
+    def _named(
+        self, group: Mapping[str, Any], param: NDArray[Any], arrays: Sequence[NDArray[Any] | None]
+    ) -> dict[str, NDArray[Any]]:
+        """What the slots of one of the group's parameters hold, by the names in state_dict."""
+        return {name: arrays[slot] for name, slot in self._slots_of(group, param).items()}  # type: ignore[misc]
+
     def _members(self) -> list[list[int]]:
         """For each group, the numbers of its parameters in the order in which all were given."""
         members: list[list[int]] = [[] for _ in range(max(self._group_of) + 1)]
@@ -337,7 +343,7 @@ class Optimizer:
     def _states(self) -> list[dict[str, NDArray[Any]]]:
         """Named state arrays (the core's own, writable) of each parameter, in the order in which they were given."""
         return [
-            {name: arrays[slot] for name, slot in self._slots_of(self.param_groups[group], param).items()}
+            self._named(self.param_groups[group], param, arrays)
             for group, param, arrays in zip(self._group_of, self._stepper.params, self._stepper.states, strict=True)
         ]
 

@@ -104,15 +104,14 @@ def load_states(
     ids = iter(order)
     for group, memory, members in zip(groups, remembered, optimizer._members(), strict=True):
         for param, index in zip(group["params"], members, strict=True):
-            slots = optimizer._slots_of(group, param)
+            mine = optimizer._named(group, param, stepper.states[index])
             name_of = next(ids)
             where = f"state_dict's state[{name_of!r}]"
             entry = given.get(name_of, {})
             if not isinstance(entry, Mapping):
                 raise TypeError(f"{where} must be a dict; got {shown(entry)}")
             entry = dict(entry)
-            arrays = stepper.states[index]
-            buffers = {name: entry.pop(name, None) for name in slots}
+            buffers = {name: entry.pop(name, None) for name in mine}
             for name in optimizer._memory if optimizer._memory_of_params else ():
                 if name in entry:
                     memory[name] = _number(f"{where}[{name!r}]", entry.pop(name))
@@ -124,21 +123,21 @@ def load_states(
             else:
                 counts.add(1 if buffers and not missing else 0)
             if entry:
-                raise unknown_name(f"{where} has an entry that", next(iter(entry)), ["step", *slots])
+                raise unknown_name(f"{where} has an entry that", next(iter(entry)), ["step", *mine])
             if missing and len(missing) < len(buffers):
-                raise ValueError(f"{where} must have {', '.join(slots)}; {missing[0]} is missing")
+                raise ValueError(f"{where} must have {', '.join(mine)}; {missing[0]} is missing")
             if missing and max(counts) > 0:
-                raise ValueError(f"{where} must have {', '.join(slots)} after step {max(counts)}; got none")
+                raise ValueError(f"{where} must have {', '.join(mine)} after step {max(counts)}; got none")
             for name, value in buffers.items():
                 if value is None:
                     continue
-                array, mine = np.asarray(value), arrays[slots[name]]
-                if array.shape != mine.shape or array.dtype != param.dtype:
+                array, into = np.asarray(value), mine[name]
+                if array.shape != into.shape or array.dtype != param.dtype:
                     raise ValueError(
-                        f"{where}[{name!r}] must be {param.dtype} of shape {mine.shape}; "
+                        f"{where}[{name!r}] must be {param.dtype} of shape {into.shape}; "
                         f"got {array.dtype} of shape {array.shape}"
                     )
-                mine[...] = array
+                into[...] = array
                 filled.append(array)
     if len(counts) > 1:
         raise ValueError(f"state_dict must have one step count for all parameters; got {sorted(counts)}")
