@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import adaptive, arrays, averages, norms, prodigy, signs
+from . import adaptive, arrays, averages, norms, prodigy, signs, soap
 from .power import squaring
 
 Array = NDArray[Any]
@@ -37,6 +37,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     **norms.DEFAULTS,
     **prodigy.DEFAULTS,
     **arrays.DEFAULTS,
+    **soap.DEFAULTS,
 }
 
 
@@ -141,6 +142,7 @@ RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] 
     **averages.RULES,
     **norms.RULES,
     **arrays.RULES,
+    **soap.RULES,
 }
 
 
@@ -197,7 +199,7 @@ def step(
         if scale != 1:
             g = g * r(scale)
         if o.get("decoupled") or o.get("decoupled_weight_decay") or o.get("dialect") == "keras":
-            if o["weight_decay"] and o["rule"] not in ("adan", "adopt" if t == 1 else None):
+            if o["weight_decay"] and o["rule"] not in ("adan", "soap", "adopt" if t == 1 else None):
                 p[...] = p * r(1 - o["lr"] * o["weight_decay"])
         elif o["weight_decay"] and o["rule"] not in OWN_DECAY and not o.get("decouple"):
             g = g + r(o["weight_decay"]) * p

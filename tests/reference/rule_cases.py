@@ -13,7 +13,7 @@ RULE_OF |= {"Yogi": "yogi", "ADOPT": "adopt", "AdEMAMix": "ademamix", "Adan": "a
 RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
 RULE_OF |= {"ScheduleFreeSGD": "schedule_free_sgd", "ScheduleFreeAdamW": "schedule_free_adamw"}
 RULE_OF |= {"LARS": "lars", "LAMB": "lamb", "NovoGrad": "novograd", "Prodigy": "prodigy"}
-RULE_OF |= {"Adafactor": "adafactor", "Muon": "muon"}
+RULE_OF |= {"Adafactor": "adafactor", "Muon": "muon", "SOAP": "soap"}
 # The state that initial_accumulator_value is of, and its default.
 ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
 
@@ -235,5 +235,13 @@ MATRIX_CASES = [
     Case("Muon", {"lr": 0.1, "nesterov": False, "momentum": 0.5, "adjust_lr_fn": "original"}),
     Case("Muon", {"lr": 0.1, "ns_coefficients": (1.5, -0.5, 0.0), "ns_steps": 3, "weight_decay": 0.0}),
     Case("Muon", {"lr": 0.1, "eps": 500.0, "ns_steps": 1, "momentum": 0.0}),
+]
+SOAP_CASES = [
+    Case("SOAP", {"lr": 0.1, "precondition_frequency": 2}),
+    Case("SOAP", {"lr": 0.1, "precondition_frequency": 3, "weight_decay": 0.3, "maximize": True, "eps": 0.1}),
+    Case("SOAP", {"lr": 0.1, "betas": (0.8, 0.9), "shampoo_beta": 0.5, "precondition_frequency": 1}),
+    Case("SOAP", {"lr": 0.1, "shampoo_beta": None, "correct_bias": False, "precondition_1d": True}),
+    Case("SOAP", {"lr": 0.1, "normalize_grads": True, "max_precond_dim": 30, "precondition_frequency": 2}),
+    Case("SOAP", {"lr": 0.1, "merge_dims": True, "max_precond_dim": 50, "precondition_frequency": 2}),
 ]
 ARRAY_STAGES = [{"grad_scale": 0.37}, {"clip_value": 0.8}, {"grad_scale": 3.7, "clip_value": 2.0, "clip_norm": 50.0}]
