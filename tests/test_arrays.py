@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import schuss
 from tests.reference import arrays, optim
-from tests.reference.rule_cases import ARRAY_CASES, ARRAY_STAGES, MATRIX_CASES, Case
+from tests.reference.rule_cases import ARRAY_CASES, ARRAY_STAGES, MATRIX_CASES, SOAP_CASES, Case
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -120,11 +120,12 @@ SHARED: dict[str, list[Shape]] = {
         (33_000, 4),
     ],
     "Muon": [(150, 300), (310, 140), (7, 9), (200, 200), (30, 40), (1, 5)],
+    "SOAP": [(90, 130), (140, 60), (7, 9), (100, 100), (70_000,), (5,), (12, 13, 14), (40, 20, 3, 3)],
 }
 
 
 @dtypes
-@pytest.mark.parametrize("case", [ARRAY_CASES[0], MATRIX_CASES[0], MATRIX_CASES[2]], ids=str)
+@pytest.mark.parametrize("case", [ARRAY_CASES[0], MATRIX_CASES[0], MATRIX_CASES[2], *SOAP_CASES[4:]], ids=str)
 def test_bits_do_not_depend_on_threads(
     case: Case, dtype: str, each_isa: Callable[[], Iterator[str]], set_threads: SetThreads
 ) -> None:
@@ -136,7 +137,7 @@ def test_bits_do_not_depend_on_threads(
             set_threads(threads)
             params = normal(0, shapes, dtype)
             optimizer = made(case, params)
-            for t in range(3):
+            for t in range(4):
                 optimizer.step(normal(10 + t, shapes, dtype), clip_norm=100.0)
             found = [*params, *states_of(optimizer)]
             assert_same(found, by_level.setdefault(isa, found), f"{threads} threads")
@@ -145,7 +146,7 @@ def test_bits_do_not_depend_on_threads(
         assert_same(found, levels[0])
 
 
-@pytest.mark.parametrize("case", [ARRAY_CASES[0], MATRIX_CASES[0]], ids=str)
+@pytest.mark.parametrize("case", [ARRAY_CASES[0], MATRIX_CASES[0], SOAP_CASES[0]], ids=str)
 def test_threads_and_instruction_sets_that_change(
     case: Case, each_isa: Callable[[], Iterator[str]], set_threads: SetThreads
 ) -> None:
@@ -180,7 +181,7 @@ def test_zero_gradients(case: Case, dtype: str) -> None:
 
 
 @dtypes
-@pytest.mark.parametrize("case", [ARRAY_CASES[1], MATRIX_CASES[1]], ids=str)
+@pytest.mark.parametrize("case", [ARRAY_CASES[1], MATRIX_CASES[1], SOAP_CASES[1]], ids=str)
 def test_averages_and_zeroed_gradients(case: Case, dtype: str, set_threads: SetThreads) -> None:
     shapes = SHARED[case.optimizer]
     set_threads(2)
@@ -200,7 +201,7 @@ def test_averages_and_zeroed_gradients(case: Case, dtype: str, set_threads: SetT
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("case", [ARRAY_CASES[0], MATRIX_CASES[0]], ids=str)
+@pytest.mark.parametrize("case", [ARRAY_CASES[0], MATRIX_CASES[0], SOAP_CASES[2]], ids=str)
 def test_nonfinite_gradients(case: Case, threads: int, set_threads: SetThreads) -> None:
     shapes = SHARED[case.optimizer]
     set_threads(threads)

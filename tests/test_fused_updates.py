@@ -19,6 +19,7 @@ from tests.reference.rule_cases import (
     MEASURED_CASES,
     MEASURED_STAGE_CASES,
     RULE_CASES,
+    SOAP_CASES,
     Case,
 )
 
@@ -120,6 +121,7 @@ def check(
 
 
 EVERY_CASE = [*RULE_CASES, *MEASURED_CASES, *MEASURED_CLIP_CASES, *CLIP_CASES, *ARRAY_CASES, *MATRIX_CASES]
+EVERY_CASE += [SOAP_CASES[0], SOAP_CASES[4]]
 
 
 @pytest.mark.parametrize("case", EVERY_CASE, ids=str)

@@ -50,6 +50,7 @@ KINDS = [
     (schuss.Prodigy, {"weight_decay": 0.1, "d0": 0.1}),
     (schuss.Adafactor, {"weight_decay": 0.1}),
     (schuss.Muon, {"adamw": {"amsgrad": True}, "momentum": 0.5}),
+    (schuss.SOAP, {"shampoo_beta": 0.9, "precondition_frequency": 2}),
 ]
 
 

@@ -43,6 +43,7 @@ OPTIMIZERS = [
     (schuss.Prodigy, {"beta3": 0.9}),
     (schuss.Adafactor, {"d": 2.0}),
     (schuss.Muon, {"adamw": {"lr": 0.01}, "ns_steps": 3, "adjust_lr_fn": "match_rms_adamw"}),
+    (schuss.SOAP, {"shampoo_beta": None, "precondition_frequency": 3, "precondition_1d": True}),
 ]
 
 

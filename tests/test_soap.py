@@ -236,7 +236,7 @@ SPECTRA: dict[str, Callable[[int], Array]] = {
 
 @dtypes
 @pytest.mark.parametrize("spectrum", list(SPECTRA))
-@pytest.mark.parametrize("d", [1, 2, 3, 4, 17, 32, 33, 65, 130])
+@pytest.mark.parametrize("d", [1, 2, 3, 17, 32, 33, 130])
 def test_eigenvectors(d: int, spectrum: str, dtype: str, threads: int) -> None:
     """Of one side; of both where a matrix is square, or much longer."""
     rng = np.random.default_rng(d)
@@ -256,7 +256,7 @@ def test_eigenvectors(d: int, spectrum: str, dtype: str, threads: int) -> None:
                 mean, basis = states[f"GG_{k}"], states[f"Q_{k}"]
                 assert_near(basis.T.astype(float) @ basis, np.eye(len(basis)), PRECISION[dtype], str(basis.shape))
                 largest = float(mean.diagonal().max())
-                if not (1e-30 < largest < 1e30 if dtype == "float32" else True):
+                if not 1e-30 < largest < (1e30 if dtype == "float32" else 1e200):
                     continue
                 check_eigenvectors(mean.astype(float) / largest, basis, 10 * PRECISION[dtype], f"{basis.shape}")
 
@@ -388,6 +388,13 @@ def test_numbers_may_change() -> None:
     changed.param_groups[0]["precondition_frequency"] = 0
     with pytest.raises(ValueError, match=r"precondition_frequency is 0.0, expected a number in \[1, 1e9\]"):
         changed.step(np.ones((5, 7)))
+
+
+@pytest.mark.parametrize("name", ["merge_dims", "precondition_1d", "normalize_grads", "correct_bias"])
+@pytest.mark.parametrize("value", [1, None, "yes"])
+def test_flags(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{name} must be True or False"):
+        schuss.SOAP(np.ones(3), **{name: value})
 
 
 def test_groups_and_schedules() -> None:

@@ -27,6 +27,10 @@ struct rule_case {
 #define ADAFACTOR .rule = SCHUSS_ADAFACTOR, .lr = 0.01, .beta2_decay = -0.8, .eps2 = 1e-3, .d = 1
 #define MUON .rule = SCHUSS_MUON, .lr = 0.01, .momentum = 0.95, .eps = 1e-7, .weight_decay = 0.1, .decoupled = 1
 
+#define SOAP \
+    .rule = SCHUSS_SOAP, .lr = 0.01, .beta1 = 0.95, .beta2 = 0.95, .shampoo_beta = -1, .eps = 1e-8, .decoupled = 1, \
+    .weight_decay = 0.01, .precondition_frequency = 2
+
 static const struct rule_case cases[] = {
     {"sgd", {.rule = SCHUSS_SGD, .lr = 0.1}, 0, 0, 0},
     {"sgd-l2-maximize", {.rule = SCHUSS_SGD, .lr = 0.1, .weight_decay = 0.03, .maximize = 1}, 0, 0, 0},
@@ -132,13 +136,15 @@ static void run_case(struct run *r, const struct rule_case *c) {
     report(r, "rule", c->name);
 }
 
-/* Rules that take whole arrays: matrices and, with adafactor, vectors; some are large enough to be shared by a team. */
+/* Rules that take whole arrays: matrices and, but with muon, others; some are large enough to be shared by a team. */
 static const struct rule_case whole_cases[] = {
     {"adafactor", {ADAFACTOR, .eps = -1}, 0, 0, 0},
     {"adafactor-all", {ADAFACTOR, .eps = 1e-3, .weight_decay = 0.1, .decoupled = 1, .maximize = 1}, 3.7, 2, 50},
     {"muon", {MUON, .nesterov = 1, .ns_coefficients = {3.4445, -4.7750, 2.0315}, .ns_steps = 5}, 0, 0, 0},
     {"muon-all",
      {MUON, .ns_coefficients = {1.5, -0.5, 0}, .ns_steps = 2, .maximize = 1, .adjust_lr_fn = 1}, 3.7, 2, 50},
+    {"soap", {SOAP, .max_precond_dim = 250, .bias_correction = 1}, 0, 0, 0},
+    {"soap-all", {SOAP, .max_precond_dim = 120, .merge_dims = 1, .normalize_grads = 1, .maximize = 1}, 3.7, 2, 50},
 };
 static const ptrdiff_t shapes[][3] = {{1, 1, 1},    {1, 7, 31},  {1, 31, 7},   {1, 300, 400}, {1, 400, 290},
                                       {1, 17, 100}, {5, 30, 40}, {3, 200, 210}, {1, 5000, 0},  {1, 150000, 0}};
@@ -147,16 +153,23 @@ enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 static void run_whole(struct run *r, const struct rule_case *c) {
     struct schuss_group group = c->group;
     struct schuss_segment segments[N_SHAPES];
+    ptrdiff_t squares[N_SHAPES]; /* of SOAP, which has all shapes */
     int n = 0;
     for (int i = 0; i < N_SHAPES; i++) {
         const ptrdiff_t matrices = shapes[i][0], rows = shapes[i][1], cols = shapes[i][2] ? shapes[i][2] : 1;
         const int factored = shapes[i][2] > 0 && group.rule == SCHUSS_ADAFACTOR;
-        if (group.rule != SCHUSS_ADAFACTOR && (matrices > 1 || !shapes[i][2])) continue;
+        if (group.rule == SCHUSS_MUON && (matrices > 1 || !shapes[i][2])) continue;
         struct schuss_segment *s = &segments[n++];
         *s = (struct schuss_segment){.n = matrices * rows * cols, .rows = rows, .cols = cols};
+        s->ndim = !shapes[i][2] ? 1 : matrices > 1 ? 3 : 2;
+        s->shape = s->ndim == 3 ? shapes[i] : shapes[i] + 1;
         s->p = numbers(r, s->n, 1);
         s->s[0] = zeros(r, factored ? matrices * rows : s->n);
         if (factored) s->s[1] = zeros(r, matrices * cols);
+        if (group.rule != SCHUSS_SOAP) continue;
+        s->s[1] = zeros(r, s->n);
+        squares[i] = schuss_state_squares(&group, s);
+        for (int k = 2; k < 4; k++) s->s[k] = zeros(r, squares[i]);
     }
     struct schuss_step step = {
         .dtype = r->dtype,
@@ -177,6 +190,10 @@ static void run_whole(struct run *r, const struct rule_case *c) {
     }
     for (int i = 0; i < n; i++) {
         hash_reals(r, segments[i].p, segments[i].n);
+        if (group.rule == SCHUSS_SOAP) {
+            for (int k = 0; k < 4; k++) hash_reals(r, segments[i].s[k], k < 2 ? segments[i].n : squares[i]);
+            continue;
+        }
         hash_reals(r, segments[i].s[0], segments[i].s[1] ? segments[i].n / segments[i].cols : segments[i].n);
         if (segments[i].s[1]) hash_reals(r, segments[i].s[1], segments[i].n / segments[i].rows);
     }
