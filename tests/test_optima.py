@@ -78,7 +78,9 @@ WAYS = [
         decays=True,
         matrix=True,
     ),
-    Way("SOAP", ((0.02, 3000), (0.02, 3000), (0.1, 1000), (0.03, 3000)), {"weight_decay": 0.0}, decays=True, matrix=True),
+    Way(
+        "SOAP", ((0.02, 3000), (0.02, 3000), (0.1, 1000), (0.03, 3000)), {"weight_decay": 0.0}, decays=True, matrix=True
+    ),
     Way("Signum", ((3e-3, 10_000), (3e-3, 3000), (0.03, 1000), (0.01, 1000)), decays=True),
     Way("AdaGrad", ((0.2, 20000), (1.0, 500), (1.0, 100), (0.2, 100))),
     Way("RMSProp", ((0.0002, 20000), (0.0002, 20000), (0.05, 100), (0.02, 100))),

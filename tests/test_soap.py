@@ -93,7 +93,7 @@ def test_follows_the_twin(case: Case, isa: str, threads: int) -> None:
 @cases
 @dtypes
 def test_any_step(case: Case, dtype: str, isa: str, threads: int) -> None:
-    """From wherever ours is, whatever the averages: the twin's step in the same bases, and what new bases have to be."""
+    """From wherever ours is: the twin's step in the same bases, and what new bases have to be."""
     params = normal(0, ANY, dtype)
     optimizer = made(case, params)
     o, close = case.group, PRECISION[dtype]

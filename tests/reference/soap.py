@@ -1,4 +1,4 @@
-"""SOAP with NumPy's eigenvectors and orthonormal factors, whose signs are their own: an update does not depend on them."""
+"""SOAP with NumPy's eigenvectors and orthonormal factors. Their signs are not ours: updates do not depend on them."""
 
 from __future__ import annotations
 

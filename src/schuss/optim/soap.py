@@ -20,8 +20,8 @@ class SOAP(Optimizer):
     For an ``m x n`` matrix, with ``GG_0`` and ``GG_1`` the averages of ``g g'`` and ``g' g`` by ``shampoo_beta``, and
     their eigenvectors in ``Q_0`` and ``Q_1``: ``h = Q_0' g Q_1``, ``m = m + (1 - beta1) (h - m)``,
     ``v = beta2 v + (1 - beta2) h^2``, ``u = Q_0 (m / (sqrt(v) + eps)) Q_1'`` and ``p = (1 - lr weight_decay) (p - lr
-    sqrt(1 - beta2^t) / (1 - beta1^t) u)``, where t counts updates. Arrays of more dimensions have an average and a basis
-    for each.
+    sqrt(1 - beta2^t) / (1 - beta1^t) u)``, where t counts updates. Arrays of more dimensions have an average and a
+    basis for each.
 
     The first step makes no update: it only finds the eigenvectors, so that no gradient is seen in a basis of its own
     making. From then on, every ``precondition_frequency`` updates, ``Q`` becomes the orthonormal factor of ``GG Q``,
@@ -66,14 +66,14 @@ class SOAP(Optimizer):
 
     Notes
     -----
-    For networks of wide matrices where a gradient costs far more than a step; its authors need some 40% fewer steps than
-    with AdamW. It is Adam of another basis, so AdamW's learning rates and schedules are where to begin.
+    For networks of wide matrices where a gradient costs far more than a step; its authors need some 40% fewer steps
+    than with AdamW. It is Adam in another basis, so AdamW's learning rates and schedules are where to begin.
 
     States: "exp_avg" (m) and "exp_avg_sq" (v) of the parameter's shape, both in the eigenbasis, and, of each dimension
-    k that has them, "GG_k" and "Q_k", squares of its size. A step of an ``m x n`` matrix takes ``9 m n (m + n)``
-    operations; one that changes the basis ``8 m n (m + n) + 5 (m^3 + n^3)`` more. It needs room for three arrays as
-    large as the largest and up to four squares of its longest side, kept from step to step. The first step of a matrix
-    takes about ``10 min(m, n)^3`` operations in double; those of wide matrices can be felt.
+    k that has them, "GG_k" and "Q_k", squares of its size. A step of an ``m x n`` matrix takes ``5 m n (m + n)``
+    operations, one that changes the basis ``4 m n (m + n) + 5 (m^3 + n^3)`` more, the first, for eigenvectors, about
+    ``8 min(m, n)^3 + 3 max(m, n)^3``. It needs room for three arrays as large as the largest and up to four squares of
+    its longest side, kept from step to step.
 
     Weights decay after the update, as in the authors' code; torch's AdamW decays before it. eps is not corrected for
     the start. Eigenvectors are found in double, and have the sign that the code gives them: neither their signs nor, of
