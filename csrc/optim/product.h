@@ -31,8 +31,10 @@ static void team_product(const struct gemm *g, int symmetric, char *scratch, con
         const ptrdiff_t from = first > at ? first - at : 0, to = end - at < units ? end - at : units;
         at += units;
         if (from >= to) continue;
-        const ptrdiff_t row0 = from * PRODUCT_ROWS, row1 = to * PRODUCT_ROWS < g->m ? to * PRODUCT_ROWS : g->m;
         const ptrdiff_t col1 = col + width < g->n ? col + width : g->n;
+        const ptrdiff_t row0 = from * PRODUCT_ROWS, most = symmetric && col1 < g->m ? col1 : g->m;
+        /* what lies below the block's square is not ours: others copy it while sums of ours might pass through it */
+        const ptrdiff_t row1 = to * PRODUCT_ROWS < most ? to * PRODUCT_ROWS : most;
         gemm(g, row0, row1, col, col1, scratch);
         if (symmetric) mirror(g, row0, row1 < col ? row1 : col, col, col1);
     }
