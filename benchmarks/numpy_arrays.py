@@ -102,4 +102,54 @@ def muon(p: Float, g: Float, momentum: float = 0.95, decay: float = 0.1) -> Step
     return step
 
 
-RULES: dict[str, Callable[..., Step]] = {"SparseAdam": sparse_adam, "Adafactor": adafactor, "Muon": muon}
+def soap(p: Float, g: Float, beta: float = 0.95, decay: float = 0.01, every: int = 10) -> Step:
+    """Of a matrix, as its authors' with its defaults, with LAPACK's eigenvectors and orthonormal factors."""
+    m, v, h, u, x = (np.zeros_like(p) for _ in range(5))
+    averages = [(1 - beta) * (g @ g.T), (1 - beta) * (g.T @ g)]
+    bases = [np.ascontiguousarray(np.linalg.eigh(average)[1][:, ::-1]) for average in averages]
+    count = 0
+
+    def step() -> None:
+        nonlocal count, m, v
+        count += 1
+        left, right = bases
+        np.matmul(left.T, g, out=x)
+        np.matmul(x, right, out=h)
+        np.subtract(h, m, out=x)
+        np.multiply(x, 1 - beta, out=x)
+        np.add(m, x, out=m)
+        np.multiply(v, beta, out=v)
+        np.multiply(h, h, out=x)
+        np.multiply(x, 1 - beta, out=x)
+        np.add(v, x, out=v)
+        np.sqrt(v, out=x)
+        np.add(x, EPS, out=x)
+        np.divide(m, x, out=u)
+        np.matmul(left, u, out=x)
+        np.matmul(x, right.T, out=u)
+        np.multiply(u, LEARNING_RATE * (1 - beta**count) ** -0.5, out=u)
+        np.subtract(p, u, out=p)
+        np.multiply(p, 1 - LEARNING_RATE * decay, out=p)
+        for average, product in zip(averages, (g @ g.T, g.T @ g), strict=True):
+            np.subtract(product, average, out=product)
+            np.multiply(product, 1 - beta, out=product)
+            np.add(average, product, out=average)
+        if count % every:
+            return
+        m = left @ m @ right.T
+        for k in range(2):
+            power = averages[k] @ bases[k]
+            order = np.argsort(-np.einsum("ij,ij->j", bases[k], power))
+            v = np.take(v, order, axis=k)
+            bases[k] = np.linalg.qr(power[:, order])[0]
+        m = bases[0].T @ m @ bases[1]
+
+    return step
+
+
+RULES: dict[str, Callable[..., Step]] = {
+    "SparseAdam": sparse_adam,
+    "Adafactor": adafactor,
+    "Muon": muon,
+    "SOAP": soap,
+}
