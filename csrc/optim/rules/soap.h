@@ -183,7 +183,8 @@ static void soap_average(const struct soap_job *j, const struct side *side) {
     };
     team_product(&gram, 1, j->own, j->me);
     team_wait(j->me);
-    for (ptrdiff_t i = soap_from(d * d, j->me); i < soap_to(d * d, j->me); i++)
+    const ptrdiff_t to = soap_to(d * d, j->me);
+    for (ptrdiff_t i = soap_from(d * d, j->me); i < to; i++)
         average[i] = average[i] + fresh * (product[i] - average[i]);
     team_wait(j->me);
 }
