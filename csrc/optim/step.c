@@ -14,7 +14,11 @@ enum {
     /* where a team makes the step: */
     ELEMENTS_PER_NANOSECOND = 4, /* roughly */
     TIME_PER_THREAD = 10000,     /* nanoseconds: less is not worth waking a thread */
-    PATIENCE = 200000            /* nanoseconds for threads to come */
+    PATIENCE = 200000,           /* nanoseconds for threads to come */
+    /* where gradients are of some rows: */
+    ROWS_AHEAD = 4,              /* the row so many rows ahead is fetched, */
+    FETCHED = 1024,              /* of each array so many bytes at most: then the hardware sees where it goes */
+    LINE = 64
 };
 
 void optimizer_prepare(const struct schuss_step *step) {
@@ -240,25 +244,43 @@ static void note_nonfinite(struct optimizer_walk *w, int nonfinite) {
     if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
 }
 
-/* The rule over a piece of an array, row by row where the gradient is of some rows only. */
+static void fetch(const void *array, ptrdiff_t from, ptrdiff_t bytes) {
+    const char *x = (const char *)array + from;
+    for (ptrdiff_t i = 0; i < bytes; i += LINE) __builtin_prefetch(x + i, 1, 3);
+    __builtin_prefetch(x + bytes - 1, 1, 3); /* a row may begin anywhere in its first line */
+}
+
+/* The rule over a piece of a gradient that is of some rows, row by row. Where they lie is known, but not to the
+ * hardware. */
+static void step_rows(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
+                      int *nonfinite) {
+    const struct schuss_segment *s = p->segment;
+    const ptrdiff_t item = w->kernels->item, cols = s->cols, last = (p->to - 1) / cols;
+    const ptrdiff_t bytes = cols * item < FETCHED ? cols * item : FETCHED;
+    ptrdiff_t to;
+    for (ptrdiff_t k = p->from / cols, from = p->from; from < p->to; from = to, k++) {
+        if (k + ROWS_AHEAD <= last) {
+            const ptrdiff_t ahead = s->index[k + ROWS_AHEAD] * cols * item;
+            fetch(s->p, ahead, bytes);
+            for (int i = 0; i < SCHUSS_MAX_STATES; i++)
+                if (s->s[i]) fetch(s->s[i], ahead, bytes);
+        }
+        to = (k + 1) * cols < p->to ? (k + 1) * cols : p->to;
+        const ptrdiff_t start = s->index[k] * cols + (from - k * cols);
+        struct schuss_segment row = segment_piece(s, start, start + to - from, item);
+        row.g = at(s->g, from, item);
+        w->kernels->step(&row, c, nonfinite);
+    }
+}
+
+/* The rule over a piece of an array. */
 static void step_piece(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
                        int *nonfinite) {
     const struct schuss_segment *s = p->segment;
-    const ptrdiff_t item = w->kernels->item;
-    ptrdiff_t to;
-    if (!s->index && p->to - p->from == s->n) { /* most arrays are small, and are no work to cut */
-        w->kernels->step(s, c, nonfinite);
-        return;
-    }
-    for (ptrdiff_t from = p->from; from < p->to; from = to) {
-        to = p->to;
-        struct schuss_segment piece;
-        if (s->index) {
-            const ptrdiff_t k = from / s->cols, start = s->index[k] * s->cols + from % s->cols;
-            if (to > (k + 1) * s->cols) to = (k + 1) * s->cols;
-            piece = segment_piece(s, start, start + to - from, item);
-            piece.g = at(s->g, from, item);
-        } else piece = segment_piece(s, from, to, item);
+    if (s->index) step_rows(w, p, c, nonfinite);
+    else if (p->to - p->from == s->n) w->kernels->step(s, c, nonfinite); /* most are small, and are no work to cut */
+    else {
+        const struct schuss_segment piece = segment_piece(s, p->from, p->to, w->kernels->item);
         w->kernels->step(&piece, c, nonfinite);
     }
 }

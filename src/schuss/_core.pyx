@@ -5,10 +5,11 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.dict cimport PyDict_Next, PyDict_Size
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport PyErr_CheckSignals, PyErr_Clear
 from cpython.list cimport PyList_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport Py_TYPE, PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from libc.float cimport DBL_MAX, DBL_MIN
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
@@ -590,6 +591,9 @@ cdef bint scheduled(list groups) except -1:
     return False
 
 
+include "_gradients.pxi"
+
+
 cdef class Stepper:
     cdef readonly list params
     cdef object form           # what names parameters and gradients in messages; None: their places do
@@ -606,6 +610,8 @@ cdef class Stepper:
     cdef schuss_step c_step
     cdef Py_buffer *views      # of the params, held as long as this lives
     cdef Py_ssize_t n_views
+    cdef wanted *wants         # of the gradient of each
+    cdef Py_ssize_t *shapes    # of all params, one after the other
     cdef uintptr_t *spans      # where the params that are not empty begin and end, in the order of their addresses
     cdef Py_ssize_t n_spans
     cdef double elements       # of all params
@@ -629,7 +635,9 @@ cdef class Stepper:
         self.c_step.groups = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
         self.numbers = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
         self.spans = <uintptr_t *>PyMem_Calloc(2 * n + 1, sizeof(uintptr_t))
-        if not (self.views and self.c_step.segments and self.c_step.groups and self.numbers and self.spans):
+        self.wants = <wanted *>PyMem_Calloc(n + 1, sizeof(wanted))
+        if not (self.views and self.c_step.segments and self.c_step.groups and self.numbers and self.spans
+                and self.wants):
             raise MemoryError()
         self.groups_read = [None] * self.c_step.n_groups
         for i in range(n):
@@ -651,6 +659,7 @@ cdef class Stepper:
             self.c_step.segments[i].group = group_of[i]
             self.elements += p.size
         self.check_overlap()
+        self.know_shapes()
         self.memories = np.zeros((self.c_step.n_groups, 2 + 2 * SCHUSS_MEMORY))
         self.c_step.memories = <schuss_memory *><uintptr_t>self.memories.ctypes.data
         shapes = [[p.shape] * of if isinstance(of, int) else list(of) for p, of in zip(self.params, states_of)]
@@ -668,6 +677,17 @@ cdef class Stepper:
                     self.states[i][k] = made[i]
                     self.c_step.segments[i].s[k] = <void *><uintptr_t>made[i].ctypes.data
 
+    cdef int know_shapes(self) except -1:
+        cdef Py_ssize_t i, used = 0
+        self.shapes = <Py_ssize_t *>PyMem_Calloc(sum([p.ndim for p in self.params]) + 1, sizeof(Py_ssize_t))
+        if not self.shapes:
+            raise MemoryError()
+        for i in range(self.n_views):
+            self.wants[i].ndim, self.wants[i].shape = self.views[i].ndim, self.shapes + used
+            memcpy(self.shapes + used, self.views[i].shape, self.views[i].ndim * sizeof(Py_ssize_t))
+            used += self.views[i].ndim
+        return 0
+
     cdef list lay(self, list shapes):
         """Zeros of these shapes, one for each parameter (None: none), in one arena: stepping many arrays walks memory in
         order. Each lies within its lines of cache as its parameter does."""
@@ -683,6 +703,8 @@ cdef class Stepper:
         self.arenas.append(arena)
         self.arena_start[k] = <uintptr_t>arena.ctypes.data
         self.arena_end[k] = self.arena_start[k] + <uintptr_t>arena.nbytes
+        for i in range(self.n_views):
+            self.wants[i].clear = NULL
         return [None if shape is None else view_of(arena, start, shape) for start, shape in zip(starts, shapes)]
 
     def keep_average(self, Py_ssize_t k, kind, int64_t start, int64_t every, double weight):
@@ -712,6 +734,8 @@ cdef class Stepper:
         PyMem_Free(self.c_step.groups)
         PyMem_Free(self.numbers)
         PyMem_Free(self.spans)
+        PyMem_Free(self.wants)
+        PyMem_Free(self.shapes)
 
     def __reduce__(self):
         raise TypeError("a Stepper is rebuilt by its optimizer, not pickled")
@@ -864,35 +888,56 @@ cdef class Stepper:
 
     cdef int take_grads(self, list grads, bint writable) except -1:
         """Points the segments at the gradients. Those that have to be copied are replaced in grads by their copies."""
-        cdef Py_ssize_t i, n = self.c_step.n_segments
-        cdef Py_ssize_t size
-        cdef const Py_buffer *p
+        cdef Py_ssize_t i, n = self.c_step.n_segments, first = n
+        cdef int flags = ARRAY_C_CONTIGUOUS | ARRAY_ALIGNED, mask = flags
+        cdef const PyObject *dtype = <PyObject *>(FLOAT32 if self.c_step.dtype == SCHUSS_F32 else FLOAT64)
         cdef void *data
+        if writable:
+            flags, mask = flags | ARRAY_WRITEABLE, mask | ARRAY_WRITEABLE | ARRAY_WARN_ON_WRITE
         if len(grads) != n:
             raise ValueError(f"grads has {len(grads)} arrays, expected {n}, one for each parameter")
         for i in range(n):
-            g = grads[i]
-            p = &self.views[i]
             self.whole(i)
-            if type(g) is not ndarray and not isinstance(g, rows_class):
-                grads[i] = g = memory_of(self.grad_name(i), g)
-            data = plain_data(g, self.c_step.dtype, p.ndim, -1, -1, writable)
-            if data == NULL or not same_extents(p.ndim, (<schuss_ndarray *>g).dimensions, p.shape):
-                data = self.through_buffer(g, p, writable)
+            data = NULL
+            if layout_known:
+                data = array_data(PyList_GET_ITEM(grads, i), &self.wants[i], dtype, flags, mask)
             if data == NULL:
-                if isinstance(g, rows_class):
-                    grads[i] = held = self.take_rows(g, i)
-                    g = held[0]
-                else:
-                    grads[i] = g = usable_gradient(g, self.grad_name(i), self.params[i], writable)
-                data = <void *><uintptr_t>g.ctypes.data
+                data = self.take_grad(grads, i, writable)
+            if data != self.wants[i].clear and i < first:
+                first = i
             self.c_step.segments[i].g = data
-        for i in range(n):
-            size = self.c_step.segments[i].n * self.views[i].itemsize
-            if self.overlaps_params(self.c_step.segments[i].g, size):
-                raise ValueError(f"{self.grad_name(i)} shares memory with a parameter, expected an array of its own")
-            if self.overlaps_states(<uintptr_t>self.c_step.segments[i].g, size):
-                raise ValueError(f"{self.grad_name(i)} shares memory with a state of this optimizer, expected an array of its own")
+        for i in range(first, n):
+            if self.c_step.segments[i].g != self.wants[i].clear:
+                self.check_grad(i, self.c_step.segments[i].g)
+        return 0
+
+    cdef void *take_grad(self, list grads, Py_ssize_t i, bint writable) except? NULL:
+        """The data of a gradient that is not seen to fit at once."""
+        cdef void *data
+        g = grads[i]
+        if isinstance(g, rows_class):
+            grads[i] = held = self.take_rows(g, i)
+            return start_of(held[0])
+        if type(g) is not ndarray:
+            if not writable:
+                data = lent_data(g, &self.wants[i], self.c_step.dtype)
+                if data != NULL:
+                    return data
+            grads[i] = g = memory_of(self.grad_name(i), g)
+        data = self.through_buffer(g, &self.views[i], writable)
+        if data == NULL:
+            grads[i] = g = usable_gradient(g, self.grad_name(i), self.params[i], writable)
+            data = <void *><uintptr_t>g.ctypes.data
+        return data
+
+    cdef int check_grad(self, Py_ssize_t i, const void *data) except -1:
+        """ValueError if the gradient, which lies here, shares memory with what a step writes."""
+        cdef Py_ssize_t size = self.c_step.segments[i].n * self.views[i].itemsize
+        if self.overlaps_params(data, size):
+            raise ValueError(f"{self.grad_name(i)} shares memory with a parameter, expected an array of its own")
+        if self.overlaps_states(<uintptr_t>data, size):
+            raise ValueError(f"{self.grad_name(i)} shares memory with a state of this optimizer, expected an array of its own")
+        self.wants[i].clear = data if self.c_step.segments[i].index == NULL else NULL
         return 0
 
     cdef void whole(self, Py_ssize_t i) noexcept:
@@ -905,10 +950,18 @@ cdef class Stepper:
     cdef tuple take_rows(self, g, Py_ssize_t i):
         """Has segment i take a gradient of some rows; returns what it points at."""
         cdef schuss_segment *segment = &self.c_step.segments[i]
-        p = self.params[i]
         index, values = g.indices, g.values
         if not schuss_rule_by_element(self.c_step.groups[segment.group].rule) or self.averages:
             raise TypeError(f"{self.grad_name(i)} is of some rows only, expected an array: this optimizer looks at whole arrays")
+        if not rows_fit(index, values, &self.wants[i], self.c_step.dtype):
+            self.check_rows(index, values, i)
+        segment.index = <const int64_t *>start_of(index)
+        segment.n = values.size
+        segment.cols = segment.n // max(1, extent(index, 0))
+        return values, index
+
+    cdef int check_rows(self, index, values, Py_ssize_t i) except -1:
+        p = self.params[i]
         if p.ndim < 1 or values.shape[1:] != p.shape[1:]:
             raise ValueError(f"{self.grad_name(i)} has rows of shape {values.shape[1:]}, expected {p.shape[1:]}")
         if values.dtype != p.dtype:
@@ -916,10 +969,7 @@ cdef class Stepper:
         if len(index) and not (0 <= index[0] and index[-1] < p.shape[0]):  # they are sorted
             bad = index[0] if index[0] < 0 else index[-1]
             raise ValueError(f"{self.grad_name(i)} has row {bad}, expected rows in [0, {p.shape[0]})")
-        segment.index = <const int64_t *><uintptr_t>index.ctypes.data
-        segment.n = values.size
-        segment.cols = values.size // max(1, len(index))
-        return values, index
+        return 0
 
     cdef void *through_buffer(self, g, const Py_buffer *p, bint writable) except? NULL:
         """The data of a gradient that fits, of whatever class; else NULL."""

@@ -214,6 +214,9 @@ class _Lent:
 def _of_dlpack(name: str, value: Any, expected: str) -> NDArray[Any]:
     device = None
     try:
+        # numpy() refuses it too; DLPack does not say it.
+        if type(value).__module__.partition(".")[0] == "torch" and value.is_neg():
+            raise TypeError("its memory holds the other sign: give its resolve_neg()")
         # A torch tensor that requires gradients shares its memory only detached from its graph.
         lender = value.detach() if getattr(value, "requires_grad", False) is True else value
         device = int(lender.__dlpack_device__()[0])

@@ -1,0 +1,120 @@
+# Where the memory of a gradient is, as far as that is seen without asking in Python: arrays by their heads, and objects
+# whose class has DLPack's table of C functions (torch's tensors). Whatever does not fit is left to those who can say why.
+
+cdef extern from *:
+    """
+    /* dlpack.h from version 1.2 on, as far as it is needed here: a DLTensor, and what __dlpack_c_exchange_api__ of a class
+     * points at. The first three members of the table are the same in all versions, the others in all of one major. */
+    typedef struct {
+        void *data;
+        int32_t device_type, device_id, ndim;
+        uint8_t code, bits;
+        uint16_t lanes;
+        int64_t *shape, *strides;
+        uint64_t byte_offset;
+    } schuss_dltensor;
+    typedef int (*schuss_look)(void *object, schuss_dltensor *out);
+    typedef struct schuss_exchange {
+        uint32_t major, minor;
+        const struct schuss_exchange *older;
+        void (*allocate)(void), (*lend)(void), (*take)(void);
+        schuss_look look;
+    } schuss_exchange;
+    enum { DLPACK_MAJOR = 1, DLPACK_CPU = 1, DLPACK_FLOAT = 2 };
+    """
+    ctypedef struct schuss_dltensor:
+        void *data
+        int device_type, ndim, code, bits, lanes
+        int64_t *shape
+        int64_t *strides
+        uint64_t byte_offset
+    ctypedef int (*schuss_look)(void *object, schuss_dltensor *out)
+    ctypedef struct schuss_exchange:
+        uint32_t major
+        const schuss_exchange *older
+        schuss_look look
+    enum:
+        DLPACK_MAJOR, DLPACK_CPU, DLPACK_FLOAT
+
+# What the gradient of a parameter has to be, and where one was that is known to share nothing with what a step writes.
+cdef struct wanted:
+    int ndim
+    const Py_ssize_t *shape
+    const void *clear          # NULL: none so far
+
+
+cdef inline void *array_data(PyObject *g, const wanted *w, const PyObject *dtype, int flags, int mask) noexcept:
+    """The data of an array of exactly NumPy's own class that fits, with these of its flags; NULL: it has to be asked."""
+    cdef const schuss_ndarray *a = <const schuss_ndarray *>g
+    if (<PyObject *>Py_TYPE(<object>g) == <PyObject *>ndarray and a.flags & mask == flags and a.descr == dtype
+            and a.nd == w.ndim and same_extents(w.ndim, a.dimensions, w.shape)):
+        return a.data
+    return NULL
+
+
+# The class that was asked last, and how its objects are looked at; NULL: they cannot be.
+cdef object class_asked = None
+cdef schuss_look look_at_object = NULL
+
+
+cdef schuss_look look_of(kind) noexcept:
+    """What the class's table has for a look at an object: no memory is taken, and nothing waited for."""
+    global class_asked, look_at_object
+    cdef const schuss_exchange *table
+    if kind is class_asked:
+        return look_at_object
+    class_asked, look_at_object = kind, NULL
+    try:
+        capsule = kind.__dlpack_c_exchange_api__
+    except Exception:
+        return NULL
+    if PyCapsule_IsValid(capsule, "dlpack_exchange_api"):
+        table = <const schuss_exchange *>PyCapsule_GetPointer(capsule, "dlpack_exchange_api")
+        while table != NULL and table.major > DLPACK_MAJOR:
+            table = table.older
+        if table != NULL and table.major == DLPACK_MAJOR:
+            look_at_object = table.look
+    return look_at_object
+
+
+cdef void *lent_data(object g, const wanted *w, int dtype) noexcept:
+    """The data of an object that fits, if its class can be looked at; NULL: it has to be asked. The object keeps it, as
+    for its own library's functions: as long as nobody gives it other memory."""
+    cdef schuss_dltensor t
+    cdef schuss_look look = look_of(type(g))
+    cdef int64_t expected = 1
+    cdef Py_ssize_t k, item = 4 if dtype == SCHUSS_F32 else 8
+    if look == NULL:
+        return NULL
+    if look(<void *>g, &t) != 0:
+        PyErr_Clear()
+        return NULL
+    if (t.device_type != DLPACK_CPU or t.code != DLPACK_FLOAT or t.bits != 8 * item or t.lanes != 1 or t.ndim != w.ndim
+            or t.data == NULL or (<uintptr_t>t.data + t.byte_offset) % <uintptr_t>item):
+        return NULL
+    for k in range(w.ndim - 1, -1, -1):
+        if t.shape[k] != w.shape[k] or (t.strides != NULL and t.strides[k] != expected):
+            return NULL
+        expected *= t.shape[k]
+    if expected == 1:
+        return NULL  # the imaginary part of a conjugate, which is told by its strides, may have the other sign in memory
+    return <char *>t.data + t.byte_offset
+
+
+cdef void *start_of(array) except? NULL:
+    """The data of a contiguous array."""
+    cdef const schuss_ndarray *a = plain(array)
+    return a.data if a != NULL else <void *><uintptr_t>array.ctypes.data
+
+
+cdef bint rows_fit(index, values, const wanted *w, int dtype) noexcept:
+    """Whether values are seen at once to be rows of the parameter, and the sorted index to be of its rows."""
+    cdef const schuss_ndarray *v = plain(values)
+    cdef const schuss_ndarray *x = plain_labels(index)
+    cdef const int64_t *row
+    if (v == NULL or x == NULL or w.ndim < 1 or v.nd != w.ndim or v.dimensions[0] != x.dimensions[0]
+            or v.descr != <PyObject *>(FLOAT32 if dtype == SCHUSS_F32 else FLOAT64)
+            or not same_extents(w.ndim - 1, v.dimensions + 1, w.shape + 1)):
+        return False
+    row = <const int64_t *>x.data
+    return x.dimensions[0] == 0 or (0 <= row[0] and row[x.dimensions[0] - 1] < w.shape[0])
