@@ -3,8 +3,9 @@
 Asked for in this order: the buffer protocol (memory maps, shared memory, array.array, ctypes, jax on the CPU), DLPack
 (torch and most others), ``__array_interface__``. What lends memory lives as long as a view of it does, and whatever
 else views bring holds here: an array.array cannot grow and shared memory cannot be closed while there is one, and a
-torch tensor that is given other memory (``tensor.data = ...``, ``tensor.set_(...)``) leaves its view with the old one. Gradients of classes with DLPack's table of C functions (torch)
-are read by the core without a view: as in torch's own functions, no other thread may give them other memory meanwhile.
+torch tensor that is given other memory (``tensor.data = ...``, ``tensor.set_(...)``) leaves its view with the old one.
+Gradients of classes with DLPack's table of C functions (torch) are read by the core without a view: as in torch's own
+functions, no other thread may give them other memory meanwhile.
 """
 
 from __future__ import annotations
