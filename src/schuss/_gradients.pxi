@@ -1,10 +1,11 @@
 # Where the memory of a gradient is, as far as that is seen without asking in Python: arrays by their heads, and objects
-# whose class has DLPack's table of C functions (torch's tensors). Whatever does not fit is left to those who can say why.
+# whose class has DLPack's table of C functions (torch's tensors). What does not fit is left to those who can say why.
 
 cdef extern from *:
     """
-    /* dlpack.h from version 1.2 on, as far as it is needed here: a DLTensor, and what __dlpack_c_exchange_api__ of a class
-     * points at. The first three members of the table are the same in all versions, the others in all of one major. */
+    /* dlpack.h from version 1.2 on, as far as it is needed here: a DLTensor, and what a class's
+     * __dlpack_c_exchange_api__ points at. The first three members of the table are the same in all versions, the
+     * others in all of one major. */
     typedef struct {
         void *data;
         int32_t device_type, device_id, ndim;
@@ -44,7 +45,7 @@ cdef struct wanted:
 
 
 cdef inline void *array_data(PyObject *g, const wanted *w, const PyObject *dtype, int flags, int mask) noexcept:
-    """The data of an array of exactly NumPy's own class that fits, with these of its flags; NULL: it has to be asked."""
+    """The data of an array of exactly NumPy's own class that fits, with these flags; NULL: it has to be asked."""
     cdef const schuss_ndarray *a = <const schuss_ndarray *>g
     if (<PyObject *>Py_TYPE(<object>g) == <PyObject *>ndarray and a.flags & mask == flags and a.descr == dtype
             and a.nd == w.ndim and same_extents(w.ndim, a.dimensions, w.shape)):
@@ -97,7 +98,7 @@ cdef void *lent_data(object g, const wanted *w, int dtype) noexcept:
             return NULL
         expected *= t.shape[k]
     if expected == 1:
-        return NULL  # the imaginary part of a conjugate, which is told by its strides, may have the other sign in memory
+        return NULL  # a conjugate's imaginary part has the other sign in memory; strides tell, but not of one element
     return <char *>t.data + t.byte_offset
 
 
