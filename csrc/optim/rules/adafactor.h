@@ -46,11 +46,10 @@ static struct adafactor_cut adafactor_cut(const struct schuss_segment *s) {
     }
     cut.row_parts = (rows + ADAFACTOR_SIDE - 1) / ADAFACTOR_SIDE;
     cut.col_parts = (cols + ADAFACTOR_SIDE - 1) / ADAFACTOR_SIDE;
-    ptrdiff_t *along = rows >= cols ? &cut.row_parts : &cut.col_parts; /* the longer side: fewer sums are left over */
-    const ptrdiff_t across = rows >= cols ? cols : rows, wanted = size / ADAFACTOR_ITEM;
+    const ptrdiff_t wanted = size / ADAFACTOR_ITEM;
     while (cut.row_parts * cut.col_parts < wanted && n * cut.row_parts * cut.col_parts < ADAFACTOR_ITEMS &&
-           n * (*along + 1) * across <= ADAFACTOR_PARTIAL)
-        ++*along;
+           n * (cut.row_parts + 1) * cols <= ADAFACTOR_PARTIAL)
+        ++cut.row_parts; /* not the columns: whole rows are one piece of memory */
     cut.items = n * cut.row_parts * cut.col_parts;
     return cut;
 }
