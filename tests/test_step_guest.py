@@ -105,6 +105,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), optimizer.steps)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal to itself")
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_in_a_step_leaves_it_whole() -> None:
     """Every element has made the same number of steps, and the optimizer has counted them."""
     p, g = np.zeros(20_000_000, np.float32), np.ones(20_000_000, np.float32)
