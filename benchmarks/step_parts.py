@@ -83,10 +83,11 @@ def staged(options: Any, threads: int) -> Result:
         peers.note(f"staged step {size}, threads {threads}")
         given = step_peers.problem(optimizer, size)
         found = peers.built((_own_staged, _torch_staged), given, started=lambda one: one.run(2))
+        differ = step_peers.difference(found, given)  # now: in what follows each makes its own number of steps
         loops = streams.contenders(STAGED_PASSES, size, threads)
         times = alternate([*(each.contender for each in found), *loops], 0.3 if options.quick else 1.0)
         times = best_of(times, [one.name for one in loops], "bare")
-        one = row({"parameters": spelled(size)}, threads, ["ours"], times, None, step_peers.difference(found, given))
+        one = row({"parameters": spelled(size)}, threads, ["ours"], times, None, differ)
         one.bare, one.moved = "bare", streams.moved(STAGED_PASSES, size)
         result.rows.append(one)
     result.notes = [
