@@ -684,7 +684,8 @@ cdef class Stepper:
             raise MemoryError()
         for i in range(self.n_views):
             self.wants[i].ndim, self.wants[i].shape = self.views[i].ndim, self.shapes + used
-            memcpy(self.shapes + used, self.views[i].shape, self.views[i].ndim * sizeof(Py_ssize_t))
+            if self.views[i].ndim:  # a scalar's shape may be NULL
+                memcpy(self.shapes + used, self.views[i].shape, self.views[i].ndim * sizeof(Py_ssize_t))
             used += self.views[i].ndim
         return 0
 
