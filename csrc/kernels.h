@@ -44,7 +44,7 @@ struct rule_constants {
     double scale;                           /* of the gradient: unscaling, clipping, the sign of maximize; 1: none */
     double clip_value;                      /* <= 0: none; applied after grad_scale, before the rest of scale */
     double grad_scale;                      /* applied before clip_value */
-    double l2;                              /* coupled weight decay; 0: none */
+    double l2, l1;                          /* coupled weight decay, and that of absolute values; 0: none */
     double average_weight[SCHUSS_MAX_AVERAGES]; /* of the parameters in their average; 0: it stays */
     int pull[SCHUSS_MAX_AVERAGES];          /* then parameters become the average */
     int zero_grad;
@@ -118,6 +118,8 @@ struct kernels {
     int (*any_nonfinite)(ptrdiff_t n, const void *x);
     /* Sum of squares of clip(scale * x[n]), in double, in a fixed order. clip <= 0: none. */
     double (*sum_squares)(ptrdiff_t n, const void *x, double scale, double clip);
+    /* Sum of |x[n]|, in double, in a fixed order. */
+    double (*sum_absolute)(ptrdiff_t n, const void *x);
 
     /* p[n] += weight (target[n] - p[n]). */
     void (*move_towards)(ptrdiff_t n, double weight, const void *target, void *p);

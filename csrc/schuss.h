@@ -119,6 +119,7 @@ struct schuss_group {
     int adjust_lr_fn;        /* enum schuss_adjust_lr */
     double shampoo_beta, precondition_frequency, max_precond_dim; /* SOAP; shampoo_beta < 0: beta2 */
     int merge_dims, precondition_1d, normalize_grads;
+    double penalty1, penalty2; /* the gradient of a penalty of the loss: penalty1 sign(p) + penalty2 p is added to g */
     double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };
@@ -257,7 +258,7 @@ void schuss_lbfgs_restore(struct schuss_lbfgs *l);
 
 enum schuss_activation {
     SCHUSS_IDENTITY, SCHUSS_RELU, SCHUSS_LEAKY_RELU, SCHUSS_ELU, SCHUSS_SIGMOID, SCHUSS_TANH, SCHUSS_GELU,
-    SCHUSS_SILU, SCHUSS_SOFTPLUS, SCHUSS_SOFTMAX, SCHUSS_N_ACTIVATIONS
+    SCHUSS_SILU, SCHUSS_SOFTPLUS, SCHUSS_EXP, SCHUSS_SOFTMAX, SCHUSS_N_ACTIVATIONS
 };
 
 /* Y = dropout(act(X W + b)); X[rows x n_in], W[n_in x n_out], b[n_out]. */
@@ -308,17 +309,27 @@ void *schuss_plan_output(const struct schuss_net *net, struct schuss_plan *plan)
 /* ---- dense/loss.h: losses ---------------------------------------------------------------------------------- */
 
 enum schuss_loss_kind {
-    SCHUSS_MSE, SCHUSS_MAE, SCHUSS_HUBER, SCHUSS_CROSS_ENTROPY, SCHUSS_BINARY_CROSS_ENTROPY, SCHUSS_POISSON
+    SCHUSS_MSE, SCHUSS_MAE, SCHUSS_HUBER, SCHUSS_CROSS_ENTROPY, SCHUSS_BINARY_CROSS_ENTROPY, SCHUSS_POISSON,
+    SCHUSS_QUANTILE, SCHUSS_GAMMA, SCHUSS_TWEEDIE, SCHUSS_GAUSSIAN, SCHUSS_FOCAL, SCHUSS_BINARY_FOCAL
 };
 
 struct schuss_loss {
     int kind;
-    int labels;              /* cross-entropy: 1 if targets are int64_t labels [rows], 0 if real [rows x cols] */
-    double parameter;        /* huber: delta; cross-entropy: label smoothing */
+    int labels;              /* cross-entropy, focal: 1 if targets are int64_t labels [rows], 0 if real [rows x cols] */
+    double parameter;        /* huber: delta; cross-entropy: label smoothing, which in the targets of the binary one the
+                              * caller has done; tweedie: the power; focal: gamma;
+                              * quantile: which, of all columns, or */
+    const void *parameters;  /* of each column [cols]; NULL: of all */
+    int dialect;             /* enum schuss_dialect. SKLEARN: sums over outputs rather than means, but for the value of
+                              * mse, which is half the mean; Poisson with its constant; a cross-entropy is at most that
+                              * of a probability of eps */
 };
 
 /* 1 if the loss takes what comes before this output activation (softmax before cross-entropy, ...). */
 int schuss_loss_takes_logits(int loss_kind, int activation);
+
+/* Columns of the targets of a loss of so many outputs, where they are not labels: half of them for gaussian. */
+ptrdiff_t schuss_loss_targets(int loss_kind, ptrdiff_t cols);
 
 /* sum_i w_i loss_i over rows, and gradient[rows x cols] of sum_i w_i loss_i / total unless NULL. weights NULL: ones.
  * partial: work space of schuss_loss_partials(rows) doubles: the rows' weighted losses. */
@@ -328,6 +339,23 @@ double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t ro
 ptrdiff_t schuss_loss_partials(ptrdiff_t rows);
 
 /* ---- train/loop.c: whole epochs ---------------------------------------------------------------------------- */
+
+/* A penalty on the parameters of one group: the loss of a batch gets (l1 sum |p| + l2 / 2 sum p^2) / total, where total is
+ * of the batch's weights. */
+struct schuss_penalty {
+    int group;
+    double l1, l2;
+    double *sums;                      /* [schuss_penalty_sums()] */
+};
+ptrdiff_t schuss_penalty_sums(const struct schuss_step *step, int group);
+
+/* Compressed rows: row i has columns indices[k], values data[k], start[i] <= k < start[i + 1]; no column twice. */
+struct schuss_compressed {
+    const int64_t *start;
+    const void *indices;               /* int64_t if wide, else int32_t */
+    int wide;
+    const void *data;
+};
 
 /* An array and room for a copy of it. */
 struct schuss_copy {
@@ -344,7 +372,8 @@ struct schuss_train {
                                           NULL: never */
     struct schuss_loss loss;
     ptrdiff_t rows, batch;             /* batch <= rows */
-    const void *x;                     /* [rows x n_in], contiguous */
+    const void *x;                     /* [rows x n_in], contiguous; or NULL, and then there is an order, and */
+    const struct schuss_compressed *compressed;
     const void *y;                     /* [rows x ...], contiguous */
     ptrdiff_t y_row_bytes;
     const double *weights;             /* [rows] or NULL */
@@ -353,6 +382,8 @@ struct schuss_train {
     double *batch_weights;             /* room for one batch; unused while order or weights is NULL */
     double *partial;                   /* schuss_loss_partials(batch) */
     const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
+    const struct schuss_penalty *penalty; /* NULL: none */
+    int by_rows;                       /* the epoch's loss counts batches by their rows, not by their weights */
     uint64_t draws;                    /* training passes made before, ever; counted on */
     ptrdiff_t position;                /* rows of this epoch already used */
     const struct schuss_copy *copies;  /* what is kept of the start of an epoch, once its first loss is known to be */

@@ -2,7 +2,7 @@
  * enough, else (gelu, silu) the pre-activation z.
  *
  * identity y = z                     relu y = max(z, 0)          leaky_relu y = z < 0 ? alpha z : z
- * elu y = z < 0 ? alpha (e^z - 1) : z    sigmoid y = 1 / (1 + e^-z)    tanh    softplus y = log(1 + e^z)
+ * elu y = z < 0 ? alpha (e^z - 1) : z    sigmoid y = 1 / (1 + e^-z)    tanh    softplus y = log(1 + e^z)    exp
  * gelu y = z Phi(z), Phi the normal distribution (Hendrycks and Gimpel, 2016)    silu y = z sigmoid(z) */
 
 ALWAYS_INLINE vec identity_value(vec z, vec alpha) { return (void)alpha, z; }
@@ -23,6 +23,7 @@ ALWAYS_INLINE vec softplus(vec z) {
     return positive + v_log1p(v_exp(-v_abs(z)));
 }
 ALWAYS_INLINE vec softplus_value(vec z, vec alpha) { return (void)alpha, softplus(z); }
+ALWAYS_INLINE vec exp_value(vec z, vec alpha) { return (void)alpha, v_exp(z); }
 
 /* The derivatives: from y, or from z for gelu and silu. alpha >= 0, so y and z have the same sign. */
 ALWAYS_INLINE vec relu_slope(vec y, vec alpha) { return (void)alpha, v_select(y > v_set1(0), v_set1(1), v_set1(0)); }
@@ -41,6 +42,7 @@ ALWAYS_INLINE vec silu_slope(vec z, vec alpha) {
     return s * (v_set1(1) + z * (v_set1(1) - s));
 }
 ALWAYS_INLINE vec softplus_slope(vec y, vec alpha) { return (void)alpha, -v_expm1(-y); }
+ALWAYS_INLINE vec exp_slope(vec y, vec alpha) { return (void)alpha, y; }
 
 /* See struct kernels. */
 static void activate(int activation, double alpha, ptrdiff_t n, const void *x, void *y) {
@@ -54,6 +56,7 @@ static void activate(int activation, double alpha, ptrdiff_t n, const void *x, v
     case SCHUSS_GELU: map(gelu_value, a, n, x, y); break;
     case SCHUSS_SILU: map(silu_value, a, n, x, y); break;
     case SCHUSS_SOFTPLUS: map(softplus_value, a, n, x, y); break;
+    case SCHUSS_EXP: map(exp_value, a, n, x, y); break;
     default:
         if (x != y) map(identity_value, a, n, x, y);
     }
@@ -81,6 +84,7 @@ static void differentiate(int activation, double alpha, ptrdiff_t n, const void 
     case SCHUSS_GELU: multiply_slope(gelu_slope, a, n, kept, d); break;
     case SCHUSS_SILU: multiply_slope(silu_slope, a, n, kept, d); break;
     case SCHUSS_SOFTPLUS: multiply_slope(softplus_slope, a, n, kept, d); break;
+    case SCHUSS_EXP: multiply_slope(exp_slope, a, n, kept, d); break;
     default: break;
     }
 }

@@ -105,8 +105,14 @@ double dense_loss_sum(ptrdiff_t rows, const double *values) {
 
 int schuss_loss_takes_logits(int loss_kind, int activation) {
     return (loss_kind == SCHUSS_CROSS_ENTROPY && activation == SCHUSS_SOFTMAX) ||
-           (loss_kind == SCHUSS_BINARY_CROSS_ENTROPY && activation == SCHUSS_SIGMOID);
+           (loss_kind == SCHUSS_FOCAL && activation == SCHUSS_SOFTMAX) ||
+           (loss_kind == SCHUSS_BINARY_CROSS_ENTROPY && activation == SCHUSS_SIGMOID) ||
+           (loss_kind == SCHUSS_BINARY_FOCAL && activation == SCHUSS_SIGMOID) ||
+           ((loss_kind == SCHUSS_POISSON || loss_kind == SCHUSS_GAMMA || loss_kind == SCHUSS_TWEEDIE) &&
+            activation == SCHUSS_EXP);
 }
+
+ptrdiff_t schuss_loss_targets(int loss_kind, ptrdiff_t cols) { return loss_kind == SCHUSS_GAUSSIAN ? cols / 2 : cols; }
 
 double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t rows, ptrdiff_t cols,
                          const void *prediction, const void *target, const double *weights, double total,

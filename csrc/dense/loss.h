@@ -21,17 +21,49 @@ ALWAYS_INLINE vec huber_point(vec p, vec t, vec delta, vec *value) {
     *value = v_select(far, delta * (a - v_set1((real)0.5) * delta), v_set1((real)0.5) * d * d);
     return v_select(far, v_select(d < v_set1(0), -delta, delta), d);
 }
-ALWAYS_INLINE vec binary_cross_entropy_point(vec z, vec t, vec unused, vec *value) {
-    (void)unused;
+ALWAYS_INLINE vec quantile_point(vec p, vec t, vec q, vec *value) {
+    vec d = p - t;
+    veci above = d > v_set1(0); /* the target is below the prediction */
+    *value = d * v_select(above, v_set1(1) - q, -q);
+    vec slope = v_select(above, v_set1(1) - q, v_select(d < v_set1(0), -q, v_set1(0)));
+    return v_select(d == d, slope, d);
+}
+ALWAYS_INLINE vec binary_cross_entropy_point(vec z, vec t, vec most, vec *value) {
     vec positive = v_select(z < v_set1(0), v_set1(0), z);
-    *value = (positive - z * t) + v_log1p(v_exp(-v_abs(z))); /* in this order: a sure, right answer keeps its digits */
+    /* in this order: a sure, right answer keeps its digits */
+    *value = v_min(most, (positive - z * t) + v_log1p(v_exp(-v_abs(z))));
     return sigmoid(z) - t;
 }
-ALWAYS_INLINE vec poisson_point(vec z, vec t, vec unused, vec *value) {
-    (void)unused;
+/* How much of a cross-entropy v = -log p of labels a focal loss counts: (1 - p)^gamma; and of its gradient. */
+ALWAYS_INLINE vec focus(vec v, vec gamma, vec *of_slope) {
+    vec rest = -v_expm1(-v), share = v_select(rest > v_set1(0), v_exp(gamma * v_log(rest)), v_set1(0));
+    vec ratio = v_select(rest > v_set1(0), v / rest, v_set1(1));
+    *of_slope = share * (v_set1(1) + gamma * (v_exp(-v) * ratio));
+    return v_select(v == v, share, v);
+}
+ALWAYS_INLINE vec binary_focal_point(vec z, vec t, vec gamma, vec *value) {
+    vec of_slope, slope = binary_cross_entropy_point(z, t, v_set1((real)INFINITY), value);
+    *value = *value * focus(*value, gamma, &of_slope);
+    return slope * of_slope;
+}
+/* deviance: 1 or 0, with or without what depends on t alone. */
+ALWAYS_INLINE vec poisson_point(vec z, vec t, vec deviance, vec *value) {
     vec rate = v_exp(z);
-    *value = rate - t * z;
+    vec constant = v_select(t > v_set1(0), t * v_log(t) - t, v_set1(0));
+    *value = (rate - t * z) + v_select(deviance > v_set1(0), constant, v_set1(0));
     return rate - t;
+}
+ALWAYS_INLINE vec gamma_point(vec z, vec t, vec unused, vec *value) {
+    (void)unused;
+    vec ratio = t * v_exp(-z);
+    *value = ratio + z;
+    return v_set1(1) - ratio;
+}
+ALWAYS_INLINE vec tweedie_point(vec z, vec t, vec power, vec *value) {
+    vec one = v_set1(1) - power, two = v_set1(2) - power;
+    vec expected = v_exp(two * z), seen = t * v_exp(one * z);
+    *value = expected / two - seen / one;
+    return expected - seen;
 }
 
 /* sum of a[n] b[n] */
@@ -47,9 +79,9 @@ static real row_dot(ptrdiff_t n, const real *a, const real *b) {
     return v_tree(sum);
 }
 
-/* The mean of a point-wise loss over p[n], t[n]; gradient times scale unless NULL. */
-ALWAYS_INLINE double mean_points(vec (*point)(vec, vec, vec, vec *), vec parameter, ptrdiff_t n, const real *p,
-                                 const real *t, real scale, real *gradient) {
+/* The mean of a point-wise loss over p[n], t[n]; gradient times scale unless NULL. parameters: one each, or NULL. */
+ALWAYS_INLINE double mean_points(vec (*point)(vec, vec, vec, vec *), vec parameter, const real *parameters,
+                                 ptrdiff_t n, const real *p, const real *t, real scale, real *gradient) {
     vec sum[SUM_VECS];
     for (int q = 0; q < SUM_VECS; q++) sum[q] = v_set1(0);
     const vec times = v_set1(scale);
@@ -57,7 +89,8 @@ ALWAYS_INLINE double mean_points(vec (*point)(vec, vec, vec, vec *), vec paramet
         for (int q = 0; q < SUM_VECS && i + q * LANES < n; q++) {
             const ptrdiff_t at = i + q * LANES;
             const vmask lanes = v_mask(n - at);
-            vec value, slope = point(v_load_m(p + at, lanes), v_load_m(t + at, lanes), parameter, &value);
+            const vec own = parameters ? v_load_m(parameters + at, lanes) : parameter;
+            vec value, slope = point(v_load_m(p + at, lanes), v_load_m(t + at, lanes), own, &value);
             sum[q] += v_first(value, n - at, v_set1(0));
             if (gradient) v_store_m(gradient + at, slope * times, lanes);
         }
@@ -207,10 +240,10 @@ struct loss_row {
 
 /* Row i of l. A row of weight 0 adds neither loss nor gradient, whatever its output and target hold. */
 ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
-    const ptrdiff_t n = l->cols;
+    const ptrdiff_t n = l->cols, targets = l->loss->kind == SCHUSS_GAUSSIAN ? n / 2 : n;
     struct loss_row row = {
         .prediction = (const real *)l->prediction + i * n,
-        .target = (const real *)l->target + i * n,
+        .target = (const real *)l->target + i * targets,
         .gradient = l->gradient ? (real *)l->gradient + i * n : NULL,
         .weight = l->weights ? l->weights[i] : 1,
     };
@@ -219,11 +252,21 @@ ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
     return row;
 }
 
+/* -log of the least probability that counts: scikit-learn's losses have one. Smoothed targets are not of that kind. */
+ALWAYS_INLINE real most_entropy(const struct loss_rows *l) {
+    const int smoothed = l->loss->parameter != 0 && l->loss->kind != SCHUSS_FOCAL;
+    if (l->loss->dialect != SCHUSS_SKLEARN || smoothed) return (real)INFINITY;
+    return (real)(REAL_BITS == 32 ? 15.942385152878742 : 36.04365338911715);
+}
+
 /* Cross-entropy of logits z[n] with the distribution q = (1 - s) t + s / n; t[n], or all on a label: with shift the
- * largest logit, the sum of q times log(sum of exp(z - shift)), less the sum of q (z - shift). */
+ * largest logit, the sum of q times log(sum of exp(z - shift)), less the sum of q (z - shift). Or the focal loss of
+ * labels. */
 static void cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values) {
     const ptrdiff_t n = l->cols;
-    const real s = (real)l->loss->parameter, even = s / (real)n, unweighted = (real)(1 / l->total);
+    const int focal = l->loss->kind == SCHUSS_FOCAL;
+    const real s = focal ? 0 : (real)l->loss->parameter, even = s / (real)n, unweighted = (real)(1 / l->total);
+    const vec gamma = v_set1((real)l->loss->parameter), most = v_set1(most_entropy(l));
     const vec sharp = v_set1(1 - s);
     for (ptrdiff_t i0 = row0; i0 < row1; i0 += LANES) {
         const ptrdiff_t rows = row1 - i0 < LANES ? row1 - i0 : LANES;
@@ -250,7 +293,13 @@ static void cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t r
         } else expected = sharp * (v_load(chosen) - shift);
         if (s != 0) expected += v_set1(even) * row_products(rows, n, NULL, x, shift, NULL);
         const vec sum = row_exponentials(rows, n, x, shift, z, gradient);
-        v_store(value, mass * v_log(sum) - expected);
+        vec entropy = v_min(most, mass * v_log(sum) - expected);
+        if (focal) {
+            vec of_slope;
+            entropy = entropy * focus(entropy, gamma, &of_slope);
+            v_store(share, v_load(share) * of_slope);
+        }
+        v_store(value, entropy);
         for (ptrdiff_t r = 0; r < rows; r++) values[i0 + r] = weight ? weight[r] * (double)value[r] : (double)value[r];
         if (weight)
             for (ptrdiff_t r = 0; r < rows; r++)
@@ -278,28 +327,67 @@ static void cross_entropy(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t r
 #pragma GCC diagnostic pop
 #endif
 
-/* A loss that is the mean of a function of each output. */
-ALWAYS_INLINE void pointwise(vec (*point)(vec, vec, vec, vec *), const struct loss_rows *l, ptrdiff_t row0,
-                             ptrdiff_t row1, double *values) {
-    const vec parameter = v_set1((real)l->loss->parameter);
+/* A loss that is a function of each output: means over them, or sums. */
+ALWAYS_INLINE void pointwise(vec (*point)(vec, vec, vec, vec *), real parameter, const struct loss_rows *l,
+                             ptrdiff_t row0, ptrdiff_t row1, double *values) {
+    const int sums = l->loss->dialect == SCHUSS_SKLEARN, squares = l->loss->kind == SCHUSS_MSE;
+    const double each = squares ? 0.5 : (double)l->cols;
     for (ptrdiff_t i = row0; i < row1; i++) {
         const struct loss_row row = row_of(l, i);
         values[i] = 0;
         if (row.weight == 0) continue;
-        const real scale = (real)(row.share / (double)l->cols);
-        values[i] = row.weight * mean_points(point, parameter, l->cols, row.prediction, row.target, scale,
-                                             row.gradient);
+        const double slope = sums ? (squares ? row.share / 2 : row.share) : row.share / (double)l->cols;
+        const double mean = mean_points(point, v_set1(parameter), (const real *)l->loss->parameters, l->cols,
+                                        row.prediction, row.target, (real)slope, row.gradient);
+        values[i] = row.weight * (sums ? each * mean : mean);
+    }
+}
+
+/* Of cols / 2 normal distributions, the first half of the outputs their means m, the second the logarithms s of their
+ * scales: ((t - m) / e^s)^2 / 2 + s. */
+static void gaussian(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values) {
+    const ptrdiff_t n = l->cols / 2;
+    const int sums = l->loss->dialect == SCHUSS_SKLEARN;
+    for (ptrdiff_t i = row0; i < row1; i++) {
+        const struct loss_row row = row_of(l, i);
+        const vec times = v_set1((real)(sums ? row.share : row.share / (double)n));
+        vec sum[SUM_VECS];
+        values[i] = 0;
+        if (row.weight == 0) continue;
+        for (int q = 0; q < SUM_VECS; q++) sum[q] = v_set1(0);
+        for (ptrdiff_t j = 0; j < n; j += VIRTUAL_LANES)
+            for (int q = 0; q < SUM_VECS && j + q * LANES < n; q++) {
+                const ptrdiff_t at = j + q * LANES;
+                const vmask lanes = v_mask(n - at);
+                const vec s = v_load_m(row.prediction + n + at, lanes), inverse = v_exp(-s);
+                const vec d = v_load_m(row.prediction + at, lanes) - v_load_m(row.target + at, lanes);
+                const vec r = d * inverse;
+                sum[q] += v_first(v_set1((real)0.5) * (r * r) + s, n - at, v_set1(0));
+                if (!row.gradient) continue;
+                v_store_m(row.gradient + at, r * inverse * times, lanes);
+                v_store_m(row.gradient + n + at, (v_set1(1) - r * r) * times, lanes);
+            }
+        values[i] = row.weight * ((double)v_tree(sum) / (double)(sums ? 1 : n));
     }
 }
 
 /* See struct kernels. */
 static void loss(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values) {
+    const real parameter = (real)l->loss->parameter;
     switch (l->loss->kind) {
-    case SCHUSS_MSE: pointwise(mse_point, l, row0, row1, values); break;
-    case SCHUSS_MAE: pointwise(mae_point, l, row0, row1, values); break;
-    case SCHUSS_HUBER: pointwise(huber_point, l, row0, row1, values); break;
-    case SCHUSS_CROSS_ENTROPY: cross_entropy(l, row0, row1, values); break;
-    case SCHUSS_BINARY_CROSS_ENTROPY: pointwise(binary_cross_entropy_point, l, row0, row1, values); break;
-    default: pointwise(poisson_point, l, row0, row1, values);
+    case SCHUSS_MSE: pointwise(mse_point, 0, l, row0, row1, values); break;
+    case SCHUSS_MAE: pointwise(mae_point, 0, l, row0, row1, values); break;
+    case SCHUSS_HUBER: pointwise(huber_point, parameter, l, row0, row1, values); break;
+    case SCHUSS_QUANTILE: pointwise(quantile_point, parameter, l, row0, row1, values); break;
+    case SCHUSS_CROSS_ENTROPY:
+    case SCHUSS_FOCAL: cross_entropy(l, row0, row1, values); break;
+    case SCHUSS_BINARY_CROSS_ENTROPY:
+        pointwise(binary_cross_entropy_point, most_entropy(l), l, row0, row1, values);
+        break;
+    case SCHUSS_BINARY_FOCAL: pointwise(binary_focal_point, parameter, l, row0, row1, values); break;
+    case SCHUSS_GAMMA: pointwise(gamma_point, 0, l, row0, row1, values); break;
+    case SCHUSS_TWEEDIE: pointwise(tweedie_point, parameter, l, row0, row1, values); break;
+    case SCHUSS_GAUSSIAN: gaussian(l, row0, row1, values); break;
+    default: pointwise(poisson_point, l->loss->dialect == SCHUSS_SKLEARN, l, row0, row1, values);
     }
 }

@@ -28,6 +28,7 @@ const struct kernels TABLE = {
     .array_scratch = array_scratch,
     .any_nonfinite = any_nonfinite,
     .sum_squares = sum_squares,
+    .sum_absolute = sum_absolute,
     .move_towards = move_towards,
     .lbfgs_look = lbfgs_look,
     .lbfgs_pair = lbfgs_pair,

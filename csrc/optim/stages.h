@@ -38,6 +38,12 @@ static void add_multiple(ptrdiff_t n, real factor, const real *restrict x, const
     for (ptrdiff_t i = 0; i < n; i++) to[i] = from[i] + factor * x[i];
 }
 
+/* to = from + factor sign(x). */
+static void add_signs(ptrdiff_t n, real factor, const real *restrict x, const real *from, real *to) {
+    APART
+    for (ptrdiff_t i = 0; i < n; i++) to[i] = from[i] + (x[i] > 0 ? factor : x[i] < 0 ? -factor : 0);
+}
+
 /* a += weight (p - a), exactly p if weight is 1; then, if pull, p = a. */
 static void average(ptrdiff_t n, real weight, int pull, real *restrict p, real *restrict a) {
     if (weight == 1) memcpy(a, p, (size_t)n * sizeof(real));
@@ -61,6 +67,7 @@ ALWAYS_INLINE struct rule_arrays chunk_of(const struct schuss_segment *piece, pt
     if (c->clip_value > 0) clip(r.n, (real)c->clip_value, r.g, staged), r.g = staged;
     if (c->scale != 1) scale(r.n, (real)c->scale, r.g, staged), r.g = staged;
     if (c->l2 != 0) add_multiple(r.n, (real)c->l2, r.p, r.g, staged), r.g = staged;
+    if (c->l1 != 0) add_signs(r.n, (real)c->l1, r.p, r.g, staged), r.g = staged;
     return r;
 }
 
@@ -131,5 +138,13 @@ static double sum_squares(ptrdiff_t n, const void *x, double factor, double limi
         if (limit > 0) clip(width, (real)limit, g, staged), g = staged;
         add_products(width, g, g, lane);
     }
+    return lanes_total(lane);
+}
+
+/* See struct kernels. */
+static double sum_absolute(ptrdiff_t n, const void *x) {
+    const real *from = (const real *)x;
+    double lane[VIRTUAL_LANES] = {0};
+    for (ptrdiff_t i = 0; i < n; i++) lane[i % VIRTUAL_LANES] += from[i] < 0 ? -(double)from[i] : (double)from[i];
     return lanes_total(lane);
 }

@@ -105,6 +105,8 @@ void optimizer_constants(const struct schuss_step *step, int group, int64_t t, d
     };
     const struct rule *rule = &optimizer_rules[g->rule];
     if (rule->constants) rule->constants(g, step->memories ? step->memories[group].now : NULL, t, constants);
+    constants->l2 += g->penalty2; /* whatever the rule does with weight_decay */
+    constants->l1 = g->penalty1;
     for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) {
         constants->average_weight[k] = average_weight(&step->averages[k], t);
         constants->pull[k] = step->averages[k].kind == SCHUSS_LOOKAHEAD;
@@ -233,7 +235,7 @@ static const struct rule_constants *take_constants(struct constants_of *known, c
         optimizer_constants(w->step, s->group, w->step->t, norm_factor, c);
         c->seen = pass == UPDATE || reads_first(w->step);
         if (pass == (spends ? UPDATE : MEASURE)) c->zero_grad = 0;
-        if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = 0;
+        if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = c->l1 = 0;
     }
     known->group = s->group;
     if (pass == UPDATE) c->factor = s->factor;

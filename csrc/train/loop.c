@@ -15,7 +15,8 @@ enum {
     STALL_NANOSECONDS = 2000000, /* waited for members that got no CPU: then one thread goes on alone */
     CLEAR_NANOSECONDS = 2000000, /* a step that takes longer on one thread is a team's anyway */
     WHOLE_BYTES = 8192,         /* of parameters that are updated all at once, when all gradients are there */
-    COPY_SHARE = 50             /* a copy of the parameters is taken after this many times its own time */
+    COPY_SHARE = 50,            /* a copy of the parameters is taken after this many times its own time */
+    PENALTY_BLOCK = 4096        /* elements of an array whose sums are one, whatever the threads */
 };
 
 /* What the members of a team share. */
@@ -54,6 +55,41 @@ static void own_losses(const struct schuss_train *t, const struct batch *b, cons
 
 static double mean_loss(const struct schuss_train *t, const struct batch *b) {
     return b->total == 0 ? 0 : dense_loss_sum(b->rows, t->partial) / b->total; /* of NaN weights: NaN */
+}
+
+ptrdiff_t schuss_penalty_sums(const struct schuss_step *step, int group) {
+    ptrdiff_t blocks = 0;
+    for (int i = 0; i < step->n_segments; i++)
+        if (step->segments[i].group == group) blocks += (step->segments[i].n + PENALTY_BLOCK - 1) / PENALTY_BLOCK;
+    return blocks;
+}
+
+/* The member's blocks of what the penalty sums up. */
+static void own_penalty(const struct schuss_train *t, const struct team *me) {
+    const struct schuss_penalty *penalty = t->penalty;
+    const struct kernels *kernels = t->plan->kernels;
+    ptrdiff_t block = 0;
+    for (int i = 0; penalty && i < t->step->n_segments; i++) {
+        const struct schuss_segment *s = &t->step->segments[i];
+        for (ptrdiff_t j = 0; s->group == penalty->group && j < s->n; j += PENALTY_BLOCK, block++) {
+            if (block % me->count != me->index) continue;
+            const ptrdiff_t n = s->n - j < PENALTY_BLOCK ? s->n - j : PENALTY_BLOCK;
+            const void *p = (const char *)s->p + j * kernels->item;
+            double sum = 0;
+            if (penalty->l2 != 0) sum += penalty->l2 / 2 * kernels->sum_squares(n, p, 1, 0);
+            if (penalty->l1 != 0) sum += penalty->l1 * kernels->sum_absolute(n, p);
+            penalty->sums[block] = sum;
+        }
+    }
+}
+
+/* The penalty in the loss of a batch, once all blocks are summed. */
+static double penalty_of(const struct schuss_train *t, const struct batch *b) {
+    if (!t->penalty || b->total == 0) return 0;
+    double sum = 0;
+    const ptrdiff_t blocks = schuss_penalty_sums(t->step, t->penalty->group);
+    for (ptrdiff_t i = 0; i < blocks; i++) sum += t->penalty->sums[i];
+    return sum / b->total;
 }
 
 /* Nanoseconds, roughly, that a copy of all that is kept takes. */
@@ -104,9 +140,10 @@ static int end_step(struct run *run, const struct batch *b, ptrdiff_t position, 
 /* What a step leaves behind for the next, once all members are through with it. Member 0 alone. */
 static void count_step(struct run *run, const struct batch *b, double loss) {
     struct schuss_train *t = run->t;
+    const double counts = t->by_rows ? (double)b->rows : b->total;
     t->step->t++;
-    t->loss_sum += loss * b->total;
-    t->weight_sum += b->total;
+    t->loss_sum += loss * counts;
+    t->weight_sum += counts;
     t->position += b->rows;
     t->unkept += run->step_time;
 }
@@ -116,10 +153,15 @@ static int found_nonfinite(const struct run *run) {
            atomic_load_explicit(&run->walk.nonfinite, memory_order_relaxed);
 }
 
-/* Every group's learning rate of the step at `position`, and what rules remember. Member 0 alone, before the others
- * compute constants. */
-static void set_rates(const struct schuss_train *t, ptrdiff_t position) {
+/* Every group's learning rate of the step at `position`, the penalty's gradient in batch b there, and what rules
+ * remember. Member 0 alone, before the others compute constants. */
+static void set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff_t position) {
     for (int g = 0; t->lr && g < t->step->n_groups; g++) t->step->groups[g].lr = t->lr[position / t->batch];
+    if (t->penalty) {
+        struct schuss_group *group = &t->step->groups[t->penalty->group];
+        group->penalty1 = b->total == 0 ? 0 : t->penalty->l1 / b->total;
+        group->penalty2 = b->total == 0 ? 0 : t->penalty->l2 / b->total;
+    }
     optimizer_advance(t->step);
 }
 
@@ -146,22 +188,26 @@ static void run_member(void *context, struct team *me) {
     const int64_t start = me->index == 0 && run->wanted > 1 ? thread_nanoseconds() : 0;
     const int64_t retry = start + RETRY_NANOSECONDS;
     const int64_t deadline = me->count < run->wanted && retry < run->deadline ? retry : run->deadline;
+    double total = -1; /* that the penalty's gradient was set for */
     int steps = 0, status = SCHUSS_OK;
     for (;;) {
         const struct batch b = batch_at(t, position);
         enum spread spread;
         struct net_update update;
-        if (t->lr || run->remembers) { /* first, since all compute constants from them */
-            if (me->index == 0) set_rates(t, position);
+        if (t->lr || run->remembers || (t->penalty && b.total != total)) { /* all compute constants from them */
+            if (me->index == 0) set_rates(t, &b, position);
             team_wait(me);
         }
+        total = b.total;
         if (run->at_birth || run->whole.n) net_update_begin(&update, t->step, number++, t->segments);
         const void *output = begin_step(t, &b, position, draw++, &spread, me);
         own_losses(t, &b, output, &spread, me);
+        own_penalty(t, me);
         net_enter_backward(t->net, t->plan, b.rows, t->flags, schuss_plan_dout(t->plan), NULL, me);
         team_wait(me);
         const double loss = mean_loss(t, &b);
-        if (me->index == 0) t->last_loss = loss;
+        const double penalised = me->index == 0 ? loss + penalty_of(t, &b) : loss;
+        if (me->index == 0) t->last_loss = penalised;
         status = isfinite(loss) ? end_step(run, &b, position, &update, me) : SCHUSS_NONFINITE;
         if (status != SCHUSS_OK) break;
         if (me->index == 0) run->stop = time_is_up(run, me, start, deadline, &steps);
@@ -170,7 +216,7 @@ static void run_member(void *context, struct team *me) {
             status = SCHUSS_NONFINITE;
             break;
         }
-        if (me->index == 0) count_step(run, &b, loss);
+        if (me->index == 0) count_step(run, &b, penalised);
         position += b.rows;
         if (position >= t->rows || run->stop) break;
     }
@@ -304,7 +350,9 @@ int schuss_train_end(struct schuss_train *t, double loss) {
     const int threads = optimizer_threads(&run.walk, net_threads(t->plan, time, START_WORTH_A_THREAD));
     t->last_loss = loss;
     if (!isfinite(loss)) return SCHUSS_NONFINITE;
-    if (t->lr || run.remembers) set_rates(t, t->position);
+    if (t->penalty) own_penalty(t, &(struct team){.index = 0, .count = 1});
+    t->last_loss = loss += penalty_of(t, &b);
+    if (t->lr || run.remembers || t->penalty) set_rates(t, &b, t->position);
     schuss_team(threads, net_patience(time, time), end_member, &run);
     t->step->nonfinite = found_nonfinite(&run);
     if (run.status != SCHUSS_OK || t->step->nonfinite) return SCHUSS_NONFINITE;

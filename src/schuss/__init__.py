@@ -7,7 +7,21 @@ from .config import show_config
 from .errors import DivergenceError
 from .history import History
 from .layers import Dense
-from .losses import MAE, MSE, BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson
+from .losses import (
+    MAE,
+    MSE,
+    BinaryCrossEntropy,
+    BinaryFocal,
+    CrossEntropy,
+    Focal,
+    Gamma,
+    Gaussian,
+    Huber,
+    Loss,
+    Poisson,
+    Quantile,
+    Tweedie,
+)
 from .network import Network
 from .optim import (
     ADOPT,
@@ -80,11 +94,15 @@ __all__ = [
     "Adamax",
     "Adan",
     "BinaryCrossEntropy",
+    "BinaryFocal",
     "CrossEntropy",
     "Dense",
     "DivergenceError",
     "EarlyStopping",
     "EpochRecord",
+    "Focal",
+    "Gamma",
+    "Gaussian",
     "History",
     "Huber",
     "Lion",
@@ -97,6 +115,7 @@ __all__ = [
     "Optimizer",
     "Poisson",
     "Prodigy",
+    "Quantile",
     "RAdam",
     "RMSProp",
     "RMSprop",
@@ -106,6 +125,7 @@ __all__ = [
     "ScheduleFreeSGD",
     "Signum",
     "SparseAdam",
+    "Tweedie",
     "Yogi",
     "__version__",
     "get_num_threads",

@@ -20,6 +20,10 @@ cdef extern from "schuss.h" nogil:
         SCHUSS_CROSS_ENTROPY
         SCHUSS_BINARY_CROSS_ENTROPY
         SCHUSS_POISSON
+        SCHUSS_GAMMA
+        SCHUSS_TWEEDIE
+        SCHUSS_FOCAL
+        SCHUSS_BINARY_FOCAL
 
     const char *schuss_isa_name(int level)
     int schuss_isa_supported(int level)
@@ -58,6 +62,7 @@ cdef extern from "schuss.h" nogil:
         int adjust_lr_fn
         double shampoo_beta, precondition_frequency, max_precond_dim
         int merge_dims, precondition_1d, normalize_grads
+        double penalty1, penalty2
 
     struct schuss_memory:
         double step
@@ -164,12 +169,28 @@ cdef extern from "schuss.h" nogil:
     struct schuss_loss:
         int kind, labels
         double parameter
+        const void *parameters
+        int dialect
 
     int schuss_loss_takes_logits(int loss_kind, int activation)
+    ptrdiff_t schuss_loss_targets(int loss_kind, ptrdiff_t cols)
     double schuss_loss_value(int dtype, const schuss_loss *loss, ptrdiff_t rows, ptrdiff_t cols,
                              const void *prediction, const void *target, const double *weights, double total,
                              void *gradient, double *partial)
     ptrdiff_t schuss_loss_partials(ptrdiff_t rows)
+
+    struct schuss_penalty:
+        int group
+        double l1, l2
+        double *sums
+
+    ptrdiff_t schuss_penalty_sums(const schuss_step *step, int group)
+
+    struct schuss_compressed:
+        const int64_t *start
+        const void *indices
+        int wide
+        const void *data
 
     struct schuss_copy:
         void *live
@@ -184,6 +205,7 @@ cdef extern from "schuss.h" nogil:
         schuss_loss loss
         ptrdiff_t rows, batch
         const void *x
+        const schuss_compressed *compressed
         const void *y
         ptrdiff_t y_row_bytes
         const double *weights
@@ -193,6 +215,8 @@ cdef extern from "schuss.h" nogil:
         double *batch_weights
         double *partial
         const double *lr
+        const schuss_penalty *penalty
+        int by_rows
         uint64_t draws
         ptrdiff_t position
         const schuss_copy *copies
@@ -233,6 +257,7 @@ cdef extern from "kernels.h" nogil:
 
     struct kernels:
         void (*activate)(int activation, double alpha, ptrdiff_t n, const void *x, void *y)
+        int (*any_nonfinite)(ptrdiff_t n, const void *x)
         void (*elementary)(int f, ptrdiff_t n, const void *x, void *y)
 
     const kernels *schuss_kernels(int dtype)

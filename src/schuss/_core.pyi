@@ -192,6 +192,8 @@ class Net:
         axis: (n_in,) and (n_out,)."""
     def plain_predict(self, x: Any, out: Any) -> NDArray[Any] | None:
         """predict for whatever x and out are; None, and nothing done, where they are not seen at once to fit."""
+    def predict_finite(self, x: Any) -> NDArray[Any] | None:
+        """plain_predict of x (rows, n_in); None, too, where x is not finite."""
     def takes_inputs(self, x: Any) -> bool:
         """Whether x is seen at once to fit as it is, with at least one row. False: it may fit, or be made to."""
     def takes_targets(self, y: Any, rows: int, loss: Any) -> bool:
@@ -251,22 +253,33 @@ class Trainer:
         stepper: Stepper,
         groups: list[dict[str, Any]],
         loss: tuple[str, float] | Callable[[Any, Any], tuple[float, Any]],
-        x: NDArray[Any],
+        x: NDArray[Any] | tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]],
         y: NDArray[Any],
         weights: NDArray[np.float64] | None,
         batch_size: int,
         clip_value: float,
         clip_norm: float,
         restores: bool = False,
+        penalty: tuple[int, float, float] | None = None,
+        by_rows: bool = False,
     ) -> None:
-        """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given) and
-        returns (mean value, gradient of it, C-contiguous, of the prediction's shape and dtype); weights must then be
-        None. restores: keeps a copy of what training changes, to go back to."""
+        """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given), with
+        weights theirs too, and returns (mean value, gradient of it, C-contiguous, of the prediction's shape and dtype).
+        x may be compressed rows: start (int64, rows + 1), columns (int32 or int64), values.
+        restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's loss gets
+        (l1 sum |p| + l2 / 2 sum p^2) / total of its weights over the parameters of this group. by_rows: `loss` counts
+        batches by their rows, not by their weights."""
     steps_per_epoch: int
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite. Its number."""
-    def start_epoch(self, shuffle_seed: int | None, epoch: int, lrs: NDArray[np.float64] | None) -> None:
-        """shuffle_seed None: rows in order; so they stay, too, where one batch is all rows and the loss is compiled.
+    def start_epoch(
+        self,
+        shuffle_seed: int | None,
+        epoch: int,
+        lrs: NDArray[np.float64] | None,
+        order: NDArray[np.int64] | None = None,
+    ) -> None:
+        """order: of the rows; it must not change during the epoch. Without, shuffle_seed None: rows in order; so they stay, too, where one batch is all rows and the loss is compiled.
 
         lrs: one a step, for every group; None: the groups' own."""
 

@@ -22,9 +22,12 @@ import numpy as np
 from schuss._version import __version__
 
 ACTIVATIONS = (
-    "identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "softplus", "softmax",
+    "identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "softplus", "exp", "softmax",
 )
-LOSSES = ("mse", "mae", "huber", "cross_entropy", "binary_cross_entropy", "poisson")
+LOSSES = (
+    "mse", "mae", "huber", "cross_entropy", "binary_cross_entropy", "poisson", "quantile", "gamma", "tweedie", "gaussian",
+    "focal", "binary_focal",
+)
 
 cdef dict ACTIVATION_NUMBERS = {name: i for i, name in enumerate(ACTIVATIONS)}
 cdef dict LOSS_NUMBERS = {name: i for i, name in enumerate(LOSSES)}
@@ -438,8 +441,9 @@ cdef dict FLAGS = {
     "precondition_1d": <uintptr_t>&NOWHERE.precondition_1d,
     "normalize_grads": <uintptr_t>&NOWHERE.normalize_grads,
 }
+cdef dict DIALECTS = {"torch": 0, "keras": 1, "sklearn": 2}
 cdef dict CHOICES = {
-    "dialect": (<uintptr_t>&NOWHERE.dialect, {"torch": 0, "keras": 1, "sklearn": 2}),
+    "dialect": (<uintptr_t>&NOWHERE.dialect, DIALECTS),
     "adjust_lr_fn": (<uintptr_t>&NOWHERE.adjust_lr_fn, {"original": 0, "match_rms_adamw": 1}),
 }
 # Where a rule knows fewer.
@@ -831,7 +835,8 @@ cdef class Stepper:
                 self.read_group(group, i)
                 self.groups_read[i] = as_read(group)
                 self.c_step.groups[i] = self.numbers[i]
-            self.c_step.groups[i].lr = self.numbers[i].lr  # each time: a schedule of a fit writes here
+            self.c_step.groups[i].lr = self.numbers[i].lr  # each time: a schedule of a fit writes here,
+            self.c_step.groups[i].penalty1 = self.c_step.groups[i].penalty2 = 0  # and a penalty here
         if self.sums is None:
             self.sums = np.empty(schuss_step_sums(&self.c_step))
             self.c_step.sums = <double *><uintptr_t>self.sums.ctypes.data
@@ -1344,6 +1349,7 @@ cdef class Net:
     cdef Py_ssize_t n_partial
     cdef double *partial_room
     cdef object loss_read      # the loss that c_loss was read from
+    cdef object loss_numbers   # its numbers, if each output has its own
     cdef schuss_loss c_loss
     cdef object forward_x      # the input of a forward pass that backward() may follow
     cdef bint busy
@@ -1454,11 +1460,12 @@ cdef class Net:
         cdef const void *target
         if not self.read_loss(loss):
             return False
-        if self.c_loss.kind == SCHUSS_CROSS_ENTROPY:
+        if takes_labels(self.c_loss.kind):
             labels = plain_labels(y)
             return labels != NULL and labels.dimensions[0] == rows and self.n_out > 1
-        target = plain_data(y, self.c_net.dtype, 2, rows, self.n_out, False)
-        return target != NULL and in_range(self.c_loss.kind, self.c_net.dtype, target, rows * self.n_out)
+        cdef Py_ssize_t cols = schuss_loss_targets(self.c_loss.kind, self.n_out)
+        target = plain_data(y, self.c_net.dtype, 2, rows, cols, False)
+        return target != NULL and in_range(self.c_loss.kind, self.c_net.dtype, target, rows * cols)
 
     cdef bint takes(self, x, y, weights, loss) except -1:
         cdef const double *w
@@ -1480,10 +1487,18 @@ cdef class Net:
         if type(spec) is not tuple:
             return False
         self.loss_read = None
-        name, parameter = spec
+        name, parameter = spec[:2]
+        memset(&self.c_loss, 0, sizeof(schuss_loss))
         self.c_loss.kind = LOSS_NUMBERS[name]
-        self.c_loss.parameter = parameter
-        self.c_loss.labels = 0
+        if len(spec) > 2:
+            self.c_loss.dialect = DIALECTS[spec[2]]
+        if type(parameter) is tuple:
+            if len(parameter) != self.n_out:
+                raise ValueError(f"loss {name} has {len(parameter)} numbers, expected {self.n_out}, one for each output")
+            self.loss_numbers = np.array(parameter, self.dtype)
+            self.c_loss.parameters = <const void *><uintptr_t>self.loss_numbers.ctypes.data
+        else:
+            self.c_loss.parameter = parameter
         self.loss_read = loss
         return True
 
@@ -1543,6 +1558,13 @@ cdef class Net:
                 or out is not None and plain_data(out, self.c_net.dtype, ndim, -1, -1, True) == NULL):
             return None
         return self.predict_into(x, out, ndim, a.dimensions[0] if ndim == 2 else 1)
+
+    def predict_finite(self, x):
+        cdef const schuss_ndarray *a = plain(x)
+        if (a == NULL or plain_data(x, self.c_net.dtype, 2, -1, self.n_in, False) == NULL or a.dimensions[0] < 1
+                or schuss_kernels(self.c_net.dtype).any_nonfinite(a.dimensions[0] * a.dimensions[1], a.data)):
+            return None
+        return self.predict_into(x, None, 2, a.dimensions[0])
 
     def predict(self, x, out):
         cdef int ndim = 1 if x.ndim == 1 else 2
@@ -1720,6 +1742,10 @@ cdef const double *take_weights(weights, Py_ssize_t rows) except? NULL:
     return <const double *>address_of(weights, "sample_weight", SCHUSS_F64, 1, rows, -1, False)
 
 
+cdef bint takes_labels(int loss) noexcept:
+    return loss == SCHUSS_CROSS_ENTROPY or loss == SCHUSS_FOCAL
+
+
 cdef const void *take_target(Net net, loss, y, Py_ssize_t rows, schuss_loss *c_loss, ptrdiff_t *row_bytes) except? NULL:
     """Checks y against the loss and fills c_loss. Labels must lie in range: the core indexes with them."""
     cdef const int64_t *labels
@@ -1727,9 +1753,10 @@ cdef const void *take_target(Net net, loss, y, Py_ssize_t rows, schuss_loss *c_l
     if not net.read_loss(loss):
         raise TypeError(f"loss is {loss!r}, expected a compiled one")
     c_loss[0] = net.c_loss
-    if c_loss.kind != SCHUSS_CROSS_ENTROPY or (plain_labels(y) == NULL and y.ndim != 1):
-        row_bytes[0] = net.n_out * net.item
-        return address_of(y, "y", net.c_net.dtype, 2, rows, net.n_out, False)
+    cdef Py_ssize_t cols = schuss_loss_targets(c_loss.kind, net.n_out)
+    if not takes_labels(c_loss.kind) or (c_loss.kind != SCHUSS_FOCAL and plain_labels(y) == NULL and y.ndim != 1):
+        row_bytes[0] = cols * net.item
+        return address_of(y, "y", net.c_net.dtype, 2, rows, cols, False)
     labels = labels_of(y, rows)
     bad = first_outside(labels, rows, net.n_out)
     if bad >= 0:
@@ -1773,9 +1800,9 @@ cdef bint all_within(const real *values, Py_ssize_t n, real most) noexcept:
 
 cdef bint in_range(int loss, int dtype, const void *target, Py_ssize_t n) noexcept:
     """Whether n targets are what this loss takes."""
-    if loss != SCHUSS_BINARY_CROSS_ENTROPY and loss != SCHUSS_POISSON:
+    if loss not in (SCHUSS_BINARY_CROSS_ENTROPY, SCHUSS_BINARY_FOCAL, SCHUSS_POISSON, SCHUSS_GAMMA, SCHUSS_TWEEDIE):
         return True
-    cdef double most = 1 if loss == SCHUSS_BINARY_CROSS_ENTROPY else INFINITY
+    cdef double most = 1 if loss == SCHUSS_BINARY_CROSS_ENTROPY or loss == SCHUSS_BINARY_FOCAL else INFINITY
     if dtype == SCHUSS_F32:
         return all_within[float](<const float *>target, n, <float>most)
     return all_within[double](<const double *>target, n, most)
@@ -1816,14 +1843,18 @@ cdef class Trainer:
     cdef double clip_value, clip_norm
     cdef schuss_copy *copies
     cdef list kept             # the copies' memory
+    cdef schuss_penalty penalty
+    cdef schuss_compressed compressed
+    cdef object penalty_sums
     cdef uint64_t draws_begun, draws_kept
     cdef int64_t steps_begun, steps_kept
     cdef object epoch_begun, epoch_kept
     cdef object segments, x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
 
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
-                  Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False):
-        cdef Py_ssize_t i, rows = x.shape[0]
+                  Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False, penalty=None,
+                  bint by_rows=False):
+        cdef Py_ssize_t i, rows = x[0].shape[0] - 1 if isinstance(x, tuple) else x.shape[0]
         if rows < 1 or batch_size < 1:
             raise ValueError(f"x has {rows} rows and batch_size is {batch_size}, expected at least 1")
         batch_size = min(batch_size, rows)
@@ -1831,11 +1862,13 @@ cdef class Trainer:
         self.x, self.y, self.weights = x, y, weights
         self.t.net = &net.c_net
         self.t.rows, self.t.batch = rows, batch_size
-        self.t.x = address_of(x, "x", net.c_net.dtype, 2, rows, net.n_in, False)
+        if isinstance(x, tuple):
+            self.take_compressed(x[0], x[1], x[2])
+        else:
+            self.t.x = address_of(x, "x", net.c_net.dtype, 2, rows, net.n_in, False)
         self.t.flags = SCHUSS_TRAINING
+        self.t.by_rows = by_rows
         if callable(loss):
-            if weights is not None:
-                raise ValueError("sample_weight is given, expected None with a loss that is a function")
             self.function = loss
             self.t.y = NULL
         else:
@@ -1850,6 +1883,13 @@ cdef class Trainer:
         finally:
             stepper.busy = False
         self.t.step = &stepper.c_step
+        if penalty is not None:
+            self.penalty.group, self.penalty.l1, self.penalty.l2 = penalty
+            if not 0 <= self.penalty.group < stepper.c_step.n_groups:
+                raise ValueError(f"penalty is on group {self.penalty.group}, expected one of {stepper.c_step.n_groups}")
+            self.penalty_sums = np.zeros(schuss_penalty_sums(&stepper.c_step, self.penalty.group))
+            self.penalty.sums = <double *><uintptr_t>self.penalty_sums.ctypes.data
+            self.t.penalty = &self.penalty
         self.segments = stepper.segments_in(net)
         self.t.segments = <const int *><uintptr_t>self.segments.ctypes.data
         self.plan = Plan(net, batch_size, SCHUSS_BACKWARD_ONCE)
@@ -1873,6 +1913,26 @@ cdef class Trainer:
 
     def __dealloc__(self):
         PyMem_Free(self.copies)
+
+    cdef int take_compressed(self, start, indices, data) except -1:
+        """Points at compressed rows. Columns must be in range: the core writes where they say."""
+        cdef Py_ssize_t n = data.shape[0]
+        self.t.batch_x = NULL
+        self.compressed.wide = indices.dtype == np.int64
+        for name, array, kind in (("start", start, np.int64), ("indices", indices, indices.dtype)):
+            if array.dtype != kind or array.ndim != 1 or not array.flags.carray and not array.flags.c_contiguous:
+                raise TypeError(f"{name} is {array.dtype}, expected a contiguous vector of int64, or int32 indices")
+        if indices.dtype != np.int32 and indices.dtype != np.int64 or not indices.flags.aligned or indices.shape[0] != n:
+            raise TypeError(f"indices is {indices.dtype} of {indices.shape[0]}, expected {n} of int32 or int64")
+        if start[0] != 0 or start[-1] != n or (np.diff(start) < 0).any():
+            raise ValueError(f"start must rise from 0 to {n}")
+        if n and not (indices.min() >= 0 and indices.max() < self.net.n_in):
+            raise ValueError(f"indices holds a column out of range, expected columns in [0, {self.net.n_in})")
+        self.compressed.start = <const int64_t *><uintptr_t>start.ctypes.data
+        self.compressed.indices = <const void *><uintptr_t>indices.ctypes.data
+        self.compressed.data = address_of(data, "data", self.net.c_net.dtype, 1, n, -1, False)
+        self.t.compressed = &self.compressed
+        return 0
 
     def restore(self):
         cdef int i
@@ -1909,7 +1969,7 @@ cdef class Trainer:
     def last_loss(self):
         return self.t.last_loss
 
-    def start_epoch(self, shuffle_seed, epoch, lrs):
+    def start_epoch(self, shuffle_seed, epoch, lrs, order=None):
         if self.net.busy:
             raise RuntimeError("start_epoch during a step of this network")
         if lrs is not None:
@@ -1920,7 +1980,16 @@ cdef class Trainer:
                 raise ValueError("lrs holds a value that is negative or not finite, expected learning rates >= 0")
         self.order = None
         self.t.order = NULL
-        if shuffle_seed is not None and (self.t.batch < self.t.rows or self.function is not None):
+        if order is None and self.t.compressed != NULL and shuffle_seed is None:
+            order = np.arange(self.t.rows)
+        if order is not None:
+            if not labels_in_range(order, self.t.rows) or order.shape[0] != self.t.rows:
+                raise ValueError(f"order is not of {self.t.rows} rows, expected their numbers in some order")
+            self.order = order
+            self.take_room()
+            self.t.order = <int64_t *><uintptr_t>order.ctypes.data
+        elif shuffle_seed is not None and (self.t.batch < self.t.rows or self.function is not None
+                                           or self.t.compressed != NULL):
             self.order = permutation(self.t.rows, shuffle_seed, epoch)
             self.take_room()
             self.t.order = <int64_t *><uintptr_t>self.order.ctypes.data
@@ -1991,7 +2060,10 @@ cdef class Trainer:
         memcpy(address_of(prediction, "prediction", net.c_net.dtype, 2, n, net.n_out, True),
                schuss_plan_output(&net.c_net, self.t.plan), n * net.n_out * net.item)
         rows = slice(start, start + n) if self.order is None else self.order[start : start + n]
-        value, gradient = self.function(prediction, self.y[rows])
+        if self.weights is None:
+            value, gradient = self.function(prediction, self.y[rows])
+        else:
+            value, gradient = self.function(prediction, self.y[rows], self.weights[rows])
         memcpy(schuss_plan_dout(self.t.plan),
                address_of(gradient, "gradient", net.c_net.dtype, 2, n, net.n_out, False), n * net.n_out * net.item)
         with nogil:

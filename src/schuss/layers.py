@@ -33,8 +33,8 @@ class Dense:
     n_in, n_out : int
         At least 1.
     activation : str
-        identity, relu, leaky_relu, elu, sigmoid, tanh, gelu (the exact erf form), silu, softplus, or, in the last
-        layer only, softmax.
+        identity, relu, leaky_relu, elu, sigmoid, tanh, gelu (the exact erf form), silu, softplus, exp, or, in the
+        last layer only, softmax.
     bias : bool
         Whether there is a b. It starts at zero.
     init : str, optional

@@ -5,7 +5,7 @@ Every loss is the weighted mean over the rows of a batch, ``sum_i w_i l_i / sum_
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,12 +33,12 @@ class Loss:
     name: ClassVar[str]
     # Name of the loss's number, or empty if it has none.
     _number: ClassVar[str] = ""
-    spec: tuple[str, float]
+    spec: tuple[str, float | tuple[float, ...]]
 
     def __init__(self) -> None:
         self._set(0.0)
 
-    def _set(self, value: float) -> None:
+    def _set(self, value: float | tuple[float, ...]) -> None:
         object.__setattr__(self, "spec", (self.name, value))
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -54,7 +54,9 @@ class Loss:
         return type(self), self.spec[1:] if self._number else ()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({f'{self._number}={self.spec[1]:g}' if self._number else ''})"
+        value = self.spec[1]
+        text = f"{value:g}" if isinstance(value, float) else repr(value)
+        return f"{type(self).__name__}({f'{self._number}={text}' if self._number else ''})"
 
 
 class MSE(Loss):
@@ -94,7 +96,9 @@ class Huber(Loss):
     @property
     def delta(self) -> float:
         """Where the square turns into a line."""
-        return self.spec[1]
+        delta = self.spec[1]
+        assert isinstance(delta, float)
+        return delta
 
 
 class CrossEntropy(Loss):
@@ -123,7 +127,9 @@ class CrossEntropy(Loss):
     @property
     def label_smoothing(self) -> float:
         """How much of the target is spread over all classes."""
-        return self.spec[1]
+        smoothing = self.spec[1]
+        assert isinstance(smoothing, float)
+        return smoothing
 
 
 class BinaryCrossEntropy(Loss):
@@ -147,8 +153,152 @@ class Poisson(Loss):
     name = "poisson"
 
 
+class Quantile(Loss):
+    """Pinball loss, ``(q - 1) d`` where ``d = t - p < 0``, else ``q d``, mean over outputs: p becomes the q-quantile of t.
+
+    Parameters
+    ----------
+    quantile : float or sequence of float
+        q, in (0, 1). Several: one for each output of the network.
+
+    References
+    ----------
+    R. Koenker, G. Bassett, Regression Quantiles, Econometrica 46 (1978).
+    """
+
+    __slots__ = ()
+    name = "quantile"
+    _number = "quantile"
+
+    def __init__(self, quantile: float | Iterable[float] = 0.5) -> None:
+        if isinstance(quantile, Iterable):
+            several = [number(f"quantile[{k}]", q, "(0, 1)") for k, q in enumerate(quantile)]
+            if not several:
+                raise ValueError("quantile must hold at least one number; got none")
+            self._set(tuple(several))
+        else:
+            self._set(number("quantile", quantile, "(0, 1)"))
+
+    @property
+    def quantile(self) -> float | tuple[float, ...]:
+        """Of all outputs, or of each."""
+        return self.spec[1]
+
+
+class Gamma(Loss):
+    """Deviance of gamma distributions without its constant, ``t exp(-z) + z``, mean over outputs.
+
+    The network's output z is the logarithm of the mean; targets are > 0.
+    """
+
+    __slots__ = ()
+    name = "gamma"
+
+
+class Tweedie(Loss):
+    """Tweedie deviance without its constant, ``exp((2 - p) z) / (2 - p) - t exp((1 - p) z) / (1 - p)``, mean over outputs.
+
+    The network's output z is the logarithm of the mean; targets are >= 0, and > 0 where p >= 2.
+
+    Parameters
+    ----------
+    power : float
+        p, >= 1, but neither 1 nor 2, which are `Poisson` and `Gamma`: the variance goes with the p-th power of the mean.
+        Between 1 and 2: sums of a Poisson number of gamma variables, as claims are.
+
+    References
+    ----------
+    B. Jørgensen, Exponential Dispersion Models, J. R. Statist. Soc. B 49 (1987).
+    """
+
+    __slots__ = ()
+    name = "tweedie"
+    _number = "power"
+
+    def __init__(self, power: float = 1.5) -> None:
+        power = number("power", power, "(1, inf)")
+        if power == 2:
+            raise ValueError("power must not be 2, which is Gamma(); got 2")
+        self._set(power)
+
+    @property
+    def power(self) -> float:
+        """How the variance goes with the mean."""
+        power = self.spec[1]
+        assert isinstance(power, float)
+        return power
+
+
+class Gaussian(Loss):
+    """Negative log-likelihood of normal distributions, ``((t - m) / exp(s))^2 / 2 + s``, mean over targets.
+
+    The network has two outputs for each target: first all means m, then the logarithms s of their scales.
+
+    References
+    ----------
+    D. A. Nix, A. S. Weigend, Estimating the Mean and Variance of the Target Probability Distribution (1994).
+    """
+
+    __slots__ = ()
+    name = "gaussian"
+
+
+class Focal(Loss):
+    """Focal loss of labels from logits, ``-(1 - p)^gamma log p`` with p the softmax of the label.
+
+    With a softmax output layer the loss takes what comes before the softmax.
+
+    Parameters
+    ----------
+    gamma : float
+        > 0: how much less rows count that are right already.
+
+    References
+    ----------
+    T.-Y. Lin et al., Focal Loss for Dense Object Detection (2017).
+    """
+
+    __slots__ = ()
+    name = "focal"
+    _number = "gamma"
+
+    def __init__(self, gamma: float = 2.0) -> None:
+        self._set(number("gamma", gamma, "(0, inf)"))
+
+    @property
+    def gamma(self) -> float:
+        """How much less rows count that are right already."""
+        gamma = self.spec[1]
+        assert isinstance(gamma, float)
+        return gamma
+
+
+class BinaryFocal(Focal):
+    """`Focal` of independent yes-or-no outputs, mean over outputs. Targets are 0 or 1.
+
+    With a sigmoid output layer the loss takes what comes before the sigmoid.
+    """
+
+    __slots__ = ()
+    name = "binary_focal"
+
+
 BY_NAME: dict[str, Loss] = {
-    loss.name: loss for loss in (MSE(), MAE(), Huber(), CrossEntropy(), BinaryCrossEntropy(), Poisson())
+    loss.name: loss
+    for loss in (
+        MSE(),
+        MAE(),
+        Huber(),
+        CrossEntropy(),
+        BinaryCrossEntropy(),
+        Poisson(),
+        Quantile(),
+        Gamma(),
+        Tweedie(),
+        Gaussian(),
+        Focal(),
+        BinaryFocal(),
+    )
 }
 
 _core.learn_losses(Loss, {name: loss.spec for name, loss in BY_NAME.items()})

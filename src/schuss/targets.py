@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _core, arrays
 from .arguments import integer, number
-from .losses import BinaryCrossEntropy, CrossEntropy, Loss
+from .losses import BinaryCrossEntropy, BinaryFocal, CrossEntropy, Focal, Gamma, Gaussian, Loss, Tweedie
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,17 +35,26 @@ def prepare(
     Returns int64 labels (rows,) for cross-entropy with integer labels; (rows, n_out) of dtype else; for a function of
     one's own the array itself, contiguous and native.
     """
-    if isinstance(loss, CrossEntropy):
-        return _cross_entropy_targets(y, rows, n_out, dtype, name)
+    if isinstance(loss, CrossEntropy) or type(loss) is Focal:
+        target = _cross_entropy_targets(y, rows, n_out, dtype, name)
+        if type(loss) is Focal and target.ndim != 1:
+            raise ValueError(f"{name} must be integer labels for focal; got shape {target.shape}")
+        return target
     if not isinstance(loss, Loss):
         array = arrays.real_array(name, y)
         _check_rows(name, array, rows)
         return arrays.converted(array, array.dtype.newbyteorder("="))
+    if isinstance(loss, Gaussian):
+        if n_out % 2:
+            raise ValueError(f"loss gaussian needs two outputs of the network for each target; got {n_out}")
+        n_out //= 2
     target = _real_targets(y, rows, n_out, dtype, name)
     if not _core.targets_in_range(loss.name, target):
-        if isinstance(loss, BinaryCrossEntropy):
-            arrays.check_where(name, target, (target >= 0) & (target <= 1), "in [0, 1] for binary_cross_entropy")
-        arrays.check_where(name, target, target >= 0, ">= 0 for poisson")
+        if isinstance(loss, (BinaryCrossEntropy, BinaryFocal)):
+            arrays.check_where(name, target, (target >= 0) & (target <= 1), f"in [0, 1] for {loss.name}")
+        arrays.check_where(name, target, target >= 0, f">= 0 for {loss.name}")
+    if isinstance(loss, Gamma) or (isinstance(loss, Tweedie) and loss.power >= 2):
+        arrays.check_where(name, target, ~(target <= 0), f"> 0 for {loss.name}")
     return target
 
 

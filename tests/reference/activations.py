@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-ELEMENTWISE = ("identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "softplus")
+ELEMENTWISE = ("identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "softplus", "exp")
 ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
 
 
@@ -49,6 +49,8 @@ def forward(name: str, x: Array, alpha: float = 0.0) -> Array:
         return np.asarray(x * sigmoid(x))
     if name == "softplus":
         return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+    if name == "exp":
+        return np.asarray(np.exp(x))
     if name == "softmax":
         return softmax(x)
     raise ValueError(name)
@@ -75,6 +77,8 @@ def derivative(name: str, x: Array, alpha: float = 0.0) -> Array:
         return np.asarray(s * (1 + x * sigmoid(-x)))
     if name == "softplus":
         return sigmoid(x)
+    if name == "exp":
+        return np.asarray(np.exp(x))
     raise ValueError(name)
 
 

@@ -1,0 +1,321 @@
+"""What both estimators share: arguments, fitting, prediction."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from .. import losses
+from ..optim import BY_NAME, Optimizer
+from ..threads import threads
+from . import model, quasi_newton, stochastic
+from .callbacks import CallbackSupport
+from .objective import Objective
+from .stochastic import Held, Rate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..network import Network
+
+ACTIVATIONS = {
+    "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "sigmoid", "gelu", "silu", "softplus", "exp"
+}  # fmt: skip
+NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may"
+    " contain large values and need to be preprocessed."
+)
+
+
+class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
+    """Arguments, fitting and prediction of both estimators."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(ACTIVATIONS), "array-like"],
+        "solver": [StrOptions({"lbfgs", *BY_NAME}), type],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), callable],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "solver_options": [Mapping, None],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "clip_value": [Interval(Real, 0, None, closed="neither"), None],
+        "scoring": [str, callable, None],
+        "n_jobs": [Integral, None],
+        "random_order": [StrOptions({"sklearn", "schuss"})],
+    }
+
+    loss: Any
+    _network: Network
+    _optimizer: Rate
+
+    def _take(self, given: dict[str, Any]) -> None:
+        """The constructor's arguments, from its locals()."""
+        for name in inspect.signature(type(self).__init__).parameters:
+            if name in given and name != "self":
+                setattr(self, name, given[name])
+
+    # -- what the estimators differ in -------------------------------------------------------------------------------
+
+    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, NDArray[Any]]:
+        """X and y checked; y in the form that the network is fitted to, (rows,) or (rows, columns)."""
+        raise NotImplementedError
+
+    def _objective(self, y: NDArray[Any]) -> Objective:
+        """The loss for such a y."""
+        raise NotImplementedError
+
+    def _encoded(self, y: Any) -> NDArray[Any]:
+        """Other targets, such as of validation, in the form that the network is fitted to."""
+        raise NotImplementedError
+
+    def _decoded(self, y: NDArray[Any]) -> NDArray[Any]:
+        """The way back."""
+        raise NotImplementedError
+
+    def _stratify(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """What the validation split keeps the shares of."""
+        return None
+
+    def _weights(self, y: Any, sample_weight: Any) -> Any:
+        """The rows' weights in the loss."""
+        return sample_weight
+
+    def _validation_score(self, held: Held) -> float:
+        """The score that early stopping looks at without a scoring of the user's."""
+        raise NotImplementedError
+
+    # -- fitting -----------------------------------------------------------------------------------------------------
+
+    def _threads(self) -> AbstractContextManager[Any]:
+        return threads(self.n_jobs) if self.n_jobs is not None and self.n_jobs > 0 else nullcontext()
+
+    def _hidden(self) -> list[int]:
+        sizes = self.hidden_layer_sizes
+        return list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+
+    def _per_layer(self, name: str, hidden: int, check: Callable[[Any], bool], expected: str) -> list[Any]:
+        """An argument that may be one for all hidden layers, or one each."""
+        given = getattr(self, name)
+        if isinstance(given, (str, Real)):
+            return [given] * hidden
+        found = list(given)
+        if len(found) != hidden:
+            raise ValueError(f"{name} must be one for all hidden layers or {hidden}, one each; got {len(found)}")
+        for value in found:
+            if not check(value):
+                raise ValueError(f"{name} must be {expected}; got {value!r}")
+        return found
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> BaseMLP:
+        hidden = self._hidden()
+        if np.any(np.array(hidden) <= 0):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        given_y = y
+        X, y = self._checked(X, y, incremental, reset=first)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        sample_weight = self._weights(given_y, sample_weight)
+        held = self._validation_data(X_val, y_val, sample_weight_val)
+        if y.ndim == 1:
+            y = y.reshape((-1, 1))
+        self.n_outputs_ = y.shape[1]
+        objective = self._objective(y)
+        self._random_state = check_random_state(self.random_state)
+        if first:
+            self._initialize(X, objective, hidden)
+        else:
+            self._synchronise()
+        self._objective_ = objective
+        with self._threads():
+            if self.solver == "lbfgs":
+                quasi_newton.fit(self, X, y, sample_weight, objective)
+            else:
+                stochastic.fit(self, X, y, sample_weight, objective, incremental, held)
+        if not all(np.isfinite(array).all() for array in chain(self.coefs_, self.intercepts_)):
+            raise ValueError(NON_FINITE)
+        return self
+
+    def _validation_data(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Held | None:
+        """The user's own validation data, checked."""
+        if X_val is None and y_val is None:
+            if sample_weight_val is not None:
+                raise ValueError("sample_weight_val needs X_val and y_val; got neither")
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val must be given together; got only one of them")
+        if self.solver == "lbfgs":
+            raise ValueError("X_val must be None with solver='lbfgs', which has no epochs to validate after")
+        X_val = validate_data(self, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
+        encoded = self._encoded(y_val)
+        if len(encoded) != X_val.shape[0]:
+            raise ValueError(f"y_val must have {X_val.shape[0]} rows, as many as X_val; got {len(encoded)}")
+        if sample_weight_val is not None:
+            sample_weight_val = _check_sample_weight(sample_weight_val, X_val)
+        return Held(X_val, encoded, np.asarray(y_val), sample_weight_val)
+
+    def _initialize(self, X: Any, objective: Objective, hidden: list[int]) -> None:
+        """A new network and all that training keeps."""
+        self.n_iter_ = 0
+        self.t_ = 0
+        units = [X.shape[1], *hidden, objective.n_out]
+        self.n_layers_ = len(units)
+        self.out_activation_ = objective.out_activation
+        activations = self._per_layer(
+            "activation", len(hidden), ACTIVATIONS.__contains__, f"of {', '.join(sorted(ACTIVATIONS))}"
+        )
+        rates = self._per_layer("dropout", len(hidden), lambda r: isinstance(r, Real) and 0 <= r < 1, "in [0, 1)")
+        # L-BFGS keeps its parameters in double, whatever X is, as SciPy's does.
+        dtype = np.dtype(np.float64) if self.solver == "lbfgs" else X.dtype
+        ends = [*activations, objective.out_activation]
+        self._activations = ends
+        network = model.build(units, ends, [*map(float, rates), 0.0], dtype)
+        if self.random_order == "schuss":
+            network = stochastic.own_network(network, self._random_state)
+        else:
+            model.initialise(network, [*activations, activations[-1] if activations else "relu"],
+                             self._random_state, X.dtype)
+            if any(rates):
+                network._core.seed = int(self._random_state.randint(np.iinfo(np.int32).max))
+        self._attach(network)
+        if self.solver != "lbfgs":
+            stochastic.begin(self)
+
+    def _attach(self, network: Network) -> None:
+        """Have the fitted arrays be the network's own."""
+        self._network = network
+        self.coefs_ = list(network.parameters[0::2])
+        self.intercepts_ = list(network.parameters[1::2])
+        self._lock = threading.Lock()
+
+    def _synchronise(self) -> Network:
+        """The network, with whatever was written into coefs_ and intercepts_ since."""
+        network: Network | None = self.__dict__.get("_network")
+        mine = [array for pair in zip(self.coefs_, self.intercepts_, strict=True) for array in pair]
+        if network is not None:
+            theirs = network.parameters
+            if all(map(_same, mine, theirs)) and len(mine) == len(theirs):
+                return network
+            if [a.shape for a in mine] == [a.shape for a in theirs]:
+                for array, own in zip(mine, theirs, strict=True):
+                    own[...] = array
+                self.coefs_[:], self.intercepts_[:] = theirs[0::2], theirs[1::2]
+                return network
+        units = [self.coefs_[0].shape[0], *(array.shape[1] for array in self.coefs_)]
+        ends = self.__dict__.get("_activations")
+        if ends is None:
+            layers = len(units) - 2
+            ends = [*self._per_layer("activation", layers, ACTIVATIONS.__contains__, "known"), self.out_activation_]
+        network = model.build(units, ends, [0.0] * len(ends), np.result_type(*mine))
+        for array, own in zip(mine, network.parameters, strict=True):
+            own[...] = array
+        self._attach(network)
+        return network
+
+    # -- prediction --------------------------------------------------------------------------------------------------
+
+    def _output(self, X: Any, check_input: bool = True) -> NDArray[Any]:
+        """What the output layer gives for X, (rows, outputs): at once where X is seen to be what the network takes."""
+        state = self.__dict__
+        network: Network | None = state.get("_network")
+        if network is not None and "feature_names_in_" not in state and self._untouched(network):
+            with self._lock:
+                found = network._core.predict_finite(X)
+            if found is not None:
+                return found
+        check_is_fitted(self)
+        if check_input:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        network = self._synchronise()
+        dtype = np.result_type(X.dtype, network.dtype)
+        with self._lock, self._threads():
+            out = model.output(network, X)
+        return out.astype(dtype if dtype.kind == "f" else network.dtype, copy=False)
+
+    def _untouched(self, network: Network) -> bool:
+        """Whether coefs_ and intercepts_ are still the network's own arrays, which may have been written to."""
+        parameters = network.parameters
+        coefs, intercepts = self.coefs_, self.intercepts_
+        if 2 * len(coefs) != len(parameters) or len(coefs) != len(intercepts):
+            return False
+        return all(
+            coefs[i] is parameters[2 * i] and intercepts[i] is parameters[2 * i + 1] for i in range(len(coefs))
+        )
+
+    # -- state -------------------------------------------------------------------------------------------------------
+
+    def _check_solver(self) -> bool:
+        if self.solver == "lbfgs":
+            raise AttributeError(
+                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
+            )
+        return True
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_lock", None)
+        if "_network" in state and self._untouched(state["_network"]):
+            # They are the network's arrays, and are to be so again.
+            del state["coefs_"], state["intercepts_"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._lock = threading.Lock()
+        if "_network" in state and "coefs_" not in state:
+            self._attach(state["_network"])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "coefs_" in self.__dict__
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _same(a: object, b: object) -> bool:
+    return a is b
+
+
+def optimizer_kind(solver: Any) -> type[Optimizer]:
+    """The class of a solver other than lbfgs. ValueError if there is none."""
+    if isinstance(solver, str):
+        return BY_NAME[solver]
+    if isinstance(solver, type) and issubclass(solver, Optimizer):
+        return solver
+    raise ValueError(f"solver must be a name or an optimizer class of schuss; got {solver!r}")

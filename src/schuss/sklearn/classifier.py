@@ -1,0 +1,316 @@
+"""The classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..losses import Loss
+from . import objective
+from .base import BaseMLP
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .stochastic import Held
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+    """scikit-learn's MLPClassifier, compiled.
+
+    With the arguments that scikit-learn has, results are scikit-learn's but for rounding; its documentation says what
+    these arguments and the fitted attributes are. Those below are additions, whose defaults change nothing.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int, default=(100,)
+        As in scikit-learn, as are all arguments that are not described here.
+    activation : str or list of str, default='relu'
+        scikit-learn's identity, logistic, tanh and relu, or leaky_relu, elu, gelu, silu, softplus, exp; a list: one for
+        each hidden layer.
+    solver : str or class, default='adam'
+        lbfgs, scikit-learn's sgd and adam, or any optimizer of schuss, by its name or class: then its rate is
+        learning_rate_init, and its other arguments are solver_options.
+    learning_rate : {'constant', 'invscaling', 'adaptive'} or callable, default='constant'
+        Or a schedule: one of `schuss.schedules` or a function of the step's number, for every solver but lbfgs.
+    verbose : bool or int, default=False
+        The number 1: a progress bar on stderr. True, or more than 1: scikit-learn's lines.
+    loss : {'log_loss', 'focal'}, loss object or callable, default='log_loss'
+        `schuss.CrossEntropy` with label smoothing, `schuss.Focal` with a gamma, or a function
+        ``(output, target) -> (mean value, gradient by the output)``, which gets sample weights as a third argument if
+        there are any, and one column of target for each class.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, by label: they multiply the sample weights.
+    dropout : float or list of float, default=0.0
+        Probability that an output of a hidden layer is dropped in training; a list: of each layer.
+    l1 : float, default=0.0
+        Strength of a penalty on the absolute values of weights, divided by the number of rows as alpha's is.
+    solver_options : dict or None, default=None
+        Further arguments of the optimizer, such as ``{"weight_decay": 0.01}``.
+    clip_norm, clip_value : float or None, default=None
+        Limits of the gradients' norm and of their elements.
+    scoring : str, callable or None, default=None
+        What early stopping looks at: a scorer or its name, 'loss', or None: the accuracy.
+    n_jobs : int or None, default=None
+        Threads; None or -1: as `schuss.set_num_threads` says. Results do not depend on it.
+    random_order : {'sklearn', 'schuss'}, default='sklearn'
+        Where random numbers come from. 'schuss': initial weights, shuffles and splits follow from one seed by
+        counters, and a fit with warm_start goes on where the one before ended, optimizer and all.
+
+    Attributes
+    ----------
+    validation_loss_curve_ : list of float or None
+        The loss of the validation data after each epoch, where there is such data.
+
+    Examples
+    --------
+    >>> from schuss.sklearn import MLPClassifier
+    >>> from sklearn.datasets import make_classification
+    >>> X, y = make_classification(n_samples=200, random_state=0)
+    >>> clf = MLPClassifier(class_weight="balanced", random_state=0, max_iter=300).fit(X[:150], y[:150])
+    >>> round(clf.score(X[150:], y[150:]), 2)
+    0.92
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions(set(objective.OF_CLASSES)), Loss, callable],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: int = 15000,
+        loss: Any = "log_loss",
+        class_weight: Any = None,
+        dropout: Any = 0.0,
+        l1: float = 0.0,
+        solver_options: Any = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        random_order: str = "sklearn",
+    ) -> None:
+        self._take(locals())
+
+    # -- labels ------------------------------------------------------------------------------------------------------
+
+    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, NDArray[Any]]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+            return X, self._binary(y)
+        classes = unique_labels(y)
+        if self.warm_start:
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                    f"Previously got {self.classes_}, `y` has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
+        return X, self._binary(y)
+
+    def _binary(self, y: Any) -> NDArray[Any]:
+        binary: NDArray[Any] = self._label_binarizer.transform(y).astype(bool)
+        return binary
+
+    def _encoded(self, y: Any) -> NDArray[Any]:
+        known = unique_labels(y)
+        if len(np.setdiff1d(known, self.classes_)):
+            raise ValueError(f"y_val must hold classes of y, {self.classes_}; got {known}")
+        return self._binary(y)
+
+    def _decoded(self, y: NDArray[Any]) -> NDArray[Any]:
+        labels: NDArray[Any] = self._label_binarizer.inverse_transform(y)
+        return labels
+
+    def _stratify(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        return y if self.n_outputs_ == 1 else None
+
+    def _weights(self, y: Any, sample_weight: Any) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        of_classes = compute_sample_weight(self.class_weight, y)
+        return of_classes if sample_weight is None else sample_weight * of_classes
+
+    def _objective(self, y: NDArray[Any]) -> objective.Objective:
+        exclusive = self._label_binarizer.y_type_ == "multiclass"
+        return objective.of_classes(self.loss, y.shape[1], exclusive)
+
+    def _validation_score(self, held: Held) -> float:
+        found = self._predicted(self._output(held.X, check_input=False))
+        if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
+            return np.nan
+        return float(accuracy_score(held.y, found, sample_weight=held.weights))
+
+    # -- the public methods ------------------------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> MLPClassifier:
+        """Fit the network to data.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (rows, features)
+            Its dtype, float32 or float64, is that of the computation.
+        y : array of shape (rows,) or (rows, labels)
+            Classes, or for each of several labels whether a row has it.
+        sample_weight : array of shape (rows,), optional
+            Each batch's loss is the weighted mean over its rows.
+        X_val, y_val, sample_weight_val : arrays, optional
+            Validation data of one's own: for `validation_loss_curve_`, and for early stopping, which then holds nothing
+            out.
+
+        Returns
+        -------
+        MLPClassifier
+            Itself.
+        """
+        return self._fit(X, y, sample_weight, False, X_val, y_val, sample_weight_val)  # type: ignore[return-value]
+
+    @available_if(lambda est: est._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> MLPClassifier:
+        """Go once over these rows.
+
+        Parameters
+        ----------
+        X, y, sample_weight, X_val, y_val, sample_weight_val
+            As for `fit`.
+        classes : array of shape (classes,), optional
+            All classes that will ever come; needed in the first call only.
+
+        Returns
+        -------
+        MLPClassifier
+            Itself.
+        """
+        if _check_partial_fit_first_call(self, classes):
+            multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
+        return self._fit(X, y, sample_weight, True, X_val, y_val, sample_weight_val)  # type: ignore[return-value]
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class of each row, or for several labels 0 or 1 each.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (rows, features)
+
+        Returns
+        -------
+        array of shape (rows,) or (rows, labels)
+        """
+        check_is_fitted(self)
+        return self._predicted(self._output(X))
+
+    def _predicted(self, output: NDArray[Any]) -> NDArray[Any]:
+        return self._decoded(output.ravel() if self.n_outputs_ == 1 else output)
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """The probability of each class, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (rows, features)
+
+        Returns
+        -------
+        array of shape (rows, classes)
+        """
+        if "coefs_" not in self.__dict__:
+            check_is_fitted(self)
+        output = self._output(X)
+        if self.n_outputs_ != 1:
+            return output
+        both = np.empty((len(output), 2), output.dtype)
+        np.subtract(1, output[:, 0], out=both[:, 0])
+        both[:, 1] = output[:, 0]
+        return both
+
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
+        """The logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (rows, features)
+
+        Returns
+        -------
+        array of shape (rows, classes)
+        """
+        found = self.predict_proba(X)
+        logarithm: NDArray[Any] = np.log(found, out=found)
+        return logarithm
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,85 @@
+"""The network behind an estimator: made from its arguments, filled from its random numbers, and its prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..layers import Dense
+from ..network import Network
+from .objective import ACTIVATION_NAMES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Bytes of sparse rows that are made dense at a time.
+SLAB = 1 << 24
+
+
+def build(
+    units: Sequence[int], activations: Sequence[str], dropout: Sequence[float], dtype: Any, seed: int = 0
+) -> Network:
+    """A network of zeros with so many units in each layer, the inputs first."""
+    layers = [
+        Dense(n_in, n_out, ACTIVATION_NAMES.get(activation, activation), dropout=rate)
+        for n_in, n_out, activation, rate in zip(units[:-1], units[1:], activations, dropout, strict=True)
+    ]
+    network = Network.__new__(Network)
+    network._build(layers, seed, dtype)
+    return network
+
+
+def initialise(network: Network, activations: Sequence[str], random_state: Any, dtype: Any) -> None:
+    """Draw weights and biases as scikit-learn does: uniform within Glorot's bounds, layer by layer, rounded to dtype."""
+    arrays = iter(network.parameters)
+    for layer, activation in zip(network.layers, activations, strict=True):
+        factor = 2.0 if activation in ("logistic", "sigmoid") else 6.0
+        bound = np.sqrt(factor / (layer.n_in + layer.n_out))
+        for shape in layer.shapes:
+            next(arrays)[...] = random_state.uniform(-bound, bound, shape).astype(dtype, copy=False)
+
+
+def compressed(X: Any, dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+    """A sparse matrix as the core takes compressed rows: starts, columns, values."""
+    X = X.tocsr()
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    indices = X.indices if X.indices.dtype in (np.int32, np.int64) else X.indices.astype(np.int64)
+    return (
+        np.ascontiguousarray(X.indptr, dtype=np.int64),
+        np.ascontiguousarray(indices),
+        np.ascontiguousarray(X.data, dtype=dtype),
+    )
+
+
+def slabs(X: Any, dtype: np.dtype[Any]) -> list[tuple[slice, NDArray[Any]]]:
+    """Dense pieces of the rows of X, one after the other; all of them at once where X is dense."""
+    if isinstance(X, np.ndarray):
+        return [(slice(0, len(X)), np.ascontiguousarray(X, dtype=dtype))]
+    return _Slabs(X.tocsr(), dtype)  # type: ignore[return-value]
+
+
+class _Slabs:
+    """Iterates over what would not fit at once."""
+
+    def __init__(self, X: Any, dtype: np.dtype[Any]) -> None:
+        self._X, self._dtype = X, dtype
+
+    def __iter__(self) -> Any:
+        rows, columns = self._X.shape
+        each = max(1, SLAB // (columns * self._dtype.itemsize))
+        for start in range(0, rows, each):
+            part = slice(start, min(rows, start + each))
+            yield part, self._X[part].toarray().astype(self._dtype, copy=False)
+
+
+def output(network: Network, X: Any) -> NDArray[Any]:
+    """The network's output for rows of X, dense or sparse, which have been checked."""
+    rows = X.shape[0]
+    out = np.empty((rows, network.n_out), network.dtype)
+    for part, x in slabs(X, network.dtype):
+        network._core.predict(x, out[part])
+    return out
