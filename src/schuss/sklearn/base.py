@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import threading
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
@@ -207,8 +206,9 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if self.random_order == "schuss":
             network = stochastic.own_network(network, self._random_state)
         else:
-            model.initialise(network, [*activations, activations[-1] if activations else "relu"],
-                             self._random_state, X.dtype)
+            # The output layer is drawn as if it ended as the hidden ones do.
+            last = self.activation if isinstance(self.activation, str) else (activations or ["relu"])[-1]
+            model.initialise(network, [*activations, last], self._random_state, X.dtype)
             if any(rates):
                 network._core.seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         self._attach(network)
