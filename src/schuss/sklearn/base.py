@@ -107,7 +107,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         """What the validation split keeps the shares of."""
         return None
 
-    def _weights(self, y: Any, sample_weight: Any) -> Any:
+    def _weights(self, y: NDArray[Any], sample_weight: Any, incremental: bool) -> Any:
         """The rows' weights in the loss."""
         return sample_weight
 
@@ -144,14 +144,13 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         if np.any(np.array(hidden) <= 0):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        given_y = y
         X, y = self._checked(X, y, incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
-        sample_weight = self._weights(given_y, sample_weight)
-        held = self._validation_data(X_val, y_val, sample_weight_val)
         if y.ndim == 1:
             y = y.reshape((-1, 1))
+        sample_weight = self._weights(y, sample_weight, incremental)
+        held = self._validation_data(X_val, y_val, sample_weight_val)
         self.n_outputs_ = y.shape[1]
         objective = self._objective(y)
         self._random_state = check_random_state(self.random_state)
@@ -159,7 +158,6 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             self._initialize(X, objective, hidden)
         else:
             self._synchronise()
-        self._objective_ = objective
         with self._threads():
             if self.solver == "lbfgs":
                 quasi_newton.fit(self, X, y, sample_weight, objective)

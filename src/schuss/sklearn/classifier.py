@@ -9,8 +9,8 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..losses import Loss
 from . import objective
 from .base import BaseMLP
+from .heads import ColumnBinarizer, ColumnLoss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +52,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         there are any, and one column of target for each class.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, by label: they multiply the sample weights.
+    multi_output : bool, default=False
+        y has several columns, each with classes of its own: `classes_` and what `predict_proba` gives are lists, an
+        item a column, and the loss is the sum of the columns'.
     dropout : float or list of float, default=0.0
         Probability that an output of a hidden layer is dropped in training; a list: of each layer.
     l1 : float, default=0.0
@@ -86,6 +90,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions(set(objective.OF_CLASSES)), Loss, callable],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "multi_output": ["boolean"],
     }
 
     def __init__(
@@ -116,6 +121,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         max_fun: int = 15000,
         loss: Any = "log_loss",
         class_weight: Any = None,
+        multi_output: bool = False,
         dropout: Any = 0.0,
         l1: float = 0.0,
         solver_options: Any = None,
@@ -142,8 +148,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer = ColumnBinarizer().fit(y) if self.multi_output else LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
+            return X, self._binary(y)
+        if self.multi_output:  # transform looks at each column's labels
             return X, self._binary(y)
         classes = unique_labels(y)
         if self.warm_start:
@@ -163,6 +171,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return binary
 
     def _encoded(self, y: Any) -> NDArray[Any]:
+        if self.multi_output:
+            return self._binary(y)
         known = unique_labels(y)
         if len(np.setdiff1d(known, self.classes_)):
             raise ValueError(f"y_val must hold classes of y, {self.classes_}; got {known}")
@@ -175,18 +185,40 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _stratify(self, y: NDArray[Any]) -> NDArray[Any] | None:
         return y if self.n_outputs_ == 1 else None
 
-    def _weights(self, y: Any, sample_weight: Any) -> Any:
-        if self.class_weight is None:
+    def _weights(self, y: NDArray[Any], sample_weight: Any, incremental: bool) -> Any:
+        given = self.class_weight
+        if given is None:
             return sample_weight
-        of_classes = compute_sample_weight(self.class_weight, y)
-        return of_classes if sample_weight is None else sample_weight * of_classes
+        if incremental and given == "balanced":
+            raise ValueError(
+                "class_weight must not be 'balanced' in partial_fit, which sees a part of the rows; give the weights "
+                "themselves, as sklearn.utils.class_weight.compute_class_weight finds them"
+            )
+        labels = self._decoded(y)
+        if labels.ndim == 2 or self._label_binarizer.y_type_.startswith("multilabel"):
+            of_rows = compute_sample_weight(given, labels)
+        else:
+            counts = slice(None) if sample_weight is None else sample_weight > 0
+            classes = np.unique(labels[counts])
+            weight = compute_class_weight(
+                given, classes=classes, y=labels[counts], sample_weight=None if sample_weight is None else sample_weight[counts]
+            )
+            place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+            of_rows = np.where(classes[place] == labels, weight[place], 0.0)
+        return of_rows if sample_weight is None else sample_weight * of_rows
 
     def _objective(self, y: NDArray[Any]) -> objective.Objective:
+        if self.multi_output:
+            if not isinstance(self.loss, str) or self.loss != "log_loss":
+                raise ValueError(f"loss must be 'log_loss' with multi_output=True; got {self.loss!r}")
+            return objective.Objective(ColumnLoss(self._label_binarizer.columns_), "identity", y.shape[1])
         exclusive = self._label_binarizer.y_type_ == "multiclass"
         return objective.of_classes(self.loss, y.shape[1], exclusive)
 
     def _validation_score(self, held: Held) -> float:
         found = self._predicted(self._output(held.X, check_input=False))
+        if self.multi_output:
+            return float(np.average((found == held.y).all(axis=1), weights=held.weights))
         if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
             return np.nan
         return float(accuracy_score(held.y, found, sample_weight=held.weights))
@@ -252,7 +284,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         MLPClassifier
             Itself.
         """
-        if _check_partial_fit_first_call(self, classes):
+        if self.multi_output:
+            if not hasattr(self, "classes_"):
+                if classes is None:
+                    raise ValueError("classes must be passed on the first call to partial_fit.")
+                self._label_binarizer = ColumnBinarizer().fit_classes(classes)
+                self.classes_ = self._label_binarizer.classes_
+        elif _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
         return self._fit(X, y, sample_weight, True, X_val, y_val, sample_weight_val)  # type: ignore[return-value]
@@ -272,7 +310,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return self._predicted(self._output(X))
 
     def _predicted(self, output: NDArray[Any]) -> NDArray[Any]:
-        return self._decoded(output.ravel() if self.n_outputs_ == 1 else output)
+        return self._decoded(output.ravel() if self.n_outputs_ == 1 and not self.multi_output else output)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows whose class, or all of whose labels, are predicted right.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (rows, features)
+        y : array of shape (rows,) or (rows, labels)
+        sample_weight : array of shape (rows,), optional
+
+        Returns
+        -------
+        float
+        """
+        if not self.multi_output:
+            return float(super().score(X, y, sample_weight=sample_weight))
+        return float(np.average((self.predict(X) == np.asarray(y)).all(axis=1), weights=sample_weight))
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
         """The probability of each class, in the order of `classes_`.
@@ -288,6 +343,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
         output = self._output(X)
+        if self.multi_output:
+            return self._label_binarizer.probabilities(output)  # type: ignore[no-any-return]
         if self.n_outputs_ != 1:
             return output
         both = np.empty((len(output), 2), output.dtype)
@@ -307,10 +364,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (rows, classes)
         """
         found = self.predict_proba(X)
+        if self.multi_output:
+            return [np.log(of_column) for of_column in found]  # type: ignore[return-value]
         logarithm: NDArray[Any] = np.log(found, out=found)
         return logarithm
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        if self.multi_output:
+            tags.target_tags.multi_output = True
         return tags

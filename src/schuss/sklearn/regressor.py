@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..losses import Loss
+from ..losses import Gaussian, Loss, Quantile
 from . import objective
 from .base import BaseMLP
 
@@ -128,6 +128,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return objective.of_numbers(self.loss, y.shape[1])
 
     def _validation_score(self, held: Held) -> float:
+        if self._quantiles():
+            return self.score(held.X, held.y, held.weights)
         found = self._predicted(self._output(held.X, check_input=False))
         if not np.isfinite(found).all():
             return np.nan
@@ -193,20 +195,68 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         """
         return self._fit(X, y, sample_weight, True, X_val, y_val, sample_weight_val)  # type: ignore[return-value]
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """The prediction for each row.
 
         Parameters
         ----------
         X : array or sparse matrix of shape (rows, features)
+        return_std : bool
+            With loss 'gaussian': give the standard deviations too.
 
         Returns
         -------
-        array of shape (rows,) or (rows, targets)
+        array of shape (rows,) or (rows, targets), or with several quantiles (rows, quantiles)
+            Or two of them, with return_std.
         """
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
-        return self._predicted(self._output(X))
+        output = self._output(X)
+        mean = self._predicted(output)
+        if not return_std:
+            return mean
+        if not self._is_gaussian():
+            raise ValueError(f"return_std needs loss='gaussian'; got {self.loss!r}")
+        scale = np.exp(output[:, output.shape[1] // 2 :])
+        return mean, scale.ravel() if scale.shape[1] == 1 else scale
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2; with several quantiles the mean of their D^2, the share of the pinball loss that is explained.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (rows, features)
+        y : array of shape (rows,) or (rows, targets)
+        sample_weight : array of shape (rows,), optional
+
+        Returns
+        -------
+        float
+        """
+        quantiles = self._quantiles()
+        if not quantiles:
+            return float(super().score(X, y, sample_weight=sample_weight))
+        found = self._predicted(self._output(X))
+        if not np.isfinite(found).all():
+            return np.nan
+        target = np.asarray(y).reshape(-1)
+        scores = [
+            d2_pinball_score(target, column, alpha=q, sample_weight=sample_weight)
+            for q, column in zip(quantiles, found.T, strict=True)
+        ]
+        return float(np.mean(scores))
 
     def _predicted(self, output: NDArray[Any]) -> NDArray[Any]:
+        if self._is_gaussian():
+            output = output[:, : output.shape[1] // 2]
         return output.ravel() if output.shape[1] == 1 else output
+
+    def _is_gaussian(self) -> bool:
+        loss = self.loss
+        return isinstance(loss, Gaussian) or (isinstance(loss, str) and loss == "gaussian")
+
+    def _quantiles(self) -> tuple[float, ...]:
+        """The quantiles that have an output each; none, unless there are several."""
+        loss = self.loss
+        several = isinstance(loss, Quantile) and isinstance(loss.quantile, tuple)
+        return loss.quantile if several else ()

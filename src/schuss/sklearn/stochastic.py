@@ -72,6 +72,7 @@ def begin(est: BaseMLP) -> None:
     """What a first fit starts from."""
     est.loss_curve_ = []
     est._no_improvement_count = 0
+    est._resume = None
     est._best: NDArray[Any] | None = est._network._core.flat_parameters.copy()
     est.validation_loss_curve_ = None
     if est.early_stopping:
@@ -107,10 +108,6 @@ def _optimizer(est: BaseMLP, network: Network) -> Optimizer:
     options.update(est.solver_options or {})
     groups: Any = [{"params": list(network.parameters[0::2])}, {"params": list(network.parameters[1::2])}]
     optimizer = kind(groups, **options)
-    indices = [group for group in optimizer._group_of]
-    if indices.count(0) != len(network.layers) or set(indices) != {0, 1}:
-        # Muon moves parameters to groups of its own.
-        pass
     return optimizer
 
 
@@ -130,6 +127,8 @@ def fit(
         network.optimizer = _optimizer(est, network)
         mode = est.learning_rate if isinstance(est.learning_rate, str) and est.solver != "adam" else "constant"
         est._optimizer = Rate(network.optimizer.param_groups[0]["lr"], mode, est.power_t)
+    elif own:
+        _resumed(est, network)
     rate, optimizer = est._optimizer, network.optimizer
     if est.early_stopping and incremental and held is None:
         raise ValueError("partial_fit does not support early_stopping=True")
@@ -146,8 +145,6 @@ def fit(
             warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
                           stacklevel=4)
         batch_size = int(np.clip(est.batch_size, 1, rows))
-    if not early_stopping:
-        est._held = None
     penalty = (0, float(est.l1), float(est.alpha)) if est.l1 > 0 or est.alpha > 0 else None
     weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64)
     trainer = _core.Trainer(
@@ -208,9 +205,9 @@ def fit(
                 if not stop:
                     est._no_improvement_count = 0
             stop |= tasks.end()
-            if stop:
-                break
-            if incremental:
+            if incremental and early_stopping:
+                est.stopped_ = stop
+            if stop or incremental:
                 break
             if est.n_iter_ == est.max_iter:
                 _warn_of_the_end(est)
@@ -218,12 +215,34 @@ def fit(
         warnings.warn("Training interrupted by user.", stacklevel=4)
     finally:
         report.close()
-    if early_stopping and not incremental:
-        # As in scikit-learn the best parameters are from now on the live ones, until better ones are found.
-        if est._best is not None:
-            np.copyto(network._core.flat_parameters, est._best)
-        est._best = None
+    if early_stopping and (not incremental or est.stopped_):
+        _restore(est, network, own)
     tasks.finish()
+
+
+def _restore(est: BaseMLP, network: Network, own: bool) -> None:
+    """The best parameters become the live ones."""
+    flat = network._core.flat_parameters
+    est._resume = None
+    if est._best is None:
+        return
+    if own:
+        est._resume = est._best.copy(), flat.copy()
+    np.copyto(flat, est._best)
+    # As in scikit-learn the live ones are from now on the best, until better ones are found.
+    est._best = None
+
+
+def _resumed(est: BaseMLP, network: Network) -> None:
+    """Go on from where training was, if nobody has changed the best parameters that were put in its place."""
+    kept = est.__dict__.get("_resume")
+    if kept is None:
+        return
+    best, live = kept
+    if np.array_equal(network._core.flat_parameters, best):
+        np.copyto(network._core.flat_parameters, live)
+        est._best = best
+    est._resume = None
 
 
 def _run_epoch(
