@@ -30,6 +30,12 @@ CASES = [
     ("cross_entropy", 0.1, "probabilities"),
     ("binary_cross_entropy", 0.0, "fractions"),
     ("poisson", 0.0, "counts"),
+    ("quantile", 0.8, "reals"),
+    ("gamma", 0.0, "positive"),
+    ("tweedie", 1.5, "counts"),
+    ("tweedie", 3.0, "positive"),
+    ("focal", 2.0, "labels"),
+    ("binary_focal", 0.7, "yes or no"),
 ]
 SHAPES = [(1, 1), (1, 10), (7, 1), (33, 10), (16, 16), (31, 17), (5, 70), (300, 3)]
 cases = pytest.mark.parametrize(("kind", "parameter", "targets"), CASES)
@@ -47,6 +53,8 @@ def draw(targets: str, rows: int, cols: int, dtype: str) -> tuple[Array, Array]:
         "probabilities": lambda: rng.dirichlet(np.ones(cols), rows),
         "fractions": lambda: rng.choice([0.0, 1.0, 0.25], (rows, cols)),
         "counts": lambda: rng.poisson(2, (rows, cols)).astype(float),
+        "positive": lambda: rng.gamma(2, 1, (rows, cols)) + 0.1,
+        "yes or no": lambda: rng.integers(0, 2, (rows, cols)).astype(float),
     }
     return prediction, draws[targets]().astype(dtype)
 
@@ -216,16 +224,17 @@ def test_probabilities_of_one_class_are_labels(dtype: str) -> None:
         np.testing.assert_allclose(a[2], b[2], atol=float(np.finfo(dtype).eps))
 
 
-@pytest.mark.parametrize("kind", ["mse", "mae", "huber", "cross_entropy", "binary_cross_entropy", "poisson"])
+@pytest.mark.parametrize("kind", [kind for kind in _core.LOSSES if kind != "gaussian"])
 def test_nan_prediction_makes_the_loss_nan(kind: str, isa: str) -> None:
     """Training stops at such a loss; it must not be lost in a maximum."""
-    target: Array = np.array([0, 1, 2]) if kind == "cross_entropy" else np.full((3, 19), 0.5)
+    target: Array = np.array([0, 1, 2]) if kind in ("cross_entropy", "focal") else np.full((3, 19), 0.5)
     for column in (0, 15, 18):
         prediction = np.ones((3, 19))
         prediction[1, column] = np.nan
         net = _core.Net([(3, 19, "identity", 0.0, False, 0.0)], "float64", 0)
         net.parameters[0][...] = prediction
-        assert np.isnan(net.loss(np.eye(3), target, None, (kind, 0.5 if kind == "huber" else 0.0)))
+        number = 0.5 if kind in ("huber", "quantile", "focal", "binary_focal", "tweedie") else 0.0
+        assert np.isnan(net.loss(np.eye(3), target, None, (kind, number)))
 
 
 def test_many_rows_go_through_in_slabs() -> None:
@@ -239,3 +248,79 @@ def test_many_rows_go_through_in_slabs() -> None:
         p[...] = rng.normal(size=p.shape)
     wanted, _ = losses.value_and_gradient("cross_entropy", 0.0, x @ net.parameters[0] + net.parameters[1], y, w)
     assert net.loss(x, y, w, ("cross_entropy", 0.0)) == pytest.approx(wanted, rel=1e-12)
+
+
+@dtypes
+@pytest.mark.parametrize("weighted", [False, True], ids=["even", "weighted"])
+def test_gaussian(dtype: str, weighted: bool, isa: str, threads: int) -> None:
+    """Two outputs for each target."""
+    tolerance = 1e-5 if dtype == "float32" else 1e-14
+    rng = np.random.default_rng(1)
+    for rows, cols in SHAPES:
+        prediction = rng.normal(size=(rows, 2 * cols)).astype(dtype)
+        target = rng.normal(size=(rows, cols)).astype(dtype)
+        weights = weights_for(rows) if weighted else None
+        alone, value, gradient = evaluate("gaussian", 0.0, prediction, target, weights)
+        wanted, slope = losses.value_and_gradient("gaussian", 0.0, widen(prediction), widen(target), weights)
+        assert alone == pytest.approx(wanted, rel=10 * tolerance)
+        assert value == pytest.approx(wanted, rel=10 * tolerance)
+        np.testing.assert_allclose(gradient, slope, atol=tolerance * float(np.max(np.abs(slope))))
+
+
+@dtypes
+def test_a_quantile_for_each_output(dtype: str, isa: str) -> None:
+    rng = np.random.default_rng(2)
+    prediction, target = rng.normal(size=(9, 19)).astype(dtype), rng.normal(size=(9, 19)).astype(dtype)
+    levels = tuple(np.linspace(0.05, 0.95, 19).tolist())
+    alone, value, gradient = evaluate("quantile", levels, prediction, target, None)  # type: ignore[arg-type]
+    parts = [
+        losses.value_and_gradient("quantile", q, widen(prediction[:, [k]]), widen(target[:, [k]]))
+        for k, q in enumerate(levels)
+    ]
+    assert value == alone == pytest.approx(np.mean([part for part, _ in parts]), rel=1e-6)
+    np.testing.assert_allclose(gradient, np.concatenate([slope for _, slope in parts], axis=1) / 19, rtol=1e-6)
+    net = _core.Net([(9, 18, "identity", 0.0, False, 0.0)], dtype, 0)
+    with pytest.raises(ValueError, match="loss quantile has 19 numbers, expected 18"):
+        net.loss(np.eye(9, dtype=dtype), target[:, :18].copy(), None, ("quantile", levels))
+
+
+def in_sklearns_form(kind: str, z: Array, t: Array) -> tuple[Array, Array]:
+    """Value and gradient of each row, as sklearn.neural_network._base has them."""
+    if kind == "mse":
+        return 0.5 * ((z - t) ** 2).mean(axis=1), z - t
+    if kind == "poisson":
+        constant = np.where(t > 0, t * np.log(np.maximum(t, 1e-300)) - t, 0.0)
+        return (constant - t * z + np.exp(z)).sum(axis=1), np.exp(z) - t
+    values, slopes = losses.rows(kind, 0.0, z, t)
+    return values * z.shape[1], slopes * z.shape[1]
+
+
+@dtypes
+@pytest.mark.parametrize("kind", ["mse", "mae", "binary_cross_entropy", "poisson", "gamma"])
+def test_sklearns_form(kind: str, dtype: str, isa: str) -> None:
+    """Sums over outputs."""
+    for rows, cols in SHAPES:
+        prediction, target = draw("yes or no" if kind == "binary_cross_entropy" else "positive", rows, cols, dtype)
+        net = _core.Net([(rows, cols, "identity", 0.0, False, 0.0)], dtype, 0)
+        net.parameters[0][...] = prediction
+        weights = weights_for(rows)
+        value = net.loss_and_gradients(np.eye(rows, dtype=dtype), target, weights, (kind, 0.0, "sklearn"))
+        values, slopes = in_sklearns_form(kind, widen(prediction), widen(target))
+        tolerance = 1e-5 if dtype == "float32" else 1e-13
+        assert value == pytest.approx(np.average(values, weights=weights), rel=tolerance)
+        wanted = slopes * (weights / weights.sum())[:, None]
+        np.testing.assert_allclose(net.gradients[0], wanted, atol=tolerance * float(np.max(np.abs(wanted))))
+
+
+@dtypes
+def test_cross_entropies_in_sklearns_form_have_a_largest_value(dtype: str, isa: str) -> None:
+    prediction = np.array([[0.0, 500.0], [300.0, 0.0], [0.0, 1.0]], dtype)
+    most = -np.log(np.finfo(dtype).eps)
+    net = _core.Net([(3, 2, "identity", 0.0, False, 0.0)], dtype, 0)
+    net.parameters[0][...] = prediction
+    found = net.loss_and_gradients(np.eye(3, dtype=dtype), np.array([0, 0, 1]), None, ("cross_entropy", 0.0, "sklearn"))
+    assert found == pytest.approx((most + np.log1p(np.exp(-1))) / 3, rel=1e-6)
+    np.testing.assert_allclose(net.gradients[0][0], [-1 / 3, 1 / 3], rtol=1e-6)
+    labels = np.array([[1, 0], [1, 0], [0, 1]], dtype)
+    found = net.loss(np.eye(3, dtype=dtype), labels, None, ("binary_cross_entropy", 0.0, "sklearn"))
+    assert found == pytest.approx((np.log(2) + most + np.log(2) + np.log(2) + np.log1p(np.exp(-1))) / 3, rel=1e-6)

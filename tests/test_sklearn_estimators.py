@@ -1,4 +1,4 @@
-"""schuss.sklearn among scikit-learn's tools: its checks, sparse and weighted data, state, and what others do with them."""
+"""schuss.sklearn among scikit-learn's tools: its checks, sparse and weighted data, state, what others do with it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ import pytest
 
 pytest.importorskip("sklearn")
 
-import joblib  # noqa: E402
-from sklearn import config_context, datasets, set_config  # noqa: E402
-from sklearn.base import clone, is_classifier, is_regressor  # noqa: E402
-from sklearn.calibration import CalibratedClassifierCV  # noqa: E402
-from sklearn.ensemble import StackingClassifier  # noqa: E402
-from sklearn.linear_model import LogisticRegression  # noqa: E402
-from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate, learning_curve  # noqa: E402
-from sklearn.neural_network import MLPClassifier as TheirClassifier  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import StandardScaler  # noqa: E402
-from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
+import joblib
+from sklearn import config_context, datasets, set_config
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate, learning_curve
+from sklearn.neural_network import MLPClassifier as TheirClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import schuss  # noqa: E402
-from schuss.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
+import schuss
+from schuss.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -69,7 +69,13 @@ def diabetes() -> tuple[Any, Any]:
         ),
         MLPClassifier(activation="silu", solver="lion", max_iter=60, loss="focal", random_order="schuss"),
         MLPRegressor(
-            "huber", activation="softplus", solver="radam", learning_rate_init=0.01, max_iter=60, l1=1e-4, clip_value=1.0
+            "huber",
+            activation="softplus",
+            solver="radam",
+            learning_rate_init=0.01,
+            max_iter=60,
+            l1=1e-4,
+            clip_value=1.0,
         ),
         MLPRegressor("quantile", solver=schuss.RMSProp, learning_rate_init=0.01, max_iter=60, random_order="schuss"),
     ]
@@ -204,11 +210,11 @@ def test_what_is_not_finite_is_refused_in_fit_and_prediction(bad: float, digits:
     worse = X.copy()
     worse[3, 7] = bad
     clf = MLPClassifier(max_iter=2)
-    with pytest.raises(ValueError, match="NaN|infinity"):
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
         clf.fit(worse, y)
     clf.fit(X, y)
     for method in (clf.predict, clf.predict_proba):
-        with pytest.raises(ValueError, match="NaN|infinity"):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
             method(worse)
 
 
@@ -358,7 +364,11 @@ def routing() -> Iterator[None]:
 def test_metadata_routing(routing: None, digits: tuple[Any, Any]) -> None:
     X, y = digits
     w = np.random.default_rng(0).uniform(0.1, 2, len(y))
-    clf = MLPClassifier(random_state=0, max_iter=3).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    clf = (
+        MLPClassifier(random_state=0, max_iter=3)
+        .set_fit_request(sample_weight=True)
+        .set_score_request(sample_weight=True)
+    )
     pipe = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), clf)
     pipe.fit(X, y, sample_weight=w)
     alone = MLPClassifier(random_state=0, max_iter=3).fit(StandardScaler().fit_transform(X), y, sample_weight=w)
@@ -396,7 +406,9 @@ def test_calibration_stacking_and_learning_curve(digits: tuple[Any, Any]) -> Non
     X, y = digits
     clf = MLPClassifier(random_state=0, max_iter=40)
     assert CalibratedClassifierCV(clf, cv=2).fit(X, y).score(X, y) > 0.7
-    stack = StackingClassifier([("a", clf), ("b", MLPClassifier((20,), random_state=1, max_iter=40))], LogisticRegression(), cv=2)
+    stack = StackingClassifier(
+        [("a", clf), ("b", MLPClassifier((20,), random_state=1, max_iter=40))], LogisticRegression(), cv=2
+    )
     assert stack.fit(X, y).score(X, y) > 0.8
     sizes, train, _ = learning_curve(clf, X, y, train_sizes=[0.5, 1.0], cv=2)
     assert len(sizes) == 2 and np.isfinite(train).all()

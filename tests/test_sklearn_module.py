@@ -1,4 +1,4 @@
-"""scikit-learn's own tests of its networks, from the installed package, with the two names swapped before it is imported.
+"""scikit-learn's own tests of its networks, from the installed package, with the two names swapped before its import.
 
 They belong to scikit-learn, and come and go with its version. Skipped are those that reach into what is private there.
 """

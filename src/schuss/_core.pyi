@@ -1,7 +1,7 @@
 """The compiled core: validates, takes pointers, releases the GIL, calls C."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from .structure import Structure
 __version__: Final[str]
 
 _T = TypeVar("_T")
+# Name; number, or one for each output; "sklearn": in its form.
+LossSpec: TypeAlias = tuple[str, float | tuple[float, ...]] | tuple[str, float | tuple[float, ...], str]
 
 # Instruction sets and threads.
 def isa_levels() -> list[str]:
@@ -149,7 +151,7 @@ class Lbfgs:
     ) -> None:
         """Into a new one, what `state` gave."""
 
-def learn_losses(kind: type, specs: dict[str, tuple[str, float]]) -> None:
+def learn_losses(kind: type, specs: dict[str, LossSpec]) -> None:
     """From now on these names, and objects of this immutable kind by their `spec`, are also taken as losses."""
 
 # Ranges, in one pass. NaN is in none.
@@ -204,12 +206,12 @@ class Net:
         x: NDArray[Any],
         y: NDArray[Any],
         weights: NDArray[np.float64] | None,
-        loss: tuple[str, float],
+        loss: LossSpec,
     ) -> float:
         """Weighted mean loss over all rows, without dropout, slab by slab. y: int64 labels (rows,) for
         cross_entropy, else the network's dtype (rows, n_out), C-contiguous."""
     def loss_and_gradients(
-        self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64] | None, loss: tuple[str, float]
+        self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64] | None, loss: LossSpec
     ) -> float:
         """Training pass: fills gradients, returns the weighted mean loss."""
     def plain_loss_and_gradients(self, x: Any, y: Any, weights: Any, loss: Any) -> float | None:
@@ -220,7 +222,7 @@ class Net:
         x: NDArray[Any],
         y: NDArray[Any],
         weights: NDArray[np.float64] | None,
-        loss: tuple[str, float],
+        loss: LossSpec,
         stepper: Stepper,
         groups: list[dict[str, Any]],
         clip_value: float = 0.0,
@@ -252,7 +254,7 @@ class Trainer:
         net: Net,
         stepper: Stepper,
         groups: list[dict[str, Any]],
-        loss: tuple[str, float] | Callable[[Any, Any], tuple[float, Any]],
+        loss: LossSpec | Callable[..., tuple[float, Any]],
         x: NDArray[Any] | tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]],
         y: NDArray[Any],
         weights: NDArray[np.float64] | None,
@@ -279,7 +281,8 @@ class Trainer:
         lrs: NDArray[np.float64] | None,
         order: NDArray[np.int64] | None = None,
     ) -> None:
-        """order: of the rows; it must not change during the epoch. Without, shuffle_seed None: rows in order; so they stay, too, where one batch is all rows and the loss is compiled.
+        """order: of the rows; it must not change during the epoch. Without, shuffle_seed None: rows in order; so they
+        stay, too, where one batch is all rows and the loss is compiled.
 
         lrs: one a step, for every group; None: the groups' own."""
 

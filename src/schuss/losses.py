@@ -154,7 +154,9 @@ class Poisson(Loss):
 
 
 class Quantile(Loss):
-    """Pinball loss, ``(q - 1) d`` where ``d = t - p < 0``, else ``q d``, mean over outputs: p becomes the q-quantile of t.
+    """Pinball loss, ``(q - 1) d`` where ``d = t - p < 0``, else ``q d``, mean over outputs.
+
+    p becomes the q-quantile of t.
 
     Parameters
     ----------
@@ -196,14 +198,15 @@ class Gamma(Loss):
 
 
 class Tweedie(Loss):
-    """Tweedie deviance without its constant, ``exp((2 - p) z) / (2 - p) - t exp((1 - p) z) / (1 - p)``, mean over outputs.
+    """Tweedie deviance without its constant, mean over outputs.
 
-    The network's output z is the logarithm of the mean; targets are >= 0, and > 0 where p >= 2.
+    ``exp((2 - p) z) / (2 - p) - t exp((1 - p) z) / (1 - p)``. The network's output z is the logarithm of the mean;
+    targets are >= 0, and > 0 where p >= 2.
 
     Parameters
     ----------
     power : float
-        p, >= 1, but neither 1 nor 2, which are `Poisson` and `Gamma`: the variance goes with the p-th power of the mean.
+        p > 1, but not 2, which is `Gamma` (and 1 is `Poisson`): the variance goes with the p-th power of the mean.
         Between 1 and 2: sums of a Poisson number of gamma variables, as claims are.
 
     References

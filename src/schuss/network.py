@@ -386,7 +386,8 @@ class Network:
             (rows, n_out), or (rows,) if n_out is 1.
         loss : str, loss object or callable
             mse, mae, huber, quantile, cross_entropy, binary_cross_entropy, focal, binary_focal, poisson, gamma,
-            tweedie, gaussian; an object such as ``schuss.Huber(2.0)``; or a function ``(prediction, target) -> (mean value, gradient by the prediction)``, called once a batch.
+            tweedie, gaussian; an object such as ``schuss.Huber(2.0)``; or a function
+            ``(prediction, target) -> (mean value, gradient by the prediction)``, called once a batch.
         optimizer : Optimizer or str, optional
             An optimizer over ``net.parameters``, or a name: that of a class of ``schuss.optim`` in lower case, as adam,
             adamw, lion or schedule_free_sgd. A name means the optimizer of the last fit, its state included, if that is

@@ -29,13 +29,18 @@ static void check_loss(struct run *r, const char *name, struct schuss_loss loss)
 }
 
 void check_losses(struct run *r) {
-    check_loss(r, "mse", (struct schuss_loss){SCHUSS_MSE, 0, 0});
-    check_loss(r, "mae", (struct schuss_loss){SCHUSS_MAE, 0, 0});
-    check_loss(r, "huber", (struct schuss_loss){SCHUSS_HUBER, 0, 0.7});
-    check_loss(r, "cross-entropy-labels", (struct schuss_loss){SCHUSS_CROSS_ENTROPY, 1, 0});
-    check_loss(r, "cross-entropy-labels-smoothed", (struct schuss_loss){SCHUSS_CROSS_ENTROPY, 1, 0.1});
-    check_loss(r, "cross-entropy", (struct schuss_loss){SCHUSS_CROSS_ENTROPY, 0, 0});
-    check_loss(r, "cross-entropy-smoothed", (struct schuss_loss){SCHUSS_CROSS_ENTROPY, 0, 0.1});
-    check_loss(r, "binary-cross-entropy", (struct schuss_loss){SCHUSS_BINARY_CROSS_ENTROPY, 0, 0});
-    check_loss(r, "poisson", (struct schuss_loss){SCHUSS_POISSON, 0, 0});
+    check_loss(r, "mse", (struct schuss_loss){.kind = SCHUSS_MSE, .labels = 0, .parameter = 0});
+    check_loss(r, "mae", (struct schuss_loss){.kind = SCHUSS_MAE, .labels = 0, .parameter = 0});
+    check_loss(r, "huber", (struct schuss_loss){.kind = SCHUSS_HUBER, .labels = 0, .parameter = 0.7});
+    check_loss(r, "cross-entropy-labels", (struct schuss_loss){.kind = SCHUSS_CROSS_ENTROPY, .labels = 1, .parameter = 0});
+    check_loss(r, "cross-entropy-labels-smoothed", (struct schuss_loss){.kind = SCHUSS_CROSS_ENTROPY, .labels = 1, .parameter = 0.1});
+    check_loss(r, "cross-entropy", (struct schuss_loss){.kind = SCHUSS_CROSS_ENTROPY, .labels = 0, .parameter = 0});
+    check_loss(r, "cross-entropy-smoothed", (struct schuss_loss){.kind = SCHUSS_CROSS_ENTROPY, .labels = 0, .parameter = 0.1});
+    check_loss(r, "binary-cross-entropy", (struct schuss_loss){.kind = SCHUSS_BINARY_CROSS_ENTROPY, .labels = 0, .parameter = 0});
+    check_loss(r, "poisson", (struct schuss_loss){.kind = SCHUSS_POISSON, .labels = 0, .parameter = 0});
+    check_loss(r, "quantile", (struct schuss_loss){.kind = SCHUSS_QUANTILE, .labels = 0, .parameter = 0.9});
+    check_loss(r, "gamma", (struct schuss_loss){.kind = SCHUSS_GAMMA, .labels = 0, .parameter = 0});
+    check_loss(r, "tweedie", (struct schuss_loss){.kind = SCHUSS_TWEEDIE, .labels = 0, .parameter = 1.5});
+    check_loss(r, "focal", (struct schuss_loss){.kind = SCHUSS_FOCAL, .labels = 1, .parameter = 2});
+    check_loss(r, "binary-focal", (struct schuss_loss){.kind = SCHUSS_BINARY_FOCAL, .labels = 0, .parameter = 0.5});
 }

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from .. import losses
 from ..optim import BY_NAME, Optimizer
 from ..threads import threads
 from . import model, quasi_newton, stochastic
-from .callbacks import CallbackSupport
+from .callbacks import CallbackSupportMixin
 from .objective import Objective
 from .stochastic import Held, Rate
 
@@ -33,12 +32,11 @@ ACTIVATIONS = {
     "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "sigmoid", "gelu", "silu", "softplus", "exp"
 }  # fmt: skip
 NON_FINITE = (
-    "Solver produced non-finite parameter weights. The input data may"
-    " contain large values and need to be preprocessed."
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
 
 
-class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
+class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Arguments, fitting and prediction of both estimators."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -78,6 +76,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
     loss: Any
     _network: Network
     _optimizer: Rate
+    _best: NDArray[Any] | None
 
     def _take(self, given: dict[str, Any]) -> None:
         """The constructor's arguments, from its locals()."""
@@ -195,7 +194,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         activations = self._per_layer(
             "activation", len(hidden), ACTIVATIONS.__contains__, f"of {', '.join(sorted(ACTIVATIONS))}"
         )
-        rates = self._per_layer("dropout", len(hidden), lambda r: isinstance(r, Real) and 0 <= r < 1, "in [0, 1)")
+        rates = self._per_layer("dropout", len(hidden), _is_rate, "in [0, 1)")
         # L-BFGS keeps its parameters in double, whatever X is, as SciPy's does.
         dtype = np.dtype(np.float64) if self.solver == "lbfgs" else X.dtype
         ends = [*activations, objective.out_activation]
@@ -270,9 +269,7 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         coefs, intercepts = self.coefs_, self.intercepts_
         if 2 * len(coefs) != len(parameters) or len(coefs) != len(intercepts):
             return False
-        return all(
-            coefs[i] is parameters[2 * i] and intercepts[i] is parameters[2 * i + 1] for i in range(len(coefs))
-        )
+        return all(coefs[i] is parameters[2 * i] and intercepts[i] is parameters[2 * i + 1] for i in range(len(coefs)))
 
     # -- state -------------------------------------------------------------------------------------------------------
 
@@ -304,6 +301,10 @@ class BaseMLP(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) < 1
 
 
 def _same(a: object, b: object) -> bool:

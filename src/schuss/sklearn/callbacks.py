@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 try:
-    from sklearn.callback import CallbackSupportMixin as CallbackSupport
+    from sklearn.callback import CallbackSupportMixin
 except ImportError:
 
-    class CallbackSupport:  # type: ignore[no-redef]
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing to support."""
+
+
+__all__ = ["CallbackSupportMixin", "Tasks"]
 
 
 class Tasks:

@@ -201,7 +201,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             counts = slice(None) if sample_weight is None else sample_weight > 0
             classes = np.unique(labels[counts])
             weight = compute_class_weight(
-                given, classes=classes, y=labels[counts], sample_weight=None if sample_weight is None else sample_weight[counts]
+                given,
+                classes=classes,
+                y=labels[counts],
+                sample_weight=None if sample_weight is None else sample_weight[counts],
             )
             place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
             of_rows = np.where(classes[place] == labels, weight[place], 0.0)
@@ -255,7 +258,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         MLPClassifier
             Itself.
         """
-        return self._fit(X, y, sample_weight, False, X_val, y_val, sample_weight_val)  # type: ignore[return-value]
+        return self._fit(X, y, sample_weight, False, X_val, y_val, sample_weight_val)
 
     @available_if(lambda est: est._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -293,7 +296,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         elif _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-        return self._fit(X, y, sample_weight, True, X_val, y_val, sample_weight_val)  # type: ignore[return-value]
+        return self._fit(X, y, sample_weight, True, X_val, y_val, sample_weight_val)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class of each row, or for several labels 0 or 1 each.
@@ -329,7 +332,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return float(super().score(X, y, sample_weight=sample_weight))
         return float(np.average((self.predict(X) == np.asarray(y)).all(axis=1), weights=sample_weight))
 
-    def predict_proba(self, X: Any) -> NDArray[Any]:
+    def predict_proba(self, X: Any) -> Any:
         """The probability of each class, in the order of `classes_`.
 
         Parameters
@@ -339,12 +342,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         Returns
         -------
         array of shape (rows, classes)
+            Or with multi_output a list of them, one for each column of y.
         """
         if "coefs_" not in self.__dict__:
             check_is_fitted(self)
         output = self._output(X)
         if self.multi_output:
-            return self._label_binarizer.probabilities(output)  # type: ignore[no-any-return]
+            return self._label_binarizer.probabilities(output)
         if self.n_outputs_ != 1:
             return output
         both = np.empty((len(output), 2), output.dtype)
@@ -352,7 +356,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         both[:, 1] = output[:, 0]
         return both
 
-    def predict_log_proba(self, X: Any) -> NDArray[Any]:
+    def predict_log_proba(self, X: Any) -> Any:
         """The logarithm of `predict_proba`.
 
         Parameters
@@ -365,9 +369,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         """
         found = self.predict_proba(X)
         if self.multi_output:
-            return [np.log(of_column) for of_column in found]  # type: ignore[return-value]
-        logarithm: NDArray[Any] = np.log(found, out=found)
-        return logarithm
+            return [np.log(of_column) for of_column in found]
+        return np.log(found, out=found)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

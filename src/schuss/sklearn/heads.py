@@ -1,4 +1,4 @@
-"""Classification of several columns at once, each with classes of its own: a group of the network's outputs for each."""
+"""Classification of several columns at once, each with classes of its own: a group of outputs for each."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def build(
 
 
 def initialise(network: Network, activations: Sequence[str], random_state: Any, dtype: Any) -> None:
-    """Draw weights and biases as scikit-learn does: uniform within Glorot's bounds, layer by layer, rounded to dtype."""
+    """Draw weights and biases as scikit-learn does: within Glorot's bounds, layer by layer, rounded to dtype."""
     arrays = iter(network.parameters)
     for layer, activation in zip(network.layers, activations, strict=True):
         factor = 2.0 if activation in ("logistic", "sigmoid") else 6.0
@@ -55,11 +55,11 @@ def compressed(X: Any, dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray
     )
 
 
-def slabs(X: Any, dtype: np.dtype[Any]) -> list[tuple[slice, NDArray[Any]]]:
+def slabs(X: Any, dtype: np.dtype[Any]) -> Iterable[tuple[slice, NDArray[Any]]]:
     """Dense pieces of the rows of X, one after the other; all of them at once where X is dense."""
     if isinstance(X, np.ndarray):
         return [(slice(0, len(X)), np.ascontiguousarray(X, dtype=dtype))]
-    return _Slabs(X.tocsr(), dtype)  # type: ignore[return-value]
+    return _Slabs(X.tocsr(), dtype)
 
 
 class _Slabs:
@@ -68,7 +68,7 @@ class _Slabs:
     def __init__(self, X: Any, dtype: np.dtype[Any]) -> None:
         self._X, self._dtype = X, dtype
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[tuple[slice, NDArray[Any]]]:
         rows, columns = self._X.shape
         each = max(1, SLAB // (columns * self._dtype.itemsize))
         for start in range(0, rows, each):

@@ -57,7 +57,8 @@ class Objective:
     def targets(self, y: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         """The targets (rows, columns) as the core takes them."""
         if self.labels:
-            return y.argmax(axis=1).astype(np.int64, copy=False)
+            labels: NDArray[Any] = y.argmax(axis=1).astype(np.int64, copy=False)
+            return labels
         target = np.ascontiguousarray(y, dtype=dtype)
         if target.shape[1] == 1 and self.n_out > 1 and not callable(self.loss) and self.loss[0] == "quantile":
             target = np.repeat(target, self.n_out, axis=1)  # each output is another quantile of the same

@@ -31,9 +31,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     Parameters
     ----------
     loss : str, loss object or callable, default='squared_error'
-        scikit-learn's squared_error and poisson, or absolute_error, huber, quantile, gamma, tweedie, gaussian; an object
-        such as ``schuss.Huber(2.0)``, ``schuss.Quantile([0.1, 0.5, 0.9])`` or ``schuss.Tweedie(1.7)``; or a function
-        ``(output, target) -> (mean value, gradient by the output)``, which gets sample weights as a third argument if
+        scikit-learn's squared_error and poisson, or absolute_error, huber, quantile, gamma, tweedie, gaussian; an
+        object such as ``schuss.Huber(2.0)``, ``schuss.Quantile([0.1, 0.5, 0.9])`` or ``schuss.Tweedie(1.7)``; or a
+        function ``(output, target) -> (mean value, gradient by the output)``, which gets sample weights as a third argument if
         there are any. Several quantiles: `predict` gives a column each. gaussian: a scale is predicted too, which
         ``predict(X, return_std=True)`` gives.
     hidden_layer_sizes : array-like of int, default=(100,)
@@ -167,7 +167,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         MLPRegressor
             Itself.
         """
-        return self._fit(X, y, sample_weight, False, X_val, y_val, sample_weight_val)  # type: ignore[return-value]
+        return self._fit(X, y, sample_weight, False, X_val, y_val, sample_weight_val)
 
     @available_if(lambda est: est._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -193,7 +193,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         MLPRegressor
             Itself.
         """
-        return self._fit(X, y, sample_weight, True, X_val, y_val, sample_weight_val)  # type: ignore[return-value]
+        return self._fit(X, y, sample_weight, True, X_val, y_val, sample_weight_val)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The prediction for each row.

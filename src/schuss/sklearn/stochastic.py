@@ -73,7 +73,7 @@ def begin(est: BaseMLP) -> None:
     est.loss_curve_ = []
     est._no_improvement_count = 0
     est._resume = None
-    est._best: NDArray[Any] | None = est._network._core.flat_parameters.copy()
+    est._best = est._network._core.flat_parameters.copy()
     est.validation_loss_curve_ = None
     if est.early_stopping:
         est.validation_scores_ = []
@@ -142,8 +142,9 @@ def fit(
         batch_size = min(200, rows)
     else:
         if est.batch_size > rows:
-            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-                          stacklevel=4)
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4
+            )
         batch_size = int(np.clip(est.batch_size, 1, rows))
     penalty = (0, float(est.l1), float(est.alpha)) if est.l1 > 0 or est.alpha > 0 else None
     weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64)
@@ -152,7 +153,9 @@ def fit(
         optimizer._stepper,
         optimizer.param_groups,
         objective.loss,
-        np.ascontiguousarray(X, dtype=network.dtype) if isinstance(X, np.ndarray) else model.compressed(X, network.dtype),
+        np.ascontiguousarray(X, dtype=network.dtype)
+        if isinstance(X, np.ndarray)
+        else model.compressed(X, network.dtype),
         objective.targets(y, network.dtype),
         weights,
         batch_size,
@@ -280,9 +283,7 @@ def _run_epoch(
     return True
 
 
-def _split(
-    est: BaseMLP, X: Any, y: NDArray[Any], sample_weight: Any, own: bool
-) -> tuple[Any, NDArray[Any], Any, Held]:
+def _split(est: BaseMLP, X: Any, y: NDArray[Any], sample_weight: Any, own: bool) -> tuple[Any, NDArray[Any], Any, Held]:
     """Training and validation data."""
     rows = X.shape[0]
     if own:
@@ -388,7 +389,8 @@ def _give_up(est: BaseMLP, network: Network, early_stopping: bool, epochs: int) 
 
 def _warn_of_the_end(est: BaseMLP) -> None:
     warnings.warn(
-        f"Stochastic Optimizer: Maximum iterations ({est.max_iter:d}) reached and the optimization hasn't converged yet.",
+        f"Stochastic Optimizer: Maximum iterations ({est.max_iter:d}) "
+        "reached and the optimization hasn't converged yet.",
         ConvergenceWarning,
         stacklevel=5,
     )
