@@ -27,6 +27,7 @@ SUBJECTS = {
     "growth": "training steps against width, depth, batch and threads: long, only when named or with --large",
     "step": "steps of every optimizer",
     "predict": "prediction of one row and of many",
+    "sklearn": "schuss.sklearn beside scikit-learn's own networks",
     "startup": "importing, and the size of the wheel",
 }
 # Options that children are given too.

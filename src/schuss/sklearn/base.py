@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -80,9 +79,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     def _take(self, given: dict[str, Any]) -> None:
         """The constructor's arguments, from its locals()."""
-        for name in inspect.signature(type(self).__init__).parameters:
-            if name in given and name != "self":
-                setattr(self, name, given[name])
+        for name, value in given.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
 
     # -- what the estimators differ in -------------------------------------------------------------------------------
 

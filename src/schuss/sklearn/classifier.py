@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
@@ -219,12 +218,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return objective.of_classes(self.loss, y.shape[1], exclusive)
 
     def _validation_score(self, held: Held) -> float:
-        found = self._predicted(self._output(held.X, check_input=False))
+        output = self._output(held.X, check_input=False)
         if self.multi_output:
-            return float(np.average((found == held.y).all(axis=1), weights=held.weights))
-        if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
-            return np.nan
-        return float(accuracy_score(held.y, found, sample_weight=held.weights))
+            right = (self._predicted(output) == held.y).all(axis=1)
+        elif self._label_binarizer.y_type_ == "multiclass":
+            right = output.argmax(axis=1) == held.encoded.argmax(axis=1)
+        else:
+            right = ((output > 0.5) == held.encoded).all(axis=1)
+        return float(np.average(right, weights=held.weights))
 
     # -- the public methods ------------------------------------------------------------------------------------------
 
@@ -309,10 +310,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         -------
         array of shape (rows,) or (rows, labels)
         """
-        check_is_fitted(self)
+        if "coefs_" not in self.__dict__:
+            check_is_fitted(self)
         return self._predicted(self._output(X))
 
     def _predicted(self, output: NDArray[Any]) -> NDArray[Any]:
+        kind, classes = self._label_binarizer.y_type_, self.classes_
+        if kind == "multiclass":
+            return classes[output.argmax(axis=1)]  # type: ignore[no-any-return]
+        if kind == "binary" and len(classes) == 2:
+            return classes[(output[:, 0] > 0.5).astype(np.intp)]  # type: ignore[no-any-return]
         return self._decoded(output.ravel() if self.n_outputs_ == 1 and not self.multi_output else output)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
