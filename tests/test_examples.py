@@ -104,5 +104,31 @@ def test_minimize_peaks() -> None:
     np.testing.assert_allclose(f(theta, t, y)[1], slopes(lambda: float(f(theta, t, y)[0]), theta), rtol=1e-6, atol=1e-9)
 
 
+def test_sklearn_pipeline() -> None:
+    pytest.importorskip("sklearn")
+    printed = run("sklearn_pipeline.py")
+    theirs, ours = printed.split("schuss:")
+    pattern = r"cross-validated ([\d.]+)\n  test accuracy ([\d.]+), last loss ([\d.]+)"
+    assert numbers(pattern, ours) == pytest.approx(numbers(pattern, theirs), rel=1e-9)
+    assert numbers(pattern, ours)[1] > 0.9
+
+
+def test_sklearn_imbalanced() -> None:
+    pytest.importorskip("sklearn")
+    printed = run("sklearn_imbalanced.py")
+    plain, weighted = printed.split("weighted, stopped")
+    pattern = r"ROC AUC ([\d.]+), recall ([\d.]+)"
+    assert all(np.array(numbers(pattern, weighted)) > np.array(numbers(pattern, plain)) + 0.03)
+
+
+def test_sklearn_interval(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    printed = run("sklearn_interval.py", str(tmp_path / "interval.png"))
+    assert (tmp_path / "interval.png").stat().st_size > 5000
+    assert numbers(r"interval ([\d.]+)%, above ([\d.]+)%", printed) == pytest.approx([5, 5], abs=2.5)
+    assert numbers(r"median ([\d.]+)%", printed) == pytest.approx([50], abs=5)
+
+
 def test_each_has_a_test() -> None:
     assert {f"test_{path.stem}" for path in EXAMPLES.glob("*.py")} <= set(globals())
