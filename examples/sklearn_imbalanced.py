@@ -1,4 +1,4 @@
-"""One row in fifty is of the rare class: weights for the classes, and early stopping on the area under the ROC curve."""
+"""One row in fifty is of the rare class: weights for the classes, and early stopping on the area under the curve."""
 
 from sklearn.datasets import make_classification
 from sklearn.metrics import recall_score, roc_auc_score

@@ -34,8 +34,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         scikit-learn's squared_error and poisson, or absolute_error, huber, quantile, gamma, tweedie, gaussian; an
         object such as ``schuss.Huber(2.0)``, ``schuss.Quantile([0.1, 0.5, 0.9])`` or ``schuss.Tweedie(1.7)``; or a
         function ``(output, target) -> (mean value, gradient by the output)``, which gets sample weights as a third
-        one if there are any. Several quantiles: `predict` gives a column each. gaussian: a scale is predicted too; it is
-        what ``predict(X, return_std=True)`` gives.
+        one if there are any. Several quantiles: `predict` gives a column each. gaussian: a scale is predicted too, and
+        ``predict(X, return_std=True)`` gives it.
     hidden_layer_sizes : array-like of int, default=(100,)
         As in scikit-learn, as are all arguments that are not described here.
     activation, solver, learning_rate, verbose, dropout, l1, solver_options, clip_norm, clip_value, n_jobs, random_order
