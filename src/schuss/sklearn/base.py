@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ..optim import BY_NAME, Optimizer
 from ..threads import threads
@@ -21,6 +21,7 @@ from . import model, quasi_newton, stochastic
 from .callbacks import CallbackSupportMixin
 from .objective import Objective
 from .stochastic import Held, Rate
+from .validation import validated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -175,13 +176,20 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("X_val and y_val must be given together; got only one of them")
         if self.solver == "lbfgs":
             raise ValueError("X_val must be None with solver='lbfgs', which has no epochs to validate after")
-        X_val = validate_data(self, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
+        X_val = validated(self, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
         encoded = self._encoded(y_val)
         if len(encoded) != X_val.shape[0]:
             raise ValueError(f"y_val must have {X_val.shape[0]} rows, as many as X_val; got {len(encoded)}")
         if sample_weight_val is not None:
             sample_weight_val = _check_sample_weight(sample_weight_val, X_val)
         return Held(X_val, encoded, np.asarray(y_val), sample_weight_val)
+
+    def _layers(self, hidden: int) -> tuple[list[str], list[float]]:
+        """What each layer ends with, the last too, and its dropout."""
+        known = f"of {', '.join(sorted(ACTIVATIONS))}"
+        activations = self._per_layer("activation", hidden, ACTIVATIONS.__contains__, known)
+        rates = self._per_layer("dropout", hidden, _is_rate, "in [0, 1)")
+        return [*activations, self.out_activation_], [*map(float, rates), 0.0]
 
     def _initialize(self, X: Any, objective: Objective, hidden: list[int]) -> None:
         """A new network and all that training keeps."""
@@ -190,21 +198,18 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         units = [X.shape[1], *hidden, objective.n_out]
         self.n_layers_ = len(units)
         self.out_activation_ = objective.out_activation
-        activations = self._per_layer(
-            "activation", len(hidden), ACTIVATIONS.__contains__, f"of {', '.join(sorted(ACTIVATIONS))}"
-        )
-        rates = self._per_layer("dropout", len(hidden), _is_rate, "in [0, 1)")
+        ends, rates = self._layers(len(hidden))
         # L-BFGS keeps its parameters in double, whatever X is, as SciPy's does.
         dtype = np.dtype(np.float64) if self.solver == "lbfgs" else X.dtype
-        ends = [*activations, objective.out_activation]
-        self._activations = ends
-        network = model.build(units, ends, [*map(float, rates), 0.0], dtype)
+        network = model.build(units, ends, rates, dtype)
         if self.random_order == "schuss":
             network = stochastic.own_network(network, self._random_state)
         else:
             # The output layer is drawn as if it ended as the hidden ones do.
-            last = self.activation if isinstance(self.activation, str) else (activations or ["relu"])[-1]
-            model.initialise(network, [*activations, last], self._random_state, X.dtype)
+            last = (
+                self.activation if isinstance(self.activation, str) else [*ends[:-1], "relu"][max(0, len(hidden) - 1)]
+            )
+            model.initialise(network, [*ends[:-1], last], self._random_state, X.dtype)
             if any(rates):
                 network._core.seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         self._attach(network)
@@ -219,27 +224,25 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self._lock = threading.Lock()
 
     def _synchronise(self) -> Network:
-        """The network, with whatever was written into coefs_ and intercepts_ since."""
+        """The network, with whatever was written into coefs_ and intercepts_, or set as arguments, since."""
         network: Network | None = self.__dict__.get("_network")
         mine = [array for pair in zip(self.coefs_, self.intercepts_, strict=True) for array in pair]
-        if network is not None:
-            theirs = network.parameters
-            if all(map(_same, mine, theirs)) and len(mine) == len(theirs):
-                return network
-            if [a.shape for a in mine] == [a.shape for a in theirs]:
-                for array, own in zip(mine, theirs, strict=True):
-                    own[...] = array
-                self.coefs_[:], self.intercepts_[:] = theirs[0::2], theirs[1::2]
-                return network
-        units = [self.coefs_[0].shape[0], *(array.shape[1] for array in self.coefs_)]
-        ends = self.__dict__.get("_activations")
-        if ends is None:
-            layers = len(units) - 2
-            ends = [*self._per_layer("activation", layers, ACTIVATIONS.__contains__, "known"), self.out_activation_]
-        network = model.build(units, ends, [0.0] * len(ends), np.result_type(*mine))
+        ends, rates = self._layers(len(self.coefs_) - 1)
+        units = [len(self.coefs_[0]), *(array.shape[1] for array in self.coefs_)]
+        dtype = np.result_type(*mine) if network is None else network.dtype
+        wanted = model.layers(units, ends, rates)
+        before = network
+        if network is None or network.layers != wanted:
+            network = model.of_layers(wanted, dtype)
+            if before is not None:
+                model.hand_over(before, network)
         for array, own in zip(mine, network.parameters, strict=True):
-            own[...] = array
-        self._attach(network)
+            if array is not own:
+                own[...] = array
+        if network is before:
+            self.coefs_[:], self.intercepts_[:] = network.parameters[0::2], network.parameters[1::2]
+        else:
+            self._attach(network)
         return network
 
     # -- prediction --------------------------------------------------------------------------------------------------
@@ -255,7 +258,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 return found
         check_is_fitted(self)
         if check_input:
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+            X = validated(self, X, accept_sparse=["csr", "csc"], reset=False)
         network = self._synchronise()
         dtype = np.result_type(X.dtype, network.dtype)
         with self._lock, self._threads():
@@ -304,10 +307,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
 def _is_rate(value: object) -> bool:
     return isinstance(value, Real) and 0 <= float(value) < 1
-
-
-def _same(a: object, b: object) -> bool:
-    return a is b
 
 
 def optimizer_kind(solver: Any) -> type[Optimizer]:

@@ -18,17 +18,42 @@ if TYPE_CHECKING:
 SLAB = 1 << 24
 
 
-def build(
-    units: Sequence[int], activations: Sequence[str], dropout: Sequence[float], dtype: Any, seed: int = 0
-) -> Network:
-    """A network of zeros with so many units in each layer, the inputs first."""
-    layers = [
+def layers(units: Sequence[int], activations: Sequence[str], dropout: Sequence[float]) -> tuple[Dense, ...]:
+    """Those of a network with so many units in each layer, the inputs first."""
+    return tuple(
         Dense(n_in, n_out, ACTIVATION_NAMES.get(activation, activation), dropout=rate)
         for n_in, n_out, activation, rate in zip(units[:-1], units[1:], activations, dropout, strict=True)
-    ]
+    )
+
+
+def of_layers(layers: Sequence[Dense], dtype: Any) -> Network:
+    """A network of zeros."""
     network = Network.__new__(Network)
-    network._build(layers, seed, dtype)
+    network._build(layers, 0, dtype)
     return network
+
+
+def build(units: Sequence[int], activations: Sequence[str], dropout: Sequence[float], dtype: Any) -> Network:
+    """A network of zeros with so many units in each layer, the inputs first."""
+    return of_layers(layers(units, activations, dropout), dtype)
+
+
+def hand_over(before: Network, network: Network) -> None:
+    """Let a network take another's place in training, if its weights are of the same shapes."""
+    network._core.seed, network._core.draws = before.seed, before._core.draws
+    network.epochs_done = before.epochs_done
+    old = before.optimizer
+    if old is None or [p.shape for p in before.parameters] != [p.shape for p in network.parameters]:
+        return
+    state = old.__getstate__()
+    indices = before._indices_of(old)
+    groups = [
+        {**group, "params": [network.parameters[k] for k in own]}
+        for group, own in zip(state["groups"], indices, strict=True)
+    ]
+    optimizer = type(old).__new__(type(old))
+    optimizer.__setstate__({**state, "groups": groups})
+    network.optimizer = optimizer
 
 
 def initialise(network: Network, activations: Sequence[str], random_state: Any, dtype: Any) -> None:

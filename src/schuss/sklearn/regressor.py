@@ -10,11 +10,12 @@ from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ..losses import Gaussian, Loss, Quantile
 from . import objective
 from .base import BaseMLP
+from .validation import validated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,7 +105,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     # -- targets -----------------------------------------------------------------------------------------------------
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, NDArray[Any]]:
-        X, y = validate_data(
+        X, y = validated(
             self,
             X,
             y,
