@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -351,6 +353,78 @@ def test_an_interrupt_keeps_what_there_is(digits: tuple[Any, Any]) -> None:
     assert same(clf, MLPClassifier(random_state=0, max_iter=5).fit(X, y))
 
 
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs setitimer")
+def test_ctrl_c_and_on_is_the_same_as_one_fit() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20000, 60)), rng.integers(0, 5, 20000)
+    arguments = {"random_state": 0, "random_order": "schuss", "warm_start": True, "tol": 0.0, "batch_size": 32}
+    clf = MLPClassifier(max_iter=1000, **arguments)
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.warns(UserWarning, match="Training interrupted by user"):
+            clf.fit(X, y)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    done = len(clf.loss_curve_)
+    assert done < 1000
+    clf.set_params(max_iter=2).fit(X, y)
+    once = MLPClassifier(max_iter=done + 2, **arguments).fit(X, y)
+    assert once.loss_curve_ == clf.loss_curve_ and same(once, clf)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs setitimer")
+def test_ctrl_c_ends_a_fit_soon() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(100_000, 60)), rng.integers(0, 5, 100_000)
+    clf = MLPClassifier((200, 200), max_iter=1000, random_state=0)
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.warns(UserWarning, match="Training interrupted by user"):
+            clf.fit(X, y)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert np.isfinite(clf.predict_proba(X[:5])).all()
+
+
+def test_arguments_set_between_fits_count(digits: tuple[Any, Any]) -> None:
+    X, y = digits
+    for kind in (TheirClassifier, MLPClassifier):
+        clf = kind(random_state=0, max_iter=3, warm_start=True).fit(X, y)
+        clf.set_params(activation="tanh", solver="sgd", learning_rate_init=0.1).fit(X, y)
+        if kind is TheirClassifier:
+            theirs = clf
+    np.testing.assert_allclose(clf.loss_curve_, theirs.loss_curve_, rtol=1e-12)
+    part = MLPClassifier(random_state=0).partial_fit(X, y, classes=np.unique(y))
+    steps = part._network.optimizer.steps
+    part.set_params(dropout=0.3).partial_fit(X, y)
+    assert part._network.layers[0].dropout == 0.3 and part._network.optimizer.steps == 2 * steps
+
+
+def test_array_api_dispatch() -> None:
+    """With scikit-learn's dispatch on, tensors come in and NumPy arrays out."""
+    pytest.importorskip("torch")
+    code = """
+import sklearn, torch, numpy as np, warnings
+warnings.simplefilter("ignore")
+from schuss.sklearn import MLPClassifier, MLPRegressor
+X, y = torch.randn(60, 4, dtype=torch.float64), torch.arange(60) % 3
+with sklearn.config_context(array_api_dispatch=True):
+    clf = MLPClassifier(max_iter=3, random_state=0).fit(X, y)
+    reg = MLPRegressor(max_iter=3, random_state=0, early_stopping=True).fit(X, X[:, 0])
+    assert isinstance(clf.predict(X), np.ndarray) and isinstance(reg.predict(X), np.ndarray)
+    clf.partial_fit(X, y, sample_weight=torch.ones(60, dtype=torch.float64))
+plain = MLPClassifier(max_iter=3, random_state=0).fit(X.numpy(), y.numpy())
+assert np.array_equal(plain.loss_curve_, clf.loss_curve_[:3])
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "SCIPY_ARRAY_API": "1"})
+
+
 # -- among others ----------------------------------------------------------------------------------------------------
 
 
@@ -396,8 +470,6 @@ def _threads_of_a_worker(_: int) -> int:
 
 def test_workers_share_the_cpus() -> None:
     """Joblib tells its processes how many threads each may have."""
-    import os
-
     found = joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(_threads_of_a_worker)(k) for k in range(2))
     assert max(found) <= max(1, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else 1000)
 

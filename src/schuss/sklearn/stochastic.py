@@ -182,7 +182,7 @@ def fit(
                 for group in optimizer.param_groups:
                     group["lr"] = rate.learning_rate
             seed = network.seed if own and est.shuffle else None
-            finite = _run_epoch(network, optimizer, trainer, seed, order, scheduled, own)
+            finite, interrupt = _run_epoch(network, optimizer, trainer, seed, order, scheduled, own)
             network.epochs_done += 1
             est.n_iter_ += 1
             est.loss_ = trainer.loss if finite else np.nan
@@ -210,6 +210,8 @@ def fit(
             stop |= tasks.end()
             if incremental and early_stopping:
                 est.stopped_ = stop
+            if interrupt is not None:
+                raise interrupt
             if stop or incremental:
                 break
             if est.n_iter_ == est.max_iter:
@@ -256,7 +258,7 @@ def _run_epoch(
     order: NDArray[np.int64] | None,
     scheduled: bool,
     whole: bool,
-) -> bool:
+) -> tuple[bool, KeyboardInterrupt | None]:
     """One epoch of steps; whether everything was finite. whole: an interrupt waits for the epoch's end."""
     lrs = _scheduled(optimizer, trainer.steps_per_epoch) if scheduled else None
     optimizer._enter_steps()
@@ -272,15 +274,13 @@ def _run_epoch(
                     raise
                 interrupted = interrupt
     except _core.NotFinite:
-        return False
+        return False, interrupted
     finally:
         optimizer._leave_steps()
         if lrs is not None:
             for group in optimizer.param_groups:
                 group["lr"] = float(lrs[-1])
-    if interrupted is not None:
-        raise interrupted
-    return True
+    return True, interrupted
 
 
 def _split(est: BaseMLP, X: Any, y: NDArray[Any], sample_weight: Any, own: bool) -> tuple[Any, NDArray[Any], Any, Held]:
