@@ -379,11 +379,12 @@ def _tell_plateaus(est: BaseMLP, optimizer: Optimizer) -> None:
 def _give_up(est: BaseMLP, network: Network, early_stopping: bool, epochs: int) -> None:
     """Nothing is finite any more. The epochs that are left would all be NaN: they are told, not made."""
     network._core.flat_parameters[...] = np.nan
+    left = epochs - est.n_iter_
+    est.loss_curve_ += [np.nan] * left
     if early_stopping:
-        left = epochs - est.n_iter_
-        est.loss_curve_ += [np.nan] * left
         est.validation_scores_ += [float("nan")] * (left + 1)
-        est.n_iter_ = epochs
+    est.n_iter_ = epochs
+    if epochs == est.max_iter:
         _warn_of_the_end(est)
 
 

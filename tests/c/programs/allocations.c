@@ -144,7 +144,7 @@ static void train(const struct training *c, int dtype, int threads) {
     struct schuss_train t = {
         .net = &net, .plan = schuss_plan_lay(plan, &net, c->batch, SCHUSS_BACKWARD_ONCE, threads),
         .step = &step, .segments = c->apart ? NULL : places,
-        .loss = {SCHUSS_CROSS_ENTROPY, 1, 0},
+        .loss = {.kind = SCHUSS_CROSS_ENTROPY, .labels = 1, .parameter = 0},
         .rows = ROWS, .batch = c->batch,
         .x = x, .y = labels, .y_row_bytes = 8, .weights = weights,
         .order = zeros(ROWS * 8),
