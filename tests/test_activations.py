@@ -134,11 +134,17 @@ def alphas(name: str) -> list[float]:
     return {"leaky_relu": [0.01, 0.3], "elu": [1.0, 0.4]}.get(name, [0.0])
 
 
+def values_for(name: str, dtype: str) -> Array:
+    """Where the activation is finite."""
+    x = some_values(dtype)
+    return x[np.abs(x) < 80] if name == "exp" else x
+
+
 @dtypes
 @pytest.mark.parametrize("name", activations.ELEMENTWISE)
 def test_forward_matches_twin(name: str, dtype: str) -> None:
     """Within a few ulp, except that gelu's tail may lose what exp(-x^2 / 2) loses."""
-    x = some_values(dtype)
+    x = values_for(name, dtype)
     eps, tiny = float(np.finfo(dtype).eps), float(np.finfo(dtype).tiny)
     wide = x.astype(float)
     for alpha in alphas(name):
@@ -153,7 +159,7 @@ def test_forward_matches_twin(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("name", activations.ELEMENTWISE)
 def test_derivative_matches_twin(name: str, dtype: str, isa: str) -> None:
     """Read off a network of one unit: the gradient of its input, for an output gradient of one."""
-    x = some_values(dtype)
+    x = values_for(name, dtype)
     eps = float(np.finfo(dtype).eps)
     wide = x.astype(float)
     for alpha in alphas(name):
@@ -163,7 +169,7 @@ def test_derivative_matches_twin(name: str, dtype: str, isa: str) -> None:
         got = net.backward(np.ones((len(x), 1), dtype), True)
         assert got is not None
         wanted = activations.derivative(name, wide, alpha)
-        assert np.all(np.abs(got[:, 0] - wanted) <= 8 * eps)
+        assert np.all(np.abs(got[:, 0] - wanted) <= 8 * eps * np.maximum(1, np.abs(wanted)))
 
 
 @dtypes

@@ -478,3 +478,18 @@ def test_defaults_change_nothing() -> None:
             else:
                 assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
                 assert re.search(rf"`{name}\b", page), name
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("columns", [1, 2])
+def test_r2_is_scikit_learns(weighted: bool, columns: int) -> None:
+    from sklearn.metrics import r2_score
+
+    from schuss.sklearn.regressor import _r2
+
+    rng = np.random.default_rng(columns)
+    t = rng.normal(size=(20, columns))
+    w = rng.uniform(0, 2, 20) if weighted else None
+    for found in (t + rng.normal(size=t.shape), t, np.ones_like(t)):
+        assert _r2(t, found, w) == pytest.approx(r2_score(t, found, sample_weight=w), rel=1e-12)
+        assert _r2(np.ones_like(t), found, w) == r2_score(np.ones_like(t), found, sample_weight=w)

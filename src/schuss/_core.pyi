@@ -194,6 +194,8 @@ class Net:
         axis: (n_in,) and (n_out,)."""
     def plain_predict(self, x: Any, out: Any) -> NDArray[Any] | None:
         """predict for whatever x and out are; None, and nothing done, where they are not seen at once to fit."""
+    def takes_finite(self, x: Any) -> bool:
+        """takes_inputs, and every element is finite."""
     def predict_finite(self, x: Any) -> NDArray[Any] | None:
         """plain_predict of x (rows, n_in); None, too, where x is not finite."""
     def takes_inputs(self, x: Any) -> bool:

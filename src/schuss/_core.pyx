@@ -1559,12 +1559,15 @@ cdef class Net:
             return None
         return self.predict_into(x, out, ndim, a.dimensions[0] if ndim == 2 else 1)
 
+    cpdef bint takes_finite(self, x) noexcept:
+        cdef const schuss_ndarray *a = <schuss_ndarray *>x
+        return self.takes_inputs(x) and not schuss_kernels(self.c_net.dtype).any_nonfinite(
+            a.dimensions[0] * a.dimensions[1], a.data)
+
     def predict_finite(self, x):
-        cdef const schuss_ndarray *a = plain(x)
-        if (a == NULL or plain_data(x, self.c_net.dtype, 2, -1, self.n_in, False) == NULL or a.dimensions[0] < 1
-                or schuss_kernels(self.c_net.dtype).any_nonfinite(a.dimensions[0] * a.dimensions[1], a.data)):
+        if not self.takes_finite(x):
             return None
-        return self.predict_into(x, None, 2, a.dimensions[0])
+        return self.predict_into(x, None, 2, (<schuss_ndarray *>x).dimensions[0])
 
     def predict(self, x, out):
         cdef int ndim = 1 if x.ndim == 1 else 2

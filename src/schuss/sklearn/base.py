@@ -223,6 +223,19 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.intercepts_ = list(network.parameters[1::2])
         self._lock = threading.Lock()
 
+    def _is_plain(self, X: Any, y: Any) -> bool:
+        """Whether a further fit's data are seen at once to be what scikit-learn's checks would leave as it is."""
+        state = self.__dict__
+        return (
+            "_network" in state
+            and "feature_names_in_" not in state
+            and state.get("n_features_in_") == self._network.n_in
+            and self._network._core.takes_finite(X)
+            and type(y) is np.ndarray
+            and y.shape == X.shape[:1]
+            and (y.dtype.kind in "biu" or (y.dtype.kind == "f" and bool(np.isfinite(y).all())))
+        )
+
     def _synchronise(self) -> Network:
         """The network, with whatever was written into coefs_ and intercepts_, or set as arguments, since."""
         network: Network | None = self.__dict__.get("_network")

@@ -136,15 +136,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     # -- labels ------------------------------------------------------------------------------------------------------
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, NDArray[Any]]:
-        X, y = validated(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+        if reset or not self._is_plain(X, y):
+            X, y = validated(
+                self,
+                X,
+                y,
+                accept_sparse=["csr", "csc"],
+                multi_output=True,
+                dtype=(np.float64, np.float32),
+                reset=reset,
+            )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
@@ -153,6 +154,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return X, self._binary(y)
         if self.multi_output:  # transform looks at each column's labels
             return X, self._binary(y)
+        known = self._of_known(y)
+        if known is not None:
+            return X, known
         classes = unique_labels(y)
         if self.warm_start:
             if set(classes) != set(self.classes_):
@@ -169,6 +173,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _binary(self, y: Any) -> NDArray[Any]:
         binary: NDArray[Any] = self._label_binarizer.transform(y).astype(bool)
         return binary
+
+    def _of_known(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """`_binary` at once, where each label is seen to be a class, as a step of partial_fit on few rows needs it."""
+        kind, classes = self._label_binarizer.y_type_, self.classes_
+        if y.ndim != 1 or y.dtype != classes.dtype or y.dtype.kind not in "biu":
+            return None
+        if kind != "multiclass" and not (kind == "binary" and len(classes) == 2):
+            return None
+        codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+        if not (classes[codes] == y).all():
+            return None
+        if self.warm_start and len(np.unique(codes)) != len(classes):
+            return None
+        if kind == "binary":
+            return codes[:, None] == 1  # type: ignore[no-any-return]
+        return codes[:, None] == np.arange(len(classes))  # type: ignore[no-any-return]
 
     def _encoded(self, y: Any) -> NDArray[Any]:
         if self.multi_output:
