@@ -188,3 +188,17 @@ def test_an_order_has_to_fit() -> None:
     for order in (np.arange(19), np.arange(1, 21), np.arange(20) - 1):
         with pytest.raises(ValueError, match="order is not of 20 rows"):
             trainer.start_epoch(None, 0, None, order)
+
+
+def test_an_epoch_that_is_over_stays_so() -> None:
+    """Whoever has not heard of it may ask again."""
+    net, opt = make("float64", solver="adam")
+    X, y, _ = data(20, "float64")
+    trainer = _core.Trainer(net._core, opt._stepper, opt.param_groups, ("cross_entropy", 0.0), X, y, None, 8, 0.0, 0.0)
+    assert not trainer.run(1.0)
+    trainer.start_epoch(None, 0, None)
+    assert not trainer.run(1.0)
+    before = [p.copy() for p in net.parameters]
+    assert not trainer.run(1.0) and opt.steps == 3
+    for a, b in zip(before, net.parameters, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -2021,6 +2021,8 @@ cdef class Trainer:
 
     def run(self, double seconds):
         cdef int status = SCHUSS_OK
+        if self.t.position >= self.t.rows:  # an interrupt may have kept the caller from hearing that it was over
+            return False
         self.stepper.enter()
         try:
             self.net.enter()

@@ -176,7 +176,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     def _of_known(self, y: NDArray[Any]) -> NDArray[Any] | None:
         """`_binary` at once, where each label is seen to be a class, as a step of partial_fit on few rows needs it."""
-        kind, classes = self._label_binarizer.y_type_, self.classes_
+        kind = self._label_binarizer.y_type_
+        classes: Any = self.classes_
         if y.ndim != 1 or y.dtype != classes.dtype or y.dtype.kind not in "biu":
             return None
         if kind != "multiclass" and not (kind == "binary" and len(classes) == 2):
