@@ -463,6 +463,31 @@ def test_callbacks(classes: tuple[Any, Any], capsys: Any) -> None:
     assert clf.n_iter_ < 100 and clf.score(X, y) > 0.5
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"dropout": 0.1},
+        {"dropout": [0.1]},
+        {"clip_norm": 1.0},
+        {"solver_options": {"lr": 1}},
+        {"learning_rate": schuss.schedules.Constant(0.1)},
+    ],
+)
+def test_lbfgs_refuses_what_is_about_steps(given: dict[str, Any], classes: tuple[Any, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(given))} must (not )?be .* with solver='lbfgs'"):
+        MLPClassifier(solver="lbfgs", **given).fit(*classes)
+    MLPClassifier((5,), solver="lbfgs", dropout=[0.0], max_iter=5).fit(*classes)
+
+
+def test_callbacks_of_lbfgs(classes: tuple[Any, Any]) -> None:
+    callback = pytest.importorskip("sklearn.callback")
+    X, y = classes
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    clf = MLPClassifier((8,), solver="lbfgs", random_state=0, max_iter=10).set_callbacks(monitor).fit(X, y)
+    scores = [row["accuracy"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(scores) == clf.n_iter_ and scores[-1] == clf.score(X, y)
+
+
 def test_defaults_change_nothing() -> None:
     """Every addition is by keyword, and named in the page."""
     import inspect

@@ -69,7 +69,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "clip_value": [Interval(Real, 0, None, closed="neither"), None],
         "scoring": [str, callable, None],
-        "n_jobs": [Integral, None],
+        "n_jobs": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1}), None],
         "random_order": [StrOptions({"sklearn", "schuss"})],
     }
 
@@ -152,6 +152,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         held = self._validation_data(X_val, y_val, sample_weight_val)
         self.n_outputs_ = y.shape[1]
         objective = self._objective(y)
+        if self.solver == "lbfgs":
+            quasi_newton.check(self)
         self._random_state = check_random_state(self.random_state)
         if first:
             self._initialize(X, objective, hidden)

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, from 1.9 on: one task an epoch. Older versions have none."""
+"""scikit-learn's callbacks, from 1.9 on: one task an epoch, or an iteration. Older versions have none."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ class Tasks:
         self._data = {"X": X, "y": y, "metadata": metadata}
         self._context = estimator._init_callback_context(max_subtasks=epochs)
         self._context.call_on_fit_task_begin(estimator=estimator, **self._data)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anybody to call."""
+        return self._context is not None
 
     def begin(self) -> None:
         """Begin an epoch."""

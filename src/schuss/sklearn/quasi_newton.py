@@ -10,6 +10,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from .. import _core
 from . import model
+from .callbacks import Tasks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,9 +19,24 @@ if TYPE_CHECKING:
     from .objective import Objective
 
 
+# Additions that are about steps, of which L-BFGS has none. What scikit-learn passes over is passed over here too.
+_OF_STEPS = {"dropout": 0.0, "clip_norm": None, "clip_value": None, "solver_options": None}
+
+
+def check(est: BaseMLP) -> None:
+    """ValueError for what would have no effect."""
+    for name, default in _OF_STEPS.items():
+        given = getattr(est, name)
+        if given is not None and (np.any(np.asarray(given) != default) if name == "dropout" else given != default):
+            raise ValueError(f"{name} must be {default!r} with solver='lbfgs', which makes no steps; got {given!r}")
+    if callable(est.learning_rate):
+        raise ValueError(f"learning_rate must not be a schedule with solver='lbfgs'; got {est.learning_rate!r}")
+
+
 def fit(est: BaseMLP, X: Any, y: NDArray[Any], sample_weight: Any, objective: Objective) -> None:
     """Minimise over all rows at once."""
     network = est._network
+    tasks = Tasks(est, X, lambda: est._decoded(y), sample_weight, est.max_iter)
     targets = objective.targets(y, network.dtype)
     weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64)
     total = float(X.shape[0]) if weights is None else float(weights.sum())
@@ -64,17 +80,25 @@ def fit(est: BaseMLP, X: Any, y: NDArray[Any], sample_weight: Any, objective: Ob
             gradient[: starts[coefs]] += (l1 / total) * np.sign(weighted)
         return value, gradient
 
+    def after_iteration(intermediate_result: Any) -> None:
+        place(intermediate_result.x)
+        tasks.begin()
+        if tasks.end():
+            raise StopIteration
+
     first = np.concatenate([array.reshape(-1) for array in parameters]).astype(np.float64)
     found = scipy.optimize.minimize(
         evaluate,
         first,
         method="L-BFGS-B",
         jac=True,
+        callback=after_iteration if tasks.wanted else None,
         options={"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol, **_printing(est.verbose)},
     )
     est.n_iter_ = _check_optimize_result("lbfgs", found, est.max_iter)
     est.loss_ = found.fun
     place(found.x)
+    tasks.finish()
 
 
 def _printing(verbose: Any) -> dict[str, Any]:
