@@ -116,6 +116,15 @@ def test_sparse_rows_that_are_not_canonical() -> None:
     np.testing.assert_array_equal(a.coefs_[0], b.coefs_[0])
 
 
+@pytest.mark.parametrize("batch_size", [400, 64])
+def test_sparse_in_schusss_own_order(batch_size: int, digits: tuple[Any, Any]) -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y = digits
+    arguments = {"random_state": 0, "max_iter": 6, "random_order": "schuss", "batch_size": batch_size, "dropout": 0.1}
+    a, b = MLPClassifier(**arguments).fit(X, y), MLPClassifier(**arguments).fit(sparse.csr_array(X), y)
+    np.testing.assert_array_equal(a.coefs_[0], b.coefs_[0])
+
+
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_sparse_with_early_stopping_and_without_shuffling(shuffle: bool, digits: tuple[Any, Any]) -> None:
     sparse = pytest.importorskip("scipy.sparse")

@@ -1983,17 +1983,15 @@ cdef class Trainer:
                 raise ValueError("lrs holds a value that is negative or not finite, expected learning rates >= 0")
         self.order = None
         self.t.order = NULL
-        if order is None and self.t.compressed != NULL and shuffle_seed is None:
-            order = np.arange(self.t.rows)
         if order is not None:
             if not labels_in_range(order, self.t.rows) or order.shape[0] != self.t.rows:
                 raise ValueError(f"order is not of {self.t.rows} rows, expected their numbers in some order")
             self.order = order
-            self.take_room()
-            self.t.order = <int64_t *><uintptr_t>order.ctypes.data
-        elif shuffle_seed is not None and (self.t.batch < self.t.rows or self.function is not None
-                                           or self.t.compressed != NULL):
+        elif shuffle_seed is not None and (self.t.batch < self.t.rows or self.function is not None):
             self.order = permutation(self.t.rows, shuffle_seed, epoch)
+        elif self.t.compressed != NULL:
+            self.order = np.arange(self.t.rows)
+        if self.order is not None:
             self.take_room()
             self.t.order = <int64_t *><uintptr_t>self.order.ctypes.data
         self.lrs = lrs
