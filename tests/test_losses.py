@@ -6,6 +6,7 @@ and the gradient with respect to it read off, to the last bit.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+import schuss
 from schuss import _core
 from tests.reference import losses
 
@@ -324,3 +326,72 @@ def test_cross_entropies_in_sklearns_form_have_a_largest_value(dtype: str, isa: 
     labels = np.array([[1, 0], [1, 0], [0, 1]], dtype)
     found = net.loss(np.eye(3, dtype=dtype), labels, None, ("binary_cross_entropy", 0.0, "sklearn"))
     assert found == pytest.approx((np.log(2) + most + np.log(2) + np.log(2) + np.log1p(np.exp(-1))) / 3, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        (schuss.Gamma(), [[1.0, 0.0]] * 3, r"y must be > 0 for gamma; got 0.0 at \[0, 1\]|y.*> 0 for gamma"),
+        (schuss.Tweedie(3.0), [[1.0, 0.0]] * 3, "> 0 for tweedie"),
+        (schuss.Tweedie(1.5), [[1.0, -1.0]] * 3, ">= 0 for tweedie"),
+        (schuss.BinaryFocal(), [[1.0, 2.0]] * 3, r"in \[0, 1\] for binary_focal"),
+        (schuss.Focal(), [[0.5, 0.5]] * 3, "integer labels for focal"),
+        (schuss.Gaussian(), [[1.0, 1.0]] * 3, r"y must have shape \(3, 1\)"),
+        (schuss.Quantile([0.1, 0.5, 0.9]), [[1.0, 1.0]] * 3, "has 3 numbers, expected 2"),
+    ],
+    ids=repr,
+)
+def test_targets_are_checked(loss: schuss.Loss, y: Any, message: str) -> None:
+    net = schuss.Network([schuss.Dense(2, 2)], seed=0)
+    before = net.parameters[0].copy()
+    with pytest.raises((ValueError, TypeError), match=message):
+        net.fit(np.ones((3, 2)), y, loss=loss, epochs=1)
+    assert_array_equal(net.parameters[0], before)
+
+
+def test_gaussian_needs_two_outputs_a_target() -> None:
+    net = schuss.Network([schuss.Dense(2, 3)], seed=0)
+    with pytest.raises(ValueError, match="gaussian needs two outputs of the network for each target; got 3"):
+        net.fit(np.ones((3, 2)), np.ones((3, 1)), loss="gaussian", epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: schuss.Quantile(1.0), r"quantile must be a number in \(0, 1\); got 1.0"),
+        (lambda: schuss.Quantile([0.5, 2]), r"quantile\[1\] must be a number in \(0, 1\); got 2"),
+        (lambda: schuss.Quantile([]), "quantile must hold at least one number"),
+        (lambda: schuss.Tweedie(2), r"power must not be 2, which is Gamma\(\)"),
+        (lambda: schuss.Tweedie(0.5), r"power must be a number in \(1, inf\)"),
+        (lambda: schuss.Focal(0), r"gamma must be a number in \(0, inf\)"),
+    ],
+)
+def test_numbers_of_losses_are_checked(make: Callable[[], schuss.Loss], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        schuss.Quantile([0.1, 0.9]),
+        schuss.Quantile(0.3),
+        schuss.Gamma(),
+        schuss.Tweedie(),
+        schuss.Gaussian(),
+        schuss.Focal(),
+    ],
+    ids=repr,
+)
+def test_fit_with_each(loss: schuss.Loss) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3)).astype(np.float32)
+    y: Any = np.exp(X[:, :2])
+    if isinstance(loss, schuss.Gaussian):
+        y = y[:, :1]
+    if isinstance(loss, schuss.Focal):
+        y = (X[:, 0] > 0).astype(int)
+    net = schuss.Network([schuss.Dense(3, 8, "tanh"), schuss.Dense(8, 2)], seed=0)
+    history = net.fit(X, y, loss=loss, epochs=20, lr=0.01)
+    assert history["loss"][-1] < history["loss"][0]
+    assert pickle.loads(pickle.dumps(loss)) == loss

@@ -200,7 +200,7 @@ def test_weights_are_scikit_learns(solver: str, digits: tuple[Any, Any]) -> None
     [
         ({"activation": "nothing"}, "'activation' parameter of MLPClassifier must be"),
         ({"solver": "nothing"}, "'solver' parameter of MLPClassifier must be"),
-        ({"solver": int}, "solver must be a name or an optimizer class"),
+        ({"solver": int}, "solver must be .lbfgs., or a name or class"),
         ({"activation": ["relu", "relu"]}, "activation must be one for all hidden layers or 1, one each; got 2"),
         ({"dropout": [1.5]}, "dropout must be in"),
         ({"hidden_layer_sizes": (10, 0)}, "hidden_layer_sizes must be > 0, got"),
@@ -339,6 +339,17 @@ def test_resumed_is_the_same_to_the_last_bit(way: str, more: dict[str, Any], dig
     assert parts.loss_curve_ == once.loss_curve_
     assert same(once, parts) and once.t_ == parts.t_
     assert once.validation_scores_ == parts.validation_scores_
+
+
+def test_solvers_and_early_stopping_may_change_between_fits(digits: tuple[Any, Any]) -> None:
+    X, y = digits
+    clf = MLPClassifier(solver="lbfgs", warm_start=True, max_iter=5, random_state=0).fit(X, y)
+    clf.set_params(solver="adam").fit(X, y)
+    assert clf.coefs_[0].dtype == np.float64 and len(clf.loss_curve_) == 5
+    clf.set_params(early_stopping=True).fit(X, y)
+    assert len(clf.validation_scores_) == 5 and clf.best_loss_ is None
+    clf.set_params(early_stopping=False).fit(X, y)
+    assert len(clf.loss_curve_) == 15 and clf.best_loss_ == min(clf.loss_curve_[10:])
 
 
 def test_an_interrupt_keeps_what_there_is(digits: tuple[Any, Any]) -> None:

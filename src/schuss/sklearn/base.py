@@ -330,4 +330,4 @@ def optimizer_kind(solver: Any) -> type[Optimizer]:
         return BY_NAME[solver]
     if isinstance(solver, type) and issubclass(solver, Optimizer):
         return solver
-    raise ValueError(f"solver must be a name or an optimizer class of schuss; got {solver!r}")
+    raise ValueError(f"solver must be 'lbfgs', or a name or class of an optimizer of schuss; got {solver!r}")

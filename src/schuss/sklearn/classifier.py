@@ -81,9 +81,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     >>> from schuss.sklearn import MLPClassifier
     >>> from sklearn.datasets import make_classification
     >>> X, y = make_classification(n_samples=200, random_state=0)
-    >>> clf = MLPClassifier(class_weight="balanced", random_state=0, max_iter=300).fit(X[:150], y[:150])
+    >>> clf = MLPClassifier(class_weight="balanced", tol=0.01, random_state=0).fit(X[:150], y[:150])
     >>> round(clf.score(X[150:], y[150:]), 2)
-    0.92
+    0.84
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

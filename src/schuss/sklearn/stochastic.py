@@ -85,6 +85,19 @@ def begin(est: BaseMLP) -> None:
         est.best_validation_score_ = None
 
 
+def _complete(est: BaseMLP, early_stopping: bool) -> None:
+    """What is missing where a first fit was by L-BFGS, without or with early stopping, or where weights were set."""
+    state = est.__dict__
+    if "loss_curve_" not in state:
+        begin(est)
+    state.setdefault("_best", None)
+    state.setdefault("validation_loss_curve_", None)
+    if early_stopping and state.get("validation_scores_") is None:
+        est.validation_scores_, est.best_validation_score_, est.best_loss_ = [], -np.inf, None
+    if not early_stopping and est.best_loss_ is None:
+        est.best_loss_ = np.inf
+
+
 def own_network(network: Network, random_state: Any) -> Network:
     """A network of the same shape in schuss's own order: initial weights, shuffles and split follow from one seed."""
     words = random_state.randint(0, 1 << 32, size=2, dtype=np.uint64)
@@ -107,8 +120,7 @@ def _optimizer(est: BaseMLP, network: Network) -> Optimizer:
     options["lr"] = deepcopy(rate) if callable(rate) else float(est.learning_rate_init)
     options.update(est.solver_options or {})
     groups: Any = [{"params": list(network.parameters[0::2])}, {"params": list(network.parameters[1::2])}]
-    optimizer = kind(groups, **options)
-    return optimizer
+    return kind(groups, **options)
 
 
 def fit(
@@ -135,35 +147,9 @@ def fit(
     early_stopping = est.early_stopping
     if early_stopping and held is None:
         X, y, sample_weight, held = _split(est, X, y, sample_weight, own)
-    if early_stopping and est.validation_scores_ is None:  # switched on since the first fit
-        est.validation_scores_, est.best_validation_score_, est.best_loss_ = [], -np.inf, None
+    _complete(est, early_stopping)
     rows = X.shape[0]
-    if est.batch_size == "auto":
-        batch_size = min(200, rows)
-    else:
-        if est.batch_size > rows:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4
-            )
-        batch_size = int(np.clip(est.batch_size, 1, rows))
-    penalty = (0, float(est.l1), float(est.alpha)) if est.l1 > 0 or est.alpha > 0 else None
-    weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64)
-    trainer = _core.Trainer(
-        network._core,
-        optimizer._stepper,
-        optimizer.param_groups,
-        objective.loss,
-        np.ascontiguousarray(X, dtype=network.dtype)
-        if isinstance(X, np.ndarray)
-        else model.compressed(X, network.dtype),
-        objective.targets(y, network.dtype),
-        weights,
-        batch_size,
-        float(est.clip_value or 0.0),
-        float(est.clip_norm or 0.0),
-        penalty=penalty,
-        by_rows=True,
-    )
+    trainer = _trainer(est, network, optimizer, X, y, sample_weight, objective)
     validation = _Validation(est, network, objective, held) if held is not None else None
     epochs = 1 if incremental else est.max_iter
     tasks = Tasks(est, X, lambda: est._decoded(y), sample_weight, epochs)
@@ -191,6 +177,8 @@ def fit(
             report.epoch(est.n_iter_, est.loss_)
             if not finite:
                 _give_up(est, network, early_stopping, epochs)
+                if not incremental:
+                    _warn_of_the_end(est)
                 break
             if validation is not None:
                 validation.look(est, early_stopping, report)
@@ -223,6 +211,41 @@ def fit(
     if early_stopping and (not incremental or est.stopped_):
         _restore(est, network, own)
     tasks.finish()
+
+
+def _trainer(
+    est: BaseMLP,
+    network: Network,
+    optimizer: Optimizer,
+    X: Any,
+    y: NDArray[Any],
+    sample_weight: Any,
+    objective: Objective,
+) -> _core.Trainer:
+    """What makes the steps over these rows."""
+    rows, dense = X.shape[0], isinstance(X, np.ndarray)
+    if est.batch_size == "auto":
+        batch_size = min(200, rows)
+    else:
+        if est.batch_size > rows:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+            )
+        batch_size = int(np.clip(est.batch_size, 1, rows))
+    return _core.Trainer(
+        network._core,
+        optimizer._stepper,
+        optimizer.param_groups,
+        objective.loss,
+        np.ascontiguousarray(X, dtype=network.dtype) if dense else model.compressed(X, network.dtype),
+        objective.targets(y, network.dtype),
+        None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64),
+        batch_size,
+        float(est.clip_value or 0.0),
+        float(est.clip_norm or 0.0),
+        penalty=(0, float(est.l1), float(est.alpha)) if est.l1 > 0 or est.alpha > 0 else None,
+        by_rows=True,
+    )
 
 
 def _restore(est: BaseMLP, network: Network, own: bool) -> None:
@@ -384,8 +407,6 @@ def _give_up(est: BaseMLP, network: Network, early_stopping: bool, epochs: int) 
     if early_stopping:
         est.validation_scores_ += [float("nan")] * (left + 1)
     est.n_iter_ = epochs
-    if epochs == est.max_iter:
-        _warn_of_the_end(est)
 
 
 def _warn_of_the_end(est: BaseMLP) -> None:
