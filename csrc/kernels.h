@@ -76,6 +76,9 @@ struct gemm {
     ptrdiff_t m, n, k;
     const void *a;
     ptrdiff_t a_row, a_col;
+    /* NULL, or A is these rows order[0], order[1], ...; a is not looked at then. a_row == 1: transposed */
+    const struct schuss_compressed *compressed;
+    const int64_t *order;
     const void *b;
     ptrdiff_t ldb;
     int b_transposed;
@@ -142,6 +145,8 @@ struct kernels {
      * part's size. Returns what take() returned, or'ed. */
     int (*gemm)(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch);
     ptrdiff_t (*gemm_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind);
+    /* The same where A is compressed rows transposed. */
+    ptrdiff_t (*sparse_scratch)(ptrdiff_t n, ptrdiff_t k);
     /* out[n] = sum over rows of x[rows x n], in increasing row, for columns [col0, col1). */
     void (*column_sums)(ptrdiff_t rows, ptrdiff_t col0, ptrdiff_t col1, const void *x, ptrdiff_t ldx, void *out);
 

@@ -349,7 +349,7 @@ struct schuss_penalty {
 };
 ptrdiff_t schuss_penalty_sums(const struct schuss_step *step, int group);
 
-/* Compressed rows: row i has columns indices[k], values data[k], start[i] <= k < start[i + 1]; no column twice. */
+/* Compressed rows: row i has columns indices[k], which increase, and values data[k], start[i] <= k < start[i + 1]. */
 struct schuss_compressed {
     const int64_t *start;
     const void *indices;               /* int64_t if wide, else int32_t */

@@ -166,6 +166,8 @@ def test_a_penalty_does_not_stay() -> None:
     [
         ({"penalty": (2, 0.0, 1.0)}, "penalty is on group 2"),
         ({"x": (np.array([0, 1, 2]), np.array([0, 5], np.int32), np.ones(2))}, "a column out of range"),
+        ({"x": (np.array([0, 2, 2]), np.array([1, 0], np.int32), np.ones(2))}, "columns do not increase"),
+        ({"x": (np.array([0, 0, 2]), np.array([1, 1], np.int32), np.ones(2))}, "columns do not increase"),
         ({"x": (np.array([0, 1, 1]), np.array([0, 1], np.int32), np.ones(2))}, "start must rise from 0 to 2"),
         ({"x": (np.array([0, 1, 2], np.int32), np.array([0, 1], np.int32), np.ones(2))}, "start is int32"),
         ({"x": (np.array([0, 1, 2]), np.array([0, 1], np.int16), np.ones(2))}, "indices is int16"),

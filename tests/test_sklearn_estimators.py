@@ -105,6 +105,25 @@ def test_sparse_is_as_dense(form: str, solver: str, digits: tuple[Any, Any]) -> 
     np.testing.assert_array_equal(dense.predict_proba(X), found.predict_proba(given))
 
 
+@pytest.mark.parametrize("density", [0.0, 0.02, 0.5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_few_or_many_zeros_change_nothing(density: float, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compressed or dense, whatever the input was."""
+    from schuss.sklearn import model
+
+    sparse = pytest.importorskip("scipy.sparse")
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((300, 90)) < density, rng.normal(size=(300, 90)), 0.0).astype(dtype)
+    y = rng.integers(0, 3, 300)
+    found = []
+    for given in (X, sparse.csr_array(X), sparse.csc_array(X)):
+        for share in (0.0, 2.0):
+            monkeypatch.setattr(model, "DENSE_FROM", share)
+            clf = MLPClassifier((37, 5), random_state=0, max_iter=4, batch_size=64, activation="tanh", dropout=0.1)
+            found.append(clf.fit(given, y))
+    assert all(same(found[0], other) and other.loss_curve_ == found[0].loss_curve_ for other in found[1:])
+
+
 def test_sparse_rows_that_are_not_canonical() -> None:
     """Columns in any order, and twice: scikit-learn adds them up."""
     sparse = pytest.importorskip("scipy.sparse")

@@ -37,6 +37,7 @@ const struct kernels TABLE = {
     .lbfgs_move = lbfgs_move,
     .gemm = gemm,
     .gemm_scratch = gemm_scratch,
+    .sparse_scratch = sparse_scratch,
     .column_sums = column_sums,
     .activate = activate,
     .differentiate = differentiate,

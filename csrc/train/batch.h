@@ -27,17 +27,6 @@ static inline void gather(ptrdiff_t n, const int64_t *order, ptrdiff_t bytes, co
     }
 }
 
-/* The same of compressed rows, n_in columns each. */
-static inline void expand(ptrdiff_t n, const int64_t *order, ptrdiff_t n_in, ptrdiff_t item,
-                          const struct schuss_compressed *from, char *to) {
-    memset(to, 0, (size_t)(n * n_in * item));
-    for (ptrdiff_t i = 0; i < n; i++, to += n_in * item)
-        for (int64_t k = from->start[order[i]]; k < from->start[order[i] + 1]; k++) {
-            const int64_t column = from->wide ? ((const int64_t *)from->indices)[k] : ((const int32_t *)from->indices)[k];
-            memcpy(to + column * item, (const char *)from->data + k * item, (size_t)item);
-        }
-}
-
 /* One batch. */
 struct batch {
     ptrdiff_t rows;
@@ -71,17 +60,14 @@ static inline struct batch batch_at(const struct schuss_train *t, ptrdiff_t posi
     return b;
 }
 
-/* The member's own rows of the batch, copied together; and of the next, on their way, if they are not in cache and L2
- * has room for them. */
+/* The member's own rows of the batch, copied together, but for inputs that are compressed; and of the next, on their
+ * way, if they are not in cache and L2 has room for them. */
 static inline void gather_own(const struct schuss_train *t, const struct batch *b, ptrdiff_t position,
                               const struct team *me) {
     const struct share own = own_rows(b->rows, me);
     const ptrdiff_t n = own.end - own.first, x_bytes = t->net->layers[0].n_in * t->plan->kernels->item;
     const int64_t *order = b->order + own.first;
-    if (t->compressed)
-        expand(n, order, t->net->layers[0].n_in, t->plan->kernels->item, t->compressed,
-               (char *)t->batch_x + own.first * x_bytes);
-    else gather(n, order, x_bytes, t->x, (char *)t->batch_x + own.first * x_bytes);
+    if (!t->compressed) gather(n, order, x_bytes, t->x, (char *)t->batch_x + own.first * x_bytes);
     if (t->y) gather(n, order, t->y_row_bytes, t->y, (char *)t->batch_y + own.first * t->y_row_bytes);
     if (t->weights) gather(n, order, sizeof(double), t->weights, t->batch_weights + own.first);
     if (t->compressed || t->rows * x_bytes <= CACHED_BYTES || t->batch * x_bytes >= CACHED_BYTES / 8) return;

@@ -35,12 +35,17 @@ struct run {
     atomic_int nonfinite;
 };
 
+static struct net_input input_of(const struct schuss_train *t, const struct batch *b) {
+    return (struct net_input){b->x, t->net->layers[0].n_in, t->compressed, b->order};
+}
+
 /* Gathers a batch and runs it forward. */
 static void *begin_step(const struct schuss_train *t, const struct batch *b, ptrdiff_t position, uint64_t draw,
                         enum spread *spread, struct team *me) {
     *spread = b->order ? OWN_ROWS : COMPLETE;
     if (b->order) gather_own(t, b, position, me);
-    return net_forward(t->net, t->plan, b->x, t->net->layers[0].n_in, b->rows, t->flags, draw, NULL, spread, me);
+    const struct net_input input = input_of(t, b);
+    return net_forward(t->net, t->plan, &input, b->rows, t->flags, draw, NULL, spread, me);
 }
 
 /* The losses of the member's own rows, and their gradients. */
@@ -123,7 +128,8 @@ static int end_step(struct run *run, const struct batch *b, ptrdiff_t position, 
     }
     const struct schuss_segment *whole = &run->whole;
     const int at_once = whole->n && me->count == 1;
-    net_backward(t->net, t->plan, b->x, t->net->layers[0].n_in, b->rows, schuss_plan_dout(t->plan), NULL,
+    const struct net_input input = input_of(t, b);
+    net_backward(t->net, t->plan, &input, b->rows, schuss_plan_dout(t->plan), NULL,
                  run->at_birth && !at_once ? update : NULL, me);
     if (at_once) {
         if (t->step->check_first && t->plan->kernels->any_nonfinite(whole->n, whole->g)) return SCHUSS_NONFINITE;

@@ -66,10 +66,12 @@ static int shares_columns(const struct schuss_plan *plan, ptrdiff_t n, const str
     return !plan->by_rows && me->count > 1 && n >= 2 * me->count * plan->kernels->tile_cols;
 }
 
-void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, const struct net_input *input,
                   ptrdiff_t rows, int flags, uint64_t draw, void *out, enum spread *spread, struct team *me) {
     const struct kernels *kernels = plan->kernels;
     const struct share own = own_rows(rows, me);
+    const void *x = input->x;
+    ptrdiff_t ldx = input->ld;
     for (int l = 0; l < net->n_layers; l++) {
         const struct schuss_layer *layer = &net->layers[l];
         const struct layer_buffers *b = &plan->layers[l];
@@ -82,6 +84,7 @@ void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, 
         struct gemm g = {
             .m = rows, .n = layer->n_out, .k = layer->n_in,
             .a = x, .a_row = ldx, .a_col = 1,
+            .compressed = l == 0 ? input->compressed : NULL, .order = input->order,
             .b = at(net->params, layer->weight, kernels), .ldb = layer->n_out,
             .c = y, .ldc = b->ld,
             .end = {
@@ -208,16 +211,17 @@ static const struct schuss_segment *segment_of(struct net_update *u, int index) 
     return segment;
 }
 
-/* The member's part of the gradients of layer l from its input x and delta: into net->grads, or with u through the
+/* The member's part of the gradients of layer l from its input and delta: into net->grads, or with u through the
  * rule. */
-static void layer_gradients(const struct schuss_net *net, const struct schuss_plan *plan, int l, const void *x,
-                            ptrdiff_t ldx, ptrdiff_t rows, const void *delta, struct net_update *u, struct team *me) {
+static void layer_gradients(const struct schuss_net *net, const struct schuss_plan *plan, int l,
+                            const struct net_input *input, ptrdiff_t rows, const void *delta, struct net_update *u, struct team *me) {
     const struct kernels *kernels = plan->kernels;
     const struct schuss_layer *layer = &net->layers[l];
     const ptrdiff_t n = layer->n_out;
     struct gemm dw = {
         .m = layer->n_in, .n = n, .k = rows,
-        .a = x, .a_row = 1, .a_col = ldx,
+        .a = input->x, .a_row = 1, .a_col = input->ld,
+        .compressed = input->compressed, .order = input->order,
         .b = delta, .ldb = plan->layers[l].ld,
         .c = at(net->grads, layer->weight, kernels), .ldc = n,
     };
@@ -246,7 +250,7 @@ static void layer_gradients(const struct schuss_net *net, const struct schuss_pl
     if (u) u->nonfinite |= update(&born, own.first, own.end - own.first, at(sums, own.first, kernels));
 }
 
-void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, const struct net_input *input,
                   ptrdiff_t rows, void *dout, void *dx, struct net_update *u, struct team *me) {
     const void *delta = dout;
     for (int l = net->n_layers - 1; l >= 0; l--) {
@@ -255,8 +259,9 @@ void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, 
             go_down(net, plan, l, rows, delta, to, shares_columns(plan, net->layers[l].n_in, me), me);
             team_wait(me);
         }
-        const struct layer_buffers *input = l > 0 ? &plan->layers[l - 1] : NULL;
-        layer_gradients(net, plan, l, input ? input->fed : x, input ? input->ld : ldx, rows, delta, u, me);
+        struct net_input own = *input;
+        if (l > 0) own = (struct net_input){.x = plan->layers[l - 1].fed, .ld = plan->layers[l - 1].ld};
+        layer_gradients(net, plan, l, &own, rows, delta, u, me);
         if (l > 0 && below(plan, l - 1, dx) && !plan->by_rows) team_wait(me); /* what is written next was read here */
         delta = to;
     }
@@ -276,7 +281,8 @@ struct pass {
 static void forward_member(void *context, struct team *me) {
     struct pass *p = context;
     enum spread spread = COMPLETE;
-    void *result = net_forward(p->net, p->plan, p->x, p->ldx, p->rows, p->flags, p->draw, p->out, &spread, me);
+    const struct net_input input = {.x = p->x, .ld = p->ldx};
+    void *result = net_forward(p->net, p->plan, &input, p->rows, p->flags, p->draw, p->out, &spread, me);
     if (me->index == 0) p->result = result;
 }
 
@@ -292,7 +298,8 @@ static void backward_member(void *context, struct team *me) {
     const struct pass *p = context;
     net_enter_backward(p->net, p->plan, p->rows, p->flags, p->dout, p->dx, me);
     team_wait(me);
-    net_backward(p->net, p->plan, p->x, p->ldx, p->rows, p->dout, p->dx, NULL, me);
+    const struct net_input input = {.x = p->x, .ld = p->ldx};
+    net_backward(p->net, p->plan, &input, p->rows, p->dout, p->dx, NULL, me);
 }
 
 void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,

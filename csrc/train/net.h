@@ -34,16 +34,24 @@ struct net_update {
  * overlap. */
 void net_update_begin(struct net_update *u, const struct schuss_step *step, int64_t t, const int *segments);
 
-/* schuss_forward of x[rows x n_in], spread as *spread says; returns where the output lies, spread as *spread then
+/* What a batch is read from: x[rows x n_in], ld elements a row; or of compressed rows those order[0], order[1], ... */
+struct net_input {
+    const void *x;
+    ptrdiff_t ld;
+    const struct schuss_compressed *compressed;
+    const int64_t *order;
+};
+
+/* schuss_forward of the input, spread as *spread says; returns where the output lies, spread as *spread then
  * says. */
-void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, const struct net_input *input,
                   ptrdiff_t rows, int flags, uint64_t draw, void *out, enum spread *spread, struct team *me);
 
 /* schuss_backward in two parts, with team_wait between them. The first needs the member's own rows of dout; the second
  * needs the output of the first everywhere, and with u does not store the gradients but applies them. */
 void net_enter_backward(const struct schuss_net *net, const struct schuss_plan *plan, ptrdiff_t rows, int flags,
                         void *dout, void *dx, struct team *me);
-void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
+void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, const struct net_input *input,
                   ptrdiff_t rows, void *dout, void *dx, struct net_update *u, struct team *me);
 
 /* Threads that a pass of so many nanoseconds on one may have, by what the plan has room for and the caller may use. */

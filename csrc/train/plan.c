@@ -58,6 +58,7 @@ static ptrdiff_t scratch_needed(const struct schuss_net *net, const struct kerne
         most = larger(most, kernels->gemm_scratch(rows, n_out, n_in, END_FORWARD));
         if (!backward) continue;
         most = larger(most, kernels->gemm_scratch(n_in, n_out, rows, END_TAKE));
+        if (l == 0) most = larger(most, kernels->sparse_scratch(n_out, rows));
         most = larger(most, kernels->gemm_scratch(rows, n_in, n_out, END_BACKWARD));
     }
     return (most + 63) / 64 * 64;

@@ -1931,6 +1931,11 @@ cdef class Trainer:
             raise ValueError(f"start must rise from 0 to {n}")
         if n and not (indices.min() >= 0 and indices.max() < self.net.n_in):
             raise ValueError(f"indices holds a column out of range, expected columns in [0, {self.net.n_in})")
+        rising = np.diff(indices) > 0
+        begins = start[1:-1]
+        rising[begins[(begins > 0) & (begins < n)] - 1] = True
+        if not rising.all():
+            raise ValueError("indices holds a row whose columns do not increase, expected each row sorted and no column twice")
         self.compressed.start = <const int64_t *><uintptr_t>start.ctypes.data
         self.compressed.indices = <const void *><uintptr_t>indices.ctypes.data
         self.compressed.data = address_of(data, "data", self.net.c_net.dtype, 1, n, -1, False)
@@ -2008,7 +2013,7 @@ cdef class Trainer:
         if self.batch_x is not None:
             return 0
         cdef Py_ssize_t batch = self.t.batch
-        batch_x = aligned_bytes(batch * self.net.n_in * self.net.item)
+        batch_x = aligned_bytes(0 if self.t.compressed != NULL else batch * self.net.n_in * self.net.item)
         self.batch_y = aligned_bytes(batch * self.t.y_row_bytes)
         self.batch_weights = np.empty(batch if self.t.weights != NULL else 0)
         self.batch_x = batch_x

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from ..layers import Dense
 from ..network import Network
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Bytes of sparse rows that are made dense at a time.
 SLAB = 1 << 24
+# The share of elements that are not zero from which dense products are faster.
+DENSE_FROM = 0.1
 
 
 def layers(units: Sequence[int], activations: Sequence[str], dropout: Sequence[float]) -> tuple[Dense, ...]:
@@ -78,6 +81,15 @@ def compressed(X: Any, dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray
         np.ascontiguousarray(indices),
         np.ascontiguousarray(X.data, dtype=dtype),
     )
+
+
+def rows_of(X: Any, dtype: np.dtype[Any]) -> Any:
+    """Rows as the core trains on them: compressed where few are not zero, else dense; with the same results."""
+    dense = isinstance(X, np.ndarray)
+    filled = np.count_nonzero(X) if dense else X.nnz
+    if filled < DENSE_FROM * X.shape[0] * X.shape[1]:
+        return compressed(csr_array(X) if dense else X, dtype)
+    return np.ascontiguousarray(X if dense else X.toarray(), dtype=dtype)
 
 
 def slabs(X: Any, dtype: np.dtype[Any]) -> Iterable[tuple[slice, NDArray[Any]]]:

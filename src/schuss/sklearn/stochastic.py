@@ -223,7 +223,7 @@ def _trainer(
     objective: Objective,
 ) -> _core.Trainer:
     """What makes the steps over these rows."""
-    rows, dense = X.shape[0], isinstance(X, np.ndarray)
+    rows = X.shape[0]
     if est.batch_size == "auto":
         batch_size = min(200, rows)
     else:
@@ -237,7 +237,7 @@ def _trainer(
         optimizer._stepper,
         optimizer.param_groups,
         objective.loss,
-        np.ascontiguousarray(X, dtype=network.dtype) if dense else model.compressed(X, network.dtype),
+        model.rows_of(X, network.dtype),
         objective.targets(y, network.dtype),
         None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64),
         batch_size,

@@ -1,0 +1,107 @@
+/* Products whose A is compressed rows, or such rows transposed. Each element of C is the chain of fused multiply-adds of
+ * gemm.h without those where A is zero, which would change nothing: the same bits. */
+
+ALWAYS_INLINE int64_t column_at(const struct schuss_compressed *x, int64_t k) {
+    return x->wide ? ((const int64_t *)x->indices)[k] : ((const int32_t *)x->indices)[k];
+}
+
+/* Columns [col, col + cols), (nv - 1) * LANES < cols <= nv * LANES, of row i of C. */
+ALWAYS_INLINE void sparse_row(const int nv, const struct gemm *g, ptrdiff_t i, ptrdiff_t col, ptrdiff_t cols) {
+    const struct schuss_compressed *x = g->compressed;
+    const int64_t row = g->order[i];
+    const vmask last = v_mask(cols - (nv - 1) * LANES);
+    vec sum[WIDE_VECS];
+#pragma GCC unroll 8
+    for (int j = 0; j < nv; j++) sum[j] = v_set1(0);
+    for (int64_t k = x->start[row]; k < x->start[row + 1]; k++) {
+        const real *b = (const real *)g->b + column_at(x, k) * g->ldb + col;
+        const vec a = v_set1(((const real *)x->data)[k]);
+#pragma GCC unroll 8
+        for (int j = 0; j < nv; j++)
+            sum[j] = v_fma(a, j < nv - 1 ? v_load(b + j * LANES) : v_load_m(b + j * LANES, last), sum[j]);
+    }
+    finish(1, nv, sum, last, g->ldc, &g->end, i, col);
+    real *c = (real *)g->c + i * g->ldc + col;
+#pragma GCC unroll 8
+    for (int j = 0; j < nv - 1; j++) v_store(c + j * LANES, sum[j]);
+    v_store_m(c + (nv - 1) * LANES, sum[nv - 1], last);
+}
+
+static void sparse_rows(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1) {
+    enum { MOST = WIDE_VECS * LANES };
+    for (ptrdiff_t i = row0; i < row1; i++) {
+        for (ptrdiff_t j = col0; j < col1; j += MOST) {
+            const ptrdiff_t cols = col1 - j < MOST ? col1 - j : MOST;
+            switch ((cols + LANES - 1) / LANES) {
+            case 1: sparse_row(1, g, i, j, cols); break;
+            case 2: sparse_row(2, g, i, j, cols); break;
+            case 3: sparse_row(3, g, i, j, cols); break;
+            case 4: sparse_row(4, g, i, j, cols); break;
+            case 5: sparse_row(5, g, i, j, cols); break;
+            case 6: sparse_row(6, g, i, j, cols); break;
+            case 7: sparse_row(7, g, i, j, cols); break;
+            default: sparse_row(8, g, i, j, cols);
+            }
+        }
+        real *c = (real *)g->c + i * g->ldc + col0;
+        if (!finishes_in_registers(&g->end)) finish_rows(&g->end, 1, col1 - col0, c, g->ldc, i, col0);
+    }
+}
+
+/* c[n] = fma(a, b[n], c[n]). */
+ALWAYS_INLINE void add_row(ptrdiff_t n, real a, const real *b, real *c) {
+    const vec times = v_set1(a);
+    ptrdiff_t j = 0;
+    for (; j + LANES <= n; j += LANES) v_store(c + j, v_fma(times, v_load(b + j), v_load(c + j)));
+    if (j < n) {
+        const vmask rest = v_mask(n - j);
+        v_store_m(c + j, v_fma(times, v_load_m(b + j, rest), v_load_m(c + j, rest)), rest);
+    }
+}
+
+/* Rows of C that are summed together, while all rows of B pass. */
+static ptrdiff_t sparse_height(ptrdiff_t n) {
+    const ptrdiff_t most = TAKEN_BYTES / (ptrdiff_t)sizeof(real) / n;
+    return most > 0 ? most : 1;
+}
+
+/* A is the transposed: row i of C belongs to column i of the compressed rows. scratch: sparse_scratch() bytes. */
+static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
+                          void *scratch) {
+    const struct schuss_compressed *x = g->compressed;
+    const ptrdiff_t n = col1 - col0, height = sparse_height(g->n);
+    const int takes = g->end.kind == END_TAKE;
+    const ptrdiff_t ldc = takes ? n : g->ldc;
+    int64_t *next = (int64_t *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63); /* entry of each row that comes next */
+    real *room = (real *)(next + (g->k + 7) / 8 * 8);
+    int found = 0;
+    for (ptrdiff_t p = 0; p < g->k; p++) {
+        int64_t low = x->start[g->order[p]], high = x->start[g->order[p] + 1];
+        while (low < high) {
+            const int64_t middle = low + (high - low) / 2;
+            if (column_at(x, middle) < row0) low = middle + 1;
+            else high = middle;
+        }
+        next[p] = low;
+    }
+    for (ptrdiff_t i0 = row0; i0 < row1; i0 += height) {
+        const ptrdiff_t i1 = i0 + height < row1 ? i0 + height : row1;
+        real *c = takes ? room : (real *)g->c + i0 * ldc + col0;
+        for (ptrdiff_t i = 0; i < i1 - i0; i++) memset(c + i * ldc, 0, (size_t)n * sizeof(real));
+        for (ptrdiff_t p = 0; p < g->k; p++) {
+            const int64_t end = x->start[g->order[p] + 1];
+            const real *b = (const real *)g->b + p * g->ldb + col0;
+            int64_t k = next[p];
+            for (; k < end && column_at(x, k) < i1; k++)
+                add_row(n, ((const real *)x->data)[k], b, c + (column_at(x, k) - i0) * ldc);
+            next[p] = k;
+        }
+        if (takes) found |= g->end.take(g->end.context, i0, col0, i1 - i0, n, room);
+    }
+    return found;
+}
+
+/* Bytes of scratch for compressed rows transposed, k of them, times k x n. */
+static ptrdiff_t sparse_scratch(ptrdiff_t n, ptrdiff_t k) {
+    return 128 + (k + 7) / 8 * 8 * (ptrdiff_t)sizeof(int64_t) + sparse_height(n) * n * (ptrdiff_t)sizeof(real);
+}
