@@ -479,6 +479,35 @@ def test_lbfgs_refuses_what_is_about_steps(given: dict[str, Any], classes: tuple
     MLPClassifier((5,), solver="lbfgs", dropout=[0.0], max_iter=5).fit(*classes)
 
 
+KEPT: list[Any] = []
+
+
+class Keep:
+    """A callback that keeps the fitted copy of each epoch."""
+
+    def setup(self, estimator: Any, context: Any) -> None: ...
+    def teardown(self, estimator: Any, context: Any) -> None: ...
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None: ...
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> None:
+        KEPT.append(fitted_estimator)
+
+
+def test_what_callbacks_get_may_be_kept(classes: tuple[Any, Any]) -> None:
+    """A fitted copy of an epoch predicts later, and what was pickled before too."""
+    pytest.importorskip("sklearn.callback")
+    X, y = classes
+    KEPT.clear()
+    MLPClassifier(random_state=0, max_iter=4).set_callbacks(Keep()).fit(X, y)
+    for epochs, copied in enumerate(KEPT[:4], 1):
+        alone = MLPClassifier(random_state=0, max_iter=epochs).fit(X, y)
+        state = copied.__getstate__()
+        assert state["_network"] is None and "coefs_" in state
+        again = MLPClassifier.__new__(MLPClassifier)
+        again.__setstate__(state)
+        for one in (again, copied):
+            np.testing.assert_array_equal(one.predict_proba(X), alone.predict_proba(X))
+
+
 def test_callbacks_of_lbfgs(classes: tuple[Any, Any]) -> None:
     callback = pytest.importorskip("sklearn.callback")
     X, y = classes

@@ -208,9 +208,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             network = stochastic.own_network(network, self._random_state)
         else:
             # The output layer is drawn as if it ended as the hidden ones do.
-            last = (
-                self.activation if isinstance(self.activation, str) else [*ends[:-1], "relu"][max(0, len(hidden) - 1)]
-            )
+            last = self.activation if isinstance(self.activation, str) else (ends[:-1] or ["relu"])[-1]
             model.initialise(network, [*ends[:-1], last], self._random_state, X.dtype)
             if any(rates):
                 network._core.seed = int(self._random_state.randint(np.iinfo(np.int32).max))
@@ -267,7 +265,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         state = self.__dict__
         network: Network | None = state.get("_network")
         if network is not None and "feature_names_in_" not in state and self._untouched(network):
-            with self._lock:
+            with self._lock, self._threads():
                 found = network._core.predict_finite(X)
             if found is not None:
                 return found
@@ -300,7 +298,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
         state.pop("_lock", None)
-        if "_network" in state and self._untouched(state["_network"]):
+        if state.get("_network") is not None and self._untouched(state["_network"]):
             # They are the network's arrays, and are to be so again.
             del state["coefs_"], state["intercepts_"]
         return state
