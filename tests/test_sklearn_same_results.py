@@ -20,23 +20,34 @@ RELATIVE = 1e-7
 LBFGS = 1e-4  # of the final loss
 EQUAL_ROWS = 0.999
 
-# Configurations of which scikit-learn's own results move as far when one weight starts an ulp away. That is tested.
-CHAOTIC = {45, 63, 126}
-
 cases = [draw(number) for number in range(140)]
+# Configurations of which scikit-learn's own results move as far when one weight starts an ulp away: which these are
+# depends on how the CPU's matrix products round. Three on the machines seen: 45, 63, 126.
+chaotic: set[int] = set()
 
 
-def nudged(kind: type[Any]) -> type[Any]:
-    """scikit-learn's class with one weight of its last layer an ulp larger."""
+def nudged(kind: type[Any], direction: float) -> type[Any]:
+    """scikit-learn's class with one weight of its last layer an ulp away."""
 
     class Nudged(kind):  # type: ignore[misc]
         def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> Any:
             coef, intercept = super()._init_coef(fan_in, fan_out, dtype)
             if len(self.coefs_) == self.n_layers_ - 2:
-                coef[0, 0] = np.nextafter(coef[0, 0], np.inf)
+                coef[0, 0] = np.nextafter(coef[0, 0], direction)
             return coef, intercept
 
     return Nudged
+
+
+def is_chaotic(case: Case, theirs: Any, ours: Any) -> bool:
+    """Whether scikit-learn moves away from itself as far as we are."""
+    far, rows = distance(case, theirs, ours), equal_rows(case, theirs, ours)
+    for direction in (np.inf, -np.inf):
+        moved = fitted(case, nudged(THEIRS[case.kind], direction))
+        of_itself = distance(case, theirs, moved)
+        if (far <= 1 or of_itself > 1) and (rows >= EQUAL_ROWS or equal_rows(case, theirs, moved) < EQUAL_ROWS):
+            return True
+    return False
 
 
 def largest(a: Any, b: Any) -> float:
@@ -80,12 +91,10 @@ def test_same_as_sklearn(case: Case) -> None:
             fitted(case, OURS[case.kind])
         return
     ours = fitted(case, OURS[case.kind])
-    if case.number in CHAOTIC:
-        moved = distance(case, theirs, fitted(case, nudged(THEIRS[case.kind])))
-        assert moved >= 1 or moved >= 0.1 * distance(case, theirs, ours)
+    if distance(case, theirs, ours) > 1 or equal_rows(case, theirs, ours) < EQUAL_ROWS:
+        assert is_chaotic(case, theirs, ours)
+        chaotic.add(case.number)
         return
-    assert distance(case, theirs, ours) <= 1
-    assert equal_rows(case, theirs, ours) >= EQUAL_ROWS
     assert ours.t_ == theirs.t_ and ours.n_layers_ == theirs.n_layers_ and ours.n_outputs_ == theirs.n_outputs_
     assert ours.out_activation_ == theirs.out_activation_
     assert ours.loss_ == pytest.approx(theirs.loss_, rel=LBFGS)
@@ -100,9 +109,9 @@ def test_same_as_sklearn(case: Case) -> None:
 
 
 def test_chaotic_cases_are_few() -> None:
-    """At least 60 configurations agree, of all solvers and ways."""
-    plain = [case for case in cases if case.number not in CHAOTIC]
-    assert len(plain) >= 60
+    """Nearly all configurations agree, of all solvers and ways. After the test above."""
+    plain = [case for case in cases if case.number not in chaotic]
+    assert len(chaotic) <= 8
     assert {(case.kind, case.arguments["solver"]) for case in plain} == {
         (kind, solver) for kind in OURS for solver in ("sgd", "adam", "lbfgs")
     }
