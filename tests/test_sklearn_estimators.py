@@ -568,3 +568,16 @@ def test_finite_is_assumed_where_the_user_says_so(digits: tuple[Any, Any]) -> No
 def test_import_of_schuss_does_not_import_scikit_learn() -> None:
     code = "import schuss, sys; assert not any(m.split('.')[0] in ('sklearn', 'scipy') for m in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_scikit_learn_it_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["sklearn"] = None
+try:
+    import schuss.sklearn
+except ImportError as error:
+    print(error)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found == "schuss.sklearn needs scikit-learn: pip install 'schuss[sklearn]'\n"

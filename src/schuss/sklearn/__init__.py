@@ -3,6 +3,11 @@
 Needs scikit-learn. ``docs/sklearn.md`` lists what these estimators have in addition.
 """
 
+try:
+    import sklearn  # noqa: F401
+except ImportError:
+    raise ImportError("schuss.sklearn needs scikit-learn: pip install 'schuss[sklearn]'") from None
+
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 
