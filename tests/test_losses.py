@@ -328,6 +328,21 @@ def test_cross_entropies_in_sklearns_form_have_a_largest_value(dtype: str, isa: 
     assert found == pytest.approx((np.log(2) + most + np.log(2) + np.log(2) + np.log1p(np.exp(-1))) / 3, rel=1e-6)
 
 
+@dtypes
+def test_binary_cross_entropy_in_sklearns_form_has_the_digits_of_its_probabilities(dtype: str, isa: str) -> None:
+    """1 - p of a p near 1 has few: what scikit-learn takes the logarithm of."""
+    z = np.linspace(-45, 45, 1801).astype(dtype)[:, None]
+    p = 1 / (1 + np.exp(-widen(z))).astype(dtype)  # rounded twice, as in this dtype's arithmetic
+    p = np.clip(p, np.finfo(dtype).eps, 1 - np.finfo(dtype).eps)
+    net = _core.Net([(1, 1, "identity", 0.0, False, 0.0)], dtype, 0)
+    net.parameters[0][...] = 1
+    for label, q in ((0.0, 1 - p), (1.0, p)):
+        found = [
+            net.loss(x[None], np.full((1, 1), label, dtype), None, ("binary_cross_entropy", 0.0, "sklearn")) for x in z
+        ]
+        np.testing.assert_allclose(found, -np.log(widen(q[:, 0])), rtol=1e-5 if dtype == "float32" else 1e-12)
+
+
 @pytest.mark.parametrize(
     ("loss", "y", "message"),
     [

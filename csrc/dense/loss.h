@@ -28,11 +28,17 @@ ALWAYS_INLINE vec quantile_point(vec p, vec t, vec q, vec *value) {
     vec slope = v_select(above, v_set1(1) - q, v_select(d < v_set1(0), -q, v_set1(0)));
     return v_select(d == d, slope, d);
 }
-ALWAYS_INLINE vec binary_cross_entropy_point(vec z, vec t, vec most, vec *value) {
+ALWAYS_INLINE vec binary_cross_entropy_point(vec z, vec t, vec unused, vec *value) {
+    (void)unused;
     vec positive = v_select(z < v_set1(0), v_set1(0), z);
-    /* in this order: a sure, right answer keeps its digits */
-    *value = v_min(most, (positive - z * t) + v_log1p(v_exp(-v_abs(z))));
+    *value = (positive - z * t) + v_log1p(v_exp(-v_abs(z))); /* in this order: a sure, right answer keeps its digits */
     return sigmoid(z) - t;
+}
+/* The same as scikit-learn has it: from p between eps and 1 - eps, and 1 - p with the digits that are left. */
+ALWAYS_INLINE vec clipped_cross_entropy_point(vec z, vec t, vec eps, vec *value) {
+    vec one = v_set1(1), p = sigmoid(z), kept = v_max(eps, v_min(one - eps, p));
+    *value = -(t * v_log(kept) + (one - t) * v_log(one - kept));
+    return p - t;
 }
 /* How much of a cross-entropy v = -log p of labels a focal loss counts: (1 - p)^gamma; and of its gradient. */
 ALWAYS_INLINE vec focus(vec v, vec gamma, vec *of_slope) {
@@ -42,7 +48,7 @@ ALWAYS_INLINE vec focus(vec v, vec gamma, vec *of_slope) {
     return v_select(v == v, share, v);
 }
 ALWAYS_INLINE vec binary_focal_point(vec z, vec t, vec gamma, vec *value) {
-    vec of_slope, slope = binary_cross_entropy_point(z, t, v_set1((real)INFINITY), value);
+    vec of_slope, slope = binary_cross_entropy_point(z, t, gamma, value);
     *value = *value * focus(*value, gamma, &of_slope);
     return slope * of_slope;
 }
@@ -252,10 +258,15 @@ ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
     return row;
 }
 
-/* -log of the least probability that counts: scikit-learn's losses have one. Smoothed targets are not of that kind. */
+/* Whether probabilities count from EPS to 1 - EPS alone, as in scikit-learn's losses. Smoothed targets are not of that
+ * kind. */
+#define EPS ((real)1 / (real)((int64_t)1 << MANTISSA_BITS))
+ALWAYS_INLINE int clips(const struct loss_rows *l) {
+    return l->loss->dialect == SCHUSS_SKLEARN && (l->loss->parameter == 0 || l->loss->kind == SCHUSS_FOCAL);
+}
+/* -log of the least that counts. */
 ALWAYS_INLINE real most_entropy(const struct loss_rows *l) {
-    const int smoothed = l->loss->parameter != 0 && l->loss->kind != SCHUSS_FOCAL;
-    if (l->loss->dialect != SCHUSS_SKLEARN || smoothed) return (real)INFINITY;
+    if (!clips(l)) return (real)INFINITY;
     return (real)(REAL_BITS == 32 ? 15.942385152878742 : 36.04365338911715);
 }
 
@@ -382,7 +393,8 @@ static void loss(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, doub
     case SCHUSS_CROSS_ENTROPY:
     case SCHUSS_FOCAL: cross_entropy(l, row0, row1, values); break;
     case SCHUSS_BINARY_CROSS_ENTROPY:
-        pointwise(binary_cross_entropy_point, most_entropy(l), l, row0, row1, values);
+        if (clips(l)) pointwise(clipped_cross_entropy_point, EPS, l, row0, row1, values);
+        else pointwise(binary_cross_entropy_point, 0, l, row0, row1, values);
         break;
     case SCHUSS_BINARY_FOCAL: pointwise(binary_focal_point, parameter, l, row0, row1, values); break;
     case SCHUSS_GAMMA: pointwise(gamma_point, 0, l, row0, row1, values); break;
