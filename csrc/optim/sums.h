@@ -19,7 +19,7 @@ ALWAYS_INLINE void add_products(ptrdiff_t n, const real *x, const real *y, doubl
     for (int l = 0; i + l < n; l++) lane[l] += (double)x[i + l] * (double)y[i + l];
 }
 
-/* The same of two pairs: each sum waits for its last addition, and meanwhile there is the other. */
+/* The same of two pairs: each sum waits for its last addition, and meanwhile there is the other. y1 NULL: ones. */
 ALWAYS_INLINE void add_two_products(ptrdiff_t n, const real *x0, const real *y0, const real *x1, const real *y1,
                                     struct rule_sums *sums) {
     wide a[LANE_VECS], b[LANE_VECS];
@@ -31,35 +31,13 @@ ALWAYS_INLINE void add_two_products(ptrdiff_t n, const real *x0, const real *y0,
         for (int k = 0; k < LANE_VECS; k++) {
             const ptrdiff_t j = i + k * DOUBLES;
             a[k] += v_widen(x0 + j) * v_widen(y0 + j);
-            b[k] += v_widen(x1 + j) * v_widen(y1 + j);
+            b[k] += y1 ? v_widen(x1 + j) * v_widen(y1 + j) : v_widen(x1 + j);
         }
     memcpy(sums->lane[0], a, sizeof a);
     memcpy(sums->lane[1], b, sizeof b);
     for (int l = 0; i + l < n; l++) {
         sums->lane[0][l] += (double)x0[i + l] * (double)y0[i + l];
-        sums->lane[1][l] += (double)x1[i + l] * (double)y1[i + l];
-    }
-}
-
-/* Sums of x0 y0 and of |x1|. */
-ALWAYS_INLINE void add_products_and_sizes(ptrdiff_t n, const real *x0, const real *y0, const real *x1,
-                                          struct rule_sums *sums) {
-    wide a[LANE_VECS], b[LANE_VECS];
-    ptrdiff_t i = 0;
-    memcpy(a, sums->lane[0], sizeof a);
-    memcpy(b, sums->lane[1], sizeof b);
-    for (; i + VIRTUAL_LANES <= n; i += VIRTUAL_LANES)
-#pragma GCC unroll 8
-        for (int k = 0; k < LANE_VECS; k++) {
-            const ptrdiff_t j = i + k * DOUBLES;
-            a[k] += v_widen(x0 + j) * v_widen(y0 + j);
-            b[k] += v_widen(x1 + j);
-        }
-    memcpy(sums->lane[0], a, sizeof a);
-    memcpy(sums->lane[1], b, sizeof b);
-    for (int l = 0; i + l < n; l++) {
-        sums->lane[0][l] += (double)x0[i + l] * (double)y0[i + l];
-        sums->lane[1][l] += (double)x1[i + l];
+        sums->lane[1][l] += y1 ? (double)x1[i + l] * (double)y1[i + l] : (double)x1[i + l];
     }
 }
 

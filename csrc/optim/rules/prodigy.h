@@ -13,7 +13,7 @@ static void prodigy_sums(const struct rule_arrays *r, const struct rule_constant
         size[i] = s[i] < 0 ? -s[i] : s[i];
         way[i] = p0[i] - p[i];
     }
-    add_products_and_sizes(r->n, g, way, size, sums);
+    add_two_products(r->n, g, way, size, NULL, sums);
 }
 
 static void prodigy(const struct rule_arrays *r, const struct rule_constants *c) {
