@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import schuss
+from schuss.foreign import _Tensor
 
 N = 3
 
@@ -119,22 +120,7 @@ def test_rows_far_apart(cols: int, dtype: str) -> None:
 # ---- DLPack's table of C functions -----------------------------------------------------------------------------------
 
 
-class Tensor(ctypes.Structure):
-    _fields_ = [
-        ("data", ctypes.c_void_p),
-        ("device_type", ctypes.c_int32),
-        ("device_id", ctypes.c_int32),
-        ("ndim", ctypes.c_int32),
-        ("code", ctypes.c_uint8),
-        ("bits", ctypes.c_uint8),
-        ("lanes", ctypes.c_uint16),
-        ("shape", ctypes.POINTER(ctypes.c_int64)),
-        ("strides", ctypes.POINTER(ctypes.c_int64)),
-        ("byte_offset", ctypes.c_uint64),
-    ]
-
-
-Look = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.POINTER(Tensor))
+Look = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.POINTER(_Tensor))
 
 
 class Table(ctypes.Structure):
