@@ -257,8 +257,9 @@ void schuss_lbfgs_restore(struct schuss_lbfgs *l);
 /* ---- train/net.c: dense networks --------------------------------------------------------------------------- */
 
 enum schuss_activation {
-    SCHUSS_IDENTITY, SCHUSS_RELU, SCHUSS_LEAKY_RELU, SCHUSS_ELU, SCHUSS_SIGMOID, SCHUSS_TANH, SCHUSS_GELU,
-    SCHUSS_SILU, SCHUSS_SOFTPLUS, SCHUSS_EXP, SCHUSS_SOFTMAX, SCHUSS_N_ACTIVATIONS
+    SCHUSS_IDENTITY, SCHUSS_RELU, SCHUSS_LEAKY_RELU, SCHUSS_ELU, SCHUSS_SELU, SCHUSS_SIGMOID, SCHUSS_TANH,
+    SCHUSS_GELU, SCHUSS_SILU, SCHUSS_MISH, SCHUSS_HARD_SWISH, SCHUSS_SOFTPLUS, SCHUSS_EXP, SCHUSS_SOFTMAX,
+    SCHUSS_N_ACTIVATIONS
 };
 
 /* Y = dropout(act(X W + b)); X[rows x n_in], W[n_in x n_out], b[n_out]. */

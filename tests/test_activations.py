@@ -155,21 +155,109 @@ def test_forward_matches_twin(name: str, dtype: str) -> None:
         assert np.all(error <= 4 * eps * growth * np.abs(wanted) + tiny * np.maximum(1, np.abs(wide)))
 
 
+def slopes(name: str, x: Array, alpha: float = 0.0) -> Array:
+    """Read off a network of one unit: the gradient of its input, for an output gradient of one."""
+    net = _core.Net([(1, 1, name, alpha, False, 0.0)], x.dtype.name, 0)
+    net.parameters[0][...] = 1
+    assert_array_equal(net.forward(x[:, None], True)[:, 0], _core.activate(name, x, alpha))
+    found = net.backward(np.ones((len(x), 1), x.dtype), True)
+    assert found is not None
+    return found[:, 0]
+
+
 @dtypes
 @pytest.mark.parametrize("name", activations.ELEMENTWISE)
 def test_derivative_matches_twin(name: str, dtype: str, isa: str) -> None:
-    """Read off a network of one unit: the gradient of its input, for an output gradient of one."""
     x = values_for(name, dtype)
     eps = float(np.finfo(dtype).eps)
-    wide = x.astype(float)
     for alpha in alphas(name):
-        net = _core.Net([(1, 1, name, alpha, False, 0.0)], dtype, 0)
-        net.parameters[0][...] = 1
-        assert_array_equal(net.forward(x[:, None], True)[:, 0], _core.activate(name, x, alpha))
-        got = net.backward(np.ones((len(x), 1), dtype), True)
-        assert got is not None
-        wanted = activations.derivative(name, wide, alpha)
-        assert np.all(np.abs(got[:, 0] - wanted) <= 8 * eps * np.maximum(1, np.abs(wanted)))
+        wanted = activations.derivative(name, x.astype(float), alpha)
+        assert np.all(np.abs(slopes(name, x, alpha) - wanted) <= 8 * eps * np.maximum(1, np.abs(wanted)))
+
+
+def exactly(mpmath: Any, name: str, x: float) -> tuple[Any, Any, Any]:
+    """Value, slope, and the largest term of the sum that the slope is, which its error belongs to."""
+    z = mpmath.mpf(x)
+    if name == "selu":
+        scale, alpha = mpmath.mpf("1.0507009873554804934193349852946"), mpmath.mpf("1.6732632423543772848170429916717")
+        if z > 0:
+            return scale * z, scale, scale
+        return scale * alpha * mpmath.expm1(z), scale * alpha * mpmath.exp(z), scale * alpha
+    if name == "mish":
+        e = mpmath.exp(z)
+        t = (e * e + 2 * e) / (e * e + 2 * e + 2)
+        rest = z * (1 - t) * (1 + t) * e / (1 + e)
+        return z * t, t + rest, max(abs(t), abs(rest))
+    gate = min(max(z + 3, 0), 6) / 6
+    slope = mpmath.mpf(0 if z <= -3 else 1 if z >= 3 else z / 3 + 0.5)
+    return z * gate, slope, slope
+
+
+# The largest errors of value and slope in ulp, a little above what was measured.
+LARGEST_ERRORS = {"selu": (1.4, 1.1), "mish": (3.1, 4.2), "hard_swish": (1.7, 1.1)}
+
+
+@dtypes
+@pytest.mark.parametrize("name", LARGEST_ERRORS)
+def test_errors_of_values_and_slopes(
+    name: str, dtype: str, isa: str, record_property: Callable[[str, object], None]
+) -> None:
+    mpmath: Any = pytest.importorskip("mpmath")
+    parts = [sample("exp", dtype, 2_000), *(np.linspace(a, b, 500) for a, b in [(-3.2, -2.8), (-1.7, -1), (-8, 8)])]
+    x = np.concatenate(parts).astype(dtype)
+    with mpmath.workdps(400 if dtype == "float64" else 80):
+        exact = [exactly(mpmath, name, v) for v in x.tolist()]
+        for i, (found, largest) in enumerate(
+            zip((_core.activate(name, x), slopes(name, x)), LARGEST_ERRORS[name], strict=True)
+        ):
+            error = np.array([float(mpmath.mpf(v) - e[i]) for v, e in zip(found.tolist(), exact, strict=True)])
+            size = np.abs(np.array([float(e[2 * i]) for e in exact])).astype(dtype)
+            normal = size >= np.finfo(dtype).tiny
+            ulps = float(np.max(np.abs(error[normal]) / np.spacing(size[normal])))
+            assert np.all(np.abs(error[~normal]) <= np.finfo(dtype).tiny)
+            record_property(("ulp", "ulp of the slope")[i], ulps)
+            assert ulps <= largest
+
+
+@dtypes
+@pytest.mark.parametrize("name", ["selu", "mish", "hard_swish"])
+def test_ends_and_kinks(name: str, dtype: str, isa: str) -> None:
+    """What torch gives, but that a large value does not overflow where the activation is the identity."""
+    inf, nan, most, tiny = np.inf, np.nan, float(np.finfo(dtype).max), float(np.finfo(dtype).tiny)
+    scale, flat = np.array([activations.SELU_SCALE, 1.7580993408473768599]).astype(dtype)
+    x = np.array([-inf, -most, -3, -0.0, 0, 3, most, inf, nan], dtype)
+    y, slope = _core.activate(name, x), slopes(name, x)
+    assert np.isnan(y[-1])
+    assert_array_equal(y[[3, 4]], [0, 0])
+    assert_array_equal(np.signbit(y[[3, 4]]), [True, False])
+    if name == "selu":
+        assert_array_equal(y[[0, 1, 5, 6, 7]], np.array([-flat, -flat, scale * np.float64(3), inf, inf], dtype))
+        assert_array_equal(slope[[0, 1, 3, 4, 5, 6, 7]], np.array([0, 0, flat, flat, scale, scale, scale], dtype))
+    elif name == "mish":
+        assert_array_equal(y[[0, 1, 6, 7]], np.array([nan, 0, most, inf], dtype))
+        assert_array_equal(slope[[0, 1, 6, 7, 8]], np.array([nan, 0, 1, nan, nan], dtype))
+        assert np.abs(slope[[3, 4]] - 0.6).max() <= np.finfo(dtype).eps
+    else:
+        assert_array_equal(y[[0, 1, 2, 5, 6, 7]], np.array([nan, 0, 0, 3, most, inf], dtype))
+        assert_array_equal(slope[:-1], np.array([0, 0, 0, 0.5, 0.5, 1, 1, 1], dtype))
+        assert np.isnan(slope[-1])
+    near = np.array([-tiny, -tiny / 2, -tiny / 16, tiny / 16, tiny / 2, tiny], dtype)
+    rise = activations.derivative(name, near.astype(float))
+    assert np.all(np.abs(_core.activate(name, near) - rise * near.astype(float)) <= tiny)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 4e-6), ("float64", 1e-14)])
+@pytest.mark.parametrize("name", activations.ELEMENTWISE)
+def test_matches_torch(name: str, dtype: str, tolerance: float) -> None:
+    """Values and slopes, at kinks too."""
+    torch: Any = pytest.importorskip("torch")
+    alpha = activations.ALPHA.get(name, 0.0)
+    x = np.concatenate([values_for(name, dtype), np.array([-3, 3, 0, -0.0, 1.5, -1.5], dtype)])
+    z = torch.tensor(x, requires_grad=True)
+    y = activations.in_torch(torch)[name](z)
+    y.backward(torch.ones_like(y))
+    for found, wanted in ((_core.activate(name, x, alpha), y.detach()), (slopes(name, x, alpha), z.grad)):
+        assert np.all(np.abs(found - wanted.numpy()) <= tolerance * np.maximum(1, np.abs(wanted.numpy())))
 
 
 @dtypes
@@ -183,7 +271,7 @@ def test_activation_same_bits_everywhere(
     results = []
     for _ in each_isa():
         y = _core.activate(name, x, alpha)
-        results.append(y)
+        results.append(np.stack([y, slopes(name, x, alpha)]))
         for n, part in ends.items():
             assert_array_equal(_core.activate(name, part, alpha), y[len(y) - n :])
     for y in results[1:]:

@@ -30,7 +30,6 @@ LOSSES = [
     ("poisson", 0.0, "counts"),
 ]
 HIDDEN = tuple(name for name in activations.ELEMENTWISE if name != "exp")  # which overflows in layers
-KINKED = ("relu", "leaky_relu", "elu")
 OPTIONS = ["bias", "no bias", "dropout", "weights"]
 SEED = 5
 
@@ -72,7 +71,11 @@ def nearest_kink(
     """How near any value comes to a point where an activation or the loss is not smooth."""
     logits = losses.FUSED.get(loss[0]) == layers[-1][2]
     before, inputs = network.forward(layers, parameters, x, masks=masks, logits=logits)
-    gaps = [np.min(np.abs(z)) for layer, z in zip(layers, before, strict=True) if layer[2] in KINKED]
+    gaps = [
+        np.min(np.abs(z - kink))
+        for layer, z in zip(layers, before, strict=True)
+        for kink in activations.KINKS.get(layer[2], ())
+    ]
     if loss[0] == "mae":
         gaps.append(np.min(np.abs(inputs[-1] - y)))
     if loss[0] == "huber":
@@ -217,18 +220,27 @@ def test_matches_twin_past_the_cache_blocks(activation: str, dtype: str, isa: st
         (300, 530, activation, alpha, True, 0.0),
         (530, 3, "identity", 0.0, True, 0.0),
     ]
-    rng = np.random.default_rng(2)
-    net = network_of(layers, dtype, rng)
     rows = 290
-    x = rng.normal(size=(rows, 310)).astype(dtype)
+    masks = masks_of(layers, rows, 0)
+    near = 1e-12 if dtype == "float64" else 5e-6
+    for seed in range(2, 40):
+        rng = np.random.default_rng(seed)
+        net = network_of(layers, dtype, rng)
+        x = rng.normal(size=(rows, 310)).astype(dtype)
+        y = rng.normal(size=(rows, 3)).astype(dtype)
+        wide = [p.astype(float) for p in net.parameters]
+        # Values of these two are not exact as those below are: none may be within rounding of a jump of the slope.
+        gap = nearest_kink(layers, wide, x.astype(float), y, ("mse", 0.0), masks)
+        if activation not in ("selu", "hard_swish") or gap > near:
+            break
+    else:
+        raise AssertionError("all draws have a value near a kink")
     if activation in ("relu", "leaky_relu"):
         # Few enough bits that all values before activations are exact, and none is zero: no doubt about any slope.
         x = np.round(x)
         for i, p in enumerate(net.parameters[:4]):
             p[...] = np.round(p * 16) / 8 if i % 2 == 0 else 1 / (16 if i == 1 else 1024)
-    y = rng.normal(size=(rows, 3)).astype(dtype)
-    wide = [p.astype(float) for p in net.parameters]
-    masks = masks_of(layers, rows, 0)
+        wide = [p.astype(float) for p in net.parameters]
     tolerance = 1e-13 if dtype == "float64" else 1e-5
     value = net.loss_and_gradients(x, y, None, ("mse", 0.0))
     wanted, slopes = network.loss_and_gradients(layers, wide, x.astype(float), y, ("mse", 0.0), masks=masks)
@@ -241,18 +253,7 @@ def torch_gradients(
     torch: Any, layers: list[Layer], parameters: list[Array], x: Array, y: Array, loss: tuple[str, float]
 ) -> tuple[float, list[Array]]:
     f = torch.nn.functional
-    functions: dict[str, Callable[[Any], Any]] = {
-        "identity": lambda z: z,
-        "relu": f.relu,
-        "leaky_relu": lambda z: f.leaky_relu(z, activations.ALPHA["leaky_relu"]),
-        "elu": f.elu,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-        "gelu": f.gelu,
-        "silu": f.silu,
-        "softplus": f.softplus,
-        "softmax": lambda z: f.softmax(z, 1),
-    }
+    functions = activations.in_torch(torch)
     tensors = [torch.tensor(p, requires_grad=True) for p in parameters]
     h = torch.tensor(x)
     for i, (layer, (w, b)) in enumerate(zip(layers, network.split(layers, tensors), strict=True)):

@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
-from schuss import _core
+from schuss import Dense, Network, _core
 from tests.reference import init, philox
 
 Array = NDArray[Any]
@@ -177,3 +177,17 @@ def test_same_bits_on_all_instruction_sets(kind: str, dtype: str, each_isa: Any)
     results = [draw(kind, (33, 65), dtype=dtype) for _ in each_isa()]
     for w in results[1:]:
         assert_array_equal(w, results[0])
+
+
+def test_defaults_suit_the_activation() -> None:
+    chosen = {name: Dense(3, 2, name).init for name in ("relu", "mish", "hard_swish", "selu", "tanh", "identity")}
+    he = dict.fromkeys(("relu", "mish", "hard_swish"), "he_uniform")
+    assert chosen == {**he, "selu": "lecun_normal", "tanh": "glorot_uniform", "identity": "glorot_uniform"}
+
+
+def test_selu_keeps_mean_and_variance_through_many_layers() -> None:
+    """What its constants are made for (Klambauer et al., 2017): near 0 and 1, from other values too."""
+    net = Network([Dense(500, 500, "selu") for _ in range(16)], seed=1)
+    y = net.predict(np.random.default_rng(0).normal(0.1, 1.2, (200, 500)))
+    assert abs(y.mean()) < 0.1
+    assert abs(y.var() - 1) < 0.2

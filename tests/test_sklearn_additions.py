@@ -123,7 +123,7 @@ def test_dropout(classes: tuple[Any, Any]) -> None:
 def test_an_activation_for_each_layer(classes: tuple[Any, Any]) -> None:
     X, y = classes
     names = ["gelu", "leaky_relu", "elu", "silu", "softplus", "sigmoid", "tanh", "relu", "identity", "logistic"]
-    for name in names:
+    for name in [*names, "selu", "mish", "hard_swish"]:
         clf = MLPClassifier((15,), activation=name, random_state=0, max_iter=10).fit(X, y)
         hidden = schuss._core.activate(
             {"logistic": "sigmoid"}.get(name, name),

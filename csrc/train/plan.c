@@ -10,7 +10,10 @@ enum {
     ROWS_WEIGHT_BYTES = 64 * 1024
 };
 
-static int keeps_input(int activation) { return activation == SCHUSS_GELU || activation == SCHUSS_SILU; }
+static int keeps_input(int activation) {
+    return activation == SCHUSS_GELU || activation == SCHUSS_SILU || activation == SCHUSS_MISH ||
+           activation == SCHUSS_HARD_SWISH;
+}
 
 /* Takes room for a * b * c bytes at *used, aligned. base NULL: only counts. *used < 0 marks an overflow. */
 static void *take(char *base, ptrdiff_t *used, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c) {

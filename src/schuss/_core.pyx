@@ -22,7 +22,8 @@ import numpy as np
 from schuss._version import __version__
 
 ACTIVATIONS = (
-    "identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "softplus", "exp", "softmax",
+    "identity", "relu", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "gelu", "silu", "mish", "hard_swish", "softplus",
+    "exp", "softmax",
 )
 LOSSES = (
     "mse", "mae", "huber", "cross_entropy", "binary_cross_entropy", "poisson", "quantile", "gamma", "tweedie", "gaussian",

@@ -10,8 +10,10 @@ from .arguments import choice, flag, integer, number
 
 # alpha's default and interval, for the activations that have one.
 ALPHA = {"leaky_relu": (0.01, "[0, inf)"), "elu": (1.0, "(0, inf)")}
-# Activations that keep about half of a symmetric input start from He's scale, the others from Glorot's.
-_HE = frozenset(("relu", "leaky_relu", "elu", "gelu", "silu", "softplus"))
+# Activations that keep about half of a symmetric input start from He's scale, selu from the one that its constants
+# are made for, the others from Glorot's.
+_HE = ("relu", "leaky_relu", "elu", "gelu", "silu", "mish", "hard_swish", "softplus")
+_INIT = {**dict.fromkeys(_HE, "he_uniform"), "selu": "lecun_normal"}
 INITIALISERS = (
     "zeros",
     "orthogonal",
@@ -33,13 +35,14 @@ class Dense:
     n_in, n_out : int
         At least 1.
     activation : str
-        identity, relu, leaky_relu, elu, sigmoid, tanh, gelu (the exact erf form), silu, softplus, exp, or, in the
-        last layer only, softmax.
+        identity, relu, leaky_relu, elu, selu, sigmoid, tanh, gelu (the exact erf form), silu, mish, hard_swish,
+        softplus, exp, or, in the last layer only, softmax.
     bias : bool
         Whether there is a b. It starts at zero.
     init : str, optional
         How W starts: zeros, orthogonal, or {glorot,he,lecun}_{uniform,normal}. Default: he_uniform for relu,
-        leaky_relu, elu, gelu, silu and softplus, glorot_uniform for the others.
+        leaky_relu, elu, gelu, silu, mish, hard_swish and softplus, lecun_normal for selu, glorot_uniform for the
+        others.
     dropout : float
         Probability in [0, 1) that an output is dropped in training; the others are divided by 1 - dropout. Not for
         softmax.
@@ -55,7 +58,9 @@ class Dense:
     References
     ----------
     X. Glorot, Y. Bengio (2010); K. He et al. (2015); Y. LeCun et al., Efficient BackProp (1998); A. M. Saxe, J. L.
-    McClelland, S. Ganguli (2014), for the initialisers. N. Srivastava et al., Dropout, JMLR 15 (2014).
+    McClelland, S. Ganguli (2014), for the initialisers. N. Srivastava et al., Dropout, JMLR 15 (2014). G. Klambauer et
+    al., Self-Normalizing Neural Networks (2017), for selu, its constants and its start. D. Misra, Mish (2019).
+    A. Howard et al., Searching for MobileNetV3 (2019), for hard_swish.
     """
 
     n_in: int
@@ -77,7 +82,7 @@ class Dense:
             alpha = None
         if activation == "softmax" and self.dropout:
             raise ValueError(f"dropout must be 0 for activation 'softmax'; got {self.dropout!r}")
-        init = ("he_uniform" if activation in _HE else "glorot_uniform") if self.init is None else self.init
+        init = _INIT.get(activation, "glorot_uniform") if self.init is None else self.init
         checked = {
             "n_in": integer("n_in", self.n_in, 1),
             "n_out": integer("n_out", self.n_out, 1),

@@ -19,8 +19,8 @@
 #define FNV_PRIME UINT64_C(0x100000001b3)
 
 const char *const activation_names[SCHUSS_N_ACTIVATIONS] = {
-    "identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "softplus", "exp",
-    "softmax"};
+    "identity", "relu", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "gelu", "silu", "mish", "hard_swish",
+    "softplus", "exp", "softmax"};
 
 static void *blocks[256];
 static int n_blocks;

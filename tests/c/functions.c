@@ -40,7 +40,8 @@ static void check_activation(struct run *r, int activation) {
         void *z = numbers(r, n, 5), *y = reals(r, n), *d = numbers(r, n, 1);
         r->kernels->activate(activation, alpha, n, z, y);
         hash_reals(r, y, n);
-        const int keeps_input = activation == SCHUSS_GELU || activation == SCHUSS_SILU;
+        const int keeps_input = activation == SCHUSS_GELU || activation == SCHUSS_SILU || activation == SCHUSS_MISH ||
+                                activation == SCHUSS_HARD_SWISH;
         r->kernels->differentiate(activation, alpha, n, keeps_input ? z : y, d);
         hash_reals(r, d, n);
         r->kernels->activate(activation, alpha, n, z, z);

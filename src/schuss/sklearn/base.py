@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ..network import Network
 
 ACTIVATIONS = {
-    "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "sigmoid", "gelu", "silu", "softplus", "exp"
+    "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "sigmoid", "gelu", "silu", "mish",
+    "hard_swish", "softplus", "exp"
 }  # fmt: skip
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."

@@ -37,8 +37,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     hidden_layer_sizes : array-like of int, default=(100,)
         As in scikit-learn, as are all arguments that are not described here.
     activation : str or list of str, default='relu'
-        scikit-learn's identity, logistic, tanh and relu, or leaky_relu, elu, gelu, silu, softplus, exp; a list: one for
-        each hidden layer.
+        scikit-learn's identity, logistic, tanh and relu, or leaky_relu, elu, selu, gelu, silu, mish, hard_swish,
+        softplus, exp; a list: one for each hidden layer.
     solver : str or class, default='adam'
         lbfgs, scikit-learn's sgd and adam, or any optimizer of schuss, by its name or class: then its rate is
         learning_rate_init, and its other arguments are solver_options.
