@@ -51,7 +51,8 @@ struct rule_constants {
     int seen;                               /* the gradient has been looked at in a pass before */
 };
 
-/* What happens to a finished tile of a product before it leaves. */
+/* What happens to a finished tile of a product before it leaves. Each array [m x n] has its own row length, ld_NAME
+ * elements, and is not C. */
 enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD, END_ADD, END_TAKE };
 struct tile_end {
     int kind;
@@ -59,8 +60,15 @@ struct tile_end {
     double alpha, beta;
     const void *bias; /* FORWARD: [n] or NULL, added */
     void *kept;       /* FORWARD: [m x n] or NULL, gets the pre-activation. BACKWARD: what act' is computed from.
-                       * ADD: [m x n], not C, which becomes alpha times the product + beta times this */
+                       * ADD: [m x n], of which beta times is added to alpha times the product */
+    ptrdiff_t ld_kept;
+    int keeps_value;  /* FORWARD: kept gets the activation's value in place of the pre-activation */
     const void *mask; /* BACKWARD: [m x n] or NULL, multiplied in before the derivative */
+    ptrdiff_t ld_mask;
+    const void *add;  /* FORWARD: [m x n] or NULL, added to the activation's value at last */
+    ptrdiff_t ld_add;
+    void *raw;        /* BACKWARD: [m x n] or NULL, gets the sum before mask and derivative are multiplied in */
+    ptrdiff_t ld_raw;
     /* TAKE: C is not stored. Finished blocks of it, contiguous, go to take() instead, while they are in cache. streams:
      * arrays laid out like C that take() will use, to be fetched meanwhile. */
     int (*take)(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block);
@@ -69,9 +77,9 @@ struct tile_end {
     const void *streams[1 + SCHUSS_MAX_STATES];
 };
 
-/* C[m x n] = A[m x k] B[k x n], then `end`. A[i][p] lies at a[i * a_row + p * a_col]; B[p][j] at b[p * ldb + j], or
- * at b[j * ldb + p] if b_transposed; C, kept and mask have ldc elements a row. Each element of C is one chain of
- * fused multiply-adds in increasing p, so its bits do not depend on how the work is cut. */
+/* C[m x n] = start + A[m x k] B[k x n], then `end`. A[i][p] lies at a[i * a_row + p * a_col]; B[p][j] at
+ * b[p * ldb + j], or at b[j * ldb + p] if b_transposed. Each element of C is one chain of fused multiply-adds in
+ * increasing p, so its bits do not depend on how the work is cut. */
 struct gemm {
     ptrdiff_t m, n, k;
     const void *a;
@@ -84,6 +92,10 @@ struct gemm {
     int b_transposed;
     void *c;
     ptrdiff_t ldc;
+    /* NULL, or [m x n], where each element's chain begins in place of zero. It may be C itself, with the same row
+     * length: C is read before it is written. Not with compressed rows, nor with END_TAKE. */
+    const void *start;
+    ptrdiff_t ld_start;
     struct tile_end end;
 };
 

@@ -1,4 +1,7 @@
-"""What is tested in C, below the interface: teams of threads, the choice between them and one thread, allocations."""
+"""What is tested in C, below the interface.
+
+Teams of threads, the choice between them and one thread, allocations, starts and ends of products.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ NOT_HERE = 77
 
 
 @pytest.mark.skipif(native is None, reason="needs a C compiler")
-@pytest.mark.parametrize("name", ["allocations", "pace", "teams"])
+@pytest.mark.parametrize("name", ["allocations", "ends", "pace", "teams"])
 def test_program(name: str) -> None:
     assert native is not None
     done = subprocess.run(

@@ -36,9 +36,17 @@ enum {
  * pass over a few rows, which are in L1. */
 ALWAYS_INLINE int in_registers(int activation) { return activation == SCHUSS_IDENTITY || activation == SCHUSS_RELU; }
 
-/* The end of a tile at (row, col) while it is in registers, as far as finishes_in_registers() promises it. */
-ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, ptrdiff_t ldc,
-                          const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
+/* Whether nothing is left for finish_rows(). */
+ALWAYS_INLINE int finishes_in_registers(const struct tile_end *end) {
+    if (end->kind == END_FORWARD) return in_registers(end->activation) && !end->kept;
+    if (end->kind == END_BACKWARD) return in_registers(end->activation) && !end->mask && !end->raw;
+    return end->kind != END_ADD;
+}
+
+/* The end of a tile at (row, col) while it is in registers: all of it, or the bias alone where finish_rows()
+ * follows. */
+ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, const struct tile_end *end, ptrdiff_t row,
+                          ptrdiff_t col) {
     if (end->kind == END_FORWARD) {
         if (end->bias) {
             const real *bias = (const real *)end->bias + col;
@@ -49,38 +57,49 @@ ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, pt
                 for (int i = 0; i < rows; i++) sum[i * nv + j] += add;
             }
         }
-        if (end->activation == SCHUSS_RELU) {
+        if (end->activation == SCHUSS_RELU && !end->kept) {
 #pragma GCC unroll 28
             for (int i = 0; i < rows * nv; i++) sum[i] = relu_value(sum[i], sum[i]);
         }
+        if (end->add && finishes_in_registers(end)) {
+            const real *add = (const real *)end->add + row * end->ld_add + col;
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+                for (int j = 0; j < nv; j++) {
+                    const real *x = add + i * end->ld_add + j * LANES;
+                    sum[i * nv + j] += j < nv - 1 ? v_load(x) : v_load_m(x, last);
+                }
+        }
     }
-    if (end->kind == END_BACKWARD && end->activation == SCHUSS_RELU && !end->mask) {
-        const real *kept = (const real *)end->kept + row * ldc + col;
+    if (end->kind == END_BACKWARD && end->activation == SCHUSS_RELU && finishes_in_registers(end)) {
+        const real *kept = (const real *)end->kept + row * end->ld_kept + col;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j++) {
-                const real *y = kept + i * ldc + j * LANES;
+                const real *y = kept + i * end->ld_kept + j * LANES;
                 sum[i * nv + j] *= relu_slope(j < nv - 1 ? v_load(y) : v_load_m(y, last), sum[i * nv + j]);
             }
     }
 }
 
 /* C[rows x cols], (nv - 1) * LANES < cols <= nv * LANES: sums over k from A[i][p] = a[i * a_row + p * a_col] and
- * B[p][j] = b[p * ldb + j]; added to what C holds if resume. end NULL: stored as they are. ahead: how far
- * beyond b to fetch memory; 0: not at all. */
+ * B[p][j] = b[p * ldb + j], on top of from[i * ld_from + j], which may be C itself; from NULL: of zeros. end NULL:
+ * stored as they are. ahead: how far beyond b to fetch memory; 0: not at all. packed: NULL, or where B goes. */
 ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
                         const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
-                        int resume, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col, real *packed) {
+                        const real *from, ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col,
+                        real *packed) {
     vec sum[TILE_SUMS];
     const vmask last = v_mask(cols - (nv - 1) * LANES);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
         for (int j = 0; j < nv; j++)
-            sum[i * nv + j] = !resume      ? v_set1(0)
-                              : j < nv - 1 ? v_load(c + i * ldc + j * LANES)
-                                           : v_load_m(c + i * ldc + j * LANES, last);
+            sum[i * nv + j] = !from        ? v_set1(0)
+                              : j < nv - 1 ? v_load(from + i * ld_from + j * LANES)
+                                           : v_load_m(from + i * ld_from + j * LANES, last);
 
     /* Three rows share a pointer: x86 addresses base, base + stride and base + 2 stride for free. */
     const real *base[(TILE_ROWS + 2) / 3];
@@ -119,7 +138,7 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
         b += ldb;
     }
 
-    if (end) finish(rows, nv, sum, last, ldc, end, row, col);
+    if (end) finish(rows, nv, sum, last, end, row, col);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
@@ -134,40 +153,48 @@ static void combine(ptrdiff_t n, real alpha, real beta, const real *restrict x, 
     for (ptrdiff_t j = 0; j < n; j++) c[j] = alpha * c[j] + beta * x[j];
 }
 
-/* What finished rows of C still need: the ends that are not done in registers. */
-static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, real *c, ptrdiff_t ldc,
-                        ptrdiff_t row, ptrdiff_t col) {
-    for (ptrdiff_t i = 0; i < rows; i++, c += ldc) {
-        const ptrdiff_t offset = (row + i) * ldc + col;
-        if (end->kind == END_FORWARD) {
-            if (end->kept) memcpy((real *)end->kept + offset, c, (size_t)cols * sizeof(real));
-            activate(end->activation, end->alpha, cols, c, c);
-        } else if (end->kind == END_ADD)
-            combine(cols, (real)end->alpha, (real)end->beta, (const real *)end->kept + offset, c);
-        else {
-            if (end->mask) multiply(cols, (const real *)end->mask + offset, c);
-            differentiate(end->activation, end->alpha, cols, (const real *)end->kept + offset, c);
-        }
-    }
+/* c += x. */
+static void add_to(ptrdiff_t n, const real *restrict x, real *restrict c) {
+    for (ptrdiff_t j = 0; j < n; j++) c[j] += x[j];
 }
 
-ALWAYS_INLINE int finishes_in_registers(const struct tile_end *end) {
-    if (end->kind == END_FORWARD) return in_registers(end->activation) && !end->kept;
-    if (end->kind == END_BACKWARD) return in_registers(end->activation) && !end->mask;
-    return end->kind != END_ADD;
+/* Element (row, col) of an array of a tile's end; NULL if there is no array. */
+ALWAYS_INLINE real *end_element(const void *array, ptrdiff_t ld, ptrdiff_t row, ptrdiff_t col) {
+    return array ? (real *)(uintptr_t)array + row * ld + col : NULL;
+}
+
+/* The whole end, but for the bias, of c[rows x cols], which is C from its element (row, col) on: for rows that nothing
+ * has finished yet. */
+static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, real *c, ptrdiff_t ldc,
+                        ptrdiff_t row, ptrdiff_t col) {
+    const size_t bytes = (size_t)cols * sizeof(real);
+    for (ptrdiff_t i = row; i < row + rows; i++, c += ldc) {
+        real *kept = end_element(end->kept, end->ld_kept, i, col);
+        if (end->kind == END_FORWARD) {
+            if (kept && !end->keeps_value) memcpy(kept, c, bytes);
+            activate(end->activation, end->alpha, cols, c, c);
+            if (kept && end->keeps_value) memcpy(kept, c, bytes);
+            if (end->add) add_to(cols, end_element(end->add, end->ld_add, i, col), c);
+        } else if (end->kind == END_BACKWARD) {
+            if (end->raw) memcpy(end_element(end->raw, end->ld_raw, i, col), c, bytes);
+            if (end->mask) multiply(cols, end_element(end->mask, end->ld_mask, i, col), c);
+            differentiate(end->activation, end->alpha, cols, kept, c);
+        } else if (end->kind == END_ADD) combine(cols, (real)end->alpha, (real)end->beta, kept, c);
+    }
 }
 
 /* tile() for a number of rows and columns known only now: rows <= TILE_ROWS and cols <= TILE_COLS, or rows <= WIDE_ROWS
  * and cols <= WIDE_VECS * LANES. */
 ONE_COPY static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
                               const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
-                              int resume, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
+                              const real *from, ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row,
+                              ptrdiff_t col) {
     switch ((cols + LANES - 1) / LANES * 16 + rows) {
 #define TILE(r, v)                                                                                                   \
     case (v) * 16 + (r):                                                                                             \
         if (((r) <= TILE_ROWS && (v) <= TILE_VECS) || (r) <= WIDE_ROWS)                                              \
             tile((r) * (v) <= TILE_SUMS ? r : 1, (r) * (v) <= TILE_SUMS ? v : 1, k, a, a_row, a_col, b, ldb, ahead,  \
-                 c, ldc, cols, resume, end, row, col, NULL);                                                         \
+                 c, ldc, cols, from, ld_from, end, row, col, NULL);                                                  \
         break;
 #define NARROW(v)                                                                                                    \
     TILE(1, v) TILE(2, v) TILE(3, v) TILE(4, v) TILE(5, v) TILE(6, v) TILE(7, v) TILE(8, v) TILE(9, v) TILE(10, v)   \
@@ -183,14 +210,14 @@ ONE_COPY static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdif
 /* tile_any() for the first strip of a block of B: packs the panel as it goes, while the loads and stores would idle.
  * Strips are cut evenly from more than four, so they have nearly TILE_ROWS rows. */
 static void tile_first(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
-                       ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols, int resume,
-                       const struct tile_end *end, ptrdiff_t row, ptrdiff_t col, real *packed) {
+                       ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols, const real *from,
+                       ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col, real *packed) {
     switch ((cols + LANES - 1) / LANES * 4 + TILE_ROWS - rows) {
 #define TILE(r, v)                                                                                                   \
     case (v) * 4 + (r):                                                                                              \
         if ((v) <= TILE_VECS)                                                                                        \
-            tile(TILE_ROWS - r, (v) <= TILE_VECS ? v : 1, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, resume,   \
-                 end, row, col, packed);                                                                             \
+            tile(TILE_ROWS - r, (v) <= TILE_VECS ? v : 1, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, from,     \
+                 ld_from, end, row, col, packed);                                                                    \
         break;
         TILE(0, 1) TILE(1, 1) TILE(2, 1) TILE(0, 2) TILE(1, 2) TILE(2, 2) TILE(0, 3) TILE(1, 3) TILE(2, 3)
 #undef TILE
@@ -297,6 +324,11 @@ static ptrdiff_t gemm_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kin
     return (packed + taken + 32) * (ptrdiff_t)sizeof(real) + 64;
 }
 
+/* Where the sums of g's element (row, col) begin; NULL: at zero. */
+ALWAYS_INLINE const real *start_of(const struct gemm *g, ptrdiff_t row, ptrdiff_t col) {
+    return g->start ? (const real *)g->start + row * g->ld_start + col : NULL;
+}
+
 /* A piece of memory that is fetched to L2 bit by bit while something else is computed. */
 struct fetch {
     const real *from;
@@ -350,14 +382,16 @@ static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
     int found = 0;
     for (ptrdiff_t i0 = row0; i0 < row1; i0 += step) {
         const ptrdiff_t rows = row1 - i0 < step ? row1 - i0 : step;
+        const real *start = start_of(g, i0, col0);
+        if (start) transpose(rows, n, start, g->ld_start, tile_c, step, tile_c + step * n);
         ptrdiff_t p = 0;
         do {
             const ptrdiff_t kp = k - p < depth ? k - p : depth;
             const real *a = (const real *)g->a + i0 * g->a_row + p * g->a_col;
             const real *b = (const real *)g->b + p * b_row + col0 * b_col;
             if (!direct) transpose(rows, kp, a, g->a_row, panel, step, panel + step * kp);
-            tile_any(n, kp, b, b_col, b_row, direct ? a : panel, direct ? g->a_col : step, 0, tile_c, step, rows, p > 0,
-                     NULL, 0, 0);
+            tile_any(n, kp, b, b_col, b_row, direct ? a : panel, direct ? g->a_col : step, 0, tile_c, step, rows,
+                     start || p > 0 ? tile_c : NULL, step, NULL, 0, 0);
             p += kp;
         } while (p < k);
         real *c = takes ? block + waiting * n : (real *)g->c + i0 * ldc + col0;
@@ -367,7 +401,7 @@ static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
             for (int j = 0; j < LANES; j++) columns[j] = v_load(tile_c + (j < n ? j : 0) * step + i);
             v_transpose(columns);
             for (ptrdiff_t l = 0; l < LANES && i + l < rows; l++) {
-                finish(1, 1, columns + l, mask, ldc, &g->end, i0 + i + l, col0);
+                finish(1, 1, columns + l, mask, &g->end, i0 + i + l, col0);
                 v_store_m(c + (i + l) * ldc, columns[l], mask);
             }
         }
@@ -440,13 +474,15 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                     if (takes && large) fetch_streams(&g->end, rows, cols, g->ldc, i, j);
                     if (p0 > 0 && j + step < j1) fetch_tile(rows, step, c + (j + step - j0), ldc);
                     else if (p0 > 0 && i + rows < row1) fetch_tile(rows, step, c + rows * ldc, ldc);
-                    real *bp = packed_b + (j - j0) * kp;
+                    real *bp = packed_b + (j - j0) * kp, *cj = c + (j - j0);
+                    const real *from = p0 > 0 ? cj : start_of(g, i, j);
+                    const ptrdiff_t ld_from = p0 > 0 ? ldc : g->ld_start;
                     if (packs_first && i == row0)
-                        tile_first(rows, kp, a, g->a_row, g->a_col, b + (j - j0), g->ldb, AHEAD * g->ldb, c + (j - j0),
-                                   ldc, cols, p0 > 0, end, i, j, bp);
+                        tile_first(rows, kp, a, g->a_row, g->a_col, b + (j - j0), g->ldb, AHEAD * g->ldb, cj, ldc, cols,
+                                   from, ld_from, end, i, j, bp);
                     else
-                        tile_any(rows, kp, a, g->a_row, g->a_col, packs_b ? bp : b + (j - j0), ldb, ahead, c + (j - j0),
-                                 ldc, cols, p0 > 0, end, i, j);
+                        tile_any(rows, kp, a, g->a_row, g->a_col, packs_b ? bp : b + (j - j0), ldb, ahead, cj, ldc,
+                                 cols, from, ld_from, end, i, j);
                 }
                 if (!takes) {
                     if (end && !finishes_in_registers(end)) finish_rows(end, rows, j1 - j0, c, ldc, i, j0);
@@ -468,7 +504,7 @@ static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrd
         real *c = (real *)g->c + i * g->ldc + col0;
         rows = row1 - i < TILE_ROWS ? row1 - i : TILE_ROWS;
         tile_any(rows, g->k, (const real *)g->a + i * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0, g->ldb,
-                 0, c, g->ldc, cols, 0, &g->end, i, col0);
+                 0, c, g->ldc, cols, start_of(g, i, col0), g->ld_start, &g->end, i, col0);
         if (!finishes_in_registers(&g->end)) finish_rows(&g->end, rows, cols, c, g->ldc, i, col0);
     }
 }

@@ -20,7 +20,7 @@ ALWAYS_INLINE void sparse_row(const int nv, const struct gemm *g, ptrdiff_t i, p
         for (int j = 0; j < nv; j++)
             sum[j] = v_fma(a, j < nv - 1 ? v_load(b + j * LANES) : v_load_m(b + j * LANES, last), sum[j]);
     }
-    finish(1, nv, sum, last, g->ldc, &g->end, i, col);
+    finish(1, nv, sum, last, &g->end, i, col);
     real *c = (real *)g->c + i * g->ldc + col;
 #pragma GCC unroll 8
     for (int j = 0; j < nv - 1; j++) v_store(c + j * LANES, sum[j]);

@@ -93,6 +93,7 @@ void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, 
                 .alpha = layer->alpha,
                 .bias = layer->bias < 0 ? NULL : at(net->params, layer->bias, kernels),
                 .kept = keeps ? b->kept : NULL,
+                .ld_kept = b->ld,
             },
         };
         if (by_columns) need_all(spread, me);
@@ -135,7 +136,9 @@ static void go_down(const struct schuss_net *net, const struct schuss_plan *plan
             .activation = net->layers[l - 1].activation,
             .alpha = net->layers[l - 1].alpha,
             .kept = below->kept,
+            .ld_kept = below->ld,
             .mask = below->mask,
+            .ld_mask = below->ld,
         };
     product(plan, &down, by_columns, me);
 }

@@ -76,14 +76,20 @@ static real *muon_orthogonalised(const struct muon_room *room, ptrdiff_t rows, p
             .a = room->gram, .a_row = side, .a_col = 1,
             .b = room->gram, .ldb = side,
             .c = room->polynomial, .ldc = side,
-            .end = {.kind = END_ADD, .alpha = c->coefficients[2], .beta = c->coefficients[1], .kept = room->gram},
+            .end = {
+                .kind = END_ADD,
+                .alpha = c->coefficients[2],
+                .beta = c->coefficients[1],
+                .kept = room->gram,
+                .ld_kept = side,
+            },
         };
         const struct gemm product = {
             .m = rows, .n = cols, .k = side,
             .a = wide ? room->polynomial : x, .a_row = side, .a_col = 1,
             .b = wide ? x : room->polynomial, .ldb = cols,
             .c = next, .ldc = cols,
-            .end = {.kind = END_ADD, .alpha = 1, .beta = c->coefficients[0], .kept = x},
+            .end = {.kind = END_ADD, .alpha = 1, .beta = c->coefficients[0], .kept = x, .ld_kept = cols},
         };
         team_product(&gram, 1, scratch, me);
         team_wait(me);

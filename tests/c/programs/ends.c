@@ -1,0 +1,204 @@
+/* Where the sums of a product begin and what happens to them at the end, however it is cut: the bits of plain C.
+ *
+ *     ends */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "expect.h"
+#include "kernels.h"
+
+enum { TRIES = 4000, MOST_PRODUCTS = 40000, GUARD = 64 };
+
+static uint64_t state = 1;
+
+static ptrdiff_t draw(ptrdiff_t most) {
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (ptrdiff_t)((state >> 33) % (uint64_t)most);
+}
+
+/* An array [rows x ld] of multiples of 1 / 1024 in (-1, 1), which both dtypes have. */
+struct array {
+    ptrdiff_t rows, cols, ld;
+    int dtype;
+    void *data;
+};
+
+static double get(const struct array *x, ptrdiff_t i, ptrdiff_t j) {
+    const ptrdiff_t at = i * x->ld + j;
+    return x->dtype == SCHUSS_F32 ? (double)((float *)x->data)[at] : ((double *)x->data)[at];
+}
+
+static void set(struct array *x, ptrdiff_t i, ptrdiff_t j, double value) {
+    const ptrdiff_t at = i * x->ld + j;
+    if (x->dtype == SCHUSS_F32) ((float *)x->data)[at] = (float)value;
+    else ((double *)x->data)[at] = value;
+}
+
+static ptrdiff_t item(int dtype) { return dtype == SCHUSS_F32 ? sizeof(float) : sizeof(double); }
+
+static void *row_of(const struct array *x, ptrdiff_t i) { return (char *)x->data + i * x->ld * item(x->dtype); }
+
+static void *memory(ptrdiff_t bytes) {
+    void *found = malloc((size_t)bytes);
+    EXPECT(found, "%td bytes", bytes);
+    return found;
+}
+
+static struct array array(int dtype, ptrdiff_t rows, ptrdiff_t cols) {
+    struct array x = {rows, cols, cols + draw(4), dtype, NULL};
+    x.data = memory((rows * x.ld + 1) * item(dtype));
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < x.ld; j++) set(&x, i, j, (double)(draw(2047) - 1023) / 1024);
+    return x;
+}
+
+static struct array copy(const struct array *x) {
+    struct array y = *x;
+    const ptrdiff_t bytes = (x->rows * x->ld + 1) * item(x->dtype);
+    y.data = memory(bytes);
+    memcpy(y.data, x->data, (size_t)bytes);
+    return y;
+}
+
+/* What lies in the gaps between rows must not change either. */
+static void expect_same(const struct array *x, const struct array *y, const char *what, const char *level,
+                        const struct gemm *g) {
+    for (ptrdiff_t i = 0; i < x->rows; i++)
+        EXPECT(!memcmp(row_of(x, i), row_of(y, i), (size_t)(x->ld * item(x->dtype))),
+               "%s in row %td of %td x %td x %td, %s, dtype %d, end %d, activation %d", what, i, g->m, g->n, g->k,
+               level, x->dtype, g->end.kind, g->end.activation);
+}
+
+static double multiply_add(int fused, int dtype, double a, double b, double c) {
+    if (dtype == SCHUSS_F32) {
+        if (fused) return (double)fmaf((float)a, (float)b, (float)c);
+        const float product = (float)(a * b);
+        return (double)(float)(product + (float)c);
+    }
+    return fused ? fma(a, b, c) : a * b + c;
+}
+
+static double rounded(int dtype, double x) { return dtype == SCHUSS_F32 ? (double)(float)x : x; }
+
+/* The chain of one element. */
+static double chain(int fused, const struct gemm *g, const struct array *a, const struct array *b, double start,
+                    ptrdiff_t i, ptrdiff_t j) {
+    double sum = start;
+    for (ptrdiff_t p = 0; p < g->k; p++)
+        sum = multiply_add(fused, a->dtype, g->a_row == 1 ? get(a, p, i) : get(a, i, p),
+                           g->b_transposed ? get(b, j, p) : get(b, p, j), sum);
+    return sum;
+}
+
+/* The end of row i of c, as struct tile_end has it. */
+static void end_row(const struct kernels *kernels, const struct tile_end *end, ptrdiff_t i, struct array *c,
+                    const struct array *bias, struct array *kept, const struct array *mask, const struct array *add,
+                    struct array *raw) {
+    void *row = row_of(c, i);
+    const size_t bytes = (size_t)(c->cols * item(c->dtype));
+    if (end->kind == END_FORWARD) {
+        for (ptrdiff_t j = 0; end->bias && j < c->cols; j++)
+            set(c, i, j, rounded(c->dtype, get(c, i, j) + get(bias, 0, j)));
+        if (end->kept && !end->keeps_value) memcpy(row_of(kept, i), row, bytes);
+        kernels->activate(end->activation, end->alpha, c->cols, row, row);
+        if (end->kept && end->keeps_value) memcpy(row_of(kept, i), row, bytes);
+        for (ptrdiff_t j = 0; end->add && j < c->cols; j++)
+            set(c, i, j, rounded(c->dtype, get(c, i, j) + get(add, i, j)));
+    } else if (end->kind == END_BACKWARD) {
+        if (end->raw) memcpy(row_of(raw, i), row, bytes);
+        if (end->mask) kernels->multiply(c->cols, row_of(mask, i), row);
+        kernels->differentiate(end->activation, end->alpha, c->cols, row_of(kept, i), row);
+    } else if (end->kind == END_ADD)
+        for (ptrdiff_t j = 0; j < c->cols; j++) {
+            const double first = rounded(c->dtype, end->alpha * get(c, i, j));
+            set(c, i, j, rounded(c->dtype, first + rounded(c->dtype, end->beta * get(kept, i, j))));
+        }
+}
+
+/* g in four parts that meet anywhere. scratch: not a byte more than promised. */
+static void multiply(const struct kernels *kernels, const struct gemm *g) {
+    const ptrdiff_t bytes = kernels->gemm_scratch(g->m, g->n, g->k, g->end.kind);
+    unsigned char *scratch = memory(bytes + GUARD);
+    memset(scratch + bytes, 0xa5, GUARD);
+    const ptrdiff_t row = draw(4) ? 0 : draw(g->m), col = draw(4) ? 0 : draw(g->n);
+    kernels->gemm(g, 0, row, 0, col, scratch);
+    kernels->gemm(g, row, g->m, 0, col, scratch);
+    kernels->gemm(g, 0, row, col, g->n, scratch);
+    kernels->gemm(g, row, g->m, col, g->n, scratch);
+    for (int i = 0; i < GUARD; i++) EXPECT(scratch[bytes + i] == 0xa5, "%td x %td x %td", g->m, g->n, g->k);
+    free(scratch);
+}
+
+static void check(const struct kernels *kernels, const char *level, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
+    const int dtype = kernels->dtype, fused = strcmp(level, "baseline") != 0;
+    const int a_transposed = draw(2) == 0, b_transposed = draw(2) == 0, start = (int)draw(3);
+    struct array a = a_transposed ? array(dtype, k, m) : array(dtype, m, k);
+    struct array b = b_transposed ? array(dtype, n, k) : array(dtype, k, n);
+    struct array c = array(dtype, m, n), from = array(dtype, m, n), bias = array(dtype, 1, n);
+    struct array kept = array(dtype, m, n), mask = array(dtype, m, n), add = array(dtype, m, n);
+    struct array raw = array(dtype, m, n);
+    struct gemm g = {
+        .m = m, .n = n, .k = k,
+        .a = a.data, .a_row = a_transposed ? 1 : a.ld, .a_col = a_transposed ? a.ld : 1,
+        .b = b.data, .ldb = b.ld, .b_transposed = b_transposed,
+        .c = c.data, .ldc = c.ld,
+        .start = start == 0 ? NULL : start == 1 ? c.data : from.data, .ld_start = start == 1 ? c.ld : from.ld,
+        .end = {
+            .kind = (int)draw(END_TAKE),
+            .activation = draw(2) ? (int)draw(2) : (int)draw(SCHUSS_SOFTMAX),
+            .alpha = 0.25, .beta = 0.75,
+            .ld_kept = kept.ld, .ld_mask = mask.ld, .ld_add = add.ld, .ld_raw = raw.ld,
+        },
+    };
+    struct tile_end *end = &g.end;
+    if (end->kind == END_FORWARD) {
+        end->bias = draw(2) ? bias.data : NULL;
+        end->kept = draw(2) ? kept.data : NULL;
+        end->keeps_value = (int)draw(2);
+        end->add = draw(2) ? add.data : NULL;
+    } else {
+        end->kept = kept.data;
+        end->mask = draw(2) ? mask.data : NULL;
+        end->raw = draw(2) ? raw.data : NULL;
+    }
+    struct array wanted = copy(&c), wanted_kept = copy(&kept), wanted_raw = copy(&raw);
+    for (ptrdiff_t i = 0; i < m; i++) {
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const double first = start == 0 ? 0 : start == 1 ? get(&c, i, j) : get(&from, i, j);
+            set(&wanted, i, j, chain(fused, &g, &a, &b, first, i, j));
+        }
+        end_row(kernels, end, i, &wanted, &bias, &wanted_kept, &mask, &add, &wanted_raw);
+    }
+    multiply(kernels, &g);
+    expect_same(&c, &wanted, "C", level, &g);
+    expect_same(&kept, &wanted_kept, "kept", level, &g);
+    expect_same(&raw, &wanted_raw, "raw", level, &g);
+    struct array *all[] = {&a, &b, &c, &from, &bias, &kept, &mask, &add, &raw, &wanted, &wanted_kept, &wanted_raw};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) free(all[i]->data);
+}
+
+static void check_level(const char *level, int dtype) {
+    /* A block of columns and of k and more, with and without a first strip that packs; few rows of a large B. */
+    static const ptrdiff_t large[][3] = {{61, 140, 530}, {33, 300, 270}, {9, 1100, 20}, {2, 1024, 70}, {130, 3, 41},
+                                         {3, 130, 300},  {70, 33, 200},  {40, 12, 600}, {5, 20, 0}};
+    const struct kernels *kernels = schuss_kernels(dtype);
+    for (int i = 0; i < TRIES; i++) {
+        const ptrdiff_t m = 1 + draw(60), n = 1 + draw(draw(2) ? 150 : 20);
+        const ptrdiff_t most = MOST_PRODUCTS / (m * n), k = 1 + draw(most < 1 ? 1 : most < 300 ? most : 300);
+        check(kernels, level, m, n, k);
+    }
+    for (size_t i = 0; i < sizeof large / sizeof large[0]; i++)
+        for (int again = 0; again < 6; again++) check(kernels, level, large[i][0], large[i][1], large[i][2]);
+}
+
+int main(void) {
+    const char *level;
+    for (int i = 0; (level = schuss_isa_name(i)); i++) {
+        if (!schuss_isa_supported(i)) continue;
+        EXPECT(schuss_isa_select(level) >= 0, "%s", level);
+        check_level(level, SCHUSS_F32);
+        check_level(level, SCHUSS_F64);
+    }
+    return 0;
+}
