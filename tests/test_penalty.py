@@ -136,6 +136,31 @@ def test_compressed_rows_are_as_dense_ones(dtype: str, indices: str, threads: in
             np.testing.assert_array_equal(a, b)
 
 
+@dtypes
+@pytest.mark.parametrize("shape", [(50, 1)], ids=str)
+def test_compressed_rows_of_any_shape(dtype: str, shape: tuple[int, int], isa: str, threads: int) -> None:
+    """One batch of all rows, a few percent of them not zero."""
+    rng = np.random.default_rng(5)
+    X = np.where(rng.random(shape) < 0.05, rng.normal(size=shape), 0).astype(dtype)
+    X[0, 0] = X[-1, -1] = 1
+    y = rng.integers(0, 3, len(X))
+    starts = np.concatenate([[0], np.cumsum(np.count_nonzero(X, axis=1))])
+    results = []
+    for given in (X, (starts, np.flatnonzero(X) % shape[1], X[X != 0])):
+        net = schuss.Network([schuss.Dense(shape[1], 9, "tanh"), schuss.Dense(9, 3)], seed=1, dtype=dtype)
+        opt = schuss.SGD(net.parameters, lr=0.05)
+        loss = ("cross_entropy", 0.0)
+        trainer = _core.Trainer(net._core, opt._stepper, opt.param_groups, loss, given, y, None, len(X), 0.0, 0.0)
+        for epoch in range(2):
+            trainer.start_epoch(None, epoch, None, np.arange(len(X)))
+            while trainer.run(0.0):
+                pass
+        results.append((trainer.loss, [p.copy() for p in net.parameters]))
+    assert results[0][0] == results[1][0]
+    for a, b in zip(results[0][1], results[1][1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_penalty_does_not_stay() -> None:
     """Steps that the optimizer makes later have none."""
     net, opt = make("float64")

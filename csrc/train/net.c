@@ -80,11 +80,12 @@ void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, 
         const int drops = flags & SCHUSS_TRAINING && layer->dropout > 0;
         const int keeps = flags & SCHUSS_TRAINING && b->kept != b->out;
         const int by_columns = shares_columns(plan, layer->n_out, me);
+        const struct schuss_compressed *compressed = l == 0 ? input->compressed : NULL;
         void *y = last && out && !drops ? out : b->out;
         struct gemm g = {
             .m = rows, .n = layer->n_out, .k = layer->n_in,
-            .a = x, .a_row = ldx, .a_col = 1,
-            .compressed = l == 0 ? input->compressed : NULL, .order = input->order,
+            .a = x, .a_row = compressed ? 0 : ldx, .a_col = 1, /* 1 would be the transposed */
+            .compressed = compressed, .order = input->order,
             .b = at(net->params, layer->weight, kernels), .ldb = layer->n_out,
             .c = y, .ldc = b->ld,
             .end = {
