@@ -69,8 +69,8 @@ struct tile_end {
     ptrdiff_t ld_add;
     void *raw;        /* BACKWARD: [m x n] or NULL, gets the sum before mask and derivative are multiplied in */
     ptrdiff_t ld_raw;
-    /* TAKE: C is not stored. Finished blocks of it, contiguous, go to take() instead, while they are in cache. streams:
-     * arrays laid out like C that take() will use, to be fetched meanwhile. */
+    /* TAKE: C is not stored. Finished blocks of it, contiguous, go to take() instead, while they are in cache. B is not
+     * transposed. streams: arrays laid out like C that take() will use, to be fetched meanwhile. */
     int (*take)(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block);
     void *context;
     int n_streams;
@@ -78,8 +78,10 @@ struct tile_end {
 };
 
 /* C[m x n] = start + A[m x k] B[k x n], then `end`. A[i][p] lies at a[i * a_row + p * a_col]; B[p][j] at
- * b[p * ldb + j], or at b[j * ldb + p] if b_transposed. Each element of C is one chain of fused multiply-adds in
- * increasing p, so its bits do not depend on how the work is cut. */
+ * b[p * ldb + j], or at b[j * ldb + p] if b_transposed. Products go in blocks of LONG_K, counted from p = 0. Within a
+ * block each element of C is one chain of fused multiply-adds in increasing p, the first on top of start, the others of
+ * zero; then the blocks are added in increasing order. So its bits do not depend on how the work is cut. */
+enum { LONG_K = 4096 };
 struct gemm {
     ptrdiff_t m, n, k;
     const void *a;
@@ -92,7 +94,7 @@ struct gemm {
     int b_transposed;
     void *c;
     ptrdiff_t ldc;
-    /* NULL, or [m x n], where each element's chain begins in place of zero. It may be C itself, with the same row
+    /* NULL, or [m x n], where each element's first chain begins in place of zero. It may be C itself, with the same row
      * length: C is read before it is written. Not with compressed rows, nor with END_TAKE. */
     const void *start;
     ptrdiff_t ld_start;
@@ -159,7 +161,7 @@ struct kernels {
     ptrdiff_t (*gemm_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind);
     /* The same where A is compressed rows transposed. */
     ptrdiff_t (*sparse_scratch)(ptrdiff_t n, ptrdiff_t k);
-    /* out[n] = sum over rows of x[rows x n], in increasing row, for columns [col0, col1). */
+    /* out[n] = sum over rows of x[rows x n], for columns [col0, col1), in the order that dense/sums.h has. */
     void (*column_sums)(ptrdiff_t rows, ptrdiff_t col0, ptrdiff_t col1, const void *x, ptrdiff_t ldx, void *out);
 
     /* y[n] = act(x[n]); in place allowed. Not softmax. */

@@ -1,4 +1,4 @@
-"""The matrix product: accuracy, shapes, and the bits of one chain of fused multiply-adds an element."""
+"""The matrix product: accuracy, shapes, and the bits of chains of fused multiply-adds; sums of columns."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from schuss import _core
 from tests.reference import gemm as twin
+from tests.reference import optim, sums
 
 Array = NDArray[Any]
 Place = Callable[[str, Array], Array]
@@ -22,6 +23,7 @@ THIN = [(64, 64, 2), (100, 32, 10), (40, 70, 1), (131, 41, 3), (33, 130, 14), (5
 THIN += [(3, 70, 200), (1, 100, 64), (2, 300, 130), (1, 33, 1), (129, 1, 5), (260, 67, 9)]
 # The first strip of rows packs B: heights of the strips at their least and most, a last panel of each kind.
 PACKED = [(57, 300, 130), (71, 520, 70), (25, 1030, 101), (84, 260, 145)]
+LONG_K = twin.LONG_K
 TRANSPOSES = [(False, False), (True, False), (False, True), (True, True)]
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -95,6 +97,72 @@ def test_chain_of_thin_products(
     for _ in each_fma_isa():
         for transposes in TRANSPOSES:
             assert_array_equal(multiply(a, b, transposes), wanted)
+
+
+@dtypes
+@pytest.mark.parametrize("k", [LONG_K - 1, LONG_K, LONG_K + 1, 2 * LONG_K + 3])
+def test_blocks_of_long_chains(
+    k: int, dtype: str, each_fma_isa: Callable[[], Iterator[str]], set_threads: Callable[[int], None]
+) -> None:
+    """A long sum is one of blocks, wherever it is computed; parts of one product are what smaller ones give."""
+    a, b = factors(61, k, 37, dtype)
+    wanted = np.full((61, 37), np.nan, dtype)
+    wanted[::12] = twin.gemm(a[::12], b)
+    wanted[:, ::9] = twin.gemm(a, b[:, ::9])
+    known = ~np.isnan(wanted)
+    for level in each_fma_isa():
+        for threads in (1, 2, 3):
+            set_threads(threads)
+            for m, n in ((61, 37), (61, 3), (25, 33), (3, 37), (1, 2)):
+                for transposes in TRANSPOSES:
+                    got = multiply(a[:m], np.ascontiguousarray(b[:, :n]), transposes)
+                    some = known[:m, :n]
+                    assert_array_equal(got[some], wanted[:m, :n][some], err_msg=f"{level}, {m} x {n}, {transposes}")
+
+
+@dtypes
+def test_more_rows_than_long_sums_are_kept_for(dtype: str, isa: str) -> None:
+    a, b = factors(2100, LONG_K + 600, 19, dtype)
+    for transposes in TRANSPOSES:
+        got = multiply(a, b, transposes)
+        for i in (0, 1049, 1050, 1064, 2047, 2048, 2099):
+            assert_array_equal(got[i : i + 1], multiply(a[i : i + 1], b, transposes))
+
+
+@dtypes
+def test_gradients_of_many_rows(dtype: str, each_fma_isa: Callable[[], Iterator[str]], threads: int) -> None:
+    """Also where they go to the rule block by block and never to memory: from zero, a step of 1 is the gradient."""
+    rng = np.random.default_rng(6)
+    rows, n_in, n_out = LONG_K + 75, 33, 19
+    x, y = rng.normal(size=(rows, n_in)).astype(dtype), rng.normal(size=(rows, n_out)).astype(dtype)
+    dout = rng.normal(size=(rows, n_out)).astype(dtype)
+    exact = [twin.gemm(x.T, dout), sums.columns(dout)]
+    for _ in each_fma_isa():
+        net = _core.Net([(n_in, n_out, "identity", 0.0, True, 0.0)], dtype, 5)
+        net.forward(x, True)
+        net.backward(dout.copy(), False)
+        for gradient, wanted in zip(net.gradients, exact, strict=True):
+            assert_array_equal(gradient, wanted)
+        net.loss_and_gradients(x, y, None, ("mse", 0.0))
+        stored = [g.copy() for g in net.gradients]
+        group = optim.options("sgd", lr=1.0)
+        stepper = _core.Stepper(net.parameters, [0, 0], [optim.slots(group)] * 2)
+        net.train_step(x, y, None, ("mse", 0.0), stepper, [group], 0.0, 0.0)
+        for parameter, gradient in zip(net.parameters, stored, strict=True):
+            assert_array_equal(parameter, -gradient)
+
+
+@dtypes
+@pytest.mark.parametrize("rows", [1, 255, 256, 257, 1027])
+def test_sums_of_columns(rows: int, dtype: str, isa: str, threads: int) -> None:
+    """The gradient of a bias: blocks of rows in the dtype, their sums in double."""
+    rng = np.random.default_rng(rows)
+    for cols in (1, 7, 16, 33, 131):
+        net = _core.Net([(2, cols, "identity", 0.0, True, 0.0)], dtype, 5)
+        dout = (rng.normal(size=(rows, cols)) + 1).astype(dtype)
+        net.forward(np.ones((rows, 2), dtype), True)
+        net.backward(dout, False)
+        assert_array_equal(net.gradients[1], sums.columns(dout))
 
 
 @dtypes

@@ -137,7 +137,7 @@ def test_compressed_rows_are_as_dense_ones(dtype: str, indices: str, threads: in
 
 
 @dtypes
-@pytest.mark.parametrize("shape", [(50, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(50, 1), (9, 9001), (4200, 3)], ids=str)
 def test_compressed_rows_of_any_shape(dtype: str, shape: tuple[int, int], isa: str, threads: int) -> None:
     """One batch of all rows, a few percent of them not zero."""
     rng = np.random.default_rng(5)

@@ -19,7 +19,9 @@ enum {
     TAKEN_N = 2048 / sizeof(real),     /* take() likes long rows */
     TAKEN_BYTES = 32 * 1024,           /* of a block of C that take() gets */
     AHEAD = 16,                        /* rows of B to fetch ahead */
-    AHEAD_STREAM = 1024 / sizeof(real) /* of a streamed B: columns */
+    AHEAD_STREAM = 1024 / sizeof(real), /* of a streamed B: columns */
+    LONG_ROWS = 2048 / TILE_ROWS * TILE_ROWS, /* of C that are summed together where k is more than LONG_K */
+    LONG_SUMS = LONG_ROWS * BLOCK_N    /* their sums in progress, at most */
 };
 
 /* Keeps a pointer a pointer of its own, where the compiler would rather have many sums of a few: those spill. */
@@ -86,11 +88,12 @@ ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, co
 
 /* C[rows x cols], (nv - 1) * LANES < cols <= nv * LANES: sums over k from A[i][p] = a[i * a_row + p * a_col] and
  * B[p][j] = b[p * ldb + j], on top of from[i * ld_from + j], which may be C itself; from NULL: of zeros. end NULL:
- * stored as they are. ahead: how far beyond b to fetch memory; 0: not at all. packed: NULL, or where B goes. */
+ * stored as they are. adds: what C holds is added to the sums before the end. ahead: how far beyond b to fetch memory;
+ * 0: not at all. packed: NULL, or where B goes. */
 ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
                         const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
-                        const real *from, ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col,
-                        real *packed) {
+                        const real *from, ptrdiff_t ld_from, int adds, const struct tile_end *end, ptrdiff_t row,
+                        ptrdiff_t col, real *packed) {
     vec sum[TILE_SUMS];
     const vmask last = v_mask(cols - (nv - 1) * LANES);
 #pragma GCC unroll 16
@@ -138,6 +141,15 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
         b += ldb;
     }
 
+    if (adds) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) {
+                const real *before = c + i * ldc + j * LANES;
+                sum[i * nv + j] += j < nv - 1 ? v_load(before) : v_load_m(before, last);
+            }
+    }
     if (end) finish(rows, nv, sum, last, end, row, col);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
@@ -187,14 +199,14 @@ static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t co
  * and cols <= WIDE_VECS * LANES. */
 ONE_COPY static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
                               const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
-                              const real *from, ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row,
-                              ptrdiff_t col) {
+                              const real *from, ptrdiff_t ld_from, int adds, const struct tile_end *end,
+                              ptrdiff_t row, ptrdiff_t col) {
     switch ((cols + LANES - 1) / LANES * 16 + rows) {
 #define TILE(r, v)                                                                                                   \
     case (v) * 16 + (r):                                                                                             \
         if (((r) <= TILE_ROWS && (v) <= TILE_VECS) || (r) <= WIDE_ROWS)                                              \
             tile((r) * (v) <= TILE_SUMS ? r : 1, (r) * (v) <= TILE_SUMS ? v : 1, k, a, a_row, a_col, b, ldb, ahead,  \
-                 c, ldc, cols, from, ld_from, end, row, col, NULL);                                                  \
+                 c, ldc, cols, from, ld_from, adds, end, row, col, NULL);                                            \
         break;
 #define NARROW(v)                                                                                                    \
     TILE(1, v) TILE(2, v) TILE(3, v) TILE(4, v) TILE(5, v) TILE(6, v) TILE(7, v) TILE(8, v) TILE(9, v) TILE(10, v)   \
@@ -211,17 +223,49 @@ ONE_COPY static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdif
  * Strips are cut evenly from more than four, so they have nearly TILE_ROWS rows. */
 static void tile_first(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
                        ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols, const real *from,
-                       ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col, real *packed) {
+                       ptrdiff_t ld_from, int adds, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col,
+                       real *packed) {
     switch ((cols + LANES - 1) / LANES * 4 + TILE_ROWS - rows) {
 #define TILE(r, v)                                                                                                   \
     case (v) * 4 + (r):                                                                                              \
         if ((v) <= TILE_VECS)                                                                                        \
             tile(TILE_ROWS - r, (v) <= TILE_VECS ? v : 1, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, from,     \
-                 ld_from, end, row, col, packed);                                                                    \
+                 ld_from, adds, end, row, col, packed);                                                              \
         break;
         TILE(0, 1) TILE(1, 1) TILE(2, 1) TILE(0, 2) TILE(1, 2) TILE(2, 2) TILE(0, 3) TILE(1, 3) TILE(2, 3)
 #undef TILE
     }
+}
+
+/* A tile with k more than LONG_K: one block of LONG_K products after the other. packed: NULL, or tile_first() packs B
+ * there. */
+ONE_COPY static void tile_long(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                               const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                               const real *from, ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row,
+                               ptrdiff_t col, real *packed) {
+    for (ptrdiff_t p = 0; p < k; p += LONG_K) {
+        const ptrdiff_t kp = k - p < LONG_K ? k - p : LONG_K;
+        const real *first = p > 0 ? NULL : from;
+        const struct tile_end *last = p + kp < k ? NULL : end;
+        if (packed)
+            tile_first(rows, kp, a + p * a_col, a_row, a_col, b + p * ldb, ldb, ahead, c, ldc, cols, first, ld_from,
+                       p > 0, last, row, col, packed + p * TILE_COLS);
+        else
+            tile_any(rows, kp, a + p * a_col, a_row, a_col, b + p * ldb, ldb, ahead, c, ldc, cols, first, ld_from,
+                     p > 0, last, row, col);
+    }
+}
+
+/* A tile of any depth k; adds only where it is at most LONG_K. */
+ALWAYS_INLINE void tile_deep(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                             const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                             const real *from, ptrdiff_t ld_from, int adds, const struct tile_end *end, ptrdiff_t row,
+                             ptrdiff_t col, real *packed) {
+    if (k > LONG_K)
+        tile_long(rows, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, from, ld_from, end, row, col, packed);
+    else if (packed)
+        tile_first(rows, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, from, ld_from, adds, end, row, col, packed);
+    else tile_any(rows, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, from, ld_from, adds, end, row, col);
 }
 
 /* to[p * stride + i] = from[i * ld + p] for i < rows, p < k: a transposition by blocks in registers. Lines of `to` are
@@ -285,6 +329,19 @@ ALWAYS_INLINE ptrdiff_t even_part(ptrdiff_t n, ptrdiff_t most, ptrdiff_t unit) {
     return (part + unit - 1) / unit * unit;
 }
 
+/* The size of equal parts of k, each at most `most`: of a block of LONG_K where there are several. */
+ALWAYS_INLINE ptrdiff_t even_depth(ptrdiff_t k, ptrdiff_t most) { return even_part(k < LONG_K ? k : LONG_K, most, 1); }
+
+/* How many of k products, from number p on, one tile sums: depth of them, unless k or a block of LONG_K ends before.
+ * If depth is all of k, tile_deep() looks after the blocks. */
+ALWAYS_INLINE ptrdiff_t depth_at(ptrdiff_t k, ptrdiff_t p, ptrdiff_t depth) {
+    const ptrdiff_t left = LONG_K - p % LONG_K, most = depth < k && left < depth ? left : depth;
+    return k - p < most ? k - p : most;
+}
+
+/* Whether a block of LONG_K products, or all of k, ends with p of them. */
+ALWAYS_INLINE int closes_block(ptrdiff_t k, ptrdiff_t p) { return p >= k || p % LONG_K == 0; }
+
 /* How a product is cut: k and the columns into blocks. A block of B stays in L2 while the rows of A pass, a few of
  * which stay in L1 while its panels pass. */
 struct cut {
@@ -297,8 +354,8 @@ ALWAYS_INLINE ptrdiff_t step_of(ptrdiff_t rows) { return rows <= WIDE_ROWS ? WID
 static struct cut cut_of(ptrdiff_t m, ptrdiff_t k, int takes) {
     const ptrdiff_t size = sizeof(real), step = step_of(m);
     if (m <= WIDE_ROWS && !takes) /* what is transposed for a few rows is used at once */
-        return (struct cut){even_part(k, NARROW_BYTES / size / step, 1), step};
-    struct cut cut = {takes ? k : even_part(k, BLOCK_K, 1), (takes ? TAKEN_N : BLOCK_N) / step * step};
+        return (struct cut){even_depth(k, NARROW_BYTES / size / step), step};
+    struct cut cut = {takes ? k : even_depth(k, BLOCK_K), (takes ? TAKEN_N : BLOCK_N) / step * step};
     const ptrdiff_t deep = cut.depth > 0 ? cut.depth : 1;
     const ptrdiff_t fit = (takes || m * deep * size > SMALL_A_BYTES ? BLOCK_B_BYTES : SMALL_B_BYTES) / size / deep;
     if (fit < cut.width) cut.width = fit < step ? step : fit / step * step;
@@ -319,9 +376,11 @@ static ptrdiff_t gemm_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kin
     const ptrdiff_t wide = WIDE_VECS * LANES, width = n < cut.width ? (n + wide - 1) / wide * wide : cut.width;
     const ptrdiff_t height = m < TILE_ROWS ? m : TILE_ROWS;
     const ptrdiff_t taken = takes ? height * width + TAKEN_BYTES / (ptrdiff_t)sizeof(real) : 0;
-    const ptrdiff_t transposed = NARROW_BYTES / (ptrdiff_t)sizeof(real) + TILE_ROWS * TILE_COLS;
+    const ptrdiff_t sums = (m < LONG_ROWS ? m : LONG_ROWS) * (n < LONG_SUMS ? n : LONG_SUMS);
+    const ptrdiff_t aside = takes || k <= LONG_K ? 0 : sums < LONG_SUMS ? sums : LONG_SUMS;
+    const ptrdiff_t transposed = NARROW_BYTES / (ptrdiff_t)sizeof(real) + 2 * TILE_ROWS * TILE_COLS;
     const ptrdiff_t packed = cut.depth * width > transposed ? cut.depth * width : transposed;
-    return (packed + taken + 32) * (ptrdiff_t)sizeof(real) + 64;
+    return (packed + taken + aside + 32) * (ptrdiff_t)sizeof(real) + 64;
 }
 
 /* Where the sums of g's element (row, col) begin; NULL: at zero. */
@@ -373,8 +432,9 @@ static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                   real *scratch) {
     const ptrdiff_t n = col1 - col0, step = step_of(n), size = sizeof(real), k = g->k;
     const int direct = g->a_row == 1, takes = g->end.kind == END_TAKE;
-    const ptrdiff_t depth = direct ? k : even_part(k, NARROW_BYTES / size / step, 1);
-    real *panel = scratch, *tile_c = panel + NARROW_BYTES / size, *block = tile_c + TILE_ROWS * TILE_COLS;
+    const ptrdiff_t depth = direct ? k : even_depth(k, NARROW_BYTES / size / step);
+    real *panel = scratch, *tile_c = panel + NARROW_BYTES / size;
+    real *aside = tile_c + TILE_ROWS * TILE_COLS, *block = aside + TILE_ROWS * TILE_COLS;
     const ptrdiff_t b_row = g->b_transposed ? 1 : g->ldb, b_col = g->b_transposed ? g->ldb : 1;
     const ptrdiff_t ldc = takes ? n : g->ldc;
     const vmask mask = v_mask(n);
@@ -386,12 +446,15 @@ static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
         if (start) transpose(rows, n, start, g->ld_start, tile_c, step, tile_c + step * n);
         ptrdiff_t p = 0;
         do {
-            const ptrdiff_t kp = k - p < depth ? k - p : depth;
+            const ptrdiff_t kp = depth_at(k, p, depth);
+            const int later = p >= LONG_K, closes = closes_block(k, p + kp); /* as in blocks() */
+            real *sums = later ? aside : tile_c;
+            const real *from = p % LONG_K ? sums : p == 0 && start ? tile_c : NULL;
             const real *a = (const real *)g->a + i0 * g->a_row + p * g->a_col;
             const real *b = (const real *)g->b + p * b_row + col0 * b_col;
             if (!direct) transpose(rows, kp, a, g->a_row, panel, step, panel + step * kp);
-            tile_any(n, kp, b, b_col, b_row, direct ? a : panel, direct ? g->a_col : step, 0, tile_c, step, rows,
-                     start || p > 0 ? tile_c : NULL, step, NULL, 0, 0);
+            tile_deep(n, kp, b, b_col, b_row, direct ? a : panel, direct ? g->a_col : step, 0, closes ? tile_c : sums,
+                      step, rows, from, step, later && closes, NULL, 0, 0, NULL);
             p += kp;
         } while (p < k);
         real *c = takes ? block + waiting * n : (real *)g->c + i0 * ldc + col0;
@@ -429,7 +492,8 @@ static ptrdiff_t narrow_columns(const struct gemm *g, ptrdiff_t m, ptrdiff_t n) 
     return (m + LANES - 1) / LANES * (5 * k * rest + turned + 600) < 6 * m * k ? rest : 0;
 }
 
-/* A part of a product by blocks of B. */
+/* A part of a product by blocks of B; of LONG_ROWS rows at most if k is more than LONG_K. Chains in progress pass
+ * through C. Where that holds the sums of earlier blocks of LONG_K, they lie aside until they are added to it. */
 static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
                   real *packed_b) {
     const ptrdiff_t k = g->k, m = row1 - row0, n = col1 - col0, size = sizeof(real);
@@ -437,25 +501,26 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
     const int packs_b = g->b_transposed || (large && m > 4 * TILE_ROWS), packs_first = packs_b && !g->b_transposed;
     const int few = m <= WIDE_ROWS && !g->b_transposed && !takes; /* each element of B is used at once */
     const int streams_b = few && large && g->ldb * size % 4096 == 0; /* its rows conflict in the caches */
-    const struct cut cut = streams_b ? (struct cut){even_part(k, STREAM_K, 1), n}
+    const struct cut cut = streams_b ? (struct cut){even_depth(k, STREAM_K), LONG_SUMS / WIDE_ROWS}
                            : few     ? (struct cut){k, n}
                                      : cut_of(m, k, takes);
     const ptrdiff_t step = step_of(m), height = even_part(m, TILE_ROWS, 1);
     const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, step);
     const ptrdiff_t ldb = packs_b ? step : g->ldb, ahead = streams_b ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
-    real *block_c = packed_b + (packs_b ? (depth * width + 15) / 16 * 16 : 0);
+    real *spare = packed_b + (packs_b ? (depth * width + 15) / 16 * 16 : 0); /* what take() gets, or sums aside */
     int found = 0;
 
     for (ptrdiff_t j0 = col0; j0 < col1; j0 += width) {
         const ptrdiff_t j1 = j0 + width < col1 ? j0 + width : col1;
         ptrdiff_t p0 = 0;
         do { /* once even if k is 0: C still has to be written and finished */
-            const ptrdiff_t kp = k - p0 < depth ? k - p0 : depth;
+            const ptrdiff_t kp = depth_at(k, p0, depth);
+            const int later = p0 >= LONG_K, closes = closes_block(k, p0 + kp);
             const struct tile_end *end = p0 + kp >= k ? &g->end : NULL;
             const real *b = (const real *)g->b + (g->b_transposed ? j0 * g->ldb + p0 : p0 * g->ldb + j0);
             struct fetch next = {0}; /* the block after this one, while this one is used */
             if (packs_b && large && p0 + kp < k)
-                next = block_of(g, p0 + kp, k - p0 - kp < depth ? k - p0 - kp : depth, j0, j1 - j0);
+                next = block_of(g, p0 + kp, depth_at(k, p0 + kp, depth), j0, j1 - j0);
             else if (packs_b && large && j1 < col1)
                 next = block_of(g, 0, depth, j1, col1 - j1 < width ? col1 - j1 : width);
             const ptrdiff_t strips = next.rows ? (m + height - 1) / height * ((j1 - j0 + step - 1) / step) : 0;
@@ -466,28 +531,28 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
             for (ptrdiff_t i = row0, rows; i < row1; i += rows) {
                 rows = (row1 - i + left - 1) / left; /* as even as can be, the higher first */
                 left--;
-                real *c = takes ? block_c + waiting * ldc : (real *)g->c + i * ldc + j0;
+                real *c = takes ? spare + waiting * ldc : (real *)g->c + i * ldc + j0;
+                real *sums = later ? spare + (i - row0) * (j1 - j0) : c;
+                const ptrdiff_t ld_sums = later ? j1 - j0 : ldc;
                 const real *a = (const real *)g->a + i * g->a_row + p0 * g->a_col;
                 for (ptrdiff_t j = j0; j < j1; j += step) {
                     const ptrdiff_t cols = j1 - j < step ? j1 - j : step;
                     if (next.rows) fetch_to(&next, next.rows * ++strip / strips);
                     if (takes && large) fetch_streams(&g->end, rows, cols, g->ldc, i, j);
-                    if (p0 > 0 && j + step < j1) fetch_tile(rows, step, c + (j + step - j0), ldc);
-                    else if (p0 > 0 && i + rows < row1) fetch_tile(rows, step, c + rows * ldc, ldc);
-                    real *bp = packed_b + (j - j0) * kp, *cj = c + (j - j0);
-                    const real *from = p0 > 0 ? cj : start_of(g, i, j);
-                    const ptrdiff_t ld_from = p0 > 0 ? ldc : g->ld_start;
-                    if (packs_first && i == row0)
-                        tile_first(rows, kp, a, g->a_row, g->a_col, b + (j - j0), g->ldb, AHEAD * g->ldb, cj, ldc, cols,
-                                   from, ld_from, end, i, j, bp);
-                    else
-                        tile_any(rows, kp, a, g->a_row, g->a_col, packs_b ? bp : b + (j - j0), ldb, ahead, cj, ldc,
-                                 cols, from, ld_from, end, i, j);
+                    if (p0 > 0 && j + step < j1) fetch_tile(rows, step, sums + (j + step - j0), ld_sums);
+                    else if (p0 > 0 && i + rows < row1) fetch_tile(rows, step, sums + rows * ld_sums, ld_sums);
+                    real *bp = packed_b + (j - j0) * kp, *to = (closes ? c : sums) + (j - j0);
+                    const real *from = p0 == 0 ? start_of(g, i, j) : p0 % LONG_K ? sums + (j - j0) : NULL;
+                    const ptrdiff_t ld_from = p0 == 0 ? g->ld_start : ld_sums, ld_to = closes ? ldc : ld_sums;
+                    const int adds = later && closes, first = packs_first && i == row0;
+                    tile_deep(rows, kp, a, g->a_row, g->a_col, packs_b && !first ? bp : b + (j - j0),
+                              first ? g->ldb : ldb, first ? AHEAD * g->ldb : ahead, to, ld_to, cols, from, ld_from,
+                              adds, end, i, j, first ? bp : NULL);
                 }
                 if (!takes) {
                     if (end && !finishes_in_registers(end)) finish_rows(end, rows, j1 - j0, c, ldc, i, j0);
                 } else if (waiting + height >= together || i + rows == row1) {
-                    found |= g->end.take(g->end.context, i - waiting, j0, waiting + rows, j1 - j0, block_c);
+                    found |= g->end.take(g->end.context, i - waiting, j0, waiting + rows, j1 - j0, spare);
                     waiting = 0;
                 } else waiting += rows;
             }
@@ -503,8 +568,8 @@ static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrd
     for (ptrdiff_t i = row0, rows; i < row1; i += rows) {
         real *c = (real *)g->c + i * g->ldc + col0;
         rows = row1 - i < TILE_ROWS ? row1 - i : TILE_ROWS;
-        tile_any(rows, g->k, (const real *)g->a + i * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0, g->ldb,
-                 0, c, g->ldc, cols, start_of(g, i, col0), g->ld_start, &g->end, i, col0);
+        tile_deep(rows, g->k, (const real *)g->a + i * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0, g->ldb,
+                  0, c, g->ldc, cols, start_of(g, i, col0), g->ld_start, 0, &g->end, i, col0, NULL);
         if (!finishes_in_registers(&g->end)) finish_rows(&g->end, rows, cols, c, g->ldc, i, col0);
     }
 }
@@ -526,8 +591,11 @@ static int gemm(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t 
     }
     real *room = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     const ptrdiff_t middle = col1 - narrow_columns(g, row1 - row0, col1 - col0);
+    const ptrdiff_t most = g->k > LONG_K && g->end.kind != END_TAKE ? LONG_ROWS : row1 - row0;
+    const ptrdiff_t height = even_part(row1 - row0, most, TILE_ROWS);
     int found = 0;
-    if (middle > col0) found |= blocks(g, row0, row1, col0, middle, room);
+    for (ptrdiff_t row = row0; middle > col0 && row < row1; row += height)
+        found |= blocks(g, row, row + height < row1 ? row + height : row1, col0, middle, room);
     if (middle < col1) found |= narrow(g, row0, row1, middle, col1, room);
     return found;
 }

@@ -1,5 +1,5 @@
-/* Products whose A is compressed rows, or such rows transposed. Each element of C is the chain of fused multiply-adds of
- * gemm.h without those where A is zero, which would change nothing: the same bits. */
+/* Products whose A is compressed rows, or such rows transposed. Each element of C is the chains of fused multiply-adds
+ * of gemm.h without those where A is zero, which would change nothing: the same bits. There is no start. */
 
 ALWAYS_INLINE int64_t column_at(const struct schuss_compressed *x, int64_t k) {
     return x->wide ? ((const int64_t *)x->indices)[k] : ((const int32_t *)x->indices)[k];
@@ -11,14 +11,30 @@ ALWAYS_INLINE void sparse_row(const int nv, const struct gemm *g, ptrdiff_t i, p
     const int64_t row = g->order[i];
     const vmask last = v_mask(cols - (nv - 1) * LANES);
     vec sum[WIDE_VECS];
+    real before[WIDE_VECS * LANES]; /* the sums of the blocks of LONG_K columns before this one */
+    int64_t k = x->start[row], block_end = LONG_K;
+    const int64_t end = x->start[row + 1];
 #pragma GCC unroll 8
-    for (int j = 0; j < nv; j++) sum[j] = v_set1(0);
-    for (int64_t k = x->start[row]; k < x->start[row + 1]; k++) {
-        const real *b = (const real *)g->b + column_at(x, k) * g->ldb + col;
-        const vec a = v_set1(((const real *)x->data)[k]);
+    for (int j = 0; j < nv; j++) v_store(before + j * LANES, v_set1(0));
+    for (int several = 0;; several = 1) {
 #pragma GCC unroll 8
-        for (int j = 0; j < nv; j++)
-            sum[j] = v_fma(a, j < nv - 1 ? v_load(b + j * LANES) : v_load_m(b + j * LANES, last), sum[j]);
+        for (int j = 0; j < nv; j++) sum[j] = v_set1(0);
+        int64_t column = 0;
+        for (; k < end && (column = column_at(x, k)) < block_end; k++) {
+            const real *b = (const real *)g->b + column * g->ldb + col;
+            const vec a = v_set1(((const real *)x->data)[k]);
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++)
+                sum[j] = v_fma(a, j < nv - 1 ? v_load(b + j * LANES) : v_load_m(b + j * LANES, last), sum[j]);
+        }
+        if (several) {
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) sum[j] += v_load(before + j * LANES);
+        }
+        if (k == end) break;
+#pragma GCC unroll 8
+        for (int j = 0; j < nv; j++) v_store(before + j * LANES, sum[j]);
+        block_end = (column / LONG_K + 1) * LONG_K; /* blocks without an entry are zero */
     }
     finish(1, nv, sum, last, &g->end, i, col);
     real *c = (real *)g->c + i * g->ldc + col;
@@ -74,6 +90,7 @@ static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, 
     const ptrdiff_t ldc = takes ? n : g->ldc;
     int64_t *next = (int64_t *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63); /* entry of each row that comes next */
     real *room = (real *)(next + (g->k + 7) / 8 * 8);
+    real *aside = room + height * g->n; /* sums of the blocks of LONG_K rows after the first */
     int found = 0;
     for (ptrdiff_t p = 0; p < g->k; p++) {
         int64_t low = x->start[g->order[p]], high = x->start[g->order[p] + 1];
@@ -86,16 +103,24 @@ static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, 
     }
     for (ptrdiff_t i0 = row0; i0 < row1; i0 += height) {
         const ptrdiff_t i1 = i0 + height < row1 ? i0 + height : row1;
-        real *c = takes ? room : (real *)g->c + i0 * ldc + col0;
-        for (ptrdiff_t i = 0; i < i1 - i0; i++) memset(c + i * ldc, 0, (size_t)n * sizeof(real));
-        for (ptrdiff_t p = 0; p < g->k; p++) {
-            const int64_t end = x->start[g->order[p] + 1];
-            const real *b = (const real *)g->b + p * g->ldb + col0;
-            int64_t k = next[p];
-            for (; k < end && column_at(x, k) < i1; k++)
-                add_row(n, ((const real *)x->data)[k], b, c + (column_at(x, k) - i0) * ldc);
-            next[p] = k;
-        }
+        real *c = takes ? room : (real *)g->c + i0 * ldc + col0, *sums = c;
+        ptrdiff_t p0 = 0, ld = ldc;
+        do { /* once even if k is 0: C still has to be written */
+            const ptrdiff_t p1 = g->k - p0 < LONG_K ? g->k : p0 + LONG_K;
+            for (ptrdiff_t i = 0; i < i1 - i0; i++) memset(sums + i * ld, 0, (size_t)n * sizeof(real));
+            for (ptrdiff_t p = p0; p < p1; p++) {
+                const int64_t end = x->start[g->order[p] + 1];
+                const real *b = (const real *)g->b + p * g->ldb + col0;
+                int64_t k = next[p];
+                for (; k < end && column_at(x, k) < i1; k++)
+                    add_row(n, ((const real *)x->data)[k], b, sums + (column_at(x, k) - i0) * ld);
+                next[p] = k;
+            }
+            for (ptrdiff_t i = 0; p0 > 0 && i < i1 - i0; i++) add_to(n, sums + i * ld, c + i * ldc);
+            p0 = p1;
+            sums = aside;
+            ld = n;
+        } while (p0 < g->k);
         if (takes) found |= g->end.take(g->end.context, i0, col0, i1 - i0, n, room);
     }
     return found;
@@ -103,5 +128,6 @@ static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, 
 
 /* Bytes of scratch for compressed rows transposed, k of them, times k x n. */
 static ptrdiff_t sparse_scratch(ptrdiff_t n, ptrdiff_t k) {
-    return 128 + (k + 7) / 8 * 8 * (ptrdiff_t)sizeof(int64_t) + sparse_height(n) * n * (ptrdiff_t)sizeof(real);
+    const ptrdiff_t blocks = k > LONG_K ? 2 : 1;
+    return 128 + (k + 7) / 8 * 8 * (ptrdiff_t)sizeof(int64_t) + blocks * sparse_height(n) * n * (ptrdiff_t)sizeof(real);
 }

@@ -81,10 +81,12 @@ void check_products(struct run *r) {
     check_size(r, 100, 10, 64);
     check_size(r, 50, 33, 200);   /* a rest of few columns */
     check_size(r, 2, 130, 300);   /* few rows */
+    check_size(r, 29, 35, LONG_K + 7); /* past a block of products */
+    check_size(r, 2, 3, LONG_K + 7);
     for (int a = 0; a < SCHUSS_SOFTMAX; a++) {
         check_end(r, END_FORWARD, a);
         check_end(r, END_BACKWARD, a);
     }
-    for (ptrdiff_t cols = 1; cols < 140; cols += 3) check_column_sums(r, 9, cols);
+    for (ptrdiff_t cols = 1; cols < 140; cols += 3) check_column_sums(r, cols % 2 ? 9 : 523, cols);
     report(r, "product", "column-sums");
 }

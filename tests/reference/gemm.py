@@ -1,4 +1,4 @@
-"""The matrix product as the core promises it: one chain of fused multiply-adds an element, in increasing k.
+"""The matrix product as the core promises it: chains of fused multiply-adds, in increasing k.
 
 NumPy has no fused multiply-add; here it is built from its error terms. Rounding the inexact part to odd makes the
 second rounding harmless: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+LONG_K = 4096
+"""Products of a chain, at most: as in csrc/kernels.h."""
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
@@ -57,7 +60,15 @@ def fma(a: Array, b: Array, c: Array) -> Array:
 
 
 def gemm(a: Array, b: Array) -> Array:
-    """A @ b for a of shape (m, k) and b of shape (k, n), to the last bit."""
+    """A @ b for a of shape (m, k) and b of shape (k, n), to the last bit: blocks of LONG_K products, added up."""
+    c = chain(a[:, :LONG_K], b[:LONG_K])
+    for k in range(LONG_K, a.shape[1], LONG_K):
+        c = c + chain(a[:, k : k + LONG_K], b[k : k + LONG_K])
+    return c
+
+
+def chain(a: Array, b: Array) -> Array:
+    """A @ b with one chain an element."""
     c = np.zeros((a.shape[0], b.shape[1]), dtype=a.dtype)
     for k in range(a.shape[1]):
         c = fma(np.broadcast_to(a[:, k, None], c.shape), np.broadcast_to(b[k], c.shape), c)

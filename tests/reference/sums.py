@@ -1,4 +1,4 @@
-"""Sums of products as csrc/optim/sums.h takes them, in double: the same bits."""
+"""Sums of products as csrc/optim/sums.h takes them, in double, and of columns as csrc/dense/sums.h: the same bits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ Array = NDArray[Any]
 
 BLOCK = 8192
 """As in csrc/optim/step.c."""
+COLUMN_BLOCK = 256
+"""As in csrc/dense/sums.h."""
+
+
+def columns(terms: Array) -> Array:
+    """The sum of the rows: blocks of rows in their own dtype, one row after the other; the blocks in double."""
+    if not len(terms):
+        return np.zeros(terms.shape[1:], terms.dtype)
+    total = np.zeros(terms.shape[1:], np.float64)
+    for start in range(0, len(terms), COLUMN_BLOCK):
+        total += np.cumsum(terms[start : start + COLUMN_BLOCK], axis=0)[-1]  # unlike sum, one after the other
+    return total.astype(terms.dtype)
 
 
 def dot(x: Array, y: Array) -> float:

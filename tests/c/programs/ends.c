@@ -81,14 +81,19 @@ static double multiply_add(int fused, int dtype, double a, double b, double c) {
 
 static double rounded(int dtype, double x) { return dtype == SCHUSS_F32 ? (double)(float)x : x; }
 
-/* The chain of one element. */
-static double chain(int fused, const struct gemm *g, const struct array *a, const struct array *b, double start,
+/* The sum of one element: the chains of blocks of LONG_K products, one added to the other. */
+static double sum_of(int fused, const struct gemm *g, const struct array *a, const struct array *b, double start,
                     ptrdiff_t i, ptrdiff_t j) {
-    double sum = start;
-    for (ptrdiff_t p = 0; p < g->k; p++)
-        sum = multiply_add(fused, a->dtype, g->a_row == 1 ? get(a, p, i) : get(a, i, p),
-                           g->b_transposed ? get(b, j, p) : get(b, p, j), sum);
-    return sum;
+    double chain = start, before = 0;
+    for (ptrdiff_t p = 0; p < g->k; p++) {
+        if (p > 0 && p % LONG_K == 0) {
+            before = p == LONG_K ? chain : rounded(a->dtype, before + chain);
+            chain = 0;
+        }
+        chain = multiply_add(fused, a->dtype, g->a_row == 1 ? get(a, p, i) : get(a, i, p),
+                             g->b_transposed ? get(b, j, p) : get(b, p, j), chain);
+    }
+    return g->k > LONG_K ? rounded(a->dtype, before + chain) : chain;
 }
 
 /* The end of row i of c, as struct tile_end has it. */
@@ -116,9 +121,19 @@ static void end_row(const struct kernels *kernels, const struct tile_end *end, p
         }
 }
 
+/* Writes a block that a product hands over to where C would have it. context: the array. */
+static int take(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block) {
+    struct array *c = context;
+    for (ptrdiff_t i = 0; i < rows; i++)
+        memcpy((char *)row_of(c, row + i) + col * item(c->dtype), (const char *)block + i * cols * item(c->dtype),
+               (size_t)(cols * item(c->dtype)));
+    return 0;
+}
+
 /* g in four parts that meet anywhere. scratch: not a byte more than promised. */
 static void multiply(const struct kernels *kernels, const struct gemm *g) {
-    const ptrdiff_t bytes = kernels->gemm_scratch(g->m, g->n, g->k, g->end.kind);
+    const ptrdiff_t bytes = g->compressed ? kernels->sparse_scratch(g->n, g->k)
+                                          : kernels->gemm_scratch(g->m, g->n, g->k, g->end.kind);
     unsigned char *scratch = memory(bytes + GUARD);
     memset(scratch + bytes, 0xa5, GUARD);
     const ptrdiff_t row = draw(4) ? 0 : draw(g->m), col = draw(4) ? 0 : draw(g->n);
@@ -130,25 +145,69 @@ static void multiply(const struct kernels *kernels, const struct gemm *g) {
     free(scratch);
 }
 
-static void check(const struct kernels *kernels, const char *level, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
+/* Compressed rows, in some order, that hold x's; few of x's elements stay. */
+struct rows {
+    struct schuss_compressed x;
+    int64_t *start, *order, *indices;
+    char *data;
+};
+
+static struct rows compress(struct array *x) {
+    struct rows r = {
+        .start = memory((x->rows + 1) * (ptrdiff_t)sizeof(int64_t)),
+        .order = memory((x->rows + 1) * (ptrdiff_t)sizeof(int64_t)),
+        .indices = memory((x->rows * x->cols + 1) * (ptrdiff_t)sizeof(int64_t)),
+        .data = memory((x->rows * x->cols + 1) * item(x->dtype)),
+    };
+    int64_t count = 0;
+    for (ptrdiff_t stored = 0; stored < x->rows; stored++) {
+        const ptrdiff_t i = x->rows - 1 - stored;
+        r.start[stored] = count;
+        r.order[i] = stored;
+        for (ptrdiff_t j = 0; j < x->cols; j++) {
+            if (draw(12)) {
+                set(x, i, j, 0);
+                continue;
+            }
+            r.indices[count] = j;
+            memcpy(r.data + count++ * item(x->dtype), (char *)row_of(x, i) + j * item(x->dtype),
+                   (size_t)item(x->dtype));
+        }
+    }
+    r.start[x->rows] = count;
+    r.x = (struct schuss_compressed){.start = r.start, .indices = r.indices, .wide = 1, .data = r.data};
+    return r;
+}
+
+/* compressed: A is compressed rows, or such rows transposed. */
+static void check(const struct kernels *kernels, const char *level, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+                  int compressed) {
     const int dtype = kernels->dtype, fused = strcmp(level, "baseline") != 0;
-    const int a_transposed = draw(2) == 0, b_transposed = draw(2) == 0, start = (int)draw(3);
+    const int a_transposed = draw(2) == 0, may_take = !compressed && draw(5) == 0;
+    const int b_transposed = !compressed && !may_take && draw(2) == 0;
+    int kind = may_take ? END_TAKE : (int)draw(END_TAKE);
+    if (compressed && a_transposed) kind = draw(2) ? END_TAKE : END_NONE;
+    const int start = compressed || kind == END_TAKE ? 0 : (int)draw(3);
     struct array a = a_transposed ? array(dtype, k, m) : array(dtype, m, k);
     struct array b = b_transposed ? array(dtype, n, k) : array(dtype, k, n);
     struct array c = array(dtype, m, n), from = array(dtype, m, n), bias = array(dtype, 1, n);
     struct array kept = array(dtype, m, n), mask = array(dtype, m, n), add = array(dtype, m, n);
     struct array raw = array(dtype, m, n);
+    struct rows rows = {0};
+    if (compressed) rows = compress(&a);
     struct gemm g = {
         .m = m, .n = n, .k = k,
-        .a = a.data, .a_row = a_transposed ? 1 : a.ld, .a_col = a_transposed ? a.ld : 1,
+        .a = a.data, .a_row = a_transposed ? 1 : compressed ? k + 1 : a.ld, .a_col = a_transposed ? a.ld : 1,
+        .compressed = compressed ? &rows.x : NULL, .order = rows.order,
         .b = b.data, .ldb = b.ld, .b_transposed = b_transposed,
         .c = c.data, .ldc = c.ld,
         .start = start == 0 ? NULL : start == 1 ? c.data : from.data, .ld_start = start == 1 ? c.ld : from.ld,
         .end = {
-            .kind = (int)draw(END_TAKE),
+            .kind = kind,
             .activation = draw(2) ? (int)draw(2) : (int)draw(SCHUSS_SOFTMAX),
             .alpha = 0.25, .beta = 0.75,
             .ld_kept = kept.ld, .ld_mask = mask.ld, .ld_add = add.ld, .ld_raw = raw.ld,
+            .take = take, .context = &c,
         },
     };
     struct tile_end *end = &g.end;
@@ -166,7 +225,7 @@ static void check(const struct kernels *kernels, const char *level, ptrdiff_t m,
     for (ptrdiff_t i = 0; i < m; i++) {
         for (ptrdiff_t j = 0; j < n; j++) {
             const double first = start == 0 ? 0 : start == 1 ? get(&c, i, j) : get(&from, i, j);
-            set(&wanted, i, j, chain(fused, &g, &a, &b, first, i, j));
+            set(&wanted, i, j, sum_of(fused, &g, &a, &b, first, i, j));
         }
         end_row(kernels, end, i, &wanted, &bias, &wanted_kept, &mask, &add, &wanted_raw);
     }
@@ -176,20 +235,46 @@ static void check(const struct kernels *kernels, const char *level, ptrdiff_t m,
     expect_same(&raw, &wanted_raw, "raw", level, &g);
     struct array *all[] = {&a, &b, &c, &from, &bias, &kept, &mask, &add, &raw, &wanted, &wanted_kept, &wanted_raw};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) free(all[i]->data);
+    void *of_rows[] = {rows.start, rows.order, rows.indices, rows.data};
+    for (size_t i = 0; i < sizeof of_rows / sizeof of_rows[0]; i++) free(of_rows[i]);
+}
+
+/* The most rows whose sums lie aside, and a few more: room alone. */
+static void check_room(const struct kernels *kernels, ptrdiff_t m, ptrdiff_t n) {
+    struct array a = array(kernels->dtype, m, LONG_K + 1), b = array(kernels->dtype, LONG_K + 1, n);
+    struct array c = array(kernels->dtype, m, n);
+    const struct gemm g = {
+        .m = m, .n = n, .k = LONG_K + 1,
+        .a = a.data, .a_row = a.ld, .a_col = 1,
+        .b = b.data, .ldb = b.ld,
+        .c = c.data, .ldc = c.ld,
+    };
+    multiply(kernels, &g);
+    free(a.data);
+    free(b.data);
+    free(c.data);
 }
 
 static void check_level(const char *level, int dtype) {
     /* A block of columns and of k and more, with and without a first strip that packs; few rows of a large B. */
     static const ptrdiff_t large[][3] = {{61, 140, 530}, {33, 300, 270}, {9, 1100, 20}, {2, 1024, 70}, {130, 3, 41},
                                          {3, 130, 300},  {70, 33, 200},  {40, 12, 600}, {5, 20, 0}};
+    /* Around a block of LONG_K: whole tiles of any kind, few columns, few rows, and rows of B that conflict. */
+    static const ptrdiff_t rows_and_columns[][2] = {{58, 17}, {23, 3}, {5, 2}, {2, 21}, {1, 1024}, {530, 1}};
+    static const ptrdiff_t depths[] = {LONG_K - 1, LONG_K, LONG_K + 1, 2 * LONG_K + 3};
     const struct kernels *kernels = schuss_kernels(dtype);
     for (int i = 0; i < TRIES; i++) {
         const ptrdiff_t m = 1 + draw(60), n = 1 + draw(draw(2) ? 150 : 20);
         const ptrdiff_t most = MOST_PRODUCTS / (m * n), k = 1 + draw(most < 1 ? 1 : most < 300 ? most : 300);
-        check(kernels, level, m, n, k);
+        check(kernels, level, m, n, k, i % 8 == 0);
     }
     for (size_t i = 0; i < sizeof large / sizeof large[0]; i++)
-        for (int again = 0; again < 6; again++) check(kernels, level, large[i][0], large[i][1], large[i][2]);
+        for (int again = 0; again < 6; again++) check(kernels, level, large[i][0], large[i][1], large[i][2], 0);
+    for (ptrdiff_t m = 2020; m <= 2060; m += 20) check_room(kernels, m, 300);
+    for (size_t i = 0; i < sizeof rows_and_columns / sizeof rows_and_columns[0]; i++)
+        for (size_t k = 0; k < sizeof depths / sizeof depths[0]; k++)
+            for (int again = 0; again < 3; again++)
+                check(kernels, level, rows_and_columns[i][0], rows_and_columns[i][1], depths[k], again == 0);
 }
 
 int main(void) {
