@@ -1,5 +1,5 @@
 /* Products whose A is compressed rows, or such rows transposed. Each element of C is the chains of fused multiply-adds
- * of gemm.h without those where A is zero, which would change nothing: the same bits. There is no start. */
+ * of struct gemm without those where A is zero, which would change nothing: the same bits. There is no start. */
 
 ALWAYS_INLINE int64_t column_at(const struct schuss_compressed *x, int64_t k) {
     return x->wide ? ((const int64_t *)x->indices)[k] : ((const int32_t *)x->indices)[k];

@@ -5,7 +5,9 @@
 
 #include "../dense/elementary.h"
 #include "../dense/activation.h"
-#include "../dense/gemm.h"
+#include "../dense/tile.h"
+#include "../dense/sparse.h"
+#include "../dense/product.h"
 #include "../dense/sums.h"
 #include "../dense/dropout.h"
 #include "../dense/loss.h"

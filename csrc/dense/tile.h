@@ -1,0 +1,255 @@
+/* The register tile of a product and its end. The contract: rows x TILE_COLS of C, A read by two strides, B as a panel
+ * of TILE_COLS columns with any row stride. A packed panel is the same thing with that stride equal to TILE_COLS, so
+ * packing only moves data and there is one tile for packed and unpacked operands. The notebook is README.md. */
+
+enum {
+    TILE_COLS = TILE_VECS * LANES,
+    TILE_SUMS = TILE_ROWS * TILE_VECS, /* vectors that accumulate */
+    WIDE_VECS = 8,                     /* few rows get wider tiles, or each FMA would wait for the one before */
+    WIDE_ROWS = TILE_SUMS / WIDE_VECS,
+    TAKEN_BYTES = 32 * 1024            /* of a block of C that take() gets */
+};
+
+/* Keeps a pointer a pointer of its own, where the compiler would rather have many sums of a few: those spill. */
+#define OPAQUE(p) __asm__("" : "+r"(p))
+
+/* tile_any() is most of a table's code: no copies of it for callers with constants. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define ONE_COPY __attribute__((noinline, noclone))
+#else
+#define ONE_COPY __attribute__((noinline))
+#endif
+
+/* The last step of a forward tile. Activations of one instruction or two are done in registers, the others by a
+ * pass over a few rows, which are in L1. */
+ALWAYS_INLINE int in_registers(int activation) { return activation == SCHUSS_IDENTITY || activation == SCHUSS_RELU; }
+
+/* Whether nothing is left for finish_rows(). */
+ALWAYS_INLINE int finishes_in_registers(const struct tile_end *end) {
+    if (end->kind == END_FORWARD) return in_registers(end->activation) && !end->kept;
+    if (end->kind == END_BACKWARD) return in_registers(end->activation) && !end->mask && !end->raw;
+    return end->kind != END_ADD;
+}
+
+/* The end of a tile at (row, col) while it is in registers: all of it, or the bias alone where finish_rows()
+ * follows. */
+ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, const struct tile_end *end, ptrdiff_t row,
+                          ptrdiff_t col) {
+    if (end->kind == END_FORWARD) {
+        if (end->bias) {
+            const real *bias = (const real *)end->bias + col;
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) {
+                vec add = j < nv - 1 ? v_load(bias + j * LANES) : v_load_m(bias + j * LANES, last);
+#pragma GCC unroll 16
+                for (int i = 0; i < rows; i++) sum[i * nv + j] += add;
+            }
+        }
+        if (end->activation == SCHUSS_RELU && !end->kept) {
+#pragma GCC unroll 28
+            for (int i = 0; i < rows * nv; i++) sum[i] = relu_value(sum[i], sum[i]);
+        }
+        if (end->add && finishes_in_registers(end)) {
+            const real *add = (const real *)end->add + row * end->ld_add + col;
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+                for (int j = 0; j < nv; j++) {
+                    const real *x = add + i * end->ld_add + j * LANES;
+                    sum[i * nv + j] += j < nv - 1 ? v_load(x) : v_load_m(x, last);
+                }
+        }
+    }
+    if (end->kind == END_BACKWARD && end->activation == SCHUSS_RELU && finishes_in_registers(end)) {
+        const real *kept = (const real *)end->kept + row * end->ld_kept + col;
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) {
+                const real *y = kept + i * end->ld_kept + j * LANES;
+                sum[i * nv + j] *= relu_slope(j < nv - 1 ? v_load(y) : v_load_m(y, last), sum[i * nv + j]);
+            }
+    }
+}
+
+/* C[rows x cols], (nv - 1) * LANES < cols <= nv * LANES: sums over k from A[i][p] = a[i * a_row + p * a_col] and
+ * B[p][j] = b[p * ldb + j], on top of from[i * ld_from + j], which may be C itself; from NULL: of zeros. end NULL:
+ * stored as they are. adds: what C holds is added to the sums before the end. ahead: how far beyond b to fetch memory;
+ * 0: not at all. packed: NULL, or where B goes. */
+ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                        const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                        const real *from, ptrdiff_t ld_from, int adds, const struct tile_end *end, ptrdiff_t row,
+                        ptrdiff_t col, real *packed) {
+    vec sum[TILE_SUMS];
+    const vmask last = v_mask(cols - (nv - 1) * LANES);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+        for (int j = 0; j < nv; j++)
+            sum[i * nv + j] = !from        ? v_set1(0)
+                              : j < nv - 1 ? v_load(from + i * ld_from + j * LANES)
+                                           : v_load_m(from + i * ld_from + j * LANES, last);
+
+    /* Three rows share a pointer: x86 addresses base, base + stride and base + 2 stride for free. */
+    const real *base[(TILE_ROWS + 2) / 3];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i += 3) base[i / 3] = a + i * a_row;
+    if (ahead) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(c + i * ldc + j * LANES, 1);
+    }
+    for (ptrdiff_t p = 0; p < k; p++) {
+        vec bp[WIDE_VECS];
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i += 3) OPAQUE(base[i / 3]);
+        if (rows + 2 * nv <= rows * nv || ahead) {
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(b + ahead + j * LANES);
+        }
+#pragma GCC unroll 8
+        for (int j = 0; j < nv; j++)
+            bp[j] = j < nv - 1 ? v_load(b + j * LANES) : v_load_m(b + j * LANES, last);
+        if (packed) {
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) v_store(packed + j * LANES, bp[j]);
+            packed += TILE_COLS;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            vec ap = v_set1(base[i / 3][(i % 3) * a_row]);
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) sum[i * nv + j] = v_fma(ap, bp[j], sum[i * nv + j]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i += 3) base[i / 3] += a_col;
+        b += ldb;
+    }
+
+    if (adds) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) {
+                const real *before = c + i * ldc + j * LANES;
+                sum[i * nv + j] += j < nv - 1 ? v_load(before) : v_load_m(before, last);
+            }
+    }
+    if (end) finish(rows, nv, sum, last, end, row, col);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+        for (int j = 0; j < nv; j++) {
+            if (j < nv - 1) v_store(c + i * ldc + j * LANES, sum[i * nv + j]);
+            else v_store_m(c + i * ldc + j * LANES, sum[i * nv + j], last);
+        }
+}
+
+/* c = alpha c + beta x. */
+static void combine(ptrdiff_t n, real alpha, real beta, const real *restrict x, real *restrict c) {
+    for (ptrdiff_t j = 0; j < n; j++) c[j] = alpha * c[j] + beta * x[j];
+}
+
+/* c += x. */
+static void add_to(ptrdiff_t n, const real *restrict x, real *restrict c) {
+    for (ptrdiff_t j = 0; j < n; j++) c[j] += x[j];
+}
+
+/* Element (row, col) of an array of a tile's end; NULL if there is no array. */
+ALWAYS_INLINE real *end_element(const void *array, ptrdiff_t ld, ptrdiff_t row, ptrdiff_t col) {
+    return array ? (real *)(uintptr_t)array + row * ld + col : NULL;
+}
+
+/* The whole end, but for the bias, of c[rows x cols], which is C from its element (row, col) on: for rows that nothing
+ * has finished yet. */
+static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, real *c, ptrdiff_t ldc,
+                        ptrdiff_t row, ptrdiff_t col) {
+    const size_t bytes = (size_t)cols * sizeof(real);
+    for (ptrdiff_t i = row; i < row + rows; i++, c += ldc) {
+        real *kept = end_element(end->kept, end->ld_kept, i, col);
+        if (end->kind == END_FORWARD) {
+            if (kept && !end->keeps_value) memcpy(kept, c, bytes);
+            activate(end->activation, end->alpha, cols, c, c);
+            if (kept && end->keeps_value) memcpy(kept, c, bytes);
+            if (end->add) add_to(cols, end_element(end->add, end->ld_add, i, col), c);
+        } else if (end->kind == END_BACKWARD) {
+            if (end->raw) memcpy(end_element(end->raw, end->ld_raw, i, col), c, bytes);
+            if (end->mask) multiply(cols, end_element(end->mask, end->ld_mask, i, col), c);
+            differentiate(end->activation, end->alpha, cols, kept, c);
+        } else if (end->kind == END_ADD) combine(cols, (real)end->alpha, (real)end->beta, kept, c);
+    }
+}
+
+/* tile() for a number of rows and columns known only now: rows <= TILE_ROWS and cols <= TILE_COLS, or rows <= WIDE_ROWS
+ * and cols <= WIDE_VECS * LANES. */
+ONE_COPY static void tile_any(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                              const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                              const real *from, ptrdiff_t ld_from, int adds, const struct tile_end *end,
+                              ptrdiff_t row, ptrdiff_t col) {
+    switch ((cols + LANES - 1) / LANES * 16 + rows) {
+#define TILE(r, v)                                                                                                   \
+    case (v) * 16 + (r):                                                                                             \
+        if (((r) <= TILE_ROWS && (v) <= TILE_VECS) || (r) <= WIDE_ROWS)                                              \
+            tile((r) * (v) <= TILE_SUMS ? r : 1, (r) * (v) <= TILE_SUMS ? v : 1, k, a, a_row, a_col, b, ldb, ahead,  \
+                 c, ldc, cols, from, ld_from, adds, end, row, col, NULL);                                            \
+        break;
+#define NARROW(v)                                                                                                    \
+    TILE(1, v) TILE(2, v) TILE(3, v) TILE(4, v) TILE(5, v) TILE(6, v) TILE(7, v) TILE(8, v) TILE(9, v) TILE(10, v)   \
+    TILE(11, v) TILE(12, v) TILE(13, v) TILE(14, v)
+#define WIDE(v) TILE(1, v) TILE(2, v) TILE(3, v)
+        NARROW(1) NARROW(2) NARROW(3) WIDE(4) WIDE(5) WIDE(6) WIDE(7) WIDE(8)
+#undef TILE
+#undef NARROW
+#undef WIDE
+    }
+}
+
+/* tile_any() for the first strip of a block of B: packs the panel as it goes, while the loads and stores would idle.
+ * Strips are cut evenly from more than four, so they have nearly TILE_ROWS rows. */
+static void tile_first(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col, const real *b,
+                       ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols, const real *from,
+                       ptrdiff_t ld_from, int adds, const struct tile_end *end, ptrdiff_t row, ptrdiff_t col,
+                       real *packed) {
+    switch ((cols + LANES - 1) / LANES * 4 + TILE_ROWS - rows) {
+#define TILE(r, v)                                                                                                   \
+    case (v) * 4 + (r):                                                                                              \
+        if ((v) <= TILE_VECS)                                                                                        \
+            tile(TILE_ROWS - r, (v) <= TILE_VECS ? v : 1, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, from,     \
+                 ld_from, adds, end, row, col, packed);                                                              \
+        break;
+        TILE(0, 1) TILE(1, 1) TILE(2, 1) TILE(0, 2) TILE(1, 2) TILE(2, 2) TILE(0, 3) TILE(1, 3) TILE(2, 3)
+#undef TILE
+    }
+}
+
+/* A tile with k more than LONG_K: one block of LONG_K products after the other. packed: NULL, or tile_first() packs B
+ * there. */
+ONE_COPY static void tile_long(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                               const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                               const real *from, ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row,
+                               ptrdiff_t col, real *packed) {
+    for (ptrdiff_t p = 0; p < k; p += LONG_K) {
+        const ptrdiff_t kp = k - p < LONG_K ? k - p : LONG_K;
+        const real *first = p > 0 ? NULL : from;
+        const struct tile_end *last = p + kp < k ? NULL : end;
+        if (packed)
+            tile_first(rows, kp, a + p * a_col, a_row, a_col, b + p * ldb, ldb, ahead, c, ldc, cols, first, ld_from,
+                       p > 0, last, row, col, packed + p * TILE_COLS);
+        else
+            tile_any(rows, kp, a + p * a_col, a_row, a_col, b + p * ldb, ldb, ahead, c, ldc, cols, first, ld_from,
+                     p > 0, last, row, col);
+    }
+}
+
+/* A tile of any depth k; adds only where it is at most LONG_K. */
+ALWAYS_INLINE void tile_deep(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                             const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                             const real *from, ptrdiff_t ld_from, int adds, const struct tile_end *end, ptrdiff_t row,
+                             ptrdiff_t col, real *packed) {
+    if (k > LONG_K)
+        tile_long(rows, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, from, ld_from, end, row, col, packed);
+    else if (packed)
+        tile_first(rows, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, from, ld_from, adds, end, row, col, packed);
+    else tile_any(rows, k, a, a_row, a_col, b, ldb, ahead, c, ldc, cols, from, ld_from, adds, end, row, col);
+}
