@@ -113,6 +113,8 @@ struct loss_rows {
 
 enum { LBFGS_CHUNK = 1024 };
 
+struct kind; /* train/kind.h */
+
 struct kernels {
     int dtype;
     ptrdiff_t item; /* bytes of one real */
@@ -168,8 +170,15 @@ struct kernels {
     void (*activate)(int activation, double alpha, ptrdiff_t n, const void *x, void *y);
     /* d[n] = d[n] * act'(from kept[n]). Not softmax. */
     void (*differentiate)(int activation, double alpha, ptrdiff_t n, const void *kept, void *d);
-    /* d[n] *= x[n]. */
+    /* d[n] *= x[n]; d[n] += x[n]. */
     void (*multiply)(ptrdiff_t n, const void *x, void *d);
+    void (*add)(ptrdiff_t n, const void *x, void *d);
+    /* The end of rows [row, row + rows) x [col, col + cols) that were computed elsewhere: c is their first element, ldc
+     * elements a row. All of it but the bias. */
+    void (*finish_rows)(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, void *c, ptrdiff_t ldc, ptrdiff_t row,
+                        ptrdiff_t col);
+    /* The kinds of layers, by enum schuss_kind. */
+    const struct kind *const *kinds;
     /* Softmax of each row, in place. */
     void (*softmax)(ptrdiff_t rows, ptrdiff_t cols, void *x);
     /* d = y * (d - sum_j d_j y_j), a row at a time. */
@@ -177,7 +186,7 @@ struct kernels {
 
     /* mask[n]: 0 with the given probability, else 1 / (1 - probability); then y[n] = x[n] * mask[n]. Element i of
      * the layer's output in pass `draw` belongs to Philox block i / 4, so any range may be computed alone;
-     * first % 4 == 0, first + n < 2^34. */
+     * first + n < 2^34. */
     void (*dropout)(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t seed, uint32_t layer, uint64_t draw,
                     const void *x, void *mask, void *y);
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "layers/list.h"
 #include "optim/list.h"
 
 enum schuss_status {
@@ -102,6 +103,7 @@ struct schuss_group {
     int bias_correction, grad_averaging, safeguard_warmup;
     int decoupled;           /* weight decay on the parameter (AdamW), not through the gradient */
     double lr, weight_decay, eps;
+    double lr_factor;        /* of the rates that a schedule sets */
     double momentum, dampening;
     double beta1, beta2, beta3;
     double alpha, lr_decay;
@@ -254,7 +256,7 @@ int schuss_lbfgs_move(struct schuss_lbfgs *l, double t, int keep);
 /* p = x. */
 void schuss_lbfgs_restore(struct schuss_lbfgs *l);
 
-/* ---- train/net.c: dense networks --------------------------------------------------------------------------- */
+/* ---- layers/, train/: networks -------------------------------------------------------------------------------- */
 
 enum schuss_activation {
     SCHUSS_IDENTITY, SCHUSS_RELU, SCHUSS_LEAKY_RELU, SCHUSS_ELU, SCHUSS_SELU, SCHUSS_SIGMOID, SCHUSS_TANH,
@@ -262,50 +264,120 @@ enum schuss_activation {
     SCHUSS_N_ACTIVATIONS
 };
 
-/* Y = dropout(act(X W + b)); X[rows x n_in], W[n_in x n_out], b[n_out]. */
-struct schuss_layer {
-    ptrdiff_t n_in, n_out;
+/* 1 if the derivative is computed from what goes into the activation, 0 if from its value. */
+int schuss_slope_takes_input(int activation);
+
+#define SCHUSS_KIND_NUMBER(NAME) SCHUSS_KIND_##NAME,
+enum schuss_kind { SCHUSS_KINDS(SCHUSS_KIND_NUMBER) SCHUSS_N_KINDS };
+#undef SCHUSS_KIND_NUMBER
+enum { SCHUSS_NODE_SIZES = 2, SCHUSS_NODE_NUMBERS = 3, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
+
+/* What a value's elements are: numbers of the network's dtype, or int64_t codes. */
+enum schuss_storage { SCHUSS_REAL, SCHUSS_INDEX };
+
+/* One node of a network: it makes a value [rows x channels] from those of other nodes. First what its kind computes, then
+ * the end: activation, dropout, another value added. */
+struct schuss_node {
+    int kind;                /* enum schuss_kind */
+    int n_inputs;            /* 0: an input of the network; more than 1: concatenate only */
+    const int *inputs;       /* nodes before it */
+    ptrdiff_t sizes[SCHUSS_NODE_SIZES]; /* what schuss_kind_sizes() and */
+    double numbers[SCHUSS_NODE_NUMBERS]; /* schuss_kind_numbers() name; of an input: channels, and 1 for codes */
     int activation;
     double alpha;            /* slope of leaky_relu, scale of elu */
     double dropout;          /* probability that an output is dropped in training */
-    ptrdiff_t weight, bias;  /* offsets into the arena; bias -1: none */
+    int residual;            /* the node whose value is added; -1: none */
+    uint32_t stream;         /* of the dropout's random numbers */
+    /* by schuss_net_shape(): */
+    ptrdiff_t channels;
+    int storage;
+    int first_array, n_arrays;
+    int within;              /* the concatenation that the value is a part of, -1: none; its first column there */
+    ptrdiff_t channel0;
+    int n_parts;             /* values that its own consists of: more than 1 for a concatenation */
+    int input_parts;         /* values that its first input consists of */
+};
+
+/* A parameter, or a state such as a running mean: saved and restored with the parameters, but never stepped. */
+struct schuss_array {
+    const char *name;
+    int node;
+    int ndim;                /* 1: a vector of n = rows elements; 2: rows x cols */
+    ptrdiff_t n, rows, cols;
+    int stepped;
+    ptrdiff_t at;            /* its first element in the arenas; parameters come before states */
 };
 
 struct schuss_net {
     int dtype;
-    int n_layers;
-    const struct schuss_layer *layers;
+    int n_nodes, n_inputs;   /* inputs are the first nodes; the last node's value is the network's */
+    struct schuss_node *nodes;
+    int n_arrays;
+    struct schuss_array *arrays;
     void *params, *grads;    /* arenas of equal layout */
     uint64_t seed;           /* of the dropout masks */
 };
 
-/* Buffers for up to max_rows rows in one piece of memory. */
+/* The name of a kind of layer, NULL past the last; the names of its sizes and of its numbers, with spaces between. */
+const char *schuss_kind_name(int kind);
+const char *schuss_kind_sizes(int kind);
+const char *schuss_kind_numbers(int kind);
+/* Fills what nodes have from their inputs, and arrays[n_nodes * SCHUSS_NODE_ARRAYS], which lie in the arenas. Returns the
+ * arenas' elements; or -1 if that overflows, or with *node and *what set if a node does not fit: what is the name of a
+ * size or number of it, "input" or "residual". */
+ptrdiff_t schuss_net_shape(struct schuss_net *net, int *node, const char **what);
+/* Whether all who read this input can read compressed rows. */
+int schuss_net_takes_compressed(const struct schuss_net *net, int input);
+
+/* Compressed rows: row i has columns indices[k], which increase, and values data[k], start[i] <= k < start[i + 1]. */
+struct schuss_compressed {
+    const int64_t *start;
+    const void *indices;               /* int64_t if wide, else int32_t */
+    int wide;
+    const void *data;
+};
+
+/* One input of a pass: x[rows x channels] without gaps. compressed not NULL: x is not looked at, the rows are those
+ * order[0], order[1], ... of it. */
+struct schuss_input {
+    const void *x;
+    const struct schuss_compressed *compressed;
+    const int64_t *order;
+};
+
+/* The program of a network's passes, for up to max_rows rows and so many threads, and its buffers. */
 struct schuss_plan;
-/* What a plan is for: BACKWARD after a forward pass may be repeated; BACKWARD_ONCE takes less memory, since gradients
- * replace outputs that are no longer needed. */
+/* What a plan is for: BACKWARD after a forward pass may be repeated, and may give gradients by the inputs; BACKWARD_ONCE
+ * takes less memory, since gradients replace outputs that are no longer needed. */
 enum schuss_passes { SCHUSS_FORWARD_ONLY, SCHUSS_BACKWARD, SCHUSS_BACKWARD_ONCE };
-/* Bytes of a plan for `threads` threads; -1 if that overflows. */
+/* Bytes of a plan without its buffers. */
 ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int passes, int threads);
-/* Lays a plan out in memory[schuss_plan_bytes()], 64-byte aligned. */
-struct schuss_plan *schuss_plan_lay(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
-                                    int threads);
+/* Draws a plan up in memory[schuss_plan_bytes()], zeroed and 64-byte aligned. wanted[n_arrays]: whether each array's gradient
+ * is needed; NULL: all are. */
+struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
+                                     int threads, const unsigned char *wanted);
+/* Bytes of its buffers; -1 if that overflows. */
+ptrdiff_t schuss_plan_room(const struct schuss_plan *plan);
+/* Gives the plan its buffers, room[schuss_plan_room()], 64-byte aligned. */
+void schuss_plan_lay(struct schuss_plan *plan, void *room);
 
 enum schuss_forward_flags {
-    SCHUSS_TRAINING = 1,     /* apply dropout, keep what the backward pass needs (needs a backward plan) */
-    SCHUSS_LOGITS = 2        /* leave the last activation out */
+    SCHUSS_LOGITS = 1        /* leave the last activation out */
 };
-/* x[rows x n_in] with ldx elements a row -> out[rows x n_out]; out NULL: into the plan. Returns where it lies.
- * draw: number of the pass, from which the dropout masks follow. */
-void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
-                     ptrdiff_t rows, int flags, uint64_t draw, void *out);
-/* From d(loss)/d(output) [rows x n_out], which is overwritten, to net->grads, and to dx[rows x n_in] unless NULL.
- * x and flags as in the forward pass before. */
-void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
-                     ptrdiff_t rows, int flags, void *dout, void *dx);
-/* The plan's own [max_rows x n_out] buffer for d(loss)/d(output). */
+/* The network's value out[rows x channels], without gaps; out NULL: into the plan. Returns where it lies. draw: number of
+ * the pass, from which dropout follows. A plan for backward passes makes a training pass. */
+void *schuss_forward(struct schuss_plan *plan, const struct schuss_input *inputs, ptrdiff_t rows, int flags,
+                     uint64_t draw, void *out);
+/* From the gradient by the value, which lies in schuss_plan_dout() and is overwritten, to net->grads; and to dx[input][rows x
+ * channels], unless that or dx is NULL. inputs and flags as in the forward pass before. */
+void schuss_backward(struct schuss_plan *plan, const struct schuss_input *inputs, ptrdiff_t rows, int flags,
+                     void *const *dx);
+/* The plan's [max_rows x channels] buffer for the gradient by the network's value. */
 void *schuss_plan_dout(struct schuss_plan *plan);
-/* The plan's buffer where a training pass with out NULL leaves the network's output. */
-void *schuss_plan_output(const struct schuss_net *net, struct schuss_plan *plan);
+/* Where a pass with out NULL leaves the network's value. */
+void *schuss_plan_output(struct schuss_plan *plan);
+/* 1 if since the last call a code was none of its table's, and counted as none. */
+int schuss_plan_fault(struct schuss_plan *plan);
 
 /* ---- dense/loss.h: losses ---------------------------------------------------------------------------------- */
 
@@ -339,7 +411,7 @@ double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t ro
                          void *gradient, double *partial);
 ptrdiff_t schuss_loss_partials(ptrdiff_t rows);
 
-/* ---- train/loop.c: whole epochs ---------------------------------------------------------------------------- */
+/* ---- train/epoch.c: whole epochs --------------------------------------------------------------------------- */
 
 /* A penalty on the parameters of one group: the loss of a batch gets (l1 sum |p| + l2 / 2 sum p^2) / total, where total is
  * of the batch's weights. */
@@ -350,36 +422,34 @@ struct schuss_penalty {
 };
 ptrdiff_t schuss_penalty_sums(const struct schuss_step *step, int group);
 
-/* Compressed rows: row i has columns indices[k], which increase, and values data[k], start[i] <= k < start[i + 1]. */
-struct schuss_compressed {
-    const int64_t *start;
-    const void *indices;               /* int64_t if wide, else int32_t */
-    int wide;
-    const void *data;
-};
-
 /* An array and room for a copy of it. */
 struct schuss_copy {
     void *live, *kept;
     ptrdiff_t bytes;
 };
 
+/* One input of an epoch. */
+struct schuss_feed {
+    const void *x;                     /* [rows x channels], contiguous; or NULL, and then there is an order, and */
+    const struct schuss_compressed *compressed;
+    ptrdiff_t row_bytes;
+    void *batch;                       /* room for one batch; unused while there is no order */
+};
+
 struct schuss_train {
     const struct schuss_net *net;
     struct schuss_plan *plan;          /* for max_rows = batch, backward, laid by the caller */
     struct schuss_step *step;          /* segments' gradients lie in net->grads */
-    const int *segments;               /* [2 n_layers] segment of each layer's weights and bias, -1: none; the update
-                                          is made where gradients are born, if nothing needs all of them first.
-                                          NULL: never */
+    const int *segments;               /* [arrays of the network] the segment of each, -1: none; the update is made where
+                                          gradients are born, if nothing needs all of them first. NULL: never */
     struct schuss_loss loss;
     ptrdiff_t rows, batch;             /* batch <= rows */
-    const void *x;                     /* [rows x n_in], contiguous; or NULL, and then there is an order, and */
-    const struct schuss_compressed *compressed;
+    const struct schuss_feed *feeds;   /* [inputs of the network] */
     const void *y;                     /* [rows x ...], contiguous */
     ptrdiff_t y_row_bytes;
     const double *weights;             /* [rows] or NULL */
     int64_t *order;                    /* [rows] the epoch's permutation; NULL: in order */
-    void *batch_x, *batch_y;           /* room for one batch each; unused while order is NULL */
+    void *batch_y;                     /* room for one batch; unused while order is NULL */
     double *batch_weights;             /* room for one batch; unused while order or weights is NULL */
     double *partial;                   /* schuss_loss_partials(batch) */
     const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
@@ -394,7 +464,7 @@ struct schuss_train {
     double last_loss;                  /* of the last batch */
     /* set by schuss_train_begin for schuss_train_end */
     ptrdiff_t current_rows;
-    const void *current_x, *current_y;
+    const void *current_y;
     const double *current_weights;
     double current_total;
     int flags;

@@ -145,3 +145,10 @@ static void multiply(ptrdiff_t n, const void *x, void *d) {
     real *to = (real *)d;
     for (ptrdiff_t i = 0; i < n; i++) to[i] *= factor[i];
 }
+
+/* See struct kernels. */
+static void add(ptrdiff_t n, const void *x, void *d) {
+    const real *more = (const real *)x;
+    real *to = (real *)d;
+    for (ptrdiff_t i = 0; i < n; i++) to[i] += more[i];
+}

@@ -70,16 +70,15 @@ int dense_gemm(const struct kernels *kernels, const struct gemm *g, int threads,
     return atomic_load_explicit(&job.found, memory_order_relaxed);
 }
 
-void dense_dropout(const struct kernels *kernels, ptrdiff_t first, ptrdiff_t end, ptrdiff_t n, ptrdiff_t ld,
-                   double probability, uint64_t seed, uint32_t layer, uint64_t draw, const void *x, void *mask,
-                   void *y) {
+void dense_dropout(const struct kernels *kernels, ptrdiff_t first, ptrdiff_t end, ptrdiff_t n, double probability,
+                   uint64_t seed, uint32_t layer, uint64_t draw, const void *x, ptrdiff_t ldx, void *mask,
+                   ptrdiff_t ld_mask, void *y, ptrdiff_t ldy) {
+    const ptrdiff_t item = kernels->item;
     ptrdiff_t width = n, rows = end - first;
-    if (ld == n) width *= rows, rows = rows > 0; /* one long row */
-    for (ptrdiff_t i = first; i < first + rows; i++) {
-        const ptrdiff_t offset = i * ld * kernels->item;
-        kernels->dropout(i * n, width, probability, seed, layer, draw, (const char *)x + offset, (char *)mask + offset,
-                         (char *)y + offset);
-    }
+    if (ldx == n && ld_mask == n && ldy == n) width *= rows, rows = rows > 0; /* one long row */
+    for (ptrdiff_t i = first; i < first + rows; i++)
+        kernels->dropout(i * n, width, probability, seed, layer, draw, (const char *)x + i * ldx * item,
+                         (char *)mask + i * ld_mask * item, (char *)y + i * ldy * item);
 }
 
 struct loss_job {
@@ -101,6 +100,11 @@ double dense_loss_sum(ptrdiff_t rows, const double *values) {
     double sum[4] = {0, 0, 0, 0};
     for (ptrdiff_t i = 0; i < rows; i++) sum[i & 3] += values[i];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+int schuss_slope_takes_input(int activation) {
+    return activation == SCHUSS_GELU || activation == SCHUSS_SILU || activation == SCHUSS_MISH ||
+           activation == SCHUSS_HARD_SWISH;
 }
 
 int schuss_loss_takes_logits(int loss_kind, int activation) {

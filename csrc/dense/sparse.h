@@ -116,7 +116,7 @@ static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, 
                     add_row(n, ((const real *)x->data)[k], b, sums + (column_at(x, k) - i0) * ld);
                 next[p] = k;
             }
-            for (ptrdiff_t i = 0; p0 > 0 && i < i1 - i0; i++) add_to(n, sums + i * ld, c + i * ldc);
+            for (ptrdiff_t i = 0; p0 > 0 && i < i1 - i0; i++) add(n, sums + i * ld, c + i * ldc);
             p0 = p1;
             sums = aside;
             ld = n;

@@ -17,6 +17,7 @@ struct column_operands {
     const real *b; /* [rows x n], like a, or NULL: the term gets zeros */
     ptrdiff_t ld_b;
     const real *p, *q; /* [n], a number a column, or NULL: the term gets zeros */
+    const real *of_rows; /* NULL, or [rows x 2]: p and q of each row, in place of those of columns */
 };
 
 /* Into terms[results]: what a row adds to each sum. A function that is inlined. */
@@ -52,7 +53,8 @@ ALWAYS_INLINE void sum_few_columns(const int nv, const int results, column_term 
                 const vec aj = j < nv - 1 ? v_load(a + j * LANES) : v_load_m(a + j * LANES, last);
                 const vec bj = !b ? zero : j < nv - 1 ? v_load(b + j * LANES) : v_load_m(b + j * LANES, last);
                 vec terms[MOST_RESULTS];
-                term(aj, bj, p[j], q[j], terms);
+                if (x->of_rows) term(aj, bj, v_set1(x->of_rows[2 * i]), v_set1(x->of_rows[2 * i + 1]), terms);
+                else term(aj, bj, p[j], q[j], terms);
                 sum[j] += terms[0];
                 if (results > 1) sum[nv + j] += terms[1];
             }

@@ -151,20 +151,22 @@ static void combine(ptrdiff_t n, real alpha, real beta, const real *restrict x, 
     for (ptrdiff_t j = 0; j < n; j++) c[j] = alpha * c[j] + beta * x[j];
 }
 
-/* c += x. */
-static void add_to(ptrdiff_t n, const real *restrict x, real *restrict c) {
-    for (ptrdiff_t j = 0; j < n; j++) c[j] += x[j];
-}
-
 /* Element (row, col) of an array of a tile's end; NULL if there is no array. */
 ALWAYS_INLINE real *end_element(const void *array, ptrdiff_t ld, ptrdiff_t row, ptrdiff_t col) {
     return array ? (real *)(uintptr_t)array + row * ld + col : NULL;
+}
+
+/* Whether rows of so many columns lie one after the other in all arrays of the end, so that they are one. */
+static int is_one_row(const struct tile_end *end, ptrdiff_t cols, ptrdiff_t ldc) {
+    return ldc == cols && (!end->kept || end->ld_kept == cols) && (!end->mask || end->ld_mask == cols) &&
+           (!end->add || end->ld_add == cols) && (!end->raw || end->ld_raw == cols);
 }
 
 /* The whole end, but for the bias, of c[rows x cols], which is C from its element (row, col) on: for rows that nothing
  * has finished yet. */
 static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, real *c, ptrdiff_t ldc,
                         ptrdiff_t row, ptrdiff_t col) {
+    if (rows > 1 && is_one_row(end, cols, ldc)) cols *= rows, rows = 1;
     const size_t bytes = (size_t)cols * sizeof(real);
     for (ptrdiff_t i = row; i < row + rows; i++, c += ldc) {
         real *kept = end_element(end->kept, end->ld_kept, i, col);
@@ -172,7 +174,7 @@ static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t co
             if (kept && !end->keeps_value) memcpy(kept, c, bytes);
             activate(end->activation, end->alpha, cols, c, c);
             if (kept && end->keeps_value) memcpy(kept, c, bytes);
-            if (end->add) add_to(cols, end_element(end->add, end->ld_add, i, col), c);
+            if (end->add) add(cols, end_element(end->add, end->ld_add, i, col), c);
         } else if (end->kind == END_BACKWARD) {
             if (end->raw) memcpy(end_element(end->raw, end->ld_raw, i, col), c, bytes);
             if (end->mask) multiply(cols, end_element(end->mask, end->ld_mask, i, col), c);

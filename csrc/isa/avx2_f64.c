@@ -5,6 +5,7 @@
 
 #include "../kernels.h"
 #include "../rng.h"
+#include "../train/kind.h"
 
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)

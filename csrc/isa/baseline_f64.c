@@ -4,6 +4,7 @@
 
 #include "../kernels.h"
 #include "../rng.h"
+#include "../train/kind.h"
 
 #define REAL_BITS 64
 #define VECTOR_BYTES 16

@@ -11,6 +11,7 @@
 #include "../dense/sums.h"
 #include "../dense/dropout.h"
 #include "../dense/loss.h"
+#include "../layers/catalogue.h"
 #include "../optim/sums.h"
 #include "../optim/rules.h"
 #include "../optim/stages.h"
@@ -44,6 +45,9 @@ const struct kernels TABLE = {
     .activate = activate,
     .differentiate = differentiate,
     .multiply = multiply,
+    .add = add,
+    .finish_rows = finish_any_rows,
+    .kinds = kinds,
     .softmax = softmax,
     .softmax_backward = softmax_backward,
     .dropout = dropout,

@@ -5,6 +5,7 @@
 
 #include "../kernels.h"
 #include "../rng.h"
+#include "../train/kind.h"
 
 #define REAL_BITS 32
 #define VECTOR_BYTES 16

@@ -1,4 +1,4 @@
-/* The batches of an epoch: which rows, and how they come together. Inline for loop.c: tiny steps are over in less time
+/* The batches of an epoch: which rows, and how they come together. Inline for step.c and epoch.c: tiny steps are over in less time
  * than a few calls take. */
 #ifndef SCHUSS_BATCH_H
 #define SCHUSS_BATCH_H
@@ -30,34 +30,39 @@ static inline void gather(ptrdiff_t n, const int64_t *order, ptrdiff_t bytes, co
 /* One batch. */
 struct batch {
     ptrdiff_t rows;
-    const void *x, *y;
+    struct schuss_input inputs[SCHUSS_MAX_INPUTS]; /* as many as the network has */
+    const void *y;
     const double *weights;
     double total;         /* of the weights */
-    const int64_t *order; /* the rows that are gathered to x, y and weights; NULL if they are used where they lie */
+    const int64_t *order; /* the rows that are gathered to inputs, y and weights; NULL if they are used where they lie */
 };
 
-/* The batch that begins at row `position` of the epoch. */
-static inline struct batch batch_at(const struct schuss_train *t, ptrdiff_t position) {
+/* The batch that begins at row `position` of the epoch, into *b. */
+static inline void batch_at(const struct schuss_train *t, ptrdiff_t position, struct batch *b) {
     const ptrdiff_t left = t->rows - position, n = left < t->batch ? left : t->batch;
-    const ptrdiff_t x_bytes = t->net->layers[0].n_in * t->plan->kernels->item;
     const int64_t *order = t->order ? t->order + position : NULL;
-    struct batch b = {.rows = n, .total = (double)n};
+    const int gathers = order && (n > 1 || t->feeds[0].compressed);
+    const ptrdiff_t row = order ? order[0] : position;
+    b->rows = n;
+    b->total = (double)n;
     if (t->weights) {
-        b.total = 0;
-        for (ptrdiff_t i = 0; i < n; i++) b.total += t->weights[order ? order[i] : position + i];
+        b->total = 0;
+        for (ptrdiff_t i = 0; i < n; i++) b->total += t->weights[order ? order[i] : position + i];
     }
-    if (order && (n > 1 || t->compressed)) {
-        b.order = order;
-        b.x = t->batch_x;
-        b.y = t->batch_y;
-        b.weights = t->weights ? t->batch_weights : NULL;
+    for (int k = 0; k < t->net->n_inputs; k++) {
+        const struct schuss_feed *feed = &t->feeds[k];
+        b->inputs[k] = (struct schuss_input){gathers ? feed->batch : (const char *)feed->x + row * feed->row_bytes,
+                                             feed->compressed, order};
+    }
+    if (gathers) {
+        b->order = order;
+        b->y = t->batch_y;
+        b->weights = t->weights ? t->batch_weights : NULL;
     } else {
-        const ptrdiff_t row = order ? order[0] : position;
-        b.x = (const char *)t->x + row * x_bytes;
-        b.y = t->y ? (const char *)t->y + row * t->y_row_bytes : NULL;
-        b.weights = t->weights ? t->weights + row : NULL;
+        b->order = NULL;
+        b->y = t->y ? (const char *)t->y + row * t->y_row_bytes : NULL;
+        b->weights = t->weights ? t->weights + row : NULL;
     }
-    return b;
 }
 
 /* The member's own rows of the batch, copied together, but for inputs that are compressed; and of the next, on their
@@ -65,14 +70,22 @@ static inline struct batch batch_at(const struct schuss_train *t, ptrdiff_t posi
 static inline void gather_own(const struct schuss_train *t, const struct batch *b, ptrdiff_t position,
                               const struct team *me) {
     const struct share own = own_rows(b->rows, me);
-    const ptrdiff_t n = own.end - own.first, x_bytes = t->net->layers[0].n_in * t->plan->kernels->item;
+    const ptrdiff_t n = own.end - own.first;
     const int64_t *order = b->order + own.first;
-    if (!t->compressed) gather(n, order, x_bytes, t->x, (char *)t->batch_x + own.first * x_bytes);
+    for (int k = 0; k < t->net->n_inputs; k++) {
+        const struct schuss_feed *feed = &t->feeds[k];
+        if (!feed->compressed)
+            gather(n, order, feed->row_bytes, feed->x, (char *)feed->batch + own.first * feed->row_bytes);
+    }
     if (t->y) gather(n, order, t->y_row_bytes, t->y, (char *)t->batch_y + own.first * t->y_row_bytes);
     if (t->weights) gather(n, order, sizeof(double), t->weights, t->batch_weights + own.first);
-    if (t->compressed || t->rows * x_bytes <= CACHED_BYTES || t->batch * x_bytes >= CACHED_BYTES / 8) return;
-    for (ptrdiff_t i = position + b->rows + own.first; i < position + b->rows + own.end && i < t->rows; i++)
-        fetch_row(t->x, t->order[i], x_bytes);
+    for (int k = 0; k < t->net->n_inputs; k++) {
+        const struct schuss_feed *feed = &t->feeds[k];
+        const ptrdiff_t bytes = feed->row_bytes;
+        if (feed->compressed || t->rows * bytes <= CACHED_BYTES || t->batch * bytes >= CACHED_BYTES / 8) continue;
+        for (ptrdiff_t i = position + b->rows + own.first; i < position + b->rows + own.end && i < t->rows; i++)
+            fetch_row(feed->x, t->order[i], bytes);
+    }
 }
 
 #endif

@@ -1,30 +1,15 @@
-/* A dense network over one plan: forward, backward, gradients. All arithmetic is in the kernels. */
+/* The walk over a plan's calls, forward and back. It knows no kind of layer. */
 #include "net.h"
+
+#include <string.h>
 
 #include "../dense/dense.h"
 
 enum {
-    FEW_ROWS = 8,                   /* of a layer's weights, for a thread */
-    ROW_UNIT = 4,                   /* batches are shared by so many rows: dropout draws four numbers at a time */
     PASS_WORTH_A_THREAD = 10000,    /* nanoseconds: half of the shortest pass that a thread is called for */
     WAKING = 200000,                /* nanoseconds; what waking a thread takes, and more */
     MOST_PATIENCE = 20000000        /* nanoseconds; for what takes far longer alone */
 };
-
-struct share own_rows(ptrdiff_t rows, const struct team *me) {
-    if (me->count == 1) return (struct share){0, rows};
-    return (struct share){share_start(rows, ROW_UNIT, me->index, me->count),
-                          share_start(rows, ROW_UNIT, me->index + 1, me->count)};
-}
-
-static void need_all(enum spread *spread, struct team *me) {
-    if (*spread != COMPLETE) team_wait(me);
-    *spread = COMPLETE;
-}
-
-void need_own_rows(enum spread *spread, struct team *me) {
-    if (*spread == SCATTERED) need_all(spread, me);
-}
 
 int net_threads(const struct schuss_plan *plan, double nanoseconds, double worth) {
     const int allowed = schuss_get_num_threads();
@@ -37,278 +22,185 @@ int64_t net_patience(double all, double first) {
     return (int64_t)(all / 4 < most ? all / 4 : most);
 }
 
-static char *at(void *arena, ptrdiff_t element, const struct kernels *kernels) {
-    return (char *)arena + element * kernels->item;
+static char *row_at(const struct kernels *kernels, const struct matrix *m, ptrdiff_t row) {
+    return (char *)m->at + row * m->ld * kernels->item;
 }
 
-/* The columns of n that are the member's own: whole tiles. */
-static struct share own_columns(ptrdiff_t n, const struct kernels *kernels, const struct team *me) {
-    if (me->count == 1) return (struct share){0, n};
-    return (struct share){share_start(n, kernels->tile_cols, me->index, me->count),
-                          share_start(n, kernels->tile_cols, me->index + 1, me->count)};
-}
+/* ---- the end of a node --------------------------------------------------------------------------------------------- */
 
-/* The member's part of product g: some columns or some rows of C. Returns what gemm does. */
-static int product(const struct schuss_plan *plan, const struct gemm *g, int by_columns, const struct team *me) {
+/* Softmax and dropout of the member's own rows, and the residual after them. */
+static void end_rows(const struct schuss_plan *plan, const struct member_node *m, const struct pass *pass,
+                     const struct outside *outside) {
     const struct kernels *kernels = plan->kernels;
-    char *scratch = plan->scratch + me->index * plan->scratch_each;
-    if (me->count == 1) return kernels->gemm(g, 0, g->m, 0, g->n, scratch);
-    if (by_columns) {
-        const struct share columns = own_columns(g->n, kernels, me);
-        return kernels->gemm(g, 0, g->m, columns.first, columns.end, scratch);
-    }
-    const struct share rows = own_rows(g->m, me);
-    return kernels->gemm(g, rows.first, rows.end, 0, g->n, scratch);
+    const struct schuss_node *node = m->here.node;
+    const ptrdiff_t n = node->channels, first = pass->own.first, end = pass->own.end;
+    const struct matrix *y = &m->here.y;
+    const int last = node == &plan->net->nodes[plan->net->n_nodes - 1];
+    if (node->activation == SCHUSS_SOFTMAX && !(last && outside->flags & SCHUSS_LOGITS))
+        kernels->softmax(end - first, n, row_at(kernels, y, first)); /* of the network's value, which has no gaps */
+    if (!m->mask.at) return;
+    dense_dropout(kernels, first, end, n, node->dropout, plan->net->seed, node->stream, outside->draw, y->at, y->ld,
+                  m->mask.at, m->mask.ld, m->data.at, m->data.ld);
+    for (ptrdiff_t i = first; i < end && m->added.at; i++)
+        kernels->add(n, row_at(kernels, &m->added, i), row_at(kernels, &m->data, i));
 }
 
-/* Whether a layer's outputs are shared by columns, so that each weight is read by one thread only. */
-static int shares_columns(const struct schuss_plan *plan, ptrdiff_t n, const struct team *me) {
-    return !plan->by_rows && me->count > 1 && n >= 2 * me->count * plan->kernels->tile_cols;
-}
-
-void *net_forward(const struct schuss_net *net, const struct schuss_plan *plan, const struct net_input *input,
-                  ptrdiff_t rows, int flags, uint64_t draw, void *out, enum spread *spread, struct team *me) {
+/* The derivative of the end of the network's value, in the member's own rows of its gradient. */
+static void enter_rows(const struct schuss_plan *plan, const struct call *call, const struct pass *pass, int flags) {
     const struct kernels *kernels = plan->kernels;
-    const struct share own = own_rows(rows, me);
-    const void *x = input->x;
-    ptrdiff_t ldx = input->ld;
-    for (int l = 0; l < net->n_layers; l++) {
-        const struct schuss_layer *layer = &net->layers[l];
-        const struct layer_buffers *b = &plan->layers[l];
-        const int last = l == net->n_layers - 1;
-        const int activation = last && flags & SCHUSS_LOGITS ? SCHUSS_IDENTITY : layer->activation;
-        const int drops = flags & SCHUSS_TRAINING && layer->dropout > 0;
-        const int keeps = flags & SCHUSS_TRAINING && b->kept != b->out;
-        const int by_columns = shares_columns(plan, layer->n_out, me);
-        const struct schuss_compressed *compressed = l == 0 ? input->compressed : NULL;
-        void *y = last && out && !drops ? out : b->out;
-        struct gemm g = {
-            .m = rows, .n = layer->n_out, .k = layer->n_in,
-            .a = x, .a_row = compressed ? 0 : ldx, .a_col = 1, /* 1 would be the transposed */
-            .compressed = compressed, .order = input->order,
-            .b = at(net->params, layer->weight, kernels), .ldb = layer->n_out,
-            .c = y, .ldc = b->ld,
-            .end = {
-                .kind = END_FORWARD,
-                .activation = activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY : activation,
-                .alpha = layer->alpha,
-                .bias = layer->bias < 0 ? NULL : at(net->params, layer->bias, kernels),
-                .kept = keeps ? b->kept : NULL,
-                .ld_kept = b->ld,
-            },
-        };
-        if (by_columns) need_all(spread, me);
-        else need_own_rows(spread, me);
-        product(plan, &g, by_columns, me);
-        *spread = by_columns ? SCATTERED : OWN_ROWS;
-        if (activation == SCHUSS_SOFTMAX || drops) {
-            need_own_rows(spread, me);
-            *spread = OWN_ROWS;
+    const ptrdiff_t first = pass->own.first, rows = pass->own.end - first;
+    for (int k = 0; k < call->n_links; k++) {
+        const struct part *part = &plan->outputs[k];
+        const struct schuss_node *node = &plan->net->nodes[part->value];
+        char *d = row_at(kernels, &part->d, first);
+        if (node->activation == SCHUSS_SOFTMAX && !(flags & SCHUSS_LOGITS)) {
+            const struct matrix y = {schuss_plan_output((struct schuss_plan *)(uintptr_t)plan), node->channels};
+            kernels->softmax_backward(rows, node->channels, row_at(kernels, &y, first), d);
         }
-        if (activation == SCHUSS_SOFTMAX)
-            kernels->softmax(own.end - own.first, layer->n_out, at(y, own.first * b->ld, kernels));
-        if (drops) {
-            void *fed = last && out ? out : b->fed;
-            dense_dropout(kernels, own.first, own.end, layer->n_out, b->ld, layer->dropout, net->seed, (uint32_t)l,
-                          draw, y, b->mask, fed);
-            y = fed;
-        }
-        x = y;
-        ldx = b->ld;
+        if (part->end.kind == END_NONE) continue;
+        struct tile_end end = part->end;
+        if (flags & SCHUSS_LOGITS) end.activation = SCHUSS_IDENTITY;
+        kernels->finish_rows(&end, rows, part->n, d, part->d.ld, first, 0);
     }
-    return (void *)(uintptr_t)x;
 }
 
-/* d(loss)/d(output of layer l) of the member's part -> that of the layer below's pre-activation, or x's (l = 0) in
- * dx. */
-static void go_down(const struct schuss_net *net, const struct schuss_plan *plan, int l, ptrdiff_t rows,
-                    const void *delta, void *to, int by_columns, const struct team *me) {
-    const struct schuss_layer *layer = &net->layers[l];
-    const struct layer_buffers *below = l > 0 ? &plan->layers[l - 1] : NULL;
-    struct gemm down = {
-        .m = rows, .n = layer->n_in, .k = layer->n_out,
-        .a = delta, .a_row = plan->layers[l].ld, .a_col = 1,
-        .b = at(net->params, layer->weight, plan->kernels), .ldb = layer->n_out, .b_transposed = 1,
-        .c = to, .ldc = below ? below->ld : layer->n_in,
+/* The gradient by the node's value, in the member's own rows, goes to the residual's too. */
+static void add_rows(const struct schuss_plan *plan, const struct member_node *m, const struct pass *pass) {
+    const struct kernels *kernels = plan->kernels;
+    for (int k = 0; k < m->n_added; k++) {
+        const struct part *part = &m->to_added[k];
+        const struct matrix from = {(char *)m->raw.at + part->first * kernels->item, m->raw.ld};
+        const ptrdiff_t first = pass->own.first, bytes = part->n * kernels->item;
+        for (ptrdiff_t i = first; i < pass->own.end; i++) {
+            char *d = row_at(kernels, &part->d, i);
+            if (part->start.at && part->start.at != part->d.at)
+                memcpy(d, row_at(kernels, &part->start, i), (size_t)bytes);
+            if (part->start.at) kernels->add(part->n, row_at(kernels, &from, i), d);
+            else memcpy(d, row_at(kernels, &from, i), (size_t)bytes);
+        }
+        if (part->end.kind != END_NONE)
+            kernels->finish_rows(&part->end, pass->own.end - first, part->n, row_at(kernels, &part->d, first),
+                                 part->d.ld, first, 0);
+    }
+}
+
+/* ---- the walk ------------------------------------------------------------------------------------------------------ */
+
+/* Parts that go to inputs of the network go to where the caller wants them, and what starts there does too. */
+static void send_out(const struct schuss_plan *plan, struct part *parts, int n_parts, void *const *dx) {
+    for (int k = 0; k < n_parts; k++) {
+        if (parts[k].value >= plan->net->n_inputs) continue;
+        if (parts[k].start.ld && parts[k].start.at == parts[k].d.at) parts[k].start.at = dx[parts[k].value];
+        parts[k].d.at = dx[parts[k].value];
+    }
+}
+
+/* Sets what a call has from outside. */
+static void bring_in(const struct schuss_plan *plan, struct member_node *m, const struct call *call,
+                     const struct outside *outside) {
+    const struct schuss_node *node = m->here.node;
+    const int n_inputs = plan->net->n_inputs, input = node->inputs[0];
+    struct here *h = &m->here;
+    if (input < n_inputs) {
+        h->x.at = (void *)(uintptr_t)outside->inputs[input].x;
+        h->compressed = outside->inputs[input].compressed;
+        h->order = outside->inputs[input].order;
+    }
+    if (call->type == CALL_DOWN) send_out(plan, h->parts, h->n_parts, outside->dx);
+    if (call->type == CALL_ADD) send_out(plan, m->to_added, m->n_added, outside->dx);
+    if (call->type != CALL_FORWARD && call->type != CALL_END) return;
+    if (node->residual >= 0 && node->residual < n_inputs) {
+        m->added.at = (void *)(uintptr_t)outside->inputs[node->residual].x;
+        if (!m->mask.at) h->end.add = m->added.at;
+    }
+    if (node != &plan->net->nodes[plan->net->n_nodes - 1]) return;
+    if (plan->passes == SCHUSS_FORWARD_ONLY)
+        h->y.at = outside->out ? outside->out : plan->memory + buffer_of(plan, call->node, DATA)->at;
+    h->end.activation = outside->flags & SCHUSS_LOGITS || node->activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY
+                                                                                            : node->activation;
+}
+
+/* Calls [from, to) of the plan. */
+static void walk(struct schuss_plan *plan, int from, int to, const struct outside *outside, struct births *births,
+                 struct team *me) {
+    const unsigned char *waits =
+        plan->waits + (outside->gathered * plan->threads + me->count - 1) * plan->n_calls;
+    struct member_node *members = plan->members + me->index * plan->net->n_nodes;
+    struct pass pass = {
+        .rows = outside->rows,
+        .own = own_rows(outside->rows, me),
+        .training = plan->passes != SCHUSS_FORWARD_ONLY,
+        .fault = &plan->fault,
     };
-    if (below)
-        down.end = (struct tile_end){
-            .kind = END_BACKWARD,
-            .activation = net->layers[l - 1].activation,
-            .alpha = net->layers[l - 1].alpha,
-            .kept = below->kept,
-            .ld_kept = below->ld,
-            .mask = below->mask,
-            .ld_mask = below->ld,
-        };
-    product(plan, &down, by_columns, me);
-}
-
-/* Where the gradient by layer l's input goes, NULL if nowhere. */
-static void *below(const struct schuss_plan *plan, int l, void *dx) { return l > 0 ? plan->layers[l - 1].delta : dx; }
-
-void net_enter_backward(const struct schuss_net *net, const struct schuss_plan *plan, ptrdiff_t rows, int flags,
-                        void *dout, void *dx, struct team *me) {
-    const struct kernels *kernels = plan->kernels;
-    const struct schuss_layer *layer = &net->layers[net->n_layers - 1];
-    const struct layer_buffers *b = &plan->layers[net->n_layers - 1];
-    const struct share own = own_rows(rows, me);
-    const ptrdiff_t first = own.first * layer->n_out, n = own.end * layer->n_out - first;
-    char *d = at(dout, first, kernels);
-    if (b->mask) kernels->multiply(n, at(b->mask, first, kernels), d);
-    if (flags & SCHUSS_LOGITS) {
-    } else if (layer->activation == SCHUSS_SOFTMAX)
-        kernels->softmax_backward(own.end - own.first, layer->n_out, at(b->out, first, kernels), d);
-    else kernels->differentiate(layer->activation, layer->alpha, n, at(b->kept, first, kernels), d);
-    if (!plan->by_rows) return;
-    void *delta = dout;
-    for (int l = net->n_layers - 1; l >= 0; l--) {
-        void *to = below(plan, l, dx);
-        if (to) go_down(net, plan, l, rows, delta, to, 0, me);
-        delta = to;
-    }
-}
-
-/* A layer's array whose gradient goes through the rule block by block, where it is born. */
-struct birth {
-    const struct kernels *kernels;
-    const struct schuss_segment *segment;
-    const struct rule_constants *constants;
-    ptrdiff_t n; /* columns of the array */
-};
-
-/* The gradient of elements [first, first + n) of the segment. 1 if it is not finite. */
-static int update(const struct birth *born, ptrdiff_t first, ptrdiff_t n, const void *gradient) {
-    struct schuss_segment piece = segment_piece(born->segment, first, first + n, born->kernels->item);
-    int nonfinite = 0;
-    piece.g = (void *)(uintptr_t)gradient;
-    born->kernels->step(&piece, born->constants, &nonfinite);
-    return nonfinite;
-}
-
-/* See struct tile_end. */
-static int take_block(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block) {
-    const struct birth *born = context;
-    if (cols == born->n) return update(born, row * cols, rows * cols, block);
-    int nonfinite = 0;
-    for (ptrdiff_t i = 0; i < rows; i++)
-        nonfinite |= update(born, (row + i) * born->n + col, cols,
-                            (const char *)block + i * cols * born->kernels->item);
-    return nonfinite;
-}
-
-void net_update_begin(struct net_update *u, const struct schuss_step *step, int64_t t, const int *segments) {
-    u->step = step;
-    u->t = t;
-    u->segments = segments;
-    u->nonfinite = u->group = 0;
-    optimizer_constants(step, 0, t, 1, &u->constants);
-}
-
-/* The array's place in the step: constants are computed again only where the group changes. */
-static const struct schuss_segment *segment_of(struct net_update *u, int index) {
-    if (u->segments[index] < 0) return NULL;
-    const struct schuss_segment *segment = &u->step->segments[u->segments[index]];
-    if (segment->group != u->group)
-        optimizer_constants(u->step, segment->group, u->t, 1, &u->constants);
-    u->group = segment->group;
-    return segment;
-}
-
-/* The member's part of the gradients of layer l from its input and delta: into net->grads, or with u through the
- * rule. */
-static void layer_gradients(const struct schuss_net *net, const struct schuss_plan *plan, int l,
-                            const struct net_input *input, ptrdiff_t rows, const void *delta, struct net_update *u, struct team *me) {
-    const struct kernels *kernels = plan->kernels;
-    const struct schuss_layer *layer = &net->layers[l];
-    const ptrdiff_t n = layer->n_out;
-    struct gemm dw = {
-        .m = layer->n_in, .n = n, .k = rows,
-        .a = input->x, .a_row = 1, .a_col = input->ld,
-        .compressed = input->compressed, .order = input->order,
-        .b = delta, .ldb = plan->layers[l].ld,
-        .c = at(net->grads, layer->weight, kernels), .ldc = n,
-    };
-    struct birth born = {.kernels = kernels, .n = n};
-    if (u) {
-        born.segment = segment_of(u, 2 * l);
-        born.constants = &u->constants;
-        dw.end = (struct tile_end){.kind = END_TAKE, .take = take_block, .context = &born};
-        if (born.segment) {
-            const struct schuss_segment *s = born.segment;
-            dw.end.streams[dw.end.n_streams++] = s->p;
-            for (int k = 0; k < SCHUSS_MAX_STATES && s->s[k]; k++) dw.end.streams[dw.end.n_streams++] = s->s[k];
+    for (int c = from; c < to; c++) {
+        const struct call *call = &plan->calls[c];
+        struct member_node *m = &members[call->node];
+        if (waits[c]) team_wait(me); /* later calls count on it, whether this one is made or not */
+        if (call->only_dx && !outside->dx) continue;
+        if (call->outside && call->type != CALL_OUTPUT) bring_in(plan, m, call, outside);
+        pass.by_columns = me->count > 1 && me->count <= call->columns_up_to;
+        const struct kind *kind = plan->kernels->kinds[plan->net->nodes[call->node].kind];
+        switch (call->type) {
+        case CALL_FORWARD: kind->forward(&m->here, &pass, me); break;
+        case CALL_END: end_rows(plan, m, &pass, outside); break;
+        case CALL_OUTPUT: enter_rows(plan, call, &pass, outside->flags); break;
+        case CALL_ADD: add_rows(plan, m, &pass); break;
+        case CALL_DOWN: kind->down(&m->here, &pass, me); break;
+        default: kind->gradients(&m->here, &pass, births, me);
         }
     }
-    if (!u || born.segment) { /* rules like long pieces: whole rows of weights, unless they are few */
-        const int nonfinite = product(plan, &dw, layer->n_in < FEW_ROWS * me->count && n > layer->n_in, me);
-        if (u) u->nonfinite |= nonfinite;
-    }
-    if (layer->bias < 0) return;
-    if (u && !(born.segment = segment_of(u, 2 * l + 1))) return;
-    const struct share own = own_columns(n, kernels, me);
-    if (own.first == own.end) return;
-    char *sums = at(net->grads, layer->bias, kernels);
-    if (u && rows == 1) sums = (char *)(uintptr_t)delta; /* the gradient itself */
-    else kernels->column_sums(rows, own.first, own.end, delta, plan->layers[l].ld, sums);
-    if (u) u->nonfinite |= update(&born, own.first, own.end - own.first, at(sums, own.first, kernels));
 }
 
-void net_backward(const struct schuss_net *net, const struct schuss_plan *plan, const struct net_input *input,
-                  ptrdiff_t rows, void *dout, void *dx, struct net_update *u, struct team *me) {
-    const void *delta = dout;
-    for (int l = net->n_layers - 1; l >= 0; l--) {
-        void *to = below(plan, l, dx);
-        if (to && !plan->by_rows) { /* with the weights that the forward pass had: before they are updated */
-            go_down(net, plan, l, rows, delta, to, shares_columns(plan, net->layers[l].n_in, me), me);
-            team_wait(me);
-        }
-        struct net_input own = *input;
-        if (l > 0) own = (struct net_input){.x = plan->layers[l - 1].fed, .ld = plan->layers[l - 1].ld};
-        layer_gradients(net, plan, l, &own, rows, delta, u, me);
-        if (l > 0 && below(plan, l - 1, dx) && !plan->by_rows) team_wait(me); /* what is written next was read here */
-        delta = to;
-    }
+void *net_forward(struct schuss_plan *plan, const struct outside *outside, struct team *me) {
+    walk(plan, 0, plan->loss_call, outside, NULL, me);
+    if (plan->waits[(outside->gathered * plan->threads + me->count - 1) * plan->n_calls + plan->loss_call]) team_wait(me);
+    return outside->out ? outside->out : schuss_plan_output(plan);
 }
 
-struct pass {
-    const struct schuss_net *net;
+void net_enter_backward(struct schuss_plan *plan, const struct outside *outside, struct team *me) {
+    walk(plan, plan->loss_call + 1, plan->after_enter, outside, NULL, me);
+}
+
+void net_backward(struct schuss_plan *plan, const struct outside *outside, struct births *births, struct team *me) {
+    walk(plan, plan->after_enter, plan->n_calls, outside, births, me);
+}
+
+/* ---- passes of their own ------------------------------------------------------------------------------------------- */
+
+struct job {
     struct schuss_plan *plan;
-    const void *x;
-    ptrdiff_t ldx, rows;
-    int flags;
-    uint64_t draw;
-    void *out, *dout, *dx;
-    void *result;
+    struct outside outside;
 };
 
 static void forward_member(void *context, struct team *me) {
-    struct pass *p = context;
-    enum spread spread = COMPLETE;
-    const struct net_input input = {.x = p->x, .ld = p->ldx};
-    void *result = net_forward(p->net, p->plan, &input, p->rows, p->flags, p->draw, p->out, &spread, me);
-    if (me->index == 0) p->result = result;
+    struct job *job = context;
+    net_forward(job->plan, &job->outside, me);
 }
 
-void *schuss_forward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
-                     ptrdiff_t rows, int flags, uint64_t draw, void *out) {
-    struct pass pass = {net, plan, x, ldx, rows, flags, draw, out, NULL, NULL, NULL};
-    const double time = plan_forward_time(net, rows);
-    schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time, time), forward_member, &pass);
-    return pass.result;
+void *schuss_forward(struct schuss_plan *plan, const struct schuss_input *inputs, ptrdiff_t rows, int flags,
+                     uint64_t draw, void *out) {
+    const struct schuss_node *last = &plan->net->nodes[plan->net->n_nodes - 1];
+    /* A concatenation's parts have their places in the plan. */
+    const int copies = out && (last->kind == SCHUSS_KIND_concatenate || plan->passes != SCHUSS_FORWARD_ONLY);
+    struct job job = {plan, {.inputs = inputs, .rows = rows, .flags = flags, .draw = draw, .out = copies ? NULL : out}};
+    const double time = plan_forward_time(plan, rows);
+    plan->fault = 0;
+    schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time, time), forward_member, &job);
+    if (copies)
+        memcpy(out, schuss_plan_output(plan), (size_t)(rows * last->channels * plan->kernels->item));
+    return out ? out : schuss_plan_output(plan);
 }
 
 static void backward_member(void *context, struct team *me) {
-    const struct pass *p = context;
-    net_enter_backward(p->net, p->plan, p->rows, p->flags, p->dout, p->dx, me);
+    const struct job *job = context;
+    net_enter_backward(job->plan, &job->outside, me);
     team_wait(me);
-    const struct net_input input = {.x = p->x, .ld = p->ldx};
-    net_backward(p->net, p->plan, &input, p->rows, p->dout, p->dx, NULL, me);
+    net_backward(job->plan, &job->outside, NULL, me);
 }
 
-void schuss_backward(const struct schuss_net *net, struct schuss_plan *plan, const void *x, ptrdiff_t ldx,
-                     ptrdiff_t rows, int flags, void *dout, void *dx) {
-    struct pass pass = {net, plan, x, ldx, rows, flags, 0, NULL, dout, dx, NULL};
-    const double time = 2 * plan_forward_time(net, rows);
-    schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time, time), backward_member, &pass);
+void schuss_backward(struct schuss_plan *plan, const struct schuss_input *inputs, ptrdiff_t rows, int flags,
+                     void *const *dx) {
+    struct job job = {plan, {.inputs = inputs, .rows = rows, .flags = flags, .dx = dx}};
+    const double time = 2 * plan_forward_time(plan, rows);
+    schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time, time), backward_member, &job);
 }

@@ -1,151 +1,300 @@
-/* The plan of a network: layers -> buffers, and how threads share the work. */
+/* The plan: the calls of a network's passes, in order, and what each hands over on the way back. */
 #include "plan.h"
 
 #include <stdint.h>
-
-#include "../dense/dense.h"
+#include <string.h>
 
 enum {
     /* Weights of a layer that every thread may read, and bring into the form that its products want, for itself. */
     ROWS_WEIGHT_BYTES = 64 * 1024
 };
 
-static int keeps_input(int activation) {
-    return activation == SCHUSS_GELU || activation == SCHUSS_SILU || activation == SCHUSS_MISH ||
-           activation == SCHUSS_HARD_SWISH;
+static const struct kind *kind_at(const struct schuss_plan *plan, int node) {
+    return plan->kernels->kinds[plan->net->nodes[node].kind];
 }
 
-/* Takes room for a * b * c bytes at *used, aligned. base NULL: only counts. *used < 0 marks an overflow. */
-static void *take(char *base, ptrdiff_t *used, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c) {
-    ptrdiff_t bytes, end, start = *used;
-    if (start < 0) return NULL;
-    if (__builtin_mul_overflow(a, b, &bytes) || __builtin_mul_overflow(bytes, c, &bytes) ||
-        __builtin_add_overflow(start, bytes, &end) || __builtin_add_overflow(end, 63, &end)) {
-        *used = -1;
-        return NULL;
+/* Whether a node computes something: inputs and concatenations do not. */
+static int computes(const struct schuss_plan *plan, int node) { return kind_at(plan, node)->forward != NULL; }
+
+/* Calls and links of a plan, at most. */
+static int most_calls(const struct schuss_net *net) { return 2 + 5 * net->n_nodes; }
+static int most_links(const struct schuss_net *net) {
+    int links = net->nodes[net->n_nodes - 1].n_parts;
+    for (int i = 0; i < net->n_nodes; i++) {
+        links += net->nodes[i].n_parts;
+        if (net->nodes[i].residual >= 0) links += net->nodes[net->nodes[i].residual].n_parts;
+        if (net->nodes[i].n_inputs) links += net->nodes[net->nodes[i].inputs[0]].n_parts;
     }
-    *used = end / 64 * 64;
-    return base ? base + start : NULL;
+    return links;
 }
 
-/* Elements from row to row of a buffer with n columns. Rows a large power of two apart meet in the same cache sets. */
-static ptrdiff_t row_stride(ptrdiff_t n, ptrdiff_t item) {
-    return n * item > 1024 && n * item % 1024 == 0 ? n + 64 / item : n;
+/* ---- what is needed ------------------------------------------------------------------------------------------------ */
+
+/* Asks each kind what it needs; whether the batch rather than each layer's columns is shared: where no layer's weights are
+ * large, since each thread reads all of them. */
+static void ask_needs(const struct schuss_net *net, const struct kernels *kernels, ptrdiff_t rows, int passes,
+                      struct node_plan *nodes) {
+    for (int i = 0; i < net->n_nodes; i++) {
+        const struct schuss_node *node = &net->nodes[i];
+        const struct kind *kind = kernels->kinds[node->kind];
+        if (!kind->forward) continue;
+        const struct schuss_node *input = &net->nodes[node->inputs[0]];
+        const struct shape in = {input->channels, input->storage};
+        nodes[i].needs = kind->needs(node, &in, rows, passes);
+    }
 }
 
-/* Whether threads share the batch rather than each layer's columns: where no layer's weights are large, since each
- * thread reads all of them. */
-static int shares_rows(const struct schuss_net *net, ptrdiff_t item, int threads) {
-    if (threads < 2) return 0;
-    for (int l = 0; l < net->n_layers; l++)
-        if (net->layers[l].n_in > ROWS_WEIGHT_BYTES / item / net->layers[l].n_out) return 0;
+static int shares_rows(const struct schuss_plan *plan) {
+    if (plan->threads < 2) return 0;
+    for (int i = 0; i < plan->net->n_nodes; i++)
+        if (plan->nodes[i].needs.weights > ROWS_WEIGHT_BYTES) return 0;
     return 1;
 }
 
-/* Whether layer l's gradient lies where the output of the layer above was: when it is computed, that output has been
- * used for the last time. Not if all gradients are computed before the first is used up. */
-static int reuses_output(const struct schuss_net *net, ptrdiff_t l, ptrdiff_t item, int passes, int by_rows) {
-    const ptrdiff_t above = net->layers[l + 1].n_out;
-    const ptrdiff_t room = l + 1 < net->n_layers - 1 ? row_stride(above, item) : above;
-    return passes == SCHUSS_BACKWARD_ONCE && !by_rows && row_stride(net->layers[l].n_out, item) <= room;
-}
-
-static ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
-
-/* Bytes that any part of any product of a pass may need. */
-static ptrdiff_t scratch_needed(const struct schuss_net *net, const struct kernels *kernels, ptrdiff_t rows,
-                                int backward) {
-    ptrdiff_t most = 0;
-    for (ptrdiff_t l = 0; l < net->n_layers; l++) {
-        const ptrdiff_t n_in = net->layers[l].n_in, n_out = net->layers[l].n_out;
-        most = larger(most, kernels->gemm_scratch(rows, n_out, n_in, END_FORWARD));
-        if (!backward) continue;
-        most = larger(most, kernels->gemm_scratch(n_in, n_out, rows, END_TAKE));
-        if (l == 0) most = larger(most, kernels->sparse_scratch(n_out, rows));
-        most = larger(most, kernels->gemm_scratch(rows, n_in, n_out, END_BACKWARD));
-    }
-    return (most + 63) / 64 * 64;
-}
-
-/* Lays `plan` out in memory, or only counts bytes where memory is NULL. layers[l]'s buffers are known before its
- * gradient's place is chosen. */
-static ptrdiff_t lay(char *memory, struct schuss_plan *plan, const struct schuss_net *net, ptrdiff_t rows, int passes,
-                     int threads) {
-    const struct kernels *kernels = schuss_kernels(net->dtype);
-    const ptrdiff_t item = kernels->item, last = net->n_layers - 1;
-    const int backward = passes != SCHUSS_FORWARD_ONLY, by_rows = shares_rows(net, item, threads);
-    ptrdiff_t used = 0, turn[2] = {0, 0}; /* columns of two buffers that layers use in turn */
-    void *turns[2];
-    take(memory, &used, 1, sizeof *plan + (size_t)net->n_layers * sizeof *plan->layers, 1);
-    for (ptrdiff_t l = 0; l < last; l++)
-        if (!reuses_output(net, l, item, passes, by_rows) && !(backward && by_rows))
-            turn[l % 2] = larger(turn[l % 2], row_stride(net->layers[l].n_out, item));
-    for (int i = 0; i < 2; i++) turns[i] = take(memory, &used, rows, turn[i], item);
-    for (ptrdiff_t l = 0; l <= last; l++) {
-        const struct schuss_layer *layer = &net->layers[l];
-        struct layer_buffers b = {.ld = l < last ? row_stride(layer->n_out, item) : layer->n_out};
-        if (!backward && l < last) {
-            b.out = turns[l % 2];
-            /* Threads that go through the layers each with its rows, one ahead of another, must not meet there. */
-            if (threads > 1) b.ld = turn[l % 2];
-        } else b.out = take(memory, &used, rows, b.ld, item);
-        b.kept = b.fed = b.out;
-        if (backward && keeps_input(layer->activation)) b.kept = take(memory, &used, rows, b.ld, item);
-        if (backward && layer->dropout > 0) {
-            b.mask = take(memory, &used, rows, b.ld, item);
-            b.fed = take(memory, &used, rows, b.ld, item);
+/* Which values need a gradient: for parameters, or for the inputs. */
+static void mark_needed(struct schuss_plan *plan, const unsigned char *wanted) {
+    const struct schuss_net *net = plan->net;
+    for (int i = 0; i < net->n_nodes; i++) {
+        const struct schuss_node *node = &net->nodes[i];
+        struct node_plan *p = &plan->nodes[i];
+        for (int k = node->first_array; k < node->first_array + node->n_arrays; k++)
+            p->trains |= net->arrays[k].stepped && (!wanted || wanted[k]);
+        for (int k = 0; k < node->n_inputs; k++) {
+            p->trains |= plan->nodes[node->inputs[k]].trains;
+            p->reaches |= plan->nodes[node->inputs[k]].reaches;
         }
-        if (backward && by_rows && l < last) b.delta = take(memory, &used, rows, b.ld, item);
-        if (memory) plan->layers[l] = b;
+        if (node->residual >= 0) {
+            p->trains |= plan->nodes[node->residual].trains;
+            p->reaches |= plan->nodes[node->residual].reaches;
+        }
+        if (node->n_inputs == 0) p->reaches = plan->passes == SCHUSS_BACKWARD && node->storage == SCHUSS_REAL;
+        p->reaches |= p->trains;
     }
-    void *dout = backward ? take(memory, &used, rows, net->layers[last].n_out, item) : NULL;
-    const ptrdiff_t scratch_each = scratch_needed(net, kernels, rows, backward);
-    char *room = take(memory, &used, scratch_each, threads, 1);
-    if (!memory) return used;
-    if (backward && !by_rows)
-        for (ptrdiff_t l = 0; l < last; l++)
-            plan->layers[l].delta = reuses_output(net, l, item, passes, 0) ? plan->layers[l + 1].out : turns[l % 2];
-    plan->dout = dout;
-    plan->scratch = room;
-    plan->scratch_each = scratch_each;
-    plan->kernels = kernels;
-    plan->max_rows = rows;
-    plan->threads = threads;
-    plan->by_rows = by_rows;
-    plan->pace = (struct pace){0};
+}
+
+/* ---- calls --------------------------------------------------------------------------------------------------------- */
+
+static struct call *add_call(struct schuss_plan *plan, enum call_type type, int node) {
+    struct call *call = &plan->calls[plan->n_calls++];
+    *call = (struct call){.type = (unsigned char)type, .node = node, .first_link = plan->n_links};
+    return call;
+}
+
+/* Teams of so many members share columns, at least two tiles each. */
+static int columns_for(const struct schuss_plan *plan, enum sharing sharing, ptrdiff_t n) {
+    if (sharing == SHARES_ROWS || (sharing == SHARES_EITHER && plan->by_rows)) return 0;
+    const ptrdiff_t most = n / (2 * plan->kernels->tile_cols);
+    return sharing == SHARES_COLUMNS || most > INT32_MAX ? INT32_MAX : (int)most;
+}
+
+static void add_forward_calls(struct schuss_plan *plan) {
+    const struct schuss_net *net = plan->net;
+    for (int i = 0; i < net->n_nodes; i++) {
+        const struct schuss_node *node = &net->nodes[i];
+        if (!computes(plan, i)) continue;
+        struct call *call = add_call(plan, CALL_FORWARD, i);
+        const int adds_input = node->residual >= 0 && net->nodes[node->residual].n_inputs == 0;
+        call->outside = net->nodes[node->inputs[0]].n_inputs == 0 || adds_input || i == net->n_nodes - 1;
+        call->columns_up_to = columns_for(plan, kind_at(plan, i)->sharing, node->channels);
+        if (node->activation == SCHUSS_SOFTMAX || plan->nodes[i].drops)
+            add_call(plan, CALL_END, i)->outside = adds_input || i == net->n_nodes - 1;
+    }
+    plan->loss_call = plan->n_calls;
+}
+
+/* Counts the parts of each value's gradient, before they are handed out. */
+static void count_parts(struct schuss_plan *plan, int value) {
+    const struct schuss_node *node = &plan->net->nodes[value];
+    if (!plan->nodes[value].reaches) return;
+    if (node->kind == SCHUSS_KIND_concatenate)
+        for (int k = 0; k < node->n_inputs; k++) count_parts(plan, node->inputs[k]);
+    else plan->nodes[value].left++;
+}
+
+/* Adds links to the value, or to all that it consists of, from column `first` on. */
+static void add_links(struct schuss_plan *plan, struct call *call, int value, ptrdiff_t first) {
+    const struct schuss_node *node = &plan->net->nodes[value];
+    struct node_plan *p = &plan->nodes[value];
+    if (!p->reaches) return;
+    if (node->kind == SCHUSS_KIND_concatenate) {
+        for (int k = 0; k < node->n_inputs; k++)
+            add_links(plan, call, node->inputs[k], first + plan->net->nodes[node->inputs[k]].channel0);
+        return;
+    }
+    plan->links[plan->n_links++] =
+        (struct link){.value = value, .first = first, .n = node->channels, .start = p->start, .finishes = --p->left == 0};
+    p->start = STARTS_OWN;
+    if (p->left == 0) p->finish = (int)(call - plan->calls);
+    if (node->n_inputs == 0) call->outside = 1;
+    call->n_links++;
+}
+
+/* The gradient by node's value goes to the residual's too: as what the next part is added to, if it is a value by itself and
+ * nothing is there yet, else by a call. */
+static void pass_to_residual(struct schuss_plan *plan, int node) {
+    const int added = plan->net->nodes[node].residual;
+    struct node_plan *p = &plan->nodes[added];
+    if (!p->reaches) return;
+    if (plan->net->nodes[added].n_parts == 1 && plan->net->nodes[added].kind != SCHUSS_KIND_concatenate &&
+        p->start == STARTS_NEW && p->left > 1) {
+        p->start = node;
+        p->left--;
+        return;
+    }
+    struct call *call = add_call(plan, CALL_ADD, node);
+    add_links(plan, call, added, 0);
+    call->only_dx = !p->trains;
+}
+
+static void add_down(struct schuss_plan *plan, int node) {
+    const int input = plan->net->nodes[node].inputs[0];
+    if (!plan->nodes[input].reaches) return;
+    struct call *call = add_call(plan, CALL_DOWN, node);
+    add_links(plan, call, input, 0);
+    call->only_dx = !plan->nodes[input].trains;
+    call->columns_up_to = columns_for(plan, kind_at(plan, node)->sharing, plan->net->nodes[input].channels);
+}
+
+static void add_gradients(struct schuss_plan *plan, int node, const unsigned char *wanted) {
+    const struct schuss_node *n = &plan->net->nodes[node];
+    int any = 0;
+    for (int k = n->first_array; k < n->first_array + n->n_arrays; k++)
+        any |= plan->net->arrays[k].stepped && (!wanted || wanted[k]);
+    if (!any) return;
+    struct call *call = add_call(plan, CALL_GRADIENTS, node);
+    call->outside = plan->net->nodes[n->inputs[0]].n_inputs == 0;
+    call->columns_up_to = INT32_MAX;
+}
+
+static void add_backward_calls(struct schuss_plan *plan, const unsigned char *wanted) {
+    const struct schuss_net *net = plan->net;
+    const int last = net->n_nodes - 1;
+    add_call(plan, CALL_LOSS, last);
+    for (int i = 0; i < net->n_nodes; i++) {
+        plan->nodes[i].start = STARTS_NEW;
+        if (!plan->nodes[i].reaches || !computes(plan, i)) continue;
+        count_parts(plan, net->nodes[i].inputs[0]);
+        if (net->nodes[i].residual >= 0) count_parts(plan, net->nodes[i].residual);
+    }
+    count_parts(plan, last);
+    struct call *output = add_call(plan, CALL_OUTPUT, last);
+    add_links(plan, output, last, 0);
+    for (int k = output->first_link; k < plan->n_links; k++) plan->links[k].start = STARTS_OWN; /* the loss's */
+    output->outside = 1;
+    plan->after_enter = plan->n_calls;
+    for (int i = last; i >= 0; i--) {
+        if (!plan->nodes[i].reaches || !computes(plan, i)) continue;
+        if (net->nodes[i].residual >= 0) pass_to_residual(plan, i);
+        add_down(plan, i);
+        if (!plan->by_rows) add_gradients(plan, i, wanted);
+    }
+    if (!plan->by_rows) return;
+    plan->after_enter = plan->n_calls;
+    for (int i = last; i >= 0; i--)
+        if (plan->nodes[i].reaches && computes(plan, i)) add_gradients(plan, i, wanted);
+}
+
+/* ---- the interface ------------------------------------------------------------------------------------------------- */
+
+/* Takes room for n bytes at *used, aligned. base NULL: only counts. */
+static void *reserve(char *base, size_t *used, size_t n) {
+    void *at = base ? base + *used : NULL;
+    *used = (*used + n + 63) / 64 * 64;
+    return at;
+}
+
+/* Lays the plan's own lists out in memory, or only counts bytes where plan is NULL. */
+static size_t lists(struct schuss_plan *plan, const struct schuss_net *net, int threads, ptrdiff_t rest) {
+    const size_t n = (size_t)net->n_nodes, members = (size_t)threads;
+    struct schuss_plan none, *p = plan ? plan : &none;
+    char *base = (char *)plan;
+    size_t used = 0;
+    reserve(base, &used, sizeof *plan);
+    p->calls = reserve(base, &used, (size_t)most_calls(net) * sizeof *p->calls);
+    p->links = reserve(base, &used, (size_t)most_links(net) * sizeof *p->links);
+    p->nodes = reserve(base, &used, n * sizeof *p->nodes);
+    p->waits = reserve(base, &used, 2 * members * (size_t)most_calls(net));
+    p->members = reserve(base, &used, members * n * sizeof *p->members);
+    p->rest = reserve(base, &used, (size_t)rest);
     return used;
 }
 
 ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int passes, int threads) {
-    return lay(NULL, NULL, net, max_rows, passes, threads);
+    /* `prepared` does not depend on more than the node: it is asked for a row. */
+    ptrdiff_t rest = 0;
+    (void)max_rows;
+    for (int i = 0; i < net->n_nodes; i++) {
+        struct node_plan one[1] = {0};
+        const struct schuss_node *node = &net->nodes[i];
+        const struct kind *kind = schuss_kernels(net->dtype)->kinds[node->kind];
+        if (kind->forward) {
+            const struct schuss_node *input = &net->nodes[node->inputs[0]];
+            const struct shape in = {input->channels, input->storage};
+            one->needs = kind->needs(node, &in, 1, passes);
+        }
+        rest += here_bytes(net, i, one, threads);
+    }
+    return (ptrdiff_t)lists(NULL, net, threads, rest);
 }
 
-struct schuss_plan *schuss_plan_lay(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
-                                    int threads) {
+struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
+                                     int threads, const unsigned char *wanted) {
     struct schuss_plan *plan = memory;
-    lay(memory, plan, net, max_rows, passes, threads);
+    lists(plan, net, threads, 0);
+    plan->kernels = schuss_kernels(net->dtype);
+    plan->net = net;
+    plan->max_rows = max_rows;
+    plan->passes = passes;
+    plan->threads = threads;
+    ask_needs(net, plan->kernels, max_rows, passes, plan->nodes);
+    plan->by_rows = shares_rows(plan);
+    for (int i = 0; i < net->n_nodes; i++) {
+        const struct needs *needs = &plan->nodes[i].needs;
+        plan->nodes[i].drops = passes != SCHUSS_FORWARD_ONLY && net->nodes[i].dropout > 0;
+        plan->row_time += needs->nanoseconds;
+        if (needs->scratch > plan->scratch_each) plan->scratch_each = needs->scratch;
+    }
+    plan->scratch_each = (plan->scratch_each + 63) / 64 * 64;
+    for (int k = 0; k < net->n_arrays; k++) plan->parameters += net->arrays[k].stepped ? (double)net->arrays[k].n : 0;
+    add_forward_calls(plan);
+    if (passes != SCHUSS_FORWARD_ONLY) {
+        mark_needed(plan, wanted);
+        add_backward_calls(plan, wanted);
+    } else add_call(plan, CALL_LOSS, net->n_nodes - 1);
+    plan->room = plan_buffers(plan);
+    for (int i = 0; i < net->n_nodes; i++)
+        for (int k = 0; k < net->nodes[i].n_arrays; k++)
+            plan->nodes[i].wanted[k] = !wanted || wanted[net->nodes[i].first_array + k];
     return plan;
 }
 
-void *schuss_plan_dout(struct schuss_plan *plan) { return plan->dout; }
+ptrdiff_t schuss_plan_room(const struct schuss_plan *plan) { return plan->room; }
 
-void *schuss_plan_output(const struct schuss_net *net, struct schuss_plan *plan) {
-    return plan->layers[net->n_layers - 1].fed;
+void schuss_plan_lay(struct schuss_plan *plan, void *room) {
+    plan->memory = room;
+    plan_waits(plan);
+    plan_here(plan);
 }
 
-/* Of a multiply-add, of what a layer does to one output besides, and of a parameter's update. */
-static const double PRODUCT_NS = 0.01, OUTPUT_NS = 0.05, PARAMETER_NS = 0.2;
-
-double plan_forward_time(const struct schuss_net *net, ptrdiff_t rows) {
-    double time = 0;
-    for (int l = 0; l < net->n_layers; l++)
-        time += (double)net->layers[l].n_out * (PRODUCT_NS * (double)net->layers[l].n_in + OUTPUT_NS);
-    return time * (double)rows;
+void *schuss_plan_dout(struct schuss_plan *plan) {
+    return plan->memory + buffer_of(plan, plan->net->n_nodes - 1, DELTA)->at;
 }
 
-double plan_step_time(const struct schuss_net *net, ptrdiff_t rows) {
-    double parameters = 0;
-    for (int l = 0; l < net->n_layers; l++)
-        parameters += (double)net->layers[l].n_out * (double)(net->layers[l].n_in + 1);
-    return 3 * plan_forward_time(net, rows) + PARAMETER_NS * parameters;
+void *schuss_plan_output(struct schuss_plan *plan) {
+    return plan->memory + buffer_of(plan, plan->net->n_nodes - 1, DATA)->at;
+}
+
+int schuss_plan_fault(struct schuss_plan *plan) {
+    const int fault = plan->fault;
+    plan->fault = 0;
+    return fault;
+}
+
+/* Of a parameter's update. */
+static const double PARAMETER_NS = 0.2;
+
+double plan_forward_time(const struct schuss_plan *plan, ptrdiff_t rows) { return plan->row_time * (double)rows; }
+
+double plan_step_time(const struct schuss_plan *plan, ptrdiff_t rows) {
+    return 3 * plan_forward_time(plan, rows) + PARAMETER_NS * plan->parameters;
 }

@@ -1,35 +1,150 @@
-/* Where a network's activations and gradients lie for up to so many rows. Inside the core only. */
+/* The plan of a network's passes: which calls, in which order, with which memory, and where members wait. All of it is
+ * decided before the first pass. Inside the core only.
+ *
+ *   shape.c    nodes -> shapes, places of arrays
+ *   plan.c     the calls, and which of them hand a gradient to whom
+ *   buffers.c  what a call reads and writes; from that, lifetimes and places of buffers
+ *   waits.c    from that, where members wait
+ *   here.c     the pointers that each member has at each node */
 #ifndef SCHUSS_PLAN_H
 #define SCHUSS_PLAN_H
 
-#include "../kernels.h"
+#include "kind.h"
 #include "pace.h"
 
-struct layer_buffers {
-    void *out;   /* [rows x n_out] act(X W + b) */
-    void *kept;  /* what act' is computed from: out itself, or the pre-activation */
-    void *mask;  /* [rows x n_out] dropout's factors, or NULL */
-    void *delta; /* [rows x n_out] gradient of the pre-activation; NULL in the last layer, which has dout */
-    void *fed;   /* [rows x n_out] out * mask, what the next layer sees; out itself without dropout */
-    ptrdiff_t ld; /* elements from row to row of each, and of the gradient */
+/* FORWARD, DOWN, GRADIENTS: the kind's functions. END: softmax and dropout. OUTPUT: the derivative of the end of the
+ * network's value. ADD: a gradient goes to the value that was added as a residual. LOSS: is not called, but reads and writes
+ * where the loss does. */
+enum call_type { CALL_FORWARD, CALL_END, CALL_LOSS, CALL_OUTPUT, CALL_ADD, CALL_DOWN, CALL_GRADIENTS };
+
+struct call {
+    unsigned char type;
+    unsigned char outside; /* it uses what a pass brings: inputs, outputs, flags */
+    unsigned char only_dx; /* it serves gradients by inputs alone */
+    int node;
+    int columns_up_to;     /* teams of so many members share it by columns, larger ones by rows */
+    int first_link, n_links;
+};
+
+/* A gradient that a call hands over, as columns [first, first + n) of what it has computed: to a value, on top of what is
+ * there already. */
+struct link {
+    int value;
+    ptrdiff_t first, n;
+    int start;    /* STARTS_NEW: nothing is there; STARTS_OWN; or the node whose gradient, after the end, it is */
+    int finishes; /* it is the last: the end of the value's maker is applied */
+};
+enum { STARTS_NEW = -1, STARTS_OWN = -2 };
+
+/* The buffers of each node. */
+enum buffer_role {
+    DATA,    /* the value */
+    VALUES,  /* what the derivative of the end is computed from, where the value is something else by then */
+    MASK,    /* dropout's factors */
+    DELTA,   /* the gradient by what the kind computed */
+    RAW,     /* the gradient by the value, where that is something else and is needed */
+    KEPT,    /* the kind's own, from forward to backward */
+    ARRAYS,  /* parameters and states: never placed, only waited for */
+    BUFFER_ROLES
+};
+
+struct buffer {
+    int used;            /* it exists; */
+    int outside;         /* its memory comes with the pass */
+    ptrdiff_t row;       /* elements from row to row; 0: not rows */
+    ptrdiff_t bytes;
+    int first, last;     /* the calls that it lives through */
+    int slot;
+    ptrdiff_t at;        /* bytes into the room */
+};
+
+struct node_plan {
+    int reaches, trains; /* its gradient is needed at all; for parameters */
+    int left;            /* parts of its gradient to come */
+    int start;           /* as in struct link, for the next of them */
+    int drops, keeps_value; /* the end has dropout; VALUES gets the activation's value, not what it is computed from */
+    int finish;          /* the call that completes its gradient */
+    unsigned char wanted[SCHUSS_NODE_ARRAYS];
+    struct needs needs;
+    struct buffer buffers[BUFFER_ROLES];
 };
 
 struct schuss_plan {
-    const struct kernels *kernels; /* those it was laid for: another level's may need more scratch */
+    const struct kernels *kernels; /* those it was drawn for: another level's may need more scratch */
+    const struct schuss_net *net;
     ptrdiff_t max_rows;
-    int threads;
-    int by_rows;    /* each thread takes its rows through all layers, forward and back, before any weight changes; else
-                       all threads share each layer's product */
-    struct pace pace; /* of training steps */
-    void *dout;     /* [rows x n_out of the last layer] */
-    char *scratch;  /* of the products: scratch_each bytes a thread */
-    ptrdiff_t scratch_each;
-    struct layer_buffers layers[];
+    int passes, threads;
+    int by_rows;           /* each thread takes its rows through all layers, forward and back, before any weight changes;
+                              else all threads share each layer's product where that is large */
+    struct pace pace;      /* of training steps */
+    double row_time;       /* nanoseconds, roughly, of a row forward on one thread */
+    double parameters;
+    int n_calls, n_links;
+    int loss_call;         /* calls before it are the forward pass; */
+    int after_enter;       /* between it and this one they begin the backward pass */
+    struct call *calls;
+    struct link *links;
+    struct node_plan *nodes;
+    unsigned char *waits;  /* [2][threads][n_calls]: whether inputs were gathered, members - 1: whether to wait before it */
+    struct member_node *members; /* [threads][n_nodes] */
+    struct part *outputs;  /* [threads][parts of the network's value] */
+    char *rest;            /* memory for parts and prepared bytes */
+    ptrdiff_t scratch_each, room;
+    char *memory;          /* the room */
+    int fault;
 };
+
+/* What a member holds of a node: for its kind, and for the end. */
+struct member_node {
+    struct here here;
+    struct matrix data;        /* the value */
+    struct matrix mask;
+    struct matrix added;       /* the residual's value */
+    struct matrix raw;         /* the gradient by the value, */
+    int n_added;               /* which goes there */
+    struct part *to_added;
+};
+
+/* One access of a call to a buffer: all: to rows of other members too. */
+struct access {
+    int node, role;
+    int writes, all;
+};
+enum { MOST_ACCESSES = 12 };
+
+static inline struct buffer *buffer_of(const struct schuss_plan *plan, int node, enum buffer_role role) {
+    return &plan->nodes[node].buffers[role];
+}
+static inline int end_is_trivial(const struct schuss_node *node, const struct node_plan *p) {
+    return (node->activation == SCHUSS_IDENTITY || node->activation == SCHUSS_SOFTMAX) && !p->drops;
+}
+/* The concatenation that holds the value's memory, or its own node. */
+static inline int root_of(const struct schuss_net *net, int value) {
+    while (net->nodes[value].within >= 0) value = net->nodes[value].within;
+    return value;
+}
+/* Its first column there. */
+static inline ptrdiff_t column_of(const struct schuss_net *net, int value) {
+    ptrdiff_t column = 0;
+    for (; net->nodes[value].within >= 0; value = net->nodes[value].within) column += net->nodes[value].channel0;
+    return column;
+}
+
+/* buffers.c: what call `number` accesses, besides its links, if it is shared by columns or not; returns how many. And those
+ * of a link. */
+int call_accesses(const struct schuss_plan *plan, int number, int by_columns, struct access *list);
+int link_accesses(const struct schuss_plan *plan, const struct link *link, int by_columns, struct access *list);
+/* Sizes, lifetimes and places of all buffers; returns their bytes, -1: overflow. */
+ptrdiff_t plan_buffers(struct schuss_plan *plan);
+/* waits.c */
+void plan_waits(struct schuss_plan *plan);
+/* here.c: bytes that a node takes of plan->rest; fills all of it. */
+ptrdiff_t here_bytes(const struct schuss_net *net, int node, const struct node_plan *p, int threads);
+void plan_here(struct schuss_plan *plan);
 
 /* Nanoseconds, roughly, that one thread takes for a pass forward over so many rows, and for a whole training step.
  * The same on all machines: threads are chosen by it. */
-double plan_forward_time(const struct schuss_net *net, ptrdiff_t rows);
-double plan_step_time(const struct schuss_net *net, ptrdiff_t rows);
+double plan_forward_time(const struct schuss_plan *plan, ptrdiff_t rows);
+double plan_step_time(const struct schuss_plan *plan, ptrdiff_t rows);
 
 #endif

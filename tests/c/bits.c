@@ -88,6 +88,7 @@ void report(struct run *r, const char *part, const char *name) {
     if (r->unusable) refuse(part, name);
     printf("%s %s %s %016" PRIx64 "\n", r->dtype == SCHUSS_F32 ? "float32" : "float64", part, name, r->hash);
     r->hash = FNV_START;
+    r->drawn = 0;
     while (n_blocks) free(blocks[--n_blocks]);
 }
 

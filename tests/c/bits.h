@@ -32,7 +32,7 @@ static inline void *at(const struct run *r, void *array, ptrdiff_t element) {
 void hash_bytes(struct run *r, const void *data, ptrdiff_t bytes);
 void hash_reals(struct run *r, const void *array, ptrdiff_t n);
 void hash_double(struct run *r, double x);
-/* Prints "dtype part name hash", starts the hash anew and frees every array. */
+/* Prints "dtype part name hash", starts the hash and the numbers anew and frees every array. */
 void report(struct run *r, const char *part, const char *name);
 
 extern const char *const activation_names[SCHUSS_N_ACTIVATIONS];

@@ -67,8 +67,8 @@ static void check_dropout(struct run *r, double probability) {
     for (int i = 0; i < 5; i++) {
         void *x = numbers(r, all[i], 1), *mask = reals(r, all[i]), *y = reals(r, all[i]);
         const ptrdiff_t cut = all[i] / 8 * 4; /* any multiple of four: shares draw what one would */
-        dense_dropout(r->kernels, cut, all[i], 1, 1, probability, 7, 2, (uint64_t)i, x, mask, y);
-        dense_dropout(r->kernels, 0, cut, 1, 1, probability, 7, 2, (uint64_t)i, x, mask, y);
+        dense_dropout(r->kernels, cut, all[i], 1, probability, 7, 2, (uint64_t)i, x, 1, mask, 1, y, 1);
+        dense_dropout(r->kernels, 0, cut, 1, probability, 7, 2, (uint64_t)i, x, 1, mask, 1, y, 1);
         hash_reals(r, mask, all[i]);
         hash_reals(r, y, all[i]);
     }

@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "../nodes.h"
 #include "expect.h"
-#include "schuss.h"
 
 #ifndef __GLIBC__
 
@@ -70,89 +70,114 @@ static int stop_counting(void) {
     return atomic_load(&counted);
 }
 
-enum { MAX_LAYERS = 3, ROWS = 200, EPOCHS = 40 };
+enum { ROWS = 200, EPOCHS = 40, MOST_ARRAYS = 32 };
+
+#define INPUT(columns) {.kind = SCHUSS_KIND_input, .n = (columns)}
+#define DENSE(before, columns) .kind = SCHUSS_KIND_dense, .from = {before}, .n = (columns)
+#define SMALL \
+    3, { INPUT(8), {DENSE(0, 10), .activation = SCHUSS_RELU}, {DENSE(1, 3)} }
+#define MEDIUM(probability) \
+    3, { INPUT(64), {DENSE(0, 100), .activation = SCHUSS_RELU, .dropout = (probability)}, {DENSE(1, 10)} }
+#define LARGE                                                                                                      \
+    4, { INPUT(70), {DENSE(0, 300), .activation = SCHUSS_RELU}, {DENSE(1, 150), .activation = SCHUSS_RELU}, \
+         {DENSE(2, 10)} }
+
+/* Numbers and codes side by side, whose norm is added to what comes of it: `wide` columns. */
+#define MIXED(wide)                                                                                            \
+    9, { INPUT(20), {.kind = SCHUSS_KIND_input, .n = 3, .codes = 50},                                          \
+         {.kind = SCHUSS_KIND_embedding, .from = {1}, .n = 50, .dim = 8}, {DENSE(0, (wide) - 24)},             \
+         {.kind = SCHUSS_KIND_concatenate, .from = {3, 2}, .joined = 2},                                       \
+         {.kind = SCHUSS_KIND_batch_norm, .from = {4}, .activation = SCHUSS_GELU, .dropout = 0.1},             \
+         {DENSE(5, wide), .activation = SCHUSS_TANH, .add = 1 + 5}, {.kind = SCHUSS_KIND_layer_norm, .from = {6}}, \
+         {DENSE(7, 10)} }
 
 static const struct training {
     const char *name;
     int n_layers;
-    ptrdiff_t units[MAX_LAYERS + 1], batch;
-    double dropout, clip_norm;
+    struct layer layers[MOST_LAYERS];
+    ptrdiff_t batch;
+    double clip_norm;
     int apart; /* gradients are stored, and the update is a pass of its own */
 } trainings[] = {
-    {.name = "all arrays at once", .n_layers = 2, .units = {8, 10, 3}, .batch = 16},
-    {.name = "by rows", .n_layers = 2, .units = {64, 100, 10}, .batch = 64},
-    {.name = "by rows, dropout", .n_layers = 2, .units = {64, 100, 10}, .batch = 64, .dropout = 0.2},
-    {.name = "by columns", .n_layers = 3, .units = {70, 300, 150, 10}, .batch = 32},
-    {.name = "by columns, apart", .n_layers = 3, .units = {70, 300, 150, 10}, .batch = 32, .apart = 1},
-    {.name = "by columns, global norm", .n_layers = 3, .units = {70, 300, 150, 10}, .batch = 32, .clip_norm = 0.1},
-    {.name = "one row", .n_layers = 2, .units = {100, 400, 10}, .batch = 1},
+    {"all arrays at once", SMALL, .batch = 16},
+    {"by rows", MEDIUM(0), .batch = 64},
+    {"by rows, dropout", MEDIUM(0.2), .batch = 64},
+    {"by columns", LARGE, .batch = 32},
+    {"by columns, apart", LARGE, .batch = 32, .apart = 1},
+    {"by columns, global norm", LARGE, .batch = 32, .clip_norm = 0.1},
+    {"one row", 3, {INPUT(100), {DENSE(0, 400), .activation = SCHUSS_RELU}, {DENSE(1, 10)}}, .batch = 1},
+    {"all kinds of layers, by rows", MIXED(80), .batch = 64},
+    {"all kinds of layers, by columns", MIXED(200), .batch = 32},
+    {"all kinds of layers, apart", MIXED(200), .batch = 32, .apart = 1},
 };
+
+static void *blocks[64];
+static size_t n_blocks;
 
 static void *zeros(ptrdiff_t bytes) {
     void *block = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
-    EXPECT(block, "no memory");
-    return memset(block, 0, (size_t)bytes);
-}
-
-static void fill(int dtype, void *array, ptrdiff_t n, double scale, uint32_t stream) {
-    schuss_initialise(dtype, array, n, 1, SCHUSS_INIT_UNIFORM, scale, 1, stream, NULL);
+    EXPECT(block && n_blocks < sizeof blocks / sizeof blocks[0], "no memory");
+    return memset(blocks[n_blocks++] = block, 0, (size_t)bytes);
 }
 
 static void *at(void *array, ptrdiff_t element, ptrdiff_t item) { return (char *)array + element * item; }
 
 /* A first call, then many epochs of steps and shuffles, in calls of a few steps each and of a millisecond. */
 static void train(const struct training *c, int dtype, int threads) {
-    const ptrdiff_t item = dtype == SCHUSS_F32 ? 4 : 8, n_in = c->units[0];
-    struct schuss_layer layers[MAX_LAYERS] = {{0}};
-    ptrdiff_t size = 0;
-    for (int l = 0; l < c->n_layers; l++) {
-        const ptrdiff_t weights = c->units[l] * c->units[l + 1];
-        const int last = l == c->n_layers - 1;
-        layers[l] = (struct schuss_layer){.n_in = c->units[l], .n_out = c->units[l + 1],
-                                          .activation = last ? SCHUSS_IDENTITY : SCHUSS_RELU,
-                                          .dropout = last ? 0 : c->dropout, .weight = size, .bias = size + weights};
-        size += (weights + c->units[l + 1] + 15) / 16 * 16;
-    }
-    const struct schuss_net net = {dtype, c->n_layers, layers, zeros(size * item), zeros(size * item), 1};
-    void *states[] = {zeros(size * item), zeros(size * item)};
-    struct schuss_segment segments[2 * MAX_LAYERS];
-    int places[2 * MAX_LAYERS];
-    for (int i = 0; i < 2 * c->n_layers; i++) {
-        const struct schuss_layer *layer = &layers[i / 2];
-        const ptrdiff_t start = i % 2 ? layer->bias : layer->weight;
-        segments[i] = (struct schuss_segment){
-            .n = layer->n_out * (i % 2 ? 1 : layer->n_in),
-            .p = at(net.params, start, item), .g = at(net.grads, start, item),
-            .s = {at(states[0], start, item), at(states[1], start, item)},
+    const ptrdiff_t item = dtype == SCHUSS_F32 ? 4 : 8;
+    struct network network;
+    set_up(&network, dtype, c->n_layers, c->layers);
+    struct schuss_net *net = &network.net;
+    const ptrdiff_t arena = network.size * item, n_out = network.nodes[c->n_layers - 1].channels;
+    net->params = zeros(arena);
+    net->grads = zeros(arena);
+    begin(&network);
+    void *states[] = {zeros(arena), zeros(arena)};
+    struct schuss_segment segments[MOST_ARRAYS];
+    int places[MOST_ARRAYS], n_segments = 0;
+    for (int k = 0; k < net->n_arrays; k++) {
+        const struct schuss_array *array = &net->arrays[k];
+        places[k] = array->stepped ? n_segments : -1;
+        if (!array->stepped) continue;
+        segments[n_segments++] = (struct schuss_segment){
+            .n = array->n, .p = at(net->params, array->at, item), .g = at(net->grads, array->at, item),
+            .s = {at(states[0], array->at, item), at(states[1], array->at, item)},
         };
-        if (i % 2 == 0) fill(dtype, segments[i].p, segments[i].n, 1 / sqrt((double)layer->n_in), (uint32_t)i + 1);
-        places[i] = i;
     }
-    struct schuss_group group = {.rule = SCHUSS_ADAM, .lr = 0.001, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    struct schuss_group group = {
+        .rule = SCHUSS_ADAM, .lr = 0.001, .lr_factor = 1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
     struct schuss_step step = {
-        .dtype = dtype, .n_groups = 1, .n_segments = 2 * c->n_layers, .groups = &group, .segments = segments,
+        .dtype = dtype, .n_groups = 1, .n_segments = n_segments, .groups = &group, .segments = segments,
         .t = 1, .grad_scale = 1, .clip_norm = c->clip_norm,
     };
-    void *kept = zeros(size * item), *plan = zeros(schuss_plan_bytes(&net, c->batch, SCHUSS_BACKWARD_ONCE, threads));
-    const struct schuss_copy copy = {net.params, kept, size * item};
-    void *x = zeros(ROWS * n_in * item);
-    fill(dtype, x, ROWS * n_in, 1, 0);
+    void *program = zeros(schuss_plan_bytes(net, c->batch, SCHUSS_BACKWARD_ONCE, threads));
+    struct schuss_plan *plan = schuss_plan_draw(program, net, c->batch, SCHUSS_BACKWARD_ONCE, threads, NULL);
+    schuss_plan_lay(plan, zeros(schuss_plan_room(plan)));
+    const struct schuss_copy copy = {net->params, zeros(arena), arena};
+    struct schuss_feed feeds[MOST_INPUTS];
+    for (int k = 0; k < net->n_inputs; k++) {
+        const ptrdiff_t n = network.nodes[k].channels, row_bytes = n * (c->layers[k].codes ? 8 : item);
+        void *x = zeros(ROWS * row_bytes);
+        if (!c->layers[k].codes) schuss_initialise(dtype, x, ROWS, n, SCHUSS_INIT_UNIFORM, 1, 1, 0, NULL);
+        for (ptrdiff_t i = 0; i < ROWS * n && c->layers[k].codes; i++) ((int64_t *)x)[i] = i * i % c->layers[k].codes;
+        feeds[k] = (struct schuss_feed){.x = x, .row_bytes = row_bytes, .batch = zeros(c->batch * row_bytes)};
+    }
     int64_t *labels = zeros(ROWS * 8);
-    for (int i = 0; i < ROWS; i++) labels[i] = i % c->units[c->n_layers];
+    for (int i = 0; i < ROWS; i++) labels[i] = i % n_out;
     double *lr = zeros(ROWS * 8), *weights = zeros(ROWS * 8);
     for (int i = 0; i < ROWS; i++) lr[i] = 0.001, weights[i] = 1 + i % 2;
     struct schuss_train t = {
-        .net = &net, .plan = schuss_plan_lay(plan, &net, c->batch, SCHUSS_BACKWARD_ONCE, threads),
+        .net = net, .plan = plan,
         .step = &step, .segments = c->apart ? NULL : places,
         .loss = {.kind = SCHUSS_CROSS_ENTROPY, .labels = 1, .parameter = 0},
         .rows = ROWS, .batch = c->batch,
-        .x = x, .y = labels, .y_row_bytes = 8, .weights = weights,
+        .feeds = feeds, .y = labels, .y_row_bytes = 8, .weights = weights,
         .order = zeros(ROWS * 8),
-        .batch_x = zeros(c->batch * n_in * item), .batch_y = zeros(c->batch * 8), .batch_weights = zeros(c->batch * 8),
+        .batch_y = zeros(c->batch * 8), .batch_weights = zeros(c->batch * 8),
         .partial = zeros(schuss_loss_partials(c->batch) * 8),
         .lr = lr,
         .copies = &copy, .n_copies = 1, .unkept = INFINITY,
-        .flags = SCHUSS_TRAINING | SCHUSS_LOGITS,
+        .flags = SCHUSS_LOGITS,
     };
     schuss_set_num_threads(threads);
     schuss_permutation(t.order, ROWS, 1, 0);
@@ -172,9 +197,7 @@ static void train(const struct training *c, int dtype, int threads) {
     EXPECT(step.t - first > EPOCHS, "%s: %d steps", c->name, (int)(step.t - first));
     EXPECT(allocated == 0, "%s, %s, %d threads: %d calls of malloc or its kin in %d steps", c->name,
            dtype == SCHUSS_F32 ? "float32" : "float64", threads, allocated, (int)(step.t - first));
-    void *const blocks[] = {net.params, net.grads, states[0],  states[1],  kept,            plan,     x, labels,
-                            lr,         weights,   t.order, t.batch_x, t.batch_y, t.batch_weights, t.partial};
-    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) free(blocks[i]);
+    while (n_blocks) free(blocks[--n_blocks]);
 }
 
 int main(void) {

@@ -1,0 +1,21 @@
+/* The table of all kinds of layers. */
+#include "shares.h"
+
+#include "input.h"
+#include "concatenate.h"
+#include "dense.h"
+#include "activation.h"
+#include "scale.h"
+#include "layer_norm.h"
+#include "batch_norm.h"
+#include "embedding.h"
+
+#define KIND_ROW(NAME) &NAME##_kind,
+static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};
+#undef KIND_ROW
+
+/* See struct kernels. */
+static void finish_any_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, void *c, ptrdiff_t ldc,
+                            ptrdiff_t row, ptrdiff_t col) {
+    finish_rows(end, rows, cols, c, ldc, row, col);
+}

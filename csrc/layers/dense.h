@@ -1,0 +1,135 @@
+/* Y = X W + b: X[rows x n_in], W[n_in x n_out], b[n_out]. */
+
+enum { DENSE_WEIGHT, DENSE_BIAS, FEW_ROWS = 8 /* of W, for a member */ };
+
+/* Nanoseconds of a multiply-add, and of what a layer does to one output besides. */
+static const double PRODUCT_NS = 0.01, OUTPUT_NS = 0.05;
+
+/* The products of a node, but for what a pass brings. */
+struct dense_products {
+    struct gemm forward, gradient, down[]; /* down: one for each part */
+};
+
+static const char *dense_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
+                               struct schuss_array *arrays, int *n_arrays) {
+    const ptrdiff_t n_out = node->sizes[1];
+    if (in->storage != SCHUSS_REAL) return "input";
+    if (node->sizes[0] != in->channels) return "n_in";
+    if (n_out < 1) return "n_out";
+    *out = (struct shape){n_out, SCHUSS_REAL};
+    arrays[(*n_arrays)++] = (struct schuss_array){.name = "weight", .ndim = 2, .rows = in->channels, .cols = n_out, .stepped = 1};
+    if (node->numbers[0] != 0)
+        arrays[(*n_arrays)++] = (struct schuss_array){.name = "bias", .ndim = 1, .rows = n_out, .cols = 1, .stepped = 1};
+    return NULL;
+}
+
+static struct needs dense_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
+    const ptrdiff_t n_in = in->channels, n_out = node->channels;
+    ptrdiff_t scratch[4] = {gemm_scratch(rows, n_out, n_in, END_FORWARD)}, most = 0;
+    if (passes != SCHUSS_FORWARD_ONLY) {
+        scratch[1] = gemm_scratch(n_in, n_out, rows, END_TAKE);
+        scratch[2] = gemm_scratch(rows, n_in, n_out, END_BACKWARD);
+        if (node->inputs[0] == 0) scratch[3] = sparse_scratch(n_out, rows);
+    }
+    for (int i = 0; i < 4; i++) most = scratch[i] > most ? scratch[i] : most;
+    return (struct needs){
+        .scratch = most,
+        .prepared = (ptrdiff_t)(sizeof(struct dense_products) + (size_t)node->input_parts * sizeof(struct gemm)),
+        .weights = n_in > PTRDIFF_MAX / n_out / (ptrdiff_t)sizeof(real) ? PTRDIFF_MAX : n_in * n_out * (ptrdiff_t)sizeof(real),
+        .nanoseconds = (double)n_out * (PRODUCT_NS * (double)n_in + OUTPUT_NS),
+    };
+}
+
+static void dense_prepare(struct here *h) {
+    struct dense_products *products = h->prepared;
+    const ptrdiff_t n = h->node->channels;
+    products->forward = (struct gemm){
+        .n = n, .k = h->channels, .a_row = h->x.ld, .a_col = 1, .b = h->arrays[DENSE_WEIGHT], .ldb = n,
+        .ldc = h->y.ld, .end = h->end,
+    };
+    products->forward.end.bias = h->arrays[DENSE_BIAS];
+    for (int k = 0; k < h->n_parts; k++) {
+        const struct part *part = &h->parts[k];
+        products->down[k] = (struct gemm){
+            .n = part->n, .k = n, .a = h->dy.at, .a_row = h->dy.ld, .a_col = 1,
+            .b = (const real *)h->arrays[DENSE_WEIGHT] + part->first * n, .ldb = n, .b_transposed = 1,
+            .start = part->start.at, .ld_start = part->start.ld, .ldc = part->d.ld, .end = part->end,
+        };
+    }
+    products->gradient = (struct gemm){
+        .m = h->channels, .n = n, .a_row = 1, .a_col = h->x.ld, .b = h->dy.at, .ldb = h->dy.ld,
+        .c = h->gradients[DENSE_WEIGHT], .ldc = n,
+    };
+}
+
+/* The member's part of product g: some columns or some rows of C. Returns what gemm does. */
+ALWAYS_INLINE int member_product(const struct here *h, const struct gemm *g, struct share rows, int by_columns,
+                                 const struct team *me) {
+    if (me->count == 1) return gemm(g, 0, g->m, 0, g->n, h->scratch);
+    if (by_columns) {
+        const struct share columns = own_columns(g->n, me);
+        return gemm(g, 0, g->m, columns.first, columns.end, h->scratch);
+    }
+    return gemm(g, rows.first, rows.end, 0, g->n, h->scratch);
+}
+
+static void dense_forward(struct here *h, const struct pass *pass, struct team *me) {
+    struct gemm *g = &((struct dense_products *)h->prepared)->forward;
+    g->m = pass->rows;
+    g->a = h->x.at;
+    g->a_row = h->compressed ? 0 : h->x.ld; /* 1 would be the transposed */
+    g->compressed = h->compressed;
+    g->order = h->order;
+    g->c = h->y.at;
+    g->end.activation = h->end.activation;
+    g->end.add = h->end.add;
+    member_product(h, g, pass->own, pass->by_columns, me);
+}
+
+static void dense_down(struct here *h, const struct pass *pass, struct team *me) {
+    for (int k = 0; k < h->n_parts; k++) {
+        struct gemm *g = &((struct dense_products *)h->prepared)->down[k];
+        g->m = pass->rows;
+        g->c = h->parts[k].d.at;
+        g->start = h->parts[k].start.at;
+        member_product(h, g, pass->own, pass->by_columns, me);
+    }
+}
+
+static void dense_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
+    struct gemm *g = &((struct dense_products *)h->prepared)->gradient;
+    const ptrdiff_t n = g->n, weight = h->node->first_array;
+    if (h->wanted[DENSE_WEIGHT]) {
+        struct birth born;
+        g->k = pass->rows;
+        g->a = h->x.at;
+        g->compressed = h->compressed;
+        g->order = h->order;
+        g->end = (struct tile_end){0};
+        if (births) {
+            born = birth_of(births, h->kernels, (int)weight, n);
+            g->end = birth_end(&born);
+        }
+        /* Rules like long pieces: whole rows of weights, unless they are few. */
+        const int by_columns = g->m < FEW_ROWS * me->count && n > g->m;
+        const int found = member_product(h, g, own_rows(g->m, me), by_columns, me);
+        if (births) births->nonfinite |= found;
+    }
+    if (h->node->n_arrays < 2 || !h->wanted[DENSE_BIAS]) return;
+    const struct share own = own_columns(n, me);
+    if (own.first == own.end) return;
+    if (births && pass->rows == 1) { /* the gradient itself */
+        const struct birth born = birth_of(births, h->kernels, (int)weight + DENSE_BIAS, 1);
+        births->nonfinite |= birth_update(&born, own.first, own.end - own.first, (const real *)h->dy.at + own.first);
+        return;
+    }
+    column_sums(pass->rows, own.first, own.end, h->dy.at, h->dy.ld, h->gradients[DENSE_BIAS]);
+    vector_born(h, births, DENSE_BIAS, own.first, own.end);
+}
+
+static const struct kind dense_kind = {
+    .name = "dense", .sizes = "n_in n_out", .numbers = "bias",
+    .shape = dense_shape, .needs = dense_needs, .sharing = SHARES_EITHER,
+    .backward_reads = GRADIENTS_READ_INPUT,
+    .prepare = dense_prepare, .forward = dense_forward, .down = dense_down, .gradients = dense_gradients,
+};

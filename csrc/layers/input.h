@@ -1,0 +1,11 @@
+/* What comes from outside: rows of numbers, or of codes. It computes nothing. */
+
+static const char *input_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
+                               struct schuss_array *arrays, int *n_arrays) {
+    (void)in, (void)arrays, (void)n_arrays;
+    if (node->sizes[0] < 1) return "n";
+    *out = (struct shape){node->sizes[0], node->numbers[0] != 0 ? SCHUSS_INDEX : SCHUSS_REAL};
+    return NULL;
+}
+
+static const struct kind input_kind = {.name = "input", .sizes = "n", .numbers = "codes", .shape = input_shape};

@@ -1,0 +1,15 @@
+/* The names of all kinds of layers, as files and Python know them. Each is one file here; layers/catalogue.h has the table. */
+#ifndef SCHUSS_LAYERS_LIST_H
+#define SCHUSS_LAYERS_LIST_H
+
+#define SCHUSS_KINDS(KIND) \
+    KIND(input)            \
+    KIND(concatenate)      \
+    KIND(dense)            \
+    KIND(activation)       \
+    KIND(scale)            \
+    KIND(layer_norm)       \
+    KIND(batch_norm)       \
+    KIND(embedding)
+
+#endif

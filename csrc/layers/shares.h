@@ -1,0 +1,53 @@
+/* What the bodies of layers have in common: which part of a call is a member's own, and handing over what was computed. */
+
+/* The columns of n that are the member's own: whole tiles. */
+ALWAYS_INLINE struct share own_columns(ptrdiff_t n, const struct team *me) {
+    if (me->count == 1) return (struct share){0, n};
+    return (struct share){share_start(n, TILE_COLS, me->index, me->count),
+                          share_start(n, TILE_COLS, me->index + 1, me->count)};
+}
+
+/* Whether the gradient by the input is one part, all of it, on top of nothing. */
+ALWAYS_INLINE int hands_over_at_once(const struct here *h) {
+    return h->n_parts == 1 && h->parts->n == h->channels && !h->parts->start.at;
+}
+
+/* Row i of the gradient by the input, columns [col, col + cols): where it may be computed to. `room` has space for cols
+ * elements. Whoever has filled it calls hand_over(). */
+ALWAYS_INLINE real *gradient_row(const struct here *h, ptrdiff_t i, ptrdiff_t col, real *room) {
+    const struct part *part = h->parts;
+    return hands_over_at_once(h) ? (real *)part->d.at + i * part->d.ld + col : room;
+}
+
+/* Rows [row, row + rows) of the gradient by the input have been computed to gradient_row(), columns [col, col + cols). In
+ * `room`, where they were computed there, they lie side by side. */
+static void hand_over(const struct here *h, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols,
+                      const real *room) {
+    for (int k = 0; k < h->n_parts; k++) {
+        const struct part *part = &h->parts[k];
+        const ptrdiff_t from = part->first > col ? part->first : col;
+        const ptrdiff_t to = part->first + part->n < col + cols ? part->first + part->n : col + cols;
+        if (from >= to) continue;
+        const ptrdiff_t at = from - part->first, n = to - from;
+        real *d = (real *)part->d.at + row * part->d.ld + at;
+        if (!hands_over_at_once(h))
+            for (ptrdiff_t i = 0; i < rows; i++) {
+                const real *x = room + i * cols + (from - col);
+                if (!part->start.at) {
+                    memcpy(d + i * part->d.ld, x, (size_t)n * sizeof(real));
+                    continue;
+                }
+                const real *start = (const real *)part->start.at + (row + i) * part->start.ld + at;
+                for (ptrdiff_t j = 0; j < n; j++) d[i * part->d.ld + j] = start[j] + x[j];
+            }
+        if (part->end.kind != END_NONE) finish_rows(&part->end, rows, n, d, part->d.ld, row, at);
+    }
+}
+
+/* The gradient of elements [first, end) of array k, a vector, lies in the arena: it goes through the rule, if that is to
+ * be done at once. */
+ALWAYS_INLINE void vector_born(const struct here *h, struct births *births, int k, ptrdiff_t first, ptrdiff_t end) {
+    if (!births || !h->wanted[k] || first >= end) return;
+    const struct birth born = birth_of(births, h->kernels, h->node->first_array + k, 1);
+    births->nonfinite |= birth_update(&born, first, end - first, (const real *)h->gradients[k] + first);
+}

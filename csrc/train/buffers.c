@@ -1,0 +1,229 @@
+/* The buffers of a plan: what each call reads and writes, from that their lifetimes, and from these their places. */
+#include "plan.h"
+
+#include <limits.h>
+
+/* ---- accesses ------------------------------------------------------------------------------------------------------ */
+
+static struct access *note(struct access *to, const struct schuss_plan *plan, int node, enum buffer_role role, int writes,
+                           int all) {
+    if (role == DATA || role == DELTA) node = root_of(plan->net, node);
+    *to = (struct access){node, role, writes, all};
+    return to + 1;
+}
+
+/* Where the kind's result goes: what comes after in a pass of its own leaves it there for the derivative. */
+static enum buffer_role result_role(const struct schuss_plan *plan, int node) {
+    const struct node_plan *p = &plan->nodes[node];
+    return p->drops && p->keeps_value && p->buffers[VALUES].used ? VALUES : DATA;
+}
+
+/* Where the gradient by the node's value lies, the end included. */
+static enum buffer_role gradient_role(const struct schuss_plan *plan, int node) {
+    return plan->nodes[node].buffers[RAW].used ? RAW : DELTA;
+}
+
+int call_accesses(const struct schuss_plan *plan, int number, int by_columns, struct access *list) {
+    const struct call *call = &plan->calls[number];
+    const int i = call->node;
+    const struct schuss_node *node = &plan->net->nodes[i];
+    const struct node_plan *p = &plan->nodes[i];
+    const struct kind *kind = plan->kernels->kinds[node->kind];
+    struct access *to = list;
+    switch (call->type) {
+    case CALL_FORWARD:
+        to = note(to, plan, node->inputs[0], DATA, 0, by_columns);
+        to = note(to, plan, i, ARRAYS, kind->sharing == SHARES_COLUMNS, 1);
+        to = note(to, plan, i, KEPT, 1, by_columns);
+        to = note(to, plan, i, result_role(plan, i), 1, by_columns);
+        if (p->buffers[VALUES].used) to = note(to, plan, i, VALUES, 1, by_columns);
+        if (node->residual >= 0 && !p->drops) to = note(to, plan, node->residual, DATA, 0, by_columns);
+        break;
+    case CALL_END:
+        to = note(to, plan, i, result_role(plan, i), 1, 0);
+        to = note(to, plan, i, DATA, 1, 0);
+        to = note(to, plan, i, MASK, 1, 0);
+        if (node->residual >= 0) to = note(to, plan, node->residual, DATA, 0, 0);
+        break;
+    case CALL_LOSS:
+        to = note(to, plan, i, DATA, 0, 0);
+        to = note(to, plan, i, DELTA, 1, 0);
+        break;
+    case CALL_OUTPUT: break;
+    case CALL_ADD: to = note(to, plan, i, gradient_role(plan, i), 0, 0); break;
+    case CALL_DOWN:
+        to = note(to, plan, i, DELTA, 0, by_columns);
+        to = note(to, plan, i, ARRAYS, 0, 1);
+        to = note(to, plan, i, KEPT, kind->sharing == SHARES_COLUMNS, by_columns);
+        if (kind->backward_reads & DOWN_READS_INPUT) to = note(to, plan, node->inputs[0], DATA, 0, by_columns);
+        break;
+    default: /* CALL_GRADIENTS */
+        to = note(to, plan, i, DELTA, 0, 1);
+        to = note(to, plan, i, KEPT, 0, 1);
+        to = note(to, plan, i, ARRAYS, 1, 1);
+        if (kind->backward_reads & GRADIENTS_READ_INPUT) to = note(to, plan, node->inputs[0], DATA, 0, 1);
+    }
+    return (int)(to - list);
+}
+
+int link_accesses(const struct schuss_plan *plan, const struct link *link, int by_columns, struct access *list) {
+    const int v = link->value;
+    const struct node_plan *p = &plan->nodes[v];
+    struct access *to = note(list, plan, v, DELTA, 1, by_columns);
+    if (link->start >= 0) to = note(to, plan, link->start, gradient_role(plan, link->start), 0, by_columns);
+    if (!link->finishes) return (int)(to - list);
+    if (!end_is_trivial(&plan->net->nodes[v], p) && plan->net->nodes[v].n_inputs)
+        to = note(to, plan, v, p->buffers[VALUES].used ? VALUES : DATA, 0, by_columns);
+    else if (plan->net->nodes[v].activation == SCHUSS_SOFTMAX) to = note(to, plan, v, DATA, 0, by_columns);
+    to = note(to, plan, v, MASK, 0, by_columns);
+    to = note(to, plan, v, RAW, 1, by_columns);
+    return (int)(to - list);
+}
+
+/* ---- sizes --------------------------------------------------------------------------------------------------------- */
+
+/* Elements from row to row of a buffer with n columns. Rows a large power of two apart meet in the same cache sets. */
+static ptrdiff_t row_stride(ptrdiff_t n, ptrdiff_t item) {
+    return n * item > 1024 && n * item % 1024 == 0 ? n + 64 / item : n;
+}
+
+/* Which buffers there are, and how long their rows. */
+static void size_up(struct schuss_plan *plan) {
+    const struct schuss_net *net = plan->net;
+    const ptrdiff_t item = plan->kernels->item;
+    const int backward = plan->passes != SCHUSS_FORWARD_ONLY, last = net->n_nodes - 1;
+    for (int i = 0; i < net->n_nodes; i++) {
+        const struct schuss_node *node = &net->nodes[i];
+        struct node_plan *p = &plan->nodes[i];
+        struct buffer *b = p->buffers;
+        const int root = root_of(net, i) == i, input = node->n_inputs == 0;
+        const int changes = node->activation != SCHUSS_IDENTITY && node->activation != SCHUSS_SOFTMAX;
+        const ptrdiff_t row = i == last ? node->channels : row_stride(node->channels, item);
+        b[DATA] = (struct buffer){.used = root, .outside = input, .row = input ? node->channels : row};
+        b[DELTA] = (struct buffer){.used = root && p->reaches, .outside = input, .row = input ? node->channels : row};
+        p->keeps_value = changes && !schuss_slope_takes_input(node->activation);
+        b[VALUES] = (struct buffer){.used = backward && p->reaches && changes &&
+                                            (schuss_slope_takes_input(node->activation) || p->drops || node->residual >= 0),
+                                    .row = row};
+        b[MASK] = (struct buffer){.used = p->drops, .row = row};
+        b[RAW] = (struct buffer){.used = p->reaches && node->residual >= 0 && plan->nodes[node->residual].reaches &&
+                                         !end_is_trivial(node, p),
+                                 .row = row};
+        b[KEPT] = (struct buffer){.used = backward && p->needs.kept > 0, .bytes = p->needs.kept};
+        b[ARRAYS] = (struct buffer){.used = node->n_arrays > 0, .outside = 1};
+    }
+}
+
+/* ---- lifetimes ----------------------------------------------------------------------------------------------------- */
+
+static void live(struct schuss_plan *plan, const struct access *list, int n, int call) {
+    for (int k = 0; k < n; k++) {
+        struct buffer *b = buffer_of(plan, list[k].node, list[k].role);
+        if (b->first < 0) b->first = call;
+        b->last = call;
+        /* A backward pass may be repeated. */
+        if (plan->passes == SCHUSS_BACKWARD && call > plan->loss_call && b->first < plan->loss_call) b->last = INT_MAX;
+    }
+}
+
+static void find_lifetimes(struct schuss_plan *plan) {
+    struct access list[MOST_ACCESSES];
+    for (int i = 0; i < plan->net->n_nodes; i++)
+        for (int role = 0; role < BUFFER_ROLES; role++) plan->nodes[i].buffers[role].first = -1;
+    for (int c = 0; c < plan->n_calls; c++) {
+        const struct call *call = &plan->calls[c];
+        live(plan, list, call_accesses(plan, c, 0, list), c);
+        for (int k = 0; k < call->n_links; k++)
+            live(plan, list, link_accesses(plan, &plan->links[call->first_link + k], 0, list), c);
+    }
+    struct buffer *output = buffer_of(plan, plan->net->n_nodes - 1, DATA);
+    if (output->last < plan->loss_call) output->last = plan->loss_call;
+}
+
+/* ---- places -------------------------------------------------------------------------------------------------------- */
+
+static int needs_place(const struct buffer *b) { return b->used && !b->outside && b->first >= 0; }
+
+/* Whether memory may be used again within a pass. Where members go through all layers each with its own rows, one ahead of
+ * another, they must not meet there. */
+static int reuses(const struct schuss_plan *plan) { return plan->passes == SCHUSS_FORWARD_ONLY || !plan->by_rows; }
+
+/* The slot for a buffer, among so many: of those that are free, the smallest that is large enough, else the largest, which
+ * grows; or a new one. A slot is known by its first buffer. */
+static int slot_for(const struct schuss_plan *plan, const struct buffer *b, int n_slots, const ptrdiff_t *size,
+                    const int *last) {
+    int best = n_slots;
+    for (int s = 0; s < n_slots && reuses(plan); s++) {
+        if (last[s] >= b->first) continue;
+        if (best == n_slots) best = s;
+        else if (size[best] < b->bytes ? size[s] > size[best] : size[s] >= b->bytes && size[s] < size[best]) best = s;
+    }
+    return best;
+}
+
+/* The buffers in the order in which their lives begin. NULL: no more. */
+static struct buffer *next_born(const struct schuss_plan *plan, const struct buffer *before) {
+    struct buffer *found = NULL;
+    for (int i = 0; i < plan->net->n_nodes; i++)
+        for (int role = 0; role < BUFFER_ROLES; role++) {
+            struct buffer *b = buffer_of(plan, i, role);
+            if (!needs_place(b)) continue;
+            if (before && (b->first < before->first || (b->first == before->first && b <= before))) continue;
+            if (!found || b->first < found->first) found = b;
+        }
+    return found;
+}
+
+/* Members with rows of their own, one ahead of another, must find them at the same bytes in whatever lies in a slot of a
+ * plan for forward passes: rows are as long there as the longest. */
+static void align_rows(struct schuss_plan *plan, int n_slots, ptrdiff_t *longest) {
+    if (plan->passes != SCHUSS_FORWARD_ONLY || plan->threads < 2) return;
+    for (int s = 0; s < n_slots; s++) longest[s] = 0;
+    for (int set = 0; set < 2; set++)
+        for (int i = 0; i < plan->net->n_nodes - 1; i++) {
+            struct buffer *b = buffer_of(plan, i, DATA);
+            if (!needs_place(b)) continue;
+            if (set) b->row = longest[b->slot];
+            else if (b->row > longest[b->slot]) longest[b->slot] = b->row;
+        }
+}
+
+ptrdiff_t plan_buffers(struct schuss_plan *plan) {
+    const ptrdiff_t item = plan->kernels->item;
+    const int n = plan->net->n_nodes;
+    int n_slots = 0;
+    size_up(plan);
+    find_lifetimes(plan);
+    /* The list of slots is where the members' lists will be, which are longer. */
+    ptrdiff_t *size = (ptrdiff_t *)(void *)plan->members;
+    int *last = (int *)(size + (ptrdiff_t)n * BUFFER_ROLES);
+    for (struct buffer *b = next_born(plan, NULL); b; b = next_born(plan, b)) {
+        if (b->row && (__builtin_mul_overflow(plan->max_rows, b->row, &b->bytes) ||
+                       __builtin_mul_overflow(b->bytes, item, &b->bytes)))
+            return -1;
+        b->slot = slot_for(plan, b, n_slots, size, last);
+        if (b->slot == n_slots) size[n_slots++] = 0;
+        if (size[b->slot] < b->bytes) size[b->slot] = b->bytes;
+        last[b->slot] = b->last;
+    }
+    ptrdiff_t used = 0;
+    for (int s = 0; s < n_slots; s++) {
+        ptrdiff_t end;
+        if (__builtin_add_overflow(used, size[s], &end) || __builtin_add_overflow(end, 63, &end)) return -1;
+        size[s] = used; /* from now on: where it begins */
+        used = end / 64 * 64;
+    }
+    for (int i = 0; i < n; i++)
+        for (int role = 0; role < BUFFER_ROLES; role++) {
+            struct buffer *b = buffer_of(plan, i, role);
+            if (needs_place(b)) b->at = size[b->slot];
+        }
+    ptrdiff_t scratch;
+    if (__builtin_mul_overflow(plan->scratch_each, (ptrdiff_t)plan->threads, &scratch) ||
+        __builtin_add_overflow(used, scratch, &scratch))
+        return -1;
+    align_rows(plan, n_slots, size);
+    /* What was used as a list of slots is expected to be zero. */
+    for (ptrdiff_t k = 0; k < (ptrdiff_t)n * BUFFER_ROLES; k++) size[k] = 0, last[k] = 0;
+    return scratch;
+}

@@ -1,0 +1,111 @@
+/* What a kind of layer is to the plan and to the walk. Inside the core only.
+ *
+ * A network is a list of nodes, each of which makes one value from the values of nodes before it. What a node computes is
+ * its kind's; what happens to the result afterwards is the node's end, the same for all kinds: an activation, dropout, and
+ * another value that is added (a residual). The gradient that a node gets for its value is by what the kind computed, before
+ * the end: whoever adds the last part of a value's gradient applies the end's derivative. */
+#ifndef SCHUSS_KIND_H
+#define SCHUSS_KIND_H
+
+#include "../kernels.h"
+#include "births.h"
+
+struct shape {
+    ptrdiff_t channels; /* elements of a row */
+    int storage;        /* enum schuss_storage */
+};
+
+/* What a node needs beside its value. */
+struct needs {
+    ptrdiff_t kept;      /* bytes from forward to backward; there is none in a plan for forward passes alone */
+    ptrdiff_t scratch;   /* bytes that a member has for itself during a call */
+    ptrdiff_t prepared;  /* bytes a member that prepare() fills when the plan is laid */
+    ptrdiff_t weights;   /* bytes of parameters that a member reads however few rows it has */
+    double nanoseconds;  /* roughly, of a row forward on one thread */
+};
+
+/* How the members of a team share a call. ROWS: each has its own rows of everything. COLUMNS: each has its own columns and
+ * reads all rows. EITHER: as the plan says, which the call then finds in pass->by_columns. */
+enum sharing { SHARES_ROWS, SHARES_COLUMNS, SHARES_EITHER };
+
+/* What of the input has to be there in the backward pass. */
+enum { DOWN_READS_INPUT = 1, GRADIENTS_READ_INPUT = 2 };
+
+/* Rows of a value: ld elements from row to row. */
+struct matrix {
+    void *at;
+    ptrdiff_t ld;
+};
+
+/* Columns [first, first + n) of the gradient by a node's input, which are one value's: element (0, 0) of d is of column
+ * `first`. Where start is not NULL, what lies there is of the same value and is added to: it may be d itself. Then comes the
+ * end. */
+struct part {
+    int value;
+    ptrdiff_t first, n;
+    struct matrix d, start;
+    struct tile_end end;
+};
+
+/* What a member holds of one node. Everything was decided when the plan was laid, but for what comes from outside. */
+struct here {
+    const struct kernels *kernels;
+    const struct schuss_net *net;
+    const struct schuss_node *node;
+    struct matrix x;            /* [rows x channels of the input], or codes [rows x channels] without gaps */
+    ptrdiff_t channels;         /* of the input */
+    const struct schuss_compressed *compressed; /* not NULL: x is these rows order[0], order[1], ... */
+    const int64_t *order;
+    struct matrix y;            /* [rows x channels] what forward() makes, */
+    struct tile_end end;        /* with this end */
+    struct matrix dy;           /* [rows x channels] the gradient by it */
+    int n_parts;
+    struct part *parts;         /* of the gradient by the input */
+    void *arrays[SCHUSS_NODE_ARRAYS]; /* parameters and states, in the order of shape() */
+    void *gradients[SCHUSS_NODE_ARRAYS]; /* their places in the arena of gradients */
+    unsigned char wanted[SCHUSS_NODE_ARRAYS]; /* whether a gradient is needed */
+    char *kept;                 /* needs.kept bytes, shared by all members */
+    char *scratch;              /* needs.scratch bytes of this member, 64-byte aligned */
+    void *prepared;             /* needs.prepared bytes of this member */
+};
+
+/* The rows of a batch that are a member's own. */
+struct share {
+    ptrdiff_t first, end;
+};
+enum { ROW_UNIT = 4 }; /* batches are shared by so many rows: dropout draws four numbers at a time */
+static inline struct share own_rows(ptrdiff_t rows, const struct team *me) {
+    if (me->count == 1) return (struct share){0, rows};
+    return (struct share){share_start(rows, ROW_UNIT, me->index, me->count),
+                          share_start(rows, ROW_UNIT, me->index + 1, me->count)};
+}
+
+/* One pass, as one member knows it. */
+struct pass {
+    ptrdiff_t rows;
+    struct share own;
+    int training;   /* whether the plan is for training: statistics are of the batch, and are kept */
+    int by_columns; /* of this call */
+    int *fault;     /* set to 1 where an input is not what it may be */
+};
+
+struct kind {
+    const char *name;
+    const char *sizes, *numbers; /* names of the node's sizes and numbers, in their order, with spaces between them */
+    /* The shape of the value, given that of the input; and name, ndim, rows, cols and stepped of each array. n_arrays is 0
+     * before. Returns NULL, or what does not fit. */
+    const char *(*shape)(const struct schuss_node *node, const struct shape *in, struct shape *out,
+                         struct schuss_array *arrays, int *n_arrays);
+    enum sharing sharing;
+    int backward_reads;
+    struct needs (*needs)(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes);
+    /* Fills h->prepared. NULL: nothing. */
+    void (*prepare)(struct here *h);
+    void (*forward)(struct here *h, const struct pass *pass, struct team *me);
+    /* From h->dy to h->parts, with the parameters that forward() had. */
+    void (*down)(struct here *h, const struct pass *pass, struct team *me);
+    /* From h->dy to the gradients of the arrays. NULL: there are none. */
+    void (*gradients)(struct here *h, const struct pass *pass, struct births *births, struct team *me);
+};
+
+#endif

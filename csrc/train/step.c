@@ -1,0 +1,184 @@
+/* One training step: gather, forward, loss, backward, update. */
+#include "step.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../dense/dense.h"
+#include "keep.h"
+#include "penalty.h"
+
+enum { WHOLE_BYTES = 8192 /* of parameters that are updated all at once, when all gradients are there */ };
+
+/* Whether the array lies `bytes` after the first, or neither is there. */
+static int lies_along(const void *first, const void *array, ptrdiff_t bytes) {
+    return first ? (const char *)array == (const char *)first + bytes : array == NULL;
+}
+
+/* All arrays of the step as one, if they are all of the network, in one group, and their states lie as they do: a
+ * call of the rule for each would be most of a tiny network's time. Between them are zeros, which stay zeros. */
+static struct schuss_segment whole_of(const struct schuss_train *t) {
+    const struct schuss_step *step = t->step;
+    const struct schuss_net *net = t->net;
+    const struct kernels *kernels = t->plan->kernels;
+    const ptrdiff_t unit = 16 * kernels->item;
+    struct schuss_segment whole = step->segments[0];
+    ptrdiff_t end = 0; /* bytes from the first array's start */
+    const enum zeros stay = optimizer_rules[step->groups[0].rule].zeros_stay;
+    const int divides_zeros = stay == WITH_EPS && !(step->groups[0].eps > 0);
+    if (step->n_groups != 1 || whole.p != net->params || stay == NEVER || divides_zeros)
+        return (struct schuss_segment){0};
+    for (int i = 0; i < step->n_segments; i++) {
+        const struct schuss_segment *s = &step->segments[i];
+        int fits = (char *)s->p == (char *)whole.p + end;
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++) fits &= lies_along(whole.s[k], s->s[k], end);
+        for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) fits &= lies_along(whole.average[k], s->average[k], end);
+        end += (s->n * kernels->item + unit - 1) / unit * unit;
+        if (!fits || end > WHOLE_BYTES) return (struct schuss_segment){0};
+    }
+    whole.n = end / kernels->item;
+    whole.g = net->grads;
+    return whole;
+}
+
+struct run run_of(struct schuss_train *t) {
+    struct run run = {
+        .t = t,
+        .at_birth = t->segments && optimizer_takes_pieces(t->step),
+        .remembers = optimizer_remembers(t->step),
+        .step_time = plan_step_time(t->plan, t->batch),
+    };
+    optimizer_walk_begin(&run.walk, t->step);
+    run.step_time += run.walk.work;
+    if (!(t->step->clip_norm > 0) && !run.walk.measures) run.whole = whole_of(t);
+    optimizer_prepare(t->step);
+    return run;
+}
+
+void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff_t position) {
+    for (int g = 0; t->lr && g < t->step->n_groups; g++)
+        t->step->groups[g].lr = t->lr[position / t->batch] * t->step->groups[g].lr_factor;
+    if (t->penalty) {
+        struct schuss_group *group = &t->step->groups[t->penalty->group];
+        group->penalty1 = b->total == 0 ? 0 : t->penalty->l1 / b->total;
+        group->penalty2 = b->total == 0 ? 0 : t->penalty->l2 / b->total;
+    }
+    optimizer_advance(t->step);
+}
+
+static struct outside outside_of(const struct schuss_train *t, const struct batch *b, uint64_t draw) {
+    return (struct outside){.inputs = b->inputs, .gathered = b->order != NULL, .rows = b->rows, .flags = t->flags, .draw = draw};
+}
+
+const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t position, uint64_t draw,
+                       struct team *me) {
+    if (b->order) gather_own(t, b, position, me);
+    const struct outside outside = outside_of(t, b, draw);
+    return net_forward(t->plan, &outside, me);
+}
+
+void step_losses(const struct schuss_train *t, const struct batch *b, const void *output, struct team *me) {
+    const struct share own = own_rows(b->rows, me);
+    const ptrdiff_t channels = t->net->nodes[t->net->n_nodes - 1].channels;
+    const struct loss_rows l = {&t->loss, channels, output, b->y, b->weights, b->total, schuss_plan_dout(t->plan)};
+    t->plan->kernels->loss(&l, own.first, own.end, t->partial);
+}
+
+void step_enter(const struct schuss_train *t, const struct batch *b, struct team *me) {
+    const struct outside outside = outside_of(t, b, 0);
+    net_enter_backward(t->plan, &outside, me);
+}
+
+int step_end(struct run *run, const struct batch *b, ptrdiff_t position, struct births *births, struct team *me) {
+    struct schuss_train *t = run->t;
+    if (position == 0) keep_copies(t, me);
+    const struct schuss_segment *whole = &run->whole;
+    const int at_once = whole->n && me->count == 1;
+    const struct outside outside = outside_of(t, b, 0);
+    net_backward(t->plan, &outside, run->at_birth && !at_once ? births : NULL, me);
+    if (at_once) {
+        if (t->step->check_first && t->plan->kernels->any_nonfinite(whole->n, whole->g)) return SCHUSS_NONFINITE;
+        t->plan->kernels->step(whole, &births->constants, &births->nonfinite);
+    }
+    if (at_once || run->at_birth) {
+        if (births->nonfinite) atomic_store_explicit(&run->nonfinite, 1, memory_order_relaxed);
+        return SCHUSS_OK;
+    }
+    team_wait(me);
+    return optimizer_walk_member(&run->walk, me);
+}
+
+void step_count(struct run *run, const struct batch *b, double loss) {
+    struct schuss_train *t = run->t;
+    const double counts = t->by_rows ? (double)b->rows : b->total;
+    t->step->t++;
+    t->loss_sum += loss * counts;
+    t->weight_sum += counts;
+    t->position += b->rows;
+    t->unkept += run->step_time;
+}
+
+int step_found_nonfinite(const struct run *run) {
+    return atomic_load_explicit(&run->nonfinite, memory_order_relaxed) ||
+           atomic_load_explicit(&run->walk.nonfinite, memory_order_relaxed);
+}
+
+/* ---- one step in two halves, with a loss from elsewhere between them ----------------------------------------- */
+
+static void begin_member(void *context, struct team *me) {
+    struct schuss_train *t = context;
+    struct batch b;
+    batch_at(t, t->position, &b);
+    step_begin(t, &b, t->position, t->draws, me);
+}
+
+void schuss_train_begin(struct schuss_train *t) {
+    struct batch b;
+    batch_at(t, t->position, &b);
+    const double time = plan_forward_time(t->plan, b.rows);
+    schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time, time), begin_member, t);
+    t->draws++;
+    t->current_rows = b.rows;
+    t->current_y = b.y;
+    t->current_weights = b.weights;
+    t->current_total = b.total;
+}
+
+double schuss_train_loss(struct schuss_train *t) {
+    const struct schuss_net *net = t->net;
+    const double sum = schuss_loss_value(net->dtype, &t->loss, t->current_rows, net->nodes[net->n_nodes - 1].channels,
+                                         schuss_plan_output(t->plan), t->current_y, t->current_weights,
+                                         t->current_total, schuss_plan_dout(t->plan), t->partial);
+    return t->current_total == 0 ? 0 : sum / t->current_total;
+}
+
+static void end_member(void *context, struct team *me) {
+    struct run *run = context;
+    const struct schuss_train *t = run->t;
+    struct batch b;
+    batch_at(t, t->position, &b);
+    step_enter(t, &b, me);
+    team_wait(me);
+    struct births births;
+    if (run->at_birth || run->whole.n) births_begin(&births, t->step, t->step->t, t->segments);
+    const int status = step_end(run, &b, t->position, &births, me);
+    if (me->index == 0) run->status = status;
+}
+
+int schuss_train_end(struct schuss_train *t, double loss) {
+    struct batch b;
+    batch_at(t, t->position, &b);
+    struct run run = run_of(t);
+    const double time = 2 * plan_forward_time(t->plan, b.rows) + run.walk.work;
+    const int threads = optimizer_threads(&run.walk, net_threads(t->plan, time, START_WORTH_A_THREAD));
+    t->last_loss = loss;
+    if (!isfinite(loss)) return SCHUSS_NONFINITE;
+    if (t->penalty) penalty_own(t, &(struct team){.index = 0, .count = 1});
+    t->last_loss = loss += penalty_of(t, b.total);
+    if (t->lr || run.remembers || t->penalty) step_set_rates(t, &b, t->position);
+    schuss_team(threads, net_patience(time, time), end_member, &run);
+    t->step->nonfinite = step_found_nonfinite(&run);
+    if (run.status != SCHUSS_OK || t->step->nonfinite) return SCHUSS_NONFINITE;
+    step_count(&run, &b, loss);
+    return SCHUSS_OK;
+}

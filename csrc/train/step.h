@@ -1,0 +1,46 @@
+/* One training step, as a team makes it. Inside the core only. */
+#ifndef SCHUSS_STEP_H
+#define SCHUSS_STEP_H
+
+#include "batch.h"
+#include "net.h"
+
+enum {
+    START_WORTH_A_THREAD = 10000 /* nanoseconds: half of the shortest work that a thread is called for */
+};
+
+/* What the members of a team share. */
+struct run {
+    struct schuss_train *t;
+    int at_birth;              /* the update is made where gradients are born */
+    struct schuss_segment whole; /* all arrays as one, if one thread may update them so; n = 0: not */
+    int remembers;             /* a rule's constants depend on steps before */
+    int wanted, came;          /* members */
+    double step_time;          /* nanoseconds on one thread, roughly */
+    int looks;                 /* steps between looks at the clock */
+    int64_t deadline;          /* to stop at, after a whole step */
+    int stop;
+    int status;
+    struct optimizer_walk walk;
+    atomic_int nonfinite;
+};
+
+struct run run_of(struct schuss_train *t);
+
+/* Every group's learning rate of the step at `position`, the penalty's gradient in batch b there, and what rules remember.
+ * Member 0 alone, before the others compute constants. */
+void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff_t position);
+/* Gathers a batch and runs it forward: number `draw` of all training passes. Returns where the network's value lies, of which
+ * the member may read its own rows. */
+const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t position, uint64_t draw, struct team *me);
+/* The losses of the member's own rows, and their gradients. */
+void step_losses(const struct schuss_train *t, const struct batch *b, const void *output, struct team *me);
+/* Enters the backward pass. */
+void step_enter(const struct schuss_train *t, const struct batch *b, struct team *me);
+/* Backward and update of a batch whose loss is known and whose dout is there, in the member's own rows at least. */
+int step_end(struct run *run, const struct batch *b, ptrdiff_t position, struct births *births, struct team *me);
+/* What a step leaves behind for the next, once all members are through with it. Member 0 alone. */
+void step_count(struct run *run, const struct batch *b, double loss);
+int step_found_nonfinite(const struct run *run);
+
+#endif
