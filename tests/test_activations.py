@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from schuss import _core
 from tests.reference import activations
+from tests.reference.network import nodes_of
 
 Array = NDArray[Any]
 FUNCTIONS = ("exp", "log", "tanh", "erfc", "expm1", "log1p")
@@ -157,7 +158,7 @@ def test_forward_matches_twin(name: str, dtype: str) -> None:
 
 def slopes(name: str, x: Array, alpha: float = 0.0) -> Array:
     """Read off a network of one unit: the gradient of its input, for an output gradient of one."""
-    net = _core.Net([(1, 1, name, alpha, False, 0.0)], x.dtype.name, 0)
+    net = _core.Net(nodes_of([(1, 1, name, alpha, False, 0.0)]), x.dtype.name, 0)
     net.parameters[0][...] = 1
     assert_array_equal(net.forward(x[:, None], True)[:, 0], _core.activate(name, x, alpha))
     found = net.backward(np.ones((len(x), 1), x.dtype), True)
@@ -304,7 +305,7 @@ def test_softmax(
     x = place("page end", np.eye(23, dtype=dtype))
     results = []
     for _ in each_isa():
-        net = _core.Net([(23, cols, "softmax", 0.0, False, 0.0)], dtype, 0)
+        net = _core.Net(nodes_of([(23, cols, "softmax", 0.0, False, 0.0)]), dtype, 0)
         net.parameters[0][...] = z
         y = net.predict(x, None)
         results.append(y)

@@ -541,7 +541,7 @@ def test_y_not_finite(bad: float, row: int, column: int) -> None:
         (np.ma.masked_array(np.zeros((20, 4)), mask=True), TypeError, "mask"),
         ([[1.0, 2.0], [3.0]], ValueError, "differ in shape"),
         (None, TypeError, "X"),
-        ({"a": 1}, TypeError, "dict"),
+        ({"a": 1}, ValueError, "'a' is not known; known: x"),
     ],
 )
 def test_X_of_no_use(X: Any, error: type[Exception], match: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import schuss
 from schuss import _core
+from tests.reference.network import nodes_of
 
 
 def data(rows: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -145,21 +146,21 @@ def test_input_changed_between_forward_and_backward() -> None:
     np.testing.assert_array_equal(*gradients)
 
 
-@pytest.mark.parametrize("make", [lambda: _core.Net([], "float32", 0), lambda: _core.philox([], [])])
+@pytest.mark.parametrize("make", [lambda: _core.Net(nodes_of([]), "float32", 0), lambda: _core.philox([], [])])
 def test_too_little(make: Any) -> None:
     with pytest.raises((ValueError, IndexError)):
         make()
 
 
 def test_layers_that_do_not_continue() -> None:
-    with pytest.raises(ValueError, match=r"layers\[1\]"):
-        _core.Net([(3, 4, "relu", 0.0, True, 0.0), (5, 4, "relu", 0.0, True, 0.0)], "float32", 0)
+    with pytest.raises(ValueError, match="node 2 does not fit in its n_in"):
+        _core.Net(nodes_of([(3, 4, "relu", 0.0, True, 0.0), (5, 4, "relu", 0.0, True, 0.0)]), "float32", 0)
 
 
 def test_sizes_whose_sum_overflows() -> None:
     huge = (1 << 29, 1 << 29, "relu", 0.0, False, 0.0)
     with pytest.raises(OverflowError, match="address space"):
-        _core.Net([huge] * 8, "float64", 0)
+        _core.Net(nodes_of([huge] * 8), "float64", 0)
 
 
 def test_sure_and_right_binary_answers_keep_their_loss() -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from schuss import _core
 from tests.reference import gemm as twin
 from tests.reference import optim, sums
+from tests.reference.network import nodes_of
 
 Array = NDArray[Any]
 Place = Callable[[str, Array], Array]
@@ -138,7 +139,7 @@ def test_gradients_of_many_rows(dtype: str, each_fma_isa: Callable[[], Iterator[
     dout = rng.normal(size=(rows, n_out)).astype(dtype)
     exact = [twin.gemm(x.T, dout), sums.columns(dout)]
     for _ in each_fma_isa():
-        net = _core.Net([(n_in, n_out, "identity", 0.0, True, 0.0)], dtype, 5)
+        net = _core.Net(nodes_of([(n_in, n_out, "identity", 0.0, True, 0.0)]), dtype, 5)
         net.forward(x, True)
         net.backward(dout.copy(), False)
         for gradient, wanted in zip(net.gradients, exact, strict=True):
@@ -158,7 +159,7 @@ def test_sums_of_columns(rows: int, dtype: str, isa: str, threads: int) -> None:
     """The gradient of a bias: blocks of rows in the dtype, their sums in double."""
     rng = np.random.default_rng(rows)
     for cols in (1, 7, 16, 33, 131):
-        net = _core.Net([(2, cols, "identity", 0.0, True, 0.0)], dtype, 5)
+        net = _core.Net(nodes_of([(2, cols, "identity", 0.0, True, 0.0)]), dtype, 5)
         dout = (rng.normal(size=(rows, cols)) + 1).astype(dtype)
         net.forward(np.ones((rows, 2), dtype), True)
         net.backward(dout, False)
@@ -200,7 +201,7 @@ def test_ends_of_rows_do_not_depend_on_their_neighbours(dtype: str, isa: str) ->
     of these layers are tiles of the transposed product.
     """
     sizes = [(40, 3, "relu"), (3, 40, "gelu"), (40, 33, "relu"), (33, 18, "tanh"), (18, 2, "identity")]
-    net = _core.Net([(i, o, activation, 0.0, True, 0.0) for i, o, activation in sizes], dtype, 5)
+    net = _core.Net(nodes_of([(i, o, activation, 0.0, True, 0.0) for i, o, activation in sizes]), dtype, 5)
     rng = np.random.default_rng(3)
     for parameter in net.parameters:
         parameter[...] = rng.normal(size=parameter.shape)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from schuss import _core
 from tests.reference import activations, losses, network, philox
+from tests.reference.network import nodes_of
 
 Array = NDArray[Any]
 Layer = network.Layer
@@ -40,7 +41,7 @@ def dense(n_in: int, n_out: int, activation: str, *, bias: bool = True, dropout:
 
 def network_of(layers: list[Layer], dtype: str, rng: np.random.Generator) -> _core.Net:
     """With normal weights that keep the size of what passes through."""
-    net = _core.Net(layers, dtype, SEED)
+    net = _core.Net(nodes_of(layers), dtype, SEED)
     for p in net.parameters:
         p[...] = rng.normal(size=p.shape) / (np.sqrt(p.shape[0]) if p.ndim == 2 else 1)
     return net
@@ -192,7 +193,7 @@ def test_matches_twin(activation: str, dtype: str, option: str, isa: str, thread
 def test_dropout_draws_are_the_twins(dtype: str, isa: str, set_threads: SetThreads) -> None:
     """Element by element, for any number of threads, in rows that do not fill a block of four."""
     layers = [dense(1, 7, "identity", bias=False, dropout=0.25), dense(7, 301, "identity", bias=False, dropout=0.6)]
-    net = _core.Net(layers, dtype, 2**40 + 3)
+    net = _core.Net(nodes_of(layers), dtype, 2**40 + 3)
     net.parameters[0][...] = 1
     net.parameters[1][...] = np.eye(7, 301)
     net.parameters[1][0, 7:] = 1

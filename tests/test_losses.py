@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import schuss
 from schuss import _core
 from tests.reference import losses
+from tests.reference.network import nodes_of
 
 Array = NDArray[Any]
 
@@ -66,7 +67,7 @@ def evaluate(
 ) -> tuple[float, float, Array]:
     """The core's loss, its loss together with gradients, and the gradient."""
     rows, cols = prediction.shape
-    net = _core.Net([(rows, cols, activation, 0.0, False, 0.0)], prediction.dtype, 0)
+    net = _core.Net(nodes_of([(rows, cols, activation, 0.0, False, 0.0)]), prediction.dtype, 0)
     net.parameters[0][...] = prediction
     x = np.eye(rows, dtype=prediction.dtype)
     alone = net.loss(x, target, weights, (kind, parameter))
@@ -163,7 +164,7 @@ def test_stays_inside_its_arrays(
     for rows, cols in SHAPES[:-1]:
         prediction, target = draw(targets, rows, cols, dtype)
         plain = evaluate(kind, parameter, prediction, target, weights_for(rows))
-        net = _core.Net([(rows, cols, "identity", 0.0, False, 0.0)], dtype, 0)
+        net = _core.Net(nodes_of([(rows, cols, "identity", 0.0, False, 0.0)]), dtype, 0)
         net.parameters[0][...] = prediction
         x = place("page end", np.eye(rows, dtype=dtype))
         y, w = place("page end", target), place("page end", weights_for(rows))
@@ -233,7 +234,7 @@ def test_nan_prediction_makes_the_loss_nan(kind: str, isa: str) -> None:
     for column in (0, 15, 18):
         prediction = np.ones((3, 19))
         prediction[1, column] = np.nan
-        net = _core.Net([(3, 19, "identity", 0.0, False, 0.0)], "float64", 0)
+        net = _core.Net(nodes_of([(3, 19, "identity", 0.0, False, 0.0)]), "float64", 0)
         net.parameters[0][...] = prediction
         number = 0.5 if kind in ("huber", "quantile", "focal", "binary_focal", "tweedie") else 0.0
         assert np.isnan(net.loss(np.eye(3), target, None, (kind, number)))
@@ -245,7 +246,7 @@ def test_many_rows_go_through_in_slabs() -> None:
     x = rng.normal(size=(20_011, 3))
     y = rng.integers(0, 4, 20_011)
     w = rng.uniform(0, 1, 20_011)
-    net = _core.Net([(3, 4, "identity", 0.0, True, 0.0)], "float64", 0)
+    net = _core.Net(nodes_of([(3, 4, "identity", 0.0, True, 0.0)]), "float64", 0)
     for p in net.parameters:
         p[...] = rng.normal(size=p.shape)
     wanted, _ = losses.value_and_gradient("cross_entropy", 0.0, x @ net.parameters[0] + net.parameters[1], y, w)
@@ -281,7 +282,7 @@ def test_a_quantile_for_each_output(dtype: str, isa: str) -> None:
     ]
     assert value == alone == pytest.approx(np.mean([part for part, _ in parts]), rel=1e-6)
     np.testing.assert_allclose(gradient, np.concatenate([slope for _, slope in parts], axis=1) / 19, rtol=1e-6)
-    net = _core.Net([(9, 18, "identity", 0.0, False, 0.0)], dtype, 0)
+    net = _core.Net(nodes_of([(9, 18, "identity", 0.0, False, 0.0)]), dtype, 0)
     with pytest.raises(ValueError, match="loss quantile has 19 numbers, expected 18"):
         net.loss(np.eye(9, dtype=dtype), target[:, :18].copy(), None, ("quantile", levels))
 
@@ -303,7 +304,7 @@ def test_sklearns_form(kind: str, dtype: str, isa: str) -> None:
     """Sums over outputs."""
     for rows, cols in SHAPES:
         prediction, target = draw("yes or no" if kind == "binary_cross_entropy" else "positive", rows, cols, dtype)
-        net = _core.Net([(rows, cols, "identity", 0.0, False, 0.0)], dtype, 0)
+        net = _core.Net(nodes_of([(rows, cols, "identity", 0.0, False, 0.0)]), dtype, 0)
         net.parameters[0][...] = prediction
         weights = weights_for(rows)
         value = net.loss_and_gradients(np.eye(rows, dtype=dtype), target, weights, (kind, 0.0, "sklearn"))
@@ -318,7 +319,7 @@ def test_sklearns_form(kind: str, dtype: str, isa: str) -> None:
 def test_cross_entropies_in_sklearns_form_have_a_largest_value(dtype: str, isa: str) -> None:
     prediction = np.array([[0.0, 500.0], [300.0, 0.0], [0.0, 1.0]], dtype)
     most = -np.log(np.finfo(dtype).eps)
-    net = _core.Net([(3, 2, "identity", 0.0, False, 0.0)], dtype, 0)
+    net = _core.Net(nodes_of([(3, 2, "identity", 0.0, False, 0.0)]), dtype, 0)
     net.parameters[0][...] = prediction
     found = net.loss_and_gradients(np.eye(3, dtype=dtype), np.array([0, 0, 1]), None, ("cross_entropy", 0.0, "sklearn"))
     assert found == pytest.approx((most + np.log1p(np.exp(-1))) / 3, rel=1e-6)
@@ -334,7 +335,7 @@ def test_binary_cross_entropy_in_sklearns_form_has_the_digits_of_its_probabiliti
     z = np.linspace(-45, 45, 1801).astype(dtype)[:, None]
     p = 1 / (1 + np.exp(-widen(z))).astype(dtype)  # rounded twice, as in this dtype's arithmetic
     p = np.clip(p, np.finfo(dtype).eps, 1 - np.finfo(dtype).eps)
-    net = _core.Net([(1, 1, "identity", 0.0, False, 0.0)], dtype, 0)
+    net = _core.Net(nodes_of([(1, 1, "identity", 0.0, False, 0.0)]), dtype, 0)
     net.parameters[0][...] = 1
     for label, q in ((0.0, 1 - p), (1.0, p)):
         found = [

@@ -44,7 +44,7 @@ def emulated() -> dict[str, str]:
 
 @needs_compiler
 @pytest.mark.skipif(not LEVELS, reason="needs a CPU with a fused multiply-add")
-@pytest.mark.parametrize("threads", [2, 5])
+@pytest.mark.parametrize("threads", [2, 3, 5])
 def test_any_number_of_threads(threads: int) -> None:
     for level in LEVELS:
         assert here(level, threads) == here(level)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import schuss
 from schuss import _core
 from tests.reference import optim
+from tests.reference.network import nodes_of
 
 Array = NDArray[Any]
 LOSS = ("cross_entropy", 0.0)
@@ -37,11 +38,13 @@ class Run:
         self.y = np.argmax(self.x[:, :10] + 0.3 * rng.normal(size=(rows, 10)), axis=1)
         self.weights = rng.uniform(0, 2, rows) if weighted else None
         self.net = _core.Net(
-            [
-                (200, 300, "relu", 0.0, True, dropout),
-                (300, 150, "tanh", 0.0, True, dropout),
-                (150, 10, "identity", 0.0, True, 0.0),
-            ],
+            nodes_of(
+                [
+                    (200, 300, "relu", 0.0, True, dropout),
+                    (300, 150, "tanh", 0.0, True, dropout),
+                    (150, 10, "identity", 0.0, True, 0.0),
+                ]
+            ),
             dtype,
             17,
         )

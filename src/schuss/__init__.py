@@ -6,7 +6,7 @@ from ._core import __version__
 from .config import show_config
 from .errors import DivergenceError
 from .history import History
-from .layers import Dense
+from .layers import Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale
 from .losses import (
     MAE,
     MSE,
@@ -83,6 +83,7 @@ __all__ = [
     "SOAP",
     "SWA",
     "Accumulate",
+    "Activation",
     "AdEMAMix",
     "AdaBelief",
     "AdaGrad",
@@ -93,18 +94,23 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Adan",
+    "BatchNorm",
     "BinaryCrossEntropy",
     "BinaryFocal",
+    "Concatenate",
     "CrossEntropy",
     "Dense",
     "DivergenceError",
     "EarlyStopping",
+    "Embedding",
     "EpochRecord",
     "Focal",
     "Gamma",
     "Gaussian",
     "History",
     "Huber",
+    "Input",
+    "LayerNorm",
     "Lion",
     "Lookahead",
     "Loss",
@@ -119,8 +125,10 @@ __all__ = [
     "RAdam",
     "RMSProp",
     "RMSprop",
+    "Residual",
     "Rows",
     "Rprop",
+    "Scale",
     "ScheduleFreeAdamW",
     "ScheduleFreeSGD",
     "Signum",

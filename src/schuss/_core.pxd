@@ -15,7 +15,6 @@ cdef extern from "schuss.h" nogil:
         SCHUSS_MAX_STATES
         SCHUSS_MAX_AVERAGES
         SCHUSS_MEMORY
-        SCHUSS_TRAINING
         SCHUSS_LOGITS
         SCHUSS_CROSS_ENTROPY
         SCHUSS_BINARY_CROSS_ENTROPY
@@ -48,7 +47,8 @@ cdef extern from "schuss.h" nogil:
         int maximize, nesterov, centered, amsgrad, decoupled
         int rectify, clip, no_prox
         int adapt, bias_correction, grad_averaging, safeguard_warmup
-        double lr, weight_decay, eps, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
+        double lr, weight_decay, eps
+        double lr_factor, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
         double momentum_decay
         double lambd, t0
         double warmup_steps, weight_power, weight_lr_power
@@ -137,19 +137,56 @@ cdef extern from "schuss.h" nogil:
     int schuss_lbfgs_move(schuss_lbfgs *l, double t, int keep)
     void schuss_lbfgs_restore(schuss_lbfgs *l)
 
-    struct schuss_layer:
-        ptrdiff_t n_in, n_out
+    enum:
+        SCHUSS_NODE_SIZES, SCHUSS_NODE_NUMBERS, SCHUSS_NODE_ARRAYS, SCHUSS_MAX_INPUTS, SCHUSS_INDEX, SCHUSS_REAL
+        SCHUSS_IDENTITY
+
+    struct schuss_node:
+        int kind, n_inputs
+        const int *inputs
+        ptrdiff_t sizes[2]
+        double numbers[3]
         int activation
         double alpha, dropout
-        ptrdiff_t weight, bias
+        int residual
+        uint32_t stream
+        ptrdiff_t channels
+        int storage, first_array, n_arrays, within
+        ptrdiff_t channel0
+        int n_parts
+
+    struct schuss_array:
+        const char *name
+        int node, ndim
+        ptrdiff_t n, rows, cols
+        int stepped
+        ptrdiff_t at
 
     struct schuss_net:
-        int dtype
-        int n_layers
-        const schuss_layer *layers
+        int dtype, n_nodes, n_inputs
+        schuss_node *nodes
+        int n_arrays
+        schuss_array *arrays
         void *params
         void *grads
         uint64_t seed
+
+    const char *schuss_kind_name(int kind)
+    const char *schuss_kind_sizes(int kind)
+    const char *schuss_kind_numbers(int kind)
+    ptrdiff_t schuss_net_shape(schuss_net *net, int *node, const char **what)
+    int schuss_net_takes_compressed(const schuss_net *net, int input)
+
+    struct schuss_compressed:
+        const int64_t *start
+        const void *indices
+        int wide
+        const void *data
+
+    struct schuss_input:
+        const void *x
+        const schuss_compressed *compressed
+        const int64_t *order
 
     struct schuss_plan:
         pass
@@ -158,13 +195,15 @@ cdef extern from "schuss.h" nogil:
         SCHUSS_FORWARD_ONLY, SCHUSS_BACKWARD, SCHUSS_BACKWARD_ONCE
 
     ptrdiff_t schuss_plan_bytes(const schuss_net *net, ptrdiff_t max_rows, int passes, int threads)
-    schuss_plan *schuss_plan_lay(void *memory, const schuss_net *net, ptrdiff_t max_rows, int passes, int threads)
-    void *schuss_forward(const schuss_net *net, schuss_plan *plan, const void *x, ptrdiff_t ldx, ptrdiff_t rows,
-                         int flags, uint64_t draw, void *out)
-    void schuss_backward(const schuss_net *net, schuss_plan *plan, const void *x, ptrdiff_t ldx, ptrdiff_t rows,
-                         int flags, void *dout, void *dx)
+    schuss_plan *schuss_plan_draw(void *memory, const schuss_net *net, ptrdiff_t max_rows, int passes, int threads,
+                                  const unsigned char *wanted)
+    ptrdiff_t schuss_plan_room(const schuss_plan *plan)
+    void schuss_plan_lay(schuss_plan *plan, void *room)
+    void *schuss_forward(schuss_plan *plan, const schuss_input *inputs, ptrdiff_t rows, int flags, uint64_t draw, void *out)
+    void schuss_backward(schuss_plan *plan, const schuss_input *inputs, ptrdiff_t rows, int flags, void **dx)
     void *schuss_plan_dout(schuss_plan *plan)
-    void *schuss_plan_output(const schuss_net *net, schuss_plan *plan)
+    void *schuss_plan_output(schuss_plan *plan)
+    int schuss_plan_fault(schuss_plan *plan)
 
     struct schuss_loss:
         int kind, labels
@@ -186,16 +225,16 @@ cdef extern from "schuss.h" nogil:
 
     ptrdiff_t schuss_penalty_sums(const schuss_step *step, int group)
 
-    struct schuss_compressed:
-        const int64_t *start
-        const void *indices
-        int wide
-        const void *data
-
     struct schuss_copy:
         void *live
         void *kept
         ptrdiff_t bytes
+
+    struct schuss_feed:
+        const void *x
+        const schuss_compressed *compressed
+        ptrdiff_t row_bytes
+        void *batch
 
     struct schuss_train:
         const schuss_net *net
@@ -204,13 +243,11 @@ cdef extern from "schuss.h" nogil:
         const int *segments
         schuss_loss loss
         ptrdiff_t rows, batch
-        const void *x
-        const schuss_compressed *compressed
+        const schuss_feed *feeds
         const void *y
         ptrdiff_t y_row_bytes
         const double *weights
         int64_t *order
-        void *batch_x
         void *batch_y
         double *batch_weights
         double *partial
@@ -224,7 +261,6 @@ cdef extern from "schuss.h" nogil:
         double unkept
         double loss_sum, weight_sum, last_loss
         ptrdiff_t current_rows
-        const void *current_x
         const void *current_y
         const double *current_weights
         double current_total

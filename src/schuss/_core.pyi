@@ -1,6 +1,6 @@
 """The compiled core: validates, takes pointers, releases the GIL, calls C."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -165,31 +165,53 @@ def weights_in_range(weights: NDArray[np.float64]) -> bool:
 class NotFinite(FloatingPointError):
     """A loss or a gradient of a step is not finite."""
 
-class Net:
-    """Layers, arenas and plans of one dense network. One call at a time: RuntimeError if busy in another thread."""
+# An array, or one for each input of the network in order: numbers of its dtype or int64 codes, (rows, columns),
+# C-contiguous.
+Data: TypeAlias = NDArray[Any] | tuple[NDArray[Any], ...]
+# kind, numbers of the nodes it reads, sizes and numbers by the core's names, and its end: activation, alpha, dropout,
+# the node whose value is added (-1: none), and the stream of its random numbers.
+Node: TypeAlias = tuple[str, Sequence[int], Mapping[str, int], Mapping[str, float], str, float, float, int, int]
 
-    def __init__(
-        self,
-        layers: Sequence[tuple[int, int, str, float, bool, float]],
-        dtype: Any,
-        seed: int,
-    ) -> None:
-        """layers: (n_in, n_out, activation, alpha, bias, dropout) each. The parameters start as zeros."""
-    flat_parameters: NDArray[Any]  # the arena, 1-D, padding between arrays included (zeros)
+def plan_bytes(net: Net, rows: int, passes: int) -> tuple[int, int]:
+    """Bytes of a plan for so many rows: of its lists, and of its buffers."""
+
+def shapes(nodes: Sequence[Node]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Shapes of the parameters and of the states of a network of these nodes. Errors as of Net."""
+
+class Misfit(ValueError):
+    """A node does not fit those before it: its number, and the size or number that is wrong."""
+
+    node: int
+    what: str
+
+class Net:
+    """Nodes, arenas and plans of one network. One call at a time: RuntimeError if busy in another thread."""
+
+    def __init__(self, nodes: Sequence[Node], dtype: Any, seed: int, bare: bool = False) -> None:
+        """nodes: inputs first; the last one's value is the network's. The parameters start as zeros. bare: only shapes.
+        Misfit where nodes do not fit together, OverflowError where arrays exceed the address space."""
+    flat_parameters: NDArray[Any]  # the arena, 1-D, padding between arrays included (zeros): parameters, then states
     flat_gradients: NDArray[Any]
-    parameters: list[NDArray[Any]]  # views: W1 (n_in, n_out), b1 (n_out,), W2, ...
+    flat_states: NDArray[Any]  # its part with the states
+    parameters: list[NDArray[Any]]  # views, in the order of the nodes: W1 (n_in, n_out), b1 (n_out,), W2, ...
     gradients: list[NDArray[Any]]
-    n_in: int
+    states: list[NDArray[Any]]  # what is kept beside parameters, such as running means
+    names: list[tuple[int, str]]  # node and name of each parameter, and of each state
+    state_names: list[tuple[int, str]]
+    input_names: list[str]  # what messages call the inputs; writable
+    channels: list[int]  # columns of each node's value
+    n_in: int  # of a network whose one input are numbers, else -1
     n_out: int
     dtype: np.dtype[Any]
     seed: int  # of dropout; writable
     draws: int  # training passes made; numbers the dropout masks; writable
-    def forward(self, x: NDArray[Any], training: bool) -> NDArray[Any]:
+    def forward(self, x: Data, training: bool) -> NDArray[Any]:
         """x: (rows, n_in), the network's dtype, C-contiguous. Returns a new array. training: dropout
         applies and backward() may follow (a copy of x is kept for it)."""
-    def backward(self, dout: NDArray[Any], want_dx: bool) -> NDArray[Any] | None:
-        """dout as forward's result, C-contiguous, not changed. Fills gradients. RuntimeError without a forward."""
-    def predict(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+    def backward(self, dout: NDArray[Any], want_dx: bool) -> NDArray[Any] | tuple[NDArray[Any] | None, ...] | None:
+        """dout as forward's result, C-contiguous, not changed. Fills gradients. Returns the gradient by the input, or
+        a tuple of those by the inputs, None for codes. RuntimeError without a forward."""
+    def predict(self, x: Data, out: NDArray[Any] | None) -> NDArray[Any]:
         """Slab by slab over any number of rows, without dropout; out: C-contiguous (rows, n_out). One row may lack its
         axis: (n_in,) and (n_out,)."""
     def plain_predict(self, x: Any, out: Any) -> NDArray[Any] | None:
@@ -198,6 +220,8 @@ class Net:
         """takes_inputs, and every element is finite."""
     def predict_finite(self, x: Any) -> NDArray[Any] | None:
         """plain_predict of x (rows, n_in); None, too, where x is not finite."""
+    def check_inputs(self, x: Data) -> None:
+        """ValueError or TypeError where x does not fit, or a code is out of range."""
     def takes_inputs(self, x: Any) -> bool:
         """Whether x is seen at once to fit as it is, with at least one row. False: it may fit, or be made to."""
     def takes_targets(self, y: Any, rows: int, loss: Any) -> bool:
@@ -205,7 +229,7 @@ class Net:
         labels, which every call that takes labels looks at."""
     def loss(
         self,
-        x: NDArray[Any],
+        x: Data,
         y: NDArray[Any],
         weights: NDArray[np.float64] | None,
         loss: LossSpec,
@@ -213,7 +237,7 @@ class Net:
         """Weighted mean loss over all rows, without dropout, slab by slab. y: int64 labels (rows,) for
         cross_entropy, else the network's dtype (rows, n_out), C-contiguous."""
     def loss_and_gradients(
-        self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64] | None, loss: LossSpec
+        self, x: Data, y: NDArray[Any], weights: NDArray[np.float64] | None, loss: LossSpec
     ) -> float:
         """Training pass: fills gradients, returns the weighted mean loss."""
     def plain_loss_and_gradients(self, x: Any, y: Any, weights: Any, loss: Any) -> float | None:
@@ -221,7 +245,7 @@ class Net:
         once to fit, or the loss is not a compiled one."""
     def train_step(
         self,
-        x: NDArray[Any],
+        x: Data,
         y: NDArray[Any],
         weights: NDArray[np.float64] | None,
         loss: LossSpec,
@@ -257,7 +281,7 @@ class Trainer:
         stepper: Stepper,
         groups: list[dict[str, Any]],
         loss: LossSpec | Callable[..., tuple[float, Any]],
-        x: NDArray[Any] | tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]],
+        x: Data,
         y: NDArray[Any],
         weights: NDArray[np.float64] | None,
         batch_size: int,
@@ -269,10 +293,10 @@ class Trainer:
     ) -> None:
         """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given), with
         weights theirs too, and returns (mean value, gradient of it, C-contiguous, of the prediction's shape and dtype).
-        x may be compressed rows: start (int64, rows + 1), columns (int32 or int64), values.
-        restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's loss gets
-        (l1 sum |p| + l2 / 2 sum p^2) / total of its weights over the parameters of this group. by_rows: `loss` counts
-        batches by their rows, not by their weights."""
+        x may be compressed rows, where the network has one input: start (int64, rows + 1), columns (int32 or int64),
+        values. restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's
+        loss gets (l1 sum |p| + l2 / 2 sum p^2) / total of its weights over the parameters of this group. by_rows:
+        `loss` counts batches by their rows, not by their weights."""
     steps_per_epoch: int
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite. Its number."""

@@ -192,7 +192,7 @@ cdef extern from *:
         ARRAY_C_CONTIGUOUS, ARRAY_ALIGNED, ARRAY_WRITEABLE, ARRAY_WARN_ON_WRITE
 
 cdef object ndarray = np.ndarray, empty = np.empty
-cdef object FLOAT32 = np.dtype(np.float32), FLOAT64 = np.dtype(np.float64), INT64 = np.dtype(np.int64)
+cdef object BYTES = np.dtype(np.uint8), FLOAT32 = np.dtype(np.float32), FLOAT64 = np.dtype(np.float64), INT64 = np.dtype(np.int64)
 cdef bint layout_known = False
 
 
@@ -380,6 +380,7 @@ cdef schuss_group EXAMPLE
 cdef schuss_group *NOWHERE = &EXAMPLE
 cdef dict NUMBERS = {
     "lr": (<uintptr_t>&NOWHERE.lr, "[0, inf)"),
+    "lr_factor": (<uintptr_t>&NOWHERE.lr_factor, "[0, inf)"),
     "weight_decay": (<uintptr_t>&NOWHERE.weight_decay, "[0, inf)"),
     "eps": (<uintptr_t>&NOWHERE.eps, "[0, inf)"),
     "momentum": (<uintptr_t>&NOWHERE.momentum, "[0, inf)"),
@@ -502,6 +503,7 @@ cdef int fill_group(dict group, schuss_group *g, double smallest) except -1:
     cdef uintptr_t into = <uintptr_t>g - <uintptr_t>NOWHERE  # the tables have addresses in NOWHERE
     memset(g, 0, sizeof(schuss_group))
     g.rule = RULE_NUMBERS[group["rule"]]
+    g.lr_factor = 1
     cdef dict others = OTHER_INTERVALS.get(group["rule"], {}), tuples = OTHER_TUPLES.get(group["rule"], {})
     for name, value in group.items():
         if name in tuples:
@@ -620,7 +622,9 @@ cdef class Stepper:
     cdef uintptr_t *spans      # where the params that are not empty begin and end, in the order of their addresses
     cdef Py_ssize_t n_spans
     cdef double elements       # of all params
-    cdef object net_known      # the network whose arrays the params were found to be
+    cdef object net_known      # the network whose arrays the params were found to be,
+    cdef object segments_known # which of them is which,
+    cdef object wanted_known   # and whose gradients are needed; None: all
     cdef uintptr_t arena_start[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
     cdef uintptr_t arena_end[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
     cdef bint busy
@@ -836,7 +840,8 @@ cdef class Stepper:
                 self.read_group(group, i)
                 self.groups_read[i] = as_read(group)
                 self.c_step.groups[i] = self.numbers[i]
-            self.c_step.groups[i].lr = self.numbers[i].lr  # each time: a schedule of a fit writes here,
+            # each time: a schedule of a fit writes here,
+            self.c_step.groups[i].lr = self.numbers[i].lr * self.numbers[i].lr_factor
             self.c_step.groups[i].penalty1 = self.c_step.groups[i].penalty2 = 0  # and a penalty here
         if self.sums is None:
             self.sums = np.empty(schuss_step_sums(&self.c_step))
@@ -1078,23 +1083,27 @@ cdef class Stepper:
         """TypeError or ValueError unless all params are whole arrays of the network."""
         cdef dict sizes = {array.ctypes.data: array.size for array in net.parameters}
         cdef Py_ssize_t i
+        for i in range(self.n_views):
+            self.whole(i)
         if self.c_step.dtype != net.c_net.dtype:
             raise TypeError("optimizer has another dtype than the network")
         for i in range(self.n_views):
             if sizes.get(<uintptr_t>self.c_step.segments[i].p) != self.c_step.segments[i].n:
                 raise ValueError(f"optimizer's params[{i}] is not one of this network's parameters")
         self.net_known = net
+        self.segments_known = self.segments_in(net)
+        wanted = (self.segments_known >= 0).astype(np.uint8)
+        self.wanted_known = None if wanted.sum() == len(net.parameters) else wanted
         return 0
 
     cdef object segments_in(self, Net net):
-        """The segment of each layer's weights and bias, -1 where this optimizer does not have it."""
+        """The segment of each of the network's arrays, -1 where this optimizer does not have it."""
         cdef dict found = {<uintptr_t>self.c_step.segments[i].p: i for i in range(self.n_views)}
         cdef uintptr_t start = <uintptr_t>net.c_net.params
-        segments = np.full(2 * net.c_net.n_layers, -1, dtype=np.intc)
-        for i in range(net.c_net.n_layers):
-            segments[2 * i] = found.get(start + <uintptr_t>(net.layers[i].weight * net.item), -1)
-            if net.layers[i].bias >= 0:
-                segments[2 * i + 1] = found.get(start + <uintptr_t>(net.layers[i].bias * net.item), -1)
+        segments = np.full(net.c_net.n_arrays, -1, dtype=np.intc)
+        for k in range(net.c_net.n_arrays):
+            if net.c_net.arrays[k].stepped:
+                segments[k] = found.get(start + <uintptr_t>(net.c_net.arrays[k].at * net.item), -1)
         return segments
 
 
@@ -1317,99 +1326,199 @@ def learn_losses(kind, specs):
 cdef class Plan:
     """Buffers for one network, a largest number of rows, a number of threads and an ISA level."""
     cdef schuss_plan *c_plan
-    cdef object memory
+    cdef object program, memory, wanted
     cdef Py_ssize_t rows
     cdef int threads, level
 
-    def __cinit__(self, Net net, Py_ssize_t rows, int passes):
+    def __cinit__(self, Net net, Py_ssize_t rows, int passes, wanted=None):
+        cdef const unsigned char[::1] asked
+        cdef const unsigned char *first = NULL
         self.threads = schuss_get_num_threads()
         self.level = require_isa()
         self.rows = rows
+        self.wanted = wanted
+        if wanted is not None:
+            asked = wanted
+            first = &asked[0]
         cdef ptrdiff_t size = schuss_plan_bytes(&net.c_net, rows, passes, self.threads)
+        self.program = aligned_zeros(size, BYTES)
+        self.c_plan = schuss_plan_draw(<void *><uintptr_t>self.program.ctypes.data, &net.c_net, rows, passes, self.threads,
+                                       first)
+        size = schuss_plan_room(self.c_plan)
         if size < 0:
             raise OverflowError(f"buffers for {rows} rows exceed the address space")
         self.memory = aligned_bytes(size)
-        self.c_plan = schuss_plan_lay(<void *><uintptr_t>self.memory.ctypes.data, &net.c_net, rows, passes,
-                                      self.threads)
+        schuss_plan_lay(self.c_plan, <void *><uintptr_t>self.memory.ctypes.data)
 
-    cdef bint serves(self, Py_ssize_t rows) noexcept:
-        return rows <= self.rows and schuss_get_num_threads() <= self.threads and schuss_isa_level() == self.level
+    @property
+    def nbytes(self):
+        return self.program.nbytes + self.memory.nbytes
+
+    cdef bint serves(self, Py_ssize_t rows, wanted) noexcept:
+        return (rows <= self.rows and schuss_get_num_threads() <= self.threads and schuss_isa_level() == self.level
+                and wanted is self.wanted)
+
+
+def plan_bytes(Net net not None, Py_ssize_t rows, int passes):
+    cdef Plan plan = Plan(net, rows, passes)
+    return plan.program.nbytes, plan.memory.nbytes
+
+
+cdef dict KIND_NUMBERS = {}
+cdef list KIND_SIZES = [], KIND_NUMBER_NAMES = []
+
+
+cdef int learn_kinds() except -1:
+    """Names of the kinds of layers, and of their sizes and numbers, from the core."""
+    cdef int kind = 0
+    require_isa()
+    while not KIND_NUMBERS or kind < len(KIND_SIZES) + 1:
+        if schuss_kind_name(kind) == NULL:
+            break
+        KIND_NUMBERS[schuss_kind_name(kind).decode()] = kind
+        KIND_SIZES.append(schuss_kind_sizes(kind).decode().split())
+        KIND_NUMBER_NAMES.append(schuss_kind_numbers(kind).decode().split())
+        kind += 1
+    return 0
+
+
+class Misfit(ValueError):
+    """A node does not fit those before it."""
+
+    def __init__(self, node, what):
+        super().__init__(f"node {node} does not fit in its {what}")
+        self.node, self.what = node, what
 
 
 cdef class Net:
-    cdef readonly object flat_parameters, flat_gradients, dtype
-    cdef readonly list parameters, gradients
-    cdef readonly Py_ssize_t n_in, n_out
+    cdef readonly object flat_parameters, flat_gradients, flat_states, dtype
+    cdef readonly list parameters, gradients, states
+    cdef readonly list names, state_names     # (node, name) of each
+    cdef readonly Py_ssize_t n_in, n_out      # n_in: of a network with one input of numbers, else -1
     cdef public uint64_t draws
+    cdef public list input_names              # what messages call the inputs
     cdef schuss_net c_net
-    cdef schuss_layer *layers
+    cdef list input_lists                     # the numbers of each node's inputs
+    cdef schuss_feed *feeds
+    cdef list code_limits                     # for each input of codes, the length of the shortest table they are for
     cdef Py_ssize_t item, arena_size
     cdef Py_ssize_t slab, slabs_a_look  # rows that go through the layers together; slabs between looks at signals
-    cdef Plan training, inference
+    cdef Plan training, part_training, inference
     cdef object partial        # room for the losses' partial sums
     cdef Py_ssize_t n_partial
     cdef double *partial_room
     cdef object loss_read      # the loss that c_loss was read from
     cdef object loss_numbers   # its numbers, if each output has its own
     cdef schuss_loss c_loss
-    cdef object forward_x      # the input of a forward pass that backward() may follow
+    cdef object forward_x      # the inputs of a forward pass that backward() may follow
     cdef bint busy
 
-    def __cinit__(self, layers, dtype, uint64_t seed):
-        require_isa()
-        cdef Py_ssize_t i, n = len(layers), total = 0, widest = 1, n_in, n_out
-        cdef schuss_layer *layer
+    def __cinit__(self, nodes, dtype, uint64_t seed, bint bare=False):
+        if not KIND_NUMBERS:
+            learn_kinds()
+        cdef Py_ssize_t i, k, n = len(nodes), total, widest = 1
+        cdef int wrong = 0
+        cdef const char *what = NULL
+        cdef schuss_array *array
         self.dtype = np.dtype(dtype)
         self.c_net.dtype = dtype_of(self.dtype)
         self.item = self.dtype.itemsize
-        if n == 0:
-            raise ValueError("layers is empty, expected at least one")
-        padded = sum([(wide * out + 15) // 16 * 16 + (out + 15) // 16 * 16 for wide, out, *_ in layers])
-        if padded * self.item > sys.maxsize - 64:  # as Python integers, which do not overflow
-            sizes = ", ".join([f"{wide} x {out}" for wide, out, *_ in layers[:4]])
-            raise OverflowError(f"layers of {sizes}{', ...' if n > 4 else ''} exceed the address space")
-        self.layers = <schuss_layer *>PyMem_Calloc(n, sizeof(schuss_layer))
-        if not self.layers:
-            raise MemoryError()
-        self.c_net.layers = self.layers
-        self.c_net.n_layers = n
+        self.c_net.n_nodes = n
         self.c_net.seed = seed
-        spans = []
+        self.input_lists = []
+        self.c_net.nodes = <schuss_node *>PyMem_Calloc(n + 1, sizeof(schuss_node))
+        self.c_net.arrays = <schuss_array *>PyMem_Calloc(n * SCHUSS_NODE_ARRAYS + 1, sizeof(schuss_array))
+        self.feeds = <schuss_feed *>PyMem_Calloc(SCHUSS_MAX_INPUTS, sizeof(schuss_feed))
+        if not (self.c_net.nodes and self.c_net.arrays and self.feeds):
+            raise MemoryError()
         for i in range(n):
-            layer = &self.layers[i]
-            n_in, n_out, activation, alpha, has_bias, dropout = layers[i]
-            if n_in < 1 or n_out < 1 or (i > 0 and n_in != self.layers[i - 1].n_out):
-                raise ValueError(f"layers[{i}] is {n_in} x {n_out}, expected sizes >= 1 that continue the layer before")
-            if not 0 <= dropout < 1 or (activation == "softmax" and (i < n - 1 or dropout > 0)):
-                raise ValueError(f"layers[{i}] has dropout {dropout} and {activation}, expected dropout in [0, 1), and "
-                                 "softmax in the last layer only and without dropout")
-            layer.n_in, layer.n_out = n_in, n_out
-            layer.activation = ACTIVATION_NUMBERS[activation]
-            layer.alpha = alpha
-            layer.dropout = dropout
-            layer.weight = total
-            spans.append((total, (n_in, n_out)))
-            total += (n_in * n_out + 15) // 16 * 16
-            layer.bias = -1
-            if has_bias:
-                layer.bias = total
-                spans.append((total, (n_out,)))
-                total += (n_out + 15) // 16 * 16
-            widest = max(widest, n_out)
-        self.n_in, self.n_out = self.layers[0].n_in, self.layers[n - 1].n_out
+            self.take_node(i, nodes[i])
+        if n < 1 or self.c_net.nodes[n - 1].n_inputs == 0 or not 1 <= self.c_net.n_inputs <= SCHUSS_MAX_INPUTS:
+            raise ValueError(f"nodes are {n} with {self.c_net.n_inputs} inputs, expected 1 to {SCHUSS_MAX_INPUTS} inputs, "
+                             "which come first, and a layer")
+        total = schuss_net_shape(&self.c_net, &wrong, &what)
+        if what != NULL:
+            raise Misfit(wrong, what.decode())
+        if total < 0:
+            sizes = ", ".join([" x ".join([str(size) for size in node[2].values()]) for node in nodes[:4]])
+            raise OverflowError(f"layers of {sizes}{', ...' if n > 4 else ''} exceed the address space")
+        if bare:  # the shapes are all that is asked for
+            return
+        for i in range(self.c_net.n_inputs, n):
+            widest = max(widest, self.c_net.nodes[i].channels)
+        self.n_out = self.c_net.nodes[n - 1].channels
+        self.n_in = -1
+        if self.c_net.n_inputs == 1 and self.c_net.nodes[0].storage == SCHUSS_REAL:
+            self.n_in = self.c_net.nodes[0].channels
+        self.input_names = [f"inputs[{k}]" for k in range(self.c_net.n_inputs)] if self.c_net.n_inputs > 1 else ["x"]
+        self.code_limits = [None] * self.c_net.n_inputs
+        for i in range(n):
+            if self.c_net.nodes[i].kind == KIND_NUMBERS["embedding"]:
+                k = self.c_net.nodes[i].inputs[0]
+                limit = self.code_limits[k]
+                self.code_limits[k] = min(self.c_net.nodes[i].sizes[0], sys.maxsize if limit is None else limit)
         self.arena_size = total
         # independent of the threads, so that sums over slabs are too
         self.slab = max(64, min(4096, (1 << 20) // (widest * self.item) // 64 * 64))
-        self.slabs_a_look = max(1, <Py_ssize_t>(5e8 / (<double>total * self.slab)))
+        self.slabs_a_look = max(1, <Py_ssize_t>(5e8 / (<double>total * self.slab + 1)))
         self.flat_parameters = aligned_zeros(total, self.dtype)
         self.flat_gradients = aligned_zeros(total, self.dtype)
         self.c_net.params = <void *><uintptr_t>self.flat_parameters.ctypes.data
         self.c_net.grads = <void *><uintptr_t>self.flat_gradients.ctypes.data
-        self.parameters = [view_of(self.flat_parameters, start, shape) for start, shape in spans]
-        self.gradients = [view_of(self.flat_gradients, start, shape) for start, shape in spans]
+        self.parameters, self.gradients, self.states, self.names, self.state_names = [], [], [], [], []
+        cdef Py_ssize_t states_at = total
+        for k in range(self.c_net.n_arrays):
+            array = &self.c_net.arrays[k]
+            shape = self.shape_of(k)
+            values = view_of(self.flat_parameters, array.at, shape)
+            if array.stepped:
+                self.parameters.append(values)
+                self.gradients.append(view_of(self.flat_gradients, array.at, shape))
+                self.names.append((array.node, array.name.decode()))
+            else:
+                self.states.append(values)
+                self.state_names.append((array.node, array.name.decode()))
+                states_at = min(states_at, array.at)
+        self.flat_states = self.flat_parameters[states_at:]
+
+    cdef tuple shape_of(self, Py_ssize_t k):
+        """The shape of an array."""
+        return tuple([self.c_net.arrays[k].rows, self.c_net.arrays[k].cols][: self.c_net.arrays[k].ndim])
+
+    cdef list shapes_where(self, bint stepped):
+        return [self.shape_of(k) for k in range(self.c_net.n_arrays) if bool(self.c_net.arrays[k].stepped) == stepped]
+
+    cdef int take_node(self, Py_ssize_t i, given) except -1:
+        """Reads one node: kind, inputs, sizes and numbers by name, activation, alpha, dropout, residual, stream."""
+        cdef schuss_node *node = &self.c_net.nodes[i]
+        cdef int[::1] numbers
+        kind, inputs, sizes, values, activation, alpha, dropout, residual, stream = given
+        numbers = np.array([*inputs, 0], np.intc)
+        self.input_lists.append(numbers)
+        node.kind = KIND_NUMBERS[kind]
+        node.n_inputs = len(inputs)
+        node.inputs = &numbers[0]
+        if kind != "input" and not inputs or kind == "input" and (inputs or i != self.c_net.n_inputs):
+            raise ValueError(f"nodes[{i}] is {kind} of {len(inputs)} inputs, expected inputs first, and one for other layers")
+        if len(inputs) > 1 and kind != "concatenate" or not all([0 <= k < i for k in (*inputs, max(residual, 0))]) and inputs:
+            raise ValueError(f"nodes[{i}] has the inputs {inputs}, expected one before it")
+        if kind == "input":
+            self.c_net.n_inputs += 1
+        for k, name in enumerate(KIND_SIZES[node.kind]):
+            node.sizes[k] = sizes[name]
+        for k, name in enumerate(KIND_NUMBER_NAMES[node.kind]):
+            node.numbers[k] = values[name]
+        if not 0 <= dropout < 1 or (activation == "softmax" and (i < self.c_net.n_nodes - 1 or dropout > 0 or residual >= 0)):
+            raise ValueError(f"nodes[{i}] has dropout {dropout} and {activation}, expected dropout in [0, 1), and "
+                             "softmax at the end only and without dropout")
+        node.activation = ACTIVATION_NUMBERS[activation]
+        node.alpha, node.dropout, node.residual, node.stream = alpha, dropout, residual, stream
+        return 0
 
     def __dealloc__(self):
-        PyMem_Free(self.layers)
+        PyMem_Free(self.c_net.nodes)
+        PyMem_Free(self.c_net.arrays)
+        PyMem_Free(self.feeds)
 
     def __reduce__(self):
         raise TypeError("a Net is rebuilt by its Network, not pickled")
@@ -1422,6 +1531,10 @@ cdef class Net:
     def seed(self, uint64_t seed):
         self.c_net.seed = seed
 
+    @property
+    def channels(self):
+        return [self.c_net.nodes[i].channels for i in range(self.c_net.n_nodes)]
+
     cdef int enter(self) except -1:
         if self.busy:
             raise RuntimeError("this network is in use: by another thread, or by the loss function that this is called from")
@@ -1432,16 +1545,67 @@ cdef class Net:
         """Multiply-adds of a pass."""
         return <double>self.arena_size * rows
 
-    cdef Plan plan_for(self, Py_ssize_t rows, bint backward):
-        cdef Plan plan = self.training if backward else self.inference
-        if plan is None or not plan.serves(rows):
-            if backward:  # the old one goes first: two do not fit where one is large
-                self.training = plan = None
-                self.training = plan = Plan(self, rows, backward)
-            else:
+    cdef Plan plan_for(self, Py_ssize_t rows, bint backward, wanted=None):
+        cdef Plan plan = self.inference if not backward else self.training if wanted is None else self.part_training
+        if plan is None or not plan.serves(rows, wanted):
+            # the old one goes first: two do not fit where one is large
+            if not backward:
                 self.inference = plan = None
-                self.inference = plan = Plan(self, rows, backward)
+                self.inference = plan = Plan(self, rows, SCHUSS_FORWARD_ONLY)
+            elif wanted is None:
+                self.training = plan = None
+                self.training = plan = Plan(self, rows, SCHUSS_BACKWARD)
+            else:
+                self.part_training = plan = None
+                self.part_training = plan = Plan(self, rows, SCHUSS_BACKWARD, wanted)
         return plan
+
+    cdef Py_ssize_t rows_in(self, x) except -1:
+        return extent(x[0] if type(x) is tuple else x, 0)
+
+    cdef int take_inputs(self, x, Py_ssize_t rows, schuss_input *inputs) except -1:
+        """Points at x, an array, or a tuple of them where there are several inputs. The caller holds it."""
+        cdef Py_ssize_t k
+        if self.n_in >= 0:
+            inputs[0].x = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
+            inputs[0].compressed, inputs[0].order = NULL, NULL
+            return 0
+        arrays = x if type(x) is tuple else (x,)
+        if len(arrays) != self.c_net.n_inputs:
+            raise ValueError(f"x has {len(arrays)} arrays, expected {self.c_net.n_inputs}, one for each input")
+        for k in range(self.c_net.n_inputs):
+            if self.c_net.nodes[k].storage == SCHUSS_INDEX:
+                inputs[k].x = self.codes_of(arrays[k], k, rows)
+            else:
+                inputs[k].x = address_of(arrays[k], self.input_names[k], self.c_net.dtype, 2, rows,
+                                         self.c_net.nodes[k].channels, False)
+            inputs[k].compressed, inputs[k].order = NULL, NULL
+        return 0
+
+    def check_inputs(self, x):
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        self.take_inputs(x, self.rows_in(x), inputs)
+
+    cdef const int64_t *codes_of(self, array, Py_ssize_t k, Py_ssize_t rows) except NULL:
+        """The data of int64 codes (rows, channels), each of which names a row of every table that it is for."""
+        cdef Py_ssize_t channels = self.c_net.nodes[k].channels, bad
+        cdef const int64_t *codes
+        cdef Py_buffer view
+        limit = self.code_limits[k]
+        name = self.input_names[k]
+        PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+        try:
+            if not is_int64(&view) or <uintptr_t>view.buf % 8:
+                raise TypeError(f"{name} has dtype {array.dtype}, expected int64 codes, aligned")
+            if view.ndim != 2 or view.shape[0] != rows or view.shape[1] != channels:
+                raise ValueError(f"{name} has shape {tuple(array.shape)}, expected {(rows, channels)}")
+            codes = <const int64_t *>view.buf
+        finally:
+            PyBuffer_Release(&view)
+        bad = first_outside(codes, rows * channels, sys.maxsize if limit is None else limit)
+        if bad >= 0:
+            raise ValueError(f"{name}[{bad // channels}, {bad % channels}] is {codes[bad]}, expected a code in [0, {limit})")
+        return codes
 
     cdef double *partial_for(self, Py_ssize_t rows) except NULL:
         cdef Py_ssize_t n = schuss_loss_partials(rows)
@@ -1453,7 +1617,7 @@ cdef class Net:
         return self.partial_room
 
     cpdef bint takes_inputs(self, x) noexcept:
-        return (plain_data(x, self.c_net.dtype, 2, -1, self.n_in, False) != NULL
+        return (self.n_in >= 0 and plain_data(x, self.c_net.dtype, 2, -1, self.n_in, False) != NULL
                 and (<schuss_ndarray *>x).dimensions[0] > 0)
 
     cpdef bint takes_targets(self, y, Py_ssize_t rows, loss) except -1:
@@ -1504,23 +1668,25 @@ cdef class Net:
         return True
 
     def forward(self, x, bint training):
-        cdef Py_ssize_t rows = extent(x, 0)
-        cdef const void *px = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
+        cdef Py_ssize_t rows = self.rows_in(x)
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef Plan plan
         cdef void *out
         if not training:
             return self.predict(x, None)
+        self.take_inputs(x, rows, inputs)
         result = np.empty((rows, self.n_out), dtype=self.dtype)
         self.enter()
         try:
             self.forward_x = None
             plan = self.plan_for(rows, True)
             with nogil:
-                out = schuss_forward(&self.c_net, plan.c_plan, px, self.n_in, rows, SCHUSS_TRAINING, self.draws, NULL)
+                out = schuss_forward(plan.c_plan, inputs, rows, 0, self.draws, NULL)
             self.draws += 1
             memcpy(address_of(result, "result", self.c_net.dtype, 2, rows, self.n_out, True), out,
                    rows * self.n_out * self.item)
-            self.forward_x = x.copy()  # the caller may use x again before backward()
+            # the caller may use x again before backward()
+            self.forward_x = tuple([array.copy() for array in x]) if type(x) is tuple else x.copy()
         finally:
             self.busy = False
         return result
@@ -1529,30 +1695,36 @@ cdef class Net:
         if self.forward_x is None:
             raise RuntimeError("backward() needs a forward(x, training=True) before it")
         x = self.forward_x
-        cdef Py_ssize_t rows = extent(x, 0)
-        cdef const void *px = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
+        cdef Py_ssize_t rows = self.rows_in(x)
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        cdef void *wanted[SCHUSS_MAX_INPUTS]
         cdef const void *given = address_of(dout, "dout", self.c_net.dtype, 2, rows, self.n_out, False)
-        cdef void *d
-        cdef void *pdx = NULL
         cdef Plan plan = self.training
-        dx = None
-        if want_dx:
-            dx = np.empty((rows, self.n_in), dtype=self.dtype)
-            pdx = address_of(dx, "dx", self.c_net.dtype, 2, rows, self.n_in, True)
+        cdef Py_ssize_t k, channels
+        cdef list dx = []
+        self.take_inputs(x, rows, inputs)
+        for k in range(self.c_net.n_inputs if want_dx else 0):
+            channels = self.c_net.nodes[k].channels
+            dx.append(None)
+            wanted[k] = NULL
+            if self.c_net.nodes[k].storage == SCHUSS_REAL:
+                dx[k] = np.zeros((rows, channels), dtype=self.dtype)
+                wanted[k] = address_of(dx[k], "dx", self.c_net.dtype, 2, rows, channels, True)
         self.enter()
         try:
-            d = schuss_plan_dout(plan.c_plan)
-            memcpy(d, given, rows * self.n_out * self.item)
+            memcpy(schuss_plan_dout(plan.c_plan), given, rows * self.n_out * self.item)
             with nogil:
-                schuss_backward(&self.c_net, plan.c_plan, px, self.n_in, rows, SCHUSS_TRAINING, d, pdx)
+                schuss_backward(plan.c_plan, inputs, rows, 0, wanted if want_dx else NULL)
         finally:
             self.busy = False
-        return dx
+        if not want_dx:
+            return None
+        return tuple(dx) if len(dx) > 1 else dx[0]
 
     def plain_predict(self, x, out):
         cdef const schuss_ndarray *a = plain(x)
         cdef int ndim
-        if a == NULL or a.nd < 1 or a.nd > 2 or a.dimensions[0] < 1:
+        if a == NULL or a.nd < 1 or a.nd > 2 or a.dimensions[0] < 1 or self.n_in < 0:
             return None
         ndim = a.nd
         if (plain_data(x, self.c_net.dtype, ndim, -1, -1, False) == NULL or a.dimensions[ndim - 1] != self.n_in
@@ -1571,20 +1743,27 @@ cdef class Net:
         return self.predict_into(x, None, 2, (<schuss_ndarray *>x).dimensions[0])
 
     def predict(self, x, out):
-        cdef int ndim = 1 if x.ndim == 1 else 2
-        return self.predict_into(x, out, ndim, extent(x, 0) if ndim == 2 else 1)
+        cdef int ndim = 1 if type(x) is not tuple and x.ndim == 1 else 2
+        return self.predict_into(x, out, ndim, self.rows_in(x) if ndim == 2 else 1)
 
     cdef object predict_into(self, x, out, int ndim, Py_ssize_t rows):
         """x and out are (rows, n_in) and (rows, n_out), or with ndim 1 (n_in,) and (n_out,)."""
-        cdef Py_ssize_t slab = self.slab, done = 0, stop, n, item = self.item, n_in = self.n_in, n_out = self.n_out
+        cdef Py_ssize_t slab = self.slab, done = 0, stop, n, k, item = self.item, n_in = self.n_in, n_out = self.n_out
         cdef Py_ssize_t first = n_in if ndim == 1 else rows
-        cdef const char *px = <const char *>address_of(x, "x", self.c_net.dtype, ndim, first, n_in, False)
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        if ndim == 1:
+            inputs[0].x = address_of(x, "x", self.c_net.dtype, 1, first, -1, False)
+            inputs[0].compressed, inputs[0].order = NULL, NULL
+        else:
+            self.take_inputs(x, rows, inputs)
         if out is None:
             out = empty((n_out,), self.dtype) if ndim == 1 else empty((rows, n_out), self.dtype)
         first = n_out if ndim == 1 else rows
         cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, ndim, first, n_out, True)
-        if px < py + rows * n_out * item and py < px + rows * n_in * item:
-            raise ValueError("out shares memory with X, expected an array of its own")
+        for k in range(self.c_net.n_inputs):
+            if (<const char *>inputs[k].x < py + rows * n_out * item
+                    and py < <const char *>inputs[k].x + rows * self.row_bytes(k)):
+                raise ValueError("out shares memory with X, expected an array of its own")
         cdef schuss_plan *c_plan
         cdef PyThreadState *state
         self.enter()
@@ -1595,8 +1774,8 @@ cdef class Net:
                 state = let_others_run(self.work(stop - done))
                 while done < stop:
                     n = min(slab, stop - done)
-                    schuss_forward(&self.c_net, c_plan, px + done * n_in * item, n_in, n, 0, 0,
-                                   py + done * n_out * item)
+                    schuss_forward(c_plan, inputs, n, 0, 0, py + done * n_out * item)
+                    self.step_on(inputs, n)
                     done += n
                 come_back(state)
                 if done < rows:
@@ -1605,9 +1784,20 @@ cdef class Net:
             self.busy = False
         return out
 
+    cdef inline Py_ssize_t row_bytes(self, Py_ssize_t k) noexcept nogil:
+        return self.c_net.nodes[k].channels * (
+            <Py_ssize_t>sizeof(int64_t) if self.c_net.nodes[k].storage == SCHUSS_INDEX else self.item)
+
+    cdef inline void step_on(self, schuss_input *inputs, Py_ssize_t rows) noexcept nogil:
+        """To the rows after these."""
+        cdef int k
+        for k in range(self.c_net.n_inputs):
+            inputs[k].x = <const char *>inputs[k].x + rows * self.row_bytes(k)
+
     def loss(self, x, y, weights, loss):
-        cdef Py_ssize_t rows = extent(x, 0), slab = self.slab, done = 0, n, item = self.item, n_in = self.n_in
-        cdef const char *px = <const char *>address_of(x, "x", self.c_net.dtype, 2, rows, n_in, False)
+        cdef Py_ssize_t rows = self.rows_in(x), slab = self.slab, done = 0, n
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        self.take_inputs(x, rows, inputs)
         cdef schuss_loss c_loss
         cdef ptrdiff_t y_bytes
         cdef const char *py = <const char *>take_target(self, loss, y, rows, &c_loss, &y_bytes)
@@ -1624,9 +1814,10 @@ cdef class Net:
             while done < rows:
                 with nogil:
                     n = min(slab, rows - done)
-                    out = schuss_forward(&self.c_net, plan.c_plan, px + done * n_in * item, n_in, n, flags, 0, NULL)
+                    out = schuss_forward(plan.c_plan, inputs, n, flags, 0, NULL)
                     value += schuss_loss_value(self.c_net.dtype, &c_loss, n, self.n_out, out, py + done * y_bytes,
                                                pw, 1, NULL, partial)
+                    self.step_on(inputs, n)
                     if pw != NULL:
                         pw += n
                     done += n
@@ -1636,23 +1827,27 @@ cdef class Net:
         return value / total if total != 0 else 0.0
 
     cdef int flags_for(self, const schuss_loss *loss) noexcept:
-        cdef int activation = self.layers[self.c_net.n_layers - 1].activation
-        return SCHUSS_LOGITS if schuss_loss_takes_logits(loss.kind, activation) else 0
+        cdef const schuss_node *last = &self.c_net.nodes[self.c_net.n_nodes - 1]
+        return SCHUSS_LOGITS if last.residual < 0 and schuss_loss_takes_logits(loss.kind, last.activation) else 0
 
-    cdef int begin(self, schuss_train *t, x, y, weights, loss) except -1:
+    cdef int begin(self, schuss_train *t, x, y, weights, loss, wanted=None) except -1:
         """Fills t for one batch that is all of x."""
-        cdef Py_ssize_t rows = extent(x, 0)
+        cdef Py_ssize_t rows = self.rows_in(x), k
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         memset(t, 0, sizeof(schuss_train))
         t.net = &self.c_net
         t.rows = t.batch = rows
-        t.x = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
+        self.take_inputs(x, rows, inputs)
+        for k in range(self.c_net.n_inputs):
+            self.feeds[k].x, self.feeds[k].row_bytes = inputs[k].x, self.row_bytes(k)
+        t.feeds = self.feeds
         t.y = take_target(self, loss, y, rows, &t.loss, &t.y_row_bytes)
         t.weights = take_weights(weights, rows)
         t.partial = self.partial_for(rows)
-        t.flags = SCHUSS_TRAINING | self.flags_for(&t.loss)
+        t.flags = self.flags_for(&t.loss)
         t.draws = self.draws
         self.forward_x = None
-        t.plan = self.plan_for(rows, True).c_plan
+        t.plan = self.plan_for(rows, True, wanted).c_plan
         return 0
 
     def plain_loss_and_gradients(self, x, y, weights, loss):
@@ -1663,17 +1858,25 @@ cdef class Net:
 
     cdef double pass_both_ways(self, x, y, weights, loss) except? -1.5:
         cdef schuss_train t
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef double value
         cdef PyThreadState *state
+        cdef Py_ssize_t k
         self.enter()
         try:
             self.begin(&t, x, y, weights, loss)
+            for k in range(self.c_net.n_inputs):
+                inputs[k].x, inputs[k].compressed, inputs[k].order = self.feeds[k].x, NULL, NULL
+            states = self.flat_states.copy() if self.states else None
             state = let_others_run(3 * self.work(t.rows))
             schuss_train_begin(&t)
             value = schuss_train_loss(&t)
-            schuss_backward(t.net, t.plan, t.current_x, self.n_in, t.rows, t.flags, schuss_plan_dout(t.plan), NULL)
+            schuss_backward(t.plan, inputs, t.rows, t.flags, NULL)
             come_back(state)
-            self.draws = t.draws
+            if isfinite(value):
+                self.draws = t.draws
+            elif states is not None:
+                self.flat_states[...] = states
         finally:
             self.busy = False
         return value
@@ -1702,12 +1905,15 @@ cdef class Net:
                 stepper.take_groups(groups)
                 stepper.take_stages(1, clip_value, clip_norm, True, False)
                 stepper.point_at(self)
-                self.begin(&t, x, y, weights, loss)
+                self.begin(&t, x, y, weights, loss, stepper.wanted_known)
                 t.step = &stepper.c_step
+                states = self.flat_states.copy() if self.states else None
                 state = let_others_run(3 * self.work(t.rows))
                 status = schuss_train_run(&t, 0)
                 come_back(state)
                 value = t.last_loss
+                if status != SCHUSS_OK and states is not None:
+                    self.flat_states[...] = states
             finally:
                 self.busy = False
         finally:
@@ -1716,6 +1922,11 @@ cdef class Net:
             raise_not_finite(value)
         self.draws = t.draws
         return value
+
+
+def shapes(nodes):
+    cdef Net net = Net(nodes, np.float32, 0, True)
+    return net.shapes_where(True), net.shapes_where(False)
 
 
 class NotFinite(FloatingPointError):
@@ -1853,12 +2064,16 @@ cdef class Trainer:
     cdef uint64_t draws_begun, draws_kept
     cdef int64_t steps_begun, steps_kept
     cdef object epoch_begun, epoch_kept
+    cdef schuss_feed *feeds
     cdef object segments, x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
+    cdef object states_begun   # what states such as running means were when the epoch began
 
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
                   Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False, penalty=None,
                   bint by_rows=False):
-        cdef Py_ssize_t i, rows = x[0].shape[0] - 1 if isinstance(x, tuple) else x.shape[0]
+        cdef bint compressed = isinstance(x, tuple) and net.n_in >= 0
+        cdef Py_ssize_t i, rows = x[0].shape[0] - 1 if compressed else net.rows_in(x)
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         if rows < 1 or batch_size < 1:
             raise ValueError(f"x has {rows} rows and batch_size is {batch_size}, expected at least 1")
         batch_size = min(batch_size, rows)
@@ -1866,11 +2081,18 @@ cdef class Trainer:
         self.x, self.y, self.weights = x, y, weights
         self.t.net = &net.c_net
         self.t.rows, self.t.batch = rows, batch_size
-        if isinstance(x, tuple):
+        self.feeds = <schuss_feed *>PyMem_Calloc(SCHUSS_MAX_INPUTS, sizeof(schuss_feed))
+        if not self.feeds:
+            raise MemoryError()
+        self.t.feeds = self.feeds
+        if compressed:
             self.take_compressed(x[0], x[1], x[2])
         else:
-            self.t.x = address_of(x, "x", net.c_net.dtype, 2, rows, net.n_in, False)
-        self.t.flags = SCHUSS_TRAINING
+            net.take_inputs(x, rows, inputs)
+            for i in range(net.c_net.n_inputs):
+                self.feeds[i].x = inputs[i].x
+        for i in range(net.c_net.n_inputs):
+            self.feeds[i].row_bytes = net.row_bytes(i)
         self.t.by_rows = by_rows
         if callable(loss):
             self.function = loss
@@ -1894,9 +2116,10 @@ cdef class Trainer:
             self.penalty_sums = np.zeros(schuss_penalty_sums(&stepper.c_step, self.penalty.group))
             self.penalty.sums = <double *><uintptr_t>self.penalty_sums.ctypes.data
             self.t.penalty = &self.penalty
-        self.segments = stepper.segments_in(net)
+        stepper.look_at(net)
+        self.segments = stepper.segments_known
         self.t.segments = <const int *><uintptr_t>self.segments.ctypes.data
-        self.plan = Plan(net, batch_size, SCHUSS_BACKWARD_ONCE)
+        self.plan = Plan(net, batch_size, SCHUSS_BACKWARD_ONCE, stepper.wanted_known)
         self.t.plan = self.plan.c_plan
         self.partial = np.empty(schuss_loss_partials(batch_size))
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
@@ -1917,11 +2140,13 @@ cdef class Trainer:
 
     def __dealloc__(self):
         PyMem_Free(self.copies)
+        PyMem_Free(self.feeds)
 
     cdef int take_compressed(self, start, indices, data) except -1:
         """Points at compressed rows. Columns must be in range: the core writes where they say."""
         cdef Py_ssize_t n = data.shape[0]
-        self.t.batch_x = NULL
+        if not schuss_net_takes_compressed(&self.net.c_net, 0):
+            raise TypeError("x is compressed rows, which only a network that begins with dense layers takes")
         self.compressed.wide = indices.dtype == np.int64
         for name, array, kind in (("start", start, np.int64), ("indices", indices, indices.dtype)):
             if array.dtype != kind or array.ndim != 1 or not array.flags.carray and not array.flags.c_contiguous:
@@ -1940,13 +2165,15 @@ cdef class Trainer:
         self.compressed.start = <const int64_t *><uintptr_t>start.ctypes.data
         self.compressed.indices = <const void *><uintptr_t>indices.ctypes.data
         self.compressed.data = address_of(data, "data", self.net.c_net.dtype, 1, n, -1, False)
-        self.t.compressed = &self.compressed
+        self.feeds[0].compressed = &self.compressed
         return 0
 
     def restore(self):
         cdef int i
         if self.epoch_kept is None:  # nothing has been updated yet
             self.net.draws = self.draws_begun
+            if self.states_begun is not None:
+                self.net.flat_states[...] = self.states_begun
             return self.epoch_begun
         self.stepper.enter()
         try:
@@ -1995,7 +2222,7 @@ cdef class Trainer:
             self.order = order
         elif shuffle_seed is not None and (self.t.batch < self.t.rows or self.function is not None):
             self.order = permutation(self.t.rows, shuffle_seed, epoch)
-        elif self.t.compressed != NULL:
+        elif self.feeds[0].compressed != NULL:
             self.order = np.arange(self.t.rows)
         if self.order is not None:
             self.take_room()
@@ -2008,17 +2235,21 @@ cdef class Trainer:
         self.t.loss_sum = self.t.weight_sum = 0
         self.t.kept = 0
         self.draws_begun, self.steps_begun, self.epoch_begun = self.net.draws, self.stepper.c_step.t, epoch
+        self.states_begun = self.net.flat_states.copy() if self.net.states else None
 
     cdef int take_room(self) except -1:
         """Room for one gathered batch, once an epoch needs it."""
         if self.batch_x is not None:
             return 0
         cdef Py_ssize_t batch = self.t.batch
-        batch_x = aligned_bytes(0 if self.t.compressed != NULL else batch * self.net.n_in * self.net.item)
+        cdef Py_ssize_t k
+        batch_x = [aligned_bytes(0 if self.feeds[k].compressed != NULL else batch * self.feeds[k].row_bytes)
+                   for k in range(self.net.c_net.n_inputs)]
         self.batch_y = aligned_bytes(batch * self.t.y_row_bytes)
         self.batch_weights = np.empty(batch if self.t.weights != NULL else 0)
         self.batch_x = batch_x
-        self.t.batch_x = <void *><uintptr_t>self.batch_x.ctypes.data
+        for k in range(self.net.c_net.n_inputs):
+            self.feeds[k].batch = <void *><uintptr_t>self.batch_x[k].ctypes.data
         self.t.batch_y = <void *><uintptr_t>self.batch_y.ctypes.data
         self.t.batch_weights = <double *><uintptr_t>self.batch_weights.ctypes.data
         return 0
@@ -2043,7 +2274,11 @@ cdef class Trainer:
                 else:
                     status = self.run_function()
                 self.net.draws = self.t.draws
+                if schuss_plan_fault(self.t.plan):
+                    raise ValueError("codes have changed during training: one is no longer in its table")
                 if self.t.kept:
+                    if self.states_begun is not None and self.epoch_kept != self.epoch_begun:
+                        self.kept[0][self.kept[0].size - self.states_begun.size:] = self.states_begun
                     self.draws_kept, self.steps_kept = self.draws_begun, self.steps_begun
                     self.epoch_kept = self.epoch_begun
             finally:
@@ -2067,7 +2302,7 @@ cdef class Trainer:
         n = self.t.current_rows
         prediction = np.empty((n, net.n_out), dtype=net.dtype)
         memcpy(address_of(prediction, "prediction", net.c_net.dtype, 2, n, net.n_out, True),
-               schuss_plan_output(&net.c_net, self.t.plan), n * net.n_out * net.item)
+               schuss_plan_output(self.t.plan), n * net.n_out * net.item)
         rows = slice(start, start + n) if self.order is None else self.order[start : start + n]
         if self.weights is None:
             value, gradient = self.function(prediction, self.y[rows])

@@ -1,25 +1,28 @@
-"""Networks of dense layers."""
+"""Networks of layers."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, arrays, losses, metrics, targets
+from . import _core, arrays, inputs, losses, metrics, targets
 from .arguments import clipping, flag, integer, shown
 from .errors import DivergenceError
 from .history import History
-from .layers import Dense
+from .layers.graph import built
 from .losses import Loss
 from .optim import Averaged, Optimizer
+from .optim.grouping import parameter_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .inputs import Data
+    from .layers import Input, Layer
     from .training import EarlyStopping, EpochRecord
 
     AnyLoss = str | Loss | losses.LossFunction
@@ -28,12 +31,13 @@ _DTYPES = ("float32", "float64")
 
 
 class Network:
-    """A stack of dense layers in the compiled core.
+    """Layers in the compiled core, one after the other; some hold others (`Residual`, `Concatenate`).
 
     Parameters
     ----------
-    layers : sequence of Dense
-        Each layer takes as many inputs as the one before has outputs; softmax in the last one only.
+    layers : sequence of layers
+        Each takes what the one before gives, and sizes that follow from it may be left out. The first tells how many
+        columns come in, or is an `Input`. softmax in the last one only.
     seed : int, optional
         From 0 to 2**64 - 1: initial weights, shuffling, dropout and the validation split follow from it. Default: drawn
         from the operating system; `seed` tells it.
@@ -42,6 +46,12 @@ class Network:
 
     Attributes
     ----------
+    layers : tuple of layers
+        With all their sizes.
+    inputs : tuple of Input
+        What comes in, by name and in order.
+    n_in, n_out : int
+        Columns that come in, in all, and that go out.
     history : History
         Of all epochs ever fitted.
     optimizer : Optimizer or None
@@ -62,31 +72,29 @@ class Network:
     and deep copies hold the network with the optimizer of its last fit, which is bound to the copy's parameters.
     """
 
-    def __init__(self, layers: Sequence[Dense], *, seed: int | None = None, dtype: Any = "float32") -> None:
+    def __init__(self, layers: Sequence[Layer], *, seed: int | None = None, dtype: Any = "float32") -> None:
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little") >> 1
         self._build(layers, integer("seed", seed, 0, 2**64 - 1), dtype)
-        weights = iter(self._core.parameters)
-        for stream, layer in enumerate(self.layers):
-            kind, scale = layer.initial_scale
-            _core.initialise(next(weights), kind, scale, self.seed, stream)
-            if layer.bias:
-                next(weights)
+        core = self._core
+        for (node, name), array in zip((*core.names, *core.state_names), (*core.parameters, *core.states), strict=True):
+            layer = self._graph.makers[node]
+            start = layer.starts()[name] if layer is not None else 0.0
+            if isinstance(start, tuple):
+                _core.initialise(array, *start, self.seed, self._graph.nodes[node][-1])
+            else:
+                array[...] = start
 
-    def _build(self, layers: Sequence[Dense], seed: int, dtype: Any) -> None:
+    def _build(self, layers: Sequence[Layer], seed: int, dtype: Any) -> None:
         """A network whose parameters are zeros."""
-        self.layers = _checked_layers(layers)
+        self._graph = built(layers)
+        self.layers: tuple[Layer, ...] = self._graph.layers
+        self.inputs: tuple[Input, ...] = self._graph.inputs
         self.dtype: np.dtype[Any] = _checked_dtype(dtype)
-        self.n_in = self.layers[0].n_in
-        self.n_out = self.layers[-1].n_out
-        self._core = _core.Net(
-            [
-                (layer.n_in, layer.n_out, layer.activation, layer.alpha or 0.0, layer.bias, layer.dropout)
-                for layer in self.layers
-            ],
-            self.dtype,
-            seed,
-        )
+        self.n_in = sum(put.n for put in self.inputs)
+        self.n_out = self.layers[-1].shape.columns
+        self._core = _core.Net(self._graph.nodes, self.dtype, seed)
+        self._core.input_names = [put.name for put in self.inputs]
         self._parameters: tuple[NDArray[Any], ...] = tuple(self._core.parameters)
         self._gradients: tuple[NDArray[Any], ...] = tuple(self._core.gradients)
         self.optimizer: Optimizer | None = None
@@ -97,7 +105,8 @@ class Network:
 
     @property
     def parameters(self) -> tuple[NDArray[Any], ...]:
-        """W (n_in, n_out) and, if there is one, b (n_out,) of each layer, in the network's dtype.
+        """The arrays of all layers, in order, in the network's dtype; of `Dense` W (n_in, n_out) and, if there is one,
+        b (n_out,).
 
         They are views: what is written into them counts, as in ``net.parameters[0][...] = W``.
         """
@@ -111,6 +120,45 @@ class Network:
         """
         return self._gradients
 
+    def named_parameters(self) -> dict[str, NDArray[Any]]:
+        """`parameters` by name, such as "layers.2.weight", or "layers.1.layers.0.bias" in a `Residual`.
+
+        Returns
+        -------
+        dict of arrays
+            In the order of `parameters`.
+        """
+        return {self._name(*place): array for place, array in zip(self._core.names, self._parameters, strict=True)}
+
+    def named_states(self) -> dict[str, NDArray[Any]]:
+        """What layers keep beside parameters, such as "layers.1.running_mean": views, as `parameters`."""
+        return {self._name(*place): a for place, a in zip(self._core.state_names, self._core.states, strict=True)}
+
+    def _name(self, node: int, array: str) -> str:
+        return f"{self._graph.paths[node]}.{array}"
+
+    def parameter_groups(self, patterns: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Groups for an optimizer by patterns of names: other rates, decay, or frozen.
+
+        Parameters
+        ----------
+        patterns : dict of dicts
+            Such as ``{"*.bias": {"weight_decay": 0.0}, "layers.0.*": {"lr_factor": 0.1}, "layers.1.*": {"frozen":
+            True}}``. Later patterns add to earlier ones, and override them.
+
+        Returns
+        -------
+        list of dict
+            To be given to an optimizer: ``schuss.AdamW(net.parameter_groups({...}), lr=1e-3)``. Frozen arrays are in no
+            group; training with such an optimizer computes none of what only their gradients would need.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a pattern fits no name, or all arrays are frozen.
+        """
+        return parameter_groups(self.named_parameters(), patterns)
+
     @property
     def seed(self) -> int:
         """What every random choice of this network follows from."""
@@ -118,16 +166,16 @@ class Network:
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases of all layers."""
-        return sum(layer.n_parameters for layer in self.layers)
+        """Numbers that training changes, of all layers."""
+        return sum(array.size for array in self._parameters)
 
     # -- passes ------------------------------------------------------------------------------------------------------
 
-    def _matrix(self, x: Any, name: str = "x") -> NDArray[Any]:
+    def _data(self, x: Any, name: str = "x") -> Data:
         """Turn x into what the core takes; what fits already is taken as it is, without a pass over it."""
         if self._core.takes_inputs(x):
             return x  # type: ignore[no-any-return]
-        return arrays.matrix(name, x, self.n_in, self.dtype)
+        return inputs.checked(self.inputs, x, name, self.dtype)
 
     def forward(self, x: Any, training: bool = True) -> NDArray[Any]:
         """The network's output, keeping what `backward` needs.
@@ -135,18 +183,18 @@ class Network:
         Parameters
         ----------
         x : array of shape (rows, n_in)
-            Real numbers of any dtype and layout.
+            Real numbers of any dtype and layout. With several inputs a dict by their names, or a tuple in their order.
         training : bool
-            Whether dropout applies, and `backward` may follow.
+            Whether dropout applies, statistics are those of the batch, and `backward` may follow.
 
         Returns
         -------
         array of shape (rows, n_out)
             A new one. NaN in x gives NaN here.
         """
-        return self._core.forward(self._matrix(x), flag("training", training))
+        return self._core.forward(self._data(x), flag("training", training))
 
-    def backward(self, dout: Any) -> NDArray[Any]:
+    def backward(self, dout: Any) -> NDArray[Any] | tuple[NDArray[Any] | None, ...] | None:
         """Backpropagate through the last `forward` in training mode: fills `gradients`.
 
         Parameters
@@ -157,7 +205,7 @@ class Network:
         Returns
         -------
         array of shape (rows, n_in)
-            Derivative by x.
+            Derivative by x. With several inputs a tuple in their order, None for codes.
 
         Raises
         ------
@@ -165,9 +213,7 @@ class Network:
             If no forward pass came before.
         """
         array = arrays.converted(arrays.real_array("dout", dout), self.dtype)
-        dx = self._core.backward(array, True)
-        assert dx is not None
-        return dx
+        return self._core.backward(array, True)
 
     def predict(self, X: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The network's output, without dropout.
@@ -175,7 +221,8 @@ class Network:
         Parameters
         ----------
         X : array of shape (rows, n_in), or (n_in,) for one row
-            Real numbers of any dtype and layout. NaN in a row gives NaN in its output.
+            Real numbers of any dtype and layout. NaN in a row gives NaN in its output. With several inputs a dict by
+            their names, or a tuple in their order, of (rows, ...) arrays.
         out : array, optional
             Where to write: the result's shape, the network's dtype, C-contiguous, writable.
 
@@ -198,14 +245,18 @@ class Network:
                 raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
             if not out.flags.carray:
                 raise ValueError("out must be C-contiguous, aligned and writable; got an array that is not")
+        if len(self.inputs) > 1 or self.inputs[0].codes or isinstance(X, Mapping):
+            return self._core.predict(self._data(X, "X"), out)
         array = arrays.real_array("X", X)
         if array.ndim != 1:
-            return self._core.predict(self._matrix(array, "X"), out)
+            return self._core.predict(self._data(array, "X"), out)
         if len(array) != self.n_in:
             raise ValueError(f"X must have shape (rows, {self.n_in}) or ({self.n_in},); got {array.shape}")
         if out is not None and out.shape != (self.n_out,):
             raise ValueError(f"out must have shape ({self.n_out},); got {out.shape}")
         return self._core.predict(arrays.converted(array, self.dtype), out)
+
+    __call__ = predict
 
     def loss_and_gradients(
         self, x: Any, y: Any, loss: AnyLoss, *, sample_weight: Any = None, class_weight: Any = None
@@ -236,9 +287,13 @@ class Network:
             if isinstance(chosen, Loss):
                 value = self._core.loss_and_gradients(x, y, weights, chosen.spec)
             else:
-                value = self._own_loss_and_gradients(x, y, chosen)
+                with self._as_before_on_failure():
+                    return self._finite(self._own_loss_and_gradients(x, y, chosen), x, y)
+        return self._finite(value, x, y)
+
+    def _finite(self, value: float, x: Data, y: NDArray[Any]) -> float:
         if value - value != 0.0:
-            _check_batch(x, y)
+            self._check_batch(x, y)
             raise DivergenceError(_not_finite("loss_and_gradients", value), loss=value)
         return value
 
@@ -291,12 +346,12 @@ class Network:
                 return self._own_train_step(x, y, chosen, optimizer, clip_value, clip_norm)
             return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, *limits)
         except _core.NotFinite as error:
-            _check_batch(x, y)
+            self._check_batch(x, y)
             raise DivergenceError(f"{error}; {ADVICE}", lr=groups[0]["lr"]) from None
 
     def _own_train_step(
         self,
-        x: NDArray[Any],
+        x: Data,
         y: NDArray[Any],
         loss: losses.LossFunction,
         optimizer: Optimizer,
@@ -305,28 +360,45 @@ class Network:
     ) -> float:
         indices = [iter(group) for group in self._indices_of(optimizer)]
         order = [next(indices[group]) for group in optimizer._group_of]
-        value = self._own_loss_and_gradients(x, y, loss)
-        if value - value != 0.0:
-            _check_batch(x, y)
-            raise DivergenceError(_not_finite("train_step", value), lr=optimizer.param_groups[0]["lr"], loss=value)
-        gradients = [self.gradients[index] for index in order]
-        optimizer.step(gradients, clip_norm=clip_norm, clip_value=clip_value, on_nonfinite="raise")
+        with self._as_before_on_failure():
+            value = self._own_loss_and_gradients(x, y, loss)
+            if value - value != 0.0:
+                self._check_batch(x, y)
+                raise DivergenceError(_not_finite("train_step", value), lr=optimizer.param_groups[0]["lr"], loss=value)
+            gradients = [self.gradients[index] for index in order]
+            optimizer.step(gradients, clip_norm=clip_norm, clip_value=clip_value, on_nonfinite="raise")
         return value
+
+    @contextmanager
+    def _as_before_on_failure(self) -> Iterator[None]:
+        """What a forward pass in training changes is as it was if anything is raised."""
+        states, draws = self._core.flat_states.copy(), self._core.draws
+        try:
+            yield
+        except BaseException:
+            self._core.flat_states[...], self._core.draws = states, draws
+            raise
 
     def _batch(
         self, x: Any, y: Any, loss: Loss | losses.LossFunction, sample_weight: Any, class_weight: Any
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]:
+    ) -> tuple[Data, NDArray[Any], NDArray[np.float64] | None]:
         """A batch as the core takes it. Whether it is finite is left to the loss, the range of int64 labels to the core
         unless class weights are looked up with them."""
-        x = self._matrix(x)
-        if class_weight is not None or not self._core.takes_targets(y, len(x), loss):
-            y = targets.prepare(loss, y, len(x), self.n_out, self.dtype)
+        x = self._data(x)
+        rows = inputs.rows(x)
+        if class_weight is not None or not self._core.takes_targets(y, rows, loss):
+            y = targets.prepare(loss, y, rows, self.n_out, self.dtype)
         weights = None
         if sample_weight is not None or class_weight is not None:
             weights = targets.prepare_weights(loss, sample_weight, class_weight, y, self.n_out)
         return x, y, weights
 
-    def _own_loss_and_gradients(self, x: NDArray[Any], y: NDArray[Any], loss: losses.LossFunction) -> float:
+    def _check_batch(self, x: Data, y: NDArray[Any]) -> None:
+        """Whether what was not finite came in with the data: ValueError that says where. Looked at only then."""
+        inputs.check_finite(self.inputs, "x", x)
+        arrays.check_finite("y", y)
+
+    def _own_loss_and_gradients(self, x: Data, y: NDArray[Any], loss: losses.LossFunction) -> float:
         prediction = self._core.forward(x, True)
         value, gradient = losses.evaluated(loss, prediction, y)
         self._core.backward(gradient, False)
@@ -379,7 +451,8 @@ class Network:
         ----------
         X : array of shape (rows, n_in)
             Finite real numbers of any dtype and layout, read-only and memory-mapped ones included; converted to the
-            network's dtype where that is another.
+            network's dtype where that is another. With several inputs a dict by their names, such as
+            ``{"numbers": X, "codes": C}``, or a tuple in their order.
         y : array
             For cross_entropy integer labels (rows,) from 0 to n_out - 1, or rows of probabilities (rows, n_out). For
             binary_cross_entropy values in [0, 1], for poisson values >= 0, for the others real numbers, of shape
@@ -509,7 +582,7 @@ class Network:
         return self._evaluate(data, chosen, measures)
 
     def _measures(self, given: Any, loss: Loss | losses.LossFunction) -> dict[str, metrics.Measure]:
-        return metrics.resolve(given, loss, self.n_out, self.layers[-1].activation)
+        return metrics.resolve(given, loss, self.n_out, self._graph.activation)
 
     def _checked_data(
         self,
@@ -519,11 +592,12 @@ class Network:
         sample_weight: Any,
         class_weight: Any,
         names: tuple[str, str, str] = ("X", "y", "sample_weight"),
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]:
+    ) -> tuple[Data, NDArray[Any], NDArray[np.float64] | None]:
         """Data as the core takes it, every value checked."""
-        x = self._matrix(X, names[0])
-        target = targets.prepare(loss, y, len(x), self.n_out, self.dtype, names[1])
-        arrays.check_finite(names[0], x)
+        x = self._data(X, names[0])
+        target = targets.prepare(loss, y, inputs.rows(x), self.n_out, self.dtype, names[1])
+        inputs.check_finite(self.inputs, names[0], x)
+        self._core.check_inputs(x)
         arrays.check_finite(names[1], target)
         weights = targets.prepare_weights(loss, sample_weight, class_weight, target, self.n_out, names[2])
         targets.check_not_all_zero(weights, names[2])
@@ -531,7 +605,7 @@ class Network:
 
     def _evaluate(
         self,
-        data: tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None],
+        data: tuple[Data, NDArray[Any], NDArray[np.float64] | None],
         loss: Loss | losses.LossFunction,
         measures: Mapping[str, metrics.Measure],
         with_loss: bool = True,
@@ -590,17 +664,7 @@ class Network:
 
     def summary(self) -> str:
         """A table of the layers."""
-        rows = [("layer", "activation", "init", "dropout", "parameters")]
-        for layer in self.layers:
-            rows.append(
-                (
-                    f"{layer.n_in} -> {layer.n_out}",
-                    layer.activation,
-                    str(layer.init),
-                    f"{layer.dropout:g}",
-                    f"{layer.n_parameters:,}",
-                )
-            )
+        rows = [("layer", "activation", "init", "dropout", "parameters"), *_rows_of(self.layers, "")]
         rows.append((f"{self.dtype}, seed {self.seed}", "", "", "", f"{self.n_parameters:,}"))
         # The last row's text may run on over the empty cells beside it.
         widths = [max(len(row[k]) for row in rows[:-1]) for k in range(5)]
@@ -626,6 +690,7 @@ class Network:
             "seed": self.seed,
             "dtype": self.dtype.name,
             "parameters": list(self.parameters),
+            "states": list(self._core.states),
             "draws": self._core.draws,
             "epochs_done": self.epochs_done,
             "history": self.history,
@@ -636,6 +701,8 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._build(state["layers"], state["seed"], state["dtype"])
         for mine, theirs in zip(self.parameters, state["parameters"], strict=True):
+            mine[...] = theirs
+        for mine, theirs in zip(self._core.states, state.get("states", ()), strict=True):
             mine[...] = theirs
         self._core.draws = state["draws"]
         self.epochs_done = state["epochs_done"]
@@ -670,32 +737,23 @@ class Network:
 ADVICE = "try a lower lr, clip_norm=1.0, or inputs scaled to about unit size"
 
 
-def _check_batch(x: NDArray[Any], y: NDArray[Any]) -> None:
-    """Whether what was not finite came in with the data: ValueError that says where. Looked at only then."""
-    arrays.check_finite("x", x)
-    arrays.check_finite("y", y)
-
-
 def _not_finite(where: str, value: float) -> str:
     return f"the loss in {where} was {value}; {ADVICE}"
 
 
-def _checked_layers(layers: Sequence[Dense]) -> tuple[Dense, ...]:
-    if isinstance(layers, Dense) or not isinstance(layers, Iterable):
-        raise TypeError(f"layers must be a list of Dense; got {shown(layers)}")
-    found = tuple(layers)
-    if not found:
-        raise ValueError("layers must hold at least one Dense; got none")
-    for k, layer in enumerate(found):
-        if not isinstance(layer, Dense):
-            raise TypeError(f"layers[{k}] must be a Dense; got {shown(layer)} ({type(layer).__name__})")
-        if k and layer.n_in != found[k - 1].n_out:
-            raise ValueError(f"layers[{k}].n_in must be layers[{k - 1}].n_out, {found[k - 1].n_out}; got {layer.n_in}")
-        if max(layer.n_in, layer.n_out) > sys.maxsize:
-            raise OverflowError(f"layers[{k}] of {layer.n_in} x {layer.n_out} exceeds the address space")
-        if layer.activation == "softmax" and k + 1 < len(found):
-            raise ValueError(f"layers[{k}].activation must not be softmax, which only the last layer may have")
-    return found
+def _rows_of(layers: Iterable[Layer], indent: str) -> list[tuple[str, str, str, str, str]]:
+    """Rows of a summary; layers inside of others are indented."""
+    rows = []
+    for layer in layers:
+        text, *rest = layer.row()
+        branches = getattr(layer, "branches", None)
+        inner = branches if branches is not None else [layer.layers] if hasattr(layer, "layers") else []
+        rows.append((indent + text, *rest, "" if inner else f"{layer.n_parameters:,}"))
+        for k, branch in enumerate(inner):
+            if branches is not None:
+                rows.append((f"{indent}  branch {k}", "", "", "", ""))
+            rows += _rows_of(branch, indent + ("    " if branches is not None else "  "))
+    return rows  # type: ignore[return-value]
 
 
 def _checked_dtype(dtype: Any) -> np.dtype[Any]:

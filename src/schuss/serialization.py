@@ -9,14 +9,15 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _core
 from .arguments import file_path, shown
 from .history import History
-from .layers import Dense
+from .layers import of_description
+from .layers.graph import built
 from .network import Network
 from .optim import BY_NAME, Optimizer
 from .optim.state import NOT_HYPER
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = "schuss network"
-VERSION = 1
+# 2: each layer's kind is stored, and the states of layers.
+VERSION = 2
 # Name of the JSON text in the file, and of its checksum.
 HEADER = "schuss"
 HEADER_CHECKSUM = "schuss_crc32"
@@ -48,10 +50,11 @@ def save(
     elif not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
     content = {f"parameters.{k}": np.ascontiguousarray(array) for k, array in enumerate(network.parameters)}
+    content.update((f"states.{k}", np.ascontiguousarray(array)) for k, array in enumerate(network._core.states))
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
-        "layers": [asdict(layer) for layer in network.layers],
+        "layers": [layer.described() for layer in network.layers],
         "dtype": network.dtype.name,
         "seed": network.seed,
         "epochs_done": network.epochs_done,
@@ -160,11 +163,10 @@ def _assembled(header: Mapping[str, Any], content: dict[str, NDArray[Any]]) -> N
             raise ValueError(f"its array {name!r} is missing or unexpected")
         if _checksum(content[name]) != checksums[name]:
             raise ValueError(f"its array {name!r} does not fit its checksum")
-    layers = [Dense(**layer) for layer in header["layers"]]
-    shapes = [shape for layer in layers for shape in layer.shapes]
-    parameters = [
-        _taken(content, f"parameters.{k}", shape, np.dtype(header["dtype"])) for k, shape in enumerate(shapes)
-    ]
+    layers = [of_description(layer) for layer in header["layers"]]
+    dtype = np.dtype(header["dtype"])
+    shapes, states = _core.shapes(built(layers).nodes)
+    parameters = [_taken(content, f"parameters.{k}", shape, dtype) for k, shape in enumerate(shapes)]
     network = Network.__new__(Network)
     network.__setstate__(
         {
@@ -172,6 +174,7 @@ def _assembled(header: Mapping[str, Any], content: dict[str, NDArray[Any]]) -> N
             "seed": header["seed"],
             "dtype": header["dtype"],
             "parameters": parameters,
+            "states": [_taken(content, f"states.{k}", shape, dtype) for k, shape in enumerate(states)],
             "draws": header["draws"],
             "epochs_done": header["epochs_done"],
             "history": _history(header["history"], content),

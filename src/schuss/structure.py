@@ -370,10 +370,11 @@ def _without(entries: list[Entry], no_decay: Any) -> list[bool]:
             raise TypeError(f"no_decay must hold names; got {shown(pattern)} ({type(pattern).__name__})")
         if not names:
             raise ValueError("no_decay has names, but params has none: give a dict of arrays, or True or a function")
-        if not any(_fits(name, pattern) for name in names):
+        if not any(fits(name, pattern) for name in names):
             raise unknown_name("no_decay's name", pattern, names)
-    return [isinstance(entry.key, str) and any(_fits(entry.key, p) for p in patterns) for entry in entries]
+    return [isinstance(entry.key, str) and any(fits(entry.key, p) for p in patterns) for entry in entries]
 
 
-def _fits(name: str, pattern: str) -> bool:
+def fits(name: str, pattern: str) -> bool:
+    """Whether a name is this one, or fits this pattern as of fnmatch."""
     return name == pattern or fnmatchcase(name, pattern)

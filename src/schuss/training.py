@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, losses, metrics, targets
+from . import _core, inputs, losses, metrics, targets
 from .arguments import choice, clipping, flag, integer, items, learning_rate, number, shown
 from .errors import DivergenceError
 from .history import History
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .network import Network
     from .schedules import ReduceOnPlateau
 
-    Data = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]
+    Data = tuple[inputs.Data, NDArray[Any], NDArray[np.float64] | None]
 
 # The validation split is the permutation of this epoch number, which no epoch has.
 SPLIT_EPOCH = 2**32 - 1
@@ -180,7 +180,7 @@ def fit(
     optimizer, new_lr = _resolve_optimizer(network, optimizer, lr)
     for plateau in _plateaus(optimizer.param_groups[0]["schedule"] if new_lr is None else new_lr):
         plateau.monitored(recorded)
-    rows = len(training[0])
+    rows = inputs.rows(training[0])
     batch = rows if batch_size is None else min(batch_size, rows)
     trainer = _core.Trainer(
         network._core,
@@ -411,16 +411,16 @@ def _split(
         names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
         validation = network._checked_data(xv, yv, loss, rest[0] if rest else None, None, names)
     elif fraction > 0:
-        rows = len(x)
+        rows = inputs.rows(x)
         held = max(1, round(rows * fraction))
         if held >= rows:
             raise ValueError(f"validation_fraction must leave rows to train on; got {fraction} of {rows} rows")
         order = _core.permutation(rows, network.seed, SPLIT_EPOCH)
         out = np.sort(order[rows - held :])
         kept = np.sort(order[: rows - held])
-        validation = x[out], target[out], None if weights is None else weights[out]
+        validation = inputs.taken(x, out), target[out], None if weights is None else weights[out]
         targets.check_not_all_zero(validation[2], "sample_weight in the validation split")
-        x, target, weights = x[kept], target[kept], None if weights is None else weights[kept]
+        x, target, weights = inputs.taken(x, kept), target[kept], None if weights is None else weights[kept]
         targets.check_not_all_zero(weights, "sample_weight in the training split")
     if class_weight is not None:
         of_classes = targets.prepare_weights(loss, None, class_weight, target, network.n_out)

@@ -11,7 +11,18 @@ from . import activations, losses
 
 Array = NDArray[Any]
 Layer = tuple[int, int, str, float, bool, float]
-"""n_in, n_out, activation, alpha, bias, dropout: as schuss._core.Net takes them."""
+"""n_in, n_out, activation, alpha, bias, dropout."""
+
+
+def nodes_of(layers: list[Layer]) -> list[tuple[Any, ...]]:
+    """A chain of dense layers as schuss._core.Net takes it."""
+    nodes: list[tuple[Any, ...]] = [
+        ("input", (), {"n": layers[0][0] if layers else 1}, {"codes": 0.0}, "identity", 0.0, 0.0, -1, 0)
+    ]
+    for k, (n_in, n_out, activation, alpha, bias, dropout) in enumerate(layers):
+        sizes = {"n_in": n_in, "n_out": n_out}
+        nodes.append(("dense", (k,), sizes, {"bias": float(bias)}, activation, alpha, dropout, -1, k))
+    return nodes
 
 
 def split(layers: Sequence[Layer], parameters: Sequence[Array]) -> list[tuple[Array, Array | None]]:

@@ -67,7 +67,7 @@ class Optimizer:
         for index, given in enumerate(options):
             known = self._defaults_of(given, defaults)
             for key in given:
-                if key not in known:
+                if key not in known and key != "lr_factor":
                     raise unknown_name(f"params[{index}]'s key", key, ["params", *known])
             arrays = [entry.array for entry in entries if entry.group == index]
             groups.append(self._group(arrays, {**known, **given}))

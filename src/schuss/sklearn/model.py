@@ -61,12 +61,12 @@ def hand_over(before: Network, network: Network) -> None:
 
 def initialise(network: Network, activations: Sequence[str], random_state: Any, dtype: Any) -> None:
     """Draw weights and biases as scikit-learn does: within Glorot's bounds, layer by layer, rounded to dtype."""
-    arrays = iter(network.parameters)
-    for layer, activation in zip(network.layers, activations, strict=True):
+    weights, biases = network.parameters[::2], network.parameters[1::2]
+    for weight, bias, activation in zip(weights, biases, activations, strict=True):
         factor = 2.0 if activation in ("logistic", "sigmoid") else 6.0
-        bound = np.sqrt(factor / (layer.n_in + layer.n_out))
-        for shape in layer.shapes:
-            next(arrays)[...] = random_state.uniform(-bound, bound, shape).astype(dtype, copy=False)
+        bound = np.sqrt(factor / sum(weight.shape))
+        for array in (weight, bias):
+            array[...] = random_state.uniform(-bound, bound, array.shape).astype(dtype, copy=False)
 
 
 def compressed(X: Any, dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:

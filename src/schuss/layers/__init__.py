@@ -1,0 +1,49 @@
+"""Descriptions of layers. Each kind is a class here, and a file of its name in the compiled core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .activation import Activation
+from .base import Layer, Shape
+from .dense import Dense
+from .embedding import Embedding
+from .inputs import Input
+from .joins import Concatenate, Residual
+from .norms import BatchNorm, LayerNorm
+from .scale import Scale
+
+KINDS: dict[str, type[Layer]] = {
+    layer.kind: layer
+    for layer in (Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale)
+}
+
+__all__ = [
+    "KINDS",
+    "Activation",
+    "BatchNorm",
+    "Concatenate",
+    "Dense",
+    "Embedding",
+    "Input",
+    "Layer",
+    "LayerNorm",
+    "Residual",
+    "Scale",
+    "Shape",
+    "of_description",
+]
+
+
+def of_description(described: Mapping[str, Any]) -> Layer:
+    """The layer that a file describes as `Layer.described` does. Without a kind, as in files of version 1: dense."""
+    arguments = dict(described)
+    kind = arguments.pop("kind", "dense")
+    if kind not in KINDS:
+        raise ValueError(f"its layer of kind {kind!r} is none of {', '.join(KINDS)}")
+    if "layers" in arguments:
+        arguments["layers"] = [of_description(layer) for layer in arguments["layers"]]
+    if "branches" in arguments:
+        arguments["branches"] = [[of_description(layer) for layer in branch] for branch in arguments["branches"]]
+    return KINDS[kind](**arguments)

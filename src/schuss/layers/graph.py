@@ -1,0 +1,250 @@
+"""From a tree of layers to the core's list of nodes.
+
+A node makes one value from those of nodes before it; behind what it computes come an activation, dropout, and the
+value of another node that is added. So an activation that stands alone, and the sum of a residual, become the end of
+the node before, where that has none yet.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..arguments import shown
+from .activation import Activation
+from .base import Layer, Shape
+from .dense import Dense
+from .inputs import Input
+from .joins import Concatenate, Residual
+
+
+class _Node:
+    """A node before it has a number."""
+
+    def __init__(self, kind: str, path: str, shape: Shape, layer: Layer | None, inputs: list[_Node]) -> None:
+        self.kind, self.path, self.shape, self.layer, self.inputs = kind, path, shape, layer, inputs
+        self.activation = "identity"
+        self.alpha = self.dropout = 0.0
+        self.residual: _Node | None = None
+        self.stream = 0
+        # Whether it lies in a concatenation.
+        self.placed = False
+
+    @property
+    def computes(self) -> bool:
+        return self.kind not in ("input", "concatenate")
+
+    @property
+    def bare(self) -> bool:
+        """Whether its end is free."""
+        return self.computes and self.activation == "identity" and not self.dropout and self.residual is None
+
+
+class Graph(NamedTuple):
+    """A network as the core takes it.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        The tree, with all sizes.
+    inputs : tuple of Input
+        In the order in which the core takes them.
+    nodes : list of tuple
+        See ``_core.Net``.
+    paths : list of str
+        For each node, the name of its layer, as "layers.2".
+    makers : list of Layer or None
+        For each node, its layer.
+    activation : str
+        Of the network's output.
+    """
+
+    layers: tuple[Layer, ...]
+    inputs: tuple[Input, ...]
+    nodes: list[tuple[Any, ...]]
+    paths: list[str]
+    makers: list[Layer | None]
+    activation: str
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.nodes: list[_Node] = []
+        self.inputs: dict[str, _Node] = {}
+        self.streams = 0
+
+    def node(self, kind: str, path: str, shape: Shape, layer: Layer | None, inputs: list[_Node]) -> _Node:
+        made = _Node(kind, path, shape, layer, inputs)
+        self.nodes.append(made)
+        return made
+
+    def input(self, layer: Input, path: str) -> _Node:
+        known = self.inputs.get(layer.name)
+        if known is None:
+            known = self.inputs[layer.name] = _Node("input", path, layer.shape, layer, [])
+        elif known.layer != layer:
+            raise ValueError(f"{path} must be as the other input of this name, {known.layer}; got {layer}")
+        return known
+
+    def copy(self, value: _Node, path: str) -> _Node:
+        """A node whose value is the same."""
+        return self.node("activation", path, value.shape, None, [value])
+
+    def chain(self, layers: Sequence[Layer], value: _Node | None, path: str) -> tuple[tuple[Layer, ...], _Node | None]:
+        """Layers one after the other."""
+        start = value
+        resolved = []
+        for k, layer in enumerate(layers):
+            name = f"{path}[{k}]"
+            if isinstance(layer, Input) and k == 0:
+                found: Layer = layer
+                value = self.input(layer, name)
+            else:
+                found, value = self.layer(layer, value, name, start)
+            resolved.append(found)
+        return tuple(resolved), value
+
+    def layer(self, layer: Layer, value: _Node | None, name: str, start: _Node | None) -> tuple[Layer, _Node]:
+        """One layer behind a value."""
+        if isinstance(layer, Concatenate):
+            return self.concatenate(layer, value, name)
+        if value is None:
+            value = self.first(layer, name)
+        if isinstance(layer, Residual):
+            return self.residual(layer, value, name)
+        if isinstance(layer, Dense) and layer.n_in is not None and layer.n_in != value.shape.columns:
+            before = _before(name)
+            raise ValueError(f"{name}.n_in must be {before}.n_out, {value.shape.columns}; got {layer.n_in}")
+        layer = layer.after(value.shape, name)
+        if value.activation == "softmax":
+            raise ValueError(f"{value.path}.activation must not be softmax, which only the last layer may have")
+        stream, self.streams = self.streams, self.streams + 1
+        if isinstance(layer, Activation) and value is not start and value.bare:
+            made = value
+        else:
+            made = self.node(layer.kind, name, layer.shape, layer, [value])
+        if isinstance(layer, (Dense, Activation)):
+            made.activation, made.alpha, made.dropout = layer.activation, layer.alpha or 0.0, layer.dropout
+        made.stream = stream
+        return layer, made
+
+    def first(self, layer: Layer, name: str) -> _Node:
+        """The input of a network that begins with this layer."""
+        columns = layer
+        while isinstance(columns, Residual):
+            columns = columns.layers[0]
+        size = (
+            columns.n_in if isinstance(columns, Dense) else None if columns._of_codes else getattr(columns, "n", None)
+        )
+        if not isinstance(size, int):
+            raise ValueError(
+                f"{name}, {type(columns).__name__}, must tell how many columns come in, as Dense(n_in, n_out), "
+                f"or stand behind an Input(name, n)"
+            )
+        return self.input(Input("x", size), name)
+
+    def residual(self, layer: Residual, value: _Node, name: str) -> tuple[Layer, _Node]:
+        if isinstance(layer.layers[0], Input):
+            raise ValueError(f"{name}.layers[0] must not be an Input: a residual adds what came in before")
+        resolved, made = self.chain(layer.layers, value, f"{name}.layers")
+        assert made is not None
+        if value.shape.codes or made.shape != value.shape:
+            raise ValueError(
+                f"{name}.layers must give back {value.shape.columns} columns, as many as come in; "
+                f"got {made.shape.columns}"
+            )
+        if made.activation == "softmax":
+            raise ValueError(f"{made.path}.activation must not be softmax, which only the last layer may have")
+        if made is value or not made.computes or made.residual is not None or made.placed:
+            made = self.copy(made, name)
+        made.residual = value
+        return Residual(resolved), made
+
+    def concatenate(self, layer: Concatenate, value: _Node | None, name: str) -> tuple[Layer, _Node]:
+        if value is not None and all(branch and isinstance(branch[0], Input) for branch in layer.branches):
+            raise ValueError(f"{name}.branches must take what comes before in at least one; each begins with an Input")
+        branches, ends = [], []
+        for k, branch in enumerate(layer.branches):
+            path = f"{name}.branches[{k}]"
+            resolved, end = self.chain(branch, value, path)
+            if end is None:
+                raise ValueError(f"{path} must begin with an Input: nothing comes in")
+            if end.shape.codes:
+                raise ValueError(f"{path} must give numbers; got codes: an Embedding turns codes into numbers")
+            if end.activation == "softmax":
+                raise ValueError(f"{end.path}.activation must not be softmax, which only the last layer may have")
+            if end is value or end.placed or end.kind == "input":
+                end = self.copy(end, path)
+            end.placed = True
+            branches.append(resolved)
+            ends.append(end)
+        columns = sum(end.shape.columns for end in ends)
+        resolved_layer = Concatenate(tuple(branches), columns)
+        return resolved_layer, self.node("concatenate", name, Shape(columns), resolved_layer, ends)
+
+
+def _before(name: str) -> str:
+    """The name of the layer before the one of this name."""
+    stem, _, last = name.rpartition("[")
+    k = int(last[:-1])
+    return f"{stem}[{k - 1}]" if k else "the input"
+
+
+def checked(layers: Any) -> tuple[Layer, ...]:
+    """Layers from a list of them."""
+    if isinstance(layers, (Layer, str, bytes)) or not hasattr(layers, "__iter__"):
+        raise TypeError(f"layers must be a list of layers, such as Dense; got {shown(layers)}")
+    found = tuple(layers)
+    if not found:
+        raise ValueError("layers must hold at least one layer; got none")
+    for k, layer in enumerate(found):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layers[{k}] must be a layer, such as Dense; got {shown(layer)} ({type(layer).__name__})")
+    return found
+
+
+def built(layers: Sequence[Layer]) -> Graph:
+    """The graph of a network.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If layers do not fit together; the message names the one.
+    OverflowError
+        If a layer is larger than the address space.
+    """
+    builder = _Builder()
+    resolved, last = builder.chain(checked(layers), None, "layers")
+    assert last is not None
+    if last.kind == "input":
+        raise ValueError("layers must hold a layer that computes something; got an Input alone")
+    if last is not builder.nodes[-1]:
+        last = builder.copy(last, last.path)
+    nodes = [*builder.inputs.values(), *builder.nodes]
+    numbers = {id(node): k for k, node in enumerate(nodes)}
+    for node in nodes:
+        sizes = node.layer.sizes() if node.layer is not None else {}
+        if max(sizes.values(), default=0) > sys.maxsize or node.shape.columns > sys.maxsize:
+            raise OverflowError(f"{node.path} of {' x '.join(map(str, sizes.values()))} exceeds the address space")
+    return Graph(
+        layers=resolved,
+        inputs=tuple(node.layer for node in builder.inputs.values() if isinstance(node.layer, Input)),
+        nodes=[
+            (
+                node.kind,
+                tuple(numbers[id(value)] for value in node.inputs),
+                node.layer.sizes() if node.layer is not None else {},
+                node.layer.numbers() if node.layer is not None else {},
+                node.activation,
+                node.alpha,
+                node.dropout,
+                -1 if node.residual is None else numbers[id(node.residual)],
+                node.stream,
+            )
+            for node in nodes
+        ],
+        paths=[node.path.replace("[", ".").replace("]", "") for node in nodes],
+        makers=[node.layer for node in nodes],
+        activation="identity" if last.residual is not None or not last.computes else last.activation,
+    )
