@@ -1,0 +1,99 @@
+"""Small networks around each kind of layer, with data: every kind must have one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import schuss
+from schuss import Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale
+
+Array = NDArray[Any]
+Layers = list[schuss.layers.Layer]
+
+# n is the width; smooth activations, as finite differences need.
+CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
+    "activation": {
+        "behind a join": lambda n: [Residual(Dense(n, n)), Activation("tanh", dropout=0.3), Dense(3)],
+        "first and last": lambda n: [Concatenate([Input("x", n)]), Activation("gelu"), Scale(), Activation("sigmoid")],
+    },
+    "batch_norm": {
+        "first": lambda n: [BatchNorm(n), Dense(3, "tanh")],
+        "inside": lambda n: [Dense(n, n + 2), BatchNorm(eps=1e-3), Activation("silu"), Dense(3)],
+        "last": lambda n: [Dense(n, n, "tanh"), BatchNorm(momentum=0.5)],
+    },
+    "concatenate": {
+        "branches": lambda n: [Dense(n, n), Concatenate([[], Dense(3, "tanh"), [Scale(), LayerNorm()]]), Dense(2)],
+        "of inputs": lambda n: [Concatenate([Input("x", n), Input("z", 2), [Input("x", n), Dense(2, "silu")]])],
+        "nested": lambda n: [
+            Dense(n, 3),
+            Concatenate([[Concatenate([[], Dense(n)]), Scale()], [Concatenate([[Concatenate([[], []])]])]]),
+        ],
+    },
+    "dense": {
+        "two": lambda n: [Dense(n, 4, "tanh", dropout=0.2), Dense(n, "gelu", bias=False)],
+        "softmax": lambda n: [Dense(n, 4, "silu"), Dense(3, "softmax")],
+    },
+    "embedding": {
+        "alone": lambda n: [Input("codes", 3, dtype="int64"), Embedding(5, n)],
+        "one table twice": lambda n: [
+            Concatenate(
+                [
+                    [Input("codes", 2, dtype="int64"), Embedding(5, n), Activation("tanh", dropout=0.3)],
+                    [Input("codes", 2, dtype="int64"), Embedding(6, 1), Dense(2, "gelu")],
+                ]
+            ),
+            Dense(2),
+        ],
+    },
+    "input": {
+        "numbers and codes": lambda n: [
+            Concatenate([Input("x", n), [Input("codes", 2, dtype="int64"), Embedding(5, 2)], Input("z", 1)]),
+            Dense(3, "tanh"),
+        ],
+        "twice": lambda n: [Input("x", n), Dense(3, "tanh"), Concatenate([[], Input("x", n)]), Dense(2)],
+    },
+    "layer_norm": {
+        "first": lambda n: [LayerNorm(n), Dense(3, "tanh")],
+        "inside": lambda n: [Dense(n, n + 2), LayerNorm(eps=1e-3), Activation("silu"), Dense(3)],
+        "last": lambda n: [Dense(n, n, "tanh"), LayerNorm()],
+    },
+    "residual": {
+        "of the input": lambda n: [Residual([Dense(n, 4, "tanh"), Dense(n)]), Dense(2)],
+        "around norms": lambda n: [
+            Dense(n, n),
+            Residual([LayerNorm(), Dense(4, "gelu", dropout=0.3), Dense(n, "tanh")]),
+        ],
+        "two on one": lambda n: [Scale(n), Residual(Residual([BatchNorm(), Dense(n, "silu", dropout=0.2)])), Dense(2)],
+    },
+    "scale": {
+        "first": lambda n: [Scale(n), Dense(3, "tanh")],
+        "last": lambda n: [Dense(n, n, "tanh"), Scale()],
+        "alone": lambda n: [Scale(n)],
+    },
+}
+NAMES = [(kind, name) for kind, cases in CASES.items() for name in cases]
+
+
+def network(kind: str, name: str, n: int, dtype: str = "float64", seed: int = 5) -> schuss.Network:
+    """The case's network, with parameters and statistics that are not those of the start."""
+    net = schuss.Network(CASES[kind][name](n), seed=seed, dtype=dtype)
+    rng = np.random.default_rng(seed)
+    for path, p in net.named_parameters().items():
+        if p.ndim == 1:
+            p[...] = rng.uniform(0.5, 1.5, p.shape) if path.endswith(("weight", "scale")) else rng.normal(size=p.shape)
+    for path, state in net.named_states().items():
+        state[...] = rng.uniform(0.5, 2, state.shape) if path.endswith("var") else rng.normal(size=state.shape)
+    return net
+
+
+def data(net: schuss.Network, rows: int, seed: int = 0) -> dict[str, Array]:
+    """For each input by name; codes are below 5, which each case's tables have."""
+    rng = np.random.default_rng(seed)
+    return {
+        put.name: rng.integers(0, 5, (rows, put.n)) if put.codes else rng.normal(size=(rows, put.n)).astype(net.dtype)
+        for put in net.inputs
+    }

@@ -1,0 +1,249 @@
+"""A walk over a tree of layers by plain formulas, forward and back, in the precision of its arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import schuss
+
+from . import activations, philox
+
+Array = NDArray[Any]
+
+
+class Value:
+    """What a layer gives, and the gradient by it: the sum over all places where it goes."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.d = np.zeros(array.shape)
+
+
+class Pass:
+    """One pass through a network: `value`; after `back`, `gradients` by parameters' names, `by_input` by inputs'.
+
+    Parameters
+    ----------
+    layers : sequence of layers
+        With all their sizes, as a network's `layers`.
+    parameters, states : dict of arrays
+        As `named_parameters` and `named_states` give them.
+    inputs : dict of arrays
+        By their names; "x" where the network has no `Input`.
+    training : bool
+        Whether dropout applies and statistics are the batch's.
+    logits : bool
+        Whether the activation of the last layer is left out.
+
+    Attributes
+    ----------
+    states : dict of arrays
+        As the pass left them.
+    gap : float
+        The least distance of a value from a kink of its activation. Values that are on one by construction, such as
+        zeros, do not count.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[schuss.layers.Layer],
+        parameters: Mapping[str, Array],
+        states: Mapping[str, Array],
+        inputs: Mapping[str, Array],
+        *,
+        training: bool = False,
+        seed: int = 0,
+        draw: int = 0,
+        logits: bool = False,
+    ) -> None:
+        self.parameters = parameters
+        self.states = {name: array.copy() for name, array in states.items()}
+        self.inputs = inputs
+        self.training, self.seed, self.draw = training, seed, draw
+        self.gradients = {name: np.zeros_like(array) for name, array in parameters.items()}
+        self.gap = np.inf
+        self._layers_met = 0
+        self._tape: list[Callable[[], None]] = []
+        self._inputs = {name: Value(array) for name, array in inputs.items()}
+        self._without_end = f"layers.{len(layers) - 1}" if logits else None
+        self._last = self.chain(layers, self._inputs.get("x"), "layers")
+        self.value = self._last.array
+
+    def back(self, d: Array) -> None:
+        """From the gradient by the value to all others."""
+        self._last.d = d
+        for backward in reversed(self._tape):
+            backward()
+        self.by_input = {name: value.d for name, value in self._inputs.items() if value.array.dtype.kind == "f"}
+
+    # -- the tree ----------------------------------------------------------------------------------------------------
+
+    def chain(self, layers: Sequence[schuss.layers.Layer], value: Value | None, path: str) -> Value:
+        """One layer after the other."""
+        for k, layer in enumerate(layers):
+            if isinstance(layer, schuss.Input):
+                value = self._inputs[layer.name]
+            elif isinstance(layer, schuss.Concatenate):
+                value = self.concatenate(layer, value, f"{path}.{k}")
+            else:
+                assert value is not None
+                value = self.layer(layer, value, f"{path}.{k}")
+        assert value is not None
+        return value
+
+    def concatenate(self, layer: schuss.Concatenate, value: Value | None, path: str) -> Value:
+        parts = [self.chain(branch, value, f"{path}.branches.{k}") for k, branch in enumerate(layer.branches)]
+        made = Value(np.concatenate([part.array for part in parts], axis=1))
+        ends = np.cumsum([part.array.shape[1] for part in parts])[:-1]
+
+        def backward() -> None:
+            for part, d in zip(parts, np.split(made.d, ends, axis=1), strict=True):
+                part.d = part.d + d
+
+        self._tape.append(backward)
+        return made
+
+    def residual(self, layer: schuss.Residual, value: Value, path: str) -> Value:
+        inner = self.chain(layer.layers, value, f"{path}.layers")
+        made = Value(value.array + inner.array)
+
+        def backward() -> None:
+            inner.d = inner.d + made.d
+            value.d = value.d + made.d
+
+        self._tape.append(backward)
+        return made
+
+    def layer(self, layer: schuss.layers.Layer, value: Value, path: str) -> Value:
+        if isinstance(layer, schuss.Residual):
+            return self.residual(layer, value, path)
+        stream, self._layers_met = self._layers_met, self._layers_met + 1
+        arrays = {name.rpartition(".")[2]: a for name, a in self.parameters.items() if name.rpartition(".")[0] == path}
+        y, slope = FORMULAS[layer.kind](self, layer, arrays, value.array, path)
+        end = None
+        if isinstance(layer, (schuss.Dense, schuss.Activation)):
+            y, end = self.end(layer, y, stream, path)
+        made = Value(y)
+
+        def backward() -> None:
+            dx, gradients = slope(made.d if end is None else end(made.d))
+            for name, gradient in gradients.items():
+                self.gradients[f"{path}.{name}"] = gradient
+            if dx is not None:
+                value.d = value.d + dx
+
+        self._tape.append(backward)
+        return made
+
+    def end(self, layer: Any, z: Array, stream: int, path: str) -> tuple[Array, Callable[[Array], Array]]:
+        """Activation, then dropout."""
+        if path == self._without_end:
+            return z, lambda d: d
+        alpha = layer.alpha or 0.0
+        for kink in activations.KINKS.get(layer.activation, ()):
+            self.gap = min(self.gap, float(np.min(np.abs(z - kink), where=z != kink, initial=np.inf)))
+        y = activations.forward(layer.activation, z, alpha)
+        mask = np.ones_like(z)
+        if self.training and layer.dropout:
+            mask = philox.dropout_mask(z.shape, layer.dropout, self.seed, stream, self.draw)  # type: ignore[arg-type]
+        return y * mask, lambda d: activations.backward(layer.activation, z, d * mask, alpha)
+
+
+# ---- what each kind computes -----------------------------------------------------------------------------------------
+
+Arrays = dict[str, Array]
+Slope = Callable[[Array], tuple[Array | None, Arrays]]
+"""From the gradient by the result to that by what came in, and those by the layer's arrays."""
+
+
+def dense(walk: Pass, layer: schuss.Dense, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    y = x @ a["weight"]
+    if layer.bias:
+        y = y + a["bias"]
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        found = {"weight": x.T @ d}
+        return d @ a["weight"].T, {**found, "bias": d.sum(axis=0)} if layer.bias else found
+
+    return y, slope
+
+
+def activation(walk: Pass, layer: schuss.Activation, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    return x, lambda d: (d, {})
+
+
+def scale(walk: Pass, layer: schuss.Scale, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    return x * a["scale"], lambda d: (d * a["scale"], {"scale": (x * d).sum(axis=0)})
+
+
+def layer_norm(walk: Pass, layer: schuss.LayerNorm, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    deviation = np.sqrt(x.var(axis=1, keepdims=True) + layer.eps)
+    z = (x - x.mean(axis=1, keepdims=True)) / deviation
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        g = d * a["weight"]
+        dx = (g - g.mean(axis=1, keepdims=True) - z * (g * z).mean(axis=1, keepdims=True)) / deviation
+        return dx, {"weight": (d * z).sum(axis=0), "bias": d.sum(axis=0)}
+
+    return z * a["weight"] + a["bias"], slope
+
+
+def batch_norm(walk: Pass, layer: schuss.BatchNorm, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    mean, variance = walk.states[f"{path}.running_mean"], walk.states[f"{path}.running_var"]
+    if not walk.training:
+        deviation = np.sqrt(variance + layer.eps)
+        z = (x - mean) / deviation
+        return z * a["weight"] + a["bias"], lambda d: (d * a["weight"] / deviation, {})
+    deviation = np.sqrt(x.var(axis=0) + layer.eps)
+    z = (x - x.mean(axis=0)) / deviation
+    if len(x) > 1:
+        mean += layer.momentum * (x.mean(axis=0) - mean)
+        variance += layer.momentum * (x.var(axis=0, ddof=1) - variance)
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        dx = (d - d.mean(axis=0) - z * (d * z).mean(axis=0)) * a["weight"] / deviation
+        return dx, {"weight": (d * z).sum(axis=0), "bias": d.sum(axis=0)}
+
+    return z * a["weight"] + a["bias"], slope
+
+
+def embedding(walk: Pass, layer: schuss.Embedding, a: Arrays, codes: Array, path: str) -> tuple[Array, Slope]:
+    def slope(d: Array) -> tuple[None, Arrays]:
+        gradient = np.zeros_like(a["weight"])
+        np.add.at(gradient, codes, d.reshape(*codes.shape, layer.dim))
+        return None, {"weight": gradient}
+
+    return a["weight"][codes].reshape(len(codes), -1), slope
+
+
+FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
+    "dense": dense,
+    "activation": activation,
+    "scale": scale,
+    "layer_norm": layer_norm,
+    "batch_norm": batch_norm,
+    "embedding": embedding,
+}
+
+
+# ---- of a network ----------------------------------------------------------------------------------------------------
+
+
+def inputs_of(net: schuss.Network, x: Any) -> dict[str, Array]:
+    """What comes in by name, numbers in double."""
+    if not isinstance(x, Mapping):
+        x = {net.inputs[0].name: x} if len(net.inputs) == 1 else dict(zip((i.name for i in net.inputs), x, strict=True))
+    return {i.name: np.asarray(x[i.name]) if i.codes else np.asarray(x[i.name], dtype=float) for i in net.inputs}
+
+
+def run(net: schuss.Network, x: Any, *, training: bool = False, logits: bool = False) -> Pass:
+    """The pass in double that the network would make next: its parameters, states, and its next dropout."""
+    wide = [
+        {name: a.astype(float) for name, a in named.items()} for named in (net.named_parameters(), net.named_states())
+    ]
+    draw = net._core.draws
+    return Pass(net.layers, *wide, inputs_of(net, x), training=training, seed=net.seed, draw=draw, logits=logits)
