@@ -23,6 +23,7 @@ from .tables import LEGEND, Result, Row, table
 
 SUBJECTS = {
     "train": "training steps beside all libraries and the limit",
+    "layers": "training steps with layers that are not dense, beside torch",
     "gemm": "matrix products beside OpenBLAS and MKL",
     "growth": "training steps against width, depth, batch and threads: long, only when named or with --large",
     "step": "steps of every optimizer",
