@@ -9,7 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import schuss
-from schuss import Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale
+from schuss import (
+    Activation,
+    BatchNorm,
+    Concatenate,
+    Dense,
+    Embedding,
+    Input,
+    LayerNorm,
+    ParametricActivation,
+    Residual,
+    Scale,
+)
 
 Array = NDArray[Any]
 Layers = list[schuss.layers.Layer]
@@ -60,6 +71,11 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
         "first": lambda n: [LayerNorm(n), Dense(3, "tanh")],
         "inside": lambda n: [Dense(n, n + 2), LayerNorm(eps=1e-3), Activation("silu"), Dense(3)],
         "last": lambda n: [Dense(n, n, "tanh"), LayerNorm()],
+    },
+    "parametric": {
+        "first": lambda n: [ParametricActivation("mish", n, share=0.7), Dense(3, "tanh")],
+        "inside": lambda n: [Dense(n, n + 2), ParametricActivation("tanh", share=-0.4), Activation("silu"), Dense(3)],
+        "last": lambda n: [Dense(n, n, "tanh"), ParametricActivation("softplus")],
     },
     "residual": {
         "of the input": lambda n: [Residual([Dense(n, 4, "tanh"), Dense(n)]), Dense(2)],

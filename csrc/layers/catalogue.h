@@ -9,6 +9,7 @@
 #include "layer_norm.h"
 #include "batch_norm.h"
 #include "embedding.h"
+#include "parametric.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

@@ -10,6 +10,7 @@
     KIND(scale)            \
     KIND(layer_norm)       \
     KIND(batch_norm)       \
-    KIND(embedding)
+    KIND(embedding)        \
+    KIND(parametric)
 
 #endif

@@ -6,7 +6,18 @@ from ._core import __version__
 from .config import show_config
 from .errors import DivergenceError
 from .history import History
-from .layers import Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale
+from .layers import (
+    Activation,
+    BatchNorm,
+    Concatenate,
+    Dense,
+    Embedding,
+    Input,
+    LayerNorm,
+    ParametricActivation,
+    Residual,
+    Scale,
+)
 from .losses import (
     MAE,
     MSE,
@@ -119,6 +130,7 @@ __all__ = [
     "Network",
     "NovoGrad",
     "Optimizer",
+    "ParametricActivation",
     "Poisson",
     "Prodigy",
     "Quantile",

@@ -220,6 +220,17 @@ def embedding(walk: Pass, layer: schuss.Embedding, a: Arrays, codes: Array, path
     return a["weight"][codes].reshape(len(codes), -1), slope
 
 
+def parametric(walk: Pass, layer: schuss.ParametricActivation, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    share, alpha = a["share"], layer.alpha or 0.0
+    change = activations.forward(layer.name, x, alpha) - x
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        dx = (1 - share) * d + activations.backward(layer.name, x, share * d, alpha)
+        return dx, {"share": (change * d).sum(axis=0)}
+
+    return x + share * change, slope
+
+
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
     "activation": activation,
@@ -227,6 +238,7 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "layer_norm": layer_norm,
     "batch_norm": batch_norm,
     "embedding": embedding,
+    "parametric": parametric,
 }
 
 

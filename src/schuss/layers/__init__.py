@@ -12,11 +12,23 @@ from .embedding import Embedding
 from .inputs import Input
 from .joins import Concatenate, Residual
 from .norms import BatchNorm, LayerNorm
+from .parametric import ParametricActivation
 from .scale import Scale
 
 KINDS: dict[str, type[Layer]] = {
     layer.kind: layer
-    for layer in (Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale)
+    for layer in (
+        Activation,
+        BatchNorm,
+        Concatenate,
+        Dense,
+        Embedding,
+        Input,
+        LayerNorm,
+        ParametricActivation,
+        Residual,
+        Scale,
+    )
 }
 
 __all__ = [
@@ -29,6 +41,7 @@ __all__ = [
     "Input",
     "Layer",
     "LayerNorm",
+    "ParametricActivation",
     "Residual",
     "Scale",
     "Shape",
