@@ -18,6 +18,7 @@ from schuss import (
     Input,
     LayerNorm,
     ParametricActivation,
+    PReLU,
     Residual,
     Scale,
 )
@@ -76,6 +77,11 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
         "first": lambda n: [ParametricActivation("mish", n, share=0.7), Dense(3, "tanh")],
         "inside": lambda n: [Dense(n, n + 2), ParametricActivation("tanh", share=-0.4), Activation("silu"), Dense(3)],
         "last": lambda n: [Dense(n, n, "tanh"), ParametricActivation("softplus")],
+    },
+    "prelu": {
+        "first": lambda n: [PReLU(n), Dense(3, "tanh")],
+        "inside": lambda n: [Dense(n, n + 2), PReLU(slope=-0.3), Activation("silu"), Dense(3)],
+        "last": lambda n: [Dense(n, n, "tanh"), PReLU()],
     },
     "residual": {
         "of the input": lambda n: [Residual([Dense(n, 4, "tanh"), Dense(n)]), Dense(2)],

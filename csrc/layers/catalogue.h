@@ -10,6 +10,7 @@
 #include "batch_norm.h"
 #include "embedding.h"
 #include "parametric.h"
+#include "prelu.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

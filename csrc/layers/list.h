@@ -11,6 +11,7 @@
     KIND(layer_norm)       \
     KIND(batch_norm)       \
     KIND(embedding)        \
-    KIND(parametric)
+    KIND(parametric)       \
+    KIND(prelu)
 
 #endif

@@ -15,6 +15,7 @@ from .layers import (
     Input,
     LayerNorm,
     ParametricActivation,
+    PReLU,
     Residual,
     Scale,
 )
@@ -130,6 +131,7 @@ __all__ = [
     "Network",
     "NovoGrad",
     "Optimizer",
+    "PReLU",
     "ParametricActivation",
     "Poisson",
     "Prodigy",

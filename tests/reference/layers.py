@@ -231,6 +231,15 @@ def parametric(walk: Pass, layer: schuss.ParametricActivation, a: Arrays, x: Arr
     return x + share * change, slope
 
 
+def prelu(walk: Pass, layer: schuss.PReLU, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    walk.gap = min(walk.gap, float(np.min(np.abs(x), where=x != 0, initial=np.inf)))
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        return np.where(x > 0, d, a["slope"] * d), {"slope": (np.minimum(x, 0) * d).sum(axis=0)}
+
+    return np.where(x > 0, x, a["slope"] * x), slope
+
+
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
     "activation": activation,
@@ -239,6 +248,7 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "batch_norm": batch_norm,
     "embedding": embedding,
     "parametric": parametric,
+    "prelu": prelu,
 }
 
 

@@ -13,6 +13,7 @@ from .inputs import Input
 from .joins import Concatenate, Residual
 from .norms import BatchNorm, LayerNorm
 from .parametric import ParametricActivation
+from .prelu import PReLU
 from .scale import Scale
 
 KINDS: dict[str, type[Layer]] = {
@@ -26,6 +27,7 @@ KINDS: dict[str, type[Layer]] = {
         Input,
         LayerNorm,
         ParametricActivation,
+        PReLU,
         Residual,
         Scale,
     )
@@ -41,6 +43,7 @@ __all__ = [
     "Input",
     "Layer",
     "LayerNorm",
+    "PReLU",
     "ParametricActivation",
     "Residual",
     "Scale",

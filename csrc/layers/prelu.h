@@ -1,0 +1,61 @@
+/* Y = x where X is positive, else a x: X[rows x n], a slope a[n] for each column. He, Zhang, Ren, Sun, "Delving deep into
+ * rectifiers", 2015. */
+
+static const char *prelu_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
+                               struct schuss_array *arrays, int *n_arrays) {
+    if (in->storage != SCHUSS_REAL) return "input";
+    if (node->sizes[0] != in->channels) return "n";
+    *out = *in;
+    arrays[(*n_arrays)++] = (struct schuss_array){.name = "slope", .ndim = 1, .rows = in->channels, .cols = 1, .stepped = 1};
+    return NULL;
+}
+
+static struct needs prelu_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
+    (void)node, (void)rows, (void)passes;
+    return (struct needs){.scratch = in->channels * (ptrdiff_t)sizeof(real), .nanoseconds = 2 * (double)in->channels * OUTPUT_NS};
+}
+
+/* to[n] = from[n] where x[n] is positive, else a[n] from[n] */
+ALWAYS_INLINE void prelu_row(ptrdiff_t n, const real *x, const real *restrict a, const real *from, real *to) {
+    for (ptrdiff_t j = 0; j < n; j++) to[j] = x[j] > 0 ? from[j] : a[j] * from[j];
+}
+
+static void prelu_forward(struct here *h, const struct pass *pass, struct team *me) {
+    (void)me;
+    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
+        const real *x = (const real *)h->x.at + i * h->x.ld;
+        real *y = (real *)h->y.at + i * h->y.ld;
+        prelu_row(h->channels, x, h->arrays[0], x, y);
+        finish_rows(&h->end, 1, h->channels, y, h->y.ld, i, 0);
+    }
+}
+
+static void prelu_down(struct here *h, const struct pass *pass, struct team *me) {
+    (void)me;
+    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
+        real *dx = gradient_row(h, i, 0, (real *)h->scratch);
+        prelu_row(h->channels, (const real *)h->x.at + i * h->x.ld, h->arrays[0], (const real *)h->dy.at + i * h->dy.ld, dx);
+        hand_over(h, i, 1, 0, h->channels, dx);
+    }
+}
+
+ALWAYS_INLINE void prelu_term(vec x, vec dy, vec p, vec q, vec *terms) {
+    (void)p, (void)q;
+    terms[0] = v_select(x > v_set1(0), v_set1(0), x) * dy;
+}
+
+/* da = the sum over rows of x dy where x is not positive. */
+static void prelu_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
+    const struct share own = own_columns(h->channels, me);
+    const struct column_operands operands = {
+        .rows = pass->rows, .a = h->x.at, .ld_a = h->x.ld, .b = h->dy.at, .ld_b = h->dy.ld};
+    sum_columns(1, prelu_term, &operands, own.first, own.end, h->gradients[0], NULL);
+    vector_born(h, births, 0, own.first, own.end);
+}
+
+static const struct kind prelu_kind = {
+    .name = "prelu", .sizes = "n", .numbers = "",
+    .shape = prelu_shape, .needs = prelu_needs, .sharing = SHARES_ROWS,
+    .backward_reads = DOWN_READS_INPUT | GRADIENTS_READ_INPUT,
+    .forward = prelu_forward, .down = prelu_down, .gradients = prelu_gradients,
+};
