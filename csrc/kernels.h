@@ -10,8 +10,8 @@
 #include "pool.h"
 #include "schuss.h"
 
-/* Constants of one step of one group, computed once in double (optim/catalogue.c); rules round them to the dtype. A rule
- * reads what its own row there sets, beyond what is common. */
+/* Constants of one step of one group, computed once in double (optim/catalogue.c); rules round them to the dtype. A
+ * rule reads what its own row there sets, beyond what is common. */
 struct rule_constants {
     int rule, dtype;
     int adaptive;                           /* RAdam, AdaBelief: there is a denominator */

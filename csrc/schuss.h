@@ -126,8 +126,8 @@ struct schuss_group {
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };
 
-/* What a rule remembers of a group from step to step beside arrays: numbers that its row in optim/catalogue.c names. All
- * zero before the first step. */
+/* What a rule remembers of a group from step to step beside arrays: numbers that its row in optim/catalogue.c names.
+ * All zero before the first step. */
 struct schuss_memory {
     double step;                  /* the step that `now` is of */
     double now[SCHUSS_MEMORY];
@@ -275,8 +275,8 @@ enum { SCHUSS_NODE_SIZES = 2, SCHUSS_NODE_NUMBERS = 3, SCHUSS_NODE_ARRAYS = 4, S
 /* What a value's elements are: numbers of the network's dtype, or int64_t codes. */
 enum schuss_storage { SCHUSS_REAL, SCHUSS_INDEX };
 
-/* One node of a network: it makes a value [rows x channels] from those of other nodes. First what its kind computes, then
- * the end: activation, dropout, another value added. */
+/* One node of a network: it makes a value [rows x channels] from those of other nodes. First what its kind computes,
+ * then the end: activation, dropout, another value added. */
 struct schuss_node {
     int kind;                /* enum schuss_kind */
     int n_inputs;            /* 0: an input of the network; more than 1: concatenate only */
@@ -322,9 +322,9 @@ struct schuss_net {
 const char *schuss_kind_name(int kind);
 const char *schuss_kind_sizes(int kind);
 const char *schuss_kind_numbers(int kind);
-/* Fills what nodes have from their inputs, and arrays[n_nodes * SCHUSS_NODE_ARRAYS], which lie in the arenas. Returns the
- * arenas' elements; or -1 if that overflows, or with *node and *what set if a node does not fit: what is the name of a
- * size or number of it, "input" or "residual". */
+/* Fills what nodes have from their inputs, and arrays[n_nodes * SCHUSS_NODE_ARRAYS], which lie in the arenas. Returns
+ * the arenas' elements; or -1 if that overflows, or with *node and *what set if a node does not fit: what is the name
+ * of a size or number of it, "input" or "residual". */
 ptrdiff_t schuss_net_shape(struct schuss_net *net, int *node, const char **what);
 /* Whether all who read this input can read compressed rows. */
 int schuss_net_takes_compressed(const struct schuss_net *net, int input);
@@ -347,13 +347,13 @@ struct schuss_input {
 
 /* The program of a network's passes, for up to max_rows rows and so many threads, and its buffers. */
 struct schuss_plan;
-/* What a plan is for: BACKWARD after a forward pass may be repeated, and may give gradients by the inputs; BACKWARD_ONCE
- * takes less memory, since gradients replace outputs that are no longer needed. */
+/* What a plan is for: BACKWARD after a forward pass may be repeated, and may give gradients by the inputs;
+ * BACKWARD_ONCE takes less memory, since gradients replace outputs that are no longer needed. */
 enum schuss_passes { SCHUSS_FORWARD_ONLY, SCHUSS_BACKWARD, SCHUSS_BACKWARD_ONCE };
 /* Bytes of a plan without its buffers. */
 ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int passes, int threads);
-/* Draws a plan up in memory[schuss_plan_bytes()], zeroed and 64-byte aligned. wanted[n_arrays]: whether each array's gradient
- * is needed; NULL: all are. */
+/* Draws a plan up in memory[schuss_plan_bytes()], zeroed and 64-byte aligned. wanted[n_arrays]: whether each array's
+ * gradient is needed; NULL: all are. */
 struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
                                      int threads, const unsigned char *wanted);
 /* Bytes of its buffers; -1 if that overflows. */
@@ -364,12 +364,12 @@ void schuss_plan_lay(struct schuss_plan *plan, void *room);
 enum schuss_forward_flags {
     SCHUSS_LOGITS = 1        /* leave the last activation out */
 };
-/* The network's value out[rows x channels], without gaps; out NULL: into the plan. Returns where it lies. draw: number of
- * the pass, from which dropout follows. A plan for backward passes makes a training pass. */
+/* The network's value out[rows x channels], without gaps; out NULL: into the plan. Returns where it lies. draw: number
+ * of the pass, from which dropout follows. A plan for backward passes makes a training pass. */
 void *schuss_forward(struct schuss_plan *plan, const struct schuss_input *inputs, ptrdiff_t rows, int flags,
                      uint64_t draw, void *out);
-/* From the gradient by the value, which lies in schuss_plan_dout() and is overwritten, to net->grads; and to dx[input][rows x
- * channels], unless that or dx is NULL. inputs and flags as in the forward pass before. */
+/* From the gradient by the value, which lies in schuss_plan_dout() and is overwritten, to net->grads; and to
+ * dx[input][rows x channels], unless that or dx is NULL. inputs and flags as in the forward pass before. */
 void schuss_backward(struct schuss_plan *plan, const struct schuss_input *inputs, ptrdiff_t rows, int flags,
                      void *const *dx);
 /* The plan's [max_rows x channels] buffer for the gradient by the network's value. */
@@ -413,8 +413,8 @@ ptrdiff_t schuss_loss_partials(ptrdiff_t rows);
 
 /* ---- train/epoch.c: whole epochs --------------------------------------------------------------------------- */
 
-/* A penalty on the parameters of one group: the loss of a batch gets (l1 sum |p| + l2 / 2 sum p^2) / total, where total is
- * of the batch's weights. */
+/* A penalty on the parameters of one group: the loss of a batch gets (l1 sum |p| + l2 / 2 sum p^2) / total, where total
+ * is of the batch's weights. */
 struct schuss_penalty {
     int group;
     double l1, l2;
@@ -440,8 +440,8 @@ struct schuss_train {
     const struct schuss_net *net;
     struct schuss_plan *plan;          /* for max_rows = batch, backward, laid by the caller */
     struct schuss_step *step;          /* segments' gradients lie in net->grads */
-    const int *segments;               /* [arrays of the network] the segment of each, -1: none; the update is made where
-                                          gradients are born, if nothing needs all of them first. NULL: never */
+    const int *segments;               /* [arrays of the network] the segment of each, -1: none; the update is made
+                                          where gradients are born, if nothing needs all of them first. NULL: never */
     struct schuss_loss loss;
     ptrdiff_t rows, batch;             /* batch <= rows */
     const struct schuss_feed *feeds;   /* [inputs of the network] */

@@ -1,4 +1,5 @@
-/* Y = X: the activation is the node's end. Also where a value is needed a second time, beside others in a concatenation. */
+/* Y = X: the activation is the node's end. Also where a value is needed a second time, beside others in a
+ * concatenation. */
 
 static const char *activation_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                                     struct schuss_array *arrays, int *n_arrays) {
@@ -8,7 +9,8 @@ static const char *activation_shape(const struct schuss_node *node, const struct
     return NULL;
 }
 
-static struct needs activation_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
+static struct needs activation_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows,
+                                     int passes) {
     (void)node, (void)rows, (void)passes;
     return (struct needs){.nanoseconds = (double)in->channels * OUTPUT_NS};
 }

@@ -12,14 +12,15 @@ static const char *batch_norm_shape(const struct schuss_node *node, const struct
                                     struct schuss_array *arrays, int *n_arrays) {
     const char *wrong = layer_norm_shape(node, in, out, arrays, n_arrays);
     if (wrong) return wrong;
-    arrays[(*n_arrays)++] = (struct schuss_array){.name = "running_mean", .ndim = 1, .rows = in->channels, .cols = 1};
-    arrays[(*n_arrays)++] = (struct schuss_array){.name = "running_var", .ndim = 1, .rows = in->channels, .cols = 1};
+    arrays[(*n_arrays)++] = vector_array("running_mean", in->channels, 0);
+    arrays[(*n_arrays)++] = vector_array("running_var", in->channels, 0);
     return NULL;
 }
 
-/* Kept of each column: its mean, the inverse of its deviation, and the sums of the backward pass. Prepared: whether down()
- * has taken these sums, which gradients() needs too. */
-static struct needs batch_norm_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
+/* Kept of each column: its mean, the inverse of its deviation, and the sums of the backward pass. Prepared: whether
+ * down() has taken these sums, which gradients() needs too. */
+static struct needs batch_norm_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows,
+                                     int passes) {
     (void)node, (void)rows, (void)passes;
     return (struct needs){
         .kept = 4 * in->channels * (ptrdiff_t)sizeof(real),
@@ -34,8 +35,8 @@ ALWAYS_INLINE void squares_term(vec x, vec unused, vec mean, vec q, vec *terms) 
     terms[0] = (x - mean) * (x - mean);
 }
 
-/* Mean and inverse deviation of columns [first, end) of the batch, and what the running ones become. One row says nothing of
- * a variance: they stay. */
+/* Mean and inverse deviation of columns [first, end) of the batch, and what the running ones become. One row says
+ * nothing of a variance: they stay. */
 static void batch_statistics(struct here *h, ptrdiff_t rows, ptrdiff_t first, ptrdiff_t end) {
     real *mean = (real *)h->kept, *inverse = mean + h->channels;
     real *running_mean = h->arrays[RUNNING_MEAN], *running_variance = h->arrays[RUNNING_VARIANCE];
@@ -58,8 +59,8 @@ struct column_numbers {
     const real *mean, *factor, *level, *slope;
 };
 
-/* Columns [j, j + (nv - 1) * LANES + cols), 0 < cols <= LANES, of rows [i0, i1): y = (x - mean) factor + level, and its relu
- * if asked for. */
+/* Columns [j, j + (nv - 1) * LANES + cols), 0 < cols <= LANES, of rows [i0, i1): y = (x - mean) factor + level, and its
+ * relu if asked for. */
 ALWAYS_INLINE void normalise_columns(const int nv, const int relu, const struct here *h, const struct column_numbers *n,
                                      ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t j, ptrdiff_t cols) {
     const vmask last = v_mask(cols);

@@ -17,14 +17,14 @@ static const char *dense_shape(const struct schuss_node *node, const struct shap
     if (node->sizes[0] != in->channels) return "n_in";
     if (n_out < 1) return "n_out";
     *out = (struct shape){n_out, SCHUSS_REAL};
-    arrays[(*n_arrays)++] = (struct schuss_array){.name = "weight", .ndim = 2, .rows = in->channels, .cols = n_out, .stepped = 1};
+    arrays[(*n_arrays)++] = matrix_array("weight", in->channels, n_out);
     if (node->numbers[0] != 0)
-        arrays[(*n_arrays)++] = (struct schuss_array){.name = "bias", .ndim = 1, .rows = n_out, .cols = 1, .stepped = 1};
+        arrays[(*n_arrays)++] = vector_array("bias", n_out, 1);
     return NULL;
 }
 
 static struct needs dense_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
-    const ptrdiff_t n_in = in->channels, n_out = node->channels;
+    const ptrdiff_t n_in = in->channels, n_out = node->channels, item = sizeof(real);
     ptrdiff_t scratch[4] = {gemm_scratch(rows, n_out, n_in, END_FORWARD)}, most = 0;
     if (passes != SCHUSS_FORWARD_ONLY) {
         scratch[1] = gemm_scratch(n_in, n_out, rows, END_TAKE);
@@ -35,7 +35,7 @@ static struct needs dense_needs(const struct schuss_node *node, const struct sha
     return (struct needs){
         .scratch = most,
         .prepared = (ptrdiff_t)(sizeof(struct dense_products) + (size_t)node->input_parts * sizeof(struct gemm)),
-        .weights = n_in > PTRDIFF_MAX / n_out / (ptrdiff_t)sizeof(real) ? PTRDIFF_MAX : n_in * n_out * (ptrdiff_t)sizeof(real),
+        .weights = n_in > PTRDIFF_MAX / n_out / item ? PTRDIFF_MAX : n_in * n_out * item,
         .nanoseconds = (double)n_out * (PRODUCT_NS * (double)n_in + OUTPUT_NS),
     };
 }

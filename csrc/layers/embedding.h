@@ -1,5 +1,5 @@
-/* Rows of a table: codes X[rows x n], table W[codes x dim] -> Y[rows x (n dim)], the rows of W that the codes name, side by
- * side. A code that is none counts as a row of zeros, and is told. */
+/* Rows of a table: codes X[rows x n], table W[codes x dim] -> Y[rows x (n dim)], the rows of W that the codes name,
+ * side by side. A code that is none counts as a row of zeros, and is told. */
 
 static const char *embedding_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                                    struct schuss_array *arrays, int *n_arrays) {
@@ -7,17 +7,17 @@ static const char *embedding_shape(const struct schuss_node *node, const struct 
     if (node->sizes[0] < 1) return "n";
     if (node->sizes[1] < 1 || node->sizes[1] > PTRDIFF_MAX / in->channels) return "dim";
     *out = (struct shape){in->channels * node->sizes[1], SCHUSS_REAL};
-    arrays[(*n_arrays)++] =
-        (struct schuss_array){.name = "weight", .ndim = 2, .rows = node->sizes[0], .cols = node->sizes[1], .stepped = 1};
+    arrays[(*n_arrays)++] = matrix_array("weight", node->sizes[0], node->sizes[1]);
     return NULL;
 }
 
 /* Elements of the table's gradient that go through the rule together, but a row at least. */
 enum { EMBEDDING_BLOCK = 32 * 1024 / sizeof(real) };
 
-/* The gradient's work space: where the places of each row of the table begin, and the places. A member has rows of the table
- * of its own, but may get all of them. */
-static struct needs embedding_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
+/* The gradient's work space: where the places of each row of the table begin, and the places. A member has rows of the
+ * table of its own, but may get all of them. */
+static struct needs embedding_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows,
+                                    int passes) {
     const ptrdiff_t table = node->sizes[0], dim = node->sizes[1];
     ptrdiff_t places, scratch = 0;
     if (passes != SCHUSS_FORWARD_ONLY &&
@@ -105,9 +105,10 @@ static void sort_places(const int64_t *codes, ptrdiff_t n, ptrdiff_t first, ptrd
 /* Each row of the table's gradient is the sum of dy over the places that name it, in increasing place. */
 static void embedding_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
     const ptrdiff_t table = h->node->sizes[0], dim = h->node->sizes[1], n = h->channels;
-    const ptrdiff_t first = share_start(table, 16, me->index, me->count), end = share_start(table, 16, me->index + 1, me->count);
+    const ptrdiff_t first = share_start(table, 16, me->index, me->count);
+    const ptrdiff_t end = share_start(table, 16, me->index + 1, me->count);
     if (!h->wanted[0] || first >= end) return;
-    ptrdiff_t *start = (ptrdiff_t *)(((uintptr_t)h->scratch + 63) & ~(uintptr_t)63), *places = start + (end - first) + 2;
+    ptrdiff_t *start = (ptrdiff_t *)(void *)h->scratch, *places = start + (end - first) + 2;
     real *block = (real *)(((uintptr_t)(places + pass->rows * n) + 63) & ~(uintptr_t)63);
     const ptrdiff_t together = EMBEDDING_BLOCK / dim > 0 ? EMBEDDING_BLOCK / dim : 1;
     struct birth born;

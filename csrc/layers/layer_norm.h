@@ -1,5 +1,5 @@
-/* Y = (X - mean) / sqrt(var + eps) w + b, mean and (biased) variance of each row: X[rows x n], w[n], b[n]. Ba, Kiros, Hinton,
- * "Layer normalization", 2016. Sums along a row use 16 virtual lanes. */
+/* Y = (X - mean) / sqrt(var + eps) w + b, mean and (biased) variance of each row: X[rows x n], w[n], b[n]. Ba, Kiros,
+ * Hinton, "Layer normalization", 2016. Sums along a row use 16 virtual lanes. */
 
 enum { NORM_WEIGHT, NORM_BIAS };
 
@@ -8,13 +8,14 @@ static const char *layer_norm_shape(const struct schuss_node *node, const struct
     if (in->storage != SCHUSS_REAL) return "input";
     if (node->sizes[0] != in->channels) return "n";
     *out = *in;
-    arrays[(*n_arrays)++] = (struct schuss_array){.name = "weight", .ndim = 1, .rows = in->channels, .cols = 1, .stepped = 1};
-    arrays[(*n_arrays)++] = (struct schuss_array){.name = "bias", .ndim = 1, .rows = in->channels, .cols = 1, .stepped = 1};
+    arrays[(*n_arrays)++] = vector_array("weight", in->channels, 1);
+    arrays[(*n_arrays)++] = vector_array("bias", in->channels, 1);
     return NULL;
 }
 
 /* Kept of each row: its mean, and the inverse of its deviation. */
-static struct needs layer_norm_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
+static struct needs layer_norm_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows,
+                                     int passes) {
     (void)node, (void)passes;
     return (struct needs){
         .kept = 2 * rows * (ptrdiff_t)sizeof(real),
@@ -31,7 +32,8 @@ ALWAYS_INLINE vec row_term(const enum row_sum kind, vec x, vec w, vec y, vec a, 
     if (kind == SUM_WEIGHTED_NORMAL) return x * w * ((y - a) * b);
     return x;
 }
-ALWAYS_INLINE real row_sum(const enum row_sum kind, ptrdiff_t n, const real *x, const real *w, const real *y, real a, real b) {
+ALWAYS_INLINE real row_sum(const enum row_sum kind, ptrdiff_t n, const real *x, const real *w, const real *y, real a,
+                           real b) {
     const int weighs = kind == SUM_WEIGHTED || kind == SUM_WEIGHTED_NORMAL, normal = kind == SUM_WEIGHTED_NORMAL;
     const vec va = v_set1(a), vb = v_set1(b), none = v_set1(0);
     vec sum[SUM_VECS];
@@ -40,7 +42,8 @@ ALWAYS_INLINE real row_sum(const enum row_sum kind, ptrdiff_t n, const real *x, 
     for (; i + VIRTUAL_LANES <= n; i += VIRTUAL_LANES)
         for (int q = 0; q < SUM_VECS; q++) {
             const ptrdiff_t at = i + q * LANES;
-            sum[q] += row_term(kind, v_load(x + at), weighs ? v_load(w + at) : none, normal ? v_load(y + at) : none, va, vb);
+            sum[q] += row_term(kind, v_load(x + at), weighs ? v_load(w + at) : none,
+                               normal ? v_load(y + at) : none, va, vb);
         }
     for (int q = 0; q < SUM_VECS && i + q * LANES < n; q++) {
         const ptrdiff_t at = i + q * LANES;
@@ -54,7 +57,8 @@ ALWAYS_INLINE real row_sum(const enum row_sum kind, ptrdiff_t n, const real *x, 
 
 static void layer_norm_forward(struct here *h, const struct pass *pass, struct team *me) {
     const ptrdiff_t n = h->channels;
-    const real *restrict w = h->arrays[NORM_WEIGHT], *restrict b = h->arrays[NORM_BIAS], eps = (real)h->node->numbers[0];
+    const real *restrict w = h->arrays[NORM_WEIGHT], *restrict b = h->arrays[NORM_BIAS];
+    const real eps = (real)h->node->numbers[0];
     (void)me;
     for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
         const real *x = (const real *)h->x.at + i * h->x.ld;

@@ -1,4 +1,5 @@
-/* The names of all kinds of layers, as files and Python know them. Each is one file here; layers/catalogue.h has the table. */
+/* The names of all kinds of layers, as files and Python know them. Each is one file here; layers/catalogue.h has the
+ * table. */
 #ifndef SCHUSS_LAYERS_LIST_H
 #define SCHUSS_LAYERS_LIST_H
 

@@ -1,17 +1,18 @@
-/* Y = X + a (f(X) - X): X[rows x n], an activation f and a share a[n] of it for each column. With a = 1 it is f, with a = 0
- * nothing happens. */
+/* Y = X + a (f(X) - X): X[rows x n], an activation f and a share a[n] of it for each column. With a = 1 it is f, with a
+ * = 0 nothing happens. */
 
 static const char *parametric_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                                     struct schuss_array *arrays, int *n_arrays) {
     if (in->storage != SCHUSS_REAL) return "input";
     if (node->sizes[0] != in->channels) return "n";
     *out = *in;
-    arrays[(*n_arrays)++] = (struct schuss_array){.name = "share", .ndim = 1, .rows = in->channels, .cols = 1, .stepped = 1};
+    arrays[(*n_arrays)++] = vector_array("share", in->channels, 1);
     return NULL;
 }
 
 /* Kept: f(X) - X. */
-static struct needs parametric_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
+static struct needs parametric_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows,
+                                     int passes) {
     (void)node, (void)passes;
     return (struct needs){
         .kept = rows * in->channels * (ptrdiff_t)sizeof(real),

@@ -1,18 +1,21 @@
-/* Y = x where X is positive, else a x: X[rows x n], a slope a[n] for each column. He, Zhang, Ren, Sun, "Delving deep into
- * rectifiers", 2015. */
+/* Y = x where X is positive, else a x: X[rows x n], a slope a[n] for each column. He, Zhang, Ren, Sun, "Delving deep
+ * into rectifiers", 2015. */
 
 static const char *prelu_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                                struct schuss_array *arrays, int *n_arrays) {
     if (in->storage != SCHUSS_REAL) return "input";
     if (node->sizes[0] != in->channels) return "n";
     *out = *in;
-    arrays[(*n_arrays)++] = (struct schuss_array){.name = "slope", .ndim = 1, .rows = in->channels, .cols = 1, .stepped = 1};
+    arrays[(*n_arrays)++] = vector_array("slope", in->channels, 1);
     return NULL;
 }
 
 static struct needs prelu_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
     (void)node, (void)rows, (void)passes;
-    return (struct needs){.scratch = in->channels * (ptrdiff_t)sizeof(real), .nanoseconds = 2 * (double)in->channels * OUTPUT_NS};
+    return (struct needs){
+        .scratch = in->channels * (ptrdiff_t)sizeof(real),
+        .nanoseconds = 2 * (double)in->channels * OUTPUT_NS,
+    };
 }
 
 /* to[n] = from[n] where x[n] is positive, else a[n] from[n] */
@@ -33,8 +36,9 @@ static void prelu_forward(struct here *h, const struct pass *pass, struct team *
 static void prelu_down(struct here *h, const struct pass *pass, struct team *me) {
     (void)me;
     for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
+        const real *x = (const real *)h->x.at + i * h->x.ld, *dy = (const real *)h->dy.at + i * h->dy.ld;
         real *dx = gradient_row(h, i, 0, (real *)h->scratch);
-        prelu_row(h->channels, (const real *)h->x.at + i * h->x.ld, h->arrays[0], (const real *)h->dy.at + i * h->dy.ld, dx);
+        prelu_row(h->channels, x, h->arrays[0], dy, dx);
         hand_over(h, i, 1, 0, h->channels, dx);
     }
 }

@@ -5,13 +5,16 @@ static const char *scale_shape(const struct schuss_node *node, const struct shap
     if (in->storage != SCHUSS_REAL) return "input";
     if (node->sizes[0] != in->channels) return "n";
     *out = *in;
-    arrays[(*n_arrays)++] = (struct schuss_array){.name = "scale", .ndim = 1, .rows = in->channels, .cols = 1, .stepped = 1};
+    arrays[(*n_arrays)++] = vector_array("scale", in->channels, 1);
     return NULL;
 }
 
 static struct needs scale_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
     (void)node, (void)rows, (void)passes;
-    return (struct needs){.scratch = in->channels * (ptrdiff_t)sizeof(real), .nanoseconds = (double)in->channels * OUTPUT_NS};
+    return (struct needs){
+        .scratch = in->channels * (ptrdiff_t)sizeof(real),
+        .nanoseconds = (double)in->channels * OUTPUT_NS,
+    };
 }
 
 /* to[n] = x[n] s[n] */

@@ -1,4 +1,13 @@
-/* What the bodies of layers have in common: which part of a call is a member's own, and handing over what was computed. */
+/* What the bodies of layers have in common: which part of a call is a member's own, and handing over what was computed.
+ * */
+
+/* A vector of n elements, stepped or a state; a matrix of parameters. */
+ALWAYS_INLINE struct schuss_array vector_array(const char *name, ptrdiff_t n, int stepped) {
+    return (struct schuss_array){.name = name, .ndim = 1, .rows = n, .cols = 1, .stepped = stepped};
+}
+ALWAYS_INLINE struct schuss_array matrix_array(const char *name, ptrdiff_t rows, ptrdiff_t cols) {
+    return (struct schuss_array){.name = name, .ndim = 2, .rows = rows, .cols = cols, .stepped = 1};
+}
 
 /* The columns of n that are the member's own: whole tiles. */
 ALWAYS_INLINE struct share own_columns(ptrdiff_t n, const struct team *me) {
@@ -19,8 +28,8 @@ ALWAYS_INLINE real *gradient_row(const struct here *h, ptrdiff_t i, ptrdiff_t co
     return hands_over_at_once(h) ? (real *)part->d.at + i * part->d.ld + col : room;
 }
 
-/* Rows [row, row + rows) of the gradient by the input have been computed to gradient_row(), columns [col, col + cols). In
- * `room`, where they were computed there, they lie side by side. */
+/* Rows [row, row + rows) of the gradient by the input have been computed to gradient_row(), columns [col, col + cols).
+ * In `room`, where they were computed there, they lie side by side. */
 static void hand_over(const struct here *h, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols,
                       const real *room) {
     for (int k = 0; k < h->n_parts; k++) {
@@ -44,8 +53,8 @@ static void hand_over(const struct here *h, ptrdiff_t row, ptrdiff_t rows, ptrdi
     }
 }
 
-/* The gradient of elements [first, end) of array k, a vector, lies in the arena: it goes through the rule, if that is to
- * be done at once. */
+/* The gradient of elements [first, end) of array k, a vector, lies in the arena: it goes through the rule, if that is
+ * to be done at once. */
 ALWAYS_INLINE void vector_born(const struct here *h, struct births *births, int k, ptrdiff_t first, ptrdiff_t end) {
     if (!births || !h->wanted[k] || first >= end) return;
     const struct birth born = birth_of(births, h->kernels, h->node->first_array + k, 1);

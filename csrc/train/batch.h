@@ -1,5 +1,5 @@
-/* The batches of an epoch: which rows, and how they come together. Inline for step.c and epoch.c: tiny steps are over in less time
- * than a few calls take. */
+/* The batches of an epoch: which rows, and how they come together. Inline for step.c and epoch.c: tiny steps are over
+ * in less time than a few calls take. */
 #ifndef SCHUSS_BATCH_H
 #define SCHUSS_BATCH_H
 
@@ -34,7 +34,7 @@ struct batch {
     const void *y;
     const double *weights;
     double total;         /* of the weights */
-    const int64_t *order; /* the rows that are gathered to inputs, y and weights; NULL if they are used where they lie */
+    const int64_t *order; /* the rows that are gathered; NULL if they are used where they lie */
 };
 
 /* The batch that begins at row `position` of the epoch, into *b. */

@@ -1,5 +1,5 @@
-/* Gradients of parameters as they are born: into the arena of gradients, or through the optimizer's rule at once, while they
- * are in cache. Inside the core only. */
+/* Gradients of parameters as they are born: into the arena of gradients, or through the optimizer's rule at once, while
+ * they are in cache. Inside the core only. */
 #ifndef SCHUSS_BIRTHS_H
 #define SCHUSS_BIRTHS_H
 
@@ -28,7 +28,8 @@ struct birth {
     ptrdiff_t cols; /* of the array */
 };
 
-/* The array's place in the step. Constants are computed again only where the group changes: one array after the other. */
+/* The array's place in the step. Constants are computed again only where the group changes: one array after the other.
+ * */
 struct birth birth_of(struct births *b, const struct kernels *kernels, int array, ptrdiff_t cols);
 
 /* The gradient of elements [first, first + n) of the array goes through the rule. Returns 1 if it is not finite. */

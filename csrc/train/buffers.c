@@ -3,24 +3,14 @@
 
 #include <limits.h>
 
-/* ---- accesses ------------------------------------------------------------------------------------------------------ */
+/* ---- accesses ------------------------------------------------------------------------------------------------------
+ * */
 
-static struct access *note(struct access *to, const struct schuss_plan *plan, int node, enum buffer_role role, int writes,
-                           int all) {
+static struct access *note(struct access *to, const struct schuss_plan *plan, int node, enum buffer_role role,
+                           int writes, int all) {
     if (role == DATA || role == DELTA) node = root_of(plan->net, node);
     *to = (struct access){node, role, writes, all};
     return to + 1;
-}
-
-/* Where the kind's result goes: what comes after in a pass of its own leaves it there for the derivative. */
-static enum buffer_role result_role(const struct schuss_plan *plan, int node) {
-    const struct node_plan *p = &plan->nodes[node];
-    return p->drops && p->keeps_value && p->buffers[VALUES].used ? VALUES : DATA;
-}
-
-/* Where the gradient by the node's value lies, the end included. */
-static enum buffer_role gradient_role(const struct schuss_plan *plan, int node) {
-    return plan->nodes[node].buffers[RAW].used ? RAW : DELTA;
 }
 
 int call_accesses(const struct schuss_plan *plan, int number, int by_columns, struct access *list) {
@@ -80,7 +70,8 @@ int link_accesses(const struct schuss_plan *plan, const struct link *link, int b
     return (int)(to - list);
 }
 
-/* ---- sizes --------------------------------------------------------------------------------------------------------- */
+/* ---- sizes ---------------------------------------------------------------------------------------------------------
+ * */
 
 /* Elements from row to row of a buffer with n columns. Rows a large power of two apart meet in the same cache sets. */
 static ptrdiff_t row_stride(ptrdiff_t n, ptrdiff_t item) {
@@ -102,9 +93,8 @@ static void size_up(struct schuss_plan *plan) {
         b[DATA] = (struct buffer){.used = root, .outside = input, .row = input ? node->channels : row};
         b[DELTA] = (struct buffer){.used = root && p->reaches, .outside = input, .row = input ? node->channels : row};
         p->keeps_value = changes && !schuss_slope_takes_input(node->activation);
-        b[VALUES] = (struct buffer){.used = backward && p->reaches && changes &&
-                                            (schuss_slope_takes_input(node->activation) || p->drops || node->residual >= 0),
-                                    .row = row};
+        const int overwritten = schuss_slope_takes_input(node->activation) || p->drops || node->residual >= 0;
+        b[VALUES] = (struct buffer){.used = backward && p->reaches && changes && overwritten, .row = row};
         b[MASK] = (struct buffer){.used = p->drops, .row = row};
         b[RAW] = (struct buffer){.used = p->reaches && node->residual >= 0 && plan->nodes[node->residual].reaches &&
                                          !end_is_trivial(node, p),
@@ -114,7 +104,8 @@ static void size_up(struct schuss_plan *plan) {
     }
 }
 
-/* ---- lifetimes ----------------------------------------------------------------------------------------------------- */
+/* ---- lifetimes -----------------------------------------------------------------------------------------------------
+ * */
 
 static void live(struct schuss_plan *plan, const struct access *list, int n, int call) {
     for (int k = 0; k < n; k++) {
@@ -140,16 +131,17 @@ static void find_lifetimes(struct schuss_plan *plan) {
     if (output->last < plan->loss_call) output->last = plan->loss_call;
 }
 
-/* ---- places -------------------------------------------------------------------------------------------------------- */
+/* ---- places --------------------------------------------------------------------------------------------------------
+ * */
 
 static int needs_place(const struct buffer *b) { return b->used && !b->outside && b->first >= 0; }
 
-/* Whether memory may be used again within a pass. Where members go through all layers each with its own rows, one ahead of
- * another, they must not meet there. */
+/* Whether memory may be used again within a pass. Where members go through all layers each with its own rows, one ahead
+ * of another, they must not meet there. */
 static int reuses(const struct schuss_plan *plan) { return plan->passes == SCHUSS_FORWARD_ONLY || !plan->by_rows; }
 
-/* The slot for a buffer, among so many: of those that are free, the smallest that is large enough, else the largest, which
- * grows; or a new one. A slot is known by its first buffer. */
+/* The slot for a buffer, among so many: of those that are free, the smallest that is large enough, else the largest,
+ * which grows; or a new one. A slot is known by its first buffer. */
 static int slot_for(const struct schuss_plan *plan, const struct buffer *b, int n_slots, const ptrdiff_t *size,
                     const int *last) {
     int best = n_slots;
@@ -174,8 +166,8 @@ static struct buffer *next_born(const struct schuss_plan *plan, const struct buf
     return found;
 }
 
-/* Members with rows of their own, one ahead of another, must find them at the same bytes in whatever lies in a slot of a
- * plan for forward passes: rows are as long there as the longest. */
+/* Members with rows of their own, one ahead of another, must find them at the same bytes in whatever lies in a slot of
+ * a plan for forward passes: rows are as long there as the longest. */
 static void align_rows(struct schuss_plan *plan, int n_slots, ptrdiff_t *longest) {
     if (plan->passes != SCHUSS_FORWARD_ONLY || plan->threads < 2) return;
     for (int s = 0; s < n_slots; s++) longest[s] = 0;

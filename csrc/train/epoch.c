@@ -1,5 +1,5 @@
-/* Epochs: steps without leaving C. One team makes many steps; its members wait for one another where one needs what others
- * made, and so know the same at the same places. */
+/* Epochs: steps without leaving C. One team makes many steps; its members wait for one another where one needs what
+ * others made, and so know the same at the same places. */
 #include <math.h>
 
 #include "../dense/dense.h"

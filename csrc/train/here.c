@@ -31,7 +31,7 @@ static struct matrix rows_of(const struct schuss_plan *plan, int node, enum buff
 }
 
 static struct matrix gradient_of(const struct schuss_plan *plan, int node) {
-    return rows_of(plan, node, buffer_of(plan, node, RAW)->used ? RAW : DELTA);
+    return rows_of(plan, node, gradient_role(plan, node));
 }
 
 /* Where the derivative of the node's end is computed from. */
@@ -42,7 +42,8 @@ static struct matrix values_of(const struct schuss_plan *plan, int node) {
 static struct part part_of(const struct schuss_plan *plan, const struct link *link) {
     const struct schuss_node *node = &plan->net->nodes[link->value];
     const struct node_plan *p = &plan->nodes[link->value];
-    struct part part = {.value = link->value, .first = link->first, .n = link->n, .d = rows_of(plan, link->value, DELTA)};
+    struct part part = {.value = link->value, .first = link->first, .n = link->n};
+    part.d = rows_of(plan, link->value, DELTA);
     if (link->start == STARTS_OWN) part.start = part.d;
     if (link->start >= 0) part.start = gradient_of(plan, link->start);
     if (!link->finishes || node->n_inputs == 0 || end_is_trivial(node, p)) return part;
@@ -94,7 +95,7 @@ static void fill_member(struct schuss_plan *plan, int number, int member, char *
     m->data = rows_of(plan, number, DATA);
     m->mask = rows_of(plan, number, MASK);
     if (node->residual >= 0) m->added = rows_of(plan, node->residual, DATA);
-    h->y = p->drops && p->keeps_value && buffer_of(plan, number, VALUES)->used ? rows_of(plan, number, VALUES) : m->data;
+    h->y = rows_of(plan, number, result_role(plan, number));
     h->end = forward_end(plan, number);
     h->dy = rows_of(plan, number, DELTA);
     m->raw = gradient_of(plan, number);

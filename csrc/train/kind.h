@@ -1,9 +1,9 @@
 /* What a kind of layer is to the plan and to the walk. Inside the core only.
  *
- * A network is a list of nodes, each of which makes one value from the values of nodes before it. What a node computes is
- * its kind's; what happens to the result afterwards is the node's end, the same for all kinds: an activation, dropout, and
- * another value that is added (a residual). The gradient that a node gets for its value is by what the kind computed, before
- * the end: whoever adds the last part of a value's gradient applies the end's derivative. */
+ * A network is a list of nodes, each of which makes one value from the values of nodes before it. What a node computes
+ * is its kind's; what happens to the result afterwards is the node's end, the same for all kinds: an activation,
+ * dropout, and another value that is added (a residual). The gradient that a node gets for its value is by what the
+ * kind computed, before the end: whoever adds the last part of a value's gradient applies the end's derivative. */
 #ifndef SCHUSS_KIND_H
 #define SCHUSS_KIND_H
 
@@ -24,8 +24,8 @@ struct needs {
     double nanoseconds;  /* roughly, of a row forward on one thread */
 };
 
-/* How the members of a team share a call. ROWS: each has its own rows of everything. COLUMNS: each has its own columns and
- * reads all rows. EITHER: as the plan says, which the call then finds in pass->by_columns. */
+/* How the members of a team share a call. ROWS: each has its own rows of everything. COLUMNS: each has its own columns
+ * and reads all rows. EITHER: as the plan says, which the call then finds in pass->by_columns. */
 enum sharing { SHARES_ROWS, SHARES_COLUMNS, SHARES_EITHER };
 
 /* What of the input has to be there in the backward pass. */
@@ -38,8 +38,8 @@ struct matrix {
 };
 
 /* Columns [first, first + n) of the gradient by a node's input, which are one value's: element (0, 0) of d is of column
- * `first`. Where start is not NULL, what lies there is of the same value and is added to: it may be d itself. Then comes the
- * end. */
+ * `first`. Where start is not NULL, what lies there is of the same value and is added to: it may be d itself. Then
+ * comes the end. */
 struct part {
     int value;
     ptrdiff_t first, n;
@@ -92,8 +92,8 @@ struct pass {
 struct kind {
     const char *name;
     const char *sizes, *numbers; /* names of the node's sizes and numbers, in their order, with spaces between them */
-    /* The shape of the value, given that of the input; and name, ndim, rows, cols and stepped of each array. n_arrays is 0
-     * before. Returns NULL, or what does not fit. */
+    /* The shape of the value, given that of the input; and name, ndim, rows, cols and stepped of each array. n_arrays
+     * is 0 before. Returns NULL, or what does not fit. */
     const char *(*shape)(const struct schuss_node *node, const struct shape *in, struct shape *out,
                          struct schuss_array *arrays, int *n_arrays);
     enum sharing sharing;

@@ -26,7 +26,8 @@ static char *row_at(const struct kernels *kernels, const struct matrix *m, ptrdi
     return (char *)m->at + row * m->ld * kernels->item;
 }
 
-/* ---- the end of a node --------------------------------------------------------------------------------------------- */
+/* ---- the end of a node ---------------------------------------------------------------------------------------------
+ * */
 
 /* Softmax and dropout of the member's own rows, and the residual after them. */
 static void end_rows(const struct schuss_plan *plan, const struct member_node *m, const struct pass *pass,
@@ -84,7 +85,8 @@ static void add_rows(const struct schuss_plan *plan, const struct member_node *m
     }
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------------------------ */
+/* ---- the walk ------------------------------------------------------------------------------------------------------
+ * */
 
 /* Parts that go to inputs of the network go to where the caller wants them, and what starts there does too. */
 static void send_out(const struct schuss_plan *plan, struct part *parts, int n_parts, void *const *dx) {
@@ -120,11 +122,16 @@ static void bring_in(const struct schuss_plan *plan, struct member_node *m, cons
                                                                                             : node->activation;
 }
 
+/* [n_calls] whether to wait before each. */
+static const unsigned char *waits_of(const struct schuss_plan *plan, const struct outside *outside,
+                                     const struct team *me) {
+    return plan->waits + (outside->gathered * plan->threads + me->count - 1) * plan->n_calls;
+}
+
 /* Calls [from, to) of the plan. */
 static void walk(struct schuss_plan *plan, int from, int to, const struct outside *outside, struct births *births,
                  struct team *me) {
-    const unsigned char *waits =
-        plan->waits + (outside->gathered * plan->threads + me->count - 1) * plan->n_calls;
+    const unsigned char *waits = waits_of(plan, outside, me);
     struct member_node *members = plan->members + me->index * plan->net->n_nodes;
     struct pass pass = {
         .rows = outside->rows,
@@ -153,7 +160,7 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
 
 void *net_forward(struct schuss_plan *plan, const struct outside *outside, struct team *me) {
     walk(plan, 0, plan->loss_call, outside, NULL, me);
-    if (plan->waits[(outside->gathered * plan->threads + me->count - 1) * plan->n_calls + plan->loss_call]) team_wait(me);
+    if (waits_of(plan, outside, me)[plan->loss_call]) team_wait(me);
     return outside->out ? outside->out : schuss_plan_output(plan);
 }
 
@@ -165,7 +172,8 @@ void net_backward(struct schuss_plan *plan, const struct outside *outside, struc
     walk(plan, plan->after_enter, plan->n_calls, outside, births, me);
 }
 
-/* ---- passes of their own ------------------------------------------------------------------------------------------- */
+/* ---- passes of their own -------------------------------------------------------------------------------------------
+ * */
 
 struct job {
     struct schuss_plan *plan;

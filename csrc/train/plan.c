@@ -28,10 +28,11 @@ static int most_links(const struct schuss_net *net) {
     return links;
 }
 
-/* ---- what is needed ------------------------------------------------------------------------------------------------ */
+/* ---- what is needed ------------------------------------------------------------------------------------------------
+ * */
 
-/* Asks each kind what it needs; whether the batch rather than each layer's columns is shared: where no layer's weights are
- * large, since each thread reads all of them. */
+/* Asks each kind what it needs; whether the batch rather than each layer's columns is shared: where no layer's weights
+ * are large, since each thread reads all of them. */
 static void ask_needs(const struct schuss_net *net, const struct kernels *kernels, ptrdiff_t rows, int passes,
                       struct node_plan *nodes) {
     for (int i = 0; i < net->n_nodes; i++) {
@@ -72,7 +73,8 @@ static void mark_needed(struct schuss_plan *plan, const unsigned char *wanted) {
     }
 }
 
-/* ---- calls --------------------------------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------------------------------------
+ * */
 
 static struct call *add_call(struct schuss_plan *plan, enum call_type type, int node) {
     struct call *call = &plan->calls[plan->n_calls++];
@@ -121,16 +123,18 @@ static void add_links(struct schuss_plan *plan, struct call *call, int value, pt
             add_links(plan, call, node->inputs[k], first + plan->net->nodes[node->inputs[k]].channel0);
         return;
     }
-    plan->links[plan->n_links++] =
-        (struct link){.value = value, .first = first, .n = node->channels, .start = p->start, .finishes = --p->left == 0};
+    p->left--;
+    plan->links[plan->n_links++] = (struct link){
+        .value = value, .first = first, .n = node->channels, .start = p->start, .finishes = p->left == 0,
+    };
     p->start = STARTS_OWN;
     if (p->left == 0) p->finish = (int)(call - plan->calls);
     if (node->n_inputs == 0) call->outside = 1;
     call->n_links++;
 }
 
-/* The gradient by node's value goes to the residual's too: as what the next part is added to, if it is a value by itself and
- * nothing is there yet, else by a call. */
+/* The gradient by node's value goes to the residual's too: as what the next part is added to, if it is a value by
+ * itself and nothing is there yet, else by a call. */
 static void pass_to_residual(struct schuss_plan *plan, int node) {
     const int added = plan->net->nodes[node].residual;
     struct node_plan *p = &plan->nodes[added];
@@ -194,7 +198,8 @@ static void add_backward_calls(struct schuss_plan *plan, const unsigned char *wa
         if (plan->nodes[i].reaches && computes(plan, i)) add_gradients(plan, i, wanted);
 }
 
-/* ---- the interface ------------------------------------------------------------------------------------------------- */
+/* ---- the interface -------------------------------------------------------------------------------------------------
+ * */
 
 /* Takes room for n bytes at *used, aligned. base NULL: only counts. */
 static void *reserve(char *base, size_t *used, size_t n) {

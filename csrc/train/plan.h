@@ -13,8 +13,8 @@
 #include "pace.h"
 
 /* FORWARD, DOWN, GRADIENTS: the kind's functions. END: softmax and dropout. OUTPUT: the derivative of the end of the
- * network's value. ADD: a gradient goes to the value that was added as a residual. LOSS: is not called, but reads and writes
- * where the loss does. */
+ * network's value. ADD: a gradient goes to the value that was added as a residual. LOSS: is not called, but reads and
+ * writes where the loss does. */
 enum call_type { CALL_FORWARD, CALL_END, CALL_LOSS, CALL_OUTPUT, CALL_ADD, CALL_DOWN, CALL_GRADIENTS };
 
 struct call {
@@ -26,8 +26,8 @@ struct call {
     int first_link, n_links;
 };
 
-/* A gradient that a call hands over, as columns [first, first + n) of what it has computed: to a value, on top of what is
- * there already. */
+/* A gradient that a call hands over, as columns [first, first + n) of what it has computed: to a value, on top of what
+ * is there already. */
 struct link {
     int value;
     ptrdiff_t first, n;
@@ -74,8 +74,8 @@ struct schuss_plan {
     const struct schuss_net *net;
     ptrdiff_t max_rows;
     int passes, threads;
-    int by_rows;           /* each thread takes its rows through all layers, forward and back, before any weight changes;
-                              else all threads share each layer's product where that is large */
+    int by_rows;           /* each thread takes its rows through all layers, forward and back, before any weight
+                              changes; else all threads share each layer's product where that is large */
     struct pace pace;      /* of training steps */
     double row_time;       /* nanoseconds, roughly, of a row forward on one thread */
     double parameters;
@@ -85,7 +85,7 @@ struct schuss_plan {
     struct call *calls;
     struct link *links;
     struct node_plan *nodes;
-    unsigned char *waits;  /* [2][threads][n_calls]: whether inputs were gathered, members - 1: whether to wait before it */
+    unsigned char *waits;  /* [inputs were gathered or not][members - 1][n_calls]: whether to wait before it */
     struct member_node *members; /* [threads][n_nodes] */
     struct part *outputs;  /* [threads][parts of the network's value] */
     char *rest;            /* memory for parts and prepared bytes */
@@ -115,6 +115,15 @@ enum { MOST_ACCESSES = 12 };
 static inline struct buffer *buffer_of(const struct schuss_plan *plan, int node, enum buffer_role role) {
     return &plan->nodes[node].buffers[role];
 }
+/* Where the kind's result goes: what comes after it in a call of its own leaves it there for the derivative. */
+static inline enum buffer_role result_role(const struct schuss_plan *plan, int node) {
+    const struct node_plan *p = &plan->nodes[node];
+    return p->drops && p->keeps_value && p->buffers[VALUES].used ? VALUES : DATA;
+}
+/* Where the gradient by the node's value lies, the end included. */
+static inline enum buffer_role gradient_role(const struct schuss_plan *plan, int node) {
+    return plan->nodes[node].buffers[RAW].used ? RAW : DELTA;
+}
 static inline int end_is_trivial(const struct schuss_node *node, const struct node_plan *p) {
     return (node->activation == SCHUSS_IDENTITY || node->activation == SCHUSS_SOFTMAX) && !p->drops;
 }
@@ -130,8 +139,8 @@ static inline ptrdiff_t column_of(const struct schuss_net *net, int value) {
     return column;
 }
 
-/* buffers.c: what call `number` accesses, besides its links, if it is shared by columns or not; returns how many. And those
- * of a link. */
+/* buffers.c: what call `number` accesses, besides its links, if it is shared by columns or not; returns how many. And
+ * those of a link. */
 int call_accesses(const struct schuss_plan *plan, int number, int by_columns, struct access *list);
 int link_accesses(const struct schuss_plan *plan, const struct link *link, int by_columns, struct access *list);
 /* Sizes, lifetimes and places of all buffers; returns their bytes, -1: overflow. */

@@ -67,7 +67,9 @@ void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff
 }
 
 static struct outside outside_of(const struct schuss_train *t, const struct batch *b, uint64_t draw) {
-    return (struct outside){.inputs = b->inputs, .gathered = b->order != NULL, .rows = b->rows, .flags = t->flags, .draw = draw};
+    return (struct outside){
+        .inputs = b->inputs, .gathered = b->order != NULL, .rows = b->rows, .flags = t->flags, .draw = draw,
+    };
 }
 
 const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t position, uint64_t draw,

@@ -27,12 +27,13 @@ struct run {
 
 struct run run_of(struct schuss_train *t);
 
-/* Every group's learning rate of the step at `position`, the penalty's gradient in batch b there, and what rules remember.
- * Member 0 alone, before the others compute constants. */
+/* Every group's learning rate of the step at `position`, the penalty's gradient in batch b there, and what rules
+ * remember. Member 0 alone, before the others compute constants. */
 void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff_t position);
-/* Gathers a batch and runs it forward: number `draw` of all training passes. Returns where the network's value lies, of which
- * the member may read its own rows. */
-const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t position, uint64_t draw, struct team *me);
+/* Gathers a batch and runs it forward: number `draw` of all training passes. Returns where the network's value lies, of
+ * which the member may read its own rows. */
+const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t position, uint64_t draw,
+                       struct team *me);
 /* The losses of the member's own rows, and their gradients. */
 void step_losses(const struct schuss_train *t, const struct batch *b, const void *output, struct team *me);
 /* Enters the backward pass. */

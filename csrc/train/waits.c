@@ -1,5 +1,5 @@
-/* Where the members of a team wait for each other: before a call that reads what others wrote, or writes what others may still
- * read, since the last wait. */
+/* Where the members of a team wait for each other: before a call that reads what others wrote, or writes what others
+ * may still read, since the last wait. */
 #include "plan.h"
 
 #include <limits.h>
