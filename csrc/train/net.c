@@ -97,6 +97,14 @@ static void send_out(const struct schuss_plan *plan, struct part *parts, int n_p
     }
 }
 
+/* Whether a call is for gradients by inputs that nobody wants. */
+static int is_idle(const struct schuss_plan *plan, const struct call *call, const struct outside *outside) {
+    if (!call->only_dx || !outside->dx) return call->only_dx;
+    if (call->n_links != 1) return 0; /* an input is no part of a concatenation */
+    const int value = plan->links[call->first_link].value;
+    return value < plan->net->n_inputs && !outside->dx[value];
+}
+
 /* Sets what a call has from outside. */
 static void bring_in(const struct schuss_plan *plan, struct member_node *m, const struct call *call,
                      const struct outside *outside) {
@@ -143,7 +151,7 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
         const struct call *call = &plan->calls[c];
         struct member_node *m = &members[call->node];
         if (waits[c]) team_wait(me); /* later calls count on it, whether this one is made or not */
-        if (call->only_dx && !outside->dx) continue;
+        if (is_idle(plan, call, outside)) continue;
         if (call->outside && call->type != CALL_OUTPUT) bring_in(plan, m, call, outside);
         pass.by_columns = me->count > 1 && me->count <= call->columns_up_to;
         const struct kind *kind = plan->kernels->kinds[plan->net->nodes[call->node].kind];
