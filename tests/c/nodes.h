@@ -9,7 +9,7 @@
 
 #include "schuss.h"
 
-enum { MOST_LAYERS = 32, MOST_INPUTS = 4 };
+enum { MOST_LAYERS = 32, MOST_INPUTS = 8 };
 
 /* One layer. Its node's number is its place in the list, inputs come first. What follows from the layers before is left
  * out: how many columns come in. */
