@@ -108,7 +108,7 @@ def load(path: str | os.PathLike[str]) -> Network:
             raise ValueError("its header is not that of a network")
         newer = header["version"] > VERSION
         network = None if newer else _assembled(header, content)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{name} is damaged: {error if isinstance(error, ValueError) else repr(error)}") from None
     if network is None:
         raise ValueError(
@@ -166,6 +166,10 @@ def _assembled(header: Mapping[str, Any], content: dict[str, NDArray[Any]]) -> N
     layers = [of_description(layer) for layer in header["layers"]]
     dtype = np.dtype(header["dtype"])
     shapes, states = _core.shapes(built(layers).nodes)
+    for kind, of_layers in (("parameters", shapes), ("states", states)):
+        found = sum(name.startswith(f"{kind}.") for name in content)
+        if found > len(of_layers):  # of those that are missing it is told which
+            raise ValueError(f"it has {found} arrays of {kind}, its layers have {len(of_layers)}")
     parameters = [_taken(content, f"parameters.{k}", shape, dtype) for k, shape in enumerate(shapes)]
     network = Network.__new__(Network)
     network.__setstate__(
