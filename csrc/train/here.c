@@ -86,10 +86,10 @@ static void fill_member(struct schuss_plan *plan, int number, int member, char *
     struct here *h = &m->here;
     const struct kind *kind = plan->kernels->kinds[node->kind];
     const ptrdiff_t item = plan->kernels->item;
-    if (!kind->forward) return;
     h->kernels = plan->kernels;
     h->net = net;
-    h->node = node;
+    h->node = node; /* of a concatenation too, where it is the network's value */
+    if (!kind->forward) return;
     h->x = rows_of(plan, node->inputs[0], DATA);
     h->channels = net->nodes[node->inputs[0]].channels;
     m->data = rows_of(plan, number, DATA);
