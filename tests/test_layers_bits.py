@@ -91,8 +91,8 @@ def assert_same(net: schuss.Network, wanted: schuss.Network, what: Any = "") -> 
         assert_equal(net.optimizer.state_dict(), wanted.optimizer.state_dict())
 
 
-def fit(net: schuss.Network, epochs: int = 2, kind: str = "adam", **options: Any) -> schuss.Network:
-    x, y = data(net)
+def fit(net: schuss.Network, epochs: int = 2, kind: str = "adam", rows: int = 150, **options: Any) -> schuss.Network:
+    x, y = data(net, rows)
     opt = net.optimizer or optimizer(kind, net)
     net.fit(x, y, loss="cross_entropy", optimizer=opt, epochs=epochs, **{"batch_size": 32, **options})
     return net
@@ -142,12 +142,13 @@ def test_threads_on_baseline(name: str, keep_isa: None, set_threads: SetThreads)
 @pytest.mark.parametrize("batch", [1, 33, 150])
 def test_fit_is_its_steps(name: str, dtype: str, kind: str, batch: int, set_threads: SetThreads) -> None:
     """Updates where gradients are born are those of gradients and a step; so is `train_step`."""
+    count = 30 if batch == 1 else 150
     for threads in THREADS:
         set_threads(threads)
         fused, by_hand, stepwise = (make(name, dtype) for _ in range(3))
-        fit(fused, 1, kind, batch_size=batch)
+        fit(fused, 1, kind, count, batch_size=batch)
         opt, step_opt = optimizer(kind, by_hand), optimizer(kind, stepwise)
-        x, y = data(by_hand)
+        x, y = data(by_hand, count)
         order = np.arange(len(y)) if batch == len(y) else _core.permutation(len(y), fused.seed, 0)
         for start in range(0, len(y), batch):
             rows = order[start : start + batch]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ SetThreads = Callable[[int], None]
 TOLERANCE = 1e-9
 """Of the largest element. Norms of what has little variance make rounding errors 30 times larger each."""
 drawn = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[
@@ -172,4 +171,3 @@ def test_frozen(tree: Tree, threads: int, every: int, first: int, adam: bool, se
             assert_array_equal(p, same, err_msg=name)
         for name, state in some_train.named_states().items():
             assert_array_equal(state, all_train.named_states()[name], err_msg=name)
-    assert all(fnmatchcase(name, "layers.*") for name in names)
