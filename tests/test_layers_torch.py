@@ -125,6 +125,10 @@ MODELS: dict[str, Callable[[], Made]] = {
         [schuss.Scale(6), schuss.Dense(9, "selu"), schuss.Dense(3)],
         nn.Sequential(Factors(6), Linear(6, 9, nn.functional.selu), Linear(9, 3)),
     ),
+    "prelu": lambda: (
+        [schuss.Dense(6, 9), schuss.PReLU(), schuss.Dense(3)],
+        nn.Sequential(Linear(6, 9), nn.PReLU(9), Linear(9, 3)),
+    ),
     "residual": residual,
     "concatenate": concatenate,
     "embedding": embeddings,

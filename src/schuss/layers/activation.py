@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from .._core import ACTIVATIONS
 from ..arguments import choice, number
-from .base import Layer, Shape, checked_alpha, optional_size
+from .base import Layer, Shape, checked_alpha, matched, optional_size
 
 
 @dataclass(init=False, repr=False, eq=False)
@@ -63,7 +63,8 @@ class Activation(Layer):
 
     def after(self, shape: Shape, name: str) -> Activation:
         self._check_storage(shape, name)
-        return Activation(self.name, dropout=self.dropout, alpha=self.alpha, n=shape.columns)
+        n = matched(name, self.n, shape, "n")
+        return Activation(self.name, dropout=self.dropout, alpha=self.alpha, n=n)
 
     @property
     def shape(self) -> Shape:

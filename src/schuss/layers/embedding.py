@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..arguments import integer, number
-from .base import Layer, Shape, optional_size
+from .base import Layer, Shape, matched, optional_size
 
 
 @dataclass(init=False, repr=False, eq=False)
@@ -61,7 +61,8 @@ class Embedding(Layer):
 
     def after(self, shape: Shape, name: str) -> Embedding:
         self._check_storage(shape, name)
-        return Embedding(self.n, self.dim, std=self.std, columns=shape.columns)
+        columns = matched(name, self.columns, shape, "columns")
+        return Embedding(self.n, self.dim, std=self.std, columns=columns)
 
     @property
     def shape(self) -> Shape:

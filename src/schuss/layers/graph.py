@@ -145,11 +145,13 @@ class _Builder:
         return self.input(Input("x", size), name)
 
     def residual(self, layer: Residual, value: _Node, name: str) -> tuple[Layer, _Node]:
+        if value.shape.codes:
+            raise ValueError(f"{name}, Residual, must come behind numbers; got codes")
         if isinstance(layer.layers[0], Input):
             raise ValueError(f"{name}.layers[0] must not be an Input: a residual adds what came in before")
         resolved, made = self.chain(layer.layers, value, f"{name}.layers")
         assert made is not None
-        if value.shape.codes or made.shape != value.shape:
+        if made.shape != value.shape:
             raise ValueError(
                 f"{name}.layers must give back {value.shape.columns} columns, as many as come in; "
                 f"got {made.shape.columns}"
@@ -180,6 +182,8 @@ class _Builder:
             branches.append(resolved)
             ends.append(end)
         columns = sum(end.shape.columns for end in ends)
+        if layer.n not in (None, columns):
+            raise ValueError(f"{name}.n must be {columns}, what its branches give together; got {layer.n}")
         resolved_layer = Concatenate(tuple(branches), columns)
         return resolved_layer, self.node("concatenate", name, Shape(columns), resolved_layer, ends)
 
