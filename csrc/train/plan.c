@@ -265,7 +265,10 @@ struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net,
     if (passes != SCHUSS_FORWARD_ONLY) {
         mark_needed(plan, wanted);
         add_backward_calls(plan, wanted);
-    } else add_call(plan, CALL_LOSS, net->n_nodes - 1);
+    } else {
+        add_call(plan, CALL_LOSS, net->n_nodes - 1);
+        plan->after_enter = plan->n_calls;
+    }
     plan->room = plan_buffers(plan);
     for (int i = 0; i < net->n_nodes; i++)
         for (int k = 0; k < net->nodes[i].n_arrays; k++)

@@ -58,6 +58,10 @@ static inline void set_up(struct network *network, int dtype, int n_layers, cons
             to->sizes[1] = layer->n;
             to->numbers[0] = !layer->no_bias;
             break;
+        case SCHUSS_KIND_parametric:
+            to->sizes[0] = before;
+            to->numbers[0] = SCHUSS_TANH;
+            break;
         case SCHUSS_KIND_embedding:
             to->sizes[0] = layer->n;
             to->sizes[1] = layer->dim;

@@ -97,7 +97,7 @@ static inline void draw_join(struct dice *dice, struct drawn *d) {
 
 static inline void draw_layer(struct dice *dice, const struct drawing *how, struct drawn *d) {
     static const int kinds[] = {SCHUSS_KIND_activation, SCHUSS_KIND_scale, SCHUSS_KIND_layer_norm,
-                                SCHUSS_KIND_batch_norm};
+                                SCHUSS_KIND_batch_norm, SCHUSS_KIND_parametric, SCHUSS_KIND_prelu /* has a kink */};
     if (chance(dice, 0.15)) {
         draw_join(dice, d);
         return;
@@ -109,7 +109,7 @@ static inline void draw_layer(struct dice *dice, const struct drawing *how, stru
         channels = chance(dice, 0.5) ? d->channels[draw_value(dice, d)] : some(dice, 1, how->widest);
         layer.n = channels;
         layer.no_bias = chance(dice, 0.2);
-    } else layer.kind = kinds[between(dice, 0, 3)];
+    } else layer.kind = kinds[between(dice, 0, how->smooth ? 4 : 5)];
     draw_end(dice, how->smooth, &layer);
     if (chance(dice, 0.5)) layer.add = draw_residual(dice, d, channels);
     put_layer(d, layer, channels);
