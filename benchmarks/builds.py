@@ -106,23 +106,27 @@ def _asked(process: subprocess.Popen[str], case: str) -> float:
     return float(process.stdout.readline())
 
 
-def compare(old: str, new: str, threads: int, rounds: int, cases: list[str]) -> None:
-    """Print a line a case: medians of both, the median ratio of the rounds, and its quartiles."""
-    both = [_started(python, threads) for python in (old, new)]
+def compare(old: str, new: str, threads: int, rounds: int, starts: int, cases: list[str]) -> None:
+    """Print a line a case: medians of both, the median ratio of the rounds, and its quartiles.
+
+    Each case is measured by several pairs of processes: where memory happens to lie makes some of them faster.
+    """
     for case in cases:
         ratios, times = [], []
-        for k in range(rounds + 1):
-            pair = [0.0, 0.0]
-            for which in (0, 1) if k % 2 else (1, 0):
-                pair[which] = _asked(both[which], case)
-            if k:  # the first warms up
-                times.append(pair)
-                ratios.append(pair[0] / pair[1])
+        for _ in range(starts):
+            both = [_started(python, threads) for python in (old, new)]
+            for k in range(rounds + 1):
+                pair = [0.0, 0.0]
+                for which in (0, 1) if k % 2 else (1, 0):
+                    pair[which] = _asked(both[which], case)
+                if k:  # the first warms up
+                    times.append(pair)
+                    ratios.append(pair[0] / pair[1])
+            for process in both:
+                process.communicate()
         low, middle, high = statistics.quantiles(ratios, n=4)
         a, b = (1e6 * statistics.median(column) for column in zip(*times, strict=True))
         print(f"{threads} thread  {case:38}{a:12.2f}{b:12.2f} us   {middle:.3f}  ({low:.3f} to {high:.3f})", flush=True)
-    for process in both:
-        process.communicate()
 
 
 def main() -> None:
@@ -131,7 +135,8 @@ def main() -> None:
     parser.add_argument("old", nargs="?")
     parser.add_argument("new", nargs="?", default=sys.executable)
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--rounds", type=int, default=7, help="of each pair of processes")
+    parser.add_argument("--starts", type=int, default=5, help="pairs of processes")
     parser.add_argument("--cases", default="", help="only those that hold this text")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -140,7 +145,7 @@ def main() -> None:
         return
     cases = [case for case in CASES if options.cases in case]
     for threads in options.threads.split(","):
-        compare(options.old, options.new, int(threads), options.rounds, cases)
+        compare(options.old, options.new, int(threads), options.rounds, options.starts, cases)
 
 
 if __name__ == "__main__":

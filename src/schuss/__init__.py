@@ -78,7 +78,6 @@ from .optim import (
 )
 from .serialization import load
 from .threads import get_num_threads, set_num_threads, threads
-from .training import EarlyStopping, EpochRecord
 
 __all__ = [
     "ADOPT",
@@ -163,16 +162,19 @@ __all__ = [
 if TYPE_CHECKING:
     from . import schedules, scipy
     from .minimization import minimize
+    from .training import EarlyStopping, EpochRecord
 else:
+    # Where names that are loaded late come from.
+    _LATE = {"minimize": ".minimization", "EarlyStopping": ".training", "EpochRecord": ".training"}
 
     def __getattr__(name: str) -> object:
-        """Load what is first asked for by its name: it would take a fifth of the import's time."""
+        """Load what is first asked for by its name: it would take a quarter of the import's time."""
         from importlib import import_module
 
         if name in ("schedules", "scipy"):
             return import_module(f".{name}", __name__)
-        if name == "minimize":
-            found = globals()[name] = import_module(".minimization", __name__).minimize
+        if name in _LATE:
+            found = globals()[name] = getattr(import_module(_LATE[name], __name__), name)
             return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
