@@ -59,19 +59,21 @@ struct column_numbers {
     const real *mean, *factor, *level, *slope;
 };
 
+/* to[nv] = numbers[(nv - 1) * LANES + cols] */
+ALWAYS_INLINE void load_numbers(const int nv, ptrdiff_t cols, const real *numbers, vec *to) {
+#pragma GCC unroll 4
+    for (int q = 0; q < nv; q++) to[q] = v_load_m(numbers + q * LANES, v_mask(q < nv - 1 ? LANES : cols));
+}
+
 /* Columns [j, j + (nv - 1) * LANES + cols), 0 < cols <= LANES, of rows [i0, i1): y = (x - mean) factor + level, and its
  * relu if asked for. */
 ALWAYS_INLINE void normalise_columns(const int nv, const int relu, const struct here *h, const struct column_numbers *n,
                                      ptrdiff_t i0, ptrdiff_t i1, ptrdiff_t j, ptrdiff_t cols) {
     const vmask last = v_mask(cols);
     vec mean[STRIP], factor[STRIP], level[STRIP];
-#pragma GCC unroll 4
-    for (int q = 0; q < nv; q++) {
-        const vmask lanes = v_mask(q < nv - 1 ? LANES : cols);
-        mean[q] = v_load_m(n->mean + j + q * LANES, lanes);
-        factor[q] = v_load_m(n->factor + j + q * LANES, lanes);
-        level[q] = v_load_m(n->level + j + q * LANES, lanes);
-    }
+    load_numbers(nv, cols, n->mean + j, mean);
+    load_numbers(nv, cols, n->factor + j, factor);
+    load_numbers(nv, cols, n->level + j, level);
     const real *x = (const real *)h->x.at + i0 * h->x.ld + j;
     real *y = (real *)h->y.at + i0 * h->y.ld + j;
     for (ptrdiff_t i = i0; i < i1; i++, x += h->x.ld, y += h->y.ld)
@@ -140,14 +142,10 @@ ALWAYS_INLINE void denormalise_columns(const int nv, const struct here *h, const
                                        ptrdiff_t i1, ptrdiff_t j, ptrdiff_t cols, real *dx, ptrdiff_t ld) {
     const vmask last = v_mask(cols);
     vec mean[STRIP], factor[STRIP], level[STRIP], slope[STRIP];
-#pragma GCC unroll 4
-    for (int q = 0; q < nv; q++) {
-        const vmask lanes = v_mask(q < nv - 1 ? LANES : cols);
-        mean[q] = v_load_m(n->mean + j + q * LANES, lanes);
-        factor[q] = v_load_m(n->factor + j + q * LANES, lanes);
-        level[q] = v_load_m(n->level + j + q * LANES, lanes);
-        slope[q] = v_load_m(n->slope + j + q * LANES, lanes);
-    }
+    load_numbers(nv, cols, n->mean + j, mean);
+    load_numbers(nv, cols, n->factor + j, factor);
+    load_numbers(nv, cols, n->level + j, level);
+    load_numbers(nv, cols, n->slope + j, slope);
     const real *x = (const real *)h->x.at + i0 * h->x.ld + j, *dy = (const real *)h->dy.at + i0 * h->dy.ld + j;
     for (ptrdiff_t i = i0; i < i1; i++, x += h->x.ld, dy += h->dy.ld, dx += ld)
 #pragma GCC unroll 4

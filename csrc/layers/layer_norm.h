@@ -5,9 +5,8 @@ enum { NORM_WEIGHT, NORM_BIAS };
 
 static const char *layer_norm_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                                     struct schuss_array *arrays, int *n_arrays) {
-    if (in->storage != SCHUSS_REAL) return "input";
-    if (node->sizes[0] != in->channels) return "n";
-    *out = *in;
+    const char *wrong = same_shape(node, in, out);
+    if (wrong) return wrong;
     arrays[(*n_arrays)++] = vector_array("weight", in->channels, 1);
     arrays[(*n_arrays)++] = vector_array("bias", in->channels, 1);
     return NULL;

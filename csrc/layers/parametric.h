@@ -3,9 +3,8 @@
 
 static const char *parametric_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                                     struct schuss_array *arrays, int *n_arrays) {
-    if (in->storage != SCHUSS_REAL) return "input";
-    if (node->sizes[0] != in->channels) return "n";
-    *out = *in;
+    const char *wrong = same_shape(node, in, out);
+    if (wrong) return wrong;
     arrays[(*n_arrays)++] = vector_array("share", in->channels, 1);
     return NULL;
 }
@@ -61,11 +60,7 @@ static void parametric_down(struct here *h, const struct pass *pass, struct team
 
 /* da = the sum over rows of (f(x) - x) dy. */
 static void parametric_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
-    const struct share own = own_columns(h->channels, me);
-    const struct column_operands operands = {.rows = pass->rows, .a = (const real *)h->kept, .ld_a = h->channels,
-                                             .b = h->dy.at, .ld_b = h->dy.ld};
-    sum_columns(1, scale_term, &operands, own.first, own.end, h->gradients[0], NULL);
-    vector_born(h, births, 0, own.first, own.end);
+    vector_gradient(h, pass, scale_term, h->kept, h->channels, births, me);
 }
 
 static const struct kind parametric_kind = {

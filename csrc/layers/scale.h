@@ -2,9 +2,8 @@
 
 static const char *scale_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                                struct schuss_array *arrays, int *n_arrays) {
-    if (in->storage != SCHUSS_REAL) return "input";
-    if (node->sizes[0] != in->channels) return "n";
-    *out = *in;
+    const char *wrong = same_shape(node, in, out);
+    if (wrong) return wrong;
     arrays[(*n_arrays)++] = vector_array("scale", in->channels, 1);
     return NULL;
 }
@@ -44,11 +43,7 @@ ALWAYS_INLINE void scale_term(vec x, vec dy, vec p, vec q, vec *terms) { (void)p
 
 /* ds[j] = the sum over rows of x dy. */
 static void scale_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
-    const struct share own = own_columns(h->channels, me);
-    const struct column_operands operands = {
-        .rows = pass->rows, .a = h->x.at, .ld_a = h->x.ld, .b = h->dy.at, .ld_b = h->dy.ld};
-    sum_columns(1, scale_term, &operands, own.first, own.end, h->gradients[0], NULL);
-    vector_born(h, births, 0, own.first, own.end);
+    vector_gradient(h, pass, scale_term, h->x.at, h->x.ld, births, me);
 }
 
 static const struct kind scale_kind = {

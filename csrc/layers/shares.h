@@ -9,6 +9,14 @@ ALWAYS_INLINE struct schuss_array matrix_array(const char *name, ptrdiff_t rows,
     return (struct schuss_array){.name = name, .ndim = 2, .rows = rows, .cols = cols, .stepped = 1};
 }
 
+/* The shape of what gives back as many columns as come in, and is told how many. Returns NULL, or what does not fit. */
+ALWAYS_INLINE const char *same_shape(const struct schuss_node *node, const struct shape *in, struct shape *out) {
+    if (in->storage != SCHUSS_REAL) return "input";
+    if (node->sizes[0] != in->channels) return "n";
+    *out = *in;
+    return NULL;
+}
+
 /* The columns of n that are the member's own: whole tiles. */
 ALWAYS_INLINE struct share own_columns(ptrdiff_t n, const struct team *me) {
     if (me->count == 1) return (struct share){0, n};
@@ -59,4 +67,14 @@ ALWAYS_INLINE void vector_born(const struct here *h, struct births *births, int 
     if (!births || !h->wanted[k] || first >= end) return;
     const struct birth born = birth_of(births, h->kernels, h->node->first_array + k, 1);
     births->nonfinite |= birth_update(&born, first, end - first, (const real *)h->gradients[k] + first);
+}
+
+/* The gradient of array 0, a vector, is a sum over the rows of terms of two arrays: the member's own columns. */
+ALWAYS_INLINE void vector_gradient(const struct here *h, const struct pass *pass, column_term *term, const void *a,
+                                   ptrdiff_t ld_a, struct births *births, const struct team *me) {
+    const struct share own = own_columns(h->channels, me);
+    const struct column_operands operands = {
+        .rows = pass->rows, .a = (const real *)a, .ld_a = ld_a, .b = (const real *)h->dy.at, .ld_b = h->dy.ld};
+    sum_columns(1, term, &operands, own.first, own.end, (real *)h->gradients[0], NULL);
+    vector_born(h, births, 0, own.first, own.end);
 }

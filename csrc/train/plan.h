@@ -2,7 +2,7 @@
  * decided before the first pass. Inside the core only.
  *
  *   shape.c    nodes -> shapes, places of arrays
- *   plan.c     the calls, and which of them hand a gradient to whom
+ *   draw.c     the calls, and which of them hand a gradient to whom
  *   buffers.c  what a call reads and writes; from that, lifetimes and places of buffers
  *   waits.c    from that, where members wait
  *   here.c     the pointers that each member has at each node */

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from .._core import ACTIVATIONS
 from ..arguments import choice, number
-from .base import Layer, Shape, checked_alpha, matched, optional_size
+from .base import ColumnLayer, checked_alpha, optional_size
 
 
 @dataclass(init=False, repr=False, eq=False)
-class Activation(Layer):
+class Activation(ColumnLayer):
     """``Y = dropout(act(X))``, for behind layers that have no activation of their own.
 
     Behind a layer without activation and dropout it costs no pass over memory: that layer applies it.
@@ -40,6 +40,7 @@ class Activation(Layer):
     """
 
     kind: ClassVar[str] = "activation"
+    _vectors: ClassVar[int] = 0
     name: str
     dropout: float
     alpha: float | None
@@ -60,19 +61,6 @@ class Activation(Layer):
     def activation(self) -> str:
         """The name, as other layers call it."""
         return self.name
-
-    def after(self, shape: Shape, name: str) -> Activation:
-        self._check_storage(shape, name)
-        n = matched(name, self.n, shape, "n")
-        return Activation(self.name, dropout=self.dropout, alpha=self.alpha, n=n)
-
-    @property
-    def shape(self) -> Shape:
-        return Shape(self.n or 0)
-
-    @property
-    def n_parameters(self) -> int:
-        return 0
 
     def row(self) -> tuple[str, str, str, str]:
         return f"Activation {self.n}", self.name, "", f"{self.dropout:g}"

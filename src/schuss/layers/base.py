@@ -103,6 +103,31 @@ class Layer:
             object.__setattr__(self, name, value)
 
 
+@dataclass(init=False, repr=False, eq=False)
+class ColumnLayer(Layer):
+    """A layer that gives back as many columns as come in, n, and has so many vectors of that length."""
+
+    n: int | None
+    _vectors: ClassVar[int] = 1
+
+    def after(self, shape: Shape, name: str) -> ColumnLayer:
+        self._check_storage(shape, name)
+        arguments = {**self.described(), "n": matched(name, self.n, shape, "n")}
+        del arguments["kind"]
+        return type(self)(**arguments)
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.n or 0)
+
+    @property
+    def n_parameters(self) -> int:
+        return self._vectors * (self.n or 0)
+
+    def sizes(self) -> dict[str, int]:
+        return {"n": self.n or 0}
+
+
 def optional_size(name: str, value: Any) -> int | None:
     """A size of at least 1, or None: it follows from the layer before."""
     return None if value is None else integer(name, value, 1)

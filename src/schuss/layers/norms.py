@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..arguments import number
-from .base import Layer, Shape, matched, optional_size
+from .base import ColumnLayer, optional_size
 
 
 @dataclass(init=False, repr=False, eq=False)
-class LayerNorm(Layer):
+class LayerNorm(ColumnLayer):
     """``Y = (X - mean) / sqrt(var + eps) w + b``, with mean and variance of each row.
 
     w (n,) starts at 1, b (n,) at 0. The variance is the biased one, divided by n. As torch's LayerNorm over the last
@@ -40,26 +40,12 @@ class LayerNorm(Layer):
     """
 
     kind: ClassVar[str] = "layer_norm"
+    _vectors: ClassVar[int] = 2
     n: int | None
     eps: float
 
     def __init__(self, n: int | None = None, *, eps: float = 1e-5) -> None:
         self._set(n=optional_size("n", n), eps=number("eps", eps, "(0, inf)"))
-
-    def after(self, shape: Shape, name: str) -> LayerNorm:
-        self._check_storage(shape, name)
-        return LayerNorm(matched(name, self.n, shape, "n"), eps=self.eps)
-
-    @property
-    def shape(self) -> Shape:
-        return Shape(self.n or 0)
-
-    @property
-    def n_parameters(self) -> int:
-        return 2 * (self.n or 0)
-
-    def sizes(self) -> dict[str, int]:
-        return {"n": self.n or 0}
 
     def numbers(self) -> dict[str, float]:
         return {"eps": self.eps}
@@ -72,7 +58,7 @@ class LayerNorm(Layer):
 
 
 @dataclass(init=False, repr=False, eq=False)
-class BatchNorm(Layer):
+class BatchNorm(ColumnLayer):
     """``Y = (X - mean) / sqrt(var + eps) w + b``, with mean and variance of each column.
 
     w (n,) starts at 1, b (n,) at 0.
@@ -111,6 +97,7 @@ class BatchNorm(Layer):
     """
 
     kind: ClassVar[str] = "batch_norm"
+    _vectors: ClassVar[int] = 2
     n: int | None
     momentum: float
     eps: float
@@ -121,21 +108,6 @@ class BatchNorm(Layer):
             momentum=number("momentum", momentum, "[0, 1]"),
             eps=number("eps", eps, "(0, inf)"),
         )
-
-    def after(self, shape: Shape, name: str) -> BatchNorm:
-        self._check_storage(shape, name)
-        return BatchNorm(matched(name, self.n, shape, "n"), momentum=self.momentum, eps=self.eps)
-
-    @property
-    def shape(self) -> Shape:
-        return Shape(self.n or 0)
-
-    @property
-    def n_parameters(self) -> int:
-        return 2 * (self.n or 0)
-
-    def sizes(self) -> dict[str, int]:
-        return {"n": self.n or 0}
 
     def numbers(self) -> dict[str, float]:
         return {"eps": self.eps, "momentum": self.momentum}

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 from .._core import ACTIVATIONS
 from ..arguments import choice, number
-from .base import Layer, Shape, checked_alpha, matched, optional_size
+from .base import ColumnLayer, checked_alpha, optional_size
 
 NAMES = tuple(name for name in ACTIVATIONS if name not in ("identity", "softmax"))
 
 
 @dataclass(init=False, repr=False, eq=False)
-class ParametricActivation(Layer):
+class ParametricActivation(ColumnLayer):
     """``Y = X + a (act(X) - X)`` with a learnable share a for each column, (n,).
 
     With a = 1, its start unless told otherwise, it is the activation; with a = 0 nothing happens: each neuron finds
@@ -59,22 +59,6 @@ class ParametricActivation(Layer):
             share=number("share", share, "(-inf, inf)"),
             alpha=checked_alpha(name, alpha),
         )
-
-    def after(self, shape: Shape, name: str) -> ParametricActivation:
-        self._check_storage(shape, name)
-        n = matched(name, self.n, shape, "n")
-        return ParametricActivation(self.name, n, share=self.share, alpha=self.alpha)
-
-    @property
-    def shape(self) -> Shape:
-        return Shape(self.n or 0)
-
-    @property
-    def n_parameters(self) -> int:
-        return self.n or 0
-
-    def sizes(self) -> dict[str, int]:
-        return {"n": self.n or 0}
 
     def numbers(self) -> dict[str, float]:
         return {"activation": float(ACTIVATIONS.index(self.name)), "alpha": self.alpha or 0.0}

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..arguments import number
-from .base import Layer, Shape, matched, optional_size
+from .base import ColumnLayer, optional_size
 
 
 @dataclass(init=False, repr=False, eq=False)
-class PReLU(Layer):
+class PReLU(ColumnLayer):
     """``Y = x if x > 0 else a x`` with a learnable slope a for each column, (n,).
 
     As torch's PReLU with num_parameters=n; torch's default is one slope for all.
@@ -45,21 +45,6 @@ class PReLU(Layer):
 
     def __init__(self, n: int | None = None, *, slope: float = 0.25) -> None:
         self._set(n=optional_size("n", n), slope=number("slope", slope, "(-inf, inf)"))
-
-    def after(self, shape: Shape, name: str) -> PReLU:
-        self._check_storage(shape, name)
-        return PReLU(matched(name, self.n, shape, "n"), slope=self.slope)
-
-    @property
-    def shape(self) -> Shape:
-        return Shape(self.n or 0)
-
-    @property
-    def n_parameters(self) -> int:
-        return self.n or 0
-
-    def sizes(self) -> dict[str, int]:
-        return {"n": self.n or 0}
 
     def starts(self) -> dict[str, float | tuple[str, float]]:
         return {"slope": self.slope}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .base import Layer, Shape, matched, optional_size
+from .base import ColumnLayer, optional_size
 
 
 @dataclass(init=False, repr=False, eq=False)
-class Scale(Layer):
+class Scale(ColumnLayer):
     """``Y = X s`` with a learnable factor s for each column, (n,), which starts at 1.
 
     In front of a network it learns which features matter (Holzmüller, Grinsztajn, Steinwart, "Better by default: strong
@@ -38,21 +38,6 @@ class Scale(Layer):
 
     def __init__(self, n: int | None = None) -> None:
         self._set(n=optional_size("n", n))
-
-    def after(self, shape: Shape, name: str) -> Scale:
-        self._check_storage(shape, name)
-        return Scale(matched(name, self.n, shape, "n"))
-
-    @property
-    def shape(self) -> Shape:
-        return Shape(self.n or 0)
-
-    @property
-    def n_parameters(self) -> int:
-        return self.n or 0
-
-    def sizes(self) -> dict[str, int]:
-        return {"n": self.n or 0}
 
     def starts(self) -> dict[str, float | tuple[str, float]]:
         return {"scale": 1.0}

@@ -1,4 +1,4 @@
-/* The plan: the calls of a network's passes, in order, and what each hands over on the way back. */
+/* Draws a plan up: the calls of a network's passes, in order, and what each hands over on the way back. */
 #include "plan.h"
 
 #include <stdint.h>
