@@ -23,7 +23,7 @@ enum schuss_status {
 
 enum schuss_dtype { SCHUSS_F32 = 0, SCHUSS_F64 = 1 };
 
-/* ---- cpu.c: which instruction set -------------------------------------------------------------------------- */
+/* ---- cpu.c: which instruction set -------------------------------------------------------------------------------- */
 
 struct kernels; /* kernels.h */
 
@@ -40,7 +40,7 @@ const struct kernels *schuss_kernels(int dtype);
 /* Bytes of the widest vector that the level in use computes with. */
 int schuss_vector_bytes(void);
 
-/* ---- quota.c, pool.c: threads ------------------------------------------------------------------------------ */
+/* ---- quota.c, pool.c: threads ------------------------------------------------------------------------------------ */
 
 /* CPUs this process may use: the least of affinity and cgroup quota (rounded up), at least 1. */
 int schuss_cpu_quota(void);
@@ -55,7 +55,7 @@ int schuss_set_thread_limit(int n);
 /* Worker threads alive now (the caller not counted). */
 int schuss_worker_count(void);
 
-/* ---- rng.h, train/init.c: random numbers ------------------------------------------------------------------- */
+/* ---- rng.h, train/init.c: random numbers ------------------------------------------------------------------------- */
 
 /* One Philox4x32-10 block. */
 void schuss_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
@@ -72,7 +72,7 @@ enum schuss_init {
 int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int init, double scale, uint64_t seed,
                       uint32_t stream, double *work);
 
-/* ---- optim/step.c: optimizer steps ------------------------------------------------------------------------- */
+/* ---- optim/step.c: optimizer steps ------------------------------------------------------------------------------- */
 
 #define SCHUSS_RULE_NUMBER(NAME, ...) SCHUSS_##NAME,
 enum schuss_rule { SCHUSS_RULES(SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER) SCHUSS_N_RULES };
@@ -211,7 +211,7 @@ int schuss_gradient_norm(struct schuss_step *step);
 /* p += weights[group] (s[slot] - p) for every parameter; a group whose weight is 0 stays untouched. Not a step. */
 int schuss_move_params(const struct schuss_step *step, int slot, const double *weights);
 
-/* ---- optim/lbfgs.c: L-BFGS --------------------------------------------------------------------------------- */
+/* ---- optim/lbfgs.c: L-BFGS --------------------------------------------------------------------------------------- */
 
 /* The vectors of one optimizer. Parameters and gradients are segments (of which p, g and n are looked at); laid end to
  * end they are n elements. All else are vectors of that length, 64-byte aligned, padded with zeros to a multiple of 16.
@@ -256,7 +256,7 @@ int schuss_lbfgs_move(struct schuss_lbfgs *l, double t, int keep);
 /* p = x. */
 void schuss_lbfgs_restore(struct schuss_lbfgs *l);
 
-/* ---- layers/, train/: networks -------------------------------------------------------------------------------- */
+/* ---- layers/, train/: networks ----------------------------------------------------------------------------------- */
 
 enum schuss_activation {
     SCHUSS_IDENTITY, SCHUSS_RELU, SCHUSS_LEAKY_RELU, SCHUSS_ELU, SCHUSS_SELU, SCHUSS_SIGMOID, SCHUSS_TANH,
@@ -351,7 +351,7 @@ struct schuss_plan;
  * BACKWARD_ONCE takes less memory, since gradients replace outputs that are no longer needed. */
 enum schuss_passes { SCHUSS_FORWARD_ONLY, SCHUSS_BACKWARD, SCHUSS_BACKWARD_ONCE };
 /* Bytes of a plan without its buffers. */
-ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int passes, int threads);
+ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, int passes, int threads);
 /* Draws a plan up in memory[schuss_plan_bytes()], zeroed and 64-byte aligned. wanted[n_arrays]: whether each array's
  * gradient is needed; NULL: all are. */
 struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
@@ -379,7 +379,7 @@ void *schuss_plan_output(struct schuss_plan *plan);
 /* 1 if since the last call a code was none of its table's, and counted as none. */
 int schuss_plan_fault(struct schuss_plan *plan);
 
-/* ---- dense/loss.h: losses ---------------------------------------------------------------------------------- */
+/* ---- dense/loss.h: losses ---------------------------------------------------------------------------------------- */
 
 enum schuss_loss_kind {
     SCHUSS_MSE, SCHUSS_MAE, SCHUSS_HUBER, SCHUSS_CROSS_ENTROPY, SCHUSS_BINARY_CROSS_ENTROPY, SCHUSS_POISSON,
@@ -411,7 +411,7 @@ double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t ro
                          void *gradient, double *partial);
 ptrdiff_t schuss_loss_partials(ptrdiff_t rows);
 
-/* ---- train/epoch.c: whole epochs --------------------------------------------------------------------------- */
+/* ---- train/epoch.c: whole epochs --------------------------------------------------------------------------------- */
 
 /* A penalty on the parameters of one group: the loss of a batch gets (l1 sum |p| + l2 / 2 sum p^2) / total, where total
  * is of the batch's weights. */

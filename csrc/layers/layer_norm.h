@@ -23,35 +23,43 @@ static struct needs layer_norm_needs(const struct schuss_node *node, const struc
     };
 }
 
-/* The sum of terms of x[n] and w[n]: of x; of (x - a)^2; of x w; of x w (y - a) b. */
-enum row_sum { SUM_X, SUM_SQUARES, SUM_WEIGHTED, SUM_WEIGHTED_NORMAL };
-ALWAYS_INLINE vec row_term(const enum row_sum kind, vec x, vec w, vec y, vec a, vec b) {
-    if (kind == SUM_SQUARES) return (x - a) * (x - a);
-    if (kind == SUM_WEIGHTED) return x * w;
-    if (kind == SUM_WEIGHTED_NORMAL) return x * w * ((y - a) * b);
-    return x;
+/* Into terms[results]: what some elements of a row add to each sum. A function that is inlined. */
+typedef void row_term(vec x, vec w, vec y, vec a, vec b, vec *terms);
+
+ALWAYS_INLINE void value_term(vec x, vec w, vec y, vec a, vec b, vec *terms) {
+    (void)w, (void)y, (void)a, (void)b;
+    terms[0] = x;
 }
-ALWAYS_INLINE real row_sum(const enum row_sum kind, ptrdiff_t n, const real *x, const real *w, const real *y, real a,
-                           real b) {
-    const int weighs = kind == SUM_WEIGHTED || kind == SUM_WEIGHTED_NORMAL, normal = kind == SUM_WEIGHTED_NORMAL;
+ALWAYS_INLINE void square_term(vec x, vec w, vec y, vec mean, vec b, vec *terms) {
+    (void)w, (void)y, (void)b;
+    terms[0] = (x - mean) * (x - mean);
+}
+ALWAYS_INLINE void slope_terms(vec dy, vec w, vec x, vec mean, vec inverse, vec *terms) {
+    terms[0] = dy * w;
+    terms[1] = terms[0] * ((x - mean) * inverse);
+}
+
+/* out[results] = sums over a row of terms of x[n], w[n], y[n], the last two NULL or read, and the numbers a and b. */
+ALWAYS_INLINE void row_sums(const int results, row_term *term, ptrdiff_t n, const real *x, const real *w, const real *y,
+                            real a, real b, real *out) {
     const vec va = v_set1(a), vb = v_set1(b), none = v_set1(0);
-    vec sum[SUM_VECS];
+    vec sum[2][SUM_VECS], terms[2];
     ptrdiff_t i = 0;
-    for (int q = 0; q < SUM_VECS; q++) sum[q] = none;
+    for (int q = 0; q < SUM_VECS; q++) sum[0][q] = sum[1][q] = none;
     for (; i + VIRTUAL_LANES <= n; i += VIRTUAL_LANES)
         for (int q = 0; q < SUM_VECS; q++) {
             const ptrdiff_t at = i + q * LANES;
-            sum[q] += row_term(kind, v_load(x + at), weighs ? v_load(w + at) : none,
-                               normal ? v_load(y + at) : none, va, vb);
+            term(v_load(x + at), w ? v_load(w + at) : none, y ? v_load(y + at) : none, va, vb, terms);
+            for (int s = 0; s < results; s++) sum[s][q] += terms[s];
         }
     for (int q = 0; q < SUM_VECS && i + q * LANES < n; q++) {
         const ptrdiff_t at = i + q * LANES;
         const vmask lanes = v_mask(n - at);
-        const vec term = row_term(kind, v_load_m(x + at, lanes), weighs ? v_load_m(w + at, lanes) : none,
-                                  normal ? v_load_m(y + at, lanes) : none, va, vb);
-        sum[q] += v_first(term, n - at, none);
+        term(v_load_m(x + at, lanes), w ? v_load_m(w + at, lanes) : none, y ? v_load_m(y + at, lanes) : none, va, vb,
+             terms);
+        for (int s = 0; s < results; s++) sum[s][q] += v_first(terms[s], n - at, none);
     }
-    return v_tree(sum);
+    for (int s = 0; s < results; s++) out[s] = v_tree(sum[s]);
 }
 
 static void layer_norm_forward(struct here *h, const struct pass *pass, struct team *me) {
@@ -62,9 +70,11 @@ static void layer_norm_forward(struct here *h, const struct pass *pass, struct t
     for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
         const real *x = (const real *)h->x.at + i * h->x.ld;
         real *restrict y = (real *)h->y.at + i * h->y.ld;
-        const real mean = row_sum(SUM_X, n, x, NULL, NULL, 0, 0) / (real)n;
-        const real variance = row_sum(SUM_SQUARES, n, x, NULL, NULL, mean, 0) / (real)n;
-        const real inverse = (real)1 / SQRT(variance + eps);
+        real sum;
+        row_sums(1, value_term, n, x, NULL, NULL, 0, 0, &sum);
+        const real mean = sum / (real)n;
+        row_sums(1, square_term, n, x, NULL, NULL, mean, 0, &sum);
+        const real inverse = (real)1 / SQRT(sum / (real)n + eps);
         for (ptrdiff_t j = 0; j < n; j++) y[j] = (x[j] - mean) * inverse * w[j] + b[j];
         if (h->kept) {
             ((real *)h->kept)[2 * i] = mean;
@@ -82,8 +92,9 @@ static void layer_norm_down(struct here *h, const struct pass *pass, struct team
     for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
         const real *x = (const real *)h->x.at + i * h->x.ld, *dy = (const real *)h->dy.at + i * h->dy.ld;
         const real mean = ((const real *)h->kept)[2 * i], inverse = ((const real *)h->kept)[2 * i + 1];
-        const real level = row_sum(SUM_WEIGHTED, n, dy, w, NULL, 0, 0) / (real)n;
-        const real slope = row_sum(SUM_WEIGHTED_NORMAL, n, dy, w, x, mean, inverse) / (real)n;
+        real sums[2];
+        row_sums(2, slope_terms, n, dy, w, x, mean, inverse, sums);
+        const real level = sums[0] / (real)n, slope = sums[1] / (real)n;
         real *restrict dx = gradient_row(h, i, 0, (real *)h->scratch);
         for (ptrdiff_t j = 0; j < n; j++)
             dx[j] = (dy[j] * w[j] - level - (x[j] - mean) * inverse * slope) * inverse;

@@ -1,5 +1,4 @@
-/* What the bodies of layers have in common: which part of a call is a member's own, and handing over what was computed.
- * */
+/* What the bodies of layers have in common: which part of a call is a member's own, and handing over what it computed. */
 
 /* A vector of n elements, stepped or a state; a matrix of parameters. */
 ALWAYS_INLINE struct schuss_array vector_array(const char *name, ptrdiff_t n, int stepped) {

@@ -28,8 +28,7 @@ struct birth {
     ptrdiff_t cols; /* of the array */
 };
 
-/* The array's place in the step. Constants are computed again only where the group changes: one array after the other.
- * */
+/* The array's place in the step. Constants are computed again only where the group changes: one array at a time. */
 struct birth birth_of(struct births *b, const struct kernels *kernels, int array, ptrdiff_t cols);
 
 /* The gradient of elements [first, first + n) of the array goes through the rule. Returns 1 if it is not finite. */

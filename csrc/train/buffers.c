@@ -3,8 +3,7 @@
 
 #include <limits.h>
 
-/* ---- accesses ------------------------------------------------------------------------------------------------------
- * */
+/* ---- accesses ---------------------------------------------------------------------------------------------------- */
 
 static struct access *note(struct access *to, const struct schuss_plan *plan, int node, enum buffer_role role,
                            int writes, int all) {
@@ -70,8 +69,7 @@ int link_accesses(const struct schuss_plan *plan, const struct link *link, int b
     return (int)(to - list);
 }
 
-/* ---- sizes ---------------------------------------------------------------------------------------------------------
- * */
+/* ---- sizes ------------------------------------------------------------------------------------------------------- */
 
 /* Elements from row to row of a buffer with n columns. Rows a large power of two apart meet in the same cache sets. */
 static ptrdiff_t row_stride(ptrdiff_t n, ptrdiff_t item) {
@@ -104,8 +102,7 @@ static void size_up(struct schuss_plan *plan) {
     }
 }
 
-/* ---- lifetimes -----------------------------------------------------------------------------------------------------
- * */
+/* ---- lifetimes --------------------------------------------------------------------------------------------------- */
 
 static void live(struct schuss_plan *plan, const struct access *list, int n, int call) {
     for (int k = 0; k < n; k++) {
@@ -131,8 +128,7 @@ static void find_lifetimes(struct schuss_plan *plan) {
     if (output->last < plan->loss_call) output->last = plan->loss_call;
 }
 
-/* ---- places --------------------------------------------------------------------------------------------------------
- * */
+/* ---- places ------------------------------------------------------------------------------------------------------ */
 
 static int needs_place(const struct buffer *b) { return b->used && !b->outside && b->first >= 0; }
 

@@ -28,8 +28,7 @@ static int most_links(const struct schuss_net *net) {
     return links;
 }
 
-/* ---- what is needed ------------------------------------------------------------------------------------------------
- * */
+/* ---- what is needed ---------------------------------------------------------------------------------------------- */
 
 /* Asks each kind what it needs; whether the batch rather than each layer's columns is shared: where no layer's weights
  * are large, since each thread reads all of them. */
@@ -73,8 +72,7 @@ static void mark_needed(struct schuss_plan *plan, const unsigned char *wanted) {
     }
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------------------
- * */
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 static struct call *add_call(struct schuss_plan *plan, enum call_type type, int node) {
     struct call *call = &plan->calls[plan->n_calls++];
@@ -198,8 +196,7 @@ static void add_backward_calls(struct schuss_plan *plan, const unsigned char *wa
         if (plan->nodes[i].reaches && computes(plan, i)) add_gradients(plan, i, wanted);
 }
 
-/* ---- the interface -------------------------------------------------------------------------------------------------
- * */
+/* ---- the interface ----------------------------------------------------------------------------------------------- */
 
 /* Takes room for n bytes at *used, aligned. base NULL: only counts. */
 static void *reserve(char *base, size_t *used, size_t n) {
@@ -224,10 +221,8 @@ static size_t lists(struct schuss_plan *plan, const struct schuss_net *net, int 
     return used;
 }
 
-ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, int passes, int threads) {
-    /* `prepared` does not depend on more than the node: it is asked for a row. */
+ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, int passes, int threads) {
     ptrdiff_t rest = 0;
-    (void)max_rows;
     for (int i = 0; i < net->n_nodes; i++) {
         struct node_plan one[1] = {0};
         const struct schuss_node *node = &net->nodes[i];
@@ -235,7 +230,7 @@ ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, ptrdiff_t max_rows, in
         if (kind->forward) {
             const struct schuss_node *input = &net->nodes[node->inputs[0]];
             const struct shape in = {input->channels, input->storage};
-            one->needs = kind->needs(node, &in, 1, passes);
+            one->needs = kind->needs(node, &in, 1, passes); /* what is prepared does not depend on the rows */
         }
         rest += here_bytes(net, i, one, threads);
     }

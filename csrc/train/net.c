@@ -26,8 +26,7 @@ static char *row_at(const struct kernels *kernels, const struct matrix *m, ptrdi
     return (char *)m->at + row * m->ld * kernels->item;
 }
 
-/* ---- the end of a node ---------------------------------------------------------------------------------------------
- * */
+/* ---- the end of a node ------------------------------------------------------------------------------------------- */
 
 /* Softmax and dropout of the member's own rows, and the residual after them. */
 static void end_rows(const struct schuss_plan *plan, const struct member_node *m, const struct pass *pass,
@@ -85,8 +84,7 @@ static void add_rows(const struct schuss_plan *plan, const struct member_node *m
     }
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------------------------
- * */
+/* ---- the walk ---------------------------------------------------------------------------------------------------- */
 
 /* Parts that go to inputs of the network go to where the caller wants them, and what starts there does too. */
 static void send_out(const struct schuss_plan *plan, struct part *parts, int n_parts, void *const *dx) {
@@ -180,8 +178,7 @@ void net_backward(struct schuss_plan *plan, const struct outside *outside, struc
     walk(plan, plan->after_enter, plan->n_calls, outside, births, me);
 }
 
-/* ---- passes of their own -------------------------------------------------------------------------------------------
- * */
+/* ---- passes of their own ----------------------------------------------------------------------------------------- */
 
 struct job {
     struct schuss_plan *plan;

@@ -125,7 +125,7 @@ int step_found_nonfinite(const struct run *run) {
            atomic_load_explicit(&run->walk.nonfinite, memory_order_relaxed);
 }
 
-/* ---- one step in two halves, with a loss from elsewhere between them ----------------------------------------- */
+/* ---- one step in two halves, with a loss from elsewhere between them --------------------------------------------- */
 
 static void begin_member(void *context, struct team *me) {
     struct schuss_train *t = context;

@@ -194,7 +194,7 @@ cdef extern from "schuss.h" nogil:
     enum:
         SCHUSS_FORWARD_ONLY, SCHUSS_BACKWARD, SCHUSS_BACKWARD_ONCE
 
-    ptrdiff_t schuss_plan_bytes(const schuss_net *net, ptrdiff_t max_rows, int passes, int threads)
+    ptrdiff_t schuss_plan_bytes(const schuss_net *net, int passes, int threads)
     schuss_plan *schuss_plan_draw(void *memory, const schuss_net *net, ptrdiff_t max_rows, int passes, int threads,
                                   const unsigned char *wanted)
     ptrdiff_t schuss_plan_room(const schuss_plan *plan)

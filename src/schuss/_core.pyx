@@ -1340,7 +1340,7 @@ cdef class Plan:
         if wanted is not None:
             asked = wanted
             first = &asked[0]
-        cdef ptrdiff_t size = schuss_plan_bytes(&net.c_net, rows, passes, self.threads)
+        cdef ptrdiff_t size = schuss_plan_bytes(&net.c_net, passes, self.threads)
         self.program = aligned_zeros(size, BYTES)
         self.c_plan = schuss_plan_draw(<void *><uintptr_t>self.program.ctypes.data, &net.c_net, rows, passes, self.threads,
                                        first)

@@ -227,7 +227,7 @@ static int segments_of(struct run *r, const struct schuss_net *net, struct schus
 }
 
 static struct schuss_plan *new_plan(const struct run *r, const struct schuss_net *net, ptrdiff_t rows, int passes) {
-    const ptrdiff_t bytes = schuss_plan_bytes(net, rows, passes, r->threads);
+    const ptrdiff_t bytes = schuss_plan_bytes(net, passes, r->threads);
     void *memory = memset(aligned(bytes), 0, (size_t)bytes);
     struct schuss_plan *plan = schuss_plan_draw(memory, net, rows, passes, r->threads, NULL);
     schuss_plan_lay(plan, aligned(schuss_plan_room(plan)));

@@ -150,7 +150,7 @@ static void train(const struct training *c, int dtype, int threads) {
         .dtype = dtype, .n_groups = 1, .n_segments = n_segments, .groups = &group, .segments = segments,
         .t = 1, .grad_scale = 1, .clip_norm = c->clip_norm,
     };
-    void *program = zeros(schuss_plan_bytes(net, c->batch, SCHUSS_BACKWARD_ONCE, threads));
+    void *program = zeros(schuss_plan_bytes(net, SCHUSS_BACKWARD_ONCE, threads));
     struct schuss_plan *plan = schuss_plan_draw(program, net, c->batch, SCHUSS_BACKWARD_ONCE, threads, NULL);
     schuss_plan_lay(plan, zeros(schuss_plan_room(plan)));
     const struct schuss_copy copy = {net->params, zeros(arena), arena};

@@ -60,7 +60,7 @@ static void spread(struct schuss_plan *plan) {
 
 static struct schuss_plan *new_plan(const struct world *w, ptrdiff_t rows, int passes, int threads, int apart) {
     const struct schuss_net *net = &w->network.net;
-    void *memory = block_of(schuss_plan_bytes(net, rows, passes, threads), 0);
+    void *memory = block_of(schuss_plan_bytes(net, passes, threads), 0);
     struct schuss_plan *plan = schuss_plan_draw(memory, net, rows, passes, threads, w->wanted);
     if (apart) spread(plan);
     schuss_plan_lay(plan, block_of(schuss_plan_room(plan), 0xFF));

@@ -10,7 +10,7 @@
 static ptrdiff_t rounded(ptrdiff_t bytes) { return (bytes + 63) / 64 * 64; }
 
 static struct schuss_plan *draw_plan(const struct schuss_net *net, ptrdiff_t rows, int passes, int threads) {
-    const ptrdiff_t bytes = rounded(schuss_plan_bytes(net, rows, passes, threads));
+    const ptrdiff_t bytes = rounded(schuss_plan_bytes(net, passes, threads));
     void *memory = aligned_alloc(64, (size_t)bytes);
     EXPECT(memory, "no memory");
     return schuss_plan_draw(memset(memory, 0, (size_t)bytes), net, rows, passes, threads, NULL);
