@@ -59,15 +59,13 @@ static void embedding_forward(struct here *h, const struct pass *pass, struct te
                 memset(y + c * dim, 0, (size_t)dim * sizeof(real));
             }
         }
-        finish_rows(&h->end, 1, h->node->channels, y, h->y.ld, i, 0);
+        finish_row(h, i, y);
     }
     if (bad) __atomic_store_n(pass->fault, 1, __ATOMIC_RELAXED);
 }
 
-/* out[dim] = the sum over `count` places p of row p / n of dy, columns (p % n) dim and on, in increasing place, by the
- * law of column_sums(). */
-static void sum_places(ptrdiff_t count, const ptrdiff_t *places, ptrdiff_t n, ptrdiff_t dim, const void *dy,
-                       ptrdiff_t ldd, real *out) {
+/* out[dim] = the sum over `count` places of dy's dim elements there, in increasing place, by the law of column_sums(). */
+static void sum_places(ptrdiff_t count, const ptrdiff_t *places, ptrdiff_t dim, const real *dy, real *out) {
     for (ptrdiff_t j = 0; j < dim; j += LANES) {
         const vmask lanes = v_mask(dim - j);
         double total[LANES] = {0};
@@ -77,7 +75,7 @@ static void sum_places(ptrdiff_t count, const ptrdiff_t *places, ptrdiff_t n, pt
                 for (int l = 0; l < LANES; l++) total[l] += (double)sum[l];
                 sum = v_set1(0);
             }
-            sum += v_load_m((const real *)dy + places[k] / n * ldd + places[k] % n * dim + j, lanes);
+            sum += v_load_m(dy + places[k] + j, lanes);
         }
         if (count > COLUMN_BLOCK)
             for (int l = 0; l < LANES; l++) sum[l] = (real)(total[l] + (double)sum[l]);
@@ -85,21 +83,23 @@ static void sum_places(ptrdiff_t count, const ptrdiff_t *places, ptrdiff_t n, pt
     }
 }
 
-/* The places [rows x n] that name each row first <= r < end of the table, in increasing order: those of row r are
- * places[start[r - first]] to places[start[r - first + 1]]. A stable sort by counting. */
-static void sort_places(const int64_t *codes, ptrdiff_t n, ptrdiff_t first, ptrdiff_t end, ptrdiff_t *start,
-                        ptrdiff_t *places) {
+/* Where the gradients of the codes [rows x n] lie that name a row first <= r < end of the table: element (i, c) of the
+ * codes has them from i ldd + c dim on. Those of row r are places[start[r - first]] to places[start[r - first + 1]], in
+ * increasing order: a stable sort by counting. */
+static void sort_places(ptrdiff_t rows, ptrdiff_t n, const int64_t *codes, ptrdiff_t ldd, ptrdiff_t dim,
+                        ptrdiff_t first, ptrdiff_t end, ptrdiff_t *start, ptrdiff_t *places) {
     const uint64_t own = (uint64_t)(end - first);
     memset(start, 0, (size_t)(own + 2) * sizeof *start);
-    for (ptrdiff_t i = 0; i < n; i++) {
+    for (ptrdiff_t i = 0; i < rows * n; i++) {
         const uint64_t r = (uint64_t)codes[i] - (uint64_t)first;
         if (r < own) start[r + 2]++;
     }
     for (uint64_t r = 2; r < own + 2; r++) start[r] += start[r - 1];
-    for (ptrdiff_t i = 0; i < n; i++) {
-        const uint64_t r = (uint64_t)codes[i] - (uint64_t)first;
-        if (r < own) places[start[r + 1]++] = i;
-    }
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t c = 0; c < n; c++) {
+            const uint64_t r = (uint64_t)codes[i * n + c] - (uint64_t)first;
+            if (r < own) places[start[r + 1]++] = i * ldd + c * dim;
+        }
 }
 
 /* Each row of the table's gradient is the sum of dy over the places that name it, in increasing place. */
@@ -113,13 +113,13 @@ static void embedding_gradients(struct here *h, const struct pass *pass, struct 
     const ptrdiff_t together = EMBEDDING_BLOCK / dim > 0 ? EMBEDDING_BLOCK / dim : 1;
     struct birth born;
     if (births) born = birth_of(births, h->kernels, h->node->first_array, dim);
-    sort_places(h->x.at, pass->rows * n, first, end, start, places);
+    sort_places(pass->rows, n, h->x.at, h->dy.ld, dim, first, end, start, places);
     for (ptrdiff_t r0 = first; r0 < end; r0 += together) {
         const ptrdiff_t r1 = r0 + together < end ? r0 + together : end;
         real *g = births ? block : (real *)h->gradients[0] + r0 * dim;
         for (ptrdiff_t r = r0; r < r1; r++) {
             const ptrdiff_t *p = places + start[r - first];
-            sum_places(start[r - first + 1] - start[r - first], p, n, dim, h->dy.at, h->dy.ld, g + (r - r0) * dim);
+            sum_places(start[r - first + 1] - start[r - first], p, dim, h->dy.at, g + (r - r0) * dim);
         }
         if (births) births->nonfinite |= birth_update(&born, r0 * dim, (r1 - r0) * dim, block);
     }

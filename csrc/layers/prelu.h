@@ -28,7 +28,7 @@ static void prelu_forward(struct here *h, const struct pass *pass, struct team *
         const real *x = (const real *)h->x.at + i * h->x.ld;
         real *y = (real *)h->y.at + i * h->y.ld;
         prelu_row(h->channels, x, h->arrays[0], x, y);
-        finish_rows(&h->end, 1, h->channels, y, h->y.ld, i, 0);
+        finish_row(h, i, y);
     }
 }
 

@@ -23,6 +23,13 @@ ALWAYS_INLINE struct share own_columns(ptrdiff_t n, const struct team *me) {
                           share_start(n, TILE_COLS, me->index + 1, me->count)};
 }
 
+/* The end of row i, which has just been computed to y. */
+ALWAYS_INLINE void finish_row(const struct here *h, ptrdiff_t i, real *y) {
+    const struct tile_end *end = &h->end;
+    if (end->activation != SCHUSS_IDENTITY || end->kept || end->add)
+        finish_rows(end, 1, h->node->channels, y, h->y.ld, i, 0);
+}
+
 /* Whether the gradient by the input is one part, all of it, on top of nothing. */
 ALWAYS_INLINE int hands_over_at_once(const struct here *h) {
     return h->n_parts == 1 && h->parts->n == h->channels && !h->parts->start.at;
