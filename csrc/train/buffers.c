@@ -17,7 +17,7 @@ int call_accesses(const struct schuss_plan *plan, int number, int by_columns, st
     const int i = call->node;
     const struct schuss_node *node = &plan->net->nodes[i];
     const struct node_plan *p = &plan->nodes[i];
-    const struct kind *kind = plan->kernels->kinds[node->kind];
+    const struct kind *kind = call->kind;
     struct access *to = list;
     switch (call->type) {
     case CALL_FORWARD:

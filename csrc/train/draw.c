@@ -76,7 +76,9 @@ static void mark_needed(struct schuss_plan *plan, const unsigned char *wanted) {
 
 static struct call *add_call(struct schuss_plan *plan, enum call_type type, int node) {
     struct call *call = &plan->calls[plan->n_calls++];
-    *call = (struct call){.type = (unsigned char)type, .node = node, .first_link = plan->n_links};
+    *call = (struct call){
+        .type = (unsigned char)type, .node = node, .kind = kind_at(plan, node), .first_link = plan->n_links,
+    };
     return call;
 }
 

@@ -152,14 +152,13 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
         if (is_idle(plan, call, outside)) continue;
         if (call->outside && call->type != CALL_OUTPUT) bring_in(plan, m, call, outside);
         pass.by_columns = me->count > 1 && me->count <= call->columns_up_to;
-        const struct kind *kind = plan->kernels->kinds[plan->net->nodes[call->node].kind];
         switch (call->type) {
-        case CALL_FORWARD: kind->forward(&m->here, &pass, me); break;
+        case CALL_FORWARD: call->kind->forward(&m->here, &pass, me); break;
         case CALL_END: end_rows(plan, m, &pass, outside); break;
         case CALL_OUTPUT: enter_rows(plan, call, &pass, outside->flags); break;
         case CALL_ADD: add_rows(plan, m, &pass); break;
-        case CALL_DOWN: kind->down(&m->here, &pass, me); break;
-        default: kind->gradients(&m->here, &pass, births, me);
+        case CALL_DOWN: call->kind->down(&m->here, &pass, me); break;
+        default: call->kind->gradients(&m->here, &pass, births, me);
         }
     }
 }

@@ -22,6 +22,7 @@ struct call {
     unsigned char outside; /* it uses what a pass brings: inputs, outputs, flags */
     unsigned char only_dx; /* it serves gradients by inputs alone */
     int node;
+    const struct kind *kind;
     int columns_up_to;     /* teams of so many members share it by columns, larger ones by rows */
     int first_link, n_links;
 };

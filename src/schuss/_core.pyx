@@ -1775,8 +1775,9 @@ cdef class Net:
                 while done < stop:
                     n = min(slab, stop - done)
                     schuss_forward(c_plan, inputs, n, 0, 0, py + done * n_out * item)
-                    self.step_on(inputs, n)
                     done += n
+                    if done < rows:
+                        self.step_on(inputs, n)
                 come_back(state)
                 if done < rows:
                     PyErr_CheckSignals()
