@@ -128,7 +128,6 @@ static void add_links(struct schuss_plan *plan, struct call *call, int value, pt
         .value = value, .first = first, .n = node->channels, .start = p->start, .finishes = p->left == 0,
     };
     p->start = STARTS_OWN;
-    if (p->left == 0) p->finish = (int)(call - plan->calls);
     if (node->n_inputs == 0) call->outside = 1;
     call->n_links++;
 }

@@ -64,7 +64,6 @@ struct node_plan {
     int left;            /* parts of its gradient to come */
     int start;           /* as in struct link, for the next of them */
     int drops, keeps_value; /* the end has dropout; VALUES gets the activation's value, not what it is computed from */
-    int finish;          /* the call that completes its gradient */
     unsigned char wanted[SCHUSS_NODE_ARRAYS];
     struct needs needs;
     struct buffer buffers[BUFFER_ROLES];
