@@ -50,7 +50,6 @@ struct part {
 /* What a member holds of one node. Everything was decided when the plan was laid, but for what comes from outside. */
 struct here {
     const struct kernels *kernels;
-    const struct schuss_net *net;
     const struct schuss_node *node;
     struct matrix x;            /* [rows x channels of the input], or codes [rows x channels] without gaps */
     ptrdiff_t channels;         /* of the input */

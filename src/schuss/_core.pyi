@@ -172,9 +172,6 @@ Data: TypeAlias = NDArray[Any] | tuple[NDArray[Any], ...]
 # the node whose value is added (-1: none), and the stream of its random numbers.
 Node: TypeAlias = tuple[str, Sequence[int], Mapping[str, int], Mapping[str, float], str, float, float, int, int]
 
-def plan_bytes(net: Net, rows: int, passes: int) -> tuple[int, int]:
-    """Bytes of a plan for so many rows: of its lists, and of its buffers."""
-
 def shapes(nodes: Sequence[Node]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     """Shapes of the parameters and of the states of a network of these nodes. Errors as of Net."""
 
@@ -199,7 +196,6 @@ class Net:
     names: list[tuple[int, str]]  # node and name of each parameter, and of each state
     state_names: list[tuple[int, str]]
     input_names: list[str]  # what messages call the inputs; writable
-    channels: list[int]  # columns of each node's value
     n_in: int  # of a network whose one input are numbers, else -1
     n_out: int
     dtype: np.dtype[Any]

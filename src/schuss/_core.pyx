@@ -1350,18 +1350,9 @@ cdef class Plan:
         self.memory = aligned_bytes(size)
         schuss_plan_lay(self.c_plan, <void *><uintptr_t>self.memory.ctypes.data)
 
-    @property
-    def nbytes(self):
-        return self.program.nbytes + self.memory.nbytes
-
     cdef bint serves(self, Py_ssize_t rows, wanted) noexcept:
         return (rows <= self.rows and schuss_get_num_threads() <= self.threads and schuss_isa_level() == self.level
                 and wanted is self.wanted)
-
-
-def plan_bytes(Net net not None, Py_ssize_t rows, int passes):
-    cdef Plan plan = Plan(net, rows, passes)
-    return plan.program.nbytes, plan.memory.nbytes
 
 
 cdef dict KIND_NUMBERS = {}
@@ -1372,9 +1363,7 @@ cdef int learn_kinds() except -1:
     """Names of the kinds of layers, and of their sizes and numbers, from the core."""
     cdef int kind = 0
     require_isa()
-    while not KIND_NUMBERS or kind < len(KIND_SIZES) + 1:
-        if schuss_kind_name(kind) == NULL:
-            break
+    while schuss_kind_name(kind) != NULL:
         KIND_NUMBERS[schuss_kind_name(kind).decode()] = kind
         KIND_SIZES.append(schuss_kind_sizes(kind).decode().split())
         KIND_NUMBER_NAMES.append(schuss_kind_numbers(kind).decode().split())
@@ -1530,10 +1519,6 @@ cdef class Net:
     @seed.setter
     def seed(self, uint64_t seed):
         self.c_net.seed = seed
-
-    @property
-    def channels(self):
-        return [self.c_net.nodes[i].channels for i in range(self.c_net.n_nodes)]
 
     cdef int enter(self) except -1:
         if self.busy:
