@@ -375,7 +375,7 @@ void schuss_backward(struct schuss_plan *plan, const struct schuss_input *inputs
 /* The plan's [max_rows x channels] buffer for the gradient by the network's value. */
 void *schuss_plan_dout(struct schuss_plan *plan);
 /* Where a pass with out NULL leaves the network's value. */
-void *schuss_plan_output(struct schuss_plan *plan);
+void *schuss_plan_output(const struct schuss_plan *plan);
 /* 1 if since the last call a code was none of its table's, and counted as none. */
 int schuss_plan_fault(struct schuss_plan *plan);
 

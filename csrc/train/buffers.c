@@ -62,7 +62,7 @@ int link_accesses(const struct schuss_plan *plan, const struct link *link, int b
     if (link->start >= 0) to = note(to, plan, link->start, gradient_role(plan, link->start), 0, by_columns);
     if (!link->finishes) return (int)(to - list);
     if (!end_is_trivial(&plan->net->nodes[v], p) && plan->net->nodes[v].n_inputs)
-        to = note(to, plan, v, p->buffers[VALUES].used ? VALUES : DATA, 0, by_columns);
+        to = note(to, plan, v, values_role(plan, v), 0, by_columns);
     else if (plan->net->nodes[v].activation == SCHUSS_SOFTMAX) to = note(to, plan, v, DATA, 0, by_columns);
     to = note(to, plan, v, MASK, 0, by_columns);
     to = note(to, plan, v, RAW, 1, by_columns);
@@ -86,7 +86,7 @@ static void size_up(struct schuss_plan *plan) {
         struct node_plan *p = &plan->nodes[i];
         struct buffer *b = p->buffers;
         const int root = root_of(net, i) == i, input = node->n_inputs == 0;
-        const int changes = node->activation != SCHUSS_IDENTITY && node->activation != SCHUSS_SOFTMAX;
+        const int changes = pointwise_activation(node) != SCHUSS_IDENTITY;
         const ptrdiff_t row = i == last ? node->channels : row_stride(node->channels, item);
         b[DATA] = (struct buffer){.used = root, .outside = input, .row = input ? node->channels : row};
         b[DELTA] = (struct buffer){.used = root && p->reaches, .outside = input, .row = input ? node->channels : row};
@@ -130,8 +130,6 @@ static void find_lifetimes(struct schuss_plan *plan) {
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
-static int needs_place(const struct buffer *b) { return b->used && !b->outside && b->first >= 0; }
-
 /* Whether memory may be used again within a pass. Where members go through all layers each with its own rows, one ahead
  * of another, they must not meet there. */
 static int reuses(const struct schuss_plan *plan) { return plan->passes == SCHUSS_FORWARD_ONLY || !plan->by_rows; }
@@ -155,7 +153,7 @@ static struct buffer *next_born(const struct schuss_plan *plan, const struct buf
     for (int i = 0; i < plan->net->n_nodes; i++)
         for (int role = 0; role < BUFFER_ROLES; role++) {
             struct buffer *b = buffer_of(plan, i, role);
-            if (!needs_place(b)) continue;
+            if (!has_place(b)) continue;
             if (before && (b->first < before->first || (b->first == before->first && b <= before))) continue;
             if (!found || b->first < found->first) found = b;
         }
@@ -170,7 +168,7 @@ static void align_rows(struct schuss_plan *plan, int n_slots, ptrdiff_t *longest
     for (int set = 0; set < 2; set++)
         for (int i = 0; i < plan->net->n_nodes - 1; i++) {
             struct buffer *b = buffer_of(plan, i, DATA);
-            if (!needs_place(b)) continue;
+            if (!has_place(b)) continue;
             if (set) b->row = longest[b->slot];
             else if (b->row > longest[b->slot]) longest[b->slot] = b->row;
         }
@@ -204,7 +202,7 @@ ptrdiff_t plan_buffers(struct schuss_plan *plan) {
     for (int i = 0; i < n; i++)
         for (int role = 0; role < BUFFER_ROLES; role++) {
             struct buffer *b = buffer_of(plan, i, role);
-            if (needs_place(b)) b->at = size[b->slot];
+            if (has_place(b)) b->at = size[b->slot];
         }
     ptrdiff_t scratch;
     if (__builtin_mul_overflow(plan->scratch_each, (ptrdiff_t)plan->threads, &scratch) ||

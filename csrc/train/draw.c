@@ -284,7 +284,7 @@ void *schuss_plan_dout(struct schuss_plan *plan) {
     return plan->memory + buffer_of(plan, plan->net->n_nodes - 1, DELTA)->at;
 }
 
-void *schuss_plan_output(struct schuss_plan *plan) {
+void *schuss_plan_output(const struct schuss_plan *plan) {
     return plan->memory + buffer_of(plan, plan->net->n_nodes - 1, DATA)->at;
 }
 

@@ -25,18 +25,13 @@ static struct matrix rows_of(const struct schuss_plan *plan, int node, enum buff
     const int holder = role == DATA || role == DELTA ? root_of(net, node) : node;
     const struct buffer *b = buffer_of(plan, holder, role);
     struct matrix m = {NULL, b->row};
-    if (b->used && !b->outside && b->first >= 0) m.at = plan->memory + b->at;
+    if (has_place(b)) m.at = plan->memory + b->at;
     if (m.at && holder != node) m.at = (char *)m.at + column_of(net, node) * plan->kernels->item;
     return m;
 }
 
 static struct matrix gradient_of(const struct schuss_plan *plan, int node) {
     return rows_of(plan, node, gradient_role(plan, node));
-}
-
-/* Where the derivative of the node's end is computed from. */
-static struct matrix values_of(const struct schuss_plan *plan, int node) {
-    return rows_of(plan, node, buffer_of(plan, node, VALUES)->used ? VALUES : DATA);
 }
 
 static struct part part_of(const struct schuss_plan *plan, const struct link *link) {
@@ -47,11 +42,12 @@ static struct part part_of(const struct schuss_plan *plan, const struct link *li
     if (link->start == STARTS_OWN) part.start = part.d;
     if (link->start >= 0) part.start = gradient_of(plan, link->start);
     if (!link->finishes || node->n_inputs == 0 || end_is_trivial(node, p)) return part;
-    const struct matrix values = values_of(plan, link->value), mask = rows_of(plan, link->value, MASK);
+    const struct matrix values = rows_of(plan, link->value, values_role(plan, link->value));
+    const struct matrix mask = rows_of(plan, link->value, MASK);
     const struct matrix raw = rows_of(plan, link->value, RAW);
     part.end = (struct tile_end){
         .kind = END_BACKWARD,
-        .activation = node->activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY : node->activation,
+        .activation = pointwise_activation(node),
         .alpha = node->alpha,
         .kept = values.at, .ld_kept = values.ld,
         .mask = mask.at, .ld_mask = mask.ld,
@@ -71,7 +67,7 @@ static struct tile_end forward_end(const struct schuss_plan *plan, int number) {
     const int keeps = values.at && !(p->drops && p->keeps_value);
     return (struct tile_end){
         .kind = END_FORWARD,
-        .activation = node->activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY : node->activation,
+        .activation = pointwise_activation(node),
         .alpha = node->alpha,
         .kept = keeps ? values.at : NULL, .ld_kept = values.ld, .keeps_value = p->keeps_value,
         .add = add.at, .ld_add = add.ld,

@@ -54,7 +54,7 @@ static void enter_rows(const struct schuss_plan *plan, const struct call *call, 
         const struct schuss_node *node = &plan->net->nodes[part->value];
         char *d = row_at(kernels, &part->d, first);
         if (node->activation == SCHUSS_SOFTMAX && !(flags & SCHUSS_LOGITS)) {
-            const struct matrix y = {schuss_plan_output((struct schuss_plan *)(uintptr_t)plan), node->channels};
+            const struct matrix y = {schuss_plan_output(plan), node->channels};
             kernels->softmax_backward(rows, node->channels, row_at(kernels, &y, first), d);
         }
         if (part->end.kind == END_NONE) continue;
@@ -124,8 +124,7 @@ static void bring_in(const struct schuss_plan *plan, struct member_node *m, cons
     if (node != &plan->net->nodes[plan->net->n_nodes - 1]) return;
     if (plan->passes == SCHUSS_FORWARD_ONLY)
         h->y.at = outside->out ? outside->out : plan->memory + buffer_of(plan, call->node, DATA)->at;
-    h->end.activation = outside->flags & SCHUSS_LOGITS || node->activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY
-                                                                                            : node->activation;
+    h->end.activation = outside->flags & SCHUSS_LOGITS ? SCHUSS_IDENTITY : pointwise_activation(node);
 }
 
 /* [n_calls] whether to wait before each. */

@@ -115,6 +115,16 @@ enum { MOST_ACCESSES = 12 };
 static inline struct buffer *buffer_of(const struct schuss_plan *plan, int node, enum buffer_role role) {
     return &plan->nodes[node].buffers[role];
 }
+/* Whether it has memory in the room. */
+static inline int has_place(const struct buffer *b) { return b->used && !b->outside && b->first >= 0; }
+/* The activation as far as it goes element by element: softmax is a call of its own. */
+static inline int pointwise_activation(const struct schuss_node *node) {
+    return node->activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY : node->activation;
+}
+/* What the derivative of the node's end is computed from. */
+static inline enum buffer_role values_role(const struct schuss_plan *plan, int node) {
+    return plan->nodes[node].buffers[VALUES].used ? VALUES : DATA;
+}
 /* Where the kind's result goes: what comes after it in a call of its own leaves it there for the derivative. */
 static inline enum buffer_role result_role(const struct schuss_plan *plan, int node) {
     const struct node_plan *p = &plan->nodes[node];
@@ -125,7 +135,7 @@ static inline enum buffer_role gradient_role(const struct schuss_plan *plan, int
     return plan->nodes[node].buffers[RAW].used ? RAW : DELTA;
 }
 static inline int end_is_trivial(const struct schuss_node *node, const struct node_plan *p) {
-    return (node->activation == SCHUSS_IDENTITY || node->activation == SCHUSS_SOFTMAX) && !p->drops;
+    return pointwise_activation(node) == SCHUSS_IDENTITY && !p->drops;
 }
 /* The concatenation that holds the value's memory, or its own node. */
 static inline int root_of(const struct schuss_net *net, int value) {

@@ -13,13 +13,11 @@ struct watch {
     unsigned char *done; /* [n_nodes * BUFFER_ROLES] */
 };
 
-static int placed(const struct buffer *b) { return b->used && !b->outside && b->first >= 0; }
-
 /* Whether two buffers share memory; *aligned: and a row of one is at the same bytes as that row of the other. */
 static int meet(const struct buffer *a, const struct buffer *b, int *aligned) {
     *aligned = 1;
     if (a == b) return 1;
-    if (!placed(a) || !placed(b) || a->slot != b->slot) return 0;
+    if (!has_place(a) || !has_place(b) || a->slot != b->slot) return 0;
     *aligned = a->row == b->row;
     return 1;
 }

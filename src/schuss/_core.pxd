@@ -202,7 +202,7 @@ cdef extern from "schuss.h" nogil:
     void *schuss_forward(schuss_plan *plan, const schuss_input *inputs, ptrdiff_t rows, int flags, uint64_t draw, void *out)
     void schuss_backward(schuss_plan *plan, const schuss_input *inputs, ptrdiff_t rows, int flags, void **dx)
     void *schuss_plan_dout(schuss_plan *plan)
-    void *schuss_plan_output(schuss_plan *plan)
+    void *schuss_plan_output(const schuss_plan *plan)
     int schuss_plan_fault(schuss_plan *plan)
 
     struct schuss_loss:

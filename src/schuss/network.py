@@ -143,8 +143,8 @@ class Network:
         Parameters
         ----------
         patterns : dict of dicts
-            Such as ``{"*.bias": {"weight_decay": 0.0}, "layers.0.*": {"lr_factor": 0.1}, "layers.1.*": {"frozen":
-            True}}``. Later patterns add to earlier ones, and override them.
+            Such as ``{"*.bias": {"weight_decay": 0.0}, "layers.0.*": {"lr_factor": 0.1}}``, or ``{"frozen": True}`` for
+            what is not to be trained. Later patterns add to earlier ones, and override them.
 
         Returns
         -------
