@@ -33,9 +33,9 @@ class BuildExt(build_ext):
 
 core = Extension(
     "schuss._core",
-    sources=["src/schuss/_core.pyx", *sorted(glob("csrc/*.c") + glob("csrc/*/*.c"))],
+    sources=["src/schuss/core/_core.pyx", *sorted(glob("csrc/*.c") + glob("csrc/*/*.c"))],
     include_dirs=["csrc"],
-    depends=sorted(glob("csrc/*.h") + glob("csrc/*/*.h") + glob("csrc/*/*/*.h")),
+    depends=sorted(glob("src/schuss/core/*.pxi") + glob("csrc/*.h") + glob("csrc/*/*.h") + glob("csrc/*/*/*.h")),
     extra_compile_args=FLAGS,
     extra_link_args=[] if sys.platform == "win32" else ["-pthread"],
     libraries=[] if sys.platform == "win32" else ["m"],

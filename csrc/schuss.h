@@ -256,6 +256,24 @@ int schuss_lbfgs_move(struct schuss_lbfgs *l, double t, int keep);
 /* p = x. */
 void schuss_lbfgs_restore(struct schuss_lbfgs *l);
 
+/* ---- train/check.c: data of the caller's ------------------------------------------------------------------------- */
+
+/* The first of x[n] that is not in [0, limit), or -1. */
+ptrdiff_t schuss_first_outside(const int64_t *x, ptrdiff_t n, int64_t limit);
+/* The first of x[n] that is not more than the one before it, or -1. */
+ptrdiff_t schuss_first_not_rising(const int64_t *x, ptrdiff_t n);
+/* Whether all of x[n] are in [0, most]; NaN is not. */
+int schuss_all_within(int dtype, const void *x, ptrdiff_t n, double most);
+/* The sum of weights[rows]; NULL: of ones. */
+double schuss_weight_sum(const double *weights, ptrdiff_t rows);
+
+/* What is wrong with compressed rows: start[rows + 1] does not rise from 0 to their number of entries; a column is not in
+ * [0, columns); columns of a row do not increase. */
+enum schuss_fault { SCHUSS_FAULT_START = 1, SCHUSS_FAULT_RANGE, SCHUSS_FAULT_ORDER };
+struct schuss_compressed;
+/* SCHUSS_OK, or what is wrong first. */
+int schuss_compressed_fault(const struct schuss_compressed *rows, ptrdiff_t n_rows, ptrdiff_t entries, ptrdiff_t columns);
+
 /* ---- layers/, train/: networks ----------------------------------------------------------------------------------- */
 
 enum schuss_activation {
@@ -326,6 +344,9 @@ const char *schuss_kind_numbers(int kind);
  * the arenas' elements; or -1 if that overflows, or with *node and *what set if a node does not fit: what is the name
  * of a size or number of it, "input" or "residual". */
 ptrdiff_t schuss_net_shape(struct schuss_net *net, int *node, const char **what);
+/* Rows that go through all layers together where no gradients are wanted, so that their widest value stays in cache. A
+ * multiple of 64 that does not depend on the threads, so that sums over such slabs do not either. */
+ptrdiff_t schuss_net_slab(const struct schuss_net *net);
 /* Whether all who read this input can read compressed rows. */
 int schuss_net_takes_compressed(const struct schuss_net *net, int input);
 
@@ -398,6 +419,10 @@ struct schuss_loss {
                               * of a probability of eps */
 };
 
+/* Whether its targets are class labels, int64_t, rather than numbers. Cross-entropy takes either. */
+int schuss_loss_wants_labels(int loss_kind);
+/* Whether target[n], numbers of the dtype, are what the loss takes. NaN is not, where there is a limit at all. */
+int schuss_loss_takes(int loss_kind, int dtype, const void *target, ptrdiff_t n);
 /* 1 if the loss takes what comes before this output activation (softmax before cross-entropy, ...). */
 int schuss_loss_takes_logits(int loss_kind, int activation);
 

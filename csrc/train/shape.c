@@ -78,6 +78,16 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **wha
     return parameters < 0 ? -1 : place(net, 0, parameters);
 }
 
+ptrdiff_t schuss_net_slab(const struct schuss_net *net) {
+    enum { SLAB_BYTES = 1 << 20, LEAST = 64, MOST = 4096 };
+    const ptrdiff_t item = schuss_kernels(net->dtype)->item;
+    ptrdiff_t widest = 1;
+    for (int i = net->n_inputs; i < net->n_nodes; i++)
+        if (net->nodes[i].channels > widest) widest = net->nodes[i].channels;
+    const ptrdiff_t rows = SLAB_BYTES / (widest * item) / LEAST * LEAST;
+    return rows < LEAST ? LEAST : rows > MOST ? MOST : rows;
+}
+
 int schuss_net_takes_compressed(const struct schuss_net *net, int input) {
     for (int i = 0; i < net->n_nodes; i++) {
         const struct schuss_node *node = &net->nodes[i];

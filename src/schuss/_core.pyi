@@ -1,17 +1,18 @@
-"""The compiled core: validates, takes pointers, releases the GIL, calls C."""
+"""The compiled core: validates, finds pointers, releases the GIL, calls C. Its sources are in core/."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 from .structure import Structure
 
 __version__: Final[str]
 
 _T = TypeVar("_T")
-# Name; number, or one for each output; "sklearn": in its form.
+# Name; number, or one for each output; "sklearn": in its form. An object that has one as its `spec` will do, too.
 LossSpec: TypeAlias = tuple[str, float | tuple[float, ...]] | tuple[str, float | tuple[float, ...], str]
 
 # Instruction sets and threads.
@@ -85,7 +86,7 @@ class Stepper:
         that hold the same objects as at the last step, all of immutable types, are not read again. Checks ranges and
         every gradient (count, shape, dtype; made contiguous and native if it is not, unless zero_grad) before anything
         changes."""
-    def plain_step(
+    def try_step(
         self,
         grads: Any,
         groups: list[dict[str, Any]],
@@ -109,9 +110,15 @@ def hyperparameters(rule: str) -> tuple[dict[str, Any], frozenset[str], dict[str
     """Numbers and tuples of numbers by name with the interval they must lie in, where tuples may have one for each;
     flags; names with what they may be."""
 
-def learn_gradients(rows: type, source: Callable[[str, Any], NDArray[Any]]) -> None:
-    """From now on objects of the kind `rows`, with `indices` (int64, strictly increasing, C-contiguous) and `values`,
-    are taken as gradients of some rows; and source(name, value) makes an array over what is none."""
+class SortedRows:
+    """A gradient of some rows: their numbers, int64 and strictly increasing, of which it has a private copy, and their
+    values (k, ...), C-contiguous."""
+
+    def __new__(cls, index: NDArray[np.int64], values: NDArray[Any]) -> Self: ...
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """A copy that cannot be written."""
+    values: NDArray[Any]
 
 class Lbfgs:
     """The vectors of one L-BFGS optimizer and the passes over them. Gradients are copied into vectors numbered from 0
@@ -125,7 +132,7 @@ class Lbfgs:
     moved: float  # t of the last move
     def within(self, call: Callable[[], _T]) -> _T:
         """call() while nobody else is in here (RuntimeError), and restore() whatever happens."""
-    def take(self, grads: Any, which: int) -> tuple[bool, float, float, float]:
+    def gather(self, grads: Any, which: int) -> tuple[bool, float, float, float]:
         """Checks gradients (as Stepper.step) and copies them. Whether all are finite, g . d, sum of |g|, max |g|."""
     def direction(self, which: int) -> tuple[float, float]:
         """d = -H g for this gradient, after the pair of the last step has been learnt; g . d and max |d|."""
@@ -150,9 +157,6 @@ class Lbfgs:
         iterations: int,
     ) -> None:
         """Into a new one, what `state` gave."""
-
-def learn_losses(kind: type, specs: dict[str, LossSpec]) -> None:
-    """From now on these names, and objects of this immutable kind by their `spec`, are also taken as losses."""
 
 # Ranges, in one pass. NaN is in none.
 def targets_in_range(loss: str, target: NDArray[Any]) -> bool:
@@ -210,12 +214,12 @@ class Net:
     def predict(self, x: Data, out: NDArray[Any] | None) -> NDArray[Any]:
         """Slab by slab over any number of rows, without dropout; out: C-contiguous (rows, n_out). One row may lack its
         axis: (n_in,) and (n_out,)."""
-    def plain_predict(self, x: Any, out: Any) -> NDArray[Any] | None:
+    def try_predict(self, x: Any, out: Any) -> NDArray[Any] | None:
         """predict for whatever x and out are; None, and nothing done, where they are not seen at once to fit."""
     def takes_finite(self, x: Any) -> bool:
         """takes_inputs, and every element is finite."""
     def predict_finite(self, x: Any) -> NDArray[Any] | None:
-        """plain_predict of x (rows, n_in); None, too, where x is not finite."""
+        """try_predict of x (rows, n_in); None, too, where x is not finite."""
     def check_inputs(self, x: Data) -> None:
         """ValueError or TypeError where x does not fit, or a code is out of range."""
     def takes_inputs(self, x: Any) -> bool:
@@ -236,7 +240,7 @@ class Net:
         self, x: Data, y: NDArray[Any], weights: NDArray[np.float64] | None, loss: LossSpec
     ) -> float:
         """Training pass: fills gradients, returns the weighted mean loss."""
-    def plain_loss_and_gradients(self, x: Any, y: Any, weights: Any, loss: Any) -> float | None:
+    def try_loss_and_gradients(self, x: Any, y: Any, weights: Any, loss: Any) -> float | None:
         """loss_and_gradients for whatever its arguments are; None, and nothing done, where the arrays are not seen at
         once to fit, or the loss is not a compiled one."""
     def train_step(
@@ -254,7 +258,7 @@ class Net:
 
         The stepper's params must be arrays of this network's parameters. Returns the loss; NotFinite if something is
         not finite, and then nothing has been updated."""
-    def plain_train_step(
+    def try_train_step(
         self,
         x: Any,
         y: Any,
@@ -303,7 +307,7 @@ class Trainer:
         lrs: NDArray[np.float64] | None,
         order: NDArray[np.int64] | None = None,
     ) -> None:
-        """order: of the rows; it must not change during the epoch. Without, shuffle_seed None: rows in order; so they
+        """order: of the rows; copied. Without, shuffle_seed None: rows in order; so they
         stay, too, where one batch is all rows and the loss is compiled.
 
         lrs: one a step, for every group; None: the groups' own."""

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import _core
 from .arguments import number, shown, unknown_name
 from .arrays import converted, real_array
 
@@ -303,8 +302,6 @@ BY_NAME: dict[str, Loss] = {
         BinaryFocal(),
     )
 }
-
-_core.learn_losses(Loss, {name: loss.spec for name, loss in BY_NAME.items()})
 
 
 def resolve(loss: Loss | LossFunction | str) -> Loss | LossFunction:

@@ -237,7 +237,7 @@ class Network:
         ValueError, TypeError
             If X or out is not as described.
         """
-        found = self._core.plain_predict(X, out)
+        found = self._core.try_predict(X, out)
         if found is not None:
             return found
         if out is not None:
@@ -279,10 +279,10 @@ class Network:
             If the loss is NaN or infinite; the parameters are as they were.
         """
         value = None
+        chosen = losses.resolve(loss)
         if class_weight is None:
-            value = self._core.plain_loss_and_gradients(x, y, sample_weight, loss)
+            value = self._core.try_loss_and_gradients(x, y, sample_weight, chosen)
         if value is None:
-            chosen = losses.resolve(loss)
             x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
             if isinstance(chosen, Loss):
                 value = self._core.loss_and_gradients(x, y, weights, chosen.spec)
@@ -333,12 +333,12 @@ class Network:
             raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
         groups = optimizer.param_groups
         stepper = optimizer._stepper
+        chosen = losses.resolve(loss)
         try:
             if class_weight is None:
-                value = self._core.plain_train_step(x, y, sample_weight, loss, stepper, groups, clip_value, clip_norm)
+                value = self._core.try_train_step(x, y, sample_weight, chosen, stepper, groups, clip_value, clip_norm)
                 if value is not None:
                     return value
-            chosen = losses.resolve(loss)
             x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
             limits = clipping(clip_value, clip_norm)
             optimizer._apply_schedules()

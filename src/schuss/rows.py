@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import _core
 from .arguments import shown
-from .foreign import source
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
-class Rows:
+class Rows(_core.SortedRows):
     """A gradient that is zero but in some rows: ``opt.step([schuss.Rows(indices, values)])``.
 
     Only these rows of the parameter and of the optimizer's states are read and written: moments of other rows do not
@@ -36,9 +32,9 @@ class Rows:
         parameter, and refuses rules that look at whole arrays or average over all steps (LAMB, Muon, ASGD, ...).
     """
 
-    __slots__ = ("indices", "values")
+    __slots__ = ()
 
-    def __init__(self, indices: Any, values: Any) -> None:
+    def __new__(cls, indices: Any, values: Any) -> Rows:
         index, rows = np.asarray(indices), np.asarray(values)
         if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
             raise TypeError(f"indices must be integers of shape (k,); got {index.dtype} of shape {index.shape}")
@@ -47,18 +43,17 @@ class Rows:
         if rows.ndim < 1 or len(rows) != len(index):
             raise ValueError(f"values must have one row an index, {len(index)}; got {shown(rows.shape)}")
         index = index.astype(np.int64)
-        self.indices: NDArray[np.int64]
-        self.values: NDArray[Any]
         if (index[1:] > index[:-1]).all():
-            self.indices, self.values = index, np.require(rows, rows.dtype.newbyteorder("="), ["C", "A"])
-            return
+            return super().__new__(cls, index, np.require(rows, rows.dtype.newbyteorder("="), ["C", "A"]))
         order = np.argsort(index, kind="stable")
-        self.indices, starts = np.unique(index[order], return_index=True)
+        index, starts = np.unique(index[order], return_index=True)
         rows = rows[order]
-        self.values = np.ascontiguousarray(np.add.reduceat(rows, starts, axis=0) if len(starts) < len(rows) else rows)
+        if len(starts) < len(rows):
+            rows = np.add.reduceat(rows, starts, axis=0)
+        return super().__new__(cls, index, np.require(rows, rows.dtype.newbyteorder("="), ["C", "A"]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.indices, self.values)
 
     def __repr__(self) -> str:
         return f"Rows({len(self.indices)} rows of shape {self.values.shape[1:]}, {self.values.dtype})"
-
-
-_core.learn_gradients(Rows, source)

@@ -282,10 +282,10 @@ class Optimizer:
             grads = self._form.flatten(grads)
         made = None
         if lr is None and (not first or on_nonfinite == "raise") and zero_grad in _BOOLS:
-            made = stepper.plain_step(grads, groups, grad_scale, clip_value, clip_norm, first, zero_grad, False)
+            made = stepper.try_step(grads, groups, grad_scale, clip_value, clip_norm, first, zero_grad, False)
             if made is None:
                 self._apply_schedules()
-                made = stepper.plain_step(grads, groups, grad_scale, clip_value, clip_norm, first, zero_grad, True)
+                made = stepper.try_step(grads, groups, grad_scale, clip_value, clip_norm, first, zero_grad, True)
         if made is None:
             choice("on_nonfinite", on_nonfinite, ("flag", "raise", "skip"))
             value, norm = clipping(clip_value, clip_norm)

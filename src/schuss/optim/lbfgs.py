@@ -260,7 +260,7 @@ class LBFGS:
         if not isinstance(result, (tuple, list)) or len(result) != 2:
             raise TypeError(f"closure must return (loss, grads); got {shown(result)}")
         loss = _loss(result[0])
-        finite, slope, total, largest = core.take(self._form.flatten(result[1]), vector)
+        finite, slope, total, largest = core.gather(self._form.flatten(result[1]), vector)
         finite = finite and math.isfinite(loss)
         self._nonfinite |= not finite
         return Point(t, loss, slope, total, largest, vector, finite)

@@ -100,22 +100,3 @@ cdef void *lent_data(object g, const wanted *w, int dtype) noexcept:
     if expected == 1:
         return NULL  # a conjugate's imaginary part has the other sign in memory; strides tell, but not of one element
     return <char *>t.data + t.byte_offset
-
-
-cdef void *start_of(array) except? NULL:
-    """The data of a contiguous array."""
-    cdef const schuss_ndarray *a = plain(array)
-    return a.data if a != NULL else <void *><uintptr_t>array.ctypes.data
-
-
-cdef bint rows_fit(index, values, const wanted *w, int dtype) noexcept:
-    """Whether values are seen at once to be rows of the parameter, and the sorted index to be of its rows."""
-    cdef const schuss_ndarray *v = plain(values)
-    cdef const schuss_ndarray *x = plain_labels(index)
-    cdef const int64_t *row
-    if (v == NULL or x == NULL or w.ndim < 1 or v.nd != w.ndim or v.dimensions[0] != x.dimensions[0]
-            or v.descr != <PyObject *>(FLOAT32 if dtype == SCHUSS_F32 else FLOAT64)
-            or not same_extents(w.ndim - 1, v.dimensions + 1, w.shape + 1)):
-        return False
-    row = <const int64_t *>x.data
-    return x.dimensions[0] == 0 or (0 <= row[0] and row[x.dimensions[0] - 1] < w.shape[0])

@@ -1,6 +1,4 @@
-"""What the extension sees of csrc/schuss.h."""
-
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+# What the extension sees of csrc/schuss.h, and of single kernels.
 
 
 cdef extern from "schuss.h" nogil:
@@ -137,6 +135,11 @@ cdef extern from "schuss.h" nogil:
     int schuss_lbfgs_move(schuss_lbfgs *l, double t, int keep)
     void schuss_lbfgs_restore(schuss_lbfgs *l)
 
+    ptrdiff_t schuss_first_outside(const int64_t *x, ptrdiff_t n, int64_t limit)
+    ptrdiff_t schuss_first_not_rising(const int64_t *x, ptrdiff_t n)
+    int schuss_all_within(int dtype, const void *x, ptrdiff_t n, double most)
+    double schuss_weight_sum(const double *weights, ptrdiff_t rows)
+
     enum:
         SCHUSS_NODE_SIZES, SCHUSS_NODE_NUMBERS, SCHUSS_NODE_ARRAYS, SCHUSS_MAX_INPUTS, SCHUSS_INDEX, SCHUSS_REAL
         SCHUSS_IDENTITY
@@ -175,6 +178,7 @@ cdef extern from "schuss.h" nogil:
     const char *schuss_kind_sizes(int kind)
     const char *schuss_kind_numbers(int kind)
     ptrdiff_t schuss_net_shape(schuss_net *net, int *node, const char **what)
+    ptrdiff_t schuss_net_slab(const schuss_net *net)
     int schuss_net_takes_compressed(const schuss_net *net, int input)
 
     struct schuss_compressed:
@@ -182,6 +186,10 @@ cdef extern from "schuss.h" nogil:
         const void *indices
         int wide
         const void *data
+
+    enum:
+        SCHUSS_FAULT_START, SCHUSS_FAULT_RANGE, SCHUSS_FAULT_ORDER
+    int schuss_compressed_fault(const schuss_compressed *rows, ptrdiff_t n_rows, ptrdiff_t entries, ptrdiff_t columns)
 
     struct schuss_input:
         const void *x
@@ -211,6 +219,8 @@ cdef extern from "schuss.h" nogil:
         const void *parameters
         int dialect
 
+    int schuss_loss_wants_labels(int loss_kind)
+    int schuss_loss_takes(int loss_kind, int dtype, const void *target, ptrdiff_t n)
     int schuss_loss_takes_logits(int loss_kind, int activation)
     ptrdiff_t schuss_loss_targets(int loss_kind, ptrdiff_t cols)
     double schuss_loss_value(int dtype, const schuss_loss *loss, ptrdiff_t rows, ptrdiff_t cols,

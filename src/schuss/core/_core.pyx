@@ -1,0 +1,47 @@
+# cython: language_level=3, initializedcheck=False, cdivision=True
+"""The compiled core: validates, finds pointers, releases the GIL, calls C. No loop over data. Contract: _core.pyi.
+
+One extension of several files, each with one subject. They are included in this order, and use only what stands before
+them.
+"""
+
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
+from cpython.dict cimport PyDict_Next, PyDict_Size
+from cpython.exc cimport PyErr_CheckSignals, PyErr_Clear
+from cpython.list cimport PyList_GET_SIZE
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from cpython.object cimport Py_TYPE, PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
+from libc.float cimport DBL_MAX, DBL_MIN
+from libc.math cimport INFINITY, isfinite
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+
+import os
+import sys
+
+import numpy as np
+
+from schuss._version import __version__
+
+include "interface.pxi"   # csrc/schuss.h, as declarations
+include "machine.pxi"     # instruction sets, threads, the GIL
+include "arrays.pxi"      # NumPy's arrays: dtype, shape, address
+include "memory.pxi"      # aligned memory of our own, and arrays in arenas
+include "names.pxi"       # names of what the core knows
+include "random.pxi"      # random numbers, initial weights
+include "settings.pxi"    # numbers of a group of parameters, checked
+include "guests.pxi"      # memory of other libraries' arrays
+include "rows.pxi"        # gradients of some rows
+include "parameters.pxi"  # arrays that are updated in place, and gradients for them
+include "stepper.pxi"     # the optimizer step
+include "lbfgs.pxi"       # L-BFGS
+include "targets.pxi"     # losses, labels, targets, weights
+include "plan.pxi"        # buffers of a network's passes
+include "net.pxi"         # nodes, their arrays, inputs
+include "binding.pxi"     # which arrays of a network an optimizer updates
+include "passes.pxi"      # forward, backward, loss, one training step
+include "trainer.pxi"     # whole epochs
+include "kernels.pxi"     # single kernels, for tests

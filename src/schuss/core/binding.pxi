@@ -1,0 +1,31 @@
+# Which arrays of a network an optimizer updates.
+
+cdef class Binding:
+    cdef uint64_t number       # of the optimizer's stepper
+    cdef object segments       # intc: the segment of each of the network's arrays, -1 where the optimizer lacks it
+    cdef object wanted         # uint8: whether it has each; None: it has all
+
+
+cdef Binding binding_of(Nodes net, Stepper stepper):
+    """TypeError or ValueError unless all arrays of the optimizer are whole arrays of the network."""
+    cdef Binding binding = Binding.__new__(Binding)
+    cdef uintptr_t start = <uintptr_t>net.c_net.params
+    cdef Py_ssize_t i
+    cdef dict found = {}
+    stepper.make_all_whole()
+    if stepper.dtype != net.c_net.dtype:
+        raise TypeError("optimizer has another dtype than the network")
+    sizes = {array.ctypes.data: array.size for array in net.parameters}
+    for i in range(stepper.n_views):
+        address = <uintptr_t>stepper.segments[i].p
+        if sizes.get(address) != stepper.segments[i].n:
+            raise ValueError(f"optimizer's params[{i}] is not one of this network's parameters")
+        found[address] = i
+    segments = np.full(net.c_net.n_arrays, -1, dtype=np.intc)
+    for i in range(net.c_net.n_arrays):
+        if net.c_net.arrays[i].stepped:
+            segments[i] = found.get(start + <uintptr_t>(net.c_net.arrays[i].at * net.item), -1)
+    wanted = (segments >= 0).astype(np.uint8)
+    binding.number, binding.segments = stepper.number, segments
+    binding.wanted = None if wanted.sum() == len(net.parameters) else wanted
+    return binding

@@ -1,0 +1,71 @@
+# Single kernels of the level in use, for tests and benchmarks.
+
+cdef object kept_scratch = None  # between calls of gemm: the benchmarks time the product, not the allocation
+cdef char *kept_room = NULL
+cdef ptrdiff_t kept_size = -1
+
+
+def gemm(a, b, bint transpose_a=False, bint transpose_b=False, out=None):
+    global kept_scratch, kept_room, kept_size
+    require_isa()
+    cdef int dtype = dtype_of(a.dtype), threads = schuss_get_num_threads()
+    cdef const kernels *table = schuss_kernels(dtype)
+    cdef Py_ssize_t inner, b_cols = extent(b, 1)
+    cdef product g
+    memset(&g, 0, sizeof(g))
+    g.m, g.k = extent(a, 0), extent(a, 1)
+    inner, g.n = extent(b, 0), b_cols
+    if transpose_a:
+        g.m, g.k = g.k, g.m
+    if transpose_b:
+        inner, g.n = g.n, inner
+    if inner != g.k:
+        raise ValueError(f"b has shape {b.shape}, expected {g.k} as its inner length")
+    g.a = address_of(a, "a", dtype, 2, -1, -1, False)
+    g.a_row = 1 if transpose_a else g.k
+    g.a_col = g.m if transpose_a else 1
+    g.b = address_of(b, "b", dtype, 2, -1, -1, False)
+    g.ldb = b_cols
+    g.b_transposed = transpose_b
+    if out is None:
+        out = empty((g.m, g.n), a.dtype)
+    g.c = address_of(out, "out", dtype, 2, g.m, g.n, True)
+    g.ldc = g.n
+    cdef ptrdiff_t size = dense_gemm_scratch(table, g.m, g.n, g.k, 0, threads)
+    scratch, kept_scratch = kept_scratch, None  # no other thread gets it meanwhile
+    cdef char *room = kept_room
+    cdef ptrdiff_t room_size = kept_size
+    if scratch is None or room_size < size:
+        scratch = aligned_bytes(size)
+        room, room_size = <char *><uintptr_t>scratch.ctypes.data, size
+    cdef PyThreadState *state = let_others_run(<double>g.m * g.n * g.k)
+    cdef fpmode found = fpmode_flush()
+    dense_gemm(table, &g, threads, room)
+    fpmode_restore(found)
+    come_back(state)
+    kept_room, kept_size, kept_scratch = room, room_size, scratch
+    return out
+
+
+def activate(name, x, double alpha=0.0):
+    require_isa()
+    cdef int dtype = dtype_of(x.dtype), number = ACTIVATION_NUMBERS[name]
+    y = np.empty_like(x)
+    cdef const void *px = address_of(x, "x", dtype, 1, -1, -1, False)
+    cdef void *py = address_of(y, "y", dtype, 1, -1, -1, True)
+    cdef fpmode found = fpmode_flush()
+    schuss_kernels(dtype).activate(number, alpha, x.size, px, py)
+    fpmode_restore(found)
+    return y
+
+
+def elementary(name, x):
+    require_isa()
+    cdef int dtype = dtype_of(x.dtype), number = ELEMENTARY_NUMBERS[name]
+    y = np.empty_like(x)
+    cdef const void *px = address_of(x, "x", dtype, 1, -1, -1, False)
+    cdef void *py = address_of(y, "y", dtype, 1, -1, -1, True)
+    cdef fpmode found = fpmode_flush()
+    schuss_kernels(dtype).elementary(number, x.size, px, py)
+    fpmode_restore(found)
+    return y

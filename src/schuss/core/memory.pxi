@@ -1,0 +1,39 @@
+# Memory of our own, and arrays that lie in it.
+
+cdef object aligned_bytes(Py_ssize_t n):
+    """n bytes, uninitialised, 64-byte aligned, as a 1-D uint8 array."""
+    raw = np.empty(n + 64, dtype=np.uint8)
+    cdef uintptr_t address = <uintptr_t>raw.ctypes.data
+    cdef Py_ssize_t skip = (64 - address % 64) % 64
+    return raw[skip : skip + n]
+
+
+cdef object aligned_zeros(Py_ssize_t n, dtype):
+    """n zeros, 64-byte aligned. From calloc: large ones cost nothing until they are touched."""
+    cdef Py_ssize_t item = dtype.itemsize
+    raw = np.zeros(n * item + 64, dtype=np.uint8)
+    cdef uintptr_t address = <uintptr_t>raw.ctypes.data
+    cdef Py_ssize_t skip = (64 - address % 64) % 64
+    return raw[skip : skip + n * item].view(dtype)
+
+
+cdef view_of(arena, Py_ssize_t start, shape):
+    cdef Py_ssize_t n = 1
+    for size in shape:
+        n *= size
+    return arena[start : start + n].reshape(shape)
+
+
+cdef Py_ssize_t place_like(Py_ssize_t free, const void *array, Py_ssize_t item) noexcept:
+    """The first element of an arena, from `free` on, that is as far from a multiple of 16 elements as the array is."""
+    return free + (<Py_ssize_t>(<uintptr_t>array // item % 16) - free % 16 + 16) % 16
+
+
+cdef Py_ssize_t padded(shape) except -1:
+    """Elements that an array of this shape takes in an arena."""
+    cdef Py_ssize_t n = 1
+    if shape is None:
+        return 0
+    for size in shape:
+        n *= size
+    return (n + 15) // 16 * 16

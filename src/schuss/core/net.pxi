@@ -1,0 +1,215 @@
+# The nodes of a network, its arrays, and its inputs.
+
+cdef dict KIND_NUMBERS = {}
+cdef list KIND_SIZES = [], KIND_NUMBER_NAMES = []
+
+
+cdef int learn_kinds() except -1:
+    """Names of the kinds of layers, and of their sizes and numbers, from the core."""
+    cdef int kind = 0
+    require_isa()
+    while schuss_kind_name(kind) != NULL:
+        KIND_NUMBERS[schuss_kind_name(kind).decode()] = kind
+        KIND_SIZES.append(schuss_kind_sizes(kind).decode().split())
+        KIND_NUMBER_NAMES.append(schuss_kind_numbers(kind).decode().split())
+        kind += 1
+    return 0
+
+
+class Misfit(ValueError):
+    """A node does not fit those before it."""
+
+    def __init__(self, node, what):
+        super().__init__(f"node {node} does not fit in its {what}")
+        self.node, self.what = node, what
+
+
+cdef class Nodes:
+    """The nodes of a network, its arrays, and what comes into it."""
+    cdef readonly object flat_parameters, flat_gradients, flat_states, dtype
+    cdef readonly list parameters, gradients, states
+    cdef readonly list names, state_names     # (node, name) of each
+    cdef readonly Py_ssize_t n_in, n_out      # n_in: of a network with one input of numbers, else -1
+    cdef public list input_names              # what messages call the inputs
+    cdef schuss_net c_net
+    cdef list input_lists                     # the numbers of each node's inputs
+    cdef list code_limits                     # for each input of codes, the length of the shortest table they are for
+    cdef Py_ssize_t item, arena_size
+
+    def __cinit__(self, nodes, dtype, uint64_t seed, bint bare=False):
+        if not KIND_NUMBERS:
+            learn_kinds()
+        cdef Py_ssize_t i, k, n = len(nodes), total, states_at
+        cdef int wrong = 0
+        cdef const char *what = NULL
+        cdef schuss_array *array
+        self.dtype = np.dtype(dtype)
+        self.c_net.dtype = dtype_of(self.dtype)
+        self.item = self.dtype.itemsize
+        self.c_net.n_nodes = n
+        self.c_net.seed = seed
+        self.input_lists = []
+        self.c_net.nodes = <schuss_node *>PyMem_Calloc(n + 1, sizeof(schuss_node))
+        self.c_net.arrays = <schuss_array *>PyMem_Calloc(n * SCHUSS_NODE_ARRAYS + 1, sizeof(schuss_array))
+        if not (self.c_net.nodes and self.c_net.arrays):
+            raise MemoryError()
+        for i in range(n):
+            self.read_node(i, nodes[i])
+        if n < 1 or self.c_net.nodes[n - 1].n_inputs == 0 or not 1 <= self.c_net.n_inputs <= SCHUSS_MAX_INPUTS:
+            raise ValueError(f"nodes are {n} with {self.c_net.n_inputs} inputs, expected 1 to {SCHUSS_MAX_INPUTS} inputs, "
+                             "which come first, and a layer")
+        total = schuss_net_shape(&self.c_net, &wrong, &what)
+        if what != NULL:
+            raise Misfit(wrong, what.decode())
+        if total < 0:
+            sizes = ", ".join([" x ".join([str(size) for size in node[2].values()]) for node in nodes[:4]])
+            raise OverflowError(f"layers of {sizes}{', ...' if n > 4 else ''} exceed the address space")
+        if bare:  # the shapes are all that is asked for
+            return
+        self.n_out = self.c_net.nodes[n - 1].channels
+        self.n_in = -1
+        if self.c_net.n_inputs == 1 and self.c_net.nodes[0].storage == SCHUSS_REAL:
+            self.n_in = self.c_net.nodes[0].channels
+        self.input_names = [f"inputs[{k}]" for k in range(self.c_net.n_inputs)] if self.c_net.n_inputs > 1 else ["x"]
+        self.code_limits = [None] * self.c_net.n_inputs
+        for i in range(n):
+            if self.c_net.nodes[i].kind == KIND_NUMBERS["embedding"]:
+                k = self.c_net.nodes[i].inputs[0]
+                limit = self.code_limits[k]
+                self.code_limits[k] = min(self.c_net.nodes[i].sizes[0], sys.maxsize if limit is None else limit)
+        self.arena_size = total
+        self.flat_parameters = aligned_zeros(total, self.dtype)
+        self.flat_gradients = aligned_zeros(total, self.dtype)
+        self.c_net.params = <void *><uintptr_t>self.flat_parameters.ctypes.data
+        self.c_net.grads = <void *><uintptr_t>self.flat_gradients.ctypes.data
+        self.parameters, self.gradients, self.states, self.names, self.state_names = [], [], [], [], []
+        states_at = total
+        for k in range(self.c_net.n_arrays):
+            array = &self.c_net.arrays[k]
+            shape = self.shape_of(k)
+            values = view_of(self.flat_parameters, array.at, shape)
+            if array.stepped:
+                self.parameters.append(values)
+                self.gradients.append(view_of(self.flat_gradients, array.at, shape))
+                self.names.append((array.node, array.name.decode()))
+            else:
+                self.states.append(values)
+                self.state_names.append((array.node, array.name.decode()))
+                states_at = min(states_at, array.at)
+        self.flat_states = self.flat_parameters[states_at:]
+
+    cdef tuple shape_of(self, Py_ssize_t k):
+        """The shape of an array."""
+        return tuple([self.c_net.arrays[k].rows, self.c_net.arrays[k].cols][: self.c_net.arrays[k].ndim])
+
+    cdef list shapes_where(self, bint stepped):
+        return [self.shape_of(k) for k in range(self.c_net.n_arrays) if bool(self.c_net.arrays[k].stepped) == stepped]
+
+    cdef int read_node(self, Py_ssize_t i, given) except -1:
+        """Reads one node: kind, inputs, sizes and numbers by name, activation, alpha, dropout, residual, stream."""
+        cdef schuss_node *node = &self.c_net.nodes[i]
+        cdef int[::1] numbers
+        kind, inputs, sizes, values, activation, alpha, dropout, residual, stream = given
+        numbers = np.array([*inputs, 0], np.intc)
+        self.input_lists.append(numbers)
+        node.kind = KIND_NUMBERS[kind]
+        node.n_inputs = len(inputs)
+        node.inputs = &numbers[0]
+        if kind != "input" and not inputs or kind == "input" and (inputs or i != self.c_net.n_inputs):
+            raise ValueError(f"nodes[{i}] is {kind} of {len(inputs)} inputs, expected inputs first, and one for other layers")
+        if len(inputs) > 1 and kind != "concatenate" or not all([0 <= k < i for k in (*inputs, max(residual, 0))]) and inputs:
+            raise ValueError(f"nodes[{i}] has the inputs {inputs}, expected one before it")
+        if kind == "input":
+            self.c_net.n_inputs += 1
+        for k, name in enumerate(KIND_SIZES[node.kind]):
+            node.sizes[k] = sizes[name]
+        for k, name in enumerate(KIND_NUMBER_NAMES[node.kind]):
+            node.numbers[k] = values[name]
+        if not 0 <= dropout < 1 or (activation == "softmax" and (i < self.c_net.n_nodes - 1 or dropout > 0 or residual >= 0)):
+            raise ValueError(f"nodes[{i}] has dropout {dropout} and {activation}, expected dropout in [0, 1), and "
+                             "softmax at the end only and without dropout")
+        node.activation = ACTIVATION_NUMBERS[activation]
+        node.alpha, node.dropout, node.residual, node.stream = alpha, dropout, residual, stream
+        return 0
+
+    def __dealloc__(self):
+        PyMem_Free(self.c_net.nodes)
+        PyMem_Free(self.c_net.arrays)
+
+    def __reduce__(self):
+        raise TypeError("a Net is rebuilt by its Network, not pickled")
+
+    @property
+    def seed(self):
+        return self.c_net.seed
+
+    @seed.setter
+    def seed(self, uint64_t seed):
+        self.c_net.seed = seed
+
+    cdef Py_ssize_t rows_in(self, x) except -1:
+        return extent(x[0] if type(x) is tuple else x, 0)
+
+    cdef int read_inputs(self, x, Py_ssize_t rows, schuss_input *inputs) except -1:
+        """Points at x, an array, or a tuple of them where there are several inputs. The caller holds it."""
+        cdef Py_ssize_t k
+        if self.n_in >= 0:
+            inputs[0].x = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
+            inputs[0].compressed, inputs[0].order = NULL, NULL
+            return 0
+        arrays = x if type(x) is tuple else (x,)
+        if len(arrays) != self.c_net.n_inputs:
+            raise ValueError(f"x has {len(arrays)} arrays, expected {self.c_net.n_inputs}, one for each input")
+        for k in range(self.c_net.n_inputs):
+            if self.c_net.nodes[k].storage == SCHUSS_INDEX:
+                inputs[k].x = self.codes_of(arrays[k], k, rows)
+            else:
+                inputs[k].x = address_of(arrays[k], self.input_names[k], self.c_net.dtype, 2, rows,
+                                         self.c_net.nodes[k].channels, False)
+            inputs[k].compressed, inputs[k].order = NULL, NULL
+        return 0
+
+    def check_inputs(self, x):
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        self.read_inputs(x, self.rows_in(x), inputs)
+
+    cdef const int64_t *codes_of(self, array, Py_ssize_t k, Py_ssize_t rows) except NULL:
+        """The data of int64 codes (rows, channels), each of which names a row of every table that it is for."""
+        cdef Py_ssize_t channels = self.c_net.nodes[k].channels, bad
+        cdef const int64_t *codes
+        cdef Py_buffer view
+        limit = self.code_limits[k]
+        name = self.input_names[k]
+        PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+        try:
+            if not is_int64(&view) or <uintptr_t>view.buf % 8:
+                raise TypeError(f"{name} has dtype {array.dtype}, expected int64 codes, aligned")
+            if view.ndim != 2 or view.shape[0] != rows or view.shape[1] != channels:
+                raise ValueError(f"{name} has shape {tuple(array.shape)}, expected {(rows, channels)}")
+            codes = <const int64_t *>view.buf
+        finally:
+            PyBuffer_Release(&view)
+        bad = schuss_first_outside(codes, rows * channels, sys.maxsize if limit is None else limit)
+        if bad >= 0:
+            raise ValueError(f"{name}[{bad // channels}, {bad % channels}] is {codes[bad]}, expected a code in [0, {limit})")
+        return codes
+
+    cpdef bint takes_inputs(self, x) noexcept:
+        return (self.n_in >= 0 and data_at_once(x, self.c_net.dtype, 2, -1, self.n_in, False) != NULL
+                and (<schuss_ndarray *>x).dimensions[0] > 0)
+
+    cdef inline Py_ssize_t row_bytes(self, Py_ssize_t k) noexcept nogil:
+        return self.c_net.nodes[k].channels * (
+            <Py_ssize_t>sizeof(int64_t) if self.c_net.nodes[k].storage == SCHUSS_INDEX else self.item)
+
+    cdef inline void advance(self, schuss_input *inputs, Py_ssize_t rows) noexcept nogil:
+        """To the rows after these."""
+        cdef int k
+        for k in range(self.c_net.n_inputs):
+            inputs[k].x = <const char *>inputs[k].x + rows * self.row_bytes(k)
+
+
+
+def shapes(nodes):
+    cdef Nodes net = Nodes(nodes, np.float32, 0, True)
+    return net.shapes_where(True), net.shapes_where(False)

@@ -1,0 +1,291 @@
+# Arrays that are updated in place, and gradients for them.
+
+cdef class Parameters:
+    """Arrays of one dtype, none of which overlaps another. They are held as long as this lives, and so is the memory
+    beside them that steps write."""
+    cdef readonly list params
+    cdef object form            # what names parameters and gradients in messages; None: their places do
+    cdef int dtype
+    cdef schuss_segment *segments
+    cdef Py_buffer *views
+    cdef Py_ssize_t n_views
+    cdef wanted *wants          # of the gradient of each
+    cdef Py_ssize_t *shapes     # of all of them, one after the other
+    cdef uintptr_t *spans       # where those that are not empty begin and end, in the order of their addresses
+    cdef Py_ssize_t n_spans
+    cdef double elements        # of all of them
+    cdef list arenas            # memory beside them, an array for each of the params in each
+    cdef uintptr_t arena_start[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
+    cdef uintptr_t arena_end[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
+    cdef bint busy
+
+    cdef int hold(self, params, form) except -1:
+        """Checks the arrays and fills the segments; once, by the constructor."""
+        cdef Py_ssize_t i, n = len(params)
+        cdef int dtype
+        cdef schuss_segment *segment
+        self.params = list(params)
+        self.form = form
+        self.arenas = []
+        self.views = <Py_buffer *>PyMem_Calloc(n + 1, sizeof(Py_buffer))
+        self.segments = <schuss_segment *>PyMem_Calloc(n + 1, sizeof(schuss_segment))
+        self.spans = <uintptr_t *>PyMem_Calloc(2 * n + 1, sizeof(uintptr_t))
+        self.wants = <wanted *>PyMem_Calloc(n + 1, sizeof(wanted))
+        if not (self.views and self.segments and self.spans and self.wants):
+            raise MemoryError()
+        for i in range(n):
+            p = self.params[i]
+            check_target(p, self.param_name(i))
+            dtype = dtype_of(p.dtype)
+            if i == 0:
+                self.dtype = dtype
+            elif dtype != self.dtype:
+                raise TypeError(f"{self.param_name(i)} is {p.dtype}, {self.param_name(0)} is {self.params[0].dtype}: "
+                                "expected one dtype")
+            PyObject_GetBuffer(p, &self.views[i], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT)
+            self.n_views = i + 1
+            segment = &self.segments[i]
+            segment.n = p.size
+            segment.rows, segment.cols = p.shape[-2:] if p.ndim > 1 else (p.size, 1)
+            segment.ndim = self.views[i].ndim
+            segment.shape = <const ptrdiff_t *>self.views[i].shape
+            segment.p = self.views[i].buf
+            self.elements += p.size
+        self.check_overlap()
+        self.note_shapes()
+        return 0
+
+    cdef int check_overlap(self) except -1:
+        spans = sorted([(p.ctypes.data, p.ctypes.data + p.nbytes, i) for i, p in enumerate(self.params) if p.size])
+        for (_, end, i), (start, _, j) in zip(spans, spans[1:]):
+            if start < end:
+                raise ValueError(f"{self.param_name(max(i, j))} overlaps {self.param_name(min(i, j))}, expected arrays of "
+                                 "their own memory")
+        for start, end, _ in spans:
+            self.spans[2 * self.n_spans] = start
+            self.spans[2 * self.n_spans + 1] = end
+            self.n_spans += 1
+        return 0
+
+    cdef int note_shapes(self) except -1:
+        """Copies of the shapes: those of the arrays themselves may be changed."""
+        cdef Py_ssize_t i, used = 0
+        self.shapes = <Py_ssize_t *>PyMem_Calloc(sum([p.ndim for p in self.params]) + 1, sizeof(Py_ssize_t))
+        if not self.shapes:
+            raise MemoryError()
+        for i in range(self.n_views):
+            self.wants[i].ndim, self.wants[i].shape = self.views[i].ndim, self.shapes + used
+            if self.views[i].ndim:  # a scalar's shape may be NULL
+                memcpy(self.shapes + used, self.views[i].shape, self.views[i].ndim * sizeof(Py_ssize_t))
+            used += self.views[i].ndim
+        return 0
+
+    cdef list lay(self, list shapes):
+        """Zeros of these shapes, one for each parameter (None: none), in one arena: stepping many arrays walks memory in
+        order. Each lies within its lines of cache as its parameter does."""
+        cdef Py_ssize_t i, total = 0
+        cdef int k = len(self.arenas)
+        starts = []
+        for i, shape in enumerate(shapes):
+            if shape is not None:
+                total = place_like(total, self.views[i].buf, self.views[i].itemsize)
+            starts.append(total)
+            total += padded(shape)
+        arena = aligned_zeros(total, self.params[0].dtype)
+        self.arenas.append(arena)
+        self.arena_start[k] = <uintptr_t>arena.ctypes.data
+        self.arena_end[k] = self.arena_start[k] + <uintptr_t>arena.nbytes
+        for i in range(self.n_views):
+            self.wants[i].clear = NULL
+        return [None if shape is None else view_of(arena, start, shape) for start, shape in zip(starts, shapes)]
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.n_views):
+            PyBuffer_Release(&self.views[i])
+        PyMem_Free(self.views)
+        PyMem_Free(self.segments)
+        PyMem_Free(self.spans)
+        PyMem_Free(self.wants)
+        PyMem_Free(self.shapes)
+
+    def __reduce__(self):
+        raise TypeError(f"{type(self).__name__} is rebuilt by its optimizer, not pickled")
+
+    cdef str param_name(self, Py_ssize_t i):
+        return f"params[{i}]" if self.form is None else self.form.parameter(i)
+
+    cdef str grad_name(self, Py_ssize_t i):
+        return f"grads[{i}]" if self.form is None else self.form.gradient(i)
+
+    cdef int enter(self) except -1:
+        if self.busy:
+            raise RuntimeError("this optimizer is in a step: another thread's, or the one this loss is called from")
+        self.busy = True
+        return 0
+
+    cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
+        """Whether array i can be updated by a gradient of some rows."""
+        return False
+
+    cdef int check_writable(self) except -1:
+        """ValueError if an array has been made read-only since this was made."""
+        cdef Py_ssize_t i
+        cdef const schuss_ndarray *a
+        for i in range(self.n_views):
+            a = <const schuss_ndarray *>PyList_GET_ITEM(self.params, i)
+            if layout_known and a.flags & ARRAY_WRITEABLE or self.params[i].flags.writeable:
+                continue
+            raise ValueError(f"{self.param_name(i)} has become read-only, expected a writeable array: it is updated in place")
+        return 0
+
+    cdef int point_at_gradients(self, list grads, bint writable) except -1:
+        """Points the segments at the gradients. Those that have to be copied are replaced in grads by their copies."""
+        cdef Py_ssize_t i, n = self.n_views, first = n
+        cdef int flags = ARRAY_C_CONTIGUOUS | ARRAY_ALIGNED, mask = flags
+        cdef const PyObject *dtype = <PyObject *>(FLOAT32 if self.dtype == SCHUSS_F32 else FLOAT64)
+        cdef void *data
+        if writable:
+            flags, mask = flags | ARRAY_WRITEABLE, mask | ARRAY_WRITEABLE | ARRAY_WARN_ON_WRITE
+        if len(grads) != n:
+            raise ValueError(f"grads has {len(grads)} arrays, expected {n}, one for each parameter")
+        for i in range(n):
+            self.make_whole(i)
+            data = NULL
+            if layout_known:
+                data = array_data(PyList_GET_ITEM(grads, i), &self.wants[i], dtype, flags, mask)
+            if data == NULL:
+                data = self.gradient_data(grads, i, writable)
+            if data != self.wants[i].clear and i < first:
+                first = i
+            self.segments[i].g = data
+        for i in range(first, n):
+            if self.segments[i].g != self.wants[i].clear:
+                self.check_apart(i, self.segments[i].g)
+        return 0
+
+    cdef void make_whole(self, Py_ssize_t i) noexcept:
+        """Segment i is to get a gradient of the whole array (again)."""
+        if self.segments[i].index != NULL:
+            self.segments[i].index = NULL
+            self.segments[i].n = self.views[i].len // self.views[i].itemsize
+            self.segments[i].cols = self.views[i].shape[self.views[i].ndim - 1] if self.views[i].ndim > 1 else 1
+
+    cdef void make_all_whole(self) noexcept:
+        cdef Py_ssize_t i
+        for i in range(self.n_views):
+            self.make_whole(i)
+
+    cdef void *gradient_data(self, list grads, Py_ssize_t i, bint writable) except? NULL:
+        """The data of a gradient that is not seen to fit at once."""
+        cdef void *data
+        g = grads[i]
+        if isinstance(g, SortedRows):
+            return self.rows_data(<SortedRows>g, i)
+        if type(g) is not ndarray:
+            if not writable:
+                data = lent_data(g, &self.wants[i], self.dtype)
+                if data != NULL:
+                    return data
+            from schuss.foreign import source
+
+            grads[i] = g = source(self.grad_name(i), g)
+        data = self.buffer_data(g, &self.views[i], writable)
+        if data == NULL:
+            grads[i] = g = usable_gradient(g, self.grad_name(i), self.params[i], writable)
+            data = <void *><uintptr_t>g.ctypes.data
+        return data
+
+    cdef void *buffer_data(self, g, const Py_buffer *p, bint writable) except? NULL:
+        """The data of a gradient that fits, of whatever class, by the buffer protocol; else NULL."""
+        cdef Py_buffer view
+        cdef void *data = NULL
+        try:
+            PyObject_GetBuffer(g, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
+        except (BufferError, ValueError, TypeError):
+            return NULL
+        if (view.ndim == p.ndim and format_dtype(view.format) == self.dtype
+                and same_extents(p.ndim, view.shape, p.shape)
+                and <uintptr_t>view.buf % <uintptr_t>view.itemsize == 0):
+            data = view.buf
+        PyBuffer_Release(&view)
+        return data
+
+    cdef void *rows_data(self, SortedRows g, Py_ssize_t i) except? NULL:
+        """The values of a gradient of some rows, for which segment i is cut down to these rows."""
+        cdef schuss_segment *segment = &self.segments[i]
+        if not self.goes_by_rows(i):
+            raise TypeError(f"{self.grad_name(i)} is of some rows only, expected an array: this optimizer looks at whole arrays")
+        if not rows_fit(g, &self.wants[i], self.dtype):
+            self.check_rows(g, i)
+        segment.index = g.index
+        segment.n = g.values.size
+        segment.cols = segment.n // max(1, g.count)
+        return start_of(g.values)
+
+    cdef int check_rows(self, SortedRows g, Py_ssize_t i) except -1:
+        p, values = self.params[i], g.values
+        if p.ndim < 1 or values.shape != (g.count, *p.shape[1:]):
+            raise ValueError(f"{self.grad_name(i)} has values of shape {values.shape}, expected {(g.count, *p.shape[1:])}")
+        if values.dtype != p.dtype:
+            raise ValueError(f"{self.grad_name(i)} has dtype {values.dtype}, expected {p.dtype}")
+        if not values.flags.c_contiguous or not values.flags.aligned:
+            raise ValueError(f"{self.grad_name(i)} has values that are not C-contiguous and aligned")
+        if g.count and not (0 <= g.index[0] and g.index[g.count - 1] < p.shape[0]):  # they are sorted
+            bad = g.index[0] if g.index[0] < 0 else g.index[g.count - 1]
+            raise ValueError(f"{self.grad_name(i)} has row {bad}, expected rows in [0, {p.shape[0]})")
+        return 0
+
+    cdef int check_apart(self, Py_ssize_t i, const void *data) except -1:
+        """ValueError if the gradient, which lies here, shares memory with what a step writes."""
+        cdef Py_ssize_t size = self.segments[i].n * self.views[i].itemsize
+        if self.overlaps_params(data, size):
+            raise ValueError(f"{self.grad_name(i)} shares memory with a parameter, expected an array of its own")
+        if self.overlaps_arenas(<uintptr_t>data, size):
+            raise ValueError(f"{self.grad_name(i)} shares memory with a state of this optimizer, expected an array of its own")
+        self.wants[i].clear = data if self.segments[i].index == NULL else NULL
+        return 0
+
+    cdef bint overlaps_arenas(self, uintptr_t start, Py_ssize_t size) noexcept:
+        cdef int k
+        for k in range(SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES):
+            if size > 0 and start < self.arena_end[k] and self.arena_start[k] < start + <uintptr_t>size:
+                return True
+        return False
+
+    cdef bint overlaps_params(self, const void *start, Py_ssize_t size) noexcept:
+        cdef Py_ssize_t low = 0, high = self.n_spans, middle
+        cdef uintptr_t a = <uintptr_t>start
+        # the first param that ends after the array begins: parameters and gradients of many layers often lie in turns
+        while low < high:
+            middle = (low + high) // 2
+            if self.spans[2 * middle + 1] > a:
+                high = middle
+            else:
+                low = middle + 1
+        return size > 0 and low < self.n_spans and self.spans[2 * low] < a + <uintptr_t>size
+
+
+cdef check_target(p, str name):
+    """TypeError or ValueError unless p can be updated in place."""
+    if not isinstance(p, np.ndarray):
+        raise TypeError(f"{name} is {type(p).__name__}, expected numpy.ndarray")
+    if p.dtype != np.float32 and p.dtype != np.float64 or not p.dtype.isnative:
+        raise TypeError(f"{name} has dtype {p.dtype.str}, expected native float32 or float64")
+    for flag, what in (("writeable", "read-only"), ("c_contiguous", "not C-contiguous"), ("aligned", "misaligned")):
+        if not getattr(p.flags, flag):
+            raise ValueError(f"{name} is {what}, expected a {flag.replace('_', '-')} array: it is updated in place")
+
+
+cdef usable_gradient(g, str name, p, bint writable):
+    """g as a contiguous native array like p, copied if need be."""
+    if not isinstance(g, np.ndarray):
+        raise TypeError(f"{name} is {type(g).__name__}, expected numpy.ndarray")
+    if g.shape != p.shape:
+        raise ValueError(f"{name} has shape {g.shape}, expected {p.shape}")
+    if g.dtype.newbyteorder("=") != p.dtype:
+        raise ValueError(f"{name} has dtype {g.dtype}, expected {p.dtype}")
+    if writable:
+        raise ValueError(f"{name} is read-only, not C-contiguous, misaligned or not native, expected an array that can "
+                         "be zeroed in place: zero_grad=True")
+    return np.require(g, dtype=p.dtype, requirements=["C", "A"])

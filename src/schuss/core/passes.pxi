@@ -1,0 +1,342 @@
+# Passes of a network: forward, backward, the loss, one training step.
+
+cdef enum:
+    WORK_A_LOOK = 500000000  # multiply-adds of a prediction between two looks at signals
+
+
+cdef class Net(Nodes):
+    cdef public uint64_t draws
+    cdef schuss_feed *feeds
+    cdef Targets targets
+    cdef Binding bound         # of the optimizer that made the last step; None: none so far
+    cdef Py_ssize_t slab, slabs_a_look  # rows that go through the layers together; slabs between looks at signals
+    cdef Plan training, part_training, inference
+    cdef object partial        # room for the losses' partial sums
+    cdef Py_ssize_t n_partial
+    cdef double *partial_room
+    cdef object forward_x      # the inputs of a forward pass that backward() may follow
+    cdef bint busy
+
+    def __cinit__(self, nodes, dtype, uint64_t seed, bint bare=False):
+        if bare:
+            return
+        self.feeds = <schuss_feed *>PyMem_Calloc(SCHUSS_MAX_INPUTS, sizeof(schuss_feed))
+        if not self.feeds:
+            raise MemoryError()
+        self.targets = Targets(self.dtype, self.n_out)
+        self.slab = schuss_net_slab(&self.c_net)
+        self.slabs_a_look = max(1, <Py_ssize_t>(WORK_A_LOOK / (<double>self.arena_size * self.slab + 1)))
+
+    def __dealloc__(self):
+        PyMem_Free(self.feeds)
+
+    cdef int enter(self) except -1:
+        if self.busy:
+            raise RuntimeError("this network is in use: by another thread, or by the loss function that this is called from")
+        self.busy = True
+        return 0
+
+    cdef double work(self, Py_ssize_t rows) noexcept:
+        """Multiply-adds of a pass."""
+        return <double>self.arena_size * rows
+
+    cdef Plan plan_for(self, Py_ssize_t rows, bint backward, wanted=None):
+        cdef Plan plan = self.inference if not backward else self.training if wanted is None else self.part_training
+        if plan is None or not plan.serves(rows, wanted):
+            # the old one goes first: two do not fit where one is large
+            if not backward:
+                self.inference = plan = None
+                self.inference = plan = plan_of(&self.c_net, rows, SCHUSS_FORWARD_ONLY, None)
+            elif wanted is None:
+                self.training = plan = None
+                self.training = plan = plan_of(&self.c_net, rows, SCHUSS_BACKWARD, None)
+            else:
+                self.part_training = plan = None
+                self.part_training = plan = plan_of(&self.c_net, rows, SCHUSS_BACKWARD, wanted)
+        return plan
+
+    cdef double *partial_for(self, Py_ssize_t rows) except NULL:
+        cdef Py_ssize_t n = schuss_loss_partials(rows)
+        if self.n_partial < n:
+            self.n_partial = 0
+            self.partial = np.empty(n)
+            self.partial_room = <double *><uintptr_t>self.partial.ctypes.data
+            self.n_partial = n
+        return self.partial_room
+
+    cpdef bint takes_targets(self, y, Py_ssize_t rows, loss) except -1:
+        return self.targets.fit_at_once(y, rows, loss)
+
+    cdef bint fit_at_once(self, x, y, weights, loss) except -1:
+        """Whether a batch is seen at once to fit as it is."""
+        cdef const double *w
+        cdef Py_ssize_t rows
+        if not self.takes_inputs(x):
+            return False
+        rows = (<schuss_ndarray *>x).dimensions[0]
+        if weights is not None:
+            w = <const double *>data_at_once(weights, SCHUSS_F64, 1, rows, -1, False)
+            if w == NULL or not schuss_all_within(SCHUSS_F64, w, rows, DBL_MAX):
+                return False
+        return self.targets.fit_at_once(y, rows, loss)
+
+    cdef Binding bind(self, Stepper stepper):
+        """Points the optimizer's segments at this network's gradients of the same parameters. TypeError or ValueError
+        unless all it has are whole arrays of the network."""
+        cdef Py_ssize_t i
+        stepper.make_all_whole()
+        if self.bound is None or self.bound.number != stepper.number:
+            self.bound = binding_of(self, stepper)
+        for i in range(stepper.n_views):
+            stepper.segments[i].g = <char *>self.c_net.grads + (<char *>stepper.segments[i].p
+                                                                - <char *>self.c_net.params)
+        return self.bound
+
+    def forward(self, x, bint training):
+        cdef Py_ssize_t rows = self.rows_in(x)
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        cdef Plan plan
+        cdef void *out
+        if not training:
+            return self.predict(x, None)
+        self.read_inputs(x, rows, inputs)
+        result = np.empty((rows, self.n_out), dtype=self.dtype)
+        self.enter()
+        try:
+            self.forward_x = None
+            plan = self.plan_for(rows, True)
+            with nogil:
+                out = schuss_forward(plan.c_plan, inputs, rows, 0, self.draws, NULL)
+            self.draws += 1
+            memcpy(address_of(result, "result", self.c_net.dtype, 2, rows, self.n_out, True), out,
+                   rows * self.n_out * self.item)
+            # the caller may use x again before backward()
+            self.forward_x = tuple([array.copy() for array in x]) if type(x) is tuple else x.copy()
+        finally:
+            self.busy = False
+        return result
+
+    def backward(self, dout, bint want_dx):
+        if self.forward_x is None:
+            raise RuntimeError("backward() needs a forward(x, training=True) before it")
+        x = self.forward_x
+        cdef Py_ssize_t rows = self.rows_in(x)
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        cdef void *wanted[SCHUSS_MAX_INPUTS]
+        cdef const void *given = address_of(dout, "dout", self.c_net.dtype, 2, rows, self.n_out, False)
+        cdef Plan plan = self.training
+        cdef Py_ssize_t k, channels
+        cdef list dx = []
+        self.read_inputs(x, rows, inputs)
+        for k in range(self.c_net.n_inputs if want_dx else 0):
+            channels = self.c_net.nodes[k].channels
+            dx.append(None)
+            wanted[k] = NULL
+            if self.c_net.nodes[k].storage == SCHUSS_REAL:
+                dx[k] = np.zeros((rows, channels), dtype=self.dtype)
+                wanted[k] = address_of(dx[k], "dx", self.c_net.dtype, 2, rows, channels, True)
+        self.enter()
+        try:
+            memcpy(schuss_plan_dout(plan.c_plan), given, rows * self.n_out * self.item)
+            with nogil:
+                schuss_backward(plan.c_plan, inputs, rows, 0, wanted if want_dx else NULL)
+        finally:
+            self.busy = False
+        if not want_dx:
+            return None
+        return tuple(dx) if len(dx) > 1 else dx[0]
+
+    def try_predict(self, x, out):
+        cdef const schuss_ndarray *a = numpy_head(x)
+        cdef int ndim
+        if a == NULL or a.nd < 1 or a.nd > 2 or a.dimensions[0] < 1 or self.n_in < 0:
+            return None
+        ndim = a.nd
+        if (data_at_once(x, self.c_net.dtype, ndim, -1, -1, False) == NULL or a.dimensions[ndim - 1] != self.n_in
+                or out is not None and data_at_once(out, self.c_net.dtype, ndim, -1, -1, True) == NULL):
+            return None
+        return self.predict_into(x, out, ndim, a.dimensions[0] if ndim == 2 else 1)
+
+    cpdef bint takes_finite(self, x) noexcept:
+        cdef const schuss_ndarray *a = <schuss_ndarray *>x
+        return self.takes_inputs(x) and not schuss_kernels(self.c_net.dtype).any_nonfinite(
+            a.dimensions[0] * a.dimensions[1], a.data)
+
+    def predict_finite(self, x):
+        if not self.takes_finite(x):
+            return None
+        return self.predict_into(x, None, 2, (<schuss_ndarray *>x).dimensions[0])
+
+    def predict(self, x, out):
+        cdef int ndim = 1 if type(x) is not tuple and x.ndim == 1 else 2
+        return self.predict_into(x, out, ndim, self.rows_in(x) if ndim == 2 else 1)
+
+    cdef object predict_into(self, x, out, int ndim, Py_ssize_t rows):
+        """x and out are (rows, n_in) and (rows, n_out), or with ndim 1 (n_in,) and (n_out,)."""
+        cdef Py_ssize_t slab = self.slab, done = 0, stop, n, k, item = self.item, n_in = self.n_in, n_out = self.n_out
+        cdef Py_ssize_t first = n_in if ndim == 1 else rows
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        if ndim == 1:
+            inputs[0].x = address_of(x, "x", self.c_net.dtype, 1, first, -1, False)
+            inputs[0].compressed, inputs[0].order = NULL, NULL
+        else:
+            self.read_inputs(x, rows, inputs)
+        if out is None:
+            out = empty((n_out,), self.dtype) if ndim == 1 else empty((rows, n_out), self.dtype)
+        first = n_out if ndim == 1 else rows
+        cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, ndim, first, n_out, True)
+        for k in range(self.c_net.n_inputs):
+            if (<const char *>inputs[k].x < py + rows * n_out * item
+                    and py < <const char *>inputs[k].x + rows * self.row_bytes(k)):
+                raise ValueError("out shares memory with X, expected an array of its own")
+        cdef schuss_plan *c_plan
+        cdef PyThreadState *state
+        self.enter()
+        try:
+            c_plan = self.plan_for(min(rows, slab), False).c_plan
+            while done < rows:
+                stop = min(rows, done + self.slabs_a_look * slab)
+                state = let_others_run(self.work(stop - done))
+                while done < stop:
+                    n = min(slab, stop - done)
+                    schuss_forward(c_plan, inputs, n, 0, 0, py + done * n_out * item)
+                    done += n
+                    if done < rows:
+                        self.advance(inputs, n)
+                come_back(state)
+                if done < rows:
+                    PyErr_CheckSignals()
+        finally:
+            self.busy = False
+        return out
+
+    def loss(self, x, y, weights, loss):
+        cdef Py_ssize_t rows = self.rows_in(x), slab = self.slab, done = 0, n
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        self.read_inputs(x, rows, inputs)
+        cdef schuss_loss c_loss
+        cdef ptrdiff_t y_bytes
+        cdef const char *py = <const char *>self.targets.data(loss, y, rows, &c_loss, &y_bytes)
+        cdef const double *pw = weights_data(weights, rows)
+        cdef double total = schuss_weight_sum(pw, rows), value = 0
+        cdef int flags = self.flags_for(&c_loss)
+        cdef double *partial
+        cdef Plan plan
+        cdef void *out
+        self.enter()
+        try:
+            partial = self.partial_for(slab)
+            plan = self.plan_for(min(rows, slab), False)
+            while done < rows:
+                with nogil:
+                    n = min(slab, rows - done)
+                    out = schuss_forward(plan.c_plan, inputs, n, flags, 0, NULL)
+                    value += schuss_loss_value(self.c_net.dtype, &c_loss, n, self.n_out, out, py + done * y_bytes,
+                                               pw, 1, NULL, partial)
+                    self.advance(inputs, n)
+                    if pw != NULL:
+                        pw += n
+                    done += n
+                PyErr_CheckSignals()
+        finally:
+            self.busy = False
+        return value / total if total != 0 else 0.0
+
+    cdef int flags_for(self, const schuss_loss *loss) noexcept:
+        cdef const schuss_node *last = &self.c_net.nodes[self.c_net.n_nodes - 1]
+        return SCHUSS_LOGITS if last.residual < 0 and schuss_loss_takes_logits(loss.kind, last.activation) else 0
+
+    cdef int begin(self, schuss_train *t, x, y, weights, loss, wanted=None) except -1:
+        """Fills t for one batch that is all of x."""
+        cdef Py_ssize_t rows = self.rows_in(x), k
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        memset(t, 0, sizeof(schuss_train))
+        t.net = &self.c_net
+        t.rows = t.batch = rows
+        self.read_inputs(x, rows, inputs)
+        for k in range(self.c_net.n_inputs):
+            self.feeds[k].x, self.feeds[k].row_bytes = inputs[k].x, self.row_bytes(k)
+        t.feeds = self.feeds
+        t.y = self.targets.data(loss, y, rows, &t.loss, &t.y_row_bytes)
+        t.weights = weights_data(weights, rows)
+        t.partial = self.partial_for(rows)
+        t.flags = self.flags_for(&t.loss)
+        t.draws = self.draws
+        self.forward_x = None
+        t.plan = self.plan_for(rows, True, wanted).c_plan
+        return 0
+
+    def try_loss_and_gradients(self, x, y, weights, loss):
+        return self.pass_both_ways(x, y, weights, loss) if self.fit_at_once(x, y, weights, loss) else None
+
+    def loss_and_gradients(self, x, y, weights, loss):
+        return self.pass_both_ways(x, y, weights, loss)
+
+    cdef double pass_both_ways(self, x, y, weights, loss) except? -1.5:
+        cdef schuss_train t
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        cdef double value
+        cdef PyThreadState *state
+        cdef Py_ssize_t k
+        self.enter()
+        try:
+            self.begin(&t, x, y, weights, loss)
+            for k in range(self.c_net.n_inputs):
+                inputs[k].x, inputs[k].compressed, inputs[k].order = self.feeds[k].x, NULL, NULL
+            states = self.flat_states.copy() if self.states else None
+            state = let_others_run(3 * self.work(t.rows))
+            schuss_train_begin(&t)
+            value = schuss_train_loss(&t)
+            schuss_backward(t.plan, inputs, t.rows, t.flags, NULL)
+            come_back(state)
+            if isfinite(value):
+                self.draws = t.draws
+            elif states is not None:
+                self.flat_states[...] = states
+        finally:
+            self.busy = False
+        return value
+
+    def try_train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value, clip_norm):
+        cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
+        if value_limit < 0 or norm_limit < 0 or not self.fit_at_once(x, y, weights, loss) or scheduled(groups):
+            return None
+        return self.step(x, y, weights, loss, stepper, groups, value_limit, norm_limit)
+
+    def train_step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value=0.0,
+                   double clip_norm=0.0):
+        return self.step(x, y, weights, loss, stepper, groups, clip_value, clip_norm)
+
+    cdef double step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value,
+                     double clip_norm) except? -1.5:
+        cdef schuss_train t
+        cdef double value
+        cdef int status
+        cdef PyThreadState *state
+        cdef Binding binding
+        stepper.enter()
+        try:
+            self.enter()
+            try:
+                stepper.check_not_resting()
+                stepper.check_writable()
+                stepper.read_groups(groups)
+                stepper.set_stages(1, clip_value, clip_norm, True, False)
+                binding = self.bind(stepper)
+                self.begin(&t, x, y, weights, loss, binding.wanted)
+                t.step = &stepper.c_step
+                states = self.flat_states.copy() if self.states else None
+                state = let_others_run(3 * self.work(t.rows))
+                status = schuss_train_run(&t, 0)
+                come_back(state)
+                value = t.last_loss
+                if status != SCHUSS_OK and states is not None:
+                    self.flat_states[...] = states
+            finally:
+                self.busy = False
+        finally:
+            stepper.busy = False
+        if status != SCHUSS_OK:
+            raise_not_finite(value)
+        self.draws = t.draws
+        return value

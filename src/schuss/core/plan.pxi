@@ -1,0 +1,35 @@
+# Buffers of the passes of one network.
+
+cdef class Plan:
+    """Buffers for one network, a largest number of rows, a number of threads and an ISA level."""
+    cdef schuss_plan *c_plan
+    cdef object program, memory, wanted
+    cdef Py_ssize_t rows
+    cdef int threads, level
+
+    cdef bint serves(self, Py_ssize_t rows, wanted) noexcept:
+        return (rows <= self.rows and schuss_get_num_threads() <= self.threads and schuss_isa_level() == self.level
+                and wanted is self.wanted)
+
+
+cdef Plan plan_of(const schuss_net *net, Py_ssize_t rows, int passes, wanted):
+    """wanted: uint8, whether the gradient of each of the network's arrays is needed; None: all are."""
+    cdef Plan plan = Plan.__new__(Plan)
+    cdef const unsigned char[::1] asked
+    cdef const unsigned char *first = NULL
+    plan.threads = schuss_get_num_threads()
+    plan.level = require_isa()
+    plan.rows = rows
+    plan.wanted = wanted
+    if wanted is not None:
+        asked = wanted
+        first = &asked[0]
+    cdef ptrdiff_t size = schuss_plan_bytes(net, passes, plan.threads)
+    plan.program = aligned_zeros(size, BYTES)
+    plan.c_plan = schuss_plan_draw(start_of(plan.program), net, rows, passes, plan.threads, first)
+    size = schuss_plan_room(plan.c_plan)
+    if size < 0:
+        raise OverflowError(f"buffers for {rows} rows exceed the address space")
+    plan.memory = aligned_bytes(size)
+    schuss_plan_lay(plan.c_plan, start_of(plan.memory))
+    return plan

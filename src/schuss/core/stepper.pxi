@@ -1,0 +1,252 @@
+# The optimizer step.
+
+cdef uint64_t steppers_made = 0
+
+cdef class Stepper(Parameters):
+    cdef readonly list states
+    cdef readonly list averages # of each average kept, an array for each of the params
+    cdef readonly object memories # float64 (groups, 2 + 2 SCHUSS_MEMORY): struct schuss_memory of each
+    cdef object sums
+    cdef readonly object scratch # None: not asked for since groups were read
+    cdef int level             # the ISA level that it is for
+    cdef list states_made      # for each group, the slots that all of its params have: bit k for slot k
+    cdef list groups_read      # of each group what as_read() gave
+    cdef schuss_group *numbers # what was read
+    cdef schuss_step c_step
+    cdef uint64_t number       # no other stepper has it
+
+    def __cinit__(self, params, group_of, states_of, form=None):
+        require_isa()
+        cdef Py_ssize_t i, k, n = len(params)
+        global steppers_made
+        self.hold(params, form)
+        steppers_made += 1
+        self.number = steppers_made
+        self.c_step.dtype = self.dtype
+        self.c_step.n_groups = 1 + max(group_of, default=0)
+        self.c_step.n_segments = n
+        self.c_step.segments = self.segments
+        self.c_step.t = 1
+        self.c_step.grad_scale = 1
+        self.c_step.groups = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
+        self.numbers = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
+        if not (self.c_step.groups and self.numbers):
+            raise MemoryError()
+        self.groups_read = [None] * self.c_step.n_groups
+        for i in range(n):
+            self.segments[i].group = group_of[i]
+        self.memories = np.zeros((self.c_step.n_groups, 2 + 2 * SCHUSS_MEMORY))
+        self.c_step.memories = <schuss_memory *><uintptr_t>self.memories.ctypes.data
+        shapes = [[p.shape] * of if isinstance(of, int) else list(of) for p, of in zip(self.params, states_of)]
+        self.states_made = [(1 << SCHUSS_MAX_STATES) - 1] * self.c_step.n_groups
+        self.states = []
+        self.averages = []
+        for i in range(n):
+            self.states.append([None] * len(shapes[i]))
+            self.states_made[group_of[i]] &= sum([1 << k for k, shape in enumerate(shapes[i]) if shape is not None])
+        for k in range(max(map(len, shapes), default=0)):
+            made = self.lay([of[k] if len(of) > k else None for of in shapes])
+            for i in range(n):
+                if made[i] is not None:
+                    self.states[i][k] = made[i]
+                    self.segments[i].s[k] = <void *><uintptr_t>made[i].ctypes.data
+
+    def keep_average(self, Py_ssize_t k, kind, int64_t start, int64_t every, double weight):
+        cdef Py_ssize_t i
+        self.enter()
+        try:
+            if not 0 <= k < SCHUSS_MAX_AVERAGES or k > len(self.averages):
+                raise ValueError(f"average number {k} of {len(self.averages)}, expected at most {SCHUSS_MAX_AVERAGES}")
+            if k == len(self.averages):
+                made = self.lay([p.shape for p in self.params])
+                for i, (p, average) in enumerate(zip(self.params, made)):
+                    average[...] = p
+                    self.segments[i].average[k] = <void *><uintptr_t>average.ctypes.data
+                self.averages.append(made)
+            self.c_step.averages[k].kind = AVERAGE_NUMBERS[kind]
+            self.c_step.averages[k].start, self.c_step.averages[k].every = start, every
+            self.c_step.averages[k].weight = weight
+        finally:
+            self.busy = False
+
+    def __dealloc__(self):
+        PyMem_Free(self.c_step.groups)
+        PyMem_Free(self.numbers)
+
+    @property
+    def steps(self):
+        return self.c_step.t - 1
+
+    @steps.setter
+    def steps(self, int64_t made):
+        if not 0 <= made <= 1 << 53:
+            raise ValueError(f"steps is {made}, expected 0 to 2**53")
+        self.c_step.t = made + 1
+
+    @property
+    def nonfinite(self):
+        return bool(self.c_step.nonfinite)
+
+    @property
+    def grad_norm(self):
+        return self.c_step.grad_norm
+
+    @property
+    def resting(self):
+        return self.c_step.memories[0].resting != 0
+
+    def move_params(self, int slot, weights, bint resting):
+        cdef double[::1] of_groups = np.array(weights, dtype=np.float64)
+        cdef const double *first
+        cdef PyThreadState *state
+        cdef int i
+        if of_groups.shape[0] != self.c_step.n_groups:
+            raise ValueError(f"weights has {of_groups.shape[0]} entries, expected {self.c_step.n_groups}")
+        if not 0 <= slot < SCHUSS_MAX_STATES or not all([made >> slot & 1 for made in self.states_made]):
+            raise ValueError(f"slot is {slot}, expected one that all params have a state in")
+        first = &of_groups[0]
+        self.enter()
+        try:
+            state = let_others_run(self.elements)
+            schuss_move_params(&self.c_step, slot, first)
+            come_back(state)
+            for i in range(self.c_step.n_groups):
+                self.c_step.memories[i].resting = resting
+        finally:
+            self.busy = False
+
+    cdef int check_not_resting(self) except -1:
+        if self.c_step.memories[0].resting:
+            raise RuntimeError("the optimizer is in eval mode, its parameters at their average: call its train() "
+                               "before a step")
+        return 0
+
+    cdef int read_groups(self, list groups) except -1:
+        cdef int i
+        cdef Py_ssize_t place
+        cdef dict group
+        cdef list read
+        if len(groups) != self.c_step.n_groups:
+            raise ValueError(f"groups has {len(groups)} entries, expected {self.c_step.n_groups}")
+        for i in range(self.c_step.n_groups):
+            group, read = groups[i], self.groups_read[i]
+            place = changed_since(group, read)
+            if place >= 0 and read[place - 1] == "lr" and never_changes(group["lr"]):
+                self.numbers[i].lr = within("lr", group["lr"], "[0, inf)")
+                read[place] = group["lr"]
+            elif place != -1:
+                self.groups_read[i] = None
+                self.read_group(group, i)
+                self.groups_read[i] = as_read(group)
+                self.c_step.groups[i] = self.numbers[i]
+            # each time: a schedule of a fit writes here,
+            self.c_step.groups[i].lr = self.numbers[i].lr * self.numbers[i].lr_factor
+            self.c_step.groups[i].penalty1 = self.c_step.groups[i].penalty2 = 0  # and a penalty here
+        if self.sums is None:
+            self.sums = np.empty(schuss_step_sums(&self.c_step))
+            self.c_step.sums = <double *><uintptr_t>self.sums.ctypes.data
+        if self.scratch is None or (self.c_step.scratch != NULL and (
+                self.level != schuss_isa_level() or self.c_step.threads != schuss_get_num_threads())):
+            self.allocate_scratch()
+        return 0
+
+    cdef int allocate_scratch(self) except -1:
+        """Room for rules that work on whole arrays, on as many threads as may come."""
+        cdef ptrdiff_t size
+        self.scratch, self.c_step.scratch = None, NULL
+        self.level = schuss_isa_level()
+        size = schuss_step_scratch(&self.c_step, schuss_get_num_threads())
+        self.scratch = aligned_bytes(size)
+        if size > 0:
+            self.c_step.scratch = <char *><uintptr_t>self.scratch.ctypes.data
+        return 0
+
+    cdef int read_group(self, dict group, int i) except -1:
+        cdef schuss_group *g = &self.numbers[i]
+        cdef schuss_segment *segment
+        cdef Py_ssize_t k
+        self.scratch = None
+        fill_group(group, g, 2.0**-126 if self.c_step.dtype == SCHUSS_F32 else 2.0**-1022)
+        if schuss_rule_states(g) & ~<int>self.states_made[i]:
+            raise ValueError(
+                f"param_groups[{i}] now asks for a state that this optimizer was made without "
+                "(momentum, centered or amsgrad was switched on): make a new optimizer with it"
+            )
+        for k in range(self.c_step.n_segments if g.rule == RULE_NUMBERS["soap"] else 0):
+            segment = &self.segments[k]
+            if segment.group == i and schuss_state_squares(g, segment) != (
+                    self.states[k][2].size if len(self.states[k]) > 2 else 0):
+                raise ValueError(
+                    f"param_groups[{i}] now asks for other preconditioners than this optimizer was made with "
+                    "(max_precond_dim, merge_dims or precondition_1d was changed): make a new optimizer with it"
+                )
+        return 0
+
+    cdef int set_stages(self, double grad_scale, double clip_value, double clip_norm, bint check_first,
+                         bint zero_grad) except -1:
+        if not isfinite(grad_scale):
+            out_of_range("grad_scale", grad_scale, "a finite number")
+        if 0 < clip_value < DBL_MIN:
+            out_of_range("clip_value", clip_value, f"at least {DBL_MIN!r}: denormals count as zero")
+        if 0 < clip_norm < DBL_MIN:
+            out_of_range("clip_norm", clip_norm, f"at least {DBL_MIN!r}: denormals count as zero")
+        self.c_step.grad_scale = grad_scale
+        self.c_step.clip_value = clip_value
+        self.c_step.clip_norm = clip_norm
+        self.c_step.check_first = check_first
+        self.c_step.zero_grad = zero_grad
+        return 0
+
+    cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
+        return schuss_rule_by_element(self.c_step.groups[self.segments[i].group].rule) and not self.averages
+
+    def try_step(self, grads, list groups, grad_scale, clip_value, clip_norm, bint check_first, bint zero_grad,
+                   bint applied):
+        cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
+        if value_limit < 0 or norm_limit < 0 or type(grad_scale) is not float or (not applied and scheduled(groups)):
+            return None
+        return self.run(grads, groups, grad_scale, value_limit, norm_limit, check_first, zero_grad)
+
+    def step(self, grads, list groups, double grad_scale=1.0, double clip_value=0.0, double clip_norm=0.0,
+             bint check_first=False, bint zero_grad=False):
+        return self.run(grads, groups, grad_scale, clip_value, clip_norm, check_first, zero_grad)
+
+    cdef bint run(self, grads, list groups, double grad_scale, double clip_value, double clip_norm,
+                  bint check_first, bint zero_grad) except -1:
+        cdef list held
+        cdef int status
+        cdef PyThreadState *state
+        if type(grads) is ndarray:
+            grads = (grads,)
+        elif type(grads) is not list and type(grads) is not tuple and not hasattr(grads, "__len__"):
+            raise TypeError(f"grads is {type(grads).__name__}, expected an array or a sequence of arrays")
+        held = list(grads)  # keeps each gradient alive until the step is made, whatever `grads` does
+        self.enter()
+        try:
+            self.check_not_resting()
+            self.check_writable()
+            self.read_groups(groups)
+            self.set_stages(grad_scale, clip_value, clip_norm, check_first, zero_grad)
+            self.point_at_gradients(held, zero_grad)
+            state = let_others_run(self.elements)
+            status = schuss_optimizer_step(&self.c_step)
+            come_back(state)
+            if status == SCHUSS_OK:
+                self.c_step.t += 1
+        finally:
+            self.busy = False
+        return status == SCHUSS_OK
+
+    def norm(self, grads):
+        cdef list held = list((grads,) if type(grads) is ndarray else grads)
+        cdef PyThreadState *state
+        self.enter()
+        try:
+            self.set_stages(1, 0, 1, False, False)
+            self.point_at_gradients(held, False)
+            state = let_others_run(self.elements)
+            schuss_gradient_norm(&self.c_step)
+            come_back(state)
+            return self.c_step.grad_norm
+        finally:
+            self.busy = False

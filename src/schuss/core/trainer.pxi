@@ -1,0 +1,270 @@
+# Whole epochs.
+
+cdef class Trainer:
+    cdef schuss_train t
+    cdef Net net
+    cdef Stepper stepper
+    cdef Plan plan
+    cdef list groups
+    cdef object function       # a loss that is a Python callable, or None
+    cdef double clip_value, clip_norm
+    cdef schuss_copy *copies
+    cdef list kept             # the copies' memory
+    cdef schuss_penalty penalty
+    cdef schuss_compressed compressed
+    cdef object penalty_sums
+    cdef uint64_t draws_begun, draws_kept
+    cdef int64_t steps_begun, steps_kept
+    cdef object epoch_begun, epoch_kept
+    cdef schuss_feed *feeds
+    cdef Binding binding
+    cdef object places         # of compressed rows: start, columns
+    cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
+    cdef object states_begun   # what states such as running means were when the epoch began
+
+    def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
+                  Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False, penalty=None,
+                  bint by_rows=False):
+        cdef bint compressed = isinstance(x, tuple) and net.n_in >= 0
+        cdef Py_ssize_t i, rows = x[0].shape[0] - 1 if compressed else net.rows_in(x)
+        cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        if rows < 1 or batch_size < 1:
+            raise ValueError(f"x has {rows} rows and batch_size is {batch_size}, expected at least 1")
+        batch_size = min(batch_size, rows)
+        self.net, self.stepper, self.groups = net, stepper, groups
+        self.x, self.y, self.weights = x, y, weights
+        self.t.net = &net.c_net
+        self.t.rows, self.t.batch = rows, batch_size
+        self.feeds = <schuss_feed *>PyMem_Calloc(SCHUSS_MAX_INPUTS, sizeof(schuss_feed))
+        if not self.feeds:
+            raise MemoryError()
+        self.t.feeds = self.feeds
+        if compressed:
+            self.read_compressed(x[0], x[1], x[2])
+        else:
+            net.read_inputs(x, rows, inputs)
+            for i in range(net.c_net.n_inputs):
+                self.feeds[i].x = inputs[i].x
+        for i in range(net.c_net.n_inputs):
+            self.feeds[i].row_bytes = net.row_bytes(i)
+        self.t.by_rows = by_rows
+        if callable(loss):
+            self.function = loss
+            self.t.y = NULL
+        else:
+            self.t.y = net.targets.data(loss, y, rows, &self.t.loss, &self.t.y_row_bytes)
+            self.t.flags |= net.flags_for(&self.t.loss)
+        self.t.weights = weights_data(weights, rows)
+        self.clip_value, self.clip_norm = clip_value, clip_norm
+        stepper.enter()
+        try:
+            stepper.read_groups(groups)
+            stepper.set_stages(1, clip_value, clip_norm, False, False)
+        finally:
+            stepper.busy = False
+        self.t.step = &stepper.c_step
+        if penalty is not None:
+            self.penalty.group, self.penalty.l1, self.penalty.l2 = penalty
+            if not 0 <= self.penalty.group < stepper.c_step.n_groups:
+                raise ValueError(f"penalty is on group {self.penalty.group}, expected one of {stepper.c_step.n_groups}")
+            self.penalty_sums = np.zeros(schuss_penalty_sums(&stepper.c_step, self.penalty.group))
+            self.penalty.sums = <double *><uintptr_t>self.penalty_sums.ctypes.data
+            self.t.penalty = &self.penalty
+        self.binding = binding_of(net, stepper)
+        self.t.segments = <const int *>start_of(self.binding.segments)
+        self.plan = plan_of(&net.c_net, batch_size, SCHUSS_BACKWARD_ONCE, self.binding.wanted)
+        self.t.plan = self.plan.c_plan
+        self.partial = np.empty(schuss_loss_partials(batch_size))
+        self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
+        self.t.position = rows
+        if restores:
+            live = [net.flat_parameters, *stepper.arenas, stepper.memories]
+            self.copies = <schuss_copy *>PyMem_Calloc(len(live), sizeof(schuss_copy))
+            if not self.copies:
+                raise MemoryError()
+            self.kept = [np.empty_like(array) for array in live]
+            for i in range(len(live)):
+                self.copies[i].live = <void *><uintptr_t>live[i].ctypes.data
+                self.copies[i].kept = <void *><uintptr_t>self.kept[i].ctypes.data
+                self.copies[i].bytes = live[i].nbytes
+            self.t.copies = self.copies
+            self.t.n_copies = len(live)
+            self.t.unkept = INFINITY
+
+    def __dealloc__(self):
+        PyMem_Free(self.copies)
+        PyMem_Free(self.feeds)
+
+    cdef int read_compressed(self, start, indices, data) except -1:
+        """Checks compressed rows, and points at private copies of what says where columns are: the core writes where they
+        say, all through the training."""
+        cdef Py_ssize_t n = data.shape[0], rows = self.t.rows
+        cdef int fault
+        if not schuss_net_takes_compressed(&self.net.c_net, 0):
+            raise TypeError("x is compressed rows, which only a network that begins with dense layers takes")
+        if start.dtype != np.int64 or start.shape != (rows + 1,):
+            raise TypeError(f"start is {start.dtype} of shape {start.shape}, expected int64 of shape {(rows + 1,)}")
+        if indices.dtype != np.int32 and indices.dtype != np.int64 or indices.shape != (n,):
+            raise TypeError(f"indices is {indices.dtype} of shape {indices.shape}, expected int32 or int64 of shape {(n,)}")
+        self.places = np.array(start, order="C"), np.array(indices, order="C")
+        self.compressed.wide = indices.dtype == np.int64
+        self.compressed.start = <const int64_t *>start_of(self.places[0])
+        self.compressed.indices = start_of(self.places[1])
+        self.compressed.data = address_of(data, "data", self.net.c_net.dtype, 1, n, -1, False)
+        fault = schuss_compressed_fault(&self.compressed, rows, n, self.net.n_in)
+        if fault == SCHUSS_FAULT_START:
+            raise ValueError(f"start must rise from 0 to {n}")
+        if fault == SCHUSS_FAULT_RANGE:
+            raise ValueError(f"indices holds a column out of range, expected columns in [0, {self.net.n_in})")
+        if fault == SCHUSS_FAULT_ORDER:
+            raise ValueError("indices holds a row whose columns do not increase, expected each row sorted and no column twice")
+        self.feeds[0].compressed = &self.compressed
+        return 0
+
+    def restore(self):
+        cdef int i
+        if self.epoch_kept is None:  # nothing has been updated yet
+            self.net.draws = self.draws_begun
+            if self.states_begun is not None:
+                self.net.flat_states[...] = self.states_begun
+            return self.epoch_begun
+        self.stepper.enter()
+        try:
+            self.net.enter()
+            try:
+                for i in range(self.t.n_copies):
+                    memcpy(self.copies[i].live, self.copies[i].kept, self.copies[i].bytes)
+                self.net.draws = self.draws_kept
+                self.stepper.c_step.t = self.steps_kept
+            finally:
+                self.net.busy = False
+        finally:
+            self.stepper.busy = False
+        return self.epoch_kept
+
+    @property
+    def steps_per_epoch(self):
+        return (self.t.rows + self.t.batch - 1) // self.t.batch
+
+    @property
+    def batches_done(self):
+        return (self.t.position + self.t.batch - 1) // self.t.batch
+
+    @property
+    def loss(self):
+        return self.t.loss_sum / self.t.weight_sum if self.t.weight_sum > 0 else 0.0
+
+    @property
+    def last_loss(self):
+        return self.t.last_loss
+
+    def start_epoch(self, shuffle_seed, epoch, lrs, order=None):
+        if self.net.busy:
+            raise RuntimeError("start_epoch during a step of this network")
+        if lrs is not None:
+            lrs = np.ascontiguousarray(lrs, dtype=np.float64)
+            if lrs.shape != (self.steps_per_epoch,):
+                raise ValueError(f"lrs has shape {lrs.shape}, expected {(self.steps_per_epoch,)}")
+            if not (np.isfinite(lrs) & (lrs >= 0)).all():
+                raise ValueError("lrs holds a value that is negative or not finite, expected learning rates >= 0")
+        self.order = None
+        self.t.order = NULL
+        if order is not None:
+            order = np.array(order, order="C")  # a private copy: the core reads where it says
+            if not labels_in_range(order, self.t.rows) or order.shape[0] != self.t.rows:
+                raise ValueError(f"order is not of {self.t.rows} rows, expected their numbers in some order")
+            self.order = order
+        elif shuffle_seed is not None and (self.t.batch < self.t.rows or self.function is not None):
+            self.order = permutation(self.t.rows, shuffle_seed, epoch)
+        elif self.feeds[0].compressed != NULL:
+            self.order = np.arange(self.t.rows)
+        if self.order is not None:
+            self.allocate_batch()
+            self.t.order = <int64_t *><uintptr_t>self.order.ctypes.data
+        self.lrs = lrs
+        self.t.lr = NULL
+        if lrs is not None:
+            self.t.lr = <const double *><uintptr_t>lrs.ctypes.data
+        self.t.position = 0
+        self.t.loss_sum = self.t.weight_sum = 0
+        self.t.kept = 0
+        self.draws_begun, self.steps_begun, self.epoch_begun = self.net.draws, self.stepper.c_step.t, epoch
+        self.states_begun = self.net.flat_states.copy() if self.net.states else None
+
+    cdef int allocate_batch(self) except -1:
+        """Room for one gathered batch, once an epoch needs it."""
+        if self.batch_x is not None:
+            return 0
+        cdef Py_ssize_t batch = self.t.batch
+        cdef Py_ssize_t k
+        batch_x = [aligned_bytes(0 if self.feeds[k].compressed != NULL else batch * self.feeds[k].row_bytes)
+                   for k in range(self.net.c_net.n_inputs)]
+        self.batch_y = aligned_bytes(batch * self.t.y_row_bytes)
+        self.batch_weights = np.empty(batch if self.t.weights != NULL else 0)
+        self.batch_x = batch_x
+        for k in range(self.net.c_net.n_inputs):
+            self.feeds[k].batch = <void *><uintptr_t>self.batch_x[k].ctypes.data
+        self.t.batch_y = <void *><uintptr_t>self.batch_y.ctypes.data
+        self.t.batch_weights = <double *><uintptr_t>self.batch_weights.ctypes.data
+        return 0
+
+    def run(self, double seconds):
+        cdef int status = SCHUSS_OK
+        if self.t.position >= self.t.rows:  # an interrupt may have kept the caller from hearing that it was over
+            return False
+        self.stepper.enter()
+        try:
+            self.net.enter()
+            try:
+                self.stepper.check_not_resting()
+                self.stepper.check_writable()
+                self.net.bind(self.stepper)
+                self.stepper.read_groups(self.groups)
+                self.stepper.set_stages(1, self.clip_value, self.clip_norm, False, False)
+                self.net.forward_x = None
+                self.t.draws = self.net.draws
+                if self.function is None:
+                    with nogil:
+                        status = schuss_train_run(&self.t, seconds)
+                else:
+                    status = self.run_function()
+                self.net.draws = self.t.draws
+                if schuss_plan_fault(self.t.plan):
+                    raise ValueError("codes have changed during training: one is no longer in its table")
+                if self.t.kept:
+                    if self.states_begun is not None and self.epoch_kept != self.epoch_begun:
+                        self.kept[0][self.kept[0].size - self.states_begun.size:] = self.states_begun
+                    self.draws_kept, self.steps_kept = self.draws_begun, self.steps_begun
+                    self.epoch_kept = self.epoch_begun
+            finally:
+                self.net.busy = False
+        finally:
+            self.stepper.busy = False
+        if status == SCHUSS_NONFINITE:
+            raise_not_finite(self.t.last_loss)
+        return status == SCHUSS_MORE
+
+    cdef int run_function(self) except -2:
+        """One step with a loss that is a Python function."""
+        cdef Net net = self.net
+        cdef double value
+        cdef int status
+        cdef Py_ssize_t start = self.t.position, n
+        if start >= self.t.rows:
+            return SCHUSS_OK
+        with nogil:
+            schuss_train_begin(&self.t)
+        n = self.t.current_rows
+        prediction = np.empty((n, net.n_out), dtype=net.dtype)
+        memcpy(address_of(prediction, "prediction", net.c_net.dtype, 2, n, net.n_out, True),
+               schuss_plan_output(self.t.plan), n * net.n_out * net.item)
+        rows = slice(start, start + n) if self.order is None else self.order[start : start + n]
+        if self.weights is None:
+            value, gradient = self.function(prediction, self.y[rows])
+        else:
+            value, gradient = self.function(prediction, self.y[rows], self.weights[rows])
+        memcpy(schuss_plan_dout(self.t.plan),
+               address_of(gradient, "gradient", net.c_net.dtype, 2, n, net.n_out, False), n * net.n_out * net.item)
+        with nogil:
+            status = schuss_train_end(&self.t, value)
+        return SCHUSS_MORE if status == SCHUSS_OK and self.t.position < self.t.rows else status
