@@ -77,7 +77,7 @@ def test_direction_as_twin(n: int, pairs: int, dtype: str, each_isa: Levels) -> 
     seen = set()
     for _ in each_isa():
         core = loaded([np.zeros(n, dtype)], known[-5:], 0.7, 5, d, before, t)
-        core.take(g, 1)
+        core.gather(g, 1)
         slope, longest = core.direction(1)
         got = core.state[4].copy()
         assert got.dtype == dtype
@@ -101,7 +101,7 @@ def test_what_is_found_of_a_gradient(dtype: str, each_isa: Levels, place: Place)
     start = np.concatenate(params)
     for _ in each_isa():
         core = _core.Lbfgs(params, 3)
-        finite, slope, total, largest = core.take(grads, 0)
+        finite, slope, total, largest = core.gather(grads, 0)
         assert (finite, slope, largest) == (True, 0.0, np.abs(flat).max())
         assert_allclose(total, np.abs(flat).sum(), rtol=1e-13)
         core.direction(0)
@@ -113,7 +113,7 @@ def test_what_is_found_of_a_gradient(dtype: str, each_isa: Levels, place: Place)
         for bad in (np.nan, np.inf, -np.inf):
             spoiled = [g.copy() for g in grads]
             spoiled[-3][7] = bad
-            assert not core.take(spoiled, 1)[0]
+            assert not core.gather(spoiled, 1)[0]
 
 
 @dtypes
@@ -128,7 +128,7 @@ def test_same_bits(dtype: str, each_isa: Levels, set_threads: Callable[[int], No
                 set_threads(threads)
                 params = np.split(np.zeros(n, dtype), cut)
                 core = loaded([p.copy() for p in params], known, 1.0, 9, known[0][0], before, 0.5)
-                looks = core.take(np.split(g, cut), 1)
+                looks = core.gather(np.split(g, cut), 1)
                 found = core.direction(1)
                 core.move(0.3)
                 bits = b"".join(p.tobytes() for p in core.state[0] + core.state[1] + [core.state[4]])

@@ -225,8 +225,10 @@ cdef class Parameters:
 
     cdef int check_rows(self, SortedRows g, Py_ssize_t i) except -1:
         p, values = self.params[i], g.values
-        if p.ndim < 1 or values.shape != (g.count, *p.shape[1:]):
-            raise ValueError(f"{self.grad_name(i)} has values of shape {values.shape}, expected {(g.count, *p.shape[1:])}")
+        if p.ndim < 1 or values.shape[1:] != p.shape[1:]:
+            raise ValueError(f"{self.grad_name(i)} has rows of shape {values.shape[1:]}, expected {p.shape[1:]}")
+        if values.shape[0] != g.count:
+            raise ValueError(f"{self.grad_name(i)} has {values.shape[0]} rows, expected {g.count}, one for each of its indices")
         if values.dtype != p.dtype:
             raise ValueError(f"{self.grad_name(i)} has dtype {values.dtype}, expected {p.dtype}")
         if not values.flags.c_contiguous or not values.flags.aligned:
