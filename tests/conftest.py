@@ -14,8 +14,15 @@ import pytest
 from numpy.typing import NDArray
 
 from schuss import _core
+from tests import quick
 
 Array = NDArray[Any]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the quick subset before -m looks for it."""
+    quick.mark(items)
 
 
 @pytest.fixture

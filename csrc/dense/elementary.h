@@ -1,5 +1,5 @@
 /* exp, log, tanh, ... on vectors, by + - * / and bit operations in a fixed order: the same bits on every ISA level.
- * One body for both dtypes; float needs fewer terms. tests/test_activations.py measures the errors. */
+ * One body for both dtypes; float needs fewer terms. tests/core/test_activations.py measures the errors. */
 
 /* ERFCX: (1 + 2x) exp(x^2) erfc(x) on [0, inf) as a polynomial in (x - 3) / (x + 3), increasing powers: our own
  * Chebyshev fit of the form in Shepherd and Laframboise, Mathematics of Computation 36 (1981), with relative error

@@ -1,8 +1,8 @@
 """Made the saved networks in version1/ and what is expected of them: run with schuss 0.1.0 at commit 773cdb2.
 
 Files of format version 1 must go on loading, and training must go on from them with the same bits, so the files and
-version1/expected.json are never made again: this stays to show what is in them. tests/test_save_version1.py takes
-the data from here. Seconds of epochs are replaced by numbers that do not change from run to run.
+version1/expected.json are never made again: this stays to show what is in them. tests/network/test_save_version1.py
+takes the data from here. Seconds of epochs are replaced by numbers that do not change from run to run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""schuss.minimize: what it reaches, its options, its result. Beside SciPy's own door: test_minimize_scipy.py."""
+"""schuss.minimize: what it reaches, its options, its result. Beside SciPy's own door: test_scipy.py."""
 
 from __future__ import annotations
 
@@ -830,7 +830,7 @@ def test_bad_input(changes: dict[str, Any], kind: type[Exception], message: str)
 
 
 def test_every_option_is_on_the_page_and_in_the_docstring() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "minimize.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "minimize.md").read_text(encoding="utf-8")
     assert minimize.__doc__ is not None
     for name in Options.__dataclass_fields__:
         assert f"`{name}`" in page and re.search(rf"^ {{8}}(\w+, )?{name}\b.* : ", minimize.__doc__, re.M), name

@@ -12,7 +12,7 @@ from tests.reference.rule_cases import Case
 
 torch: Any = pytest.importorskip("torch")
 
-from tests.test_rules_torch import TORCH_CASES, TORCH_NAME, scalars_in_double  # noqa: E402
+from tests.optim.test_rules_torch import TORCH_CASES, TORCH_NAME, scalars_in_double  # noqa: E402
 
 __all__ = ["scalars_in_double"]
 SHAPES = [(31, 7), (7,), (1,)]

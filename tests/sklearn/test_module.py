@@ -15,7 +15,7 @@ neural_network = pytest.importorskip("sklearn.neural_network")
 from schuss.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
 
 PRIVATE = {
-    "test_gradient": "calls _loss_grad_lbfgs; tests/test_gradients.py checks the compiled gradients",
+    "test_gradient": "calls _loss_grad_lbfgs; tests/network/test_gradients.py checks the compiled gradients",
 }
 
 pytestmark = pytest.mark.filterwarnings("default")

@@ -12,7 +12,7 @@ import pytest
 neural_network = pytest.importorskip("sklearn.neural_network")
 
 from schuss.sklearn import MLPClassifier, MLPRegressor  # noqa: E402
-from tests.sklearn_cases import Case, data, draw, fitted  # noqa: E402
+from tests.sklearn.cases import Case, data, draw, fitted  # noqa: E402
 
 THEIRS = {"classes": neural_network.MLPClassifier, "numbers": neural_network.MLPRegressor}
 OURS = {"classes": MLPClassifier, "numbers": MLPRegressor}

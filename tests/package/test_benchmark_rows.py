@@ -64,7 +64,7 @@ def test_states_of_a_row(row: optimizers.Optimizer) -> None:
 def test_steps_need_no_memory_of_their_own() -> None:
     """Steps of 4M parameters, on two threads; the system may be wrong by some hundred KiB."""
     names = [row.name for row in ROWS if row.name not in WORKING]
-    code = f"names, root = {names}, {str(Path(__file__).parents[1])!r}\n{MEASURE}"
+    code = f"names, root = {names}, {str(Path(__file__).parents[2])!r}\n{MEASURE}"
     runs = [dict(line.split() for line in script(code, **MALLOC).splitlines()) for _ in range(3)]
     found = {name: min(int(run[name]) for run in runs) for name in names}
     assert {name: peak for name, peak in found.items() if peak > MOST} == {}

@@ -15,7 +15,7 @@ import pytest
 
 from schuss.optim import BY_NAME
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "optimizers.md").read_text(encoding="utf-8")
 
 

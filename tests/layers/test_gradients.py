@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import schuss
 from schuss import _core
-from tests.layer_cases import CASES, NAMES, data, network
+from tests.layers.cases import CASES, NAMES, data, network
 from tests.reference import layers as twin
 
 Array = NDArray[Any]
@@ -20,7 +20,7 @@ cases = pytest.mark.parametrize(("kind", "name"), NAMES)
 
 
 def test_every_kind_has_a_case() -> None:
-    """Who adds a kind adds a case to `tests.layer_cases`, and a formula to `tests.reference.layers`."""
+    """Who adds a kind adds a case to `tests.layers.cases`, and a formula to `tests.reference.layers`."""
     assert set(CASES) == set(schuss.layers.KINDS)
     assert set(twin.FORMULAS) == set(schuss.layers.KINDS) - {"input", "concatenate", "residual"}
     for kind, nets in CASES.items():

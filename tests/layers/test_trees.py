@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import schuss
-from tests.layer_trees import Tree, trees
+from tests.layers.trees import Tree, trees
 from tests.reference import layers as twin
 
 Array = NDArray[Any]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import schuss
 from schuss import Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale, _core
-from tests.layer_trees import Tree, trees
+from tests.layers.trees import Tree, trees
 
 Array = NDArray[Any]
 Levels = Callable[[], Iterator[str]]

@@ -1,4 +1,4 @@
-"""Schedules as objects and as functions. Their formulas beside other libraries' are in test_schedules_torch.py."""
+"""Schedules as objects and as functions. Their formulas beside other libraries' are in test_torch.py."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ def test_every_kind_has_an_example() -> None:
 
 def test_every_kind_is_in_the_docs() -> None:
     """With its arguments, in order, keyword-only ones of a plateau left out."""
-    page = (Path(__file__).parent.parent / "docs" / "schedules.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "schedules.md").read_text(encoding="utf-8")
     for schedule in EXAMPLES:
         kind = type(schedule)
         found = re.search(rf"^\| `{kind.__name__}\((.*?)\)`", page, re.M)

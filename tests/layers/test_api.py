@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import schuss
 from schuss import Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale
-from tests.layer_cases import NAMES, network
+from tests.layers.cases import NAMES, network
 
 Array = NDArray[Any]
 
