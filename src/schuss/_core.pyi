@@ -70,35 +70,22 @@ class Stepper:
 
     def step(
         self,
-        grads: NDArray[Any] | Sequence[NDArray[Any]],
-        groups: list[dict[str, Any]],
-        grad_scale: float = 1.0,
-        clip_value: float = 0.0,
-        clip_norm: float = 0.0,
-        check_first: bool = False,
-        zero_grad: bool = False,
-    ) -> bool:
-        """One update; False if none was made because of a gradient that is not finite, which clip_norm and check_first
-        have read before.
-
-        groups[i] are plain dicts: "rule" (a name of the core's) and the rule's numbers under the names that
-        hyperparameters() gives; what a rule does not know is not looked at. They may be changed between steps; those
-        that hold the same objects as at the last step, all of immutable types, are not read again. Checks ranges and
-        every gradient (count, shape, dtype; made contiguous and native if it is not, unless zero_grad) before anything
-        changes."""
-    def try_step(
-        self,
         grads: Any,
         groups: list[dict[str, Any]],
-        grad_scale: Any,
-        clip_value: Any,
-        clip_norm: Any,
-        check_first: bool,
-        zero_grad: bool,
-        applied: bool,
-    ) -> bool | None:
-        """step for whatever the clipping is (None for none); None, and nothing done, where that is no float in its
-        range, or a group has a schedule that is not yet applied."""
+        lr: Any = None,
+        grad_scale: Any = 1.0,
+        clip_value: Any = None,
+        clip_norm: Any = None,
+        zero_grad: Any = False,
+        on_nonfinite: Any = "flag",
+    ) -> bool:
+        """One update, as `Optimizer.step`; False if none was made because of a gradient that is not finite.
+
+        groups[i] are plain dicts: "rule" (a name of the core's) and the rule's settings by the names that
+        hyperparameters() gives; what a rule does not know is not looked at. They may be changed between steps; those
+        that hold the same objects as at the last step, all of immutable types, are not read again. "schedule": None, or
+        a function of the step's number that gives "lr", which is written first, unless lr is given. Everything is
+        checked before anything else changes."""
     def keep_average(self, k: int, kind: str, start: int, every: int, weight: float) -> None:
         """Average number k (0 or 1) of the parameters, which starts as they are now if it is new; from step `start` on,
         at every `every`-th step. "ema": the first time a = p, then a += weight (p - a). "mean" of those seen.
@@ -251,8 +238,8 @@ class Net:
         loss: LossSpec,
         stepper: Stepper,
         groups: list[dict[str, Any]],
-        clip_value: float = 0.0,
-        clip_norm: float = 0.0,
+        clip_value: Any = None,
+        clip_norm: Any = None,
     ) -> float:
         """loss_and_gradients and, if loss and gradients are finite (they are read first), the step.
 
@@ -269,8 +256,8 @@ class Net:
         clip_value: Any,
         clip_norm: Any,
     ) -> float | None:
-        """train_step for whatever x, y, weights, loss and the clipping are (None for none); None, and nothing done,
-        where they are not seen at once to fit, the loss is not a compiled one, or a group has a schedule."""
+        """train_step for whatever x, y, weights and loss are; None, and nothing done, where they are not seen at once
+        to fit, or the loss is not a compiled one."""
 
 class Trainer:
     """Whole epochs. Holds references to the data; X, y as in Net.loss, weights float64 or None."""

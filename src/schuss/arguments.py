@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -98,8 +99,16 @@ def learning_rate(name: str, value: Any) -> float:
     return number(name, value, "[0, inf)")
 
 
+def limit(name: str, value: Any) -> float:
+    """A limit of gradients as the core takes it: 0 for None, which is none."""
+    if value is None:
+        return 0.0
+    found = number(name, value, "(0, inf)")
+    if found < sys.float_info.min:
+        raise ValueError(f"{name} must be at least {sys.float_info.min}, denormals count as zero; got {shown(value)}")
+    return found
+
+
 def clipping(clip_value: Any, clip_norm: Any) -> tuple[float, float]:
-    """The limits as the core takes them: 0 for none."""
-    value = 0.0 if clip_value is None else number("clip_value", clip_value, "(0, inf)")
-    norm = 0.0 if clip_norm is None else number("clip_norm", clip_norm, "(0, inf)")
-    return value, norm
+    """Both limits as the core takes them."""
+    return limit("clip_value", clip_value), limit("clip_norm", clip_norm)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core, arrays, inputs, losses, metrics, targets
-from .arguments import clipping, flag, integer, shown
+from .arguments import flag, integer, shown
 from .errors import DivergenceError
 from .history import History
 from .layers.graph import built
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     AnyLoss = str | Loss | losses.LossFunction
 
 _DTYPES = ("float32", "float64")
+# What the core takes for a loss that is given by its name.
+_SPECS = {name: loss.spec for name, loss in losses.BY_NAME.items()}
 
 
 class Network:
@@ -279,10 +281,11 @@ class Network:
             If the loss is NaN or infinite; the parameters are as they were.
         """
         value = None
-        chosen = losses.resolve(loss)
         if class_weight is None:
-            value = self._core.try_loss_and_gradients(x, y, sample_weight, chosen)
+            known = _SPECS.get(loss) if type(loss) is str else loss
+            value = self._core.try_loss_and_gradients(x, y, sample_weight, known)
         if value is None:
+            chosen = losses.resolve(loss)
             x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
             if isinstance(chosen, Loss):
                 value = self._core.loss_and_gradients(x, y, weights, chosen.spec)
@@ -333,18 +336,17 @@ class Network:
             raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
         groups = optimizer.param_groups
         stepper = optimizer._stepper
-        chosen = losses.resolve(loss)
         try:
             if class_weight is None:
-                value = self._core.try_train_step(x, y, sample_weight, chosen, stepper, groups, clip_value, clip_norm)
+                known = _SPECS.get(loss) if type(loss) is str else loss
+                value = self._core.try_train_step(x, y, sample_weight, known, stepper, groups, clip_value, clip_norm)
                 if value is not None:
                     return value
+            chosen = losses.resolve(loss)
             x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
-            limits = clipping(clip_value, clip_norm)
-            optimizer._apply_schedules()
             if not isinstance(chosen, Loss):
                 return self._own_train_step(x, y, chosen, optimizer, clip_value, clip_norm)
-            return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, *limits)
+            return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, clip_value, clip_norm)
         except _core.NotFinite as error:
             self._check_batch(x, y)
             raise DivergenceError(f"{error}; {ADVICE}", lr=groups[0]["lr"]) from None

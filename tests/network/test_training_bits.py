@@ -81,7 +81,7 @@ class Run:
                 rows = order[start : start + self.batch]
                 w = self.weights[rows] if self.weights is not None else None
                 loss = self.net.loss_and_gradients(self.x[rows], self.y[rows], w, LOSS)
-                self.stepper.step(self.net.gradients, self.groups, clip_norm=self.clip_norm)
+                self.stepper.step(self.net.gradients, self.groups, clip_norm=self.clip_norm or None)
                 share = float(w.sum()) if w is not None else len(rows)
                 total, weight = total + share * loss, weight + share
             self.losses.append(total / weight)
@@ -180,7 +180,7 @@ def test_train_step_is_its_parts(dtype: str, isa: str, threads: int) -> None:
     for i in range(4):
         rows = slice(100 * i, 100 * i + 100)
         loss = whole.net.train_step(
-            whole.x[rows], whole.y[rows], whole.weights[rows], LOSS, whole.stepper, whole.groups, 0.0, 1.0
+            whole.x[rows], whole.y[rows], whole.weights[rows], LOSS, whole.stepper, whole.groups, None, 1.0
         )
         assert loss == parts.net.loss_and_gradients(parts.x[rows], parts.y[rows], parts.weights[rows], LOSS)
         parts.stepper.step(parts.net.gradients, parts.groups, clip_norm=1.0)

@@ -32,6 +32,7 @@ include "arrays.pxi"      # NumPy's arrays: dtype, shape, address
 include "memory.pxi"      # aligned memory of our own, and arrays in arenas
 include "names.pxi"       # names of what the core knows
 include "random.pxi"      # random numbers, initial weights
+include "scalars.pxi"     # scalar arguments
 include "settings.pxi"    # numbers of a group of parameters, checked
 include "guests.pxi"      # memory of other libraries' arrays
 include "rows.pxi"        # gradients of some rows

@@ -298,14 +298,14 @@ cdef class Net(Nodes):
         return value
 
     def try_train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value, clip_norm):
-        cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
-        if value_limit < 0 or norm_limit < 0 or not self.fit_at_once(x, y, weights, loss) or scheduled(groups):
+        cdef double value_limit = limit("clip_value", clip_value), norm_limit = limit("clip_norm", clip_norm)
+        if not self.fit_at_once(x, y, weights, loss):
             return None
         return self.step(x, y, weights, loss, stepper, groups, value_limit, norm_limit)
 
-    def train_step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value=0.0,
-                   double clip_norm=0.0):
-        return self.step(x, y, weights, loss, stepper, groups, clip_value, clip_norm)
+    def train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value=None, clip_norm=None):
+        return self.step(x, y, weights, loss, stepper, groups, limit("clip_value", clip_value),
+                         limit("clip_norm", clip_norm))
 
     cdef double step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value,
                      double clip_norm) except? -1.5:
@@ -320,6 +320,7 @@ cdef class Net(Nodes):
             try:
                 stepper.check_not_resting()
                 stepper.check_writable()
+                stepper.apply_schedules(groups)
                 stepper.read_groups(groups)
                 stepper.set_stages(1, clip_value, clip_norm, True, False)
                 binding = self.bind(stepper)

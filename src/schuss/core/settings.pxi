@@ -206,22 +206,3 @@ cdef Py_ssize_t changed_since(dict group, list read) noexcept:
             found = i + 1
         i += 2
     return found
-
-
-cdef double limit(value) noexcept:
-    """A limit of gradients as the core takes it, 0 for none; -1 where it has to be looked at."""
-    if value is None:
-        return 0
-    if type(value) is float and 0 < <double>value < INFINITY:
-        return value
-    return -1
-
-
-cdef bint scheduled(list groups) except -1:
-    """Whether a group has a schedule, which Python has to ask first."""
-    for group in groups:
-        if (<dict?>group)["schedule"] is not None:
-            return True
-    return False
-
-

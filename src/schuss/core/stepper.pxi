@@ -183,13 +183,7 @@ cdef class Stepper(Parameters):
         return 0
 
     cdef int set_stages(self, double grad_scale, double clip_value, double clip_norm, bint check_first,
-                         bint zero_grad) except -1:
-        if not isfinite(grad_scale):
-            out_of_range("grad_scale", grad_scale, "a finite number")
-        if 0 < clip_value < DBL_MIN:
-            out_of_range("clip_value", clip_value, f"at least {DBL_MIN!r}: denormals count as zero")
-        if 0 < clip_norm < DBL_MIN:
-            out_of_range("clip_norm", clip_norm, f"at least {DBL_MIN!r}: denormals count as zero")
+                        bint zero_grad) noexcept:
         self.c_step.grad_scale = grad_scale
         self.c_step.clip_value = clip_value
         self.c_step.clip_norm = clip_norm
@@ -200,22 +194,40 @@ cdef class Stepper(Parameters):
     cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
         return schuss_rule_by_element(self.c_step.groups[self.segments[i].group].rule) and not self.averages
 
-    def try_step(self, grads, list groups, grad_scale, clip_value, clip_norm, bint check_first, bint zero_grad,
-                   bint applied):
-        cdef double value_limit = limit(clip_value), norm_limit = limit(clip_norm)
-        if value_limit < 0 or norm_limit < 0 or type(grad_scale) is not float or (not applied and scheduled(groups)):
-            return None
-        return self.run(grads, groups, grad_scale, value_limit, norm_limit, check_first, zero_grad)
+    cdef int apply_schedules(self, list groups) except -1:
+        """Writes the rate of the step about to be made into each group that has a schedule."""
+        cdef dict group
+        for group in groups:
+            schedule = group.get("schedule")
+            if schedule is not None:
+                rate = schedule(self.c_step.t - 1)
+                if type(rate) is not float or not 0 <= <double>rate < INFINITY:
+                    from schuss.arguments import learning_rate
 
-    def step(self, grads, list groups, double grad_scale=1.0, double clip_value=0.0, double clip_norm=0.0,
-             bint check_first=False, bint zero_grad=False):
-        return self.run(grads, groups, grad_scale, clip_value, clip_norm, check_first, zero_grad)
+                    rate = learning_rate(f"lr({self.c_step.t - 1})", rate)
+                group["lr"] = rate
+        return 0
 
-    cdef bint run(self, grads, list groups, double grad_scale, double clip_value, double clip_norm,
-                  bint check_first, bint zero_grad) except -1:
+    cdef int set_rate(self, double lr) noexcept:
+        """For this step alone."""
+        cdef int i
+        for i in range(self.c_step.n_groups):
+            self.c_step.groups[i].lr = lr * self.c_step.groups[i].lr_factor
+        return 0
+
+    def step(self, grads, list groups, lr=None, grad_scale=1.0, clip_value=None, clip_norm=None, zero_grad=False,
+             on_nonfinite="flag"):
+        cdef double rate = -1 if lr is None else number_within("lr", lr, 0, INFINITY, "[0, inf)")
+        cdef double scale = finite_number("grad_scale", grad_scale)
+        cdef double value_limit = limit("clip_value", clip_value), norm_limit = limit("clip_norm", clip_norm)
+        cdef bint zero = is_true("zero_grad", zero_grad), first = on_nonfinite != "flag"
         cdef list held
         cdef int status
         cdef PyThreadState *state
+        if first and on_nonfinite != "raise" and on_nonfinite != "skip":
+            from schuss.arguments import choice
+
+            choice("on_nonfinite", on_nonfinite, ("flag", "raise", "skip"))
         if type(grads) is ndarray:
             grads = (grads,)
         elif type(grads) is not list and type(grads) is not tuple and not hasattr(grads, "__len__"):
@@ -225,9 +237,13 @@ cdef class Stepper(Parameters):
         try:
             self.check_not_resting()
             self.check_writable()
+            if lr is None:
+                self.apply_schedules(groups)
             self.read_groups(groups)
-            self.set_stages(grad_scale, clip_value, clip_norm, check_first, zero_grad)
-            self.point_at_gradients(held, zero_grad)
+            if lr is not None:
+                self.set_rate(rate)
+            self.set_stages(scale, value_limit, norm_limit, first, zero)
+            self.point_at_gradients(held, zero)
             state = let_others_run(self.elements)
             status = schuss_optimizer_step(&self.c_step)
             come_back(state)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import _core
-from ..arguments import choice, clipping, flag, integer, learning_rate, number, shown, unknown_name
+from ..arguments import choice, flag, integer, learning_rate, number, shown, unknown_name
 from ..errors import DivergenceError
 from ..structure import listed, read, without_decay
 from .state import NOT_HYPER, described, load_states, loaded_groups
@@ -275,29 +275,10 @@ class Optimizer:
         -----
         A step cannot be interrupted: Ctrl-C during it is answered after it, when every array has been updated.
         """
-        stepper = self._stepper
         groups = self.param_groups
-        first = on_nonfinite != "flag"
         if self._flattens or (type(grads) is not list and type(grads) is not np.ndarray):
             grads = self._form.flatten(grads)
-        made = None
-        if lr is None and (not first or on_nonfinite == "raise") and zero_grad in _BOOLS:
-            made = stepper.try_step(grads, groups, grad_scale, clip_value, clip_norm, first, zero_grad, False)
-            if made is None:
-                self._apply_schedules()
-                made = stepper.try_step(grads, groups, grad_scale, clip_value, clip_norm, first, zero_grad, True)
-        if made is None:
-            choice("on_nonfinite", on_nonfinite, ("flag", "raise", "skip"))
-            value, norm = clipping(clip_value, clip_norm)
-            scale = number("grad_scale", grad_scale, "(-inf, inf)")
-            zero = flag("zero_grad", zero_grad)
-            if lr is None:
-                self._apply_schedules()
-                made = stepper.step(grads, groups, scale, value, norm, first, zero)
-            else:
-                rate = learning_rate("lr", lr)
-                for_now = [{**group, "lr": rate} for group in groups]
-                made = stepper.step(grads, for_now, scale, value, norm, first, zero)
+        made = self._stepper.step(grads, groups, lr, grad_scale, clip_value, clip_norm, zero_grad, on_nonfinite)
         if not made and on_nonfinite != "skip":
             rate = groups[0]["lr"]
             raise DivergenceError(
@@ -313,17 +294,6 @@ class Optimizer:
     def steps(self) -> int:
         """Steps made so far."""
         return self._stepper.steps
-
-    def _apply_schedules(self) -> None:
-        """Write the lr of the step about to be made into each group that has a schedule."""
-        step = self._stepper.steps
-        for group in self.param_groups:
-            schedule = group["schedule"]
-            if schedule is not None:
-                rate = schedule(step)
-                if type(rate) is not float or not 0 <= rate < _INFINITY:
-                    rate = learning_rate(f"lr({step})", rate)
-                group["lr"] = rate
 
     def _set_lr(self, lr: LearningRate) -> None:
         """One learning rate or schedule for all groups."""
@@ -435,10 +405,6 @@ class Optimizer:
             hyper = ", ".join(f"{key}={value!r}" for key, value in group.items() if key not in NOT_HYPER)
             lines.append(f"{type(self).__name__}([{shapes}{more}], {hyper})")
         return "\n".join(lines)
-
-
-_BOOLS = (True, False)
-_INFINITY = float("inf")
 
 
 def _numbers(
