@@ -67,7 +67,6 @@ struct optimizer_walk {
     ptrdiff_t total; /* elements in all */
     ptrdiff_t left;  /* elements of arrays that have been measured, but not updated yet */
     ptrdiff_t plain; /* elements that rules walk over: those of MATRIX rules apart */
-    double norm_factor;
     double part[OPTIMIZER_PARTS];
     int measures;    /* a rule needs sums */
     double work;     /* nanoseconds, roughly, that one thread takes for all arrays of MATRIX rules; 0: none */

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "../fpmode.h"
 #include "../pool.h"
 #include "optim.h"
 
@@ -213,12 +212,39 @@ static int next_piece(struct pieces *p) {
     return 0;
 }
 
+/* Who makes a step, and what each of them knows of it: either a member of a team, of which each runs walk(); or one
+ * thread that has shares made by schuss_parallel. */
+struct maker {
+    struct optimizer_walk *w;
+    double norm_factor; /* of clipping by the global norm; 1: none */
+    struct team *me;    /* NULL: */
+    int threads;        /* for so many shares */
+};
+
+/* Every share of a phase is made, by all members or by schuss_parallel. */
+static void together(struct maker *maker, schuss_task share) {
+    if (maker->me) share(maker, maker->me->index, maker->me->count);
+    else schuss_parallel(maker->threads, share, maker);
+}
+
+/* A phase in one share, by one thread. */
+static void alone(struct maker *maker, schuss_task share) {
+    if (!maker->me) schuss_parallel(1, share, maker);
+    else if (maker->me->index == 0) share(maker, 0, 1);
+}
+
+/* Until the phase before is made whole. schuss_parallel returns no sooner. */
+static void wait_for_all(struct maker *maker) {
+    if (maker->me) team_wait(maker->me);
+}
+
 /* Which passes over an array constants are for: its only one, or one of a MEASURED rule's two. */
 enum pass { ONLY, MEASURE, UPDATE };
 
-/* Constants as pieces ask for them, one after the other: computed again where the group changes. */
+/* Constants as pieces ask for them, one after the other: computed again where the group changes. The rest is not set to
+ * zero at first, since that takes longer than a tiny array. */
 struct constants_of {
-    int group;
+    int group; /* -1: c is of none yet */
     struct rule_constants c;
 };
 
@@ -226,20 +252,23 @@ static const struct rule *rule_of(const struct optimizer_walk *w, const struct s
     return &optimizer_rules[w->step->groups[s->group].rule];
 }
 
-static const struct rule_constants *take_constants(struct constants_of *known, const struct optimizer_walk *w,
-                                                   double norm_factor, const struct schuss_segment *s,
-                                                   enum pass pass) {
+static void compute_constants(struct constants_of *known, const struct maker *maker, const struct schuss_segment *s,
+                              enum pass pass) {
+    const struct optimizer_walk *w = maker->w;
+    const int spends = rule_of(w, s)->spends_gradient;
     struct rule_constants *c = &known->c;
-    if (s->group != known->group) {
-        const int spends = rule_of(w, s)->spends_gradient;
-        optimizer_constants(w->step, s->group, w->step->t, norm_factor, c);
-        c->seen = pass == UPDATE || reads_first(w->step);
-        if (pass == (spends ? UPDATE : MEASURE)) c->zero_grad = 0;
-        if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = c->l1 = 0;
-    }
     known->group = s->group;
-    if (pass == UPDATE) c->factor = s->factor;
-    return c;
+    optimizer_constants(w->step, s->group, w->step->t, maker->norm_factor, c);
+    c->seen = pass == UPDATE || reads_first(w->step);
+    if (pass == (spends ? UPDATE : MEASURE)) c->zero_grad = 0;
+    if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = c->l1 = 0;
+}
+
+static inline const struct rule_constants *constants_for(struct constants_of *known, const struct maker *maker,
+                                                         const struct schuss_segment *s, enum pass pass) {
+    if (s->group != known->group) compute_constants(known, maker, s, pass);
+    if (pass == UPDATE) known->c.factor = s->factor;
+    return &known->c;
 }
 
 static void note_nonfinite(struct optimizer_walk *w, int nonfinite) {
@@ -289,17 +318,15 @@ static void step_piece(const struct optimizer_walk *w, const struct pieces *p, c
 
 /* ---- rules that need no sums ------------------------------------------------------------------------------------ */
 
-static void update_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
-    struct constants_of known = {.group = -1};
+static void update_share(void *context, int index, int count) {
+    const struct maker *maker = context;
+    struct optimizer_walk *w = maker->w;
+    struct constants_of known;
+    known.group = -1;
     int nonfinite = 0;
     for (struct pieces p = pieces_of(w, index, count); next_piece(&p);)
-        step_piece(w, &p, take_constants(&known, w, norm_factor, p.segment, ONLY), &nonfinite);
+        step_piece(w, &p, constants_for(&known, maker, p.segment, ONLY), &nonfinite);
     note_nonfinite(w, nonfinite);
-}
-
-static void update_share(void *context, int index, int count) {
-    struct optimizer_walk *w = context;
-    update_pieces(w, w->norm_factor, index, count);
 }
 
 /* ---- rules that do ---------------------------------------------------------------------------------------------- */
@@ -336,8 +363,11 @@ static void finish_array(const struct optimizer_walk *w, const struct pieces *p,
 
 /* Sums over this share of the arrays. Those that lie in it wholly, and that its thread's cache holds, are updated while
  * they are there. */
-static void measure_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
-    struct constants_of measuring = {.group = -1}, updating = measuring;
+static void measure_share(void *context, int index, int count) {
+    const struct maker *maker = context;
+    struct optimizer_walk *w = maker->w;
+    struct constants_of measuring, updating;
+    measuring.group = updating.group = -1;
     int nonfinite = 0;
     for (struct pieces p = measured_pieces_of(w, 0, index, count); next_piece(&p);) {
         struct schuss_segment *s = p.segment;
@@ -345,32 +375,32 @@ static void measure_pieces(struct optimizer_walk *w, double norm_factor, int ind
         const int done = rule->finish && p.to - p.from == s->n && (s->n <= CACHED || count == 1);
         if (p.from == 0) s->done = done;
         if (!rule->n_sums) continue;
-        const struct rule_constants *c = take_constants(&measuring, w, norm_factor, s, MEASURE);
+        const struct rule_constants *c = constants_for(&measuring, maker, s, MEASURE);
         measure_piece(w, &p, c, &nonfinite);
         if (!done) continue;
         finish_array(w, &p, c);
-        step_piece(w, &p, take_constants(&updating, w, norm_factor, s, UPDATE), &nonfinite);
+        step_piece(w, &p, constants_for(&updating, maker, s, UPDATE), &nonfinite);
     }
     note_nonfinite(w, nonfinite);
 }
 
-static void measure_share(void *context, int index, int count) {
-    struct optimizer_walk *w = context;
-    measure_pieces(w, w->norm_factor, index, count);
-}
-
-/* What follows from the sums for arrays that are not done. One thread. */
-static void finish_measured(struct optimizer_walk *w, double norm_factor) {
+/* What follows from the sums for arrays that are not done: all of it, in one share. */
+static void finish_share(void *context, int index, int count) {
+    const struct maker *maker = context;
+    struct optimizer_walk *w = maker->w;
     const struct schuss_step *step = w->step;
     double(*of_group)[SCHUSS_MAX_SUMS] = (double(*)[SCHUSS_MAX_SUMS])step->sums;
-    struct constants_of known = {.group = -1};
+    struct constants_of known;
+    known.group = -1;
+    (void)index;
+    (void)count;
     memset(of_group, 0, (size_t)step->n_groups * sizeof *of_group);
     w->left = 0;
     for (struct pieces p = measured_pieces_of(w, 0, 0, 1); next_piece(&p);) {
         const struct rule *rule = rule_of(w, p.segment);
         if (p.segment->done) continue;
         w->left += p.segment->n;
-        if (rule->finish) finish_array(w, &p, take_constants(&known, w, norm_factor, p.segment, MEASURE));
+        if (rule->finish) finish_array(w, &p, constants_for(&known, maker, p.segment, MEASURE));
         else if (rule->finish_all) add_sums(&p, 0, p.segment->n, of_group[p.segment->group]);
     }
     for (int rule = 0; rule < SCHUSS_N_RULES; rule++)
@@ -381,19 +411,18 @@ static void finish_measured(struct optimizer_walk *w, double norm_factor) {
             }
 }
 
-static void update_left(struct optimizer_walk *w, double norm_factor, int index, int count) {
-    struct constants_of known = {.group = -1};
+/* Arrays that have been measured, but not updated yet. */
+static void update_left_share(void *context, int index, int count) {
+    const struct maker *maker = context;
+    struct optimizer_walk *w = maker->w;
+    struct constants_of known;
+    known.group = -1;
     int nonfinite = 0;
     for (struct pieces p = measured_pieces_of(w, 1, index, count); next_piece(&p);) {
         const enum pass pass = rule_of(w, p.segment)->n_sums ? UPDATE : ONLY;
-        step_piece(w, &p, take_constants(&known, w, norm_factor, p.segment, pass), &nonfinite);
+        step_piece(w, &p, constants_for(&known, maker, p.segment, pass), &nonfinite);
     }
     note_nonfinite(w, nonfinite);
-}
-
-static void update_left_share(void *context, int index, int count) {
-    struct optimizer_walk *w = context;
-    update_left(w, w->norm_factor, index, count);
 }
 
 /* ---- what needs all gradients first ----------------------------------------------------------------------------- */
@@ -404,7 +433,7 @@ static int sums_tell(const struct schuss_step *step) { return step->clip_norm > 
 /* Reads this share of the parts before the update: sums of squares, and whether all is finite. For the norm a part is
  * a fixed range of elements; without it every thread has one part. */
 static void read_share(void *context, int index, int count) {
-    struct optimizer_walk *w = context;
+    struct optimizer_walk *w = ((const struct maker *)context)->w;
     const struct schuss_step *step = w->step;
     const int parts = step->clip_norm > 0 ? OPTIMIZER_PARTS : count;
     for (int part = index * parts / count; part < (index + 1) * parts / count; part++) {
@@ -442,34 +471,42 @@ void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step) {
     }
     w->work = optimizer_arrays_work(step);
     w->status = SCHUSS_OK;
-    w->norm_factor = 1;
     w->measures = measures(step);
     atomic_store_explicit(&w->nonfinite, 0, memory_order_relaxed);
 }
 
-int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
-    double norm, factor = 1;
+/* The step, phase by phase. Where an array is taken whole, by a team. */
+static int walk(struct maker *maker) {
+    struct optimizer_walk *w = maker->w;
     if (reads_first(w->step)) {
-        read_share(w, me->index, me->count);
-        team_wait(me);
-        const int finite = looked_at(w, &norm, &factor);
-        if (me->index == 0 && w->step->clip_norm > 0) w->step->grad_norm = norm;
-        if (!finite) return SCHUSS_NONFINITE;
+        double norm;
+        together(maker, read_share);
+        wait_for_all(maker);
+        if (!looked_at(w, &norm, &maker->norm_factor)) return SCHUSS_NONFINITE;
+        if (w->step->clip_norm > 0 && (!maker->me || maker->me->index == 0)) w->step->grad_norm = norm;
     }
     if (w->measures) {
-        measure_pieces(w, factor, me->index, me->count);
-        team_wait(me);
-        if (me->index == 0) finish_measured(w, factor);
-        team_wait(me);
-        update_left(w, factor, me->index, me->count);
-    } else update_pieces(w, factor, me->index, me->count);
-    if (w->work > 0) note_nonfinite(w, optimizer_update_arrays(w, factor, me));
+        together(maker, measure_share);
+        wait_for_all(maker);
+        alone(maker, finish_share);
+        wait_for_all(maker);
+        if (w->left) together(maker, update_left_share);
+    } else together(maker, update_share);
+    if (w->work > 0) note_nonfinite(w, optimizer_update_arrays(w, maker->norm_factor, maker->me));
     return SCHUSS_OK;
 }
 
-static int step_threads(const struct optimizer_walk *w) {
+int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
+    struct maker maker = {.w = w, .norm_factor = 1, .me = me};
+    return walk(&maker);
+}
+
+/* How many shares are worth waking threads for. */
+static struct maker shares_of(struct optimizer_walk *w) {
     const int most = schuss_get_num_threads();
-    return threads_for((double)w->total, ELEMENTS_PER_THREAD, most < OPTIMIZER_PARTS ? most : OPTIMIZER_PARTS);
+    const int threads = threads_for((double)w->total, ELEMENTS_PER_THREAD,
+                                    most < OPTIMIZER_PARTS ? most : OPTIMIZER_PARTS);
+    return (struct maker){.w = w, .norm_factor = 1, .threads = threads};
 }
 
 int schuss_gradient_norm(struct schuss_step *step) {
@@ -477,7 +514,8 @@ int schuss_gradient_norm(struct schuss_step *step) {
     double factor;
     if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
     optimizer_walk_begin(&w, step);
-    schuss_parallel(step_threads(&w), read_share, &w);
+    struct maker maker = shares_of(&w);
+    together(&maker, read_share);
     return looked_at(&w, &step->grad_norm, &factor) ? SCHUSS_OK : SCHUSS_NONFINITE;
 }
 
@@ -491,13 +529,17 @@ static void walk_member(void *context, struct team *me) {
     if (me->index == 0) w->status = status;
 }
 
-/* The step where some arrays are taken whole: all by one team. */
-static int team_step(struct optimizer_walk *w) {
+/* By a team, which costs more to call together than shares do. */
+static void walk_as_team(struct optimizer_walk *w) {
     const double time = w->work + (double)w->total / ELEMENTS_PER_NANOSECOND;
     const int threads = threads_for(time, TIME_PER_THREAD, optimizer_threads(w, schuss_get_num_threads()));
     schuss_team(threads, (int64_t)(time / 4 < PATIENCE ? time / 4 : PATIENCE), walk_member, w);
-    w->step->nonfinite = w->status != SCHUSS_OK || atomic_load_explicit(&w->nonfinite, memory_order_relaxed);
-    return w->status;
+}
+
+/* By shares. */
+static void walk_as_shares(struct optimizer_walk *w) {
+    struct maker maker = shares_of(w);
+    w->status = walk(&maker);
 }
 
 int schuss_optimizer_step(struct schuss_step *step) {
@@ -506,22 +548,7 @@ int schuss_optimizer_step(struct schuss_step *step) {
     optimizer_prepare(step);
     optimizer_advance(step);
     optimizer_walk_begin(&w, step);
-    if (w.work > 0) return team_step(&w);
-    const int threads = step_threads(&w);
-    if (reads_first(step)) {
-        double norm;
-        schuss_parallel(threads, read_share, &w);
-        step->nonfinite = !looked_at(&w, &norm, &w.norm_factor);
-        if (step->nonfinite) return SCHUSS_NONFINITE;
-        if (step->clip_norm > 0) step->grad_norm = norm;
-    }
-    if (w.measures) {
-        schuss_parallel(threads, measure_share, &w);
-        const fpmode found = fpmode_flush(); /* as in a team */
-        finish_measured(&w, w.norm_factor);
-        fpmode_restore(found);
-        if (w.left) schuss_parallel(threads, update_left_share, &w);
-    } else schuss_parallel(threads, update_share, &w);
-    step->nonfinite = atomic_load_explicit(&w.nonfinite, memory_order_relaxed);
-    return SCHUSS_OK;
+    w.work > 0 ? walk_as_team(&w) : walk_as_shares(&w);
+    step->nonfinite = w.status != SCHUSS_OK || atomic_load_explicit(&w.nonfinite, memory_order_relaxed);
+    return w.status;
 }
