@@ -1,14 +1,15 @@
 /* One optimizer step over many arrays: constants once, then the segments, split over threads by elements. */
+#include "optim.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "../pool.h"
-#include "optim.h"
+#include "arrays.h"
+#include "power.h"
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
     UNIT = 64,                   /* shares are cut at multiples of so many elements */
-    BLOCK = 8192,                /* elements of an array whose sums are one: from its start, whatever the threads */
     CACHED = 32768,              /* elements of an array that one thread measures and updates while they are in L2 */
     /* where a team makes the step: */
     ELEMENTS_PER_NANOSECOND = 4, /* roughly */
@@ -20,105 +21,11 @@ enum {
     LINE = 64
 };
 
-void optimizer_prepare(const struct schuss_step *step) {
-    for (int i = 0; i < step->n_groups; i++) {
-        struct schuss_group *g = &step->groups[i];
-        const double base[SCHUSS_MAX_BETAS] = {g->beta1, g->beta2, g->beta3};
-        for (int k = 0; k < SCHUSS_MAX_BETAS; k++) {
-            if (g->squared[k] == base[k]) continue;
-            double power = g->squared[k] = base[k];
-            for (int bit = 0; bit < SCHUSS_STEP_BITS; bit++, power *= power) g->squares[k][bit] = power;
-        }
-    }
-}
-
-void optimizer_powers(const struct schuss_group *g, int64_t t, double power[SCHUSS_MAX_BETAS]) {
-    double x = 1, y = 1, z = 1;
-    for (uint64_t bits = (uint64_t)t; bits; bits &= bits - 1) {
-        const int bit = __builtin_ctzll(bits);
-        x *= g->squares[0][bit];
-        y *= g->squares[1][bit];
-        z *= g->squares[2][bit];
-    }
-    power[0] = x;
-    power[1] = y;
-    power[2] = z;
-}
-
-int optimizer_remembers(const struct schuss_step *step) {
-    for (int i = 0; i < step->n_groups; i++)
-        if (optimizer_rules[step->groups[i].rule].advance) return 1;
-    return 0;
-}
-
-void optimizer_advance(const struct schuss_step *step) {
-    for (int i = 0; i < step->n_groups; i++) {
-        const struct schuss_group *g = &step->groups[i];
-        if (!optimizer_rules[g->rule].advance) continue;
-        struct schuss_memory *m = &step->memories[i];
-        if (m->step == (double)step->t) memcpy(m->now, m->before, sizeof m->now);
-        else memcpy(m->before, m->now, sizeof m->now);
-        m->step = (double)step->t;
-        optimizer_rules[g->rule].advance(g, m->now, step->t);
-    }
-}
-
-/* How much of the parameters of step t goes into an average; 0: nothing. */
-static double average_weight(const struct schuss_average *a, int64_t t) {
-    if (a->kind == SCHUSS_NO_AVERAGE || t < a->start || (t - a->start) % a->every) return 0;
-    if (a->kind == SCHUSS_MEAN) return 1 / (1 + (double)((t - a->start) / a->every));
-    return a->kind == SCHUSS_EMA && t == a->start ? 1 : a->weight;
-}
-
-void optimizer_constants(const struct schuss_step *step, int group, int64_t t, double norm_factor,
-                         struct rule_constants *constants) {
-    const struct schuss_group *g = &step->groups[group];
-    const int decoupled = g->decoupled || g->dialect == SCHUSS_KERAS; /* for every optimizer there */
-    *constants = (struct rule_constants){
-        .rule = g->rule,
-        .dtype = step->dtype,
-        .nesterov = g->nesterov,
-        .centered = g->centered,
-        .amsgrad = g->amsgrad,
-        .first = t == 1,
-        .step_size = g->lr,
-        .momentum = g->momentum,
-        .one_minus_momentum = 1 - g->momentum,
-        .one_minus_dampening = 1 - g->dampening,
-        .beta1 = g->beta1,
-        .beta2 = g->beta2,
-        .beta3 = g->beta3,
-        .one_minus_beta1 = 1 - g->beta1,
-        .one_minus_beta2 = 1 - g->beta2,
-        .one_minus_beta3 = 1 - g->beta3,
-        .sqrt_correction = 1,
-        .eps = g->eps,
-        .velocity = 1,
-        .keep = decoupled ? 1 - g->lr * g->weight_decay : 1,
-        .factor = 1,
-        .scale = g->maximize ? -norm_factor : norm_factor,
-        .clip_value = step->clip_value,
-        .grad_scale = step->grad_scale,
-        .l2 = decoupled ? 0 : g->weight_decay,
-        .zero_grad = step->zero_grad,
-    };
-    const struct rule *rule = &optimizer_rules[g->rule];
-    if (rule->constants) rule->constants(g, step->memories ? step->memories[group].now : NULL, t, constants);
-    constants->l2 += g->penalty2; /* whatever the rule does with weight_decay */
-    constants->l1 = g->penalty1;
-    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) {
-        constants->average_weight[k] = average_weight(&step->averages[k], t);
-        constants->pull[k] = step->averages[k].kind == SCHUSS_LOOKAHEAD;
-    }
-}
-
 static int measures(const struct schuss_step *step) {
     for (int i = 0; i < step->n_groups; i++)
         if (optimizer_rules[step->groups[i].rule].n_sums) return 1;
     return 0;
 }
-
-static ptrdiff_t blocks_of(ptrdiff_t n) { return (n + BLOCK - 1) / BLOCK; }
 
 /* The sums over each group, then those of each block of each array. */
 ptrdiff_t schuss_step_sums(const struct schuss_step *step) {
@@ -134,34 +41,9 @@ int optimizer_takes_pieces(const struct schuss_step *step) {
     return !reads_first(step) && !measures(step) && !(optimizer_arrays_work(step) > 0);
 }
 
-static void *at(void *array, ptrdiff_t element, ptrdiff_t item) {
-    return array ? (char *)array + element * item : NULL;
-}
-
-struct schuss_segment segment_piece(const struct schuss_segment *s, ptrdiff_t from, ptrdiff_t to, ptrdiff_t item) {
-    struct schuss_segment piece = {.n = to - from, .p = at(s->p, from, item), .g = at(s->g, from, item)};
-    for (int k = 0; k < SCHUSS_MAX_STATES; k++) piece.s[k] = at(s->s[k], from, item);
-    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) piece.average[k] = at(s->average[k], from, item);
-    return piece;
-}
-
-/* The pieces of arrays that make up elements [first, end) of arrays laid end to end: of all, or of all that no MATRIX
- * rule takes whole. */
-struct pieces {
-    const struct schuss_step *step;
-    ptrdiff_t first, end;
-    ptrdiff_t unit;                       /* arrays are cut where a multiple of so many of their elements ends */
-    int every;                            /* of all arrays, */
-    int left;                             /* or only of those that are not done */
-    int next;                             /* segment to look at */
-    ptrdiff_t start;                      /* where it begins */
-    struct schuss_segment *segment;       /* the piece: its elements [from, to) */
-    ptrdiff_t from, to;
-    ptrdiff_t block;                      /* blocks in all segments before it */
-};
-
 static struct pieces share_of(const struct optimizer_walk *w, ptrdiff_t total, int part, int parts) {
     return (struct pieces){.step = w->step,
+                           .every = w->plain == w->total,
                            .first = share_start(total, UNIT, part, parts),
                            .end = share_start(total, UNIT, part + 1, parts),
                            .unit = 1};
@@ -171,7 +53,7 @@ static struct pieces pieces_of(const struct optimizer_walk *w, int part, int par
     return share_of(w, w->plain, part, parts);
 }
 
-/* With the arrays that MATRIX rules take whole. */
+/* With the arrays that MATRIX rules step whole. */
 static struct pieces every_piece_of(const struct optimizer_walk *w, int part, int parts) {
     struct pieces p = share_of(w, w->total, part, parts);
     p.every = 1;
@@ -184,32 +66,6 @@ static struct pieces measured_pieces_of(const struct optimizer_walk *w, int left
     p.unit = BLOCK;
     p.left = left;
     return p;
-}
-
-/* Where an array of n elements is cut, if a share begins or ends at its element x. */
-static ptrdiff_t cut(ptrdiff_t x, ptrdiff_t n, ptrdiff_t unit) {
-    if (x <= 0) return 0;
-    if (x >= n) return n; /* nearly always, and a division is slow */
-    const ptrdiff_t up = (x + unit - 1) / unit * unit;
-    return up < n ? up : n;
-}
-
-static int taken_whole(const struct schuss_step *step, const struct schuss_segment *s) {
-    return optimizer_rules[step->groups[s->group].rule].work != NULL;
-}
-
-static int next_piece(struct pieces *p) {
-    while (p->next < p->step->n_segments && p->start < p->end) {
-        if (p->next) p->block += blocks_of(p->step->segments[p->next - 1].n);
-        struct schuss_segment *s = &p->step->segments[p->next++];
-        if ((p->left && s->done) || (!p->every && taken_whole(p->step, s))) continue;
-        p->segment = s;
-        p->from = cut(p->first - p->start, s->n, p->unit);
-        p->to = cut(p->end - p->start, s->n, p->unit);
-        p->start += s->n;
-        if (p->from < p->to) return 1;
-    }
-    return 0;
 }
 
 /* Who makes a step, and what each of them knows of it: either a member of a team, of which each runs walk(); or one
@@ -299,7 +155,7 @@ static void step_rows(const struct optimizer_walk *w, const struct pieces *p, co
         to = (k + 1) * cols < p->to ? (k + 1) * cols : p->to;
         const ptrdiff_t start = s->index[k] * cols + (from - k * cols);
         struct schuss_segment row = segment_piece(s, start, start + to - from, item);
-        row.g = at(s->g, from, item);
+        row.g = (char *)s->g + from * item;
         w->kernels->step(&row, c, nonfinite);
     }
 }
@@ -440,7 +296,7 @@ static void read_share(void *context, int index, int count) {
         double sum = 0;
         int nonfinite = 0;
         for (struct pieces p = every_piece_of(w, part, parts); next_piece(&p);) {
-            void *g = at(p.segment->g, p.from, w->kernels->item);
+            const void *g = (const char *)p.segment->g + p.from * w->kernels->item;
             if (step->clip_norm > 0)
                 sum += w->kernels->sum_squares(p.to - p.from, g, step->grad_scale, step->clip_value);
             if (!sums_tell(step)) nonfinite |= w->kernels->any_nonfinite(p.to - p.from, g);
@@ -467,7 +323,7 @@ void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step) {
     w->total = w->plain = w->left = 0;
     for (int i = 0; i < step->n_segments; i++) {
         w->total += step->segments[i].n;
-        if (!taken_whole(step, &step->segments[i])) w->plain += step->segments[i].n;
+        if (!stepped_whole(step, &step->segments[i])) w->plain += step->segments[i].n;
     }
     w->work = optimizer_arrays_work(step);
     w->status = SCHUSS_OK;
@@ -492,7 +348,7 @@ static int walk(struct maker *maker) {
         wait_for_all(maker);
         if (w->left) together(maker, update_left_share);
     } else together(maker, update_share);
-    if (w->work > 0) note_nonfinite(w, optimizer_update_arrays(w, maker->norm_factor, maker->me));
+    if (w->work > 0) note_nonfinite(w, optimizer_update_arrays(w->step, w->kernels, maker->norm_factor, maker->me));
     return SCHUSS_OK;
 }
 
