@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "optim/sides.h"
 #include "pool.h"
 #include "schuss.h"
 

@@ -6,8 +6,9 @@
 #include "../dense/elementary.h"
 #include "../dense/activation.h"
 #include "../dense/tile.h"
-#include "../dense/sparse.h"
 #include "../dense/product.h"
+#include "../dense/sparse.h"
+#include "../dense/gemm.h"
 #include "../dense/sums.h"
 #include "../dense/dropout.h"
 #include "../dense/loss.h"
@@ -15,7 +16,7 @@
 #include "../optim/sums.h"
 #include "../optim/rules.h"
 #include "../optim/stages.h"
-#include "../optim/arrays.h"
+#include "../optim/whole.h"
 #include "../optim/lbfgs.h"
 
 extern const struct kernels TABLE;

@@ -1,11 +1,7 @@
 #if defined(__aarch64__)
 #include <arm_neon.h>
-#include <math.h>
-#include <string.h>
 
-#include "../kernels.h"
-#include "../rng.h"
-#include "../train/kind.h"
+#include "outside.h"
 
 #define REAL_BITS 64
 #define VECTOR_BYTES 16

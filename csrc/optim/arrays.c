@@ -1,6 +1,9 @@
 /* The arrays of MATRIX rules, whose kernels take them whole: large ones by all members of a team together, one after
  * the other; small ones by one member each, at the same time. Which it is does not change what comes out. */
-#include "optim.h"
+#include "arrays.h"
+
+#include "constants.h"
+#include "rule.h"
 
 enum { TOGETHER = 100000 /* nanoseconds on one thread: less is not shared */ };
 
@@ -37,31 +40,39 @@ ptrdiff_t schuss_step_scratch(struct schuss_step *step, int threads) {
     return own_scratch(step) + together;
 }
 
+/* What one member knows as it goes from array to array. */
 struct array_walk {
-    struct optimizer_walk *w;
+    const struct schuss_step *step;
+    const struct kernels *kernels;
     double norm_factor;
-    int group; /* looked at last, and its constants */
+    int group; /* The constants are of this one; -1: of none yet. */
     struct rule_constants constants;
     int nonfinite;
 };
 
-static void take(struct array_walk *a, const struct schuss_segment *s, char *scratch, struct team *me) {
+/* One array, by all members of me. */
+static void update_array(struct array_walk *a, const struct schuss_segment *s, char *scratch, struct team *me) {
     if (s->group != a->group)
-        optimizer_constants(a->w->step, s->group, a->w->step->t, a->norm_factor, &a->constants);
+        optimizer_constants(a->step, s->group, a->step->t, a->norm_factor, &a->constants);
     a->group = s->group;
-    a->w->kernels->array(s, &a->constants, scratch, me, &a->nonfinite);
+    a->kernels->array(s, &a->constants, scratch, me, &a->nonfinite);
 }
 
-int optimizer_update_arrays(struct optimizer_walk *w, double norm_factor, struct team *me) {
-    const struct schuss_step *step = w->step;
-    struct array_walk a = {.w = w, .norm_factor = norm_factor, .group = -1};
+int optimizer_update_arrays(const struct schuss_step *step, const struct kernels *kernels, double norm_factor,
+                            struct team *me) {
+    struct array_walk a;
     double apart = 0, before = 0;
+    a.step = step;
+    a.kernels = kernels;
+    a.norm_factor = norm_factor;
+    a.group = -1;
+    a.nonfinite = 0;
     for (int i = 0; i < step->n_segments; i++) {
         const struct schuss_segment *s = &step->segments[i];
         const double work = work_of(step, s);
         if (work < TOGETHER) apart += work;
         else {
-            take(&a, s, step->scratch + own_scratch(step), me);
+            update_array(&a, s, step->scratch + own_scratch(step), me);
             team_wait(me); /* the room is used again */
         }
     }
@@ -72,7 +83,7 @@ int optimizer_update_arrays(struct optimizer_walk *w, double norm_factor, struct
         if (!(work > 0) || work >= TOGETHER) continue;
         before += work;
         if ((int)(middle / apart * me->count) != me->index) continue;
-        take(&a, s, step->scratch + me->index * step->scratch_each, &alone);
+        update_array(&a, s, step->scratch + me->index * step->scratch_each, &alone);
     }
     return a.nonfinite;
 }

@@ -1,18 +1,14 @@
-/* Rules that take whole arrays, by name. See struct kernels. */
-#define PLAIN(NAME, function)
-#define MATRIX(NAME, function) \
-    case SCHUSS_##NAME: function##_array(s, c, scratch, me, nonfinite); break;
-static void array(const struct schuss_segment *s, const struct rule_constants *c, char *scratch, struct team *me,
-                  int *nonfinite) {
-    switch (c->rule) { SCHUSS_RULES(PLAIN, PLAIN, MATRIX) }
-}
-#undef MATRIX
+/* The arrays of MATRIX rules. Inside the core only. */
+#ifndef SCHUSS_ARRAYS_H
+#define SCHUSS_ARRAYS_H
 
-#define MATRIX(NAME, function) \
-    case SCHUSS_##NAME: return function##_scratch(g, s, members);
-static ptrdiff_t array_scratch(const struct schuss_group *g, const struct schuss_segment *s, int members) {
-    switch (g->rule) { SCHUSS_RULES(PLAIN, PLAIN, MATRIX) }
-    return 0;
-}
-#undef MATRIX
-#undef PLAIN
+#include "../kernels.h"
+#include "../pool.h"
+
+/* Nanoseconds, roughly, that one thread takes for all of them; 0: there are none. */
+double optimizer_arrays_work(const struct schuss_step *step);
+/* The member's part of them; 1 if a gradient is not finite. */
+int optimizer_update_arrays(const struct schuss_step *step, const struct kernels *kernels, double norm_factor,
+                            struct team *me);
+
+#endif

@@ -1,8 +1,9 @@
 /* What there is to know of each rule beside its loop in rules/: a row each. All of it in double, once a step. */
 #include <math.h>
 
-#include "optim.h"
 #include "power.h"
+#include "rule.h"
+#include "sides.h"
 
 enum { FLOPS_PER_NANOSECOND = 100 }; /* of products on one thread, roughly */
 

@@ -14,7 +14,7 @@
 
 #include "../fpmode.h"
 #include "../pool.h"
-#include "optim.h"
+#include "../kernels.h"
 
 enum {
     PARTS = 64,

@@ -1,6 +1,7 @@
 /* Moving parameters towards a state, over threads. */
+#include "../kernels.h"
 #include "../pool.h"
-#include "optim.h"
+#include "pieces.h"
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */

@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "../schuss.h"
+
 /* log(x), x > 0 and normal: x = 2^e m with m near 1, then the series of 2 atanh((m - 1) / (m + 1)). */
 static inline double portable_log(double x) {
     int e;
@@ -30,5 +32,12 @@ static inline double portable_power(double x, double y) {
     if (y == 0) return 1;
     return x > 0 ? portable_exp(y * portable_log(x)) : 0;
 }
+
+/* Has to be called by one thread before powers or constants of any of its steps are asked for: keeps the 2^i-th powers
+ * of betas in the groups, where a beta is not the one they are of. */
+void optimizer_prepare(const struct schuss_step *step);
+
+/* beta_k^t of each beta, by squaring: the same bits on every platform, unlike pow(). */
+void optimizer_powers(const struct schuss_group *g, int64_t t, double power[SCHUSS_MAX_BETAS]);
 
 #endif

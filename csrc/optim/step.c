@@ -1,15 +1,15 @@
 /* One optimizer step over many arrays: constants once, then the segments, split over threads by elements. */
+#include "optim.h"
+
 #include <math.h>
 #include <string.h>
 
-#include "../fpmode.h"
-#include "../pool.h"
-#include "optim.h"
+#include "arrays.h"
+#include "power.h"
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
     UNIT = 64,                   /* shares are cut at multiples of so many elements */
-    BLOCK = 8192,                /* elements of an array whose sums are one: from its start, whatever the threads */
     CACHED = 32768,              /* elements of an array that one thread measures and updates while they are in L2 */
     /* where a team makes the step: */
     ELEMENTS_PER_NANOSECOND = 4, /* roughly */
@@ -21,105 +21,11 @@ enum {
     LINE = 64
 };
 
-void optimizer_prepare(const struct schuss_step *step) {
-    for (int i = 0; i < step->n_groups; i++) {
-        struct schuss_group *g = &step->groups[i];
-        const double base[SCHUSS_MAX_BETAS] = {g->beta1, g->beta2, g->beta3};
-        for (int k = 0; k < SCHUSS_MAX_BETAS; k++) {
-            if (g->squared[k] == base[k]) continue;
-            double power = g->squared[k] = base[k];
-            for (int bit = 0; bit < SCHUSS_STEP_BITS; bit++, power *= power) g->squares[k][bit] = power;
-        }
-    }
-}
-
-void optimizer_powers(const struct schuss_group *g, int64_t t, double power[SCHUSS_MAX_BETAS]) {
-    double x = 1, y = 1, z = 1;
-    for (uint64_t bits = (uint64_t)t; bits; bits &= bits - 1) {
-        const int bit = __builtin_ctzll(bits);
-        x *= g->squares[0][bit];
-        y *= g->squares[1][bit];
-        z *= g->squares[2][bit];
-    }
-    power[0] = x;
-    power[1] = y;
-    power[2] = z;
-}
-
-int optimizer_remembers(const struct schuss_step *step) {
-    for (int i = 0; i < step->n_groups; i++)
-        if (optimizer_rules[step->groups[i].rule].advance) return 1;
-    return 0;
-}
-
-void optimizer_advance(const struct schuss_step *step) {
-    for (int i = 0; i < step->n_groups; i++) {
-        const struct schuss_group *g = &step->groups[i];
-        if (!optimizer_rules[g->rule].advance) continue;
-        struct schuss_memory *m = &step->memories[i];
-        if (m->step == (double)step->t) memcpy(m->now, m->before, sizeof m->now);
-        else memcpy(m->before, m->now, sizeof m->now);
-        m->step = (double)step->t;
-        optimizer_rules[g->rule].advance(g, m->now, step->t);
-    }
-}
-
-/* How much of the parameters of step t goes into an average; 0: nothing. */
-static double average_weight(const struct schuss_average *a, int64_t t) {
-    if (a->kind == SCHUSS_NO_AVERAGE || t < a->start || (t - a->start) % a->every) return 0;
-    if (a->kind == SCHUSS_MEAN) return 1 / (1 + (double)((t - a->start) / a->every));
-    return a->kind == SCHUSS_EMA && t == a->start ? 1 : a->weight;
-}
-
-void optimizer_constants(const struct schuss_step *step, int group, int64_t t, double norm_factor,
-                         struct rule_constants *constants) {
-    const struct schuss_group *g = &step->groups[group];
-    const int decoupled = g->decoupled || g->dialect == SCHUSS_KERAS; /* for every optimizer there */
-    *constants = (struct rule_constants){
-        .rule = g->rule,
-        .dtype = step->dtype,
-        .nesterov = g->nesterov,
-        .centered = g->centered,
-        .amsgrad = g->amsgrad,
-        .first = t == 1,
-        .step_size = g->lr,
-        .momentum = g->momentum,
-        .one_minus_momentum = 1 - g->momentum,
-        .one_minus_dampening = 1 - g->dampening,
-        .beta1 = g->beta1,
-        .beta2 = g->beta2,
-        .beta3 = g->beta3,
-        .one_minus_beta1 = 1 - g->beta1,
-        .one_minus_beta2 = 1 - g->beta2,
-        .one_minus_beta3 = 1 - g->beta3,
-        .sqrt_correction = 1,
-        .eps = g->eps,
-        .velocity = 1,
-        .keep = decoupled ? 1 - g->lr * g->weight_decay : 1,
-        .factor = 1,
-        .scale = g->maximize ? -norm_factor : norm_factor,
-        .clip_value = step->clip_value,
-        .grad_scale = step->grad_scale,
-        .l2 = decoupled ? 0 : g->weight_decay,
-        .zero_grad = step->zero_grad,
-    };
-    const struct rule *rule = &optimizer_rules[g->rule];
-    if (rule->constants) rule->constants(g, step->memories ? step->memories[group].now : NULL, t, constants);
-    constants->l2 += g->penalty2; /* whatever the rule does with weight_decay */
-    constants->l1 = g->penalty1;
-    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) {
-        constants->average_weight[k] = average_weight(&step->averages[k], t);
-        constants->pull[k] = step->averages[k].kind == SCHUSS_LOOKAHEAD;
-    }
-}
-
 static int measures(const struct schuss_step *step) {
     for (int i = 0; i < step->n_groups; i++)
         if (optimizer_rules[step->groups[i].rule].n_sums) return 1;
     return 0;
 }
-
-static ptrdiff_t blocks_of(ptrdiff_t n) { return (n + BLOCK - 1) / BLOCK; }
 
 /* The sums over each group, then those of each block of each array. */
 ptrdiff_t schuss_step_sums(const struct schuss_step *step) {
@@ -135,34 +41,9 @@ int optimizer_takes_pieces(const struct schuss_step *step) {
     return !reads_first(step) && !measures(step) && !(optimizer_arrays_work(step) > 0);
 }
 
-static void *at(void *array, ptrdiff_t element, ptrdiff_t item) {
-    return array ? (char *)array + element * item : NULL;
-}
-
-struct schuss_segment segment_piece(const struct schuss_segment *s, ptrdiff_t from, ptrdiff_t to, ptrdiff_t item) {
-    struct schuss_segment piece = {.n = to - from, .p = at(s->p, from, item), .g = at(s->g, from, item)};
-    for (int k = 0; k < SCHUSS_MAX_STATES; k++) piece.s[k] = at(s->s[k], from, item);
-    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) piece.average[k] = at(s->average[k], from, item);
-    return piece;
-}
-
-/* The pieces of arrays that make up elements [first, end) of arrays laid end to end: of all, or of all that no MATRIX
- * rule takes whole. */
-struct pieces {
-    const struct schuss_step *step;
-    ptrdiff_t first, end;
-    ptrdiff_t unit;                       /* arrays are cut where a multiple of so many of their elements ends */
-    int every;                            /* of all arrays, */
-    int left;                             /* or only of those that are not done */
-    int next;                             /* segment to look at */
-    ptrdiff_t start;                      /* where it begins */
-    struct schuss_segment *segment;       /* the piece: its elements [from, to) */
-    ptrdiff_t from, to;
-    ptrdiff_t block;                      /* blocks in all segments before it */
-};
-
 static struct pieces share_of(const struct optimizer_walk *w, ptrdiff_t total, int part, int parts) {
     return (struct pieces){.step = w->step,
+                           .every = w->plain == w->total,
                            .first = share_start(total, UNIT, part, parts),
                            .end = share_start(total, UNIT, part + 1, parts),
                            .unit = 1};
@@ -172,7 +53,7 @@ static struct pieces pieces_of(const struct optimizer_walk *w, int part, int par
     return share_of(w, w->plain, part, parts);
 }
 
-/* With the arrays that MATRIX rules take whole. */
+/* With the arrays that MATRIX rules step whole. */
 static struct pieces every_piece_of(const struct optimizer_walk *w, int part, int parts) {
     struct pieces p = share_of(w, w->total, part, parts);
     p.every = 1;
@@ -187,38 +68,39 @@ static struct pieces measured_pieces_of(const struct optimizer_walk *w, int left
     return p;
 }
 
-/* Where an array of n elements is cut, if a share begins or ends at its element x. */
-static ptrdiff_t cut(ptrdiff_t x, ptrdiff_t n, ptrdiff_t unit) {
-    if (x <= 0) return 0;
-    if (x >= n) return n; /* nearly always, and a division is slow */
-    const ptrdiff_t up = (x + unit - 1) / unit * unit;
-    return up < n ? up : n;
+/* Who makes a step, and what each of them knows of it: either a member of a team, of which each runs walk(); or one
+ * thread that has shares made by schuss_parallel. */
+struct maker {
+    struct optimizer_walk *w;
+    double norm_factor; /* of clipping by the global norm; 1: none */
+    struct team *me;    /* NULL: */
+    int threads;        /* for so many shares */
+};
+
+/* Every share of a phase is made, by all members or by schuss_parallel. */
+static void together(struct maker *maker, schuss_task share) {
+    if (maker->me) share(maker, maker->me->index, maker->me->count);
+    else schuss_parallel(maker->threads, share, maker);
 }
 
-static int taken_whole(const struct schuss_step *step, const struct schuss_segment *s) {
-    return optimizer_rules[step->groups[s->group].rule].work != NULL;
+/* A phase in one share, by one thread. */
+static void alone(struct maker *maker, schuss_task share) {
+    if (!maker->me) schuss_parallel(1, share, maker);
+    else if (maker->me->index == 0) share(maker, 0, 1);
 }
 
-static int next_piece(struct pieces *p) {
-    while (p->next < p->step->n_segments && p->start < p->end) {
-        if (p->next) p->block += blocks_of(p->step->segments[p->next - 1].n);
-        struct schuss_segment *s = &p->step->segments[p->next++];
-        if ((p->left && s->done) || (!p->every && taken_whole(p->step, s))) continue;
-        p->segment = s;
-        p->from = cut(p->first - p->start, s->n, p->unit);
-        p->to = cut(p->end - p->start, s->n, p->unit);
-        p->start += s->n;
-        if (p->from < p->to) return 1;
-    }
-    return 0;
+/* Until the phase before is made whole. schuss_parallel returns no sooner. */
+static void wait_for_all(struct maker *maker) {
+    if (maker->me) team_wait(maker->me);
 }
 
 /* Which passes over an array constants are for: its only one, or one of a MEASURED rule's two. */
 enum pass { ONLY, MEASURE, UPDATE };
 
-/* Constants as pieces ask for them, one after the other: computed again where the group changes. */
+/* Constants as pieces ask for them, one after the other: computed again where the group changes. The rest is not set to
+ * zero at first, since that takes longer than a tiny array. */
 struct constants_of {
-    int group;
+    int group; /* -1: c is of none yet */
     struct rule_constants c;
 };
 
@@ -226,20 +108,23 @@ static const struct rule *rule_of(const struct optimizer_walk *w, const struct s
     return &optimizer_rules[w->step->groups[s->group].rule];
 }
 
-static const struct rule_constants *take_constants(struct constants_of *known, const struct optimizer_walk *w,
-                                                   double norm_factor, const struct schuss_segment *s,
-                                                   enum pass pass) {
+static void compute_constants(struct constants_of *known, const struct maker *maker, const struct schuss_segment *s,
+                              enum pass pass) {
+    const struct optimizer_walk *w = maker->w;
+    const int spends = rule_of(w, s)->spends_gradient;
     struct rule_constants *c = &known->c;
-    if (s->group != known->group) {
-        const int spends = rule_of(w, s)->spends_gradient;
-        optimizer_constants(w->step, s->group, w->step->t, norm_factor, c);
-        c->seen = pass == UPDATE || reads_first(w->step);
-        if (pass == (spends ? UPDATE : MEASURE)) c->zero_grad = 0;
-        if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = c->l1 = 0;
-    }
     known->group = s->group;
-    if (pass == UPDATE) c->factor = s->factor;
-    return c;
+    optimizer_constants(w->step, s->group, w->step->t, maker->norm_factor, c);
+    c->seen = pass == UPDATE || reads_first(w->step);
+    if (pass == (spends ? UPDATE : MEASURE)) c->zero_grad = 0;
+    if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = c->l1 = 0;
+}
+
+static inline const struct rule_constants *constants_for(struct constants_of *known, const struct maker *maker,
+                                                         const struct schuss_segment *s, enum pass pass) {
+    if (s->group != known->group) compute_constants(known, maker, s, pass);
+    if (pass == UPDATE) known->c.factor = s->factor;
+    return &known->c;
 }
 
 static void note_nonfinite(struct optimizer_walk *w, int nonfinite) {
@@ -270,7 +155,7 @@ static void step_rows(const struct optimizer_walk *w, const struct pieces *p, co
         to = (k + 1) * cols < p->to ? (k + 1) * cols : p->to;
         const ptrdiff_t start = s->index[k] * cols + (from - k * cols);
         struct schuss_segment row = segment_piece(s, start, start + to - from, item);
-        row.g = at(s->g, from, item);
+        row.g = (char *)s->g + from * item;
         w->kernels->step(&row, c, nonfinite);
     }
 }
@@ -289,17 +174,15 @@ static void step_piece(const struct optimizer_walk *w, const struct pieces *p, c
 
 /* ---- rules that need no sums ------------------------------------------------------------------------------------ */
 
-static void update_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
-    struct constants_of known = {.group = -1};
+static void update_share(void *context, int index, int count) {
+    const struct maker *maker = context;
+    struct optimizer_walk *w = maker->w;
+    struct constants_of known;
+    known.group = -1;
     int nonfinite = 0;
     for (struct pieces p = pieces_of(w, index, count); next_piece(&p);)
-        step_piece(w, &p, take_constants(&known, w, norm_factor, p.segment, ONLY), &nonfinite);
+        step_piece(w, &p, constants_for(&known, maker, p.segment, ONLY), &nonfinite);
     note_nonfinite(w, nonfinite);
-}
-
-static void update_share(void *context, int index, int count) {
-    struct optimizer_walk *w = context;
-    update_pieces(w, w->norm_factor, index, count);
 }
 
 /* ---- rules that do ---------------------------------------------------------------------------------------------- */
@@ -336,8 +219,11 @@ static void finish_array(const struct optimizer_walk *w, const struct pieces *p,
 
 /* Sums over this share of the arrays. Those that lie in it wholly, and that its thread's cache holds, are updated while
  * they are there. */
-static void measure_pieces(struct optimizer_walk *w, double norm_factor, int index, int count) {
-    struct constants_of measuring = {.group = -1}, updating = measuring;
+static void measure_share(void *context, int index, int count) {
+    const struct maker *maker = context;
+    struct optimizer_walk *w = maker->w;
+    struct constants_of measuring, updating;
+    measuring.group = updating.group = -1;
     int nonfinite = 0;
     for (struct pieces p = measured_pieces_of(w, 0, index, count); next_piece(&p);) {
         struct schuss_segment *s = p.segment;
@@ -345,32 +231,32 @@ static void measure_pieces(struct optimizer_walk *w, double norm_factor, int ind
         const int done = rule->finish && p.to - p.from == s->n && (s->n <= CACHED || count == 1);
         if (p.from == 0) s->done = done;
         if (!rule->n_sums) continue;
-        const struct rule_constants *c = take_constants(&measuring, w, norm_factor, s, MEASURE);
+        const struct rule_constants *c = constants_for(&measuring, maker, s, MEASURE);
         measure_piece(w, &p, c, &nonfinite);
         if (!done) continue;
         finish_array(w, &p, c);
-        step_piece(w, &p, take_constants(&updating, w, norm_factor, s, UPDATE), &nonfinite);
+        step_piece(w, &p, constants_for(&updating, maker, s, UPDATE), &nonfinite);
     }
     note_nonfinite(w, nonfinite);
 }
 
-static void measure_share(void *context, int index, int count) {
-    struct optimizer_walk *w = context;
-    measure_pieces(w, w->norm_factor, index, count);
-}
-
-/* What follows from the sums for arrays that are not done. One thread. */
-static void finish_measured(struct optimizer_walk *w, double norm_factor) {
+/* What follows from the sums for arrays that are not done: all of it, in one share. */
+static void finish_share(void *context, int index, int count) {
+    const struct maker *maker = context;
+    struct optimizer_walk *w = maker->w;
     const struct schuss_step *step = w->step;
     double(*of_group)[SCHUSS_MAX_SUMS] = (double(*)[SCHUSS_MAX_SUMS])step->sums;
-    struct constants_of known = {.group = -1};
+    struct constants_of known;
+    known.group = -1;
+    (void)index;
+    (void)count;
     memset(of_group, 0, (size_t)step->n_groups * sizeof *of_group);
     w->left = 0;
     for (struct pieces p = measured_pieces_of(w, 0, 0, 1); next_piece(&p);) {
         const struct rule *rule = rule_of(w, p.segment);
         if (p.segment->done) continue;
         w->left += p.segment->n;
-        if (rule->finish) finish_array(w, &p, take_constants(&known, w, norm_factor, p.segment, MEASURE));
+        if (rule->finish) finish_array(w, &p, constants_for(&known, maker, p.segment, MEASURE));
         else if (rule->finish_all) add_sums(&p, 0, p.segment->n, of_group[p.segment->group]);
     }
     for (int rule = 0; rule < SCHUSS_N_RULES; rule++)
@@ -381,19 +267,18 @@ static void finish_measured(struct optimizer_walk *w, double norm_factor) {
             }
 }
 
-static void update_left(struct optimizer_walk *w, double norm_factor, int index, int count) {
-    struct constants_of known = {.group = -1};
+/* Arrays that have been measured, but not updated yet. */
+static void update_left_share(void *context, int index, int count) {
+    const struct maker *maker = context;
+    struct optimizer_walk *w = maker->w;
+    struct constants_of known;
+    known.group = -1;
     int nonfinite = 0;
     for (struct pieces p = measured_pieces_of(w, 1, index, count); next_piece(&p);) {
         const enum pass pass = rule_of(w, p.segment)->n_sums ? UPDATE : ONLY;
-        step_piece(w, &p, take_constants(&known, w, norm_factor, p.segment, pass), &nonfinite);
+        step_piece(w, &p, constants_for(&known, maker, p.segment, pass), &nonfinite);
     }
     note_nonfinite(w, nonfinite);
-}
-
-static void update_left_share(void *context, int index, int count) {
-    struct optimizer_walk *w = context;
-    update_left(w, w->norm_factor, index, count);
 }
 
 /* ---- what needs all gradients first ----------------------------------------------------------------------------- */
@@ -404,14 +289,14 @@ static int sums_tell(const struct schuss_step *step) { return step->clip_norm > 
 /* Reads this share of the parts before the update: sums of squares, and whether all is finite. For the norm a part is
  * a fixed range of elements; without it every thread has one part. */
 static void read_share(void *context, int index, int count) {
-    struct optimizer_walk *w = context;
+    struct optimizer_walk *w = ((const struct maker *)context)->w;
     const struct schuss_step *step = w->step;
     const int parts = step->clip_norm > 0 ? OPTIMIZER_PARTS : count;
     for (int part = index * parts / count; part < (index + 1) * parts / count; part++) {
         double sum = 0;
         int nonfinite = 0;
         for (struct pieces p = every_piece_of(w, part, parts); next_piece(&p);) {
-            void *g = at(p.segment->g, p.from, w->kernels->item);
+            const void *g = (const char *)p.segment->g + p.from * w->kernels->item;
             if (step->clip_norm > 0)
                 sum += w->kernels->sum_squares(p.to - p.from, g, step->grad_scale, step->clip_value);
             if (!sums_tell(step)) nonfinite |= w->kernels->any_nonfinite(p.to - p.from, g);
@@ -438,38 +323,46 @@ void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step) {
     w->total = w->plain = w->left = 0;
     for (int i = 0; i < step->n_segments; i++) {
         w->total += step->segments[i].n;
-        if (!taken_whole(step, &step->segments[i])) w->plain += step->segments[i].n;
+        if (!stepped_whole(step, &step->segments[i])) w->plain += step->segments[i].n;
     }
     w->work = optimizer_arrays_work(step);
     w->status = SCHUSS_OK;
-    w->norm_factor = 1;
     w->measures = measures(step);
     atomic_store_explicit(&w->nonfinite, 0, memory_order_relaxed);
 }
 
-int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
-    double norm, factor = 1;
+/* The step, phase by phase. Where an array is taken whole, by a team. */
+static int walk(struct maker *maker) {
+    struct optimizer_walk *w = maker->w;
     if (reads_first(w->step)) {
-        read_share(w, me->index, me->count);
-        team_wait(me);
-        const int finite = looked_at(w, &norm, &factor);
-        if (me->index == 0 && w->step->clip_norm > 0) w->step->grad_norm = norm;
-        if (!finite) return SCHUSS_NONFINITE;
+        double norm;
+        together(maker, read_share);
+        wait_for_all(maker);
+        if (!looked_at(w, &norm, &maker->norm_factor)) return SCHUSS_NONFINITE;
+        if (w->step->clip_norm > 0 && (!maker->me || maker->me->index == 0)) w->step->grad_norm = norm;
     }
     if (w->measures) {
-        measure_pieces(w, factor, me->index, me->count);
-        team_wait(me);
-        if (me->index == 0) finish_measured(w, factor);
-        team_wait(me);
-        update_left(w, factor, me->index, me->count);
-    } else update_pieces(w, factor, me->index, me->count);
-    if (w->work > 0) note_nonfinite(w, optimizer_update_arrays(w, factor, me));
+        together(maker, measure_share);
+        wait_for_all(maker);
+        alone(maker, finish_share);
+        wait_for_all(maker);
+        if (w->left) together(maker, update_left_share);
+    } else together(maker, update_share);
+    if (w->work > 0) note_nonfinite(w, optimizer_update_arrays(w->step, w->kernels, maker->norm_factor, maker->me));
     return SCHUSS_OK;
 }
 
-static int step_threads(const struct optimizer_walk *w) {
+int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
+    struct maker maker = {.w = w, .norm_factor = 1, .me = me};
+    return walk(&maker);
+}
+
+/* How many shares are worth waking threads for. */
+static struct maker shares_of(struct optimizer_walk *w) {
     const int most = schuss_get_num_threads();
-    return threads_for((double)w->total, ELEMENTS_PER_THREAD, most < OPTIMIZER_PARTS ? most : OPTIMIZER_PARTS);
+    const int threads = threads_for((double)w->total, ELEMENTS_PER_THREAD,
+                                    most < OPTIMIZER_PARTS ? most : OPTIMIZER_PARTS);
+    return (struct maker){.w = w, .norm_factor = 1, .threads = threads};
 }
 
 int schuss_gradient_norm(struct schuss_step *step) {
@@ -477,7 +370,8 @@ int schuss_gradient_norm(struct schuss_step *step) {
     double factor;
     if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
     optimizer_walk_begin(&w, step);
-    schuss_parallel(step_threads(&w), read_share, &w);
+    struct maker maker = shares_of(&w);
+    together(&maker, read_share);
     return looked_at(&w, &step->grad_norm, &factor) ? SCHUSS_OK : SCHUSS_NONFINITE;
 }
 
@@ -491,13 +385,17 @@ static void walk_member(void *context, struct team *me) {
     if (me->index == 0) w->status = status;
 }
 
-/* The step where some arrays are taken whole: all by one team. */
-static int team_step(struct optimizer_walk *w) {
+/* By a team, which costs more to call together than shares do. */
+static void walk_as_team(struct optimizer_walk *w) {
     const double time = w->work + (double)w->total / ELEMENTS_PER_NANOSECOND;
     const int threads = threads_for(time, TIME_PER_THREAD, optimizer_threads(w, schuss_get_num_threads()));
     schuss_team(threads, (int64_t)(time / 4 < PATIENCE ? time / 4 : PATIENCE), walk_member, w);
-    w->step->nonfinite = w->status != SCHUSS_OK || atomic_load_explicit(&w->nonfinite, memory_order_relaxed);
-    return w->status;
+}
+
+/* By shares. */
+static void walk_as_shares(struct optimizer_walk *w) {
+    struct maker maker = shares_of(w);
+    w->status = walk(&maker);
 }
 
 int schuss_optimizer_step(struct schuss_step *step) {
@@ -506,22 +404,7 @@ int schuss_optimizer_step(struct schuss_step *step) {
     optimizer_prepare(step);
     optimizer_advance(step);
     optimizer_walk_begin(&w, step);
-    if (w.work > 0) return team_step(&w);
-    const int threads = step_threads(&w);
-    if (reads_first(step)) {
-        double norm;
-        schuss_parallel(threads, read_share, &w);
-        step->nonfinite = !looked_at(&w, &norm, &w.norm_factor);
-        if (step->nonfinite) return SCHUSS_NONFINITE;
-        if (step->clip_norm > 0) step->grad_norm = norm;
-    }
-    if (w.measures) {
-        schuss_parallel(threads, measure_share, &w);
-        const fpmode found = fpmode_flush(); /* as in a team */
-        finish_measured(&w, w.norm_factor);
-        fpmode_restore(found);
-        if (w.left) schuss_parallel(threads, update_left_share, &w);
-    } else schuss_parallel(threads, update_share, &w);
-    step->nonfinite = atomic_load_explicit(&w.nonfinite, memory_order_relaxed);
-    return SCHUSS_OK;
+    w.work > 0 ? walk_as_team(&w) : walk_as_shares(&w);
+    step->nonfinite = w.status != SCHUSS_OK || atomic_load_explicit(&w.nonfinite, memory_order_relaxed);
+    return w.status;
 }

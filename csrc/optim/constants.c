@@ -1,0 +1,73 @@
+/* The constants of a step of one group: those that are common to all rules here, the others by the rule's row. */
+#include "constants.h"
+
+#include <string.h>
+
+#include "rule.h"
+
+int optimizer_remembers(const struct schuss_step *step) {
+    for (int i = 0; i < step->n_groups; i++)
+        if (optimizer_rules[step->groups[i].rule].advance) return 1;
+    return 0;
+}
+
+void optimizer_advance(const struct schuss_step *step) {
+    for (int i = 0; i < step->n_groups; i++) {
+        const struct schuss_group *g = &step->groups[i];
+        if (!optimizer_rules[g->rule].advance) continue;
+        struct schuss_memory *m = &step->memories[i];
+        if (m->step == (double)step->t) memcpy(m->now, m->before, sizeof m->now);
+        else memcpy(m->before, m->now, sizeof m->now);
+        m->step = (double)step->t;
+        optimizer_rules[g->rule].advance(g, m->now, step->t);
+    }
+}
+
+/* How much of the parameters of step t goes into an average; 0: nothing. */
+static double average_weight(const struct schuss_average *a, int64_t t) {
+    if (a->kind == SCHUSS_NO_AVERAGE || t < a->start || (t - a->start) % a->every) return 0;
+    if (a->kind == SCHUSS_MEAN) return 1 / (1 + (double)((t - a->start) / a->every));
+    return a->kind == SCHUSS_EMA && t == a->start ? 1 : a->weight;
+}
+
+void optimizer_constants(const struct schuss_step *step, int group, int64_t t, double norm_factor,
+                         struct rule_constants *constants) {
+    const struct schuss_group *g = &step->groups[group];
+    const int decoupled = g->decoupled || g->dialect == SCHUSS_KERAS; /* for every optimizer there */
+    *constants = (struct rule_constants){
+        .rule = g->rule,
+        .dtype = step->dtype,
+        .nesterov = g->nesterov,
+        .centered = g->centered,
+        .amsgrad = g->amsgrad,
+        .first = t == 1,
+        .step_size = g->lr,
+        .momentum = g->momentum,
+        .one_minus_momentum = 1 - g->momentum,
+        .one_minus_dampening = 1 - g->dampening,
+        .beta1 = g->beta1,
+        .beta2 = g->beta2,
+        .beta3 = g->beta3,
+        .one_minus_beta1 = 1 - g->beta1,
+        .one_minus_beta2 = 1 - g->beta2,
+        .one_minus_beta3 = 1 - g->beta3,
+        .sqrt_correction = 1,
+        .eps = g->eps,
+        .velocity = 1,
+        .keep = decoupled ? 1 - g->lr * g->weight_decay : 1,
+        .factor = 1,
+        .scale = g->maximize ? -norm_factor : norm_factor,
+        .clip_value = step->clip_value,
+        .grad_scale = step->grad_scale,
+        .l2 = decoupled ? 0 : g->weight_decay,
+        .zero_grad = step->zero_grad,
+    };
+    const struct rule *rule = &optimizer_rules[g->rule];
+    if (rule->constants) rule->constants(g, step->memories ? step->memories[group].now : NULL, t, constants);
+    constants->l2 += g->penalty2; /* whatever the rule does with weight_decay */
+    constants->l1 = g->penalty1;
+    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) {
+        constants->average_weight[k] = average_weight(&step->averages[k], t);
+        constants->pull[k] = step->averages[k].kind == SCHUSS_LOOKAHEAD;
+    }
+}

@@ -1,0 +1,13 @@
+/* Arrays cut into pieces. */
+#include "pieces.h"
+
+static void *at(void *array, ptrdiff_t element, ptrdiff_t item) {
+    return array ? (char *)array + element * item : NULL;
+}
+
+struct schuss_segment segment_piece(const struct schuss_segment *s, ptrdiff_t from, ptrdiff_t to, ptrdiff_t item) {
+    struct schuss_segment piece = {.n = to - from, .p = at(s->p, from, item), .g = at(s->g, from, item)};
+    for (int k = 0; k < SCHUSS_MAX_STATES; k++) piece.s[k] = at(s->s[k], from, item);
+    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) piece.average[k] = at(s->average[k], from, item);
+    return piece;
+}

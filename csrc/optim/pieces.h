@@ -1,0 +1,59 @@
+/* Arrays cut into pieces. Inside the core only. */
+#ifndef SCHUSS_PIECES_H
+#define SCHUSS_PIECES_H
+
+#include "rule.h"
+
+enum { BLOCK = 8192 /* elements of an array whose sums are one: from its start, whatever the threads */ };
+
+/* How many of them an array of n elements has. */
+static inline ptrdiff_t blocks_of(ptrdiff_t n) { return (n + BLOCK - 1) / BLOCK; }
+
+/* The elements [from, to) of a segment as a segment. */
+struct schuss_segment segment_piece(const struct schuss_segment *segment, ptrdiff_t from, ptrdiff_t to,
+                                    ptrdiff_t item);
+
+/* Whether a MATRIX rule steps the array, all of it at once. */
+static inline int stepped_whole(const struct schuss_step *step, const struct schuss_segment *s) {
+    return optimizer_rules[step->groups[s->group].rule].work != NULL;
+}
+
+/* The pieces of arrays that make up elements [first, end) of arrays laid end to end: of all, or of all that no MATRIX
+ * rule steps whole. */
+struct pieces {
+    const struct schuss_step *step;
+    ptrdiff_t first, end;
+    ptrdiff_t unit;                       /* arrays are cut where a multiple of so many of their elements ends */
+    int every;                            /* of all arrays, */
+    int left;                             /* or only of those that are not done */
+    int next;                             /* segment to look at */
+    ptrdiff_t start;                      /* where it begins */
+    struct schuss_segment *segment;       /* the piece: its elements [from, to) */
+    ptrdiff_t from, to;
+    ptrdiff_t block;                      /* blocks in all segments before it */
+};
+
+/* Where an array of n elements is cut, if a share begins or ends at its element x. */
+static inline ptrdiff_t cut(ptrdiff_t x, ptrdiff_t n, ptrdiff_t unit) {
+    if (x <= 0) return 0;
+    if (x >= n) return n; /* nearly always, and a division is slow */
+    const ptrdiff_t up = (x + unit - 1) / unit * unit;
+    return up < n ? up : n;
+}
+
+/* The next piece into p->segment, p->from, p->to. 0: there is none. */
+static inline int next_piece(struct pieces *p) {
+    while (p->next < p->step->n_segments && p->start < p->end) {
+        if (p->next) p->block += blocks_of(p->step->segments[p->next - 1].n);
+        struct schuss_segment *s = &p->step->segments[p->next++];
+        if ((p->left && s->done) || (!p->every && stepped_whole(p->step, s))) continue;
+        p->segment = s;
+        p->from = cut(p->first - p->start, s->n, p->unit);
+        p->to = cut(p->end - p->start, s->n, p->unit);
+        p->start += s->n;
+        if (p->from < p->to) return 1;
+    }
+    return 0;
+}
+
+#endif
