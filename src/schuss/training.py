@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .network import Network
-    from .schedules import ReduceOnPlateau
+    from .schedules.base import Told
 
     Data = tuple[inputs.Data, NDArray[Any], NDArray[np.float64] | None]
 
@@ -329,13 +329,13 @@ def _scheduled(optimizer: Optimizer, steps: int) -> NDArray[np.float64] | None:
     return np.fromiter(checked, np.float64, steps)
 
 
-def _plateaus(schedule: object, step: int | None = None) -> list[ReduceOnPlateau]:
+def _plateaus(schedule: object, step: int | None = None) -> list[Told]:
     """Schedules that are to be told how training goes: those in force at a step, or all."""
     if not callable(schedule):
         return []
-    from .schedules.plateau import plateaus
+    from .schedules.base import told
 
-    return plateaus(schedule, step)
+    return told(schedule, step)
 
 
 def _checked_callbacks(callbacks: Any) -> list[Callable[[EpochRecord], Any]]:
