@@ -12,14 +12,14 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..losses import Gaussian, Loss, Quantile
-from . import objective
+from . import fitting, objective
 from .base import BaseMLP
 from .validation import validated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .stochastic import Held
+    from .held import Held
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
@@ -168,7 +168,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         MLPRegressor
             Itself.
         """
-        return self._fit(X, y, sample_weight, False, X_val, y_val, sample_weight_val)
+        return fitting.fit(self, X, y, sample_weight, False, X_val, y_val, sample_weight_val)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -193,7 +193,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         MLPRegressor
             Itself.
         """
-        return self._fit(X, y, sample_weight, True, X_val, y_val, sample_weight_val)
+        return fitting.fit(self, X, y, sample_weight, True, X_val, y_val, sample_weight_val)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The prediction for each row.
