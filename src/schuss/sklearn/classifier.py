@@ -397,9 +397,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (rows, classes)
         """
         found = self.predict_proba(X)
-        if self.multi_output:
-            return [np.log(of_column) for of_column in found]
-        return np.log(found, out=found)
+        with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
+            if self.multi_output:
+                return [np.log(of_column) for of_column in found]
+            return np.log(found, out=found)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
