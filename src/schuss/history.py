@@ -124,6 +124,9 @@ class History:
         ValueError
             If nothing was recorded.
         """
-        from .plots import draw_history
+        if len(self) == 0:
+            raise ValueError("history must have at least one epoch to plot; got none")
+        from .plots import draw_curves
 
-        return draw_history(self, path)
+        best = self.best_epoch if "val_loss" in self else None
+        return draw_curves(self.epochs, {name: self[name] for name in self.names}, best, path)

@@ -43,6 +43,20 @@ def resolve(
 def _known(name: str, loss: Loss | Callable[..., Any], n_out: int, activation: str) -> Measure:
     if name not in KNOWN:
         raise unknown_name("metric", name, KNOWN)
+    return _without_warnings(_measure(name, loss, n_out, activation))
+
+
+def _without_warnings(measure: Measure) -> Measure:
+    """A sum or a square of values that are too large for double is infinite or NaN, and that is all."""
+
+    def measured(prediction: NDArray[Any], target: NDArray[Any], weights: NDArray[np.float64] | None) -> float:
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return measure(prediction, target, weights)
+
+    return measured
+
+
+def _measure(name: str, loss: Loss | Callable[..., Any], n_out: int, activation: str) -> Measure:
     if name == "accuracy":
         if isinstance(loss, BinaryCrossEntropy):
             threshold = 0.5 if activation == "sigmoid" else 0.0
@@ -96,5 +110,4 @@ def _r2(prediction: NDArray[Any], target: NDArray[Any], weights: NDArray[np.floa
     residual = (w * (exact - prediction) ** 2).sum(axis=0)
     centre = (w * exact).sum(axis=0) / w.sum()
     total = (w * (exact - centre) ** 2).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.where(total > 0, 1.0 - residual / total, np.nan).mean())
+    return float(np.where(total > 0, 1.0 - residual / total, np.nan).mean())

@@ -155,7 +155,8 @@ class Target:
         if self.task == "regression":
             values = _numbers(column, where)
             _check_known(np.isnan(values), where)
-            return ((values - self.mean) / self.scale)[:, None]
+            with np.errstate(over="ignore"):  # the network refuses what is not finite
+                return ((values - self.mean) / self.scale)[:, None]
         number_of = {_key(value): number for number, value in enumerate(self.classes)}
         of_text = isinstance(self.classes[0], str)
         keys = _texts(column) if of_text else [_key(value) for value in column.tolist()]
@@ -167,7 +168,8 @@ class Target:
     def decode(self, output: NDArray[Any]) -> NDArray[Any]:
         """(rows, outputs) of the network to classes (object array) or to quantities (float64), (rows,)."""
         if self.task == "regression":
-            return output[:, 0].astype(np.float64) * self.scale + self.mean
+            with np.errstate(over="ignore"):
+                return output[:, 0].astype(np.float64) * self.scale + self.mean
         classes = np.empty(len(self.classes), object)
         classes[:] = self.classes
         decoded: NDArray[Any] = classes[output.argmax(axis=1)]
@@ -442,7 +444,8 @@ def prepare(
 
 
 def _fit_number(name: str, values: NDArray[np.float64], missing: NDArray[np.bool_], where: str) -> NumberColumn:
-    median = float(np.median(values[~missing]))
+    with np.errstate(over="ignore"):  # such values cannot be standardised, as the next line finds
+        median = float(np.median(values[~missing]))
     mean, scale = _mean_and_scale(np.where(missing, median, values), where)
     gaps = bool(missing.any())
     return NumberColumn(name, median, mean, scale or float(gaps), LIMIT, gaps)

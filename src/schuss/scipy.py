@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .arguments import shown
-from .minimization.front import run
 from .minimization.options import method_of
 from .minimization.result import warn
+from .minimization.run import run
 from .optim import LBFGS, Optimizer
 
 __all__ = ["Method", "method"]

@@ -9,7 +9,7 @@ import numpy as np
 from ..optim import EMA, LBFGS, SWA, Optimizer
 from ..optim.averaging import Averaged
 from ..optim.schedule_free import ScheduleFree
-from ..schedules.plateau import plateaus
+from ..schedules.base import told
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class Stepper:
         self._shape = params.shape if params.shape != x.shape else None
         self._step = self.optimizer.step
         self._schedule = self.optimizer.param_groups[0]["schedule"]
-        self._tells = bool(plateaus(self._schedule))
+        self._tells = bool(told(self._schedule))
 
     @property
     def has_average(self) -> bool:
@@ -44,7 +44,7 @@ class Stepper:
     def __call__(self, gradient: Vector, loss: float) -> None:
         """One step from the point of this gradient and loss."""
         if self._tells:
-            for plateau in plateaus(self._schedule, self.optimizer.steps):
+            for plateau in told(self._schedule, self.optimizer.steps):
                 plateau.report(loss)
         self._step(gradient if self._shape is None else gradient.reshape(self._shape))
         if self._box is not None:
@@ -104,7 +104,7 @@ def descend_lbfgs(x: Vector, optimizer: LBFGS, params: NDArray[Any], objective: 
             ending = watch.look(x, loss, gradient) or watch.limit()
             if ending is not None:
                 return ending
-            for plateau in plateaus(schedule, optimizer.steps):
+            for plateau in told(schedule, optimizer.steps):
                 plateau.report(loss)
             before = x.tobytes()
             optimizer.step(known)

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..arguments import integer, number, shown
-from ..arrays import check_finite, real_array
-from ..optim import EMA, LBFGS, SWA, Optimizer
-from .bounds import Box
-from .descent import Stepper, descend, descend_batches, descend_lbfgs
-from .objective import Objective
-from .options import Method, Options, method_of, split
-from .result import kinds, warn
-from .watch import Ending, Watch
+from .options import method_of
+from .run import run
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Vector = NDArray[np.floating[Any]]
+    from ..optim import LBFGS, Optimizer
 
 
 def minimize(
@@ -150,139 +140,3 @@ def minimize(
             raise ValueError("batches must be given once: as an argument or in options")
         options = {**(options or {}), "batches": batches}
     return run(chosen, fun, x0, args, jac, bounds, tol, callback, options)
-
-
-def run(
-    method: Method,
-    fun: Callable[..., Any],
-    x0: Any,
-    args: Any,
-    jac: Any,
-    bounds: Any,
-    tol: Any,
-    callback: Callable[..., Any] | None,
-    options: Mapping[str, Any] | None,
-) -> Any:
-    """`minimize`, for both doors."""
-    common, hyper = split(method, _with_tol(tol, options))
-    x, shape = _start(x0)
-    if common.shape is not None:
-        shape = _shape(common.shape, x.size)
-    box = None
-    if bounds is not None:
-        box = Box(bounds, x)
-        start = x.copy()
-        box.clip(x)
-        outside = np.flatnonzero(start != x)
-        if outside.size:
-            k = int(outside[0])
-            warn(f"x0 is not within the bounds and was moved there; x0[{k}] was {start[k]:g}, is {x[k]:g}")
-    params = x.reshape(shape)
-    optimizer = method.make(params, hyper)
-    arguments = args if isinstance(args, tuple) else (args,)
-    objective = Objective(fun, jac, arguments, x, box, common.finite_diff_rel_step)
-    if isinstance(optimizer, LBFGS):
-        _refuse_for_lbfgs(common, bounds)
-        watch = Watch(common, objective, box, callback, x, 0)
-        return _finished(common, watch, partial(descend_lbfgs, x, optimizer, params, objective, watch), x, None)
-    if common.average is not None:
-        if isinstance(optimizer, (EMA, SWA)):
-            raise ValueError("average must not be given with a method that keeps one")
-        if common.average == "mean":
-            optimizer = SWA(optimizer, start=common.average_start)
-        else:
-            optimizer = EMA(optimizer, float(common.average), start=common.average_start)
-    step = Stepper(optimizer, x, params, box)
-    reserve = objective.cost if step.has_average and not common.stochastic else 0
-    watch = Watch(common, objective, box, callback, x, reserve)
-    loop = descend_batches if common.stochastic else descend
-    return _finished(common, watch, partial(loop, x, step, objective, watch), x, step)
-
-
-def _with_tol(tol: Any, options: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    if tol is None or not (options is None or isinstance(options, Mapping)):
-        return options
-    tol = number("tol", tol, "[0, inf)")
-    return {"gtol": tol, "ftol": tol, **(options or {})}
-
-
-def _start(x0: Any) -> tuple[Vector, tuple[int, ...]]:
-    """A vector of its own, and the shape that x0 had."""
-    array = np.atleast_1d(real_array("x0", x0))
-    if array.size == 0:
-        raise ValueError(f"x0 must have at least one variable; got shape {array.shape}")
-    dtype = np.dtype(np.float32 if array.dtype == np.float32 else np.float64)
-    x: Vector = np.array(array, dtype, order="C")
-    check_finite("x0", x)
-    return x.reshape(-1), array.shape
-
-
-def _shape(given: Any, n: int) -> tuple[int, ...]:
-    sizes = given if isinstance(given, (tuple, list)) else (given,)
-    shape = tuple(integer(f"shape[{k}]", size, 1) for k, size in enumerate(sizes))
-    if int(np.prod(shape, dtype=object)) != n:
-        raise ValueError(f"shape must hold the {n} variables of x0; got {shape}")
-    return shape
-
-
-def _refuse_for_lbfgs(options: Options, bounds: Any) -> None:
-    if bounds is not None:
-        raise ValueError(
-            f"bounds must be None for lbfgs, whose line search knows none: use another method, or SciPy's L-BFGS-B; "
-            f"got {shown(bounds)}"
-        )
-    if options.stochastic:
-        raise ValueError("batches must be None for lbfgs, which needs the same function at every call")
-    if options.average is not None:
-        raise ValueError(f"average must be None for lbfgs; got {shown(options.average)}")
-
-
-def _finished(options: Options, watch: Watch, loop: Callable[[], Ending], x: Vector, step: Stepper | None) -> Any:
-    """Run the loop, and its result."""
-    try:
-        ending = loop()
-    except KeyboardInterrupt as interrupt:
-        ending = Ending(99, "Interrupted.")
-        interrupt.result = _result(options, watch, ending, None)  # type: ignore[attr-defined]
-        raise
-    if step is not None and ending.status != 3 and watch.nit:
-        _take_last(options, watch, x, step)
-    found = _result(options, watch, ending, x)
-    if options.disp:
-        print(f"{ending.message}\n         Current function value: {found['fun']:f}")
-        for name, title in (("nit", "Iterations"), ("nfev", "Function evaluations"), ("njev", "Gradient evaluations")):
-            print(f"         {title}: {found[name]}")
-    return found
-
-
-def _take_last(options: Options, watch: Watch, x: Vector, step: Stepper) -> None:
-    """The average, or with batches the point after the last step, if it is the result."""
-    if options.stochastic:
-        step.finish()
-        if not options.best and np.isfinite(x).all():
-            watch.x = x.copy()
-            watch.fun = watch.smoothed
-    elif step.has_average:
-        step.finish()
-        loss, gradient = watch.objective(x)
-        finite = np.isfinite(loss) and np.isfinite(gradient).all()
-        if finite and not (options.best and watch.fun <= loss):
-            watch.x, watch.fun, watch.jac = x.copy(), loss, gradient.copy()
-
-
-def _result(options: Options, watch: Watch, ending: Ending, x: Vector | None) -> Any:
-    found: dict[str, Any] = {
-        "message": ending.message,
-        "success": ending.status == 0,
-        "status": ending.status,
-        "fun": watch.fun,
-        "x": watch.x,
-        "nit": watch.nit,
-        "nfev": watch.objective.nfev,
-        "njev": watch.objective.njev,
-    }
-    if not options.stochastic:
-        found["jac"] = watch.jac
-    if options.return_all:
-        found["allvecs"] = watch.every
-    return kinds()[0](found)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,13 +14,20 @@ from .elementwise import T
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .composed import Product
-    from .plateau import ReduceOnPlateau
-
     AnySchedule = float | Callable[[int], float]
 
 # Up to here every whole number is a float.
 LAST_STEP = 2**53
+
+
+class Told(Protocol):
+    """What is to be told how training goes: `ReduceOnPlateau`."""
+
+    def monitored(self, names: Sequence[str], /) -> str:
+        """Which of the recorded names is the one to report."""
+
+    def report(self, value: float, /) -> bool:
+        """Take note of its value; whether the rate has changed."""
 
 
 class Schedule(ABC):
@@ -40,7 +47,7 @@ class Schedule(ABC):
     def _values(self, first: int, n: int) -> NDArray[np.float64]:
         """`_at` of n steps, to the last bit. May raise or overflow nowhere that `_at` would not."""
 
-    def _plateaus(self, t: float | None) -> Iterator[ReduceOnPlateau]:
+    def _told(self, t: float | None) -> Iterator[Told]:
         """Those of its parts that are to be told how training goes: at step t, or at any."""
         return iter(())
 
@@ -90,24 +97,20 @@ class Schedule(ABC):
         ImportError
             If matplotlib is not installed.
         """
-        from ..plots import draw_schedule
+        from ..plots import check_axes, draw_rates
 
-        return draw_schedule(self, integer("steps", steps, 1, LAST_STEP), ax)
+        steps = integer("steps", steps, 1, LAST_STEP)
+        check_axes("ax", ax)
+        return draw_rates(self.values(steps), repr(self), ax)
 
     def __mul__(self, other: AnySchedule) -> Product:
-        return self._product(self, other) if _may_be_schedule(other) else NotImplemented
+        return Product(self, other) if _may_be_schedule(other) else NotImplemented
 
     def __rmul__(self, other: AnySchedule) -> Product:
-        return self._product(other, self) if _may_be_schedule(other) else NotImplemented
+        return Product(other, self) if _may_be_schedule(other) else NotImplemented
 
     # So that NumPy's numbers leave the product to __rmul__.
     __array_ufunc__ = None
-
-    @staticmethod
-    def _product(a: AnySchedule, b: AnySchedule) -> Product:
-        from .composed import Product
-
-        return Product(a, b)
 
     # -- an object that does not change ------------------------------------------------------------------------------
 
@@ -253,6 +256,50 @@ class Multiplicative(Schedule):
         return values
 
 
+class Product(Schedule):
+    """The product of schedules, which is also what ``a * b`` and ``0.5 * a`` make.
+
+    Parameters
+    ----------
+    *factors : schedules, functions or numbers
+        At least one.
+
+    Notes
+    -----
+    ``torch.optim.lr_scheduler.ChainedScheduler``, as long as its parts multiply the rate: one of them with the rate,
+    the others with rate 1.
+    """
+
+    factors: tuple[Schedule, ...]
+
+    def __init__(self, *factors: AnySchedule) -> None:
+        if not factors:
+            raise ValueError("factors must hold at least one; got none")
+        checked = [as_schedule(f"factors[{k}]", factor) for k, factor in enumerate(factors)]
+        if isinstance(checked[0], Product):  # a * b * c is one product, from left to right
+            checked[:1] = checked[0].factors
+        self._set(factors=tuple(checked))
+
+    def _at(self, t: float) -> float:
+        value = 1.0
+        for factor in self.factors:
+            value *= factor._at(t)
+        return value
+
+    def _values(self, first: int, n: int) -> NDArray[np.float64]:
+        values = np.ones(n)
+        for factor in self.factors:
+            values *= factor._values(first, n)
+        return values
+
+    def _told(self, t: float | None) -> Iterator[Told]:
+        for factor in self.factors:
+            yield from factor._told(t)
+
+    def __repr__(self) -> str:
+        return f"Product({', '.join(map(repr, self.factors))})"
+
+
 def as_schedule(name: str, value: Any) -> Schedule:
     """A schedule as it is; a number and a function as one."""
     if isinstance(value, Schedule):
@@ -277,3 +324,11 @@ def _function(value: Any) -> Callable[[int], float]:
     if not callable(value):
         raise TypeError(f"function must be a function of the step; got {shown(value)} ({type(value).__name__})")
     return value  # type: ignore[no-any-return]
+
+
+def told(schedule: object, step: int | None = None) -> list[Told]:
+    """What in a learning rate of any kind is to be told how training goes: in force at a step, or all. Each once."""
+    if not isinstance(schedule, Schedule):
+        return []
+    found = schedule._told(None if step is None else float(step))
+    return list({id(part): part for part in found}.values())

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..arguments import integer, items, number
-from .base import LAST_STEP, Schedule, as_schedule
+from .base import LAST_STEP, Product, Schedule, as_schedule
 from .elementwise import count, mix
 from .piecewise import steps_in_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .base import AnySchedule
-    from .plateau import ReduceOnPlateau
+    from .base import AnySchedule, Told
+
+__all__ = ["PerEpoch", "Product", "Sequence", "WarmUp"]
 
 
 class Sequence(Schedule):
@@ -67,57 +68,13 @@ class Sequence(Schedule):
                 pieces.append(part._values(begin - start, min(end, first + n) - begin))
         return np.concatenate(pieces) if pieces else np.empty(0)
 
-    def _plateaus(self, t: float | None) -> Iterator[ReduceOnPlateau]:
+    def _told(self, t: float | None) -> Iterator[Told]:
         if t is None:
             for part in self.schedules:
-                yield from part._plateaus(None)
+                yield from part._told(None)
         else:
             part, own = self._part(t)
-            yield from part._plateaus(own)
-
-
-class Product(Schedule):
-    """The product of schedules, which is also what ``a * b`` and ``0.5 * a`` make.
-
-    Parameters
-    ----------
-    *factors : schedules, functions or numbers
-        At least one.
-
-    Notes
-    -----
-    ``torch.optim.lr_scheduler.ChainedScheduler``, as long as its parts multiply the rate: one of them with the rate,
-    the others with rate 1.
-    """
-
-    factors: tuple[Schedule, ...]
-
-    def __init__(self, *factors: AnySchedule) -> None:
-        if not factors:
-            raise ValueError("factors must hold at least one; got none")
-        checked = [as_schedule(f"factors[{k}]", factor) for k, factor in enumerate(factors)]
-        if isinstance(checked[0], Product):  # a * b * c is one product, from left to right
-            checked[:1] = checked[0].factors
-        self._set(factors=tuple(checked))
-
-    def _at(self, t: float) -> float:
-        value = 1.0
-        for factor in self.factors:
-            value *= factor._at(t)
-        return value
-
-    def _values(self, first: int, n: int) -> NDArray[np.float64]:
-        values = np.ones(n)
-        for factor in self.factors:
-            values *= factor._values(first, n)
-        return values
-
-    def _plateaus(self, t: float | None) -> Iterator[ReduceOnPlateau]:
-        for factor in self.factors:
-            yield from factor._plateaus(t)
-
-    def __repr__(self) -> str:
-        return f"Product({', '.join(map(repr, self.factors))})"
+            yield from part._told(own)
 
 
 class WarmUp(Schedule):
@@ -170,9 +127,9 @@ class WarmUp(Schedule):
             values[ramp:] = self.then._values(first + ramp - self.steps, n - ramp)
         return values
 
-    def _plateaus(self, t: float | None) -> Iterator[ReduceOnPlateau]:
+    def _told(self, t: float | None) -> Iterator[Told]:
         if t is None or t >= self.steps:
-            yield from self.then._plateaus(None if t is None else t - self.steps)
+            yield from self.then._told(None if t is None else t - self.steps)
 
 
 class PerEpoch(Schedule):
@@ -206,5 +163,5 @@ class PerEpoch(Schedule):
         rates = self.schedule._values(epoch, (first + n - 1) // length - epoch + 1)
         return rates[np.arange(first, first + n) // length - epoch]
 
-    def _plateaus(self, t: float | None) -> Iterator[ReduceOnPlateau]:
-        return self.schedule._plateaus(None if t is None else t // self.steps_per_epoch)
+    def _told(self, t: float | None) -> Iterator[Told]:
+        return self.schedule._told(None if t is None else t // self.steps_per_epoch)

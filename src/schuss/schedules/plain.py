@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from inspect import Parameter, signature
 from typing import Any
 
+from .. import schedules as known
 from ..arguments import shown
 from .base import Schedule
 from .plateau import ReduceOnPlateau
@@ -43,8 +44,6 @@ class _Table:
 
 def as_data(schedules: Sequence[object]) -> tuple[list[dict[str, Any]], list[int | None]]:
     """A table of schedules, and the place in it of each given one. None: no schedule of ours, or a function in it."""
-    from .. import schedules as known
-
     table = _Table()
     places: list[int | None] = []
     for schedule in schedules:
@@ -60,8 +59,6 @@ def as_data(schedules: Sequence[object]) -> tuple[list[dict[str, Any]], list[int
 
 def of_data(entries: Sequence[Mapping[str, Any]]) -> list[Schedule]:
     """The schedules of such a table. ValueError, TypeError: it is none."""
-    from .. import schedules as known
-
     found: list[Schedule] = []
 
     def value_of(plain: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arguments import choice, integer, learning_rate, number, shown, unknown_name
-from .base import Formula, Schedule
+from .base import Formula, Told
 from .elementwise import T
 
 
@@ -142,7 +142,7 @@ class ReduceOnPlateau(Formula):
     def _formula(self, t: T) -> T:
         return t * 0.0 + self.state.lr
 
-    def _plateaus(self, t: float | None) -> Iterator[ReduceOnPlateau]:
+    def _told(self, t: float | None) -> Iterator[Told]:
         yield self
 
     def report(self, value: float) -> bool:
@@ -226,11 +226,3 @@ class ReduceOnPlateau(Formula):
     def __repr__(self) -> str:
         told = f" after {self.state.reports} reports: lr={self.state.lr!r}" if self.state.reports else ""
         return super().__repr__() + told
-
-
-def plateaus(schedule: object, step: int | None = None) -> list[ReduceOnPlateau]:
-    """The `ReduceOnPlateau` within a learning rate of any kind: those in force at a step, or all. Each once."""
-    if not isinstance(schedule, Schedule):
-        return []
-    found = schedule._plateaus(None if step is None else float(step))
-    return list({id(plateau): plateau for plateau in found}.values())

@@ -1,44 +1,40 @@
-"""What both estimators share: arguments, fitting, prediction."""
+"""What both estimators share: arguments, the network, prediction. `fitting` fits them."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import chain
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from ..optim import BY_NAME, Optimizer
+from ..optim import BY_NAME
 from ..threads import threads
-from . import model, quasi_newton, stochastic
+from . import model
 from .callbacks import CallbackSupportMixin
 from .objective import Objective
-from .stochastic import Held, Rate
 from .validation import validated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..network import Network
+    from .held import Held
+    from .rate import Rate
 
 ACTIVATIONS = {
     "identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "selu", "sigmoid", "gelu", "silu", "mish",
     "hard_swish", "softplus", "exp"
 }  # fmt: skip
-NON_FINITE = (
-    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
-)
 
 
 class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
-    """Arguments, fitting and prediction of both estimators."""
+    """Arguments, network and prediction of both estimators."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -137,85 +133,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"{name} must be {expected}; got {value!r}")
         return found
 
-    def _fit(
-        self, X: Any, y: Any, sample_weight: Any, incremental: bool, X_val: Any, y_val: Any, sample_weight_val: Any
-    ) -> BaseMLP:
-        hidden = self._hidden()
-        if np.any(np.array(hidden) <= 0):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
-        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        X, y = self._checked(X, y, incremental, reset=first)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X)
-        if y.ndim == 1:
-            y = y.reshape((-1, 1))
-        sample_weight = self._weights(y, sample_weight, incremental)
-        held = self._validation_data(X_val, y_val, sample_weight_val)
-        self.n_outputs_ = y.shape[1]
-        objective = self._objective(y)
-        if self.solver == "lbfgs":
-            quasi_newton.check(self)
-        self._random_state = check_random_state(self.random_state)
-        if first:
-            self._initialize(X, objective, hidden)
-        else:
-            self._synchronise()
-        with self._threads():
-            if self.solver == "lbfgs":
-                quasi_newton.fit(self, X, y, sample_weight, objective)
-            else:
-                stochastic.fit(self, X, y, sample_weight, objective, incremental, held)
-        if not all(np.isfinite(array).all() for array in chain(self.coefs_, self.intercepts_)):
-            raise ValueError(NON_FINITE)
-        return self
-
-    def _validation_data(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Held | None:
-        """The user's own validation data, checked."""
-        if X_val is None and y_val is None:
-            if sample_weight_val is not None:
-                raise ValueError("sample_weight_val needs X_val and y_val; got neither")
-            return None
-        if X_val is None or y_val is None:
-            raise ValueError("X_val and y_val must be given together; got only one of them")
-        if self.solver == "lbfgs":
-            raise ValueError("X_val must be None with solver='lbfgs', which has no epochs to validate after")
-        X_val = validated(self, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
-        encoded = self._encoded(y_val)
-        if len(encoded) != X_val.shape[0]:
-            raise ValueError(f"y_val must have {X_val.shape[0]} rows, as many as X_val; got {len(encoded)}")
-        if sample_weight_val is not None:
-            sample_weight_val = _check_sample_weight(sample_weight_val, X_val)
-        return Held(X_val, encoded, np.asarray(y_val), sample_weight_val)
-
     def _layers(self, hidden: int) -> tuple[list[str], list[float]]:
         """What each layer ends with, the last too, and its dropout."""
         known = f"of {', '.join(sorted(ACTIVATIONS))}"
         activations = self._per_layer("activation", hidden, ACTIVATIONS.__contains__, known)
         rates = self._per_layer("dropout", hidden, _is_rate, "in [0, 1)")
         return [*activations, self.out_activation_], [*map(float, rates), 0.0]
-
-    def _initialize(self, X: Any, objective: Objective, hidden: list[int]) -> None:
-        """A new network and all that training keeps."""
-        self.n_iter_ = 0
-        self.t_ = 0
-        units = [X.shape[1], *hidden, objective.n_out]
-        self.n_layers_ = len(units)
-        self.out_activation_ = objective.out_activation
-        ends, rates = self._layers(len(hidden))
-        # L-BFGS keeps its parameters in double, whatever X is, as SciPy's does.
-        dtype = np.dtype(np.float64) if self.solver == "lbfgs" else X.dtype
-        network = model.build(units, ends, rates, dtype)
-        if self.random_order == "schuss":
-            network = stochastic.own_network(network, self._random_state)
-        else:
-            # The output layer is drawn as if it ended as the hidden ones do.
-            last = self.activation if isinstance(self.activation, str) else (ends[:-1] or ["relu"])[-1]
-            model.initialise(network, [*ends[:-1], last], self._random_state, X.dtype)
-            if any(rates):
-                network._core.seed = int(self._random_state.randint(np.iinfo(np.int32).max))
-        self._attach(network)
-        if self.solver != "lbfgs":
-            stochastic.begin(self)
 
     def _attach(self, network: Network) -> None:
         """Have the fitted arrays be the network's own."""
@@ -321,12 +244,3 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
 def _is_rate(value: object) -> bool:
     return isinstance(value, Real) and 0 <= float(value) < 1
-
-
-def optimizer_kind(solver: Any) -> type[Optimizer]:
-    """The class of a solver other than lbfgs. ValueError if there is none."""
-    if isinstance(solver, str):
-        return BY_NAME[solver]
-    if isinstance(solver, type) and issubclass(solver, Optimizer):
-        return solver
-    raise ValueError(f"solver must be 'lbfgs', or a name or class of an optimizer of schuss; got {solver!r}")

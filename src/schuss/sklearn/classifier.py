@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import check_is_fitted
 
 from ..losses import Loss
-from . import objective
+from . import fitting, objective
 from .base import BaseMLP
 from .heads import ColumnBinarizer, ColumnLoss
 from .validation import validated
@@ -23,7 +23,7 @@ from .validation import validated
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .stochastic import Held
+    from .held import Held
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
@@ -281,7 +281,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         MLPClassifier
             Itself.
         """
-        return self._fit(X, y, sample_weight, False, X_val, y_val, sample_weight_val)
+        return fitting.fit(self, X, y, sample_weight, False, X_val, y_val, sample_weight_val)
 
     @available_if(lambda est: est._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -319,7 +319,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         elif _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-        return self._fit(X, y, sample_weight, True, X_val, y_val, sample_weight_val)
+        return fitting.fit(self, X, y, sample_weight, True, X_val, y_val, sample_weight_val)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class of each row, or for several labels 0 or 1 each.
@@ -397,9 +397,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (rows, classes)
         """
         found = self.predict_proba(X)
-        if self.multi_output:
-            return [np.log(of_column) for of_column in found]
-        return np.log(found, out=found)
+        with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
+            if self.multi_output:
+                return [np.log(of_column) for of_column in found]
+            return np.log(found, out=found)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

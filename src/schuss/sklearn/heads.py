@@ -84,6 +84,10 @@ class ColumnLoss:
         self._columns = columns
 
     def __call__(self, z: NDArray[Any], t: NDArray[Any], weights: Any = None) -> tuple[float, NDArray[Any]]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._of(z, t, weights)
+
+    def _of(self, z: NDArray[Any], t: NDArray[Any], weights: Any) -> tuple[float, NDArray[Any]]:
         share = np.full(len(z), 1 / len(z)) if weights is None else weights / max(weights.sum(), 1e-300)
         gradient = np.empty_like(z)
         value = 0.0
@@ -102,6 +106,7 @@ class ColumnLoss:
 
 
 def _softmax(z: NDArray[Any]) -> NDArray[Any]:
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    result: NDArray[Any] = e / e.sum(axis=1, keepdims=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        result: NDArray[Any] = e / e.sum(axis=1, keepdims=True)
     return result

@@ -41,6 +41,12 @@ def build(units: Sequence[int], activations: Sequence[str], dropout: Sequence[fl
     return of_layers(layers(units, activations, dropout), dtype)
 
 
+def own_network(network: Network, random_state: Any) -> Network:
+    """A network of the same shape in schuss's own order: initial weights, shuffles and split follow from one seed."""
+    words = random_state.randint(0, 1 << 32, size=2, dtype=np.uint64)
+    return Network(network.layers, seed=int(words[0] << np.uint64(32) | words[1]), dtype=network.dtype)
+
+
 def hand_over(before: Network, network: Network) -> None:
     """Let a network take another's place in training, if its weights are of the same shapes."""
     network._core.seed, network._core.draws = before.seed, before._core.draws

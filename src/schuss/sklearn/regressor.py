@@ -12,14 +12,14 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..losses import Gaussian, Loss, Quantile
-from . import objective
+from . import fitting, objective
 from .base import BaseMLP
 from .validation import validated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .stochastic import Held
+    from .held import Held
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
@@ -168,7 +168,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         MLPRegressor
             Itself.
         """
-        return self._fit(X, y, sample_weight, False, X_val, y_val, sample_weight_val)
+        return fitting.fit(self, X, y, sample_weight, False, X_val, y_val, sample_weight_val)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -193,7 +193,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         MLPRegressor
             Itself.
         """
-        return self._fit(X, y, sample_weight, True, X_val, y_val, sample_weight_val)
+        return fitting.fit(self, X, y, sample_weight, True, X_val, y_val, sample_weight_val)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The prediction for each row.
@@ -217,7 +217,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             return mean
         if not self._is_gaussian():
             raise ValueError(f"return_std needs loss='gaussian'; got {self.loss!r}")
-        scale = np.exp(output[:, output.shape[1] // 2 :])
+        with np.errstate(over="ignore"):
+            scale = np.exp(output[:, output.shape[1] // 2 :])
         return mean, scale.ravel() if scale.shape[1] == 1 else scale
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -235,16 +236,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         """
         quantiles = self._quantiles()
         if not quantiles:
-            return float(super().score(X, y, sample_weight=sample_weight))
+            with np.errstate(over="ignore", invalid="ignore"):  # squares of what is very large
+                return float(super().score(X, y, sample_weight=sample_weight))
         found = self._predicted(self._output(X))
         if not np.isfinite(found).all():
             return np.nan
         target = np.asarray(y).reshape(-1)
-        scores = [
-            d2_pinball_score(target, column, alpha=q, sample_weight=sample_weight)
-            for q, column in zip(quantiles, found.T, strict=True)
-        ]
-        return float(np.mean(scores))
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = [
+                d2_pinball_score(target, column, alpha=q, sample_weight=sample_weight)
+                for q, column in zip(quantiles, found.T, strict=True)
+            ]
+            return float(np.mean(scores))
 
     def _predicted(self, output: NDArray[Any]) -> NDArray[Any]:
         if self._is_gaussian():
@@ -264,8 +267,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
 def _r2(target: NDArray[Any], found: NDArray[Any], weights: NDArray[Any] | None) -> float:
     """As r2_score has it, the mean over columns, without its checks: they take longer than a small network's epoch."""
-    rest = np.average(np.square(target - found), axis=0, weights=weights)
-    spread = np.average(np.square(target - np.average(target, axis=0, weights=weights)), axis=0, weights=weights)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        rest = np.average(np.square(target - found), axis=0, weights=weights)
+        spread = np.average(np.square(target - np.average(target, axis=0, weights=weights)), axis=0, weights=weights)
         scores = np.where(spread != 0, 1 - rest / spread, np.where(rest == 0, 1.0, 0.0))
-    return float(scores.mean())
+        return float(scores.mean())

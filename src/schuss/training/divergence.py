@@ -1,0 +1,41 @@
+"""What is said where training diverges."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from ..errors import DivergenceError
+from ..network import ADVICE
+
+
+def in_steps(epoch: int, batch: int, batches: int, lr: float, loss: float) -> DivergenceError:
+    """A step's loss, or where that is finite a gradient, was not finite."""
+    what = "a gradient was not finite" if isfinite(loss) else f"the loss was {loss}"
+    return DivergenceError(
+        f"training diverged: {what} in epoch {epoch}, batch {batch} of {batches}, with lr={lr:g}; {ADVICE}",
+        epoch=epoch,
+        batch=batch,
+        lr=lr,
+        loss=loss,
+    )
+
+
+def of_parameters(epoch: int, batches: int, lr: float, loss: float) -> DivergenceError:
+    """The last step of an epoch, after this loss, made parameters that are not finite."""
+    return DivergenceError(
+        f"training diverged: parameters were not finite at the end of epoch {epoch}; {ADVICE}",
+        epoch=epoch,
+        batch=batches,
+        lr=lr,
+        loss=loss,
+    )
+
+
+def in_validation(epoch: int, lr: float, loss: float) -> DivergenceError:
+    """The validation loss was not finite."""
+    return DivergenceError(
+        f"training diverged: the validation loss was {loss} after epoch {epoch}, with lr={lr:g}; {ADVICE}",
+        epoch=epoch,
+        lr=lr,
+        loss=loss,
+    )

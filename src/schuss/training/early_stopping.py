@@ -1,0 +1,111 @@
+"""Early stopping: when a fit ends before its last epoch, and which parameters it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import metrics
+from ..arguments import choice, flag, integer, number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when a monitored quantity has not become better for some epochs.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without improvement after which training stops; at least 1.
+    min_delta : float
+        What counts as an improvement is better than the best by more than this; >= 0.
+    monitor : str
+        A recorded name, such as "val_loss", "loss" or "val_accuracy".
+    mode : {"auto", "min", "max"}
+        Whether less or more is better; "auto" knows it for losses and the metrics known by name.
+    restore_best : bool
+        Whether the network gets the parameters of the best epoch when the fit ends, whatever ended it.
+
+    References
+    ----------
+    L. Prechelt, Early Stopping - But When? (1998).
+    """
+
+    patience: int = 10
+    min_delta: float = field(default=0.0, kw_only=True)
+    monitor: str = field(default="val_loss", kw_only=True)
+    mode: str = field(default="auto", kw_only=True)
+    restore_best: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        integer("patience", self.patience, 1)
+        number("min_delta", self.min_delta, "[0, inf)")
+        choice("mode", self.mode, ("auto", "min", "max"))
+        flag("restore_best", self.restore_best)
+
+    def less_is_better(self, names: Sequence[str]) -> bool:
+        """Whether less of the monitored quantity is better. ValueError if it is not among the recorded names."""
+        if self.monitor not in names:
+            hint = "; give validation_data or validation_fraction" if self.monitor.startswith("val_") else ""
+            raise ValueError(f"early_stopping's monitor must be one of {', '.join(names)}; got {self.monitor!r}{hint}")
+        if self.mode != "auto":
+            return self.mode == "min"
+        name = self.monitor.removeprefix("val_")
+        if name != "loss" and name not in metrics.KNOWN:
+            raise ValueError(f"early_stopping's mode must be 'min' or 'max' for the metric {name!r}; got 'auto'")
+        return metrics.KNOWN.get(name, True)
+
+
+class Best:
+    """Early stopping's memory: the best value and its parameters.
+
+    Attributes
+    ----------
+    monitor : (str, bool)
+        What is monitored, and whether less of it is better.
+    """
+
+    def __init__(self, stopping: EarlyStopping, less_is_better: bool, parameters: NDArray[Any]) -> None:
+        self.monitor = stopping.monitor, less_is_better
+        self._stopping = stopping
+        self._sign = 1.0 if less_is_better else -1.0
+        self._value = float("inf")
+        self._waited = 0
+        self._live = parameters
+        self._kept: NDArray[Any] | None = None
+
+    @classmethod
+    def of(
+        cls, given: bool | int | EarlyStopping | None, recorded: Sequence[str], parameters: NDArray[Any]
+    ) -> Best | None:
+        """That of `fit`'s argument, where these names are recorded; None if there is none."""
+        if given is None or given is False:
+            return None
+        if not isinstance(given, EarlyStopping):
+            given = EarlyStopping() if given is True else EarlyStopping(integer("early_stopping", given, 1))
+        return cls(given, given.less_is_better(recorded), parameters)
+
+    def is_over(self, logs: Mapping[str, float]) -> bool:
+        """Look at an epoch; whether patience has run out."""
+        value = self._sign * logs[self._stopping.monitor]
+        # NaN of a metric is no improvement.
+        if value < self._value - self._stopping.min_delta:
+            self._value, self._waited = value, 0
+            if self._stopping.restore_best:
+                if self._kept is None:
+                    self._kept = np.empty_like(self._live)
+                np.copyto(self._kept, self._live)
+        else:
+            self._waited += 1
+        return self._waited >= self._stopping.patience
+
+    def restore(self) -> None:
+        """The best parameters, where there were any, become the live ones."""
+        if self._kept is not None:
+            np.copyto(self._live, self._kept)

@@ -1,0 +1,161 @@
+"""Epochs of compiled steps: the one loop of `Network.fit` and of the estimators with scikit-learn's arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import _core
+from ..errors import DivergenceError
+from . import divergence, rates
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..network import Network
+    from ..optim import Optimizer
+
+# Seconds in the core between two looks at signals and at who watches.
+SLICE = 0.05
+
+
+class Epochs:
+    """Epochs of an optimizer's steps over the same rows.
+
+    A context, at whose end the parameters are what is to be evaluated and used, as they are after each epoch too. If it
+    ends by a DivergenceError, and with restores, everything is as at the start of the last epoch that was well.
+
+    Parameters
+    ----------
+    network, optimizer
+        What is trained. Nothing about them changes before the first epoch.
+    loss, data, batch_size, clip_value, clip_norm, restores, penalty, by_rows
+        As `_core.Trainer` takes them, data being x, y and weights.
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+        As it was given.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer,
+        loss: Any,
+        data: tuple[Any, NDArray[Any], NDArray[np.float64] | None],
+        batch_size: int,
+        *,
+        clip_value: float,
+        clip_norm: float,
+        restores: bool = False,
+        penalty: tuple[int, float, float] | None = None,
+        by_rows: bool = False,
+    ) -> None:
+        self._network, self.optimizer, self._restores = network, optimizer, restores
+        self._lrs: NDArray[np.float64] | None = None
+        self._trainer = _core.Trainer(
+            network._core,
+            optimizer._stepper,
+            optimizer.param_groups,
+            loss,
+            *data,
+            batch_size,
+            clip_value,
+            clip_norm,
+            restores,
+            penalty,
+            by_rows,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return self._trainer.steps_per_epoch
+
+    @property
+    def loss(self) -> float:
+        """The mean loss of the last epoch."""
+        return self._trainer.loss
+
+    @property
+    def last_loss(self) -> float:
+        """The loss of its last batch."""
+        return self._trainer.last_loss
+
+    def run(
+        self,
+        seed: int | None,
+        order: NDArray[np.int64] | None = None,
+        *,
+        scheduled: bool = True,
+        whole: bool = False,
+        watch: Callable[[int, float], None] | None = None,
+    ) -> KeyboardInterrupt | None:
+        """Make the steps of the epoch after the network's `epochs_done`.
+
+        Parameters
+        ----------
+        seed : int or None
+            What the order of the rows follows from, with the epoch's number. None: as they are, or in this order.
+        scheduled : bool
+            Whether the optimizer's schedule says the rates. Groups then have that of the last step made.
+        whole : bool
+            Whether a first KeyboardInterrupt waits for the epoch's end, and is returned.
+        watch : callable, optional
+            Called some times a second with the number of batches done and the mean loss so far.
+
+        Raises
+        ------
+        NotFinite
+            If a loss or a gradient was not finite; `divergence` has the numbers.
+        """
+        optimizer = self.optimizer
+        self._lrs = rates.of_epoch(optimizer, self.steps) if scheduled else None
+        optimizer._enter_steps()
+        self._trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order)
+        try:
+            interrupt = self._all_steps(whole, watch)
+        finally:
+            if self._lrs is not None:
+                # Groups have the rate of the last step made.
+                done = min(max(self._trainer.batches_done, 1), self.steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = float(self._lrs[done - 1])
+        optimizer._leave_steps()
+        return interrupt
+
+    def _all_steps(self, whole: bool, watch: Callable[[int, float], None] | None) -> KeyboardInterrupt | None:
+        trainer = self._trainer
+        interrupted: KeyboardInterrupt | None = None
+        while True:
+            try:
+                if not trainer.run(SLICE):
+                    return interrupted
+            except KeyboardInterrupt as interrupt:
+                if interrupted is not None or not whole:
+                    raise
+                interrupted = interrupt
+            if watch is not None:
+                watch(trainer.batches_done, trainer.loss)
+
+    def divergence(self) -> DivergenceError:
+        """What is to be said after NotFinite."""
+        batch = min(self._trainer.batches_done + 1, self.steps)
+        lr = self.optimizer.param_groups[0]["lr"] if self._lrs is None else float(self._lrs[batch - 1])
+        return divergence.in_steps(self._network.epochs_done + 1, batch, self.steps, lr, self._trainer.last_loss)
+
+    def __enter__(self) -> Epochs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._restores and isinstance(error, DivergenceError):
+                self._network.epochs_done = self._trainer.restore()
+        finally:
+            self.optimizer._leave_steps()

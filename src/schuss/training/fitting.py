@@ -1,0 +1,220 @@
+"""`fit`: everything checked first, then epochs until something ends them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import inputs, losses
+from .._core import NotFinite
+from ..arguments import clipping, flag, integer, items, shown
+from ..errors import DivergenceError
+from ..history import History
+from ..losses import Loss
+from ..progress import Progress
+from . import divergence, optimizers, rates
+from .early_stopping import Best, EarlyStopping
+from .epochs import Epochs
+from .record import EpochRecord
+from .split import split
+
+if TYPE_CHECKING:
+    from ..metrics import Measure
+    from ..network import Network
+    from ..optim import Averaged, Optimizer
+    from .split import Data
+
+
+def fit(
+    network: Network,
+    X: Any,
+    y: Any,
+    *,
+    loss: str | Loss | losses.LossFunction,
+    optimizer: Optimizer | Averaged | str | None,
+    lr: float | Callable[[int], float] | None,
+    epochs: int,
+    batch_size: int | None,
+    shuffle: bool,
+    validation_data: Sequence[Any] | None,
+    validation_fraction: float,
+    sample_weight: Any,
+    class_weight: Any,
+    metrics: Any,
+    early_stopping: bool | int | EarlyStopping | None,
+    callbacks: Iterable[Callable[[EpochRecord], Any]],
+    verbose: int,
+    clip_norm: float | None,
+    clip_value: float | None,
+    restore_on_divergence: bool,
+) -> History:
+    """`Network.fit`, which documents it. Everything is checked before anything changes."""
+    chosen = losses.resolve(loss)
+    measures = network._measures(metrics, chosen)
+    epochs = integer("epochs", epochs, 1)
+    batch_size = None if batch_size is None else integer("batch_size", batch_size, 1)
+    shuffle = flag("shuffle", shuffle)
+    restores = flag("restore_on_divergence", restore_on_divergence)
+    verbose = integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0, 2)
+    clip_value, clip_norm = clipping(clip_value, clip_norm)
+    asked = _checked_callbacks(callbacks)
+    training, validation = split(
+        network, X, y, chosen, validation_data, validation_fraction, sample_weight, class_weight
+    )
+    evaluation = _Evaluation(network, chosen, measures, training, validation)
+    best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
+    optimizer, new_lr = optimizers.resolve(network, optimizer, lr)
+    for part in rates.told(optimizer.param_groups[0]["schedule"] if new_lr is None else new_lr):
+        part.monitored(evaluation.recorded)
+    rows = inputs.rows(training[0])
+    steps = Epochs(
+        network,
+        optimizer,
+        chosen.spec if isinstance(chosen, Loss) else partial(losses.evaluated, chosen),
+        training,
+        rows if batch_size is None else min(batch_size, rows),
+        clip_value=clip_value,
+        clip_norm=clip_norm,
+        restores=restores,
+    )
+    # From here on things change.
+    if new_lr is not None:
+        optimizer._set_lr(new_lr)
+    network.optimizer = optimizer
+    return _Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose).run()
+
+
+def _checked_callbacks(callbacks: Any) -> list[Callable[[EpochRecord], Any]]:
+    found = items("callbacks", callbacks, "functions of an EpochRecord")
+    for k, callback in enumerate(found):
+        if not callable(callback):
+            raise TypeError(f"callbacks[{k}] must be callable; got {shown(callback)}")
+    return found
+
+
+class _Evaluation:
+    """What is measured after each epoch's steps.
+
+    Attributes
+    ----------
+    recorded : list of str
+        Names of all that is recorded of an epoch, its loss first.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss | losses.LossFunction,
+        measures: Mapping[str, Measure],
+        training: Data,
+        validation: Data | None,
+    ) -> None:
+        self._network, self._loss, self._measures = network, loss, measures
+        self._training, self._validation = training, validation
+        self.recorded = ["loss", *measures]
+        if validation is not None:
+            self.recorded += [f"val_{name}" for name in self.recorded]
+
+    def __call__(self, loss: float) -> dict[str, float]:
+        """All that is recorded of an epoch in whose steps the mean loss was this."""
+        found = {"loss": loss}
+        found.update(self._network._evaluate(self._training, self._loss, self._measures, with_loss=False))
+        if self._validation is not None:
+            values = self._network._evaluate(self._validation, self._loss, self._measures)
+            found.update((f"val_{name}", value) for name, value in values.items())
+        return found
+
+
+class _Fit:
+    """A fit whose arguments are checked: epochs, until something ends them."""
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer,
+        steps: Epochs,
+        evaluation: _Evaluation,
+        best: Best | None,
+        callbacks: Sequence[Callable[[EpochRecord], Any]],
+        shuffle: bool,
+        epochs: int,
+        verbose: int,
+    ) -> None:
+        self._network, self._optimizer, self._steps = network, optimizer, steps
+        self._evaluation, self._best, self._callbacks = evaluation, best, callbacks
+        self._seed = network.seed if shuffle else None
+        self._last_epoch = network.epochs_done + epochs
+        self._progress = Progress(verbose, self._last_epoch, steps.steps)
+        self._history = History()
+        self._history._monitor = network.history._monitor = None if best is None else best.monitor
+
+    def run(self) -> History:
+        """All epochs. However they end, the network is one to be used, and the histories say why."""
+        stopped: str | None = None
+        try:
+            with self._steps:
+                while stopped is None:
+                    stopped = self._epoch()
+        except DivergenceError:
+            stopped = "diverged"
+            raise
+        except KeyboardInterrupt:
+            stopped = "interrupted"
+            raise
+        finally:
+            if self._best is not None:
+                self._best.restore()
+            self._history.stopped = self._network.history.stopped = stopped or "failed"
+            self._progress.close()
+        return self._history
+
+    def _epoch(self) -> str | None:
+        """An epoch from its first step to its callbacks; why it is the last one, if it is."""
+        network, optimizer = self._network, self._optimizer
+        start = perf_counter()
+        self._make_steps()
+        logs = self._evaluation(self._steps.loss)
+        self._check_validation(logs)
+        network.epochs_done += 1
+        seconds = perf_counter() - start
+        for history in (self._history, network.history):
+            history.append(network.epochs_done, seconds, optimizer.param_groups[0]["lr"], logs)
+        # Before the epoch is shown: an interrupt may come then.
+        over = self._best is not None and self._best.is_over(logs)
+        for part in rates.told_of_last_step(optimizer):
+            part.report(logs[part.monitored(self._evaluation.recorded)])
+        self._progress.epoch(network.epochs_done, seconds, logs)
+        record = EpochRecord(network.epochs_done, self._last_epoch, logs, network, optimizer, seconds)
+        if self._is_stopped_by_callback(record):
+            return "callback"
+        if over:
+            return "early_stopping"
+        return "finished" if network.epochs_done >= self._last_epoch else None
+
+    def _make_steps(self) -> None:
+        """The steps of an epoch, which are to leave finite parameters."""
+        epoch = self._network.epochs_done + 1
+        try:
+            self._steps.run(self._seed, watch=partial(self._progress.batch, epoch))
+        except NotFinite:
+            raise self._steps.divergence() from None
+        # The sum is quick. It may overflow, and counts what lies between arrays, where divergence may have left NaN.
+        suspect = not np.isfinite(self._network._core.flat_parameters.sum())
+        if suspect and not all(np.isfinite(p).all() for p in self._network.parameters):
+            rate = self._optimizer.param_groups[0]["lr"]
+            raise divergence.of_parameters(epoch, self._steps.steps, rate, self._steps.last_loss)
+
+    def _check_validation(self, logs: Mapping[str, float]) -> None:
+        value = logs.get("val_loss", 0.0)
+        if not np.isfinite(value):
+            rate = self._optimizer.param_groups[0]["lr"]
+            raise divergence.in_validation(self._network.epochs_done + 1, rate, value)
+
+    def _is_stopped_by_callback(self, record: EpochRecord) -> bool:
+        """Call all of them; whether one has said True."""
+        answers = [callback(record) for callback in self._callbacks]
+        return any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)

@@ -1,0 +1,44 @@
+"""Which optimizer a fit goes on with, or makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..arguments import learning_rate, shown
+from ..optim import Adam, Averaged, Optimizer, by_name
+
+if TYPE_CHECKING:
+    from ..network import Network
+
+
+def resolve(
+    network: Network, given: Optimizer | Averaged | str | None, lr: float | Callable[[int], float] | None
+) -> tuple[Optimizer, float | Callable[[int], float] | None]:
+    """The optimizer to use, and the learning rate to give to it once everything is checked."""
+    if isinstance(given, Averaged):
+        given = given.optimizer
+    if isinstance(given, Optimizer):
+        if lr is not None:
+            raise ValueError(f"lr must be None with an Optimizer object, which has its own; got {shown(lr)}")
+        network._indices_of(given)
+        _check_one_schedule(given)
+        return given, None
+    if given is not None and not isinstance(given, str):
+        raise TypeError(f"optimizer must be an Optimizer or a name; got {shown(given)} ({type(given).__name__})")
+    kind = by_name(given) if given is not None else None
+    last = network.optimizer
+    if last is not None and (kind is None or type(last) is kind):
+        if lr is not None:
+            learning_rate("lr", lr(last.steps) if callable(lr) else lr)
+        else:
+            _check_one_schedule(last)
+        return last, lr
+    kind = kind or Adam
+    options = dict(kind._of_network) if lr is None else {**kind._of_network, "lr": lr}
+    return kind(network.parameters, **options), None
+
+
+def _check_one_schedule(optimizer: Optimizer) -> None:
+    if len({id(group["schedule"]) for group in optimizer.param_groups}) > 1:
+        raise ValueError("optimizer must have one schedule for all its groups in fit; got different ones")

@@ -1,0 +1,34 @@
+"""What callbacks get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..network import Network
+    from ..optim import Optimizer
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What a callback gets after each epoch.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        Number of the epoch and of the last one planned, from 1, counted over all fits.
+    logs : dict of float
+        What was recorded for it, such as "loss" and "val_loss".
+    network, optimizer
+        Those being fitted; ``optimizer.param_groups[0]["lr"]`` may be changed.
+    seconds : float
+        What the epoch took.
+    """
+
+    epoch: int
+    epochs: int
+    logs: dict[str, float]
+    network: Network = field(repr=False)
+    optimizer: Optimizer = field(repr=False)
+    seconds: float
