@@ -61,6 +61,14 @@ def test_metrics_after_each_epoch() -> None:
     assert history["mse"][0] == history["val_mse"][0] == np.inf
 
 
+def test_parameters_that_are_infinite_after_the_last_step() -> None:
+    """Of both signs: their sum is NaN, of which NumPy would warn."""
+    net = schuss.Network([schuss.Dense(3, 2), schuss.Dense(2, 1)], seed=0)
+    x = np.array([[1.0, -1.0, 1.0]] * 8)
+    with pytest.raises(schuss.DivergenceError, match="parameters were not finite at the end of epoch 1"):
+        net.fit(x, np.full((8, 1), 1e5), loss="mse", optimizer="sgd", lr=1e38, epochs=1, restore_on_divergence=False)
+
+
 def test_warnings_of_a_metric_of_ones_own_are_its_own() -> None:
     net = schuss.Network([schuss.Dense(3, 1)], seed=0, dtype="float64")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,9 +36,9 @@ class History:
         """Add an epoch. A name that an epoch lacks is NaN there."""
         for name in logs:
             if name not in self._columns:
-                self._columns[name] = [float("nan")] * len(self._epochs)
+                self._columns[name] = [nan] * len(self._epochs)
         for name, values in self._columns.items():
-            values.append(float(logs.get(name, float("nan"))))
+            values.append(float(logs.get(name, nan)))
         self._epochs.append(epoch)
         self._times.append(seconds)
         self._lr.append(lr)

@@ -50,6 +50,8 @@ def _without_warnings(measure: Measure) -> Measure:
     """A sum or a square of values that are too large for double is infinite or NaN, and that is all."""
 
     def measured(prediction: NDArray[Any], target: NDArray[Any], weights: NDArray[np.float64] | None) -> float:
+        if weights is None and prediction.dtype.itemsize < 8:  # sums of squares of float32 are numbers of double
+            return measure(prediction, target, weights)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             return measure(prediction, target, weights)
 
@@ -110,4 +112,5 @@ def _r2(prediction: NDArray[Any], target: NDArray[Any], weights: NDArray[np.floa
     residual = (w * (exact - prediction) ** 2).sum(axis=0)
     centre = (w * exact).sum(axis=0) / w.sum()
     total = (w * (exact - centre) ** 2).sum(axis=0)
-    return float(np.where(total > 0, 1.0 - residual / total, np.nan).mean())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.where(total > 0, 1.0 - residual / total, np.nan).mean())

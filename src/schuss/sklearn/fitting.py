@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
+from ..training.divergence import has_finite_parameters
 from . import model, quasi_newton, stochastic
 from .base import BaseMLP
 from .held import Held
@@ -51,7 +51,7 @@ def fit(
             quasi_newton.fit(est, X, y, sample_weight, objective)
         else:
             stochastic.fit(est, X, y, sample_weight, objective, incremental, held)
-    if not all(np.isfinite(array).all() for array in chain(est.coefs_, est.intercepts_)):
+    if not has_finite_parameters(est._network):
         raise ValueError(NON_FINITE)
     return est
 

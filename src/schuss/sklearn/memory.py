@@ -79,8 +79,8 @@ class Memory:
         if score is not None:
             self._est.validation_scores_.append(score)
 
-    def count(self) -> None:
-        """Whether it was better than the best."""
+    def count(self) -> bool:
+        """Whether there may be more epochs that are not better than the best, after this one."""
         est = self._est
         if est.early_stopping:
             score = est.validation_scores_[-1]
@@ -97,11 +97,7 @@ class Memory:
             if loss < est.best_loss_:
                 est.best_loss_ = loss
         est._no_improvement_count = est._no_improvement_count + 1 if worse else 0
-
-    @property
-    def is_patient(self) -> bool:
-        """Whether there may be more epochs that are not better."""
-        return bool(self._est._no_improvement_count <= self._est.n_iter_no_change)
+        return est._no_improvement_count <= est.n_iter_no_change  # type: ignore[no-any-return]
 
     def forget_count(self) -> None:
         """Patience begins anew."""

@@ -83,7 +83,9 @@ class _Fit:
         self._epochs = 1 if incremental else est.max_iter
         self._report = Report(est.verbose, self._epochs)
         self._own = est.random_order == "schuss"
-        self._order = np.arange(rows, dtype=np.int64) if est.shuffle and not self._own else None
+        self._scheduled = callable(est.learning_rate)
+        self._in_order = np.arange(rows, dtype=np.int64)
+        self._order = self._in_order if est.shuffle and not self._own else None
 
     def run(self) -> None:
         """All epochs, and what they leave on the estimator."""
@@ -113,8 +115,13 @@ class _Fit:
             if not self._incremental:
                 _warn_of_the_end(est)
             return False
-        self._look()
-        stop = self._has_to_stop()
+        if self._validation is not None:
+            self._validate(self._validation)
+        patient = memory.count()
+        est._optimizer.epoch_ends(est.t_)
+        if self._scheduled:
+            self._tell_schedule()
+        stop = not patient and self._has_to_stop()
         stop |= self._tasks.end()
         if self._incremental and est.early_stopping:
             est.stopped_ = stop
@@ -129,44 +136,37 @@ class _Fit:
     def _make_steps(self) -> tuple[bool, KeyboardInterrupt | None]:
         """The steps of an epoch: whether all was finite, and an interrupt that has waited for their end."""
         est, network = self._est, self._est._network
-        scheduled = callable(est.learning_rate)
         if self._order is not None:
-            shuffled = np.arange(self._rows, dtype=np.int64)
+            shuffled = self._in_order.copy()
             est._random_state.shuffle(shuffled)
             self._order = self._order[shuffled]
-        if not scheduled:
+        if not self._scheduled:
             for group in self._steps.optimizer.param_groups:
                 group["lr"] = est._optimizer.learning_rate
         seed = network.seed if self._own and est.shuffle else None
-        interrupt = None
-        finite = True
+        finite, interrupt = True, None
         try:
-            interrupt = self._steps.run(seed, self._order, scheduled=scheduled, whole=self._own)
+            interrupt = self._steps.run(seed, self._order, scheduled=self._scheduled, whole=self._own)
         except NotFinite:
             finite = False
         network.epochs_done += 1
         return finite, interrupt
 
-    def _look(self) -> None:
-        """After the steps: validation, and whether the epoch was better, for whoever is to know."""
-        est, memory = self._est, self._memory
-        if self._validation is not None:
-            loss, score = self._validation(est)
-            memory.validation(loss, score)
-            if score is not None:
-                self._report.validation(score)
-        memory.count()
-        est._optimizer.epoch_ends(est.t_)
-        if callable(est.learning_rate):
-            optimizer = self._steps.optimizer
-            for part in told(optimizer.param_groups[0]["schedule"], optimizer.steps - 1):
-                part.report(memory.latest)
+    def _validate(self, validation: _Validation) -> None:
+        loss, score = validation(self._est)
+        self._memory.validation(loss, score)
+        if score is not None:
+            self._report.validation(score)
+
+    def _tell_schedule(self) -> None:
+        """What depends on how training goes gets the epoch's loss."""
+        optimizer = self._steps.optimizer
+        for part in told(optimizer.param_groups[0]["schedule"], optimizer.steps - 1):
+            part.report(self._memory.latest)
 
     def _has_to_stop(self) -> bool:
-        """Whether patience has run out, and there is no smaller rate to go on at."""
+        """Out of patience: whether there is no smaller rate to go on at."""
         est = self._est
-        if self._memory.is_patient:
-            return False
         what = "Validation score" if est.early_stopping else "Training loss"
         message = f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change:d} consecutive epochs."
         if est._optimizer.stops(message, self._report.prints):

@@ -1,11 +1,25 @@
-"""What is said where training diverges."""
+"""Whether training has diverged, and what is said then."""
 
 from __future__ import annotations
 
 from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..errors import DivergenceError
 from ..network import ADVICE
+
+if TYPE_CHECKING:
+    from ..network import Network
+
+
+def has_finite_parameters(network: Network) -> bool:
+    """Whether all parameters are finite."""
+    # The sum is quick. It may overflow, and counts what lies between arrays, where divergence may have left NaN.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = network._core.flat_parameters.sum()
+    return isfinite(total) or all(np.isfinite(array).all() for array in network.parameters)
 
 
 def in_steps(epoch: int, batch: int, batches: int, lr: float, loss: float) -> DivergenceError:

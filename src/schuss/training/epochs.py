@@ -39,6 +39,8 @@ class Epochs:
     ----------
     optimizer : Optimizer
         As it was given.
+    steps : int
+        Of an epoch.
     """
 
     def __init__(
@@ -70,11 +72,7 @@ class Epochs:
             penalty,
             by_rows,
         )
-
-    @property
-    def steps(self) -> int:
-        """Steps of an epoch."""
-        return self._trainer.steps_per_epoch
+        self.steps = self._trainer.steps_per_epoch
 
     @property
     def loss(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,8 @@ class _Evaluation:
     def __call__(self, loss: float) -> dict[str, float]:
         """All that is recorded of an epoch in whose steps the mean loss was this."""
         found = {"loss": loss}
-        found.update(self._network._evaluate(self._training, self._loss, self._measures, with_loss=False))
+        if self._measures:
+            found.update(self._network._evaluate(self._training, self._loss, self._measures, with_loss=False))
         if self._validation is not None:
             values = self._network._evaluate(self._validation, self._loss, self._measures)
             found.update((f"val_{name}", value) for name, value in values.items())
@@ -178,7 +180,9 @@ class _Fit:
         start = perf_counter()
         self._make_steps()
         logs = self._evaluation(self._steps.loss)
-        self._check_validation(logs)
+        if not isfinite(logs.get("val_loss", 0.0)):
+            rate = optimizer.param_groups[0]["lr"]
+            raise divergence.in_validation(network.epochs_done + 1, rate, logs["val_loss"])
         network.epochs_done += 1
         seconds = perf_counter() - start
         for history in (self._history, network.history):
@@ -188,8 +192,7 @@ class _Fit:
         for part in rates.told_of_last_step(optimizer):
             part.report(logs[part.monitored(self._evaluation.recorded)])
         self._progress.epoch(network.epochs_done, seconds, logs)
-        record = EpochRecord(network.epochs_done, self._last_epoch, logs, network, optimizer, seconds)
-        if self._is_stopped_by_callback(record):
+        if self._callbacks and self._is_asked_to_stop(seconds, logs):
             return "callback"
         if over:
             return "early_stopping"
@@ -199,22 +202,19 @@ class _Fit:
         """The steps of an epoch, which are to leave finite parameters."""
         epoch = self._network.epochs_done + 1
         try:
-            self._steps.run(self._seed, watch=partial(self._progress.batch, epoch))
+            self._steps.run(self._seed, watch=self._watch)
         except NotFinite:
             raise self._steps.divergence() from None
-        # The sum is quick. It may overflow, and counts what lies between arrays, where divergence may have left NaN.
-        suspect = not np.isfinite(self._network._core.flat_parameters.sum())
-        if suspect and not all(np.isfinite(p).all() for p in self._network.parameters):
+        if not divergence.has_finite_parameters(self._network):
             rate = self._optimizer.param_groups[0]["lr"]
             raise divergence.of_parameters(epoch, self._steps.steps, rate, self._steps.last_loss)
 
-    def _check_validation(self, logs: Mapping[str, float]) -> None:
-        value = logs.get("val_loss", 0.0)
-        if not np.isfinite(value):
-            rate = self._optimizer.param_groups[0]["lr"]
-            raise divergence.in_validation(self._network.epochs_done + 1, rate, value)
-
-    def _is_stopped_by_callback(self, record: EpochRecord) -> bool:
-        """Call all of them; whether one has said True."""
+    def _is_asked_to_stop(self, seconds: float, logs: dict[str, float]) -> bool:
+        """Call all callbacks; whether one has said True."""
+        network = self._network
+        record = EpochRecord(network.epochs_done, self._last_epoch, logs, network, self._optimizer, seconds)
         answers = [callback(record) for callback in self._callbacks]
         return any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)
+
+    def _watch(self, batches: int, loss: float) -> None:
+        self._progress.batch(self._network.epochs_done + 1, batches, loss)
