@@ -14,6 +14,7 @@ import pytest
 
 import schuss
 from schuss import serialization
+from schuss.files.containers import checksum, container
 
 try:
     import safetensors  # noqa: F401
@@ -193,11 +194,11 @@ def test_files_of_others(tmp_path: Path) -> None:
 
 def rewritten(path: Path, change: Any) -> None:
     """Change the header and content of a file, with checksums that fit."""
-    encode, decode = serialization._container(str(path))
+    encode, decode = container(str(path))
     content, text, _ = decode(str(path), path.read_bytes())
     header = json.loads(text)
     change(header, content)
-    header["checksums"] = {name: serialization._checksum(array) for name, array in content.items()}
+    header["checksums"] = {name: checksum(array) for name, array in content.items()}
     path.write_bytes(encode(content, json.dumps(header)))
 
 
@@ -263,7 +264,7 @@ def test_wrong_content(tmp_path: Path, ending: str, change: Any, match: str) -> 
 def test_checksums(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"net{ending}"
     network().save(path)
-    encode, decode = serialization._container(str(path))
+    encode, decode = container(str(path))
     content, text, _ = decode(str(path), path.read_bytes())
     content["parameters.0"] = content["parameters.0"] + 1
     path.write_bytes(encode(content, text))

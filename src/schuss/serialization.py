@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Mapping
+import stat
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
 from .arguments import file_path, shown
+from .files.containers import checksum, checksum_of_text, container
 from .history import History
 from .layers import of_description
 from .layers.graph import built
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 FORMAT = "schuss network"
 # 2: each layer's kind is stored, and the states of layers.
 VERSION = 2
-# Name of the JSON text in the file, and of its checksum.
-HEADER = "schuss"
-HEADER_CHECKSUM = "schuss_crc32"
 
 
 def save(
@@ -40,7 +39,7 @@ def save(
     import json
 
     name = file_path("path", path)
-    encode = _container(name)[0]
+    encode = container(name).encode
     if metadata is None:
         metadata = network.metadata
     if not isinstance(metadata, dict):
@@ -64,11 +63,13 @@ def save(
     }
     try:
         header["metadata"] = metadata
-        header["checksums"] = {name: _checksum(array) for name, array in content.items()}
+        header["checksums"] = {name: checksum(array) for name, array in content.items()}
         text = json.dumps(header)
     except (TypeError, ValueError) as error:
         raise TypeError(f"metadata must be what JSON can hold; {error}") from None
-    _write_atomically(os.path.realpath(name), encode(content, text))
+    from .files.writing import replace
+
+    replace(os.path.realpath(name), encode(content, text))
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -96,12 +97,15 @@ def load(path: str | os.PathLike[str]) -> Network:
     import json
 
     name = file_path("path", path)
-    decode = _container(name)[1]
+    decode = container(name).decode
+    kind = os.stat(name).st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # reading it might never end
+        raise ValueError(f"{name} is no regular file")
     with open(name, "rb") as file:
         data = file.read()
-    content, text, checksum = decode(name, data)
+    content, text, found = decode(name, data)
     try:
-        if checksum != _checksum(np.frombuffer(text.encode(), np.uint8)):
+        if found != checksum_of_text(text):
             raise ValueError("its header does not fit its checksum")
         header = json.loads(text)
         if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -161,7 +165,7 @@ def _assembled(header: Mapping[str, Any], content: dict[str, NDArray[Any]]) -> N
     for name in (*checksums, *content):
         if name not in content or name not in checksums:
             raise ValueError(f"its array {name!r} is missing or unexpected")
-        if _checksum(content[name]) != checksums[name]:
+        if checksum(content[name]) != checksums[name]:
             raise ValueError(f"its array {name!r} does not fit its checksum")
     layers = [of_description(layer) for layer in header["layers"]]
     dtype = np.dtype(header["dtype"])
@@ -241,101 +245,3 @@ def _taken(
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"its array {name!r} must be {dtype} of shape {shape}, not {array.dtype} of {array.shape}")
     return array
-
-
-def _checksum(array: NDArray[Any]) -> int:
-    from zlib import crc32
-
-    return crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-
-
-def _write_atomically(target: str, data: bytes) -> None:
-    """Write beside the target, then rename over it: at any moment there is the old file or the whole new one."""
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno is not None:  # name the file that was asked for
-            raise OSError(error.errno, error.strerror, target) from None
-        raise
-
-
-# What NumPy and its zip reader raise for bytes that are not what they should be.
-_UNREADABLE = (ValueError, TypeError, AttributeError, EOFError, OSError, NotImplementedError, RuntimeError)
-
-# ---- containers: arrays and a text to bytes, and back with the text's checksum ------------------------------------
-
-Encode = Callable[[dict[str, "NDArray[Any]"], str], bytes]
-Decode = Callable[[str, bytes], tuple[dict[str, "NDArray[Any]"], str, int]]
-
-
-def _container(path: str) -> tuple[Encode, Decode]:
-    """Writer and reader for a file's ending."""
-    ending = os.path.splitext(path)[1].lower()
-    if ending == ".npz":
-        return _encode_npz, _decode_npz
-    if ending == ".safetensors":
-        try:
-            import safetensors.numpy  # noqa: F401
-        except ImportError:
-            raise ImportError(".safetensors files need safetensors: pip install safetensors; or use .npz") from None
-        return _encode_safetensors, _decode_safetensors
-    raise ValueError(f"path must end in .npz or .safetensors; got {path!r}")
-
-
-def _encode_npz(content: dict[str, NDArray[Any]], text: str) -> bytes:
-    import io
-
-    header = np.frombuffer(text.encode(), np.uint8)
-    file = io.BytesIO()
-    np.savez(file, **content, **{HEADER: header, HEADER_CHECKSUM: np.int64(_checksum(header))})  # type: ignore[arg-type]
-    return file.getvalue()
-
-
-def _decode_npz(name: str, data: bytes) -> tuple[dict[str, NDArray[Any]], str, int]:
-    import io
-    import zipfile
-    import zlib
-
-    if not data.startswith(b"PK\x03\x04"):  # NumPy would look for other formats, and advise to trust a pickle
-        raise ValueError(f"{name} is damaged or truncated: it is not an .npz file")
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            content = {key: file[key] for key in file.files}
-        text = content.pop(HEADER).tobytes().decode()
-        return content, text, int(content.pop(HEADER_CHECKSUM))
-    except KeyError:
-        raise ValueError(f"{name} is not a file of a schuss network: it has no {HEADER!r} entry") from None
-    except (zipfile.BadZipFile, zlib.error, *_UNREADABLE) as error:
-        raise ValueError(f"{name} is damaged or truncated: {error}") from None
-
-
-def _encode_safetensors(content: dict[str, NDArray[Any]], text: str) -> bytes:
-    from safetensors.numpy import save as encode
-
-    checksum = _checksum(np.frombuffer(text.encode(), np.uint8))
-    return encode(content, metadata={HEADER: text, HEADER_CHECKSUM: str(checksum)})
-
-
-def _decode_safetensors(name: str, data: bytes) -> tuple[dict[str, NDArray[Any]], str, int]:
-    import json
-
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as decode
-
-    try:
-        content = decode(data)
-        # The package gives metadata only for files by path; it is in the header: its length, then JSON.
-        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__") or {}
-        return content, metadata[HEADER], int(metadata[HEADER_CHECKSUM])
-    except KeyError:
-        raise ValueError(f"{name} is not a file of a schuss network: it has no {HEADER!r} entry") from None
-    except (SafetensorError, ValueError, TypeError) as error:
-        raise ValueError(f"{name} is damaged or truncated: {error}") from None
