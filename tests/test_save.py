@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import schuss
-from schuss import serialization
 from schuss.files.containers import checksum, container
+from schuss.files.header import VERSION
 
 try:
     import safetensors  # noqa: F401
@@ -223,8 +223,8 @@ def replace(name: str, array: Any) -> Any:
     ("change", "match"),
     [
         (
-            set_key("version", value=serialization.VERSION + 1),
-            rf"version {serialization.VERSION + 1}, newer than {serialization.VERSION}",
+            set_key("version", value=VERSION + 1),
+            rf"version {VERSION + 1}, newer than {VERSION}",
         ),
         (set_key("version", value="a"), "damaged"),
         (set_key("format", value="another"), "not that of a network"),

@@ -12,10 +12,9 @@ import numpy as np
 
 from . import _core, inputs, losses, metrics, targets
 from .arguments import choice, clipping, flag, integer, items, learning_rate, number, shown
-from .errors import DivergenceError
+from .errors import ADVICE, DivergenceError
 from .history import History
 from .losses import Loss
-from .network import ADVICE
 from .optim import Adam, Averaged, Optimizer, by_name
 from .progress import Progress
 
