@@ -1,13 +1,11 @@
 """The compiled core: validates, finds pointers, releases the GIL, calls C. Its sources are in core/."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
-
-from .structure import Structure
 
 __version__: Final[str]
 
@@ -41,6 +39,12 @@ def initialise(out: NDArray[Any], kind: str, scale: float, seed: int, stream: in
 ACTIVATIONS: Final[tuple[str, ...]]  # names, by the C enum's numbers
 LOSSES: Final[tuple[str, ...]]
 
+class Names(Protocol):
+    """What messages call the i-th parameter and its gradient."""
+
+    def parameter(self, i: int) -> str: ...
+    def gradient(self, i: int) -> str: ...
+
 class Stepper:
     """Parameters, states and the compiled step of one optimizer."""
 
@@ -49,7 +53,7 @@ class Stepper:
         params: list[NDArray[Any]],
         group_of: Sequence[int],
         states_of: Sequence[int | Sequence[tuple[int, ...] | None]],
-        form: Structure | None = None,
+        form: Names | None = None,
     ) -> None:
         """params: C-contiguous writable float32 or float64 arrays, all of one dtype, none overlapping another
         (checked: ValueError/TypeError that names the index). group_of[i]: the group of params[i]; states_of[i]: the
@@ -111,7 +115,7 @@ class Lbfgs:
     """The vectors of one L-BFGS optimizer and the passes over them. Gradients are copied into vectors numbered from 0
     to 3; `before` is the one that the last direction was of, which must stay until the next direction."""
 
-    def __init__(self, params: list[NDArray[Any]], history_size: int, form: Structure | None = None) -> None:
+    def __init__(self, params: list[NDArray[Any]], history_size: int, form: Names | None = None) -> None:
         """params and form: as for Stepper."""
     before: int  # -1: none
     iterations: int  # calls of stay

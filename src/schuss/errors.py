@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# What the messages of a DivergenceError advise.
+ADVICE = "try a lower lr, clip_norm=1.0, or inputs scaled to about unit size"
+
 
 class DivergenceError(ArithmeticError):
     """A loss, a gradient or a validation loss was NaN or infinite, and training has stopped.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import foreign
-from .arguments import flag, shown, unknown_name
+from .arguments import flag, integer, shown, unknown_name
 from .rows import Rows
 
 if TYPE_CHECKING:
@@ -84,6 +84,10 @@ class Structure:
         """What leads to the i-th array, such as "['weight']" or "[0][2]"."""
         raise NotImplementedError
 
+    def described(self) -> dict[str, Any]:
+        """What a file holds of it."""
+        raise NotImplementedError
+
     def gradient(self, i: int) -> str:
         """What messages call the gradient of the i-th array."""
         return "grads" + self.place(i)
@@ -119,6 +123,9 @@ class _Listed(Structure):
     def place(self, i: int) -> str:
         return f"[{i}]"
 
+    def described(self) -> dict[str, Any]:
+        return {"kind": "list", "size": self.size, "prefix": self.prefix}
+
 
 class _Single(_Listed):
     """One array: a list of one whose only place has no number."""
@@ -128,6 +135,9 @@ class _Single(_Listed):
 
     def place(self, i: int) -> str:
         return ""
+
+    def described(self) -> dict[str, Any]:
+        return {"kind": "array", "prefix": self.prefix}
 
 
 class _Named(Structure):
@@ -168,6 +178,9 @@ class _Named(Structure):
     def place(self, i: int) -> str:
         return f"[{self.names[i]!r}]"
 
+    def described(self) -> dict[str, Any]:
+        return {"kind": "dict", "names": self.names, "prefix": self.prefix}
+
 
 class _Grouped(Structure):
     """A list of groups, each of which holds one of the above."""
@@ -204,6 +217,9 @@ class _Grouped(Structure):
         k, i = self._find(i)
         return self.parts[k].parameter(i)
 
+    def described(self) -> dict[str, Any]:
+        return {"kind": "groups", "parts": [part.described() for part in self.parts]}
+
     def _find(self, i: int) -> tuple[int, int]:
         """The group of the i-th array, and its place there."""
         for k, part in enumerate(self.parts):
@@ -221,6 +237,30 @@ def _some(names: Sequence[str]) -> str:
 def listed(size: int) -> Structure:
     """The form of a list of so many."""
     return _Listed(size)
+
+
+def of_description(described: Any) -> Structure:
+    """The form that a file describes as `Structure.described` does. ValueError, TypeError: it is none."""
+    kind, rest = described["kind"], {key: value for key, value in described.items() if key != "kind"}
+    prefix = rest.pop("prefix", "params")
+    if not isinstance(prefix, str):
+        raise TypeError(f"its form must have a prefix that is text; got {shown(prefix)}")
+    if kind == "list" and set(rest) == {"size"}:
+        return _Listed(integer("its form's size", rest["size"], 1), prefix)
+    if kind == "array" and not rest:
+        return _Single(prefix)
+    if kind == "dict" and set(rest) == {"names"}:
+        names = rest["names"]
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise TypeError(f"its form must have names that are text; got {shown(names)}")
+        if len(set(names)) != len(names):
+            raise ValueError("its form must have each name once")
+        return _Named(names, prefix)
+    if kind == "groups" and set(rest) == {"parts"} and isinstance(rest["parts"], list) and rest["parts"]:
+        parts = [of_description(part) for part in rest["parts"]]
+        if not any(isinstance(part, _Grouped) for part in parts):
+            return _Grouped(parts)
+    raise ValueError(f"its form is none that parameters have; got {shown(described)}")
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------

@@ -453,7 +453,7 @@ def test_files_name_kinds(kind: str, name: str, tmp_path: Path) -> None:
     path = tmp_path / "net.npz"
     net.save(path)
     header = header_of(path)
-    assert header["version"] == 2
+    assert header["version"] == 3
     kinds = []
 
     def walk(layers: list[dict[str, Any]]) -> None:
@@ -542,5 +542,5 @@ def test_nested_beyond_all_use(tmp_path: Path) -> None:
 def test_newer_files(tmp_path: Path) -> None:
     path = tmp_path / "net.npz"
     normed().save(path)
-    with pytest.raises(ValueError, match="format version 3, newer than 2"):
-        schuss.load(rewritten(path, lambda header: header.update(version=3)))
+    with pytest.raises(ValueError, match="format version 4, newer than 3"):
+        schuss.load(rewritten(path, lambda header: header.update(version=4)))

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import schuss
-from schuss import serialization
+from schuss.files.containers import checksum, container
+from schuss.files.header import VERSION
 
 try:
     import safetensors  # noqa: F401
@@ -193,11 +194,11 @@ def test_files_of_others(tmp_path: Path) -> None:
 
 def rewritten(path: Path, change: Any) -> None:
     """Change the header and content of a file, with checksums that fit."""
-    encode, decode = serialization._container(str(path))
+    encode, decode = container(str(path))
     content, text, _ = decode(str(path), path.read_bytes())
     header = json.loads(text)
     change(header, content)
-    header["checksums"] = {name: serialization._checksum(array) for name, array in content.items()}
+    header["checksums"] = {name: checksum(array) for name, array in content.items()}
     path.write_bytes(encode(content, json.dumps(header)))
 
 
@@ -222,8 +223,8 @@ def replace(name: str, array: Any) -> Any:
     ("change", "match"),
     [
         (
-            set_key("version", value=serialization.VERSION + 1),
-            rf"version {serialization.VERSION + 1}, newer than {serialization.VERSION}",
+            set_key("version", value=VERSION + 1),
+            rf"version {VERSION + 1}, newer than {VERSION}",
         ),
         (set_key("version", value="a"), "damaged"),
         (set_key("format", value="another"), "not that of a network"),
@@ -263,7 +264,7 @@ def test_wrong_content(tmp_path: Path, ending: str, change: Any, match: str) -> 
 def test_checksums(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"net{ending}"
     network().save(path)
-    encode, decode = serialization._container(str(path))
+    encode, decode = container(str(path))
     content, text, _ = decode(str(path), path.read_bytes())
     content["parameters.0"] = content["parameters.0"] + 1
     path.write_bytes(encode(content, text))

@@ -64,8 +64,15 @@ EXAMPLES: list[s.Schedule] = [
     s.ReduceOnPlateau(0.3, 0.5, 3),
 ]
 PURE = [schedule for schedule in EXAMPLES if not isinstance(schedule, s.ReduceOnPlateau)]
-each = pytest.mark.parametrize("schedule", EXAMPLES, ids=repr)
-each_pure = pytest.mark.parametrize("schedule", PURE, ids=repr)
+
+
+def name_of(schedule: object) -> str:
+    """Without the addresses of functions, which differ from process to process."""
+    return re.sub(" at 0x[0-9a-f]+", "", repr(schedule))
+
+
+each = pytest.mark.parametrize("schedule", EXAMPLES, ids=name_of)
+each_pure = pytest.mark.parametrize("schedule", PURE, ids=name_of)
 
 rates = st.floats(0, 10)
 counts = st.integers(1, 200)

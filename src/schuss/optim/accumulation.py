@@ -11,12 +11,14 @@ from ..arguments import flag, integer, shown
 from .averaging import Averaged
 from .base import Optimizer
 from .sgd import SGD
+from .state import MOST_STEPS
+from .wrapper import Wrapper, around, check_all_like, fill, innermost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Accumulate:
+class Accumulate(Wrapper):
     """One optimizer step for the gradients of several batches together.
 
     ``sum = sum + g`` at each call; at every ``every``-th the optimizer steps with ``sum / every`` (``sum`` with
@@ -36,20 +38,27 @@ class Accumulate:
     As large a batch as wanted in the memory of a small one. One more copy of the parameters' size is kept.
     """
 
+    optimizer: Optimizer | Averaged
+    _numbers = ("every", "mean", "pending")
+    _lists = ("sums",)
+
     def __init__(self, optimizer: Optimizer | Averaged, every: int, *, mean: bool = True) -> None:
-        if not isinstance(optimizer, (Optimizer, Averaged)):
-            raise TypeError(f"optimizer must be an Optimizer; got {shown(optimizer)} ({type(optimizer).__name__})")
-        self.optimizer = optimizer
+        self._set(optimizer, every, mean, 0)
+
+    def _set(self, optimizer: Any, every: Any, mean: Any, pending: Any) -> None:
+        self.optimizer = around(optimizer, Averaged)
         self.every = integer("every", every, 1)
         self.mean = flag("mean", mean)
-        inner = optimizer.optimizer if isinstance(optimizer, Averaged) else optimizer
-        self._sums = [np.zeros_like(p, subok=False) for p in inner._stepper.params]
+        self.pending = integer("pending", pending, 0, MOST_STEPS)
+        self._sums = [np.zeros_like(p, subok=False) for p in innermost(optimizer)._stepper.params]
         self._adding = SGD(self._sums, lr=1.0, maximize=True)
-        self.pending = 0
 
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        return self.optimizer.param_groups
+    def _arrays(self) -> dict[str, list[NDArray[Any]]]:
+        return {"sums": self._sums}
+
+    def _take(self, optimizer: Any, numbers: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+        self._set(optimizer, numbers["every"], numbers["mean"], numbers["pending"])
+        fill("its sums", arrays["sums"], self._sums)
 
     def step(self, grads: NDArray[Any] | Sequence[NDArray[Any]], **stages: Any) -> bool:
         """Add these gradients; with those of ``every`` calls together, step.
@@ -97,13 +106,10 @@ class Accumulate:
                 f"state_dict must be a dict with 'optimizer', 'sums' and 'pending'; got {shown(state_dict)}"
             )
         given = [np.asarray(total) for total in state_dict["sums"]]
-        mine = [(total.shape, total.dtype) for total in self._sums]
-        if [(total.shape, total.dtype) for total in given] != mine:
-            raise ValueError(f"state_dict's sums must be arrays of these shapes and dtypes: {shown(mine)}")
+        check_all_like("state_dict's sums", given, self._sums)
         pending = integer("state_dict's pending", state_dict["pending"], 0, self.every - 1)
         self.optimizer.load_state_dict(state_dict["optimizer"])
-        for total, theirs in zip(self._sums, given, strict=True):
-            total[...] = theirs
+        fill("state_dict's sums", given, self._sums)
         self.pending = pending
 
     def __repr__(self) -> str:

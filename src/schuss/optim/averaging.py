@@ -6,19 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..arguments import integer, number, shown
 from .base import Optimizer
+from .state import averages_of, described, load
+from .wrapper import Wrapper, around, innermost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-_SPEC = ("kind", "start", "every", "weight")
-
-
-class Averaged:
+class Averaged(Wrapper):
     """What EMA, SWA and Lookahead share: an optimizer that keeps an average of its parameters.
 
     The average is taken inside the optimizer's own step, piece by piece while the parameters are in cache, so it is
@@ -34,21 +31,19 @@ class Averaged:
     """
 
     optimizer: Optimizer
+    _numbers = ("_number",)
 
     def __init__(self, optimizer: Optimizer | Averaged, kind: str, start: int, every: int, weight: float) -> None:
-        inner = optimizer.optimizer if isinstance(optimizer, Averaged) else optimizer
-        if not isinstance(inner, Optimizer):
-            raise TypeError(f"optimizer must be an Optimizer; got {shown(optimizer)} ({type(optimizer).__name__})")
-        self.optimizer = inner
-        self._number = inner._keep_average(kind, start, every, weight)
+        self.optimizer = innermost(around(optimizer, Averaged))
+        self._number = self.optimizer._keep_average(kind, start, every, weight)
+
+    def _take(self, optimizer: Any, numbers: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+        self.optimizer = innermost(around(optimizer, Averaged))
+        self._number = integer("its average's number", numbers["_number"], 0, len(self.optimizer._averages) - 1)
 
     @property
     def averages(self) -> list[NDArray[Any]]:
         return self.optimizer._stepper.averages[self._number]
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        return self.optimizer.param_groups
 
     @property
     def steps(self) -> int:
@@ -91,12 +86,7 @@ class Averaged:
             ``{"optimizer": its state_dict, "averages": [{"kind": ..., "start": ..., "every": ..., "weight": ...,
             "arrays": copies}, ...]}``.
         """
-        optimizer = self.optimizer
-        averages = [
-            {**dict(zip(_SPEC, spec, strict=True)), "arrays": [a.copy() for a in arrays]}
-            for spec, arrays in zip(optimizer._averages, optimizer._stepper.averages, strict=True)
-        ]
-        return {"optimizer": optimizer.state_dict(), "averages": averages}
+        return {"optimizer": described(self.optimizer, averages=False), "averages": averages_of(self.optimizer)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over such a state; nothing has changed where it does not fit.
@@ -109,24 +99,7 @@ class Averaged:
         """
         if not isinstance(state_dict, Mapping) or {"optimizer", "averages"} - set(state_dict):
             raise ValueError(f"state_dict must be a dict with 'optimizer' and 'averages'; got {shown(state_dict)}")
-        optimizer, given = self.optimizer, list(state_dict["averages"])
-        kinds = [spec[0] for spec in optimizer._averages]
-        theirs = [entry.get("kind") if isinstance(entry, Mapping) else None for entry in given]
-        if theirs != kinds:
-            raise ValueError(f"state_dict's averages must be of the kinds {kinds}; got {theirs}")
-        for k, entry in enumerate(given):
-            if {*_SPEC, "arrays"} - set(entry):
-                raise ValueError(
-                    f"state_dict's averages[{k}] must have {', '.join(_SPEC)} and arrays; got {shown(entry)}"
-                )
-            shapes = [(np.shape(a), np.asarray(a).dtype) for a in entry["arrays"]]
-            if shapes != [(p.shape, p.dtype) for p in optimizer._stepper.params]:
-                raise ValueError(
-                    f"state_dict's averages[{k}] must have an array like each parameter; got {shown(shapes)}"
-                )
-        specs = [tuple(entry[name] for name in _SPEC) for entry in given]
-        optimizer.load_state_dict(state_dict["optimizer"])
-        optimizer._adopt(optimizer._stepper, specs, [list(map(np.asarray, entry["arrays"])) for entry in given])
+        load(self.optimizer, state_dict["optimizer"], self.optimizer._group, state_dict["averages"])
 
     def __repr__(self) -> str:
         kind, start, every, weight = self.optimizer._averages[self._number]

@@ -5,7 +5,7 @@ Arguments, defaults and formulas are those of ``torch.optim``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 from .. import _core
 from ..arguments import choice, flag, integer, learning_rate, number, shown, unknown_name
 from ..errors import DivergenceError
-from ..structure import listed, read, without_decay
-from .state import NOT_HYPER, described, load_states, loaded_groups
+from ..structure import read, without_decay
+from .parts import OfParts
+from .state import NOT_HYPER, described, load
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     LearningRate = float | Callable[[int], float]
 
 
-class Optimizer:
+class Optimizer(OfParts):
     """What all optimizers share.
 
     Attributes
@@ -35,7 +36,6 @@ class Optimizer:
         Which arrays belong to which group is fixed.
     """
 
-    param_groups: list[dict[str, Any]]
     _name: ClassVar[str]
     _rule: ClassVar[str]
     _decoupled: ClassVar[bool] = False
@@ -47,12 +47,6 @@ class Optimizer:
     _integers: ClassVar[Mapping[str, tuple[int, int | None]]] = {}
     # Numbers that the core does not know, and the intervals they lie in.
     _intervals: ClassVar[Mapping[str, str]] = {}
-    # Numbers a group remembers from step to step, and their places in the core's memory of it; whether torch's
-    # state_dict has them with each parameter, or in the group.
-    _memory: ClassVar[Mapping[str, int]] = {}
-    _memory_of_params: ClassVar[bool] = False
-    # Whether states begin with the first step: torch tells it by their absence.
-    _first_fills_states: ClassVar[bool] = False
     # What it is given beside parameters and lr where it is asked for by its name, for a network.
     _of_network: ClassVar[Mapping[str, Any]] = {}
 
@@ -71,12 +65,7 @@ class Optimizer:
                     raise unknown_name(f"params[{index}]'s key", key, ["params", *known])
             arrays = [entry.array for entry in entries if entry.group == index]
             groups.append(self._group(arrays, {**known, **given}))
-        self._form = form
-        self._flattens = form.nested
-        self._group_of = [entry.group for entry in entries]
-        self._stepper = self._new_stepper(groups)
-        self.param_groups = groups
-        self._averages: list[tuple[str, int, int, float]] = []
+        self._begin(groups, [entry.group for entry in entries], form)
         self._fill_fresh(self._stepper, groups)
 
     # -- construction ------------------------------------------------------------------------------------------------
@@ -140,86 +129,6 @@ class Optimizer:
     def _special(self, name: str, value: Any) -> Any:
         """A hyperparameter that is no number, flag or choice of the core's, checked."""
         raise NotImplementedError(name)
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        """Torch's name -> slot in the core, of the state arrays that a parameter of this group has."""
-        raise NotImplementedError
-
-    def _slots_of(self, group: Mapping[str, Any], param: NDArray[Any]) -> dict[str, int]:
-        """The same for one of the group's parameters, where its shape matters."""
-        return self._state_slots(group)
-
-    def _state_shape(self, name: str, group: Mapping[str, Any], param: NDArray[Any]) -> tuple[int, ...]:
-        """The shape of one of these."""
-        return param.shape
-
-    def _named(
-        self, group: Mapping[str, Any], param: NDArray[Any], arrays: Sequence[NDArray[Any] | None]
-    ) -> dict[str, NDArray[Any]]:
-        """What the slots of one of the group's parameters hold, by the names in state_dict."""
-        return {name: arrays[slot] for name, slot in self._slots_of(group, param).items()}  # type: ignore[misc]
-
-    def _members(self) -> list[list[int]]:
-        """For each group, the numbers of its parameters in the order in which all were given."""
-        members: list[list[int]] = [[] for _ in range(max(self._group_of) + 1)]
-        for k, group in enumerate(self._group_of):
-            members[group].append(k)
-        return members
-
-    def _take_order(self, group_of: list[int]) -> None:
-        """Before any step: have the parameters in another order, where the k-th is the next of group group_of[k]."""
-        self._group_of, self._form = group_of, listed(len(group_of))
-        self._flattens = False
-        self._stepper = self._new_stepper(self.param_groups)
-
-    @staticmethod
-    def _derived(group: Mapping[str, Any], steps: int) -> dict[str, float]:
-        """Numbers that torch's state_dict has of each parameter although they follow from the group and the steps."""
-        return {}
-
-    def _new_stepper(self, groups: list[dict[str, Any]]) -> _core.Stepper:
-        params: list[NDArray[Any]] = []
-        states_of: list[list[tuple[int, ...] | None]] = []
-        arrays = [iter(group["params"]) for group in groups]
-        for index in self._group_of:
-            group, param = groups[index], next(arrays[index])
-            slots = self._slots_of(group, param)
-            shapes: list[tuple[int, ...] | None] = [None] * (max(slots.values(), default=-1) + 1)
-            for name, slot in slots.items():
-                shapes[slot] = self._state_shape(name, group, param)
-            states_of.append(shapes)
-            params.append(param)
-        return _core.Stepper(params, self._group_of, states_of, self._form)
-
-    def _fill(self, stepper: _core.Stepper, groups: list[dict[str, Any]], name: str, slot: int) -> None:
-        """The number of this name of each group into the states in this slot."""
-        for group, states in zip(self._group_of, stepper.states, strict=True):
-            if states[slot] is not None:
-                states[slot][...] = groups[group][name]
-
-    def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        """What the states of a new stepper hold, where that is not zero."""
-
-    def _adopt(
-        self,
-        stepper: _core.Stepper,
-        specs: Sequence[tuple[str, int, int, float]],
-        averages: Sequence[Sequence[NDArray[Any]]],
-    ) -> None:
-        """Take this stepper, and have it keep these averages."""
-        for k, spec in enumerate(specs):
-            stepper.keep_average(k, *spec)
-        _copy_states(averages, stepper.averages)
-        self._averages = list(specs)
-        self._stepper = stepper
-
-    def _keep_average(self, kind: str, start: int, every: int, weight: float) -> int:
-        """From now on keep one more average of the parameters; returns its number."""
-        spec = (kind, start, every, weight)
-        self._stepper.keep_average(len(self._averages), *spec)
-        self._averages.append(spec)
-        return len(self._averages) - 1
 
     # -- stepping ----------------------------------------------------------------------------------------------------
 
@@ -290,11 +199,6 @@ class Optimizer:
         """Whether the last step met a NaN or infinite gradient."""
         return self._stepper.nonfinite
 
-    @property
-    def steps(self) -> int:
-        """Steps made so far."""
-        return self._stepper.steps
-
     def _set_lr(self, lr: LearningRate) -> None:
         """One learning rate or schedule for all groups."""
         schedule = lr if callable(lr) else None
@@ -310,13 +214,6 @@ class Optimizer:
 
     # -- state -------------------------------------------------------------------------------------------------------
 
-    def _states(self) -> list[dict[str, NDArray[Any]]]:
-        """Named state arrays (the core's own, writable) of each parameter, in the order in which they were given."""
-        return [
-            self._named(self.param_groups[group], param, arrays)
-            for group, param, arrays in zip(self._group_of, self._stepper.params, self._stepper.states, strict=True)
-        ]
-
     def state_dict(self, *, like: str = "numpy") -> dict[str, Any]:
         """The optimizer's numbers in the shape of torch's state_dict.
 
@@ -329,7 +226,10 @@ class Optimizer:
         -------
         dict
             ``{"state": {i: {"step": t, "exp_avg": array, ...}}, "param_groups": [{..., "params": [i, ...]}]}`` with
-            copies of the state arrays. A schedule is not in it: its current value is, as "lr".
+            copies of the state arrays. Without ``like="torch"``, which has no place for them, there are also
+            "schedules" and "averages", where this optimizer has some: schedules as data with their state, and what
+            `EMA`, `SWA` and `Lookahead` keep. Of a schedule that is a function only the current value is there, as
+            "lr".
         """
         if choice("like", like, ("numpy", "torch")) == "numpy":
             return described(self)
@@ -340,62 +240,16 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over the numbers of a state_dict, torch's own included. Everything is checked first, then copied.
 
-        A "schedule" of this optimizer stays. A torch state without "step" (SGD's) counts as step 1 if it has momentum
-        buffers, else 0.
+        A "schedule" of this optimizer stays where the state has none, as torch's never does; so do averages. A torch
+        state without "step" (SGD's) counts as step 1 if it has momentum buffers, else 0.
 
         Raises
         ------
         ValueError, TypeError
-            If groups, names, shapes or dtypes do not fit. Nothing has changed.
+            If groups, names, shapes or dtypes do not fit, or this optimizer keeps averages of other kinds. Nothing has
+            changed.
         """
-        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
-            raise ValueError(f"state_dict must be a dict with 'state' and 'param_groups'; got {shown(state_dict)}")
-        for name, kind in (("state", Mapping), ("param_groups", (list, tuple))):
-            if not isinstance(state_dict[name], kind):
-                expected = "a dict" if kind is Mapping else "a list of dicts"
-                raise TypeError(f"state_dict[{name!r}] must be {expected}; got {shown(state_dict[name])}")
-        groups, remembered, order = loaded_groups(self, state_dict["param_groups"])
-        stepper = self._new_stepper(groups)
-        steps = load_states(self, stepper, groups, remembered, state_dict["state"], order)
-        if [list(map(np.shape, states)) for states in stepper.states] == [
-            list(map(np.shape, states)) for states in self._stepper.states
-        ]:
-            # Into the present one, which a fit that is running holds.
-            _copy_states(stepper.states, self._stepper.states)
-            self._stepper.memories[...] = stepper.memories
-        else:
-            self._adopt(stepper, self._averages, self._stepper.averages)
-        self._stepper.steps = steps
-        self.param_groups[:] = groups
-
-    def __getstate__(self) -> dict[str, Any]:
-        stepper = self._stepper
-        return {
-            "groups": self.param_groups,
-            "group_of": self._group_of,
-            "form": self._form,
-            "states": stepper.states,
-            "memories": stepper.memories,
-            "averages": list(zip(self._averages, stepper.averages, strict=True)),
-            "steps": self.steps,
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """A pickle or a deep copy carries its own parameters: it is bound to no network and no array of before."""
-        groups = state["groups"]
-        self._group_of, self._form = state["group_of"], state["form"]
-        self._flattens = self._form.nested
-        for group in groups:
-            group["params"] = [p if p.flags.carray else np.array(p, order="C") for p in group["params"]]
-        self.param_groups = groups
-        kept = state["averages"]
-        self._adopt(self._new_stepper(groups), [spec for spec, _ in kept], [arrays for _, arrays in kept])
-        _copy_states(state["states"], self._stepper.states)
-        self._stepper.memories[...] = state["memories"]
-        self._stepper.steps = state["steps"]
-
-    def __copy__(self) -> Optimizer:
-        raise TypeError("two optimizers cannot share their arrays: use copy.deepcopy")
+        load(self, state_dict, self._group)
 
     def __repr__(self) -> str:
         lines = []
@@ -421,12 +275,3 @@ def _numbers(
 
 
 _COUNTS = {2: "two", 3: "three", 4: "four"}
-
-
-def _copy_states(
-    source: Sequence[Sequence[NDArray[Any] | None]], target: Sequence[Sequence[NDArray[Any] | None]]
-) -> None:
-    for theirs, mine in zip(source, target, strict=True):
-        for a, b in zip(theirs, mine, strict=True):
-            if a is not None and b is not None:
-                b[...] = a

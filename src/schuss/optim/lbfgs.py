@@ -12,7 +12,7 @@ import numpy as np
 from .. import _core
 from ..arguments import choice, integer, learning_rate, number, shown, unknown_name
 from ..structure import read
-from .state import TORCH_ONLY, plain
+from .state import TORCH_ONLY, load_schedules, plain, schedules_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -307,7 +307,8 @@ class LBFGS:
             are all parameters laid end to end: "d" the direction, "t" the step's length along it, "old_stps" and
             "old_dirs" the steps s and changes y of the gradient, oldest first, "ro" each 1 / y.s, "H_diag" the y.s /
             y.y of the last, "prev_flat_grad" and "prev_loss" those at the start of the step; "al" is work space of
-            torch's. Beside torch's entries there is "step", the calls of `step`. A schedule is not in it.
+            torch's. Beside torch's entries there is "step", the calls of `step`, and "schedules" where there
+            is one that can be data.
         """
         state = {
             key: [_copied(part) for part in value] if isinstance(value, list) else _copied(value)
@@ -315,13 +316,15 @@ class LBFGS:
         }
         group = self.param_groups[0]
         entry = {key: value for key, value in group.items() if key not in ("params", "schedule")}
-        return {"state": {0: state}, "param_groups": [{**entry, "params": list(range(len(group["params"])))}]}
+        entries = [{**entry, "params": list(range(len(group["params"])))}]
+        return {"state": {0: state}, "param_groups": entries, **schedules_of(self.param_groups)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over the numbers of a state_dict, torch's own included. Everything is checked first, then copied.
 
-        A "schedule" of this optimizer stays. A state without "step" (torch's) counts as step 1 if there was an
-        iteration, else 0. The pairs are multiplied with one another anew, which takes the time of as many iterations.
+        A "schedule" of this optimizer stays where the state has none. A state without "step" (torch's) counts as step 1
+        if there was an iteration, else 0. The pairs are multiplied with one another anew, which takes the time of as
+        many iterations.
 
         Raises
         ------
@@ -346,6 +349,7 @@ class LBFGS:
             elif key != "params" and key not in TORCH_ONLY:
                 raise unknown_name("state_dict's param_groups[0] key", key, mine)
         group = _checked(group)
+        load_schedules([group], state_dict)
         for key in states:
             if key != ids[0]:
                 raise ValueError(f"state_dict's state has an entry {key!r}; LBFGS has one, of the first parameter")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import number, shown
+from ..arguments import number
 from ..errors import DivergenceError
 from .averaging import Averaged
 from .base import Optimizer
 from .sgd import SGD
+from .wrapper import Wrapper, around, fill, innermost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Grads = NDArray[Any] | Sequence[NDArray[Any]]
 
 
-class SAM:
+class SAM(Wrapper):
     """Sharpness-aware minimization: steps by the gradient of a point uphill, which shuns sharp minima.
 
     ``e = rho g / (||g|| + 1e-12)`` with g at p and the norm over all parameters; then the optimizer's step at p with
@@ -43,20 +44,27 @@ class SAM:
     (2021).
     """
 
+    optimizer: Optimizer | Averaged
+    _numbers = ("rho",)
+    _lists = ("before",)
+
     def __init__(self, optimizer: Optimizer | Averaged, rho: float = 0.05) -> None:
-        if not isinstance(optimizer, (Optimizer, Averaged)):
-            raise TypeError(f"optimizer must be an Optimizer; got {shown(optimizer)} ({type(optimizer).__name__})")
-        self.optimizer = optimizer
+        self.optimizer = around(optimizer, Averaged)
         self.rho = number("rho", rho, "[0, inf)")
-        inner = optimizer.optimizer if isinstance(optimizer, Averaged) else optimizer
-        self._params = inner._stepper.params
+        self._params = innermost(optimizer)._stepper.params
         self._uphill = SGD(self._params, lr=self.rho, maximize=True)
+        # What the parameters were before they went uphill; None: they are not there.
         self._before: list[NDArray[Any]] | None = None
         self._room = [np.empty_like(p) for p in self._params]
 
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        return self.optimizer.param_groups
+    def _arrays(self) -> dict[str, list[NDArray[Any]]]:
+        return {"before": self._before or []}
+
+    def _take(self, optimizer: Any, numbers: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+        SAM.__init__(self, optimizer, numbers["rho"])
+        if arrays["before"]:
+            fill("what its parameters were before", arrays["before"], self._room)
+            self._before = self._room
 
     def step(self, closure: Callable[[], Any], **stages: Any) -> Any:
         """One step.

@@ -108,7 +108,7 @@ def _own_entries(state_dict: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool
         bare.append({key: value for key, value in group.items() if key not in _OWN})
     if len(modes) > 1:
         raise ValueError("state_dict must have one train_mode for all its param_groups; got True and False")
-    return {"state": state, "param_groups": bare}, modes != {False}
+    return {**state_dict, "state": state, "param_groups": bare}, modes != {False}
 
 
 _KEYS = ("state", "param_groups")

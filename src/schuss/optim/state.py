@@ -1,4 +1,4 @@
-"""States in the shape of torch's state_dict: from it into groups and arrays of ours."""
+"""States in the shape of torch's state_dict, with what torch has no place for beside it; and back."""
 
 from __future__ import annotations
 
@@ -7,24 +7,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import shown, unknown_name
+from ..arguments import integer, number, shown, unknown_name
+from .parts import OfParts, copy_states
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .. import _core
-    from .base import Optimizer
+    from ..schedules import Schedule
+    from .parts import Spec
+
+    Group = dict[str, Any]
 
 # Entries of a group that are not hyperparameters.
 NOT_HYPER = ("params", "rule", "decoupled", "schedule")
+# What says how an average is kept, and the kinds of averages.
+SPEC = ("kind", "start", "every", "weight")
+AVERAGE_KINDS = ("ema", "mean", "lookahead")
+# The core counts so far.
+MOST_STEPS = 2**53
 # Entries of torch's groups that mean nothing here.
 TORCH_ONLY = frozenset(
     ("foreach", "capturable", "differentiable", "fused", "decoupled_weight_decay", "initial_lr", "swap_params")
 )
 
 
-def described(optimizer: Optimizer, tensor: Callable[[Any], Any] | None = None) -> dict[str, Any]:
-    """The optimizer's numbers in the shape of torch's state_dict, with copies of its arrays; `tensor` makes torch's."""
+def described(
+    optimizer: OfParts, tensor: Callable[[Any], Any] | None = None, *, averages: bool = True
+) -> dict[str, Any]:
+    """The optimizer's parts in the shape of torch's state_dict, with copies of its arrays; `tensor` makes torch's."""
     stepper = optimizer._stepper
     made = tensor or (lambda value: value)
     remembered = []
@@ -50,11 +61,138 @@ def described(optimizer: Optimizer, tensor: Callable[[Any], Any] | None = None) 
             entry.update(memory)
         entry["params"] = members
         entries.append(entry)
-    return {"state": state, "param_groups": entries}
+    found: dict[str, Any] = {"state": state, "param_groups": entries}
+    if tensor is None:
+        found.update(schedules_of(optimizer.param_groups))
+        if averages and optimizer._averages:
+            found["averages"] = averages_of(optimizer)
+    return found
 
 
-def loaded_groups(
-    optimizer: Optimizer, given: Sequence[Mapping[str, Any]]
+def schedules_of(groups: Sequence[Group]) -> dict[str, Any]:
+    """The entry of a state_dict for those of the groups' schedules that can be data; none if there are none."""
+    schedules = [group["schedule"] for group in groups]
+    if not any(map(callable, schedules)):
+        return {}
+    from ..schedules.plain import as_data
+
+    table, places = as_data(schedules)
+    return {"schedules": {"table": table, "places": places}} if table else {}
+
+
+def averages_of(optimizer: OfParts) -> list[dict[str, Any]]:
+    """The averages that are kept, with copies of their arrays."""
+    return [
+        {**dict(zip(SPEC, spec, strict=True)), "arrays": [array.copy() for array in arrays]}
+        for spec, arrays in zip(optimizer._averages, optimizer._stepper.averages, strict=True)
+    ]
+
+
+def load(
+    optimizer: OfParts, given: Any, checked: Callable[[list[NDArray[Any]], Group], Group], averages: Any = None
+) -> None:
+    """Take over a state_dict. Everything is checked first.
+
+    Parameters
+    ----------
+    optimizer : OfParts
+    given : dict
+        As `described` gives it, or torch.
+    checked : callable
+        ``(params, hyperparameters) -> group``.
+    averages : list, optional
+        As `averages_of` gives it, to replace those of the optimizer. Default: those of the state.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If something does not fit. Nothing has changed.
+    """
+    if not isinstance(given, Mapping) or not {"state", "param_groups"} <= set(given):
+        raise ValueError(f"state_dict must be a dict with 'state' and 'param_groups'; got {shown(given)}")
+    for name, kind in (("state", Mapping), ("param_groups", (list, tuple))):
+        if not isinstance(given[name], kind):
+            expected = "a dict" if kind is Mapping else "a list of dicts"
+            raise TypeError(f"state_dict[{name!r}] must be {expected}; got {shown(given[name])}")
+    groups, remembered, order = _loaded_groups(optimizer, given["param_groups"], checked)
+    load_schedules(groups, given)
+    specs, of_averages = optimizer._averages, optimizer._stepper.averages
+    if averages is None:
+        averages = given.get("averages")
+    if averages is not None:
+        specs, of_averages = _loaded_averages(optimizer, averages)
+    stepper = optimizer._new_stepper(groups)
+    steps = _load_states(optimizer, stepper, groups, remembered, given["state"], order)
+    if [list(map(np.shape, states)) for states in stepper.states] == [
+        list(map(np.shape, states)) for states in optimizer._stepper.states
+    ]:
+        # Into the present one, which a fit that is running holds.
+        copy_states(stepper.states, optimizer._stepper.states)
+        optimizer._stepper.memories[...] = stepper.memories
+        stepper = optimizer._stepper
+    optimizer._adopt(stepper, specs, of_averages)
+    stepper.steps = steps
+    optimizer.param_groups[:] = groups
+
+
+def load_schedules(groups: Sequence[Group], state_dict: Mapping[str, Any]) -> None:
+    """Put the schedules of a state_dict into groups; where it has none, theirs stay."""
+    if "schedules" in state_dict:
+        for group, schedule in zip(groups, _loaded_schedules(state_dict["schedules"], len(groups)), strict=True):
+            group["schedule"] = schedule or group["schedule"]
+
+
+def _loaded_schedules(given: Any, groups: int) -> list[Schedule | None]:
+    """The schedule of each group."""
+    from ..schedules.plain import of_data
+
+    where = "state_dict's schedules"
+    if not isinstance(given, Mapping) or set(given) != {"table", "places"}:
+        raise ValueError(f"{where} must be a dict with 'table' and 'places'; got {shown(given)}")
+    places = given["places"]
+    try:
+        table = of_data(given["table"])
+    except (KeyError, IndexError, AttributeError) as error:
+        raise ValueError(f"{where} must have a table of schedules; got {error!r} from it") from None
+    if not isinstance(places, (list, tuple)) or len(places) != groups:
+        raise ValueError(f"{where} must have a place for each of {groups} groups; got {shown(places)}")
+    return [None if k is None else table[integer(f"{where}' place", k, 0, len(table) - 1)] for k in places]
+
+
+def _loaded_averages(optimizer: OfParts, given: Any) -> tuple[list[Spec], list[list[NDArray[Any]]]]:
+    """Specs and arrays: of the kinds that the optimizer keeps, or for one that keeps none."""
+    if not isinstance(given, (list, tuple)):
+        raise TypeError(f"state_dict's averages must be a list of dicts; got {shown(given)}")
+    kinds = [spec[0] for spec in optimizer._averages]
+    theirs = [entry.get("kind") if isinstance(entry, Mapping) else None for entry in given]
+    if theirs != kinds and kinds:
+        raise ValueError(f"state_dict's averages must be of the kinds {kinds}; got {theirs}")
+    specs: list[Spec] = []
+    for k, entry in enumerate(given):
+        where = f"state_dict's averages[{k}]"
+        if not isinstance(entry, Mapping) or {*SPEC, "arrays"} - set(entry):
+            raise ValueError(f"{where} must have {', '.join(SPEC)} and arrays; got {shown(entry)}")
+        shapes = [(np.shape(a), np.asarray(a).dtype) for a in entry["arrays"]]
+        if shapes != [(p.shape, p.dtype) for p in optimizer._stepper.params]:
+            raise ValueError(f"{where} must have an array like each parameter; got {shown(shapes)}")
+        specs.append(checked_spec(where, entry))
+    return specs, [list(map(np.asarray, entry["arrays"])) for entry in given]
+
+
+def checked_spec(where: str, given: Mapping[str, Any]) -> Spec:
+    """How an average is kept, checked."""
+    if given["kind"] not in AVERAGE_KINDS:
+        raise unknown_name(f"{where}'s kind", given["kind"], AVERAGE_KINDS)
+    return (
+        given["kind"],
+        integer(f"{where}'s start", given["start"], 1, MOST_STEPS),
+        integer(f"{where}'s every", given["every"], 1, MOST_STEPS),
+        number(f"{where}'s weight", given["weight"], "[0, 1]"),
+    )
+
+
+def _loaded_groups(
+    optimizer: OfParts, given: Sequence[Mapping[str, Any]], checked: Callable[[list[NDArray[Any]], Group], Group]
 ) -> tuple[list[dict[str, Any]], list[dict[str, float]], list[Any]]:
     """New groups over the arrays of the present ones, what they remember, and the keys of their states in order."""
     if len(given) != len(optimizer.param_groups):
@@ -80,15 +218,15 @@ def loaded_groups(
                 memory[key] = _number(f"state_dict's param_groups[{index}][{key!r}]", value)
             elif key != "params" and key not in TORCH_ONLY:
                 raise unknown_name(f"state_dict's param_groups[{index}] key", key, hyper)
-        group = optimizer._group(mine["params"], hyper)
+        group = checked(mine["params"], hyper)
         group["schedule"] = mine["schedule"]
         groups.append(group)
         remembered.append(memory)
     return groups, remembered, order
 
 
-def load_states(
-    optimizer: Optimizer,
+def _load_states(
+    optimizer: OfParts,
     stepper: _core.Stepper,
     groups: list[dict[str, Any]],
     remembered: list[dict[str, float]],
@@ -168,6 +306,6 @@ def _number(where: str, value: Any) -> float:
 
 def _step_count(where: str, value: Any) -> int:
     count = plain(value)
-    if isinstance(count, bool) or not isinstance(count, (int, float)) or count < 0 or count != int(count):
-        raise ValueError(f"{where}['step'] must be a whole number >= 0; got {shown(value)}")
+    if isinstance(count, bool) or not isinstance(count, (int, float)) or not 0 <= count <= MOST_STEPS or count % 1:
+        raise ValueError(f"{where}['step'] must be a whole number >= 0, at most 2**53; got {shown(value)}")
     return int(count)

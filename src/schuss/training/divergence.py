@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DivergenceError
-from ..network import ADVICE
+from ..errors import ADVICE, DivergenceError
 
 if TYPE_CHECKING:
     from ..network import Network

@@ -14,7 +14,6 @@ PACKAGE = Path(schuss.__file__).parent
 KNOWN: list[set[str]] = [
     {
         "schuss.network",
-        "schuss.serialization",
         "schuss.training",
         "schuss.training.divergence",
         "schuss.training.epochs",
@@ -23,8 +22,6 @@ KNOWN: list[set[str]] = [
         "schuss.training.record",
         "schuss.training.split",
     },
-    {"schuss.optim.base", "schuss.optim.state"},
-    {"schuss._core", "schuss.rows", "schuss.structure"},
 ]
 
 Arrows = dict[tuple[str, str], set[str]]
@@ -33,8 +30,10 @@ Arrows = dict[tuple[str, str], set[str]]
 def modules_of(package: Path) -> dict[str, list[Path]]:
     """Every module's files by its name: of a compiled one its source and its types."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(package.rglob("*.py*")):
-        if path.suffix in (".py", ".pyx", ".pyi"):
+    for path in sorted(package.rglob("*.p*")):
+        if path.suffix in (".pyx", ".pxi"):  # of the one extension
+            found.setdefault(f"{package.name}._core", []).append(path)
+        elif path.suffix in (".py", ".pyi"):
             parts = path.relative_to(package.parent).with_suffix("").parts
             found.setdefault(".".join(parts[:-1] if parts[-1] == "__init__" else parts), []).append(path)
     return found
@@ -58,7 +57,7 @@ def imports_of(tree: ast.AST, when: str = "at once") -> Iterator[tuple[ast.Impor
 
 def arrows_of(name: str, path: Path, known: set[str]) -> Iterator[tuple[str, str]]:
     """What a module imports of these, and when."""
-    if path.suffix == ".pyx":  # no Python: its lines of imports are
+    if path.suffix in (".pyx", ".pxi"):  # no Python: its lines of imports are
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
         source = "\n".join(line for line in lines if line.startswith(("import ", "from ")) and " cimport " not in line)
     else:
@@ -139,9 +138,9 @@ def test_circles_of_every_kind_are_found(tmp_path: Path) -> None:
         "b.py": "class Y:\n    def f(self):\n        from .inner import c\n",
         "inner/__init__.py": "",
         "inner/c.py": "from .. import a\nfrom ..d import z\n",
-        "d.py": "import package.e\n",
-        "e.pyx": "cimport numpy\ncdef int f():\n    from .inner import z\n",
-        "e.pyi": "from .d import Z\n",
+        "d.py": "from . import _core\n",
+        "core/f.pxi": "cimport numpy\ncdef int f():\n    from package.inner import z\n",
+        "_core.pyi": "from .d import Z\n",
         "alone.py": "from . import a\nfrom .b import Y\n",
     }
     for name, text in texts.items():
@@ -150,11 +149,11 @@ def test_circles_of_every_kind_are_found(tmp_path: Path) -> None:
         path.write_text(text, "utf-8")
     found = arrows(tmp_path / "package")
     assert circles(found) == [
+        {"package._core", "package.d"},
         {"package.a", "package.b", "package.inner.c"},
-        {"package.d", "package.e"},
     ]
     assert found["package.a", "package.b"] == {"for types"}
     assert found["package.b", "package.inner.c"] == {"late"}
-    assert found["package.d", "package.e"] == {"at once"}
-    assert found["package.e", "package.d"] == {"for types"}
+    assert found["package.d", "package._core"] == {"at once"}
+    assert found["package._core", "package.d"] == {"for types"}
     assert "package.b -> package.inner.c (late)" in told({"package.a", "package.b", "package.inner.c"}, found)

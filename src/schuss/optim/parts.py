@@ -1,0 +1,280 @@
+"""What an optimizer has: one list, by which files, pickles, deep copies and state_dicts go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+
+import numpy as np
+
+from .. import _core
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..structure import Structure
+
+    # Of an average that is kept: kind, first step, steps from one update to the next, weight.
+    Spec = tuple[str, int, int, float]
+
+
+class Parts(TypedDict):
+    """Everything that an optimizer has, apart from its kind.
+
+    Attributes
+    ----------
+    groups : list of dict
+        Hyperparameters, "params" and "schedule" of each group, as in ``param_groups``.
+    order : list of int
+        The group of each parameter, in the order in which they were given.
+    form : Structure
+        The form in which they were given, in which gradients come.
+    steps : int
+        Made so far.
+    memories : array or None
+        What the core remembers of each group from step to step. None: nothing, as of a new one.
+    states : list of dict of arrays
+        The named state arrays of each parameter.
+    averages : list of (spec, list of arrays)
+        Those of the parameters that are kept: EMA, SWA, Lookahead.
+    """
+
+    groups: list[dict[str, Any]]
+    order: list[int]
+    form: Structure
+    steps: int
+    memories: NDArray[np.float64] | None
+    states: list[dict[str, NDArray[Any]]]
+    averages: list[tuple[Spec, list[NDArray[Any]]]]
+
+
+# For each attribute of an optimizer, where in the list it is, or what it follows from.
+ATTRIBUTES = {
+    "param_groups": ("groups",),
+    "_group_of": ("order",),
+    "_form": ("form",),
+    "_flattens": ("form",),
+    "_averages": ("averages",),
+    "_stepper": ("steps", "memories", "states", "averages"),
+}
+
+
+class OfParts:
+    """An optimizer as far as it holds something: its groups, and a stepper of the core with their states.
+
+    What state arrays there are is the subclasses' to say.
+    """
+
+    param_groups: list[dict[str, Any]]
+    _group_of: list[int]
+    _form: Structure
+    _flattens: bool
+    _averages: list[Spec]
+    _stepper: _core.Stepper
+    # Numbers a group remembers from step to step, and their places in the core's memory of it; whether torch's
+    # state_dict has them with each parameter, or in the group.
+    _memory: ClassVar[Mapping[str, int]] = {}
+    _memory_of_params: ClassVar[bool] = False
+    # Whether states begin with the first step: torch tells it by their absence.
+    _first_fills_states: ClassVar[bool] = False
+
+    def _begin(self, groups: list[dict[str, Any]], order: list[int], form: Structure) -> None:
+        """Take these groups, without any step or average so far. States are zeros until they are filled."""
+        self._group_of, self._form = order, form
+        self._flattens = form.nested
+        self._stepper = self._new_stepper(groups)
+        self.param_groups = groups
+        self._averages = []
+
+    @property
+    def steps(self) -> int:
+        """Steps made so far."""
+        return self._stepper.steps
+
+    # -- states ------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
+        """Torch's name -> slot in the core, of the state arrays that a parameter of this group has."""
+        raise NotImplementedError
+
+    def _slots_of(self, group: Mapping[str, Any], param: NDArray[Any]) -> dict[str, int]:
+        """The same for one of the group's parameters, where its shape matters."""
+        return self._state_slots(group)
+
+    def _state_shape(self, name: str, group: Mapping[str, Any], param: NDArray[Any]) -> tuple[int, ...]:
+        """The shape of one of these."""
+        return param.shape
+
+    def _named(
+        self, group: Mapping[str, Any], param: NDArray[Any], arrays: Sequence[NDArray[Any] | None]
+    ) -> dict[str, NDArray[Any]]:
+        """What the slots of one of the group's parameters hold, by the names in state_dict."""
+        return {name: arrays[slot] for name, slot in self._slots_of(group, param).items()}  # type: ignore[misc]
+
+    def _members(self) -> list[list[int]]:
+        """For each group, the numbers of its parameters in the order in which all were given."""
+        members: list[list[int]] = [[] for _ in range(max(self._group_of) + 1)]
+        for k, group in enumerate(self._group_of):
+            members[group].append(k)
+        return members
+
+    @staticmethod
+    def _derived(group: Mapping[str, Any], steps: int) -> dict[str, float]:
+        """Numbers that torch's state_dict has of each parameter although they follow from the group and the steps."""
+        return {}
+
+    def _state_shapes(
+        self, groups: list[dict[str, Any]]
+    ) -> tuple[list[NDArray[Any]], list[list[tuple[int, ...] | None]]]:
+        """All parameters in order, and the shapes of what the slots of each hold."""
+        params: list[NDArray[Any]] = []
+        states_of: list[list[tuple[int, ...] | None]] = []
+        arrays = [iter(group["params"]) for group in groups]
+        for index in self._group_of:
+            group, param = groups[index], next(arrays[index])
+            slots = self._slots_of(group, param)
+            shapes: list[tuple[int, ...] | None] = [None] * (max(slots.values(), default=-1) + 1)
+            for name, slot in slots.items():
+                shapes[slot] = self._state_shape(name, group, param)
+            states_of.append(shapes)
+            params.append(param)
+        return params, states_of
+
+    def _new_stepper(self, groups: list[dict[str, Any]]) -> _core.Stepper:
+        params, states_of = self._state_shapes(groups)
+        return _core.Stepper(params, self._group_of, states_of, self._form)
+
+    def _fill(self, stepper: _core.Stepper, groups: list[dict[str, Any]], name: str, slot: int) -> None:
+        """The number of this name of each group into the states in this slot."""
+        for group, states in zip(self._group_of, stepper.states, strict=True):
+            if states[slot] is not None:
+                states[slot][...] = groups[group][name]
+
+    def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
+        """What the states of a new stepper hold, where that is not zero."""
+
+    def _states(self) -> list[dict[str, NDArray[Any]]]:
+        """Named state arrays (the core's own, writable) of each parameter, in the order in which they were given."""
+        return [
+            self._named(self.param_groups[group], param, arrays)
+            for group, param, arrays in zip(self._group_of, self._stepper.params, self._stepper.states, strict=True)
+        ]
+
+    # -- averages ----------------------------------------------------------------------------------------------------
+
+    def _adopt(
+        self,
+        stepper: _core.Stepper,
+        specs: Sequence[Spec],
+        averages: Sequence[Sequence[NDArray[Any]]],
+    ) -> None:
+        """Take this stepper, and have it keep these averages."""
+        for k, spec in enumerate(specs):
+            stepper.keep_average(k, *spec)
+        copy_states(averages, stepper.averages)
+        self._averages = list(specs)
+        self._stepper = stepper
+
+    def _keep_average(self, kind: str, start: int, every: int, weight: float) -> int:
+        """From now on keep one more average of the parameters; returns its number."""
+        spec = (kind, start, every, weight)
+        self._stepper.keep_average(len(self._averages), *spec)
+        self._averages.append(spec)
+        return len(self._averages) - 1
+
+    # -- all of it ---------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> Parts:
+        """The parts, which share this optimizer's arrays."""
+        stepper = self._stepper
+        return {
+            "groups": self.param_groups,
+            "order": self._group_of,
+            "form": self._form,
+            "steps": self.steps,
+            "memories": stepper.memories if self._memory else None,
+            "states": self._states(),
+            "averages": list(zip(self._averages, stepper.averages, strict=True)),
+        }
+
+    def __setstate__(self, parts: Parts) -> None:
+        """Become the optimizer of these parts; its parameters are those in the groups, where the core can use them.
+
+        Raises
+        ------
+        ValueError
+            If the states are not those of these groups. None has been given room then.
+        """
+        groups = [
+            {**group, "params": [p if p.flags.carray else np.array(p, order="C") for p in group["params"]]}
+            for group in parts["groups"]
+        ]
+        self._group_of = parts["order"]
+        self._check_states(groups, parts["states"])
+        self._begin(groups, parts["order"], parts["form"])
+        kept = parts["averages"]
+        self._adopt(self._stepper, [spec for spec, _ in kept], [arrays for _, arrays in kept])
+        for mine, theirs in zip(self._states(), parts["states"], strict=True):
+            for name, array in mine.items():
+                array[...] = theirs[name]
+        if parts["memories"] is None:
+            if self._memory:
+                self._fill_memories()
+        else:
+            check_like("its memories", parts["memories"], self._stepper.memories.shape, np.dtype(np.float64))
+            self._stepper.memories[...] = parts["memories"]
+        self._stepper.steps = parts["steps"]
+
+    def _state_likes(self, groups: list[dict[str, Any]]) -> list[dict[str, NDArray[Any]]]:
+        """For each parameter arrays of the names, shapes and dtypes of its states, which take no memory."""
+        params, shapes = self._state_shapes(groups)
+        return [
+            self._named(groups[group], param, [None if shape is None else nothing(shape, param.dtype) for shape in of])
+            for group, param, of in zip(self._group_of, params, shapes, strict=True)
+        ]
+
+    def _check_states(self, groups: list[dict[str, Any]], states: Sequence[Mapping[str, NDArray[Any]]]) -> None:
+        """ValueError if these are not the states of the groups' parameters."""
+        wanted = self._state_likes(groups)
+        if len(wanted) != len(states):
+            raise ValueError(f"it must have the states of {len(wanted)} parameters; got {len(states)}")
+        for k, (likes, given) in enumerate(zip(wanted, states, strict=True)):
+            if likes.keys() != given.keys():
+                raise ValueError(f"its parameter {k} must have the states {_listed(likes)}; got {_listed(given)}")
+            for name, like in likes.items():
+                check_like(f"its state {name!r} of parameter {k}", given[name], like.shape, like.dtype)
+
+    def _fill_memories(self) -> None:
+        """As of a new optimizer; states stay."""
+        fresh = self._new_stepper(self.param_groups)
+        self._fill_fresh(fresh, self.param_groups)
+        self._stepper.memories[...] = fresh.memories
+
+    def __copy__(self) -> Any:
+        raise TypeError("two optimizers cannot share their arrays: use copy.deepcopy")
+
+
+def copy_states(
+    source: Sequence[Sequence[NDArray[Any] | None]], target: Sequence[Sequence[NDArray[Any] | None]]
+) -> None:
+    """Into arrays that are there, what others of their shapes hold."""
+    for theirs, mine in zip(source, target, strict=True):
+        for a, b in zip(theirs, mine, strict=True):
+            if a is not None and b is not None:
+                b[...] = a
+
+
+def check_like(name: str, array: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """ValueError if an array is of another shape or dtype."""
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"{name} must be {dtype} of shape {shape}; got {array.dtype} of shape {array.shape}")
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    return ", ".join(names) or "none"
+
+
+def nothing(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An array of a shape and dtype that takes no memory, and cannot be written."""
+    return np.broadcast_to(np.zeros((), dtype), shape)

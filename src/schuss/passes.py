@@ -1,0 +1,469 @@
+"""Layers in the compiled core: passes forward and back, single steps, evaluation.
+
+What fitting and files need is built on top: `network.Network`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _core, arrays, inputs, losses, metrics, targets
+from .arguments import flag, integer, shown
+from .errors import ADVICE, DivergenceError
+from .layers.graph import built
+from .losses import Loss
+from .optim import Averaged, Optimizer
+from .optim.grouping import parameter_groups
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .inputs import Data
+    from .layers import Input, Layer
+
+    AnyLoss = str | Loss | losses.LossFunction
+
+_DTYPES = ("float32", "float64")
+# What the core takes for a loss that is given by its name.
+_SPECS = {name: loss.spec for name, loss in losses.BY_NAME.items()}
+
+
+class Passes:
+    """The part of a `Network` that knows layers and steps, but neither epochs nor files."""
+
+    def __init__(self, layers: Sequence[Layer], *, seed: int | None = None, dtype: Any = "float32") -> None:
+        if seed is None:
+            seed = int.from_bytes(os.urandom(8), "little") >> 1
+        self._build(layers, integer("seed", seed, 0, 2**64 - 1), dtype)
+        core = self._core
+        for (node, name), array in zip((*core.names, *core.state_names), (*core.parameters, *core.states), strict=True):
+            layer = self._graph.makers[node]
+            start = layer.starts()[name] if layer is not None else 0.0
+            if isinstance(start, tuple):
+                _core.initialise(array, *start, self.seed, self._graph.nodes[node][-1])
+            else:
+                array[...] = start
+
+    def _build(self, layers: Sequence[Layer], seed: int, dtype: Any) -> None:
+        """A network whose parameters are zeros."""
+        self._graph = built(layers)
+        self.layers: tuple[Layer, ...] = self._graph.layers
+        self.inputs: tuple[Input, ...] = self._graph.inputs
+        self.dtype: np.dtype[Any] = _checked_dtype(dtype)
+        self.n_in = sum(put.n for put in self.inputs)
+        self.n_out = self.layers[-1].shape.columns
+        self._core = _core.Net(self._graph.nodes, self.dtype, seed)
+        self._core.input_names = [put.name for put in self.inputs]
+        self._parameters: tuple[NDArray[Any], ...] = tuple(self._core.parameters)
+        self._gradients: tuple[NDArray[Any], ...] = tuple(self._core.gradients)
+
+    @property
+    def parameters(self) -> tuple[NDArray[Any], ...]:
+        """The arrays of all layers, in order, in the network's dtype; of `Dense` W (n_in, n_out) and, if there is one,
+        b (n_out,).
+
+        They are views: what is written into them counts, as in ``net.parameters[0][...] = W``.
+        """
+        return self._parameters
+
+    @property
+    def gradients(self) -> tuple[NDArray[Any], ...]:
+        """What the last backward pass left: one view a parameter, in the order and shapes of `parameters`.
+
+        After `fit` they hold nothing of use: it updates parameters without storing all gradients.
+        """
+        return self._gradients
+
+    def named_parameters(self) -> dict[str, NDArray[Any]]:
+        """`parameters` by name, such as "layers.2.weight", or "layers.1.layers.0.bias" in a `Residual`.
+
+        Returns
+        -------
+        dict of arrays
+            In the order of `parameters`.
+        """
+        return {self._name(*place): array for place, array in zip(self._core.names, self._parameters, strict=True)}
+
+    def named_states(self) -> dict[str, NDArray[Any]]:
+        """What layers keep beside parameters, such as "layers.1.running_mean": views, as `parameters`."""
+        return {self._name(*place): a for place, a in zip(self._core.state_names, self._core.states, strict=True)}
+
+    def _name(self, node: int, array: str) -> str:
+        return f"{self._graph.paths[node]}.{array}"
+
+    def parameter_groups(self, patterns: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Groups for an optimizer by patterns of names: other rates, decay, or frozen.
+
+        Parameters
+        ----------
+        patterns : dict of dicts
+            Such as ``{"*.bias": {"weight_decay": 0.0}, "layers.0.*": {"lr_factor": 0.1}}``, or ``{"frozen": True}`` for
+            what is not to be trained. Later patterns add to earlier ones, and override them.
+
+        Returns
+        -------
+        list of dict
+            To be given to an optimizer: ``schuss.AdamW(net.parameter_groups({...}), lr=1e-3)``. Frozen arrays are in no
+            group; training with such an optimizer computes none of what only their gradients would need.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a pattern fits no name, or all arrays are frozen.
+        """
+        return parameter_groups(self.named_parameters(), patterns)
+
+    @property
+    def seed(self) -> int:
+        """What every random choice of this network follows from."""
+        return self._core.seed
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that training changes, of all layers."""
+        return sum(array.size for array in self._parameters)
+
+    # -- passes ------------------------------------------------------------------------------------------------------
+
+    def _data(self, x: Any, name: str = "x") -> Data:
+        """Turn x into what the core takes; what fits already is taken as it is, without a pass over it."""
+        if self._core.takes_inputs(x):
+            return x  # type: ignore[no-any-return]
+        return inputs.checked(self.inputs, x, name, self.dtype)
+
+    def forward(self, x: Any, training: bool = True) -> NDArray[Any]:
+        """The network's output, keeping what `backward` needs.
+
+        Parameters
+        ----------
+        x : array of shape (rows, n_in)
+            Real numbers of any dtype and layout. With several inputs a dict by their names, or a tuple in their order.
+        training : bool
+            Whether dropout applies, statistics are those of the batch, and `backward` may follow.
+
+        Returns
+        -------
+        array of shape (rows, n_out)
+            A new one. NaN in x gives NaN here.
+        """
+        return self._core.forward(self._data(x), flag("training", training))
+
+    def backward(self, dout: Any) -> NDArray[Any] | tuple[NDArray[Any] | None, ...] | None:
+        """Backpropagate through the last `forward` in training mode: fills `gradients`.
+
+        Parameters
+        ----------
+        dout : array of shape (rows, n_out)
+            Derivative of the loss by the output that `forward` returned.
+
+        Returns
+        -------
+        array of shape (rows, n_in)
+            Derivative by x. With several inputs a tuple in their order, None for codes.
+
+        Raises
+        ------
+        RuntimeError
+            If no forward pass came before.
+        """
+        array = arrays.converted(arrays.real_array("dout", dout), self.dtype)
+        return self._core.backward(array, True)
+
+    def predict(self, X: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The network's output, without dropout.
+
+        Parameters
+        ----------
+        X : array of shape (rows, n_in), or (n_in,) for one row
+            Real numbers of any dtype and layout. NaN in a row gives NaN in its output. With several inputs a dict by
+            their names, or a tuple in their order, of (rows, ...) arrays.
+        out : array, optional
+            Where to write: the result's shape, the network's dtype, C-contiguous, writable.
+
+        Returns
+        -------
+        array of shape (rows, n_out), or (n_out,) for one row
+            Probabilities if the output layer is softmax or sigmoid, otherwise what the last layer gives (logits, for a
+            network trained with a cross-entropy).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X or out is not as described.
+        """
+        found = self._core.try_predict(X, out)
+        if found is not None:
+            return found
+        if out is not None:
+            if not isinstance(out, np.ndarray):
+                raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
+            if not out.flags.carray:
+                raise ValueError("out must be C-contiguous, aligned and writable; got an array that is not")
+        if len(self.inputs) > 1 or self.inputs[0].codes or isinstance(X, Mapping):
+            return self._core.predict(self._data(X, "X"), out)
+        array = arrays.real_array("X", X)
+        if array.ndim != 1:
+            return self._core.predict(self._data(array, "X"), out)
+        if len(array) != self.n_in:
+            raise ValueError(f"X must have shape (rows, {self.n_in}) or ({self.n_in},); got {array.shape}")
+        if out is not None and out.shape != (self.n_out,):
+            raise ValueError(f"out must have shape ({self.n_out},); got {out.shape}")
+        return self._core.predict(arrays.converted(array, self.dtype), out)
+
+    __call__ = predict
+
+    def loss_and_gradients(
+        self, x: Any, y: Any, loss: AnyLoss, *, sample_weight: Any = None, class_weight: Any = None
+    ) -> float:
+        """Forward and backward pass with dropout: fills `gradients`, returns the weighted mean loss.
+
+        Parameters
+        ----------
+        x : array of shape (rows, n_in)
+        y : array
+            As for `fit`.
+        loss, sample_weight, class_weight
+            As for `fit`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as described, or x or y is not finite. Only `gradients` may have changed.
+        DivergenceError
+            If the loss is NaN or infinite; the parameters are as they were.
+        """
+        value = None
+        if class_weight is None:
+            known = _SPECS.get(loss) if type(loss) is str else loss
+            value = self._core.try_loss_and_gradients(x, y, sample_weight, known)
+        if value is None:
+            chosen = losses.resolve(loss)
+            x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
+            if isinstance(chosen, Loss):
+                value = self._core.loss_and_gradients(x, y, weights, chosen.spec)
+            else:
+                with self._as_before_on_failure():
+                    return self._finite(self._own_loss_and_gradients(x, y, chosen), x, y)
+        return self._finite(value, x, y)
+
+    def _finite(self, value: float, x: Data, y: NDArray[Any]) -> float:
+        if value - value != 0.0:
+            self._check_batch(x, y)
+            raise DivergenceError(_not_finite("loss_and_gradients", value), loss=value)
+        return value
+
+    def train_step(
+        self,
+        x: Any,
+        y: Any,
+        loss: AnyLoss,
+        optimizer: Optimizer | Averaged,
+        *,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> float:
+        """One step on one batch: forward, backward and update in a single call; returns the loss before the step.
+
+        Parameters
+        ----------
+        x, y, loss, sample_weight, class_weight, clip_norm, clip_value
+            As for `fit`.
+        optimizer : Optimizer
+            Over this network's `parameters`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as described, or x or y is not finite.
+        DivergenceError
+            If the loss or a gradient is NaN or infinite although x and y are not.
+
+        Parameters and optimizer are then as they were.
+        """
+        if isinstance(optimizer, Averaged):
+            optimizer = optimizer.optimizer
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
+        groups = optimizer.param_groups
+        stepper = optimizer._stepper
+        try:
+            if class_weight is None:
+                known = _SPECS.get(loss) if type(loss) is str else loss
+                value = self._core.try_train_step(x, y, sample_weight, known, stepper, groups, clip_value, clip_norm)
+                if value is not None:
+                    return value
+            chosen = losses.resolve(loss)
+            x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
+            if not isinstance(chosen, Loss):
+                return self._own_train_step(x, y, chosen, optimizer, clip_value, clip_norm)
+            return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, clip_value, clip_norm)
+        except _core.NotFinite as error:
+            self._check_batch(x, y)
+            raise DivergenceError(f"{error}; {ADVICE}", lr=groups[0]["lr"]) from None
+
+    def _own_train_step(
+        self,
+        x: Data,
+        y: NDArray[Any],
+        loss: losses.LossFunction,
+        optimizer: Optimizer,
+        clip_value: float | None,
+        clip_norm: float | None,
+    ) -> float:
+        indices = [iter(group) for group in self._indices_of(optimizer)]
+        order = [next(indices[group]) for group in optimizer._group_of]
+        with self._as_before_on_failure():
+            value = self._own_loss_and_gradients(x, y, loss)
+            if value - value != 0.0:
+                self._check_batch(x, y)
+                raise DivergenceError(_not_finite("train_step", value), lr=optimizer.param_groups[0]["lr"], loss=value)
+            gradients = [self.gradients[index] for index in order]
+            optimizer.step(gradients, clip_norm=clip_norm, clip_value=clip_value, on_nonfinite="raise")
+        return value
+
+    @contextmanager
+    def _as_before_on_failure(self) -> Iterator[None]:
+        """What a forward pass in training changes is as it was if anything is raised."""
+        states, draws = self._core.flat_states.copy(), self._core.draws
+        try:
+            yield
+        except BaseException:
+            self._core.flat_states[...], self._core.draws = states, draws
+            raise
+
+    def _batch(
+        self, x: Any, y: Any, loss: Loss | losses.LossFunction, sample_weight: Any, class_weight: Any
+    ) -> tuple[Data, NDArray[Any], NDArray[np.float64] | None]:
+        """A batch as the core takes it. Whether it is finite is left to the loss, the range of int64 labels to the core
+        unless class weights are looked up with them."""
+        x = self._data(x)
+        rows = inputs.rows(x)
+        if class_weight is not None or not self._core.takes_targets(y, rows, loss):
+            y = targets.prepare(loss, y, rows, self.n_out, self.dtype)
+        weights = None
+        if sample_weight is not None or class_weight is not None:
+            weights = targets.prepare_weights(loss, sample_weight, class_weight, y, self.n_out)
+        return x, y, weights
+
+    def _check_batch(self, x: Data, y: NDArray[Any]) -> None:
+        """Whether what was not finite came in with the data: ValueError that says where. Looked at only then."""
+        inputs.check_finite(self.inputs, "x", x)
+        arrays.check_finite("y", y)
+
+    def _own_loss_and_gradients(self, x: Data, y: NDArray[Any], loss: losses.LossFunction) -> float:
+        prediction = self._core.forward(x, True)
+        value, gradient = losses.evaluated(loss, prediction, y)
+        self._core.backward(gradient, False)
+        return value
+
+    def _indices_of(self, optimizer: Optimizer) -> list[list[int]]:
+        """Which of this network's parameters each group of the optimizer updates. ValueError if others."""
+        places = {array.__array_interface__["data"][0]: k for k, array in enumerate(self.parameters)}
+        indices: list[list[int]] = []
+        for number, group in enumerate(optimizer.param_groups):
+            indices.append([])
+            for k, array in enumerate(group["params"]):
+                index = places.get(array.__array_interface__["data"][0])
+                if index is None or array.shape != self.parameters[index].shape:
+                    raise ValueError(
+                        f"optimizer must be over net.parameters; array {k} of its group {number}, "
+                        f"of shape {array.shape}, is not one of them"
+                    )
+                indices[-1].append(index)
+        return indices
+
+    # -- evaluation ----------------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        X: Any,
+        y: Any,
+        loss: AnyLoss,
+        metrics: str | metrics.Metric | Iterable[str | metrics.Metric] = (),
+        *,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+    ) -> dict[str, float]:
+        """Weighted mean loss and metrics over all rows, without dropout.
+
+        Parameters
+        ----------
+        X, y, loss, metrics, sample_weight, class_weight
+            As for `fit`.
+
+        Returns
+        -------
+        dict of float
+            "loss" and the metrics by name.
+        """
+        chosen = losses.resolve(loss)
+        measures = self._measures(metrics, chosen)
+        data = self._checked_data(X, y, chosen, sample_weight, class_weight)
+        return self._evaluate(data, chosen, measures)
+
+    def _measures(self, given: Any, loss: Loss | losses.LossFunction) -> dict[str, metrics.Measure]:
+        return metrics.resolve(given, loss, self.n_out, self._graph.activation)
+
+    def _checked_data(
+        self,
+        X: Any,
+        y: Any,
+        loss: Loss | losses.LossFunction,
+        sample_weight: Any,
+        class_weight: Any,
+        names: tuple[str, str, str] = ("X", "y", "sample_weight"),
+    ) -> tuple[Data, NDArray[Any], NDArray[np.float64] | None]:
+        """Data as the core takes it, every value checked."""
+        x = self._data(X, names[0])
+        target = targets.prepare(loss, y, inputs.rows(x), self.n_out, self.dtype, names[1])
+        inputs.check_finite(self.inputs, names[0], x)
+        self._core.check_inputs(x)
+        arrays.check_finite(names[1], target)
+        weights = targets.prepare_weights(loss, sample_weight, class_weight, target, self.n_out, names[2])
+        targets.check_not_all_zero(weights, names[2])
+        return x, target, weights
+
+    def _evaluate(
+        self,
+        data: tuple[Data, NDArray[Any], NDArray[np.float64] | None],
+        loss: Loss | losses.LossFunction,
+        measures: Mapping[str, metrics.Measure],
+        with_loss: bool = True,
+    ) -> dict[str, float]:
+        x, y, weights = data
+        found: dict[str, float] = {}
+        prediction = None
+        if with_loss:
+            if isinstance(loss, Loss):
+                found["loss"] = self._core.loss(x, y, weights, loss.spec)
+            else:
+                prediction = self._core.predict(x, None)
+                found["loss"] = losses.evaluated(loss, prediction, y)[0]
+        if measures and prediction is None:
+            prediction = self._core.predict(x, None)
+        for name, measure in measures.items():
+            assert prediction is not None
+            found[name] = measure(prediction, y, weights)
+        return found
+
+
+def _not_finite(where: str, value: float) -> str:
+    return f"the loss in {where} was {value}; {ADVICE}"
+
+
+def _checked_dtype(dtype: Any) -> np.dtype[Any]:
+    found: np.dtype[Any] | None
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or not found.isnative or found.name not in _DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}; got {shown(dtype)}")
+    return found
