@@ -415,7 +415,7 @@ def test_states_go_on_with_their_schedule_and_averages(kind: str) -> None:
     state["schedules"] = json.loads(json.dumps(state["schedules"]))
     other.load_state_dict(state)
     assert other.param_groups[0]["schedule"] == schedule
-    assert schedules.plateau.plateaus(other.param_groups[0]["schedule"])[0].state.reports == 1
+    assert told(other.param_groups[0]["schedule"])[0].state.reports == 1
     for _ in range(5):
         step(params, mine)
         step(there, other)
