@@ -9,8 +9,8 @@
 #include "pool.h"
 #include "schuss.h"
 
-/* Constants of one step of one group, computed once in double (optim/catalogue.c); rules round them to the dtype. A
- * rule reads what its own row there sets, beyond what is common. */
+/* Constants of one step of one group, computed once in double; rules round them to the dtype. A rule reads what its own
+ * row in optim/rules/ sets, beyond what is common (optim/constants.c). */
 struct rule_constants {
     int rule, dtype;
     int adaptive;                           /* RAdam, AdaBelief: there is a denominator */
@@ -112,6 +112,12 @@ struct loss_rows {
 
 enum { LBFGS_CHUNK = 1024 };
 
+#define ELEMENTARY_FUNCTIONS(X) X(EXP, exp) X(LOG, log) X(TANH, tanh) X(ERFC, erfc) X(EXPM1, expm1) X(LOG1P, log1p)
+#define NUMBER_OF(NAME, name) ELEMENTARY_##NAME,
+enum elementary { ELEMENTARY_FUNCTIONS(NUMBER_OF) N_ELEMENTARY };
+#undef NUMBER_OF
+const char *schuss_elementary_name(int f);
+
 struct kind; /* train/kind.h */
 
 struct kernels {
@@ -192,8 +198,7 @@ struct kernels {
     /* The weighted losses of rows [row0, row1) into values[row0..row1-1], and their gradients. */
     void (*loss)(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values);
 
-    /* Elementary functions, for tests of their error: y[n] = f(x[n]); f: 0 exp, 1 log, 2 tanh, 3 erfc, 4 expm1,
-     * 5 log1p on [0, 1]. */
+    /* An elementary function, for tests of its error: y[n] = f(x[n]). log1p: on [0, 1]. */
     void (*elementary)(int f, ptrdiff_t n, const void *x, void *y);
 };
 

@@ -13,6 +13,13 @@
 #include "layers/list.h"
 #include "optim/list.h"
 
+#if PTRDIFF_MAX < INT64_MAX
+#error "schuss needs a 64-bit machine: sizes and random numbers are 64-bit integers"
+#endif
+
+/* Names of an enum, and its constants, come from one list of X(CONSTANT, name). schuss_NAME_name(i) is the name of
+ * constant i, NULL past the last. */
+
 enum schuss_status {
     SCHUSS_OK = 0,
     SCHUSS_MORE = 1,         /* the time is up, the epoch is not: call again */
@@ -62,12 +69,13 @@ void schuss_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ou
 /* order[n] becomes the permutation of 0..n-1 that belongs to (seed, epoch). */
 void schuss_permutation(int64_t *order, ptrdiff_t n, uint64_t seed, uint64_t epoch);
 
-enum schuss_init {
-    SCHUSS_INIT_ZEROS,
-    SCHUSS_INIT_UNIFORM,     /* in [-scale, scale), before rounding to the dtype */
-    SCHUSS_INIT_NORMAL,      /* standard deviation scale */
-    SCHUSS_INIT_ORTHOGONAL   /* orthonormal rows or columns, whichever are fewer, times scale */
-};
+/* uniform: in [-scale, scale), before rounding to the dtype. normal: with standard deviation scale. orthogonal:
+ * orthonormal rows or columns, whichever are fewer, times scale. */
+#define SCHUSS_INITS(X) X(ZEROS, zeros) X(UNIFORM, uniform) X(NORMAL, normal) X(ORTHOGONAL, orthogonal)
+#define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_INIT_##NAME,
+enum schuss_init { SCHUSS_INITS(SCHUSS_NUMBER_OF) SCHUSS_N_INITS };
+#undef SCHUSS_NUMBER_OF
+const char *schuss_init_name(int init);
 /* w[n_in x n_out] drawn from (seed, stream). Orthogonal needs work[n_in * n_out], else work may be NULL. */
 int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int init, double scale, uint64_t seed,
                       uint32_t stream, double *work);
@@ -86,14 +94,22 @@ enum {
     SCHUSS_STEP_BITS = 53
 };
 
-/* Whose form of a rule: where eps is added and what else differs, see optim/catalogue.c. */
-enum schuss_dialect { SCHUSS_TORCH, SCHUSS_KERAS, SCHUSS_SKLEARN };
+/* Whose form of a rule: where eps is added and what else differs, see the rows in optim/rules/. */
+#define SCHUSS_DIALECTS(X) X(TORCH, torch) X(KERAS, keras) X(SKLEARN, sklearn)
+#define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_##NAME,
+enum schuss_dialect { SCHUSS_DIALECTS(SCHUSS_NUMBER_OF) SCHUSS_N_DIALECTS };
+#undef SCHUSS_NUMBER_OF
+const char *schuss_dialect_name(int dialect);
 
 /* How Muon's lr depends on the shape of a matrix, see optim/rules/muon.h. */
-enum schuss_adjust_lr { SCHUSS_ADJUST_ORIGINAL, SCHUSS_ADJUST_MATCH_RMS_ADAMW };
+#define SCHUSS_ADJUST_LRS(X) X(ORIGINAL, original) X(MATCH_RMS_ADAMW, match_rms_adamw)
+#define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_ADJUST_##NAME,
+enum schuss_adjust_lr { SCHUSS_ADJUST_LRS(SCHUSS_NUMBER_OF) SCHUSS_N_ADJUST_LRS };
+#undef SCHUSS_NUMBER_OF
+const char *schuss_adjust_lr_name(int adjust_lr);
 
-/* What a group of parameters shares. A rule reads the numbers it knows: optim/rules/ and its row in optim/catalogue.c
- * say what they are. */
+/* What a group of parameters shares. A rule reads the numbers it knows: its file in optim/rules/ says what
+ * they are. */
 struct schuss_group {
     int rule;
     int dialect;
@@ -121,12 +137,13 @@ struct schuss_group {
     int adjust_lr_fn;        /* enum schuss_adjust_lr */
     double shampoo_beta, precondition_frequency, max_precond_dim; /* SOAP; shampoo_beta < 0: beta2 */
     int merge_dims, precondition_1d, normalize_grads;
+    double initial_accumulator_value; /* what a state begins with */
     double penalty1, penalty2; /* the gradient of a penalty of the loss: penalty1 sign(p) + penalty2 p is added to g */
     double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };
 
-/* What a rule remembers of a group from step to step beside arrays: numbers that its row in optim/catalogue.c names.
+/* What a rule remembers of a group from step to step beside arrays: numbers that its row in optim/rules/ names.
  * All zero before the first step. */
 struct schuss_memory {
     double step;                  /* the step that `now` is of */
@@ -138,7 +155,11 @@ struct schuss_memory {
 /* An average a of the parameters p kept along, a function of the step's number t alone: from step `start` on, at every
  * `every`-th step. EMA: the first time a = p, then a += weight (p - a). MEAN: of all it has seen. LOOKAHEAD:
  * a += weight (p - a), and then p = a. */
-enum schuss_average_kind { SCHUSS_NO_AVERAGE, SCHUSS_EMA, SCHUSS_MEAN, SCHUSS_LOOKAHEAD };
+#define SCHUSS_AVERAGES(X) X(NO_AVERAGE, none) X(EMA, ema) X(MEAN, mean) X(LOOKAHEAD, lookahead)
+#define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_##NAME,
+enum schuss_average_kind { SCHUSS_AVERAGES(SCHUSS_NUMBER_OF) SCHUSS_N_AVERAGE_KINDS };
+#undef SCHUSS_NUMBER_OF
+const char *schuss_average_name(int kind);
 struct schuss_average {
     int kind;
     int64_t start, every;
@@ -187,6 +208,56 @@ struct schuss_step {
 
 /* The rule's name, NULL past the last. */
 const char *schuss_rule_name(int rule);
+
+/* A setting of a rule: a hyperparameter under the name that users know it by. Its values lie in struct schuss_group. */
+enum schuss_setting_kind {
+    SCHUSS_NUMBER,           /* double */
+    SCHUSS_WHOLE,            /* a whole number, stored as double */
+    SCHUSS_FLAG,             /* int: 0 or 1 */
+    SCHUSS_CHOICE            /* int: the place of a name among the choices, from 0 */
+};
+enum { SCHUSS_SETTING_PARTS = 3 };
+struct schuss_setting {
+    const char *name;
+    int kind;                /* enum schuss_setting_kind */
+    int parts;               /* of a tuple, which all are given; 0: one value, no tuple */
+    ptrdiff_t offset[SCHUSS_SETTING_PARTS];      /* bytes from the start of struct schuss_group, of each part */
+    const char *interval[SCHUSS_SETTING_PARTS];  /* numbers: where each part lies, such as "[0, 1)" or "[0, inf]" */
+    int choices;             /* how many, and their names by their places */
+    const char *(*choice)(int place);
+    int optional;            /* bit k: part k may be None, which is stored as */
+    double none;
+};
+/* The settings of a rule, those that all rules have first. NULL past the last. */
+const struct schuss_setting *schuss_rule_setting(int rule, int index);
+/* For a group whose settings are each what its interval says. NULL if they go together; else the name of one that does
+ * not, and in *expected what it must be, as words. */
+const char *schuss_group_fault(const struct schuss_group *group, int dtype, const char **expected);
+
+/* The state of an array in this slot: its name, its number of dimensions in *ndim and its shape in shape[], which has
+ * room for the array's dimensions and at least one. NULL: the array has none there. Of the segment, ndim and shape are
+ * looked at. */
+const char *schuss_state(const struct schuss_group *group, const struct schuss_segment *segment, int slot, int *ndim,
+                         ptrdiff_t *shape);
+/* What all elements of a state in this slot are before the first step. */
+double schuss_state_start(const struct schuss_group *group, int slot);
+/* 1 if the first step fills states whatever they held, and state_dict has none before it. */
+int schuss_rule_fills_states(int rule);
+/* SOAP: the size of the squares of a dimension of an array, as they lie one after the other in its states "GG" and "Q";
+ * 0: it has none; -1: past the last dimension. Dimensions may have been merged. */
+ptrdiff_t schuss_state_side(const struct schuss_group *group, const struct schuss_segment *segment, int dimension);
+
+/* The name of number `place` of schuss_memory.now as state_dict has it; NULL past the last that it has. */
+const char *schuss_rule_memory(int rule, int place);
+/* 1 if state_dict has these numbers with each parameter, 0 if with the group. */
+int schuss_rule_memory_of_params(int rule);
+/* What now[SCHUSS_MEMORY] is before the first step. */
+void schuss_memory_start(const struct schuss_group *group, double *now);
+/* Numbers that state_dict has of each parameter although they follow from the group and the steps made: their names,
+ * NULL past the last, and their values into out[SCHUSS_MEMORY]. */
+const char *schuss_rule_derived(int rule, int place);
+void schuss_derive(const struct schuss_group *group, int64_t steps, double *out);
+
 /* Whether a gradient may be of some rows: the rule goes element by element, and needs not all of them in each step. */
 int schuss_rule_by_element(int rule);
 /* The state slots that the rule touches with these numbers: bit k for slot k. */
@@ -276,11 +347,14 @@ int schuss_compressed_fault(const struct schuss_compressed *rows, ptrdiff_t n_ro
 
 /* ---- layers/, train/: networks ----------------------------------------------------------------------------------- */
 
-enum schuss_activation {
-    SCHUSS_IDENTITY, SCHUSS_RELU, SCHUSS_LEAKY_RELU, SCHUSS_ELU, SCHUSS_SELU, SCHUSS_SIGMOID, SCHUSS_TANH,
-    SCHUSS_GELU, SCHUSS_SILU, SCHUSS_MISH, SCHUSS_HARD_SWISH, SCHUSS_SOFTPLUS, SCHUSS_EXP, SCHUSS_SOFTMAX,
-    SCHUSS_N_ACTIVATIONS
-};
+#define SCHUSS_ACTIVATIONS(X) \
+    X(IDENTITY, identity) X(RELU, relu) X(LEAKY_RELU, leaky_relu) X(ELU, elu) X(SELU, selu) X(SIGMOID, sigmoid) \
+    X(TANH, tanh) X(GELU, gelu) X(SILU, silu) X(MISH, mish) X(HARD_SWISH, hard_swish) X(SOFTPLUS, softplus) \
+    X(EXP, exp) X(SOFTMAX, softmax)
+#define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_##NAME,
+enum schuss_activation { SCHUSS_ACTIVATIONS(SCHUSS_NUMBER_OF) SCHUSS_N_ACTIVATIONS };
+#undef SCHUSS_NUMBER_OF
+const char *schuss_activation_name(int activation);
 
 /* 1 if the derivative is computed from what goes into the activation, 0 if from its value. */
 int schuss_slope_takes_input(int activation);
@@ -402,10 +476,14 @@ int schuss_plan_fault(struct schuss_plan *plan);
 
 /* ---- dense/loss.h: losses ---------------------------------------------------------------------------------------- */
 
-enum schuss_loss_kind {
-    SCHUSS_MSE, SCHUSS_MAE, SCHUSS_HUBER, SCHUSS_CROSS_ENTROPY, SCHUSS_BINARY_CROSS_ENTROPY, SCHUSS_POISSON,
-    SCHUSS_QUANTILE, SCHUSS_GAMMA, SCHUSS_TWEEDIE, SCHUSS_GAUSSIAN, SCHUSS_FOCAL, SCHUSS_BINARY_FOCAL
-};
+#define SCHUSS_LOSSES(X) \
+    X(MSE, mse) X(MAE, mae) X(HUBER, huber) X(CROSS_ENTROPY, cross_entropy) \
+    X(BINARY_CROSS_ENTROPY, binary_cross_entropy) X(POISSON, poisson) X(QUANTILE, quantile) X(GAMMA, gamma) \
+    X(TWEEDIE, tweedie) X(GAUSSIAN, gaussian) X(FOCAL, focal) X(BINARY_FOCAL, binary_focal)
+#define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_##NAME,
+enum schuss_loss_kind { SCHUSS_LOSSES(SCHUSS_NUMBER_OF) SCHUSS_N_LOSSES };
+#undef SCHUSS_NUMBER_OF
+const char *schuss_loss_name(int kind);
 
 struct schuss_loss {
     int kind;

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "../fpmode.h"
+#include "../names.h"
 #include "../pool.h"
 
 enum {
@@ -130,3 +131,7 @@ double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t ro
     fpmode_restore(found);
     return sum;
 }
+
+const char *schuss_activation_name(int activation) { return NAME_OF(SCHUSS_ACTIVATIONS, activation); }
+const char *schuss_loss_name(int kind) { return NAME_OF(SCHUSS_LOSSES, kind); }
+const char *schuss_elementary_name(int f) { return NAME_OF(ELEMENTARY_FUNCTIONS, f); }

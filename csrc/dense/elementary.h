@@ -141,11 +141,11 @@ ALWAYS_INLINE vec only_log1p(vec x, vec unused) { return (void)unused, v_log1p(x
 static void elementary(int f, ptrdiff_t n, const void *x, void *y) {
     vec none = v_set1(0);
     switch (f) {
-    case 0: map(only_exp, none, n, x, y); break;
-    case 1: map(only_log, none, n, x, y); break;
-    case 2: map(only_tanh, none, n, x, y); break;
-    case 3: map(only_erfc, none, n, x, y); break;
-    case 4: map(only_expm1, none, n, x, y); break;
+    case ELEMENTARY_EXP: map(only_exp, none, n, x, y); break;
+    case ELEMENTARY_LOG: map(only_log, none, n, x, y); break;
+    case ELEMENTARY_TANH: map(only_tanh, none, n, x, y); break;
+    case ELEMENTARY_ERFC: map(only_erfc, none, n, x, y); break;
+    case ELEMENTARY_EXPM1: map(only_expm1, none, n, x, y); break;
     default: map(only_log1p, none, n, x, y); break;
     }
 }

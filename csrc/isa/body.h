@@ -14,8 +14,17 @@
 #include "../dense/loss.h"
 #include "../layers/catalogue.h"
 #include "../optim/sums.h"
-#include "../optim/rules.h"
+#include "../optim/product.h"
+#include "../optim/eigen.h"
+#include "../optim/orthogonal.h"
+#include "../optim/loop.h"
+#define RULE_LOOPS
+#include "../optim/list.h"
+#undef RULE_LOOPS
 #include "../optim/stages.h"
+#define RULE_ARRAYS
+#include "../optim/list.h"
+#undef RULE_ARRAYS
 #include "../optim/whole.h"
 #include "../optim/lbfgs.h"
 

@@ -9,7 +9,7 @@ enum { TOGETHER = 100000 /* nanoseconds on one thread: less is not shared */ };
 
 static double work_of(const struct schuss_step *step, const struct schuss_segment *s) {
     const struct schuss_group *g = &step->groups[s->group];
-    const struct rule *rule = &optimizer_rules[g->rule];
+    const struct rule *rule = optimizer_rules[g->rule];
     return rule->work && s->n ? rule->work(g, s) : 0;
 }
 

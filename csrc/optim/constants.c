@@ -3,23 +3,24 @@
 
 #include <string.h>
 
+#include "../names.h"
 #include "rule.h"
 
 int optimizer_remembers(const struct schuss_step *step) {
     for (int i = 0; i < step->n_groups; i++)
-        if (optimizer_rules[step->groups[i].rule].advance) return 1;
+        if (optimizer_rules[step->groups[i].rule]->advance) return 1;
     return 0;
 }
 
 void optimizer_advance(const struct schuss_step *step) {
     for (int i = 0; i < step->n_groups; i++) {
         const struct schuss_group *g = &step->groups[i];
-        if (!optimizer_rules[g->rule].advance) continue;
+        if (!optimizer_rules[g->rule]->advance) continue;
         struct schuss_memory *m = &step->memories[i];
         if (m->step == (double)step->t) memcpy(m->now, m->before, sizeof m->now);
         else memcpy(m->before, m->now, sizeof m->now);
         m->step = (double)step->t;
-        optimizer_rules[g->rule].advance(g, m->now, step->t);
+        optimizer_rules[g->rule]->advance(g, m->now, step->t);
     }
 }
 
@@ -33,7 +34,8 @@ static double average_weight(const struct schuss_average *a, int64_t t) {
 void optimizer_constants(const struct schuss_step *step, int group, int64_t t, double norm_factor,
                          struct rule_constants *constants) {
     const struct schuss_group *g = &step->groups[group];
-    const int decoupled = g->decoupled || g->dialect == SCHUSS_KERAS; /* for every optimizer there */
+    const struct rule *rule = optimizer_rules[g->rule];
+    const int decoupled = rule->decouples || g->decoupled || g->dialect == SCHUSS_KERAS; /* all of Keras's are */
     *constants = (struct rule_constants){
         .rule = g->rule,
         .dtype = step->dtype,
@@ -62,7 +64,6 @@ void optimizer_constants(const struct schuss_step *step, int group, int64_t t, d
         .l2 = decoupled ? 0 : g->weight_decay,
         .zero_grad = step->zero_grad,
     };
-    const struct rule *rule = &optimizer_rules[g->rule];
     if (rule->constants) rule->constants(g, step->memories ? step->memories[group].now : NULL, t, constants);
     constants->l2 += g->penalty2; /* whatever the rule does with weight_decay */
     constants->l1 = g->penalty1;
@@ -71,3 +72,5 @@ void optimizer_constants(const struct schuss_step *step, int group, int64_t t, d
         constants->pull[k] = step->averages[k].kind == SCHUSS_LOOKAHEAD;
     }
 }
+
+const char *schuss_average_name(int kind) { return NAME_OF(SCHUSS_AVERAGES, kind); }

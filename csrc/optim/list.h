@@ -34,3 +34,34 @@
     MATRIX(SOAP, soap)
 
 #endif
+
+/* Their files, of which one part is included at a time: RULE_LOOPS: the loops, bodies of isa/; RULE_ARRAYS: what MATRIX
+ * rules do with whole arrays, bodies too; RULE_ROWS: the rows of catalogue.c. A row may use what is in files before. */
+#if defined RULE_LOOPS || defined RULE_ARRAYS || defined RULE_ROWS
+#include "rules/sgd.h"
+#include "rules/adagrad.h"
+#include "rules/rmsprop.h"
+#include "rules/adam.h"
+#include "rules/adadelta.h"
+#include "rules/adamax.h"
+#include "rules/nadam.h"
+#include "rules/radam.h"
+#include "rules/adabelief.h"
+#include "rules/lion.h"
+#include "rules/signum.h"
+#include "rules/rprop.h"
+#include "rules/asgd.h"
+#include "rules/yogi.h"
+#include "rules/adopt.h"
+#include "rules/ademamix.h"
+#include "rules/adan.h"
+#include "rules/ftrl.h"
+#include "rules/schedule_free.h"
+#include "rules/lars.h"
+#include "rules/lamb.h"
+#include "rules/novograd.h"
+#include "rules/prodigy.h"
+#include "rules/adafactor.h"
+#include "rules/muon.h"
+#include "rules/soap.h"
+#endif

@@ -8,12 +8,33 @@ enum zeros { NEVER, WITH_EPS, ALWAYS }; /* WITH_EPS: if eps > 0, as it is divide
 
 /* What there is to know of a rule beside its loop. Pointers that are NULL: nothing. */
 struct rule {
-    const char *name;
-    int (*states)(const struct schuss_group *g); /* the slots it touches, bit k for slot k */
-    /* Sets the constants of step t that are not common to all. */
-    void (*constants)(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c);
+    /* What users can set, without what all rules have; the last one has no name. See schuss_group_fault for fault. */
+    const struct schuss_setting *settings;
+    const char *(*fault)(const struct schuss_group *g, const char **expected);
+    int decouples; /* weight decay is decoupled whatever the group says */
+
+    /* The names of the states as torch's state_dict has them, by slot, and which slots the rule touches with a
+     * group's numbers, bit k for slot k; NULL: all that have a name. */
+    const char *state_names[SCHUSS_MAX_STATES];
+    int (*states)(const struct schuss_group *g);
+    /* Where the array's shape matters: the name of its state in a slot, NULL if it has none; and its shape, of which
+     * the number of dimensions is returned. */
+    const char *(*state)(const struct schuss_group *g, const struct schuss_segment *s, int slot);
+    int (*shape)(const struct schuss_group *g, const struct schuss_segment *s, int slot, ptrdiff_t *shape);
+    double (*start)(const struct schuss_group *g, int slot); /* what states are before the first step; NULL: zeros */
+    int first_fills_states; /* the first step fills them whatever they were */
+
+    /* The names of what a group remembers and state_dict has; see schuss_rule_memory_of_params. */
+    const char *memory[SCHUSS_MEMORY];
+    int memory_of_params;
+    void (*begin)(const struct schuss_group *g, double *memory); /* what that is before the first step; NULL: zeros */
     /* The group's memory from that of step t - 1 to that of step t, before the step. */
     void (*advance)(const struct schuss_group *g, double *memory, int64_t t);
+    const char *derived[SCHUSS_MEMORY]; /* names of numbers, see schuss_derive */
+    void (*derive)(const struct schuss_group *g, int64_t steps, double *out);
+
+    /* Sets the constants of step t that are not common to all. */
+    void (*constants)(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c);
     /* MEASURED rules: how many sums are taken. From those of an array, finish sets its factor, and may change states of
      * one element. Or finish_all changes what the groups remember, from the sums over all arrays of each group. */
     int n_sums;
@@ -30,6 +51,6 @@ struct rule {
      * since its row has no gradient, would be wrong in later ones. */
     int every_step;
 };
-extern const struct rule optimizer_rules[SCHUSS_N_RULES];
+extern const struct rule *const optimizer_rules[SCHUSS_N_RULES];
 
 #endif

@@ -40,3 +40,9 @@ ptrdiff_t schuss_state_squares(const struct schuss_group *g, const struct schuss
         if (sides[k].at >= 0) total += sides[k].size * sides[k].size;
     return total;
 }
+
+ptrdiff_t schuss_state_side(const struct schuss_group *g, const struct schuss_segment *s, int dimension) {
+    struct side sides[SIDES];
+    if (dimension >= optimizer_sides(g, s, sides)) return -1;
+    return sides[dimension].at >= 0 ? sides[dimension].size : 0;
+}

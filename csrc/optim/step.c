@@ -23,7 +23,7 @@ enum {
 
 static int measures(const struct schuss_step *step) {
     for (int i = 0; i < step->n_groups; i++)
-        if (optimizer_rules[step->groups[i].rule].n_sums) return 1;
+        if (optimizer_rules[step->groups[i].rule]->n_sums) return 1;
     return 0;
 }
 
@@ -105,7 +105,7 @@ struct constants_of {
 };
 
 static const struct rule *rule_of(const struct optimizer_walk *w, const struct schuss_segment *s) {
-    return &optimizer_rules[w->step->groups[s->group].rule];
+    return optimizer_rules[w->step->groups[s->group].rule];
 }
 
 static void compute_constants(struct constants_of *known, const struct maker *maker, const struct schuss_segment *s,
@@ -260,9 +260,9 @@ static void finish_share(void *context, int index, int count) {
         else if (rule->finish_all) add_sums(&p, 0, p.segment->n, of_group[p.segment->group]);
     }
     for (int rule = 0; rule < SCHUSS_N_RULES; rule++)
-        for (int group = 0; group < step->n_groups && optimizer_rules[rule].finish_all; group++)
+        for (int group = 0; group < step->n_groups && optimizer_rules[rule]->finish_all; group++)
             if (step->groups[group].rule == rule) {
-                optimizer_rules[rule].finish_all(step, (const double(*)[SCHUSS_MAX_SUMS])of_group);
+                optimizer_rules[rule]->finish_all(step, (const double(*)[SCHUSS_MAX_SUMS])of_group);
                 break;
             }
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "../kernels.h"
+#include "../names.h"
 #include "../rng.h"
 
 void schuss_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
@@ -28,7 +29,7 @@ void schuss_permutation(int64_t *order, ptrdiff_t n, uint64_t seed, uint64_t epo
 
 static double natural_log(double x) {
     double y;
-    schuss_kernels(SCHUSS_F64)->elementary(1, 1, &x, &y);
+    schuss_kernels(SCHUSS_F64)->elementary(ELEMENTARY_LOG, 1, &x, &y);
     return y;
 }
 
@@ -129,3 +130,5 @@ int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int i
     }
     return SCHUSS_OK;
 }
+
+const char *schuss_init_name(int init) { return NAME_OF(SCHUSS_INITS, init); }

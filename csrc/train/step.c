@@ -24,7 +24,7 @@ static struct schuss_segment whole_of(const struct schuss_train *t) {
     const ptrdiff_t unit = 16 * kernels->item;
     struct schuss_segment whole = step->segments[0];
     ptrdiff_t end = 0; /* bytes from the first array's start */
-    const enum zeros stay = optimizer_rules[step->groups[0].rule].zeros_stay;
+    const enum zeros stay = optimizer_rules[step->groups[0].rule]->zeros_stay;
     const int divides_zeros = stay == WITH_EPS && !(step->groups[0].eps > 0);
     if (step->n_groups != 1 || whole.p != net->params || stay == NEVER || divides_zeros)
         return (struct schuss_segment){0};

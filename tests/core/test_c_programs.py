@@ -17,7 +17,7 @@ NOT_HERE = 77
 
 
 @pytest.mark.skipif(native is None, reason="needs a C compiler")
-@pytest.mark.parametrize("name", ["allocations", "columns", "ends", "networks", "pace", "plans", "teams"])
+@pytest.mark.parametrize("name", ["allocations", "columns", "ends", "networks", "pace", "plans", "settings", "teams"])
 def test_program(name: str) -> None:
     assert native is not None
     done = subprocess.run(

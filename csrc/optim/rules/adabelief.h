@@ -1,6 +1,8 @@
 /* AdaBelief (Zhuang et al., NeurIPS 2020): m += (1 - beta1) (g - m), s = beta2 s + (1 - beta2) (g - m)^2 + eps,
  * p -= lr / (1 - beta1^t) m / (sqrt(s) / sqrt(1 - beta2^t) + eps); rectified as RAdam is, then without the correction
  * of s, or p -= lr / (1 - beta1^t) m. AMSGrad puts the largest s so far in s's place. */
+
+#ifdef RULE_LOOPS
 ALWAYS_INLINE void adabelief_step(const struct rule_arrays *r, const struct rule_constants *c, const int amsgrad,
                                   const int adaptive) {
     real *restrict p = r->p, *restrict m = r->s0, *restrict s = r->s1, *restrict largest = r->s2;
@@ -23,3 +25,21 @@ static void adabelief(const struct rule_arrays *r, const struct rule_constants *
     if (c->amsgrad) c->adaptive ? adabelief_step(r, c, 1, 1) : adabelief_step(r, c, 1, 0);
     else c->adaptive ? adabelief_step(r, c, 0, 1) : adabelief_step(r, c, 0, 0);
 }
+#endif
+
+#ifdef RULE_ROWS
+static void adabelief_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                                struct rule_constants *c) {
+    c->adaptive = 1;
+    (g->rectify ? radam_constants : adam_constants)(g, memory, t, c);
+}
+
+/* Zeros do not stay: the states grow even where gradients are zero. */
+static const struct rule adabelief_rule = {
+    .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, FLAG("amsgrad", amsgrad), DECOUPLED_WEIGHT_DECAY,
+                         FLAG("rectify", rectify)),
+    .state_names = {"exp_avg", "exp_avg_var", "max_exp_avg_var"},
+    .states = adam_states,
+    .constants = adabelief_constants,
+};
+#endif

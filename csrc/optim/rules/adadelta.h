@@ -1,5 +1,7 @@
 /* AdaDelta (Zeiler, 2012): s = rho s + (1 - rho) g^2, d = sqrt((a + eps) / (s + eps)) g, a = rho a + (1 - rho) d^2,
  * p -= lr d. */
+
+#ifdef RULE_LOOPS
 static void adadelta(const struct rule_arrays *r, const struct rule_constants *c) {
     real *restrict p = r->p, *restrict square = r->s0, *restrict delta = r->s1;
     const real *restrict g = r->g;
@@ -12,3 +14,21 @@ static void adadelta(const struct rule_arrays *r, const struct rule_constants *c
         p[i] = keep * p[i] - lr * d;
     }
 }
+#endif
+
+#ifdef RULE_ROWS
+static void adadelta_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                               struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    c->beta2 = g->alpha;
+    c->one_minus_beta2 = 1 - g->alpha;
+}
+
+static const struct rule adadelta_rule = {
+    .settings = SETTINGS(NUMBER("rho", alpha, "[0, 1]"), EPS, WEIGHT_DECAY, TORCH_OR_KERAS),
+    .state_names = {"square_avg", "acc_delta"},
+    .constants = adadelta_constants,
+    .zeros_stay = WITH_EPS,
+};
+#endif

@@ -6,6 +6,7 @@
  *
  * An array is cut into items, by its shape alone: whole matrices, if they are small or many; else parts of one. */
 
+#ifdef RULE_LOOPS
 enum {
     ADAFACTOR_ITEM = 8192,     /* elements of an item: it stays in cache from pass to pass */
     ADAFACTOR_ITEMS = 64,      /* a large array is cut into about so many */
@@ -162,7 +163,9 @@ static void adafactor(const struct rule_arrays *r, const struct rule_constants *
 }
 
 /* ---- arrays ---- */
+#endif
 
+#ifdef RULE_ARRAYS
 /* A step of one array, as its members see it. */
 struct adafactor_job {
     const struct schuss_segment *s;
@@ -384,3 +387,52 @@ static void adafactor_array(const struct schuss_segment *s, const struct rule_co
         adafactor_pass(&job, &item, ADAFACTOR_UPDATE, NULL);
     }
 }
+#endif
+
+#ifdef RULE_ROWS
+static void adafactor_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                                struct rule_constants *c) {
+    (void)memory;
+    const double bound = 1 / sqrt((double)t);
+    c->one_minus_beta2 = portable_power((double)t, g->beta2_decay);
+    c->step_size = g->lr < bound ? g->lr : bound;
+    c->eps2 = g->eps2;
+    c->threshold = g->d;
+}
+
+static double adafactor_work(const struct schuss_group *g, const struct schuss_segment *s) {
+    (void)g;
+    return 1 + (double)s->n;
+}
+
+/* A matrix has means of rows and of columns, which lie in slots 0 and 1; any other array has a mean of each element. */
+static const char *adafactor_state(const struct schuss_group *g, const struct schuss_segment *s, int slot) {
+    (void)g;
+    return s->ndim < 2 ? (slot == 0 ? "variance" : NULL) : slot == 0 ? "row_var" : slot == 1 ? "col_var" : NULL;
+}
+
+static int adafactor_shape(const struct schuss_group *g, const struct schuss_segment *s, int slot, ptrdiff_t *shape) {
+    const int ndim = shape_of_array(g, s, slot, shape);
+    if (ndim > 1) shape[slot == 0 ? ndim - 1 : ndim - 2] = 1;
+    return ndim;
+}
+
+static int adafactor_states(const struct schuss_group *g) {
+    (void)g;
+    return states_of(1); /* at least */
+}
+
+/* The first eps may be None, which is the dtype's. */
+static const struct rule adafactor_rule = {
+    .settings = SETTINGS(NUMBER("beta2_decay", beta2_decay, "(-inf, 0]"),
+                         {.name = "eps", .kind = SCHUSS_NUMBER, .parts = 2, .offset = {AT(eps), AT(eps2)},
+                          .interval = {"[0, inf)", "[0, inf)"}, .optional = 1, .none = -1},
+                         NUMBER("d", d, "[1, inf)"), WEIGHT_DECAY),
+    .decouples = 1,
+    .states = adafactor_states,
+    .state = adafactor_state,
+    .shape = adafactor_shape,
+    .constants = adafactor_constants,
+    .work = adafactor_work,
+};
+#endif

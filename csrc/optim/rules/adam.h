@@ -1,6 +1,8 @@
 /* Adam (Kingma and Ba, ICLR 2015): m += (1 - beta1) (g - m), v = beta2 v + (1 - beta2) g^2,
  * p -= lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps). AMSGrad (Reddi, Kale, Kumar, ICLR 2018) puts the
  * largest v so far in v's place. AdamW (Loshchilov and Hutter, ICLR 2019) is this with decoupled decay. */
+
+#ifdef RULE_LOOPS
 static void adam(const struct rule_arrays *r, const struct rule_constants *c) {
     real *restrict p = r->p, *restrict m = r->s0, *restrict v = r->s1, *restrict largest = r->s2;
     const real *restrict g = r->g;
@@ -23,3 +25,29 @@ static void adam(const struct rule_arrays *r, const struct rule_constants *c) {
         }
     }
 }
+#endif
+
+#ifdef RULE_ROWS
+/* What step_size and sqrt_correction are of Adam's means. */
+static void adam_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    double power[SCHUSS_MAX_BETAS];
+    optimizer_powers(g, t, power);
+    c->step_size = g->lr / (1 - power[0]);
+    c->sqrt_correction = 1 / sqrt(1 - power[1]);
+    if (g->dialect == SCHUSS_TORCH) return;
+    c->step_size *= sqrt(1 - power[1]); /* eps is added to a v that is not corrected */
+    c->sqrt_correction = 1;
+}
+
+static int adam_states(const struct schuss_group *g) { return states_of(g->amsgrad ? 3 : 2); }
+
+static const struct rule adam_rule = {
+    .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, FLAG("amsgrad", amsgrad), DECOUPLED_WEIGHT_DECAY,
+                         FLAG("decoupled", decoupled), ANY_DIALECT),
+    .state_names = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"},
+    .states = adam_states,
+    .constants = adam_constants,
+    .zeros_stay = WITH_EPS,
+};
+#endif

@@ -1,6 +1,8 @@
 /* FTRL-Proximal (McMahan et al., KDD 2013), as in TensorFlow: s = n^-lr_power of the old n and S of n += g^2,
  * z += g + shrink p - (S - s) / lr p, p = (z limited to +-l1 - z) / (S / lr + offset), which is 0 where |z| <= l1. A
  * step with a learning rate of 0 is none. */
+
+#ifdef RULE_LOOPS
 ALWAYS_INLINE double from_bits(uint64_t bits) {
     double x;
     memcpy(&x, &bits, sizeof x);
@@ -60,3 +62,29 @@ static void ftrl(const struct rule_arrays *r, const struct rule_constants *c) {
     if (c->exponent == 0.5) ftrl_step(r, c, FTRL_ROOT);
     else c->exponent == 0 ? ftrl_step(r, c, FTRL_ONE) : ftrl_step(r, c, FTRL_POWER);
 }
+#endif
+
+#ifdef RULE_ROWS
+static void ftrl_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    c->exponent = -g->lr_power;
+    c->limit = g->l1;
+    c->shrink = 2 * g->l2_shrinkage;
+    c->offset = 2 * g->l2 + g->beta / g->lr;
+}
+
+static double ftrl_start(const struct schuss_group *g, int slot) {
+    return slot == 0 ? g->initial_accumulator_value : 0;
+}
+
+static const struct rule ftrl_rule = {
+    .settings = SETTINGS(NUMBER("lr_power", lr_power, "[-1, 0]"), INITIAL_ACCUMULATOR_VALUE,
+                         NUMBER("l1", l1, "[0, inf)"), NUMBER("l2", l2, "[0, inf)"),
+                         NUMBER("l2_shrinkage", l2_shrinkage, "[0, inf)"), NUMBER("beta", beta, "[0, inf)")),
+    .state_names = {"accumulator", "linear"},
+    .start = ftrl_start,
+    .constants = ftrl_constants,
+    .zeros_stay = WITH_EPS,
+};
+#endif

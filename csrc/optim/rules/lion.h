@@ -1,4 +1,6 @@
 /* Lion (Chen et al., NeurIPS 2023): p -= lr sign(beta1 m + (1 - beta1) g), then m = beta2 m + (1 - beta2) g. */
+
+#ifdef RULE_LOOPS
 static void lion(const struct rule_arrays *r, const struct rule_constants *c) {
     real *restrict p = r->p, *restrict m = r->s0;
     const real *restrict g = r->g;
@@ -10,3 +12,13 @@ static void lion(const struct rule_arrays *r, const struct rule_constants *c) {
         m[i] = beta2 * m[i] + fresh2 * g[i];
     }
 }
+#endif
+
+#ifdef RULE_ROWS
+static const struct rule lion_rule = {
+    .settings = SETTINGS(BETAS, WEIGHT_DECAY),
+    .decouples = 1,
+    .state_names = {"exp_avg"},
+    .zeros_stay = ALWAYS,
+};
+#endif

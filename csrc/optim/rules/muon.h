@@ -3,6 +3,7 @@
  * Schulz, x = a x + (b x x' + c (x x')^2) x. For a matrix higher than wide the same from the right, with x' x, which is
  * the smaller one then. */
 
+#ifdef RULE_LOOPS
 enum { MUON_PARTS = 64 }; /* |u|^2 is summed by so many parts, whatever the members */
 
 /* u goes to s1. */
@@ -24,7 +25,9 @@ static void muon(const struct rule_arrays *r, const struct rule_constants *c) {
     const real keep = (real)c->keep, lr = (real)c->step_size;
     for (ptrdiff_t i = 0; i < r->n; i++) p[i] = keep * p[i] - lr * update[i];
 }
+#endif
 
+#ifdef RULE_ARRAYS
 struct muon_room {
     real *x, *next;          /* [rows x cols] */
     real *gram, *polynomial; /* [side x side] */
@@ -136,3 +139,33 @@ static void muon_array(const struct schuss_segment *s, const struct rule_constan
     const struct schuss_segment piece = piece_of(&with_update, from, to);
     step(&piece, &own, nonfinite);
 }
+#endif
+
+#ifdef RULE_ROWS
+static void muon_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    for (int k = 0; k < 3; k++) c->coefficients[k] = g->ns_coefficients[k];
+    c->iterations = (int)g->ns_steps;
+    c->match_rms = g->adjust_lr_fn == SCHUSS_ADJUST_MATCH_RMS_ADAMW;
+}
+
+/* Three products a step of the iteration, two of which are done by half. */
+static double muon_work(const struct schuss_group *g, const struct schuss_segment *s) {
+    const double side = (double)(s->rows < s->cols ? s->rows : s->cols), n = (double)s->n;
+    return n + g->ns_steps * (3 * n * side + side * side * side) / FLOPS_PER_NANOSECOND;
+}
+
+static const struct rule muon_rule = {
+    .settings = SETTINGS(WEIGHT_DECAY, MOMENTUM, NESTEROV,
+                         TRIPLE("ns_coefficients", ns_coefficients[0], ns_coefficients[1], ns_coefficients[2],
+                                "(-inf, inf)"),
+                         EPS, WHOLE("ns_steps", ns_steps, "[1, 99]"),
+                         {.name = "adjust_lr_fn", .kind = SCHUSS_CHOICE, .offset = {AT(adjust_lr_fn)},
+                          .choices = SCHUSS_N_ADJUST_LRS, .choice = schuss_adjust_lr_name, .optional = 1}),
+    .decouples = 1,
+    .state_names = {"momentum_buffer"},
+    .constants = muon_constants,
+    .work = muon_work,
+};
+#endif

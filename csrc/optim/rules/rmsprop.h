@@ -1,5 +1,7 @@
 /* RMSProp (Hinton, lecture 6e, 2012): s = alpha s + (1 - alpha) g^2, p -= lr g / (sqrt(s) + eps), or sqrt(s + eps).
  * Centered (Graves, 2013) subtracts the square of the mean gradient under the root. */
+
+#ifdef RULE_LOOPS
 ALWAYS_INLINE void rmsprop_of(const struct rule_arrays *r, const struct rule_constants *c, int centered, int heavy) {
     real *restrict p = r->p, *restrict square = r->s0, *restrict mean = r->s1, *restrict buffer = r->s2;
     const real *restrict g = r->g;
@@ -27,3 +29,29 @@ static void rmsprop(const struct rule_arrays *r, const struct rule_constants *c)
     else if (c->momentum != 0) rmsprop_of(r, c, 0, 1);
     else rmsprop_of(r, c, 0, 0);
 }
+#endif
+
+#ifdef RULE_ROWS
+static int rmsprop_states(const struct schuss_group *g) {
+    return 1 | (g->centered ? 2 : 0) | (g->momentum != 0 ? 4 : 0);
+}
+
+static void rmsprop_constants(const struct schuss_group *g, const double *memory, int64_t t,
+                              struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    c->beta2 = g->alpha;
+    c->one_minus_beta2 = 1 - g->alpha;
+    place_eps(g, c);
+    if (g->dialect == SCHUSS_KERAS && g->momentum != 0) lr_in_velocity(g, c);
+}
+
+static const struct rule rmsprop_rule = {
+    .settings = SETTINGS(NUMBER("alpha", alpha, "[0, 1]"), EPS, WEIGHT_DECAY, MOMENTUM, FLAG("centered", centered),
+                         TORCH_OR_KERAS),
+    .state_names = {"square_avg", "grad_avg", "momentum_buffer"},
+    .states = rmsprop_states,
+    .constants = rmsprop_constants,
+    .zeros_stay = WITH_EPS,
+};
+#endif

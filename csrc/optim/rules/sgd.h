@@ -1,5 +1,7 @@
 /* Momentum (Polyak, 1964): b = momentum b + (1 - dampening) g, p -= lr b; Nesterov's (1983) as in Sutskever et al.,
  * ICML 2013: p -= lr (g + momentum b). The first b is g. Where b holds lr g in g's place, so does the update. */
+
+#ifdef RULE_LOOPS
 ALWAYS_INLINE void sgd_momentum(const struct rule_arrays *r, const struct rule_constants *c, const int first,
                                 const int nesterov) {
     real *restrict p = r->p, *restrict buffer = r->s0;
@@ -23,3 +25,38 @@ static void sgd(const struct rule_arrays *r, const struct rule_constants *c) {
     else if (c->nesterov) c->first ? sgd_momentum(r, c, 1, 1) : sgd_momentum(r, c, 0, 1);
     else c->first ? sgd_momentum(r, c, 1, 0) : sgd_momentum(r, c, 0, 0);
 }
+#endif
+
+#ifdef RULE_ROWS
+static int momentum_states(const struct schuss_group *g) { return states_of(g->momentum != 0); }
+
+static const char *nesterov_fault(const struct schuss_group *g, const char **expected) {
+    *expected = "False unless momentum > 0 and dampening is 0";
+    return g->nesterov && !(g->momentum > 0 && g->dampening == 0) ? "nesterov" : NULL;
+}
+
+/* The velocity holds updates rather than gradients: the learning rate of each gradient stays its own. */
+static void lr_in_velocity(const struct schuss_group *g, struct rule_constants *c) {
+    c->velocity = g->lr;
+    c->step_size = 1;
+}
+
+static void sgd_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    (void)t;
+    if (g->dialect == SCHUSS_TORCH || g->momentum == 0) return;
+    lr_in_velocity(g, c);
+    c->one_minus_dampening *= g->lr;
+    c->first = 0;
+}
+
+static const struct rule sgd_rule = {
+    .settings = SETTINGS(MOMENTUM, NUMBER("dampening", dampening, "(-inf, inf)"), WEIGHT_DECAY, NESTEROV, ANY_DIALECT),
+    .fault = nesterov_fault,
+    .state_names = {"momentum_buffer"},
+    .states = momentum_states,
+    .first_fills_states = 1,
+    .constants = sgd_constants,
+    .zeros_stay = ALWAYS,
+};
+#endif

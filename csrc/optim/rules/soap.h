@@ -6,6 +6,7 @@
  * v is sorted with them, m goes through the original space. The first step only finds the bases, so that no gradient is
  * seen in one of its own making. */
 
+#ifdef RULE_LOOPS
 enum { SOAP_PARTS = 64 }; /* |u|^2 is summed by so many parts, whatever the members */
 
 /* A copy of the gradient goes to s4. */
@@ -23,7 +24,9 @@ static void soap(const struct rule_arrays *r, const struct rule_constants *c) {
     if (c->first) return;
     for (ptrdiff_t i = 0; i < r->n; i++) p[i] = keep * (p[i] - step_size * update[i]);
 }
+#endif
 
+#ifdef RULE_ARRAYS
 /* The gradient h, which becomes the update. */
 static void soap_adam(ptrdiff_t n, const struct rule_constants *c, real *restrict h, real *restrict m,
                       real *restrict v) {
@@ -341,3 +344,61 @@ static void soap_array(const struct schuss_segment *s, const struct rule_constan
     if (c->first) soap_begin_all(&job);
     else if (c->refresh && job.bases) soap_refresh_all(&job);
 }
+#endif
+
+#ifdef RULE_ROWS
+static void soap_constants(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c) {
+    (void)memory;
+    double power[SCHUSS_MAX_BETAS];
+    optimizer_powers(g, t - 1, power); /* the first step makes no update */
+    if (g->bias_correction && t > 1) c->step_size = g->lr * sqrt(1 - power[1]) / (1 - power[0]);
+    c->one_minus_beta3 = 1 - (g->shampoo_beta < 0 ? g->beta2 : g->shampoo_beta);
+    c->refresh = t > 1 && (t - 1) % (int64_t)g->precondition_frequency == 0;
+    c->normalizes = g->normalize_grads;
+    c->group = g;
+}
+
+/* For each basis five products, one of them by half, and its share of the steps that change it. */
+static double soap_work(const struct schuss_group *g, const struct schuss_segment *s) {
+    struct side sides[SIDES];
+    const double n = (double)s->n;
+    double products = 0;
+    for (int k = optimizer_sides(g, s, sides); k-- > 0;) {
+        const double d = (double)sides[k].size;
+        if (sides[k].at >= 0) products += 5 * n * d + (4 * n * d + 5 * d * d * d) / g->precondition_frequency;
+    }
+    return 1 + n + products / FLOPS_PER_NANOSECOND;
+}
+
+static int soap_states(const struct schuss_group *g) {
+    (void)g;
+    return states_of(2); /* at least */
+}
+
+static const char *soap_state(const struct schuss_group *g, const struct schuss_segment *s, int slot) {
+    static const char *const names[] = {"exp_avg", "exp_avg_sq", "GG", "Q"};
+    return slot < 2 || (slot < 4 && schuss_state_squares(g, s) > 0) ? names[slot] : NULL;
+}
+
+/* GG and Q are the squares of all dimensions one after the other. */
+static int soap_shape(const struct schuss_group *g, const struct schuss_segment *s, int slot, ptrdiff_t *shape) {
+    if (slot < 2) return shape_of_array(g, s, slot, shape);
+    shape[0] = schuss_state_squares(g, s);
+    return 1;
+}
+
+/* Without shampoo_beta it is beta2. */
+static const struct rule soap_rule = {
+    .settings = SETTINGS(BETAS, NUMBER_OR_NONE("shampoo_beta", shampoo_beta, "(-inf, 1)", -1), EPS, WEIGHT_DECAY,
+                         WHOLE("precondition_frequency", precondition_frequency, "[1, 1e9]"),
+                         WHOLE("max_precond_dim", max_precond_dim, "[0, 1e9]"), FLAG("merge_dims", merge_dims),
+                         FLAG("precondition_1d", precondition_1d), FLAG("normalize_grads", normalize_grads),
+                         FLAG("correct_bias", bias_correction)),
+    .decouples = 1,
+    .states = soap_states,
+    .state = soap_state,
+    .shape = soap_shape,
+    .constants = soap_constants,
+    .work = soap_work,
+};
+#endif

@@ -1,6 +1,6 @@
-/* Every update rule once: a plain loop that reads like its formula, which the compiler vectorises. All operations are
- * single IEEE roundings (no contraction), so a NumPy expression in the same order gives the same bits, and neither
- * tails nor alignment, chunks or threads can matter. tests/reference/ has these expressions. */
+/* What the loops of rules share. Each is a plain loop that reads like its formula, which the compiler vectorises. All
+ * operations are single IEEE roundings (no contraction), so a NumPy expression in the same order gives the same bits, and
+ * neither tails nor alignment, chunks or threads can matter. tests/reference/ has these expressions. */
 
 /* p, and the states, of n elements; g is the gradient after the stages. Decoupled weight decay is the factor `keep` on
  * p (1 without: exact), since a pass of its own would be one more way to memory. */
@@ -32,38 +32,3 @@ ALWAYS_INLINE struct schuss_segment piece_of(const struct schuss_segment *s, ptr
         piece.average[k] = s->average[k] ? (real *)s->average[k] + from : NULL;
     return piece;
 }
-
-/* Of stages.h, for rules that take whole arrays and go over elements by these. */
-static void step(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite);
-static void measure(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite);
-
-#include "product.h"
-#include "eigen.h"
-#include "orthogonal.h"
-
-#include "rules/adabelief.h"
-#include "rules/adadelta.h"
-#include "rules/adafactor.h"
-#include "rules/adagrad.h"
-#include "rules/adam.h"
-#include "rules/adamax.h"
-#include "rules/adan.h"
-#include "rules/ademamix.h"
-#include "rules/adopt.h"
-#include "rules/asgd.h"
-#include "rules/ftrl.h"
-#include "rules/lamb.h"
-#include "rules/lars.h"
-#include "rules/lion.h"
-#include "rules/muon.h"
-#include "rules/nadam.h"
-#include "rules/novograd.h"
-#include "rules/prodigy.h"
-#include "rules/radam.h"
-#include "rules/rmsprop.h"
-#include "rules/rprop.h"
-#include "rules/schedule_free.h"
-#include "rules/sgd.h"
-#include "rules/signum.h"
-#include "rules/soap.h"
-#include "rules/yogi.h"
