@@ -8,7 +8,6 @@ import numpy as np
 import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
-from .. import _core
 from . import model
 from .callbacks import Tasks
 
@@ -35,61 +34,18 @@ def check(est: BaseMLP) -> None:
 
 def fit(est: BaseMLP, X: Any, y: NDArray[Any], sample_weight: Any, objective: Objective) -> None:
     """Minimise over all rows at once."""
-    network = est._network
     tasks = Tasks(est, X, lambda: est._decoded(y), sample_weight, est.max_iter)
-    targets = objective.targets(y, network.dtype)
-    weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64)
-    total = float(X.shape[0]) if weights is None else float(weights.sum())
-    alpha, l1 = float(est.alpha), float(est.l1)
-    parameters = [*network.parameters[0::2], *network.parameters[1::2]]
-    gradients = [*network.gradients[0::2], *network.gradients[1::2]]
-    starts = np.cumsum([0, *(array.size for array in parameters)])
-    coefs = len(network.layers)
-    data = model.slabs(X, network.dtype)
-    if isinstance(data, list):
-        ((_, x),) = data
-        whole: NDArray[Any] | None = x
-    else:
-        whole = None
-
-    def place(vector: NDArray[Any]) -> None:
-        for array, start in zip(parameters, starts, strict=False):
-            array[...] = vector[start : start + array.size].reshape(array.shape)
-
-    def evaluate(vector: NDArray[Any]) -> tuple[float, NDArray[Any]]:
-        place(vector)
-        gradient = np.empty(len(vector))
-        if whole is not None:
-            value = _one(network._core, objective.loss, whole, targets, weights)
-            for array, start in zip(gradients, starts, strict=False):
-                gradient[start : start + array.size] = array.reshape(-1)
-        else:
-            value = 0.0
-            gradient[...] = 0
-            for part, x in data:
-                of_part = None if weights is None else weights[part]
-                share = (float(len(x)) if of_part is None else float(of_part.sum())) / total
-                value += share * _one(network._core, objective.loss, x, targets[part], of_part)
-                for array, start in zip(gradients, starts, strict=False):
-                    gradient[start : start + array.size] += share * array.reshape(-1)
-        weighted = vector[: starts[coefs]]
-        value += (0.5 * alpha) * float(weighted @ weighted) / total
-        gradient[: starts[coefs]] += (alpha / total) * weighted
-        if l1 > 0:
-            value += l1 * float(np.abs(weighted).sum()) / total
-            gradient[: starts[coefs]] += (l1 / total) * np.sign(weighted)
-        return value, gradient
+    function = _Function(est, X, y, sample_weight, objective)
 
     def after_iteration(intermediate_result: Any) -> None:
-        place(intermediate_result.x)
+        function.place(intermediate_result.x)
         tasks.begin()
         if tasks.end():
             raise StopIteration
 
-    first = np.concatenate([array.reshape(-1) for array in parameters]).astype(np.float64)
     found = scipy.optimize.minimize(
-        evaluate,
-        first,
+        function,
+        function.start(),
         method="L-BFGS-B",
         jac=True,
         callback=after_iteration if tasks.wanted else None,
@@ -97,8 +53,75 @@ def fit(est: BaseMLP, X: Any, y: NDArray[Any], sample_weight: Any, objective: Ob
     )
     est.n_iter_ = _check_optimize_result("lbfgs", found, est.max_iter)
     est.loss_ = found.fun
-    place(found.x)
+    function.place(found.x)
     tasks.finish()
+
+
+class _Function:
+    """What is minimised, as SciPy has it: of one vector, in which all weights come before all biases."""
+
+    def __init__(self, est: BaseMLP, X: Any, y: NDArray[Any], sample_weight: Any, objective: Objective) -> None:
+        network = est._network
+        self._core, self._loss = network._core, objective.loss
+        self._targets = objective.targets(y, network.dtype)
+        self._weights = None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=np.float64)
+        self._total = float(X.shape[0]) if self._weights is None else float(self._weights.sum())
+        self._alpha, self._l1 = float(est.alpha), float(est.l1)
+        self._parameters = [*network.parameters[0::2], *network.parameters[1::2]]
+        self._gradients = [*network.gradients[0::2], *network.gradients[1::2]]
+        self._starts = np.cumsum([0, *(array.size for array in self._parameters)])
+        self._penalised = slice(0, self._starts[len(network.layers)])
+        # Dense rows are one piece; sparse ones become dense a piece at a time.
+        self._data = model.slabs(X, network.dtype)
+
+    def start(self) -> NDArray[np.float64]:
+        """The parameters as they are."""
+        return np.concatenate([array.reshape(-1) for array in self._parameters]).astype(np.float64)
+
+    def place(self, vector: NDArray[Any]) -> None:
+        """Put these into the network."""
+        for array, start in zip(self._parameters, self._starts, strict=False):
+            array[...] = vector[start : start + array.size].reshape(array.shape)
+
+    def __call__(self, vector: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+        """The loss with its penalties, and its gradient."""
+        self.place(vector)
+        gradient = np.empty(len(vector))
+        value = self._of_all(gradient) if isinstance(self._data, list) else self._of_pieces(gradient)
+        penalised, of_penalised = vector[self._penalised], gradient[self._penalised]
+        value += (0.5 * self._alpha) * float(penalised @ penalised) / self._total
+        of_penalised += (self._alpha / self._total) * penalised
+        if self._l1 > 0:
+            value += self._l1 * float(np.abs(penalised).sum()) / self._total
+            of_penalised += (self._l1 / self._total) * np.sign(penalised)
+        return value, gradient
+
+    def _of_all(self, gradient: NDArray[Any]) -> float:
+        ((_, x),) = self._data
+        value = self._mean(x, self._targets, self._weights)
+        for array, start in zip(self._gradients, self._starts, strict=False):
+            gradient[start : start + array.size] = array.reshape(-1)
+        return value
+
+    def _of_pieces(self, gradient: NDArray[Any]) -> float:
+        value = 0.0
+        gradient[...] = 0
+        for part, x in self._data:
+            weights = None if self._weights is None else self._weights[part]
+            share = (float(len(x)) if weights is None else float(weights.sum())) / self._total
+            value += share * self._mean(x, self._targets[part], weights)
+            for array, start in zip(self._gradients, self._starts, strict=False):
+                gradient[start : start + array.size] += share * array.reshape(-1)
+        return value
+
+    def _mean(self, x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
+        """The mean loss, whose gradients are then in the network."""
+        if not callable(self._loss):
+            return self._core.loss_and_gradients(x, y, weights, self._loss)
+        more = () if weights is None else (weights,)
+        value, gradient = self._loss(self._core.forward(x, True), y, *more)
+        self._core.backward(gradient, False)
+        return float(value)
 
 
 def _printing(verbose: Any) -> dict[str, Any]:
@@ -107,13 +130,3 @@ def _printing(verbose: Any) -> dict[str, Any]:
 
     found: dict[str, Any] = _get_additional_lbfgs_options_dict("iprint", 1 if verbose else -1)
     return found
-
-
-def _one(core: _core.Net, loss: Any, x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None) -> float:
-    """The mean loss, whose gradients are then in the network."""
-    if not callable(loss):
-        return core.loss_and_gradients(x, y, weights, loss)
-    more = () if weights is None else (weights,)
-    value, gradient = loss(core.forward(x, True), y, *more)
-    core.backward(gradient, False)
-    return float(value)
