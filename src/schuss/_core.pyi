@@ -52,15 +52,16 @@ class Stepper:
         self,
         params: list[NDArray[Any]],
         group_of: Sequence[int],
-        states_of: Sequence[int | Sequence[tuple[int, ...] | None]],
+        groups: list[dict[str, Any]],
         form: Names | None = None,
     ) -> None:
         """params: C-contiguous writable float32 or float64 arrays, all of one dtype, none overlapping another
-        (checked: ValueError/TypeError that names the index). group_of[i]: the group of params[i]; states_of[i]: the
-        shape of its state in each slot, None for none; a number: so many like params[i]. States are zero-filled.
+        (checked: ValueError/TypeError that names the index). group_of[i]: the group of params[i], one of groups, as for
+        step. States are what the rules of the groups need, and hold what they begin with.
         form names arrays in messages."""
     params: list[NDArray[Any]]
     states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none
+    state_names: list[list[str | None]]  # of the slots of each, as in states
     averages: list[list[NDArray[Any]]]  # averages[k][i]: number k of params[i]
     scratch: NDArray[np.uint8] | None  # room that rules on whole arrays work in; None: not made yet
     memories: NDArray[np.float64]  # (groups, 2 + 2 n): step, n numbers after it, n before it, whether resting;
@@ -85,8 +86,8 @@ class Stepper:
     ) -> bool:
         """One update, as `Optimizer.step`; False if none was made because of a gradient that is not finite.
 
-        groups[i] are plain dicts: "rule" (a name of the core's) and the rule's settings by the names that
-        hyperparameters() gives; what a rule does not know is not looked at. They may be changed between steps; those
+        groups[i] are plain dicts: "rule" (a name of the core's) and the rule's settings by name; what a rule does not
+        know is not looked at. They may be changed between steps; those
         that hold the same objects as at the last step, all of immutable types, are not read again. "schedule": None, or
         a function of the step's number that gives "lr", which is written first, unless lr is given. Everything is
         checked before anything else changes."""
@@ -97,9 +98,32 @@ class Stepper:
     def norm(self, grads: NDArray[Any] | Sequence[NDArray[Any]]) -> float:
         """The global norm of gradients, in double, in a fixed order."""
 
-def hyperparameters(rule: str) -> tuple[dict[str, Any], frozenset[str], dict[str, tuple[str, ...]]]:
-    """Numbers and tuples of numbers by name with the interval they must lie in, where tuples may have one for each;
-    flags; names with what they may be."""
+# Settings of an update rule: hyperparameters under the names that users know them by.
+RULES: Final[tuple[str, ...]]
+
+def setting_names(rule: str) -> tuple[str, ...]: ...
+def checked_settings(rule: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The same settings, checked: numbers as float or int, tuples as tuples. ValueError or TypeError if one is not
+    known, or not in its range."""
+
+# What a rule keeps. A group is a dict as for Stepper.step.
+def states_of(group: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> list[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of the states of an array of this shape."""
+
+def sides_of(group: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> dict[int, int]:
+    """SOAP: the dimensions of such an array that have a basis, and their sizes; dimensions may have been merged."""
+
+def memory_names(rule: str) -> tuple[str, ...]:
+    """Of the numbers that a group remembers from step to step, as they lie in Stepper.memories after the step."""
+
+def memory_is_of_params(rule: str) -> bool:
+    """Whether torch's state_dict has them with each parameter, rather than in the group."""
+
+def first_step_fills_states(rule: str) -> bool:
+    """Whether states begin with the first step: torch tells it by their absence."""
+
+def derived_numbers(group: dict[str, Any], steps: int) -> dict[str, float]:
+    """Numbers that torch's state_dict has of each parameter although they follow from the group and the steps made."""
 
 class SortedRows:
     """A gradient of some rows: their numbers, int64 and strictly increasing, of which it has a private copy, and their

@@ -333,7 +333,7 @@ def test_rates_of_a_fit_do_not_stay() -> None:
     net = small_net()
     x, y = batch()
     groups = [{"rule": "sgd", "lr": 0.5}]
-    stepper = _core.Stepper(net._core.parameters, [0] * 4, [0] * 4)
+    stepper = _core.Stepper(net._core.parameters, [0] * 4, [{"rule": "sgd", "lr": 0.1}])
     zeros = [np.zeros_like(p) for p in net.parameters]
     stepper.step(zeros, groups)
     trainer = _core.Trainer(net._core, stepper, groups, ("cross_entropy", 0.0), x, y, None, 5, 0.0, 0.0)

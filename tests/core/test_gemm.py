@@ -147,8 +147,8 @@ def test_gradients_of_many_rows(dtype: str, each_fma_isa: Callable[[], Iterator[
         net.loss_and_gradients(x, y, None, ("mse", 0.0))
         stored = [g.copy() for g in net.gradients]
         group = optim.options("sgd", lr=1.0)
-        stepper = _core.Stepper(net.parameters, [0, 0], [optim.slots(group)] * 2)
-        net.train_step(x, y, None, ("mse", 0.0), stepper, [group], 0.0, 0.0)
+        stepper = _core.Stepper(net.parameters, [0, 0], [group])
+        net.train_step(x, y, None, ("mse", 0.0), stepper, [group])
         for parameter, gradient in zip(net.parameters, stored, strict=True):
             assert_array_equal(parameter, -gradient)
 

@@ -70,7 +70,7 @@ OF_STEPPER = {
     "params": "groups", "form": "form", "states": "states", "averages": "averages", "memories": "memories",
     "c_step": "steps",
     **dict.fromkeys(
-        ["sums", "scratch", "level", "arenas", "states_made", "groups_read", "numbers", "views", "n_views", "wants",
+        ["sums", "scratch", "level", "arenas", "state_names", "groups_read", "numbers", "views", "n_views", "wants",
          "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy"],
         SETTLED,
     ),

@@ -54,7 +54,7 @@ class Run:
         momentum: dict[str, Any] = {"momentum": 0.9} if rule == "sgd" else {}
         self.groups = [optim.options(rule, lr=0.01 if rule == "sgd" else 1e-3, **momentum)]
         n = len(self.net.parameters)
-        self.stepper = _core.Stepper(self.net.parameters, [0] * n, [optim.slots(self.groups[0])] * n)
+        self.stepper = _core.Stepper(self.net.parameters, [0] * n, self.groups)
         self.clip_norm = 1.0 if rule == "sgd" else 0.0
         self.losses: list[float] = []
         self.last_losses: list[float] = []

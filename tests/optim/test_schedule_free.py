@@ -158,7 +158,7 @@ def test_moving_has_the_bits_of_numpy(
         for threads in (1, 2, 3):
             set_threads(threads)
             params = [p.copy() for p in start]
-            stepper = _core.Stepper(params, group_of, [1] * len(sizes))
+            stepper = _core.Stepper(params, group_of, [{"rule": "lion"}] * 3)  # one state
             for states, own in zip(stepper.states, z, strict=True):
                 states[0][...] = own
             stepper.move_params(0, weights, True)

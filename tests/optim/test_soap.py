@@ -370,7 +370,7 @@ def test_preconditioners_are_fixed(change: dict[str, Any], begun: bool) -> None:
     before = copy.deepcopy(optimizer.state_dict())
     former = dict(optimizer.param_groups[0])
     optimizer.param_groups[0].update(change)
-    with pytest.raises(ValueError, match=r"param_groups\[0\] now asks for other preconditioners"):
+    with pytest.raises(ValueError, match=r"param_groups\[0\] now asks for a state .GG. of shape"):
         optimizer.step(grads)
     optimizer.param_groups[0].update(former)
     np.testing.assert_equal(optimizer.state_dict(), before)
@@ -386,7 +386,7 @@ def test_numbers_may_change() -> None:
             optimizer.step(normal(t, [(5, 7)], "float64"))
     assert_array_equal(p, q)
     changed.param_groups[0]["precondition_frequency"] = 0
-    with pytest.raises(ValueError, match=r"precondition_frequency is 0.0, expected a number in \[1, 1e9\]"):
+    with pytest.raises(ValueError, match=r"precondition_frequency must be an integer from 1 to 1000000000; got 0"):
         changed.step(np.ones((5, 7)))
 
 

@@ -21,6 +21,17 @@ cdef extern from "schuss.h" nogil:
         SCHUSS_TWEEDIE
         SCHUSS_FOCAL
         SCHUSS_BINARY_FOCAL
+        SCHUSS_NUMBER
+        SCHUSS_WHOLE
+        SCHUSS_FLAG
+        SCHUSS_CHOICE
+        SCHUSS_SETTING_PARTS
+
+    const char *schuss_activation_name(int activation)
+    const char *schuss_average_name(int kind)
+    const char *schuss_dialect_name(int dialect)
+    const char *schuss_init_name(int init)
+    const char *schuss_loss_name(int kind)
 
     const char *schuss_isa_name(int level)
     int schuss_isa_supported(int level)
@@ -41,26 +52,28 @@ cdef extern from "schuss.h" nogil:
 
     struct schuss_group:
         int rule
-        int dialect
-        int maximize, nesterov, centered, amsgrad, decoupled
-        int rectify, clip, no_prox
-        int adapt, bias_correction, grad_averaging, safeguard_warmup
-        double lr, weight_decay, eps
-        double lr_factor, momentum, dampening, beta1, beta2, beta3, alpha, lr_decay
-        double momentum_decay
-        double lambd, t0
-        double warmup_steps, weight_power, weight_lr_power
-        double eta_minus, eta_plus, smallest_step, largest_step
-        double alpha_warmup, beta3_warmup
-        double lr_power, l1, l2, l2_shrinkage, beta
-        double trust_coefficient, clamp_low, clamp_high, d0, d_coef, growth_rate
-        double eps2, d, beta2_decay
-        double *ns_coefficients
-        double ns_steps
-        int adjust_lr_fn
-        double shampoo_beta, precondition_frequency, max_precond_dim
-        int merge_dims, precondition_1d, normalize_grads
+        double lr, lr_factor
         double penalty1, penalty2
+
+    struct schuss_setting:
+        const char *name
+        int kind, parts
+        ptrdiff_t *offset
+        const char **interval
+        int choices
+        const char *(*choice)(int place)
+        int optional
+        double none
+
+    const schuss_setting *schuss_rule_setting(int rule, int index)
+    const char *schuss_group_fault(const schuss_group *group, int dtype, const char **expected)
+    const char *schuss_rule_memory(int rule, int place)
+    int schuss_rule_memory_of_params(int rule)
+    int schuss_rule_fills_states(int rule)
+    const char *schuss_rule_derived(int rule, int place)
+    void schuss_derive(const schuss_group *group, int64_t steps, double *out)
+    void schuss_memory_start(const schuss_group *group, double *now)
+    double schuss_state_start(const schuss_group *group, int slot)
 
     struct schuss_memory:
         double step
@@ -101,8 +114,9 @@ cdef extern from "schuss.h" nogil:
 
     const char *schuss_rule_name(int rule)
     int schuss_rule_by_element(int rule)
-    int schuss_rule_states(const schuss_group *group)
-    ptrdiff_t schuss_state_squares(const schuss_group *group, const schuss_segment *segment)
+    const char *schuss_state(const schuss_group *group, const schuss_segment *segment, int slot, int *ndim,
+                             ptrdiff_t *shape)
+    ptrdiff_t schuss_state_side(const schuss_group *group, const schuss_segment *segment, int dimension)
     ptrdiff_t schuss_step_sums(const schuss_step *step)
     ptrdiff_t schuss_step_scratch(schuss_step *step, int threads)
     int schuss_optimizer_step(schuss_step *step)
@@ -306,6 +320,7 @@ cdef extern from "kernels.h" nogil:
         int (*any_nonfinite)(ptrdiff_t n, const void *x)
         void (*elementary)(int f, ptrdiff_t n, const void *x, void *y)
 
+    const char *schuss_elementary_name(int f)
     const kernels *schuss_kernels(int dtype)
 
 cdef extern from "dense/dense.h" nogil:

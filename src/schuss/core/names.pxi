@@ -1,21 +1,23 @@
 # Names of what the core knows, and their numbers there.
 
-cdef dict numbers_of(names):
-    return {name: number for number, name in enumerate(names)}
+ctypedef const char *(*name_of)(int number) noexcept nogil
 
 
-ACTIVATIONS = (
-    "identity", "relu", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "gelu", "silu", "mish", "hard_swish", "softplus",
-    "exp", "softmax",
-)
-LOSSES = (
-    "mse", "mae", "huber", "cross_entropy", "binary_cross_entropy", "poisson", "quantile", "gamma", "tweedie", "gaussian",
-    "focal", "binary_focal",
-)
+cdef dict numbers_by_name(name_of name):
+    cdef dict found = {}
+    while name(len(found)) != NULL:
+        found[name(len(found)).decode()] = len(found)
+    return found
 
-cdef dict ACTIVATION_NUMBERS = numbers_of(ACTIVATIONS)
-cdef dict LOSS_NUMBERS = numbers_of(LOSSES)
-cdef dict INIT_NUMBERS = numbers_of(("zeros", "uniform", "normal", "orthogonal"))
-cdef dict ELEMENTARY_NUMBERS = numbers_of(("exp", "log", "tanh", "erfc", "expm1", "log1p"))
-cdef dict AVERAGE_NUMBERS = numbers_of(("none", "ema", "mean", "lookahead"))
-cdef dict DIALECT_NUMBERS = numbers_of(("torch", "keras", "sklearn"))
+
+cdef dict ACTIVATION_NUMBERS = numbers_by_name(schuss_activation_name)
+cdef dict AVERAGE_NUMBERS = numbers_by_name(schuss_average_name)
+cdef dict DIALECT_NUMBERS = numbers_by_name(schuss_dialect_name)
+cdef dict ELEMENTARY_NUMBERS = numbers_by_name(schuss_elementary_name)
+cdef dict INIT_NUMBERS = numbers_by_name(schuss_init_name)
+cdef dict LOSS_NUMBERS = numbers_by_name(schuss_loss_name)
+cdef dict RULE_NUMBERS = numbers_by_name(schuss_rule_name)
+
+ACTIVATIONS = tuple(ACTIVATION_NUMBERS)
+LOSSES = tuple(LOSS_NUMBERS)
+RULES = tuple(RULE_NUMBERS)

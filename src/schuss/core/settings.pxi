@@ -1,171 +1,236 @@
-# Numbers of a group of parameters, read from its dict and checked.
+# Settings of update rules: hyperparameters under the names that users know them by. The core's rows say what they are; here
+# they are read from Python.
 
-cdef dict RULE_NUMBERS = {}
-while schuss_rule_name(len(RULE_NUMBERS)) != NULL:
-    RULE_NUMBERS[schuss_rule_name(len(RULE_NUMBERS)).decode()] = len(RULE_NUMBERS)
-
-# Every number of a group: where the example has it, and the interval it must lie in.
-cdef schuss_group EXAMPLE
-cdef schuss_group *NOWHERE = &EXAMPLE
-cdef dict NUMBERS = {
-    "lr": (<uintptr_t>&NOWHERE.lr, "[0, inf)"),
-    "lr_factor": (<uintptr_t>&NOWHERE.lr_factor, "[0, inf)"),
-    "weight_decay": (<uintptr_t>&NOWHERE.weight_decay, "[0, inf)"),
-    "eps": (<uintptr_t>&NOWHERE.eps, "[0, inf)"),
-    "momentum": (<uintptr_t>&NOWHERE.momentum, "[0, inf)"),
-    "dampening": (<uintptr_t>&NOWHERE.dampening, "(-inf, inf)"),
-    "alpha": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
-    "lr_decay": (<uintptr_t>&NOWHERE.lr_decay, "[0, inf)"),
-    "momentum_decay": (<uintptr_t>&NOWHERE.momentum_decay, "[0, inf)"),
-    "alpha_warmup": (<uintptr_t>&NOWHERE.alpha_warmup, "[0, inf)"),
-    "beta3_warmup": (<uintptr_t>&NOWHERE.beta3_warmup, "[0, inf)"),
-    "lr_power": (<uintptr_t>&NOWHERE.lr_power, "[-1, 0]"),
-    "l1": (<uintptr_t>&NOWHERE.l1, "[0, inf)"),
-    "l2": (<uintptr_t>&NOWHERE.l2, "[0, inf)"),
-    "l2_shrinkage": (<uintptr_t>&NOWHERE.l2_shrinkage, "[0, inf)"),
-    "beta": (<uintptr_t>&NOWHERE.beta, "[0, inf)"),
-    "rho": (<uintptr_t>&NOWHERE.alpha, "[0, 1]"),
-    "lambd": (<uintptr_t>&NOWHERE.lambd, "[0, inf)"),
-    "t0": (<uintptr_t>&NOWHERE.t0, "[0, inf)"),
-    "warmup_steps": (<uintptr_t>&NOWHERE.warmup_steps, "[0, inf)"),
-    "r": (<uintptr_t>&NOWHERE.weight_power, "[0, 100]"),
-    "weight_lr_power": (<uintptr_t>&NOWHERE.weight_lr_power, "[0, 100]"),
-    "trust_coefficient": (<uintptr_t>&NOWHERE.trust_coefficient, "[0, inf)"),
-    "beta3": (<uintptr_t>&NOWHERE.beta3, "(0, 1)"),
-    "d0": (<uintptr_t>&NOWHERE.d0, "(0, inf)"),
-    "d_coef": (<uintptr_t>&NOWHERE.d_coef, "(0, inf)"),
-    "growth_rate": (<uintptr_t>&NOWHERE.growth_rate, "[1, inf]"),
-    "d": (<uintptr_t>&NOWHERE.d, "[1, inf)"),
-    "beta2_decay": (<uintptr_t>&NOWHERE.beta2_decay, "(-inf, 0]"),
-    "ns_steps": (<uintptr_t>&NOWHERE.ns_steps, "[0, 100)"),
-    "shampoo_beta": (<uintptr_t>&NOWHERE.shampoo_beta, "(-inf, 1)"),
-    "precondition_frequency": (<uintptr_t>&NOWHERE.precondition_frequency, "[1, 1e9]"),
-    "max_precond_dim": (<uintptr_t>&NOWHERE.max_precond_dim, "[0, 1e9]"),
-}
-# Names under which a group has several numbers, with one interval for all or one for each.
-cdef dict TUPLES = {
-    "betas": ((<uintptr_t>&NOWHERE.beta1, <uintptr_t>&NOWHERE.beta2, <uintptr_t>&NOWHERE.beta3), "[0, 1)"),
-    "etas": ((<uintptr_t>&NOWHERE.eta_minus, <uintptr_t>&NOWHERE.eta_plus), ("(0, 1)", "(1, inf)")),
-    "ns_coefficients": ((<uintptr_t>&NOWHERE.ns_coefficients[0], <uintptr_t>&NOWHERE.ns_coefficients[1],
-                         <uintptr_t>&NOWHERE.ns_coefficients[2]), "(-inf, inf)"),
-    "step_sizes": ((<uintptr_t>&NOWHERE.smallest_step, <uintptr_t>&NOWHERE.largest_step), "[0, inf)"),
-    "clamp": ((<uintptr_t>&NOWHERE.clamp_low, <uintptr_t>&NOWHERE.clamp_high), "[0, inf]"),
-}
-cdef dict FLAGS = {
-    "maximize": <uintptr_t>&NOWHERE.maximize,
-    "nesterov": <uintptr_t>&NOWHERE.nesterov,
-    "centered": <uintptr_t>&NOWHERE.centered,
-    "amsgrad": <uintptr_t>&NOWHERE.amsgrad,
-    "rectify": <uintptr_t>&NOWHERE.rectify,
-    "clip": <uintptr_t>&NOWHERE.clip,
-    "no_prox": <uintptr_t>&NOWHERE.no_prox,
-    "decoupled": <uintptr_t>&NOWHERE.decoupled,
-    "decoupled_weight_decay": <uintptr_t>&NOWHERE.decoupled,
-    "adapt": <uintptr_t>&NOWHERE.adapt,
-    "bias_correction": <uintptr_t>&NOWHERE.bias_correction,
-    "grad_averaging": <uintptr_t>&NOWHERE.grad_averaging,
-    "use_bias_correction": <uintptr_t>&NOWHERE.bias_correction,
-    "safeguard_warmup": <uintptr_t>&NOWHERE.safeguard_warmup,
-    "decouple": <uintptr_t>&NOWHERE.decoupled,
-    "correct_bias": <uintptr_t>&NOWHERE.bias_correction,
-    "merge_dims": <uintptr_t>&NOWHERE.merge_dims,
-    "precondition_1d": <uintptr_t>&NOWHERE.precondition_1d,
-    "normalize_grads": <uintptr_t>&NOWHERE.normalize_grads,
-}
-cdef dict CHOICES = {
-    "dialect": (<uintptr_t>&NOWHERE.dialect, DIALECT_NUMBERS),
-    "adjust_lr_fn": (<uintptr_t>&NOWHERE.adjust_lr_fn, {"original": 0, "match_rms_adamw": 1}),
-}
-# Where a rule knows fewer.
-cdef dict OTHER_CHOICES = {
-    rule: {"dialect": ("torch", "keras")} for rule in ("adagrad", "rmsprop", "adadelta", "adamax", "nadam")
-}
-# Where a rule's numbers of a name lie in another interval.
-cdef dict OTHER_INTERVALS = {
-    "schedule_free_sgd": {"momentum": "(0, 1)"},
-    "schedule_free_adamw": {"betas": ("(0, 1)", "[0, 1)")},
-    "signum": {"momentum": "[0, 1)"},
-    "ademamix": {"alpha": "[0, inf)"},
-}
-# Where a rule has several numbers under a name; whether None may stand for one, and counts as -1.
-cdef dict OTHER_TUPLES = {
-    "adafactor": {"eps": ((<uintptr_t>&NOWHERE.eps, True), (<uintptr_t>&NOWHERE.eps2, False))},
-}
+cdef tuple COUNTS = ("no", "one", "two", "three")
 
 
-def hyperparameters(rule):
-    intervals = {name: interval for name, (_, interval) in (*NUMBERS.items(), *TUPLES.items())}
-    intervals.update(OTHER_INTERVALS.get(rule, {}))
-    choices = {name: tuple(known) for name, (_, known) in CHOICES.items()}
-    choices.update(OTHER_CHOICES.get(rule, {}))
-    return intervals, frozenset(FLAGS), choices
+cdef class Setting:
+    """One setting of one rule."""
+    cdef const schuss_setting *c
+    cdef str name
+    cdef list names            # of its parts, in messages
+    cdef list intervals        # in which they lie, as text
+    cdef double low[SCHUSS_SETTING_PARTS]
+    cdef double high[SCHUSS_SETTING_PARTS]
+    cdef dict choices
+
+    cdef object read(self, value, schuss_group *g):
+        """Checks a value and puts it into the group. Returns it as a group's dict is to hold it."""
+        cdef int k
+        cdef list found = []
+        if self.c.parts == 0:
+            return self.read_part(0, value, g)
+        if not isinstance(value, (tuple, list)) or len(value) != self.c.parts:
+            from schuss.arguments import shown
+
+            where = self.intervals[0] if len(set(self.intervals)) == 1 else " and ".join(self.intervals)
+            raise ValueError(f"{self.name} must be {COUNTS[self.c.parts]} numbers in {where}; got {shown(value)}")
+        for k in range(self.c.parts):
+            found.append(self.read_part(k, value[k], g))
+        return tuple(found)
+
+    cdef object read_part(self, int k, value, schuss_group *g):
+        cdef char *into = <char *>g + self.c.offset[k]
+        cdef bint number = self.c.kind == SCHUSS_NUMBER or self.c.kind == SCHUSS_WHOLE
+        cdef double x
+        if value is None and self.c.optional >> k & 1:
+            if number:
+                (<double *>into)[0] = self.c.none
+            else:
+                (<int *>into)[0] = <int>self.c.none
+            return None
+        if type(value) is ndarray and value.ndim == 0:  # a number that its owner may change
+            value = value.item()
+        if self.c.kind == SCHUSS_NUMBER:
+            x = number_within(self.names[k], value, self.low[k], self.high[k], self.intervals[k])
+            (<double *>into)[0] = x
+            return x
+        if self.c.kind == SCHUSS_WHOLE:
+            from schuss.arguments import integer
+
+            whole = integer(self.names[k], value, <long long>self.low[k],
+                            None if self.high[k] == INFINITY else <long long>self.high[k])
+            (<double *>into)[0] = whole
+            return whole
+        if self.c.kind == SCHUSS_FLAG:
+            (<int *>into)[0] = is_true(self.name, value)
+            return (<int *>into)[0] != 0
+        if type(value) is not str or value not in self.choices:
+            from schuss.arguments import choice
+
+            value = choice(self.name, value, self.choices)
+        (<int *>into)[0] = self.choices[value]
+        return value
 
 
-cdef dict BOUNDS = {}
+cdef Setting setting_of(const schuss_setting *c):
+    cdef Setting s = Setting.__new__(Setting)
+    cdef int k
+    s.c = c
+    s.name = c.name.decode()
+    s.names = [f"{s.name}[{k}]" for k in range(c.parts)] if c.parts else [s.name]
+    s.intervals = []
+    if c.kind == SCHUSS_NUMBER or c.kind == SCHUSS_WHOLE:
+        for k in range(max(c.parts, 1)):
+            interval = c.interval[k].decode()
+            s.intervals.append(interval)
+            s.low[k], s.high[k] = [float(end) for end in interval[1:-1].split(",")]
+    if c.kind == SCHUSS_CHOICE:
+        s.choices = {c.choice(k).decode(): k for k in range(c.choices)}
+    return s
 
 
-cdef int out_of_range(str name, double value, str expected) except -1:
-    raise ValueError(f"{name} is {value!r}, expected {expected}")
+cdef list SETTINGS = [None] * len(RULE_NUMBERS)  # by the rule's number: a dict by name; None: not asked for so far
 
 
-cdef double within(str name, value, str interval) except? -1.5:
-    """A number of a group; None counts as 0, unless that is a choice like others."""
-    cdef double x, low, high
-    if value is None:
-        return -1 if name == "shampoo_beta" else 0
-    try:
-        x = <double>value
-    except TypeError:
-        raise TypeError(f"{name} must be a number; got {value!r}") from None
-    if interval not in BOUNDS:
-        BOUNDS[interval] = tuple([float(end) for end in interval[1:-1].split(",")])
-    low, high = BOUNDS[interval]
-    if not ((x > low or (x == low and interval[0] == "[")) and (x < high or (x == high and interval[-1] == "]"))):
-        out_of_range(name, x, f"a number in {interval}")
-    return x
+cdef dict settings_by_name(int rule):
+    cdef dict found = SETTINGS[rule]
+    cdef Setting s
+    cdef int i = 0
+    if found is None:
+        found = {}
+        while schuss_rule_setting(rule, i) != NULL:
+            s = setting_of(schuss_rule_setting(rule, i))
+            found[s.name] = s
+            i += 1
+        SETTINGS[rule] = found
+    return found
 
 
-cdef int fill_group(dict group, schuss_group *g, double smallest) except -1:
-    """A group's numbers, checked: they may have been changed since the last step."""
-    cdef uintptr_t into = <uintptr_t>g - <uintptr_t>NOWHERE  # the tables have addresses in NOWHERE
+cdef int rule_number(name) except -1:
+    if type(name) is not str or name not in RULE_NUMBERS:
+        from schuss.arguments import choice
+
+        choice("rule", name, RULES)
+    return RULE_NUMBERS[name]
+
+
+cdef int read_settings(dict group, schuss_group *g, int dtype) except -1:
+    """The numbers of a group's dict. What its rule does not know is not looked at: "params", "schedule", what users add."""
+    cdef Setting s
+    cdef const char *expected = NULL
+    cdef const char *wrong
     memset(g, 0, sizeof(schuss_group))
-    g.rule = RULE_NUMBERS[group["rule"]]
+    g.rule = rule_number(group["rule"])
     g.lr_factor = 1
-    cdef dict others = OTHER_INTERVALS.get(group["rule"], {}), tuples = OTHER_TUPLES.get(group["rule"], {})
+    cdef dict known = settings_by_name(g.rule)
     for name, value in group.items():
-        if name in tuples:
-            offsets = tuples[name]
-            if not isinstance(value, (tuple, list)) or len(value) != len(offsets):
-                raise ValueError(f"{name} is {value!r}, expected {len(offsets)} numbers")
-            for k, (offset, optional) in enumerate(offsets):
-                interval = others.get(name, NUMBERS[name][1])
-                (<double *>(into + <uintptr_t>offset))[0] = (
-                    -1 if optional and value[k] is None else within(f"{name}[{k}]", value[k], interval))
-        elif name in NUMBERS:
-            offset, interval = NUMBERS[name]
-            (<double *>(into + <uintptr_t>offset))[0] = within(name, value, others.get(name, interval))
-        elif name in FLAGS:
-            (<int *>(into + <uintptr_t>FLAGS[name]))[0] = bool(value)
-        elif name in CHOICES:
-            if value is None:  # the first
-                continue
-            offset, known = CHOICES[name]
-            expected = OTHER_CHOICES.get(group["rule"], {}).get(name, known)
-            if value not in expected:
-                raise ValueError(f"{name} is {value!r}, expected one of {', '.join(expected)}")
-            (<int *>(into + <uintptr_t>offset))[0] = known[value]
-        elif name in TUPLES:
-            offsets, interval = TUPLES[name]
-            interval = others.get(name, interval)
-            if not isinstance(value, (tuple, list)) or len(value) > len(offsets):
-                raise ValueError(f"{name} is {value!r}, expected at most {len(offsets)} numbers")
-            for k, part in enumerate(value):
-                (<double *>(into + <uintptr_t>offsets[k]))[0] = within(
-                    f"{name}[{k}]", part, interval[k] if type(interval) is tuple else interval)
-    if 0 < g.eps < smallest:
-        out_of_range("eps", g.eps, f"0 or at least {smallest!r}: denormals count as zero")
+        s = known.get(name)
+        if s is not None:
+            s.read(value, g)
+    wrong = schuss_group_fault(g, dtype, &expected)
+    if wrong != NULL:
+        from schuss.arguments import shown
+
+        name = wrong.decode()
+        raise ValueError(f"{name} must be {expected.decode()}; got {shown(group.get(name))}")
     return 0
 
+
+def checked_settings(rule, dict given):
+    cdef schuss_group g
+    cdef Setting s
+    cdef int number = rule_number(rule)
+    cdef dict known = settings_by_name(number), found = {}
+    memset(&g, 0, sizeof(g))
+    for name, value in given.items():
+        s = known.get(name)
+        if s is None:
+            from schuss.arguments import unknown_name
+
+            raise unknown_name("setting", name, known)
+        found[name] = s.read(value, &g)
+    return found
+
+
+def setting_names(rule):
+    return tuple(settings_by_name(rule_number(rule)))
+
+
+# ---- what a rule keeps: states of arrays, memory of groups ----
+
+cdef enum:
+    MOST_DIMENSIONS = 64  # NumPy's limit
+
+
+cdef list states_by_slot(const schuss_group *g, const schuss_segment *segment):
+    """Name and shape of the state in each slot; None: there is none."""
+    cdef ptrdiff_t shape[MOST_DIMENSIONS]
+    cdef int slot, k, ndim = 0
+    cdef const char *name
+    cdef list found = []
+    for slot in range(SCHUSS_MAX_STATES):
+        name = schuss_state(g, segment, slot, &ndim, shape)
+        found.append(None if name == NULL else (name.decode(), tuple([shape[k] for k in range(ndim)])))
+    while found and found[len(found) - 1] is None:
+        found.pop()
+    return found
+
+
+cdef class ArrayShape:
+    """An array that is no more than its shape, as a segment."""
+    cdef ptrdiff_t shape[MOST_DIMENSIONS]
+    cdef schuss_segment segment
+
+    def __cinit__(self, shape):
+        cdef int k
+        memset(&self.segment, 0, sizeof(schuss_segment))
+        self.segment.ndim = len(shape)
+        for k in range(self.segment.ndim):
+            self.shape[k] = shape[k]
+        self.segment.shape = self.shape
+
+
+def states_of(dict group, shape, dtype):
+    cdef schuss_group g
+    cdef ArrayShape array = ArrayShape(shape)
+    read_settings(group, &g, dtype_of(dtype))
+    return [state for state in states_by_slot(&g, &array.segment) if state is not None]
+
+
+def sides_of(dict group, shape, dtype):
+    cdef schuss_group g
+    cdef ArrayShape array = ArrayShape(shape)
+    cdef int k = 0
+    cdef dict found = {}
+    read_settings(group, &g, dtype_of(dtype))
+    while schuss_state_side(&g, &array.segment, k) >= 0:
+        if schuss_state_side(&g, &array.segment, k) > 0:
+            found[k] = schuss_state_side(&g, &array.segment, k)
+        k += 1
+    return found
+
+
+cdef list names_in_order(int rule, const char *(*name)(int rule, int place) noexcept nogil):
+    cdef list found = []
+    while name(rule, len(found)) != NULL:
+        found.append(name(rule, len(found)).decode())
+    return found
+
+
+def memory_names(rule):
+    return tuple(names_in_order(rule_number(rule), schuss_rule_memory))
+
+
+def memory_is_of_params(rule):
+    return bool(schuss_rule_memory_of_params(rule_number(rule)))
+
+
+def first_step_fills_states(rule):
+    return bool(schuss_rule_fills_states(rule_number(rule)))
+
+
+def derived_numbers(dict group, int64_t steps):
+    cdef schuss_group g
+    cdef double values[SCHUSS_MEMORY]
+    read_settings(group, &g, SCHUSS_F64)
+    names = names_in_order(g.rule, schuss_rule_derived)
+    if names:
+        schuss_derive(&g, steps, values)
+    return {name: values[k] for k, name in enumerate(names)}
+
+
+# ---- whether a group has changed ----
 
 cdef bint never_changes(value) noexcept:
     """Whether the same object will always be the same number."""

@@ -3,19 +3,19 @@
 cdef uint64_t steppers_made = 0
 
 cdef class Stepper(Parameters):
-    cdef readonly list states
+    cdef readonly list states   # of each of the params, an array for each slot, or None
+    cdef readonly list state_names # their names
     cdef readonly list averages # of each average kept, an array for each of the params
     cdef readonly object memories # float64 (groups, 2 + 2 SCHUSS_MEMORY): struct schuss_memory of each
     cdef object sums
     cdef readonly object scratch # None: not asked for since groups were read
     cdef int level             # the ISA level that it is for
-    cdef list states_made      # for each group, the slots that all of its params have: bit k for slot k
     cdef list groups_read      # of each group what as_read() gave
     cdef schuss_group *numbers # what was read
     cdef schuss_step c_step
     cdef uint64_t number       # no other stepper has it
 
-    def __cinit__(self, params, group_of, states_of, form=None):
+    def __cinit__(self, params, group_of, list groups, form=None):
         require_isa()
         cdef Py_ssize_t i, k, n = len(params)
         global steppers_made
@@ -23,33 +23,40 @@ cdef class Stepper(Parameters):
         steppers_made += 1
         self.number = steppers_made
         self.c_step.dtype = self.dtype
-        self.c_step.n_groups = 1 + max(group_of, default=0)
+        self.c_step.n_groups = len(groups)
         self.c_step.n_segments = n
         self.c_step.segments = self.segments
         self.c_step.t = 1
         self.c_step.grad_scale = 1
-        self.c_step.groups = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
-        self.numbers = <schuss_group *>PyMem_Calloc(self.c_step.n_groups, sizeof(schuss_group))
+        self.c_step.groups = <schuss_group *>PyMem_Calloc(self.c_step.n_groups + 1, sizeof(schuss_group))
+        self.numbers = <schuss_group *>PyMem_Calloc(self.c_step.n_groups + 1, sizeof(schuss_group))
         if not (self.c_step.groups and self.numbers):
             raise MemoryError()
-        self.groups_read = [None] * self.c_step.n_groups
-        for i in range(n):
-            self.segments[i].group = group_of[i]
         self.memories = np.zeros((self.c_step.n_groups, 2 + 2 * SCHUSS_MEMORY))
-        self.c_step.memories = <schuss_memory *><uintptr_t>self.memories.ctypes.data
-        shapes = [[p.shape] * of if isinstance(of, int) else list(of) for p, of in zip(self.params, states_of)]
-        self.states_made = [(1 << SCHUSS_MAX_STATES) - 1] * self.c_step.n_groups
-        self.states = []
-        self.averages = []
+        self.c_step.memories = <schuss_memory *>start_of(self.memories)
+        for i in range(self.c_step.n_groups):
+            read_settings(groups[i], &self.numbers[i], self.dtype)
+            schuss_memory_start(&self.numbers[i], self.c_step.memories[i].now)
+        self.groups_read = [None] * self.c_step.n_groups
+        self.states, self.state_names, self.averages = [], [], []
+        found = []
         for i in range(n):
-            self.states.append([None] * len(shapes[i]))
-            self.states_made[group_of[i]] &= sum([1 << k for k, shape in enumerate(shapes[i]) if shape is not None])
-        for k in range(max(map(len, shapes), default=0)):
-            made = self.lay([of[k] if len(of) > k else None for of in shapes])
+            k = group_of[i]
+            if not 0 <= k < self.c_step.n_groups:
+                raise ValueError(f"group_of[{i}] is {k}, expected one of {self.c_step.n_groups} groups")
+            self.segments[i].group = k
+            found.append(states_by_slot(&self.numbers[k], &self.segments[i]))
+            self.states.append([None] * len(found[i]))
+            self.state_names.append([None if state is None else state[0] for state in found[i]])
+        for k in range(max(map(len, found), default=0)):
+            made = self.lay([of[k][1] if len(of) > k and of[k] is not None else None for of in found])
             for i in range(n):
                 if made[i] is not None:
+                    start = schuss_state_start(&self.numbers[self.segments[i].group], k)
+                    if start != 0:
+                        made[i][...] = start
                     self.states[i][k] = made[i]
-                    self.segments[i].s[k] = <void *><uintptr_t>made[i].ctypes.data
+                    self.segments[i].s[k] = start_of(made[i])
 
     def keep_average(self, Py_ssize_t k, kind, int64_t start, int64_t every, double weight):
         cdef Py_ssize_t i
@@ -102,7 +109,7 @@ cdef class Stepper(Parameters):
         cdef int i
         if of_groups.shape[0] != self.c_step.n_groups:
             raise ValueError(f"weights has {of_groups.shape[0]} entries, expected {self.c_step.n_groups}")
-        if not 0 <= slot < SCHUSS_MAX_STATES or not all([made >> slot & 1 for made in self.states_made]):
+        if not 0 <= slot < SCHUSS_MAX_STATES or not all([len(of) > slot and of[slot] is not None for of in self.states]):
             raise ValueError(f"slot is {slot}, expected one that all params have a state in")
         first = &of_groups[0]
         self.enter()
@@ -132,7 +139,7 @@ cdef class Stepper(Parameters):
             group, read = groups[i], self.groups_read[i]
             place = changed_since(group, read)
             if place >= 0 and read[place - 1] == "lr" and never_changes(group["lr"]):
-                self.numbers[i].lr = within("lr", group["lr"], "[0, inf)")
+                self.numbers[i].lr = number_within("lr", group["lr"], 0, INFINITY, "[0, inf)")
                 read[place] = group["lr"]
             elif place != -1:
                 self.groups_read[i] = None
@@ -162,23 +169,24 @@ cdef class Stepper(Parameters):
         return 0
 
     cdef int read_group(self, dict group, int i) except -1:
-        cdef schuss_group *g = &self.numbers[i]
-        cdef schuss_segment *segment
         cdef Py_ssize_t k
         self.scratch = None
-        fill_group(group, g, 2.0**-126 if self.c_step.dtype == SCHUSS_F32 else 2.0**-1022)
-        if schuss_rule_states(g) & ~<int>self.states_made[i]:
-            raise ValueError(
-                f"param_groups[{i}] now asks for a state that this optimizer was made without "
-                "(momentum, centered or amsgrad was switched on): make a new optimizer with it"
-            )
-        for k in range(self.c_step.n_segments if g.rule == RULE_NUMBERS["soap"] else 0):
-            segment = &self.segments[k]
-            if segment.group == i and schuss_state_squares(g, segment) != (
-                    self.states[k][2].size if len(self.states[k]) > 2 else 0):
+        read_settings(group, &self.numbers[i], self.dtype)
+        for k in range(self.n_views):
+            if self.segments[k].group == i:
+                self.check_states(k, i)
+        return 0
+
+    cdef int check_states(self, Py_ssize_t k, int i) except -1:
+        """ValueError unless array k has all states that its group, number i, now asks for."""
+        cdef list has = [None if state is None else state.shape for state in self.states[k]]
+        cdef Py_ssize_t slot
+        for slot, state in enumerate(states_by_slot(&self.numbers[i], &self.segments[k])):
+            if state is not None and (slot >= len(has) or has[slot] != state[1]):
                 raise ValueError(
-                    f"param_groups[{i}] now asks for other preconditioners than this optimizer was made with "
-                    "(max_precond_dim, merge_dims or precondition_1d was changed): make a new optimizer with it"
+                    f"param_groups[{i}] now asks for a state {state[0]!r} of shape {state[1]} that this optimizer was made "
+                    "without (such a setting as momentum, amsgrad or max_precond_dim was changed): make a new optimizer "
+                    "with it"
                 )
         return 0
 

@@ -202,7 +202,7 @@ def _decoded_optimizer(
         states[number] = {
             name: content.take(f"optimizer.{k}.{name}", like.shape, like.dtype) for name, like in likes[number].items()
         }
-    params = stand_in._state_shapes(groups)[0]
+    params = stand_in._params_in_order(groups)
     averages = [
         (
             checked_spec(f"its averages[{k}]", entry),
@@ -229,14 +229,13 @@ def _stand_in(
     """An optimizer of this kind and these hyperparameters over arrays of one element: so all of them are checked."""
     given = []
     for group, ndims in zip(groups, dimensions, strict=True):
-        numbers = {key: tuple(value) if key in kind._tuples else value for key, value in group.items()}
-        given.append({**numbers, "params": [np.zeros((1,) * ndim, dtype) for ndim in ndims]})
+        given.append({**group, "params": [np.zeros((1,) * ndim, dtype) for ndim in ndims]})
     return kind(given)
 
 
 def _decoded_memories(given: Any, optimizer: Optimizer) -> NDArray[np.float64] | None:
     """What groups remember. It may be NaN or infinite, as a gradient that is not finite leaves it; counts may not."""
-    if given is None or not optimizer._memory:
+    if given is None or not optimizer._remembers():
         return None
     shape = optimizer._stepper.memories.shape
     if len(given) != shape[0] or any(len(row) != shape[1] for row in given):

@@ -75,8 +75,8 @@ class Box:
         self.clip(z)
         change = z - outside
         if change.any():
-            memory = optimizer._stepper.memories[0]
-            lr_max, weight_sum = (memory[1 + optimizer._memory[name]] for name in ("lr_max", "weight_sum"))
+            (memory,) = optimizer._remembered()
+            lr_max, weight_sum = memory["lr_max"], memory["weight_sum"]
             weight = float(optimizer.steps) ** group["r"] * lr_max ** group["weight_lr_power"]
             c = weight / weight_sum if weight_sum else 0.0
             beta = optimizer._beta(group)

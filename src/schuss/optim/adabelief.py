@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
@@ -82,10 +81,3 @@ class AdaBelief(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        slots = {"exp_avg": 0, "exp_avg_var": 1}
-        if group["amsgrad"]:
-            slots["max_exp_avg_var"] = 2
-        return slots

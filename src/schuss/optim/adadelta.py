@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
@@ -76,7 +75,3 @@ class Adadelta(Optimizer):
             dialect=dialect,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"square_avg": 0, "acc_delta": 1}

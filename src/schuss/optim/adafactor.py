@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ..structure import NoDecay, Params
     from .base import LearningRate
 
@@ -65,8 +62,6 @@ class Adafactor(Optimizer):
     _name = "adafactor"
     _rule = "adafactor"
     _decoupled = True
-    _tuples: ClassVar[Mapping[str, int]] = {"eps": 2}
-    _optional: ClassVar[frozenset[str]] = frozenset({"eps[0]"})
 
     def __init__(
         self,
@@ -90,13 +85,3 @@ class Adafactor(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
         )
-
-    def _slots_of(self, group: Mapping[str, Any], param: NDArray[Any]) -> dict[str, int]:
-        return {"row_var": 0, "col_var": 1} if param.ndim > 1 else {"variance": 0}
-
-    def _state_shape(self, name: str, group: Mapping[str, Any], param: NDArray[Any]) -> tuple[int, ...]:
-        if name == "row_var":
-            return (*param.shape[:-1], 1)
-        if name == "col_var":
-            return (*param.shape[:-2], 1, param.shape[-1])
-        return param.shape

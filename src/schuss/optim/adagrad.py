@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .. import _core
     from ..structure import NoDecay, Params
     from .base import LearningRate
 
@@ -50,7 +48,6 @@ class AdaGrad(Optimizer):
 
     _name = "adagrad"
     _rule = "adagrad"
-    _intervals: ClassVar[Mapping[str, str]] = {"initial_accumulator_value": "[0, inf)"}
 
     def __init__(
         self,
@@ -76,10 +73,3 @@ class AdaGrad(Optimizer):
             dialect=dialect,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"sum": 0}
-
-    def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        self._fill(stepper, groups, "initial_accumulator_value", 0)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
@@ -85,13 +84,6 @@ class Adam(Optimizer):
             decoupled_weight_decay=decoupled_weight_decay,
             dialect=dialect,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        slots = {"exp_avg": 0, "exp_avg_sq": 1}
-        if group["amsgrad"]:
-            slots["max_exp_avg_sq"] = 2
-        return slots
 
 
 class AdamW(Adam):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
@@ -58,7 +57,6 @@ class Adan(Optimizer):
     _name = "adan"
     _rule = "adan"
     _decoupled = True
-    _tuples: ClassVar[Mapping[str, int]] = {"betas": 3}
 
     def __init__(
         self,
@@ -82,7 +80,3 @@ class Adan(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"exp_avg": 0, "exp_avg_sq": 1, "exp_avg_diff": 2, "neg_pre_grad": 3}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
@@ -60,7 +59,6 @@ class AdEMAMix(Optimizer):
     _name = "ademamix"
     _rule = "ademamix"
     _decoupled = True
-    _tuples: ClassVar[Mapping[str, int]] = {"betas": 3}
 
     def __init__(
         self,
@@ -88,10 +86,3 @@ class AdEMAMix(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        slots = {"exp_avg_sq": 0, "exp_avg_slow": 1}
-        if group["betas"][0] != 0:
-            slots["exp_avg_fast"] = 2
-        return slots

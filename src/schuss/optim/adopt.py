@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
@@ -81,7 +80,3 @@ class ADOPT(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"exp_avg": 0, "exp_avg_sq": 1}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
@@ -78,12 +77,3 @@ class ASGD(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"ax": 0}
-
-    @staticmethod
-    def _derived(group: Mapping[str, Any], steps: int) -> dict[str, float]:
-        eta = group["lr"] / (1 + group["lambd"] * group["lr"] * steps) ** group["alpha"]
-        return {"eta": eta, "mu": 1 / max(1, steps - group["t0"])}

@@ -5,13 +5,13 @@ Arguments, defaults and formulas are those of ``torch.optim``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import _core
-from ..arguments import choice, flag, integer, learning_rate, number, shown, unknown_name
+from ..arguments import choice, flag, learning_rate, unknown_name
 from ..errors import DivergenceError
 from ..structure import read, without_decay
 from .parts import OfParts
@@ -39,14 +39,8 @@ class Optimizer(OfParts):
     _name: ClassVar[str]
     _rule: ClassVar[str]
     _decoupled: ClassVar[bool] = False
-    # Hyperparameters that are tuples, and how many numbers they hold.
-    _tuples: ClassVar[Mapping[str, int]] = {"betas": 2}
-    # Those that may be None, and numbers of tuples that may: "name[k]".
-    _optional: ClassVar[frozenset[str]] = frozenset()
-    # Those that are whole numbers, from where to where.
-    _integers: ClassVar[Mapping[str, tuple[int, int | None]]] = {}
-    # Numbers that the core does not know, and the intervals they lie in.
-    _intervals: ClassVar[Mapping[str, str]] = {}
+    # Entries of a group that the core does not know: True or False each.
+    _own_flags: ClassVar[frozenset[str]] = frozenset()
     # What it is given beside parameters and lr where it is asked for by its name, for a network.
     _of_network: ClassVar[Mapping[str, Any]] = {}
 
@@ -66,7 +60,6 @@ class Optimizer(OfParts):
             arrays = [entry.array for entry in entries if entry.group == index]
             groups.append(self._group(arrays, {**known, **given}))
         self._begin(groups, [entry.group for entry in entries], form)
-        self._fill_fresh(self._stepper, groups)
 
     # -- construction ------------------------------------------------------------------------------------------------
 
@@ -87,48 +80,18 @@ class Optimizer(OfParts):
     def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
         """A checked group. A callable lr becomes the schedule, and its first value the lr."""
         rule = self._rule_of(given)
-        intervals, flags, choices = _core.hyperparameters(rule)
-        intervals.update(self._intervals)
-        group: dict[str, Any] = {"params": arrays}
-        schedule = None
-        for name, value in given.items():
-            if name == "lr":
-                if callable(value):
-                    schedule = value
-                    value = value(0)
-                group["lr"] = learning_rate("lr" if schedule is None else "lr(0)", value)
-            elif value is None and name in self._optional:
-                group[name] = None
-            elif name in self._integers:
-                group[name] = integer(name, value, *self._integers[name])
-            elif name in self._tuples:
-                group[name] = _numbers(name, value, self._tuples[name], intervals[name], self._optional)
-            elif name in intervals:
-                group[name] = number(name, value, intervals[name])
-            elif name in flags:
-                group[name] = flag(name, value)
-            elif name in choices:
-                group[name] = choice(name, value, choices[name])
-            else:
-                group[name] = self._special(name, value)
-        self._check_together(group)
+        settings = {name: value for name, value in given.items() if name not in self._own_flags}
+        schedule = settings["lr"] if callable(settings["lr"]) else None
+        if schedule is not None:
+            settings["lr"] = learning_rate("lr(0)", schedule(0))
+        checked = _core.checked_settings(rule, settings)
+        group = {"params": arrays, **given, **checked}
+        for name in self._own_flags:
+            group[name] = flag(name, group[name])
         group.update(schedule=schedule, rule=rule)
-        if "decoupled_weight_decay" not in group:
-            group["decoupled"] = self._decoupled
+        if self._decoupled:
+            group["decoupled"] = True
         return group
-
-    def _check_together(self, group: Mapping[str, Any]) -> None:
-        """ValueError if hyperparameters that are good each do not go together."""
-        dampening = group.get("dampening", 0.0)
-        if group.get("nesterov") and not (group["momentum"] > 0 and dampening == 0):
-            raise ValueError(
-                f"nesterov needs momentum > 0 and dampening 0; "
-                f"got momentum={group['momentum']:g}, dampening={dampening:g}"
-            )
-
-    def _special(self, name: str, value: Any) -> Any:
-        """A hyperparameter that is no number, flag or choice of the core's, checked."""
-        raise NotImplementedError(name)
 
     # -- stepping ----------------------------------------------------------------------------------------------------
 
@@ -259,19 +222,3 @@ class Optimizer(OfParts):
             hyper = ", ".join(f"{key}={value!r}" for key, value in group.items() if key not in NOT_HYPER)
             lines.append(f"{type(self).__name__}([{shapes}{more}], {hyper})")
         return "\n".join(lines)
-
-
-def _numbers(
-    name: str, value: Any, count: int, interval: str | tuple[str, ...], optional: Set[str]
-) -> tuple[float | None, ...]:
-    intervals = (interval,) * count if isinstance(interval, str) else interval
-    if not isinstance(value, (tuple, list)) or len(value) != count:
-        where = interval if isinstance(interval, str) else " and ".join(interval)
-        raise ValueError(f"{name} must be {_COUNTS[count]} numbers in {where}; got {shown(value)}")
-    return tuple(
-        None if part is None and f"{name}[{k}]" in optional else number(f"{name}[{k}]", part, intervals[k])
-        for k, part in enumerate(value)
-    )
-
-
-_COUNTS = {2: "two", 3: "three", 4: "four"}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .. import _core
     from ..structure import Params
     from .base import LearningRate
 
@@ -57,7 +55,6 @@ class FTRL(Optimizer):
 
     _name = "ftrl"
     _rule = "ftrl"
-    _intervals: ClassVar[Mapping[str, str]] = {"initial_accumulator_value": "[0, inf)"}
 
     def __init__(
         self,
@@ -83,10 +80,3 @@ class FTRL(Optimizer):
             beta=beta,
             maximize=maximize,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"accumulator": 0, "linear": 1}
-
-    def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        self._fill(stepper, groups, "initial_accumulator_value", 0)

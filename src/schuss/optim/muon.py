@@ -84,9 +84,7 @@ class Muon(Optimizer):
     _name = "muon"
     _rule = "muon"
     _decoupled = True
-    _tuples: ClassVar[Mapping[str, int]] = {"betas": 2, "ns_coefficients": 3}
-    _optional: ClassVar[frozenset[str]] = frozenset({"adjust_lr_fn"})
-    _integers: ClassVar[Mapping[str, tuple[int, int | None]]] = {"ns_steps": (1, 99)}
+    _own_flags: ClassVar[frozenset[str]] = frozenset({"use_muon"})
     _of_network: ClassVar[Mapping[str, Any]] = {"adamw": {}}
 
     def __init__(
@@ -155,21 +153,6 @@ class Muon(Optimizer):
 
     def _rule_of(self, given: Mapping[str, Any]) -> str:
         return "muon" if given["use_muon"] else "adam"
-
-    def _check_together(self, group: Mapping[str, Any]) -> None:
-        """Here nesterov goes with any momentum, as in torch."""
-
-    def _special(self, name: str, value: Any) -> Any:
-        return flag(name, value)  # use_muon
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        if group["use_muon"]:
-            return {"momentum_buffer": 0}
-        slots = {"exp_avg": 0, "exp_avg_sq": 1}
-        if group["amsgrad"]:
-            slots["max_exp_avg_sq"] = 2
-        return slots
 
 
 # AdamW's hyperparameters, where its groups and `adamw` have no others.

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from .. import _core
     from ..structure import NoDecay, Params
     from .base import LearningRate
 
@@ -65,8 +61,6 @@ class NAdam(Optimizer):
 
     _name = "nadam"
     _rule = "nadam"
-    _memory: ClassVar[Mapping[str, int]] = {"mu_product": 0}
-    _memory_of_params = True
     _MOMENTUM_DECAY: ClassVar[float] = 4e-3
 
     def __init__(
@@ -95,19 +89,3 @@ class NAdam(Optimizer):
             dialect=dialect,
             no_decay=no_decay,
         )
-
-    def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
-        group = super()._group(arrays, given)
-        if group["dialect"] == "keras" and group["momentum_decay"] != self._MOMENTUM_DECAY:
-            raise ValueError(
-                f"momentum_decay must be left out with dialect='keras', which has 0.96^t; "
-                f"got {group['momentum_decay']:g}"
-            )
-        return group
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"exp_avg": 0, "exp_avg_sq": 1}
-
-    def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        stepper.memories[:, 1 + self._memory["mu_product"]] = 1  # a product of nothing

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ..structure import NoDecay, Params
     from .base import LearningRate
 
@@ -92,10 +89,6 @@ class LARS(Optimizer):
             no_decay=no_decay,
         )
 
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"momentum_buffer": 0} if group["momentum"] != 0 else {}
-
 
 class LAMB(Optimizer):
     """Adam, with a step in each array that is in proportion to the array's norm.
@@ -154,7 +147,6 @@ class LAMB(Optimizer):
 
     _name = "lamb"
     _rule = "lamb"
-    _tuples: ClassVar[Mapping[str, int]] = {"betas": 2, "clamp": 2}
 
     def __init__(
         self,
@@ -182,17 +174,6 @@ class LAMB(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
         )
-
-    def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
-        group = super()._group(arrays, given)
-        low, high = group["clamp"]
-        if low > high:
-            raise ValueError(f"clamp must be two numbers in increasing order; got {group['clamp']}")
-        return group
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"exp_avg": 0, "exp_avg_sq": 1}
 
 
 class NovoGrad(Optimizer):
@@ -263,10 +244,3 @@ class NovoGrad(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"exp_avg": 0, "exp_avg_sq": 1}
-
-    def _state_shape(self, name: str, group: Mapping[str, Any], param: NDArray[Any]) -> tuple[int, ...]:
-        return () if name == "exp_avg_sq" else param.shape

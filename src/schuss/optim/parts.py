@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -71,12 +71,6 @@ class OfParts:
     _flattens: bool
     _averages: list[Spec]
     _stepper: _core.Stepper
-    # Numbers a group remembers from step to step, and their places in the core's memory of it; whether torch's
-    # state_dict has them with each parameter, or in the group.
-    _memory: ClassVar[Mapping[str, int]] = {}
-    _memory_of_params: ClassVar[bool] = False
-    # Whether states begin with the first step: torch tells it by their absence.
-    _first_fills_states: ClassVar[bool] = False
 
     def _begin(self, groups: list[dict[str, Any]], order: list[int], form: Structure) -> None:
         """Take these groups, without any step or average so far. States are zeros until they are filled."""
@@ -93,24 +87,11 @@ class OfParts:
 
     # -- states ------------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        """Torch's name -> slot in the core, of the state arrays that a parameter of this group has."""
-        raise NotImplementedError
-
-    def _slots_of(self, group: Mapping[str, Any], param: NDArray[Any]) -> dict[str, int]:
-        """The same for one of the group's parameters, where its shape matters."""
-        return self._state_slots(group)
-
-    def _state_shape(self, name: str, group: Mapping[str, Any], param: NDArray[Any]) -> tuple[int, ...]:
-        """The shape of one of these."""
-        return param.shape
-
     def _named(
-        self, group: Mapping[str, Any], param: NDArray[Any], arrays: Sequence[NDArray[Any] | None]
+        self, group: Mapping[str, Any], shape: tuple[int, ...], states: Mapping[str, NDArray[Any]]
     ) -> dict[str, NDArray[Any]]:
-        """What the slots of one of the group's parameters hold, by the names in state_dict."""
-        return {name: arrays[slot] for name, slot in self._slots_of(group, param).items()}  # type: ignore[misc]
+        """States of one of the group's parameters, by the core's names, as state_dict has them."""
+        return dict(states)
 
     def _members(self) -> list[list[int]]:
         """For each group, the numbers of its parameters in the order in which all were given."""
@@ -119,47 +100,43 @@ class OfParts:
             members[group].append(k)
         return members
 
-    @staticmethod
-    def _derived(group: Mapping[str, Any], steps: int) -> dict[str, float]:
-        """Numbers that torch's state_dict has of each parameter although they follow from the group and the steps."""
-        return {}
-
-    def _state_shapes(
-        self, groups: list[dict[str, Any]]
-    ) -> tuple[list[NDArray[Any]], list[list[tuple[int, ...] | None]]]:
-        """All parameters in order, and the shapes of what the slots of each hold."""
-        params: list[NDArray[Any]] = []
-        states_of: list[list[tuple[int, ...] | None]] = []
-        arrays = [iter(group["params"]) for group in groups]
-        for index in self._group_of:
-            group, param = groups[index], next(arrays[index])
-            slots = self._slots_of(group, param)
-            shapes: list[tuple[int, ...] | None] = [None] * (max(slots.values(), default=-1) + 1)
-            for name, slot in slots.items():
-                shapes[slot] = self._state_shape(name, group, param)
-            states_of.append(shapes)
-            params.append(param)
-        return params, states_of
-
     def _new_stepper(self, groups: list[dict[str, Any]]) -> _core.Stepper:
-        params, states_of = self._state_shapes(groups)
-        return _core.Stepper(params, self._group_of, states_of, self._form)
+        return _core.Stepper(self._params_in_order(groups), self._group_of, groups, self._form)
 
-    def _fill(self, stepper: _core.Stepper, groups: list[dict[str, Any]], name: str, slot: int) -> None:
-        """The number of this name of each group into the states in this slot."""
-        for group, states in zip(self._group_of, stepper.states, strict=True):
-            if states[slot] is not None:
-                states[slot][...] = groups[group][name]
+    def _params_in_order(self, groups: list[dict[str, Any]]) -> list[NDArray[Any]]:
+        """The parameters of these groups, in the order in which they were given."""
+        arrays = [iter(group["params"]) for group in groups]
+        return [next(arrays[index]) for index in self._group_of]
 
-    def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        """What the states of a new stepper hold, where that is not zero."""
+    def _states_in(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> list[dict[str, NDArray[Any]]]:
+        """Named state arrays (the stepper's own, writable) of each parameter, in the order in which they were given."""
+        return [
+            self._named(
+                groups[group],
+                p.shape,
+                {n: a for n, a in zip(names, arrays, strict=True) if n is not None and a is not None},
+            )
+            for group, p, names, arrays in zip(
+                self._group_of, stepper.params, stepper.state_names, stepper.states, strict=True
+            )
+        ]
 
     def _states(self) -> list[dict[str, NDArray[Any]]]:
-        """Named state arrays (the core's own, writable) of each parameter, in the order in which they were given."""
-        return [
-            self._named(self.param_groups[group], param, arrays)
-            for group, param, arrays in zip(self._group_of, self._stepper.params, self._stepper.states, strict=True)
-        ]
+        return self._states_in(self._stepper, self.param_groups)
+
+    def _remembered(self) -> list[dict[str, float]]:
+        """What each group remembers from step to step, by the names of state_dict."""
+        found = []
+        for group, memory in zip(self.param_groups, self._stepper.memories, strict=True):
+            # A step that was begun and failed has left what was remembered before it in the second half.
+            first = 1 if memory[0] <= self.steps else len(memory) // 2
+            names = _core.memory_names(group["rule"])
+            found.append({name: float(memory[first + place]) for place, name in enumerate(names)})
+        return found
+
+    def _remembers(self) -> bool:
+        """Whether groups remember anything."""
+        return any(_core.memory_names(group["rule"]) for group in self.param_groups)
 
     # -- averages ----------------------------------------------------------------------------------------------------
 
@@ -193,7 +170,7 @@ class OfParts:
             "order": self._group_of,
             "form": self._form,
             "steps": self.steps,
-            "memories": stepper.memories if self._memory else None,
+            "memories": stepper.memories if self._remembers() else None,
             "states": self._states(),
             "averages": list(zip(self._averages, stepper.averages, strict=True)),
         }
@@ -218,21 +195,19 @@ class OfParts:
         for mine, theirs in zip(self._states(), parts["states"], strict=True):
             for name, array in mine.items():
                 array[...] = theirs[name]
-        if parts["memories"] is None:
-            if self._memory:
-                self._fill_memories()
-        else:
+        if parts["memories"] is not None:
             check_like("its memories", parts["memories"], self._stepper.memories.shape, np.dtype(np.float64))
             self._stepper.memories[...] = parts["memories"]
         self._stepper.steps = parts["steps"]
 
     def _state_likes(self, groups: list[dict[str, Any]]) -> list[dict[str, NDArray[Any]]]:
         """For each parameter arrays of the names, shapes and dtypes of its states, which take no memory."""
-        params, shapes = self._state_shapes(groups)
-        return [
-            self._named(groups[group], param, [None if shape is None else nothing(shape, param.dtype) for shape in of])
-            for group, param, of in zip(self._group_of, params, shapes, strict=True)
-        ]
+        likes = []
+        for index, p in zip(self._group_of, self._params_in_order(groups), strict=True):
+            states = _core.states_of(groups[index], p.shape, p.dtype)
+            arrays = {name: nothing(shape, p.dtype) for name, shape in states}
+            likes.append(self._named(groups[index], p.shape, arrays))
+        return likes
 
     def _check_states(self, groups: list[dict[str, Any]], states: Sequence[Mapping[str, NDArray[Any]]]) -> None:
         """ValueError if these are not the states of the groups' parameters."""
@@ -244,12 +219,6 @@ class OfParts:
                 raise ValueError(f"its parameter {k} must have the states {_listed(likes)}; got {_listed(given)}")
             for name, like in likes.items():
                 check_like(f"its state {name!r} of parameter {k}", given[name], like.shape, like.dtype)
-
-    def _fill_memories(self) -> None:
-        """As of a new optimizer; states stay."""
-        fresh = self._new_stepper(self.param_groups)
-        self._fill_fresh(fresh, self.param_groups)
-        self._stepper.memories[...] = fresh.memories
 
     def __copy__(self) -> Any:
         raise TypeError("two optimizers cannot share their arrays: use copy.deepcopy")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from .. import _core
     from ..structure import NoDecay, Params
     from .base import LearningRate
@@ -80,7 +77,6 @@ class Prodigy(Optimizer):
 
     _name = "prodigy"
     _rule = "prodigy"
-    _memory: ClassVar[Mapping[str, int]] = {"d": 0, "d_max": 1, "d_numerator": 2}
 
     def __init__(
         self,
@@ -120,13 +116,7 @@ class Prodigy(Optimizer):
     @property
     def d(self) -> float:
         """The estimate that the next step will use."""
-        return float(self._stepper.memories[0, 1 + self._memory["d"]])
-
-    def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
-        group = super()._group(arrays, {k: v for k, v in given.items() if k != "beta3" or v is not None})
-        group.setdefault("beta3", None)
-        del group["decoupled"]  # decouple says it
-        return group
+        return self._remembered()[0]["d"]
 
     def _new_stepper(self, groups: list[dict[str, Any]]) -> _core.Stepper:
         for index, group in enumerate(groups):
@@ -134,11 +124,3 @@ class Prodigy(Optimizer):
                 if group[key] != groups[0][key]:
                     raise ValueError(f"params[{index}][{key!r}] must be that of params[0]; got {group[key]!r}")
         return super()._new_stepper(groups)
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"exp_avg": 0, "exp_avg_sq": 1, "s": 2, "p0": 3}
-
-    def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        for memory, group in zip(stepper.memories, groups, strict=True):
-            memory[1 + self._memory["d"]] = memory[1 + self._memory["d_max"]] = group["d0"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
@@ -85,12 +84,3 @@ class RMSProp(Optimizer):
             dialect=dialect,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        slots = {"square_avg": 0}
-        if group["centered"]:
-            slots["grad_avg"] = 1
-        if group["momentum"] != 0:
-            slots["momentum_buffer"] = 2
-        return slots

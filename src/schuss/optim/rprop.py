@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ..arguments import shown
 from .base import Optimizer
@@ -11,7 +11,6 @@ from .base import Optimizer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .. import _core
     from ..structure import Params
     from .base import LearningRate
 
@@ -58,7 +57,6 @@ class Rprop(Optimizer):
 
     _name = "rprop"
     _rule = "rprop"
-    _tuples: ClassVar[Mapping[str, int]] = {"etas": 2, "step_sizes": 2}
 
     def __init__(
         self,
@@ -73,11 +71,7 @@ class Rprop(Optimizer):
 
     def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
         _check_rate(given["lr"])
-        group = super()._group(arrays, given)
-        smallest, largest = group["step_sizes"]
-        if smallest > largest:
-            raise ValueError(f"step_sizes must be a smallest and a largest; got {smallest:g} and {largest:g}")
-        return group
+        return super()._group(arrays, given)
 
     def step(self, grads: Any, *, lr: float | None = None, **options: Any) -> None:
         """As every optimizer's, but without ``lr``."""
@@ -88,16 +82,6 @@ class Rprop(Optimizer):
     def _set_lr(self, lr: LearningRate) -> None:
         _check_rate(lr)
         super()._set_lr(lr)
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"prev": 0, "step_size": 1}
-
-    def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        states = iter(stepper.states)
-        for group in groups:
-            for _ in group["params"]:
-                next(states)[1][...] = group["lr"]
 
 
 def _check_rate(lr: float | Callable[[int], float]) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from ..arguments import flag, integer, number
+from .. import _core
+from ..arguments import flag
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ..structure import Params
     from .base import LearningRate
 
@@ -24,15 +23,8 @@ class ScheduleFree(Optimizer):
         Whether the parameters are where steps are made from.
     """
 
-    _memory: ClassVar[Mapping[str, int]] = {"lr_max": 0, "weight_sum": 1}
-
-    def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
-        group = super()._group(arrays, given)
-        group["warmup_steps"] = integer("warmup_steps", given["warmup_steps"], 0)
-        return group
-
-    @staticmethod
-    def _beta(group: Mapping[str, Any]) -> float:
+    @classmethod
+    def _beta(cls, group: Mapping[str, Any]) -> float:
         """How far y is on the way from z to x."""
         raise NotImplementedError
 
@@ -187,13 +179,9 @@ class ScheduleFreeSGD(ScheduleFree):
             maximize=maximize,
         )
 
-    @staticmethod
-    def _beta(group: Mapping[str, Any]) -> float:
-        return number("momentum", group["momentum"], "(0, 1)")
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"z": 0}
+    @classmethod
+    def _beta(cls, group: Mapping[str, Any]) -> float:
+        return float(_core.checked_settings(cls._rule, {"momentum": group["momentum"]})["momentum"])
 
 
 class ScheduleFreeAdamW(ScheduleFree):
@@ -261,10 +249,6 @@ class ScheduleFreeAdamW(ScheduleFree):
             maximize=maximize,
         )
 
-    @staticmethod
-    def _beta(group: Mapping[str, Any]) -> float:
-        return number("betas[0]", group["betas"][0], "(0, 1)")
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"z": 0, "exp_avg_sq": 1}
+    @classmethod
+    def _beta(cls, group: Mapping[str, Any]) -> float:
+        return float(_core.checked_settings(cls._rule, {"betas": group["betas"]})["betas"][0])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
@@ -67,7 +66,6 @@ class SGD(Optimizer):
 
     _name = "sgd"
     _rule = "sgd"
-    _first_fills_states = True
 
     def __init__(
         self,
@@ -93,7 +91,3 @@ class SGD(Optimizer):
             dialect=dialect,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"momentum_buffer": 0} if group["momentum"] != 0 else {}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
@@ -62,10 +61,6 @@ class Lion(Optimizer):
         no_decay: NoDecay = None,
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize, no_decay=no_decay)
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"exp_avg": 0}
 
 
 class Signum(Optimizer):
@@ -128,7 +123,3 @@ class Signum(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"momentum_buffer": 0} if group["momentum"] != 0 else {}

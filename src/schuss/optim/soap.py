@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from .. import _core
 from .base import Optimizer
 
 if TYPE_CHECKING:
@@ -89,11 +90,6 @@ class SOAP(Optimizer):
     _name = "soap"
     _rule = "soap"
     _decoupled = True
-    _optional: ClassVar[frozenset[str]] = frozenset({"shampoo_beta"})
-    _integers: ClassVar[Mapping[str, tuple[int, int | None]]] = {
-        "precondition_frequency": (1, 10**9),
-        "max_precond_dim": (0, 10**9),
-    }
 
     def __init__(
         self,
@@ -130,50 +126,16 @@ class SOAP(Optimizer):
             no_decay=no_decay,
         )
 
-    def _slots_of(self, group: Mapping[str, Any], param: NDArray[Any]) -> dict[str, int]:
-        slots = {"exp_avg": 0, "exp_avg_sq": 1}
-        if _sides(group, param.shape):
-            slots |= {"GG": 2, "Q": 3}
-        return slots
-
-    def _state_shape(self, name: str, group: Mapping[str, Any], param: NDArray[Any]) -> tuple[int, ...]:
-        """The squares of all dimensions one after the other."""
-        if name in ("GG", "Q"):
-            return (sum(size * size for size in _sides(group, param.shape).values()),)
-        return param.shape
-
     def _named(
-        self, group: Mapping[str, Any], param: NDArray[Any], arrays: Sequence[NDArray[Any] | None]
+        self, group: Mapping[str, Any], shape: tuple[int, ...], states: Mapping[str, NDArray[Any]]
     ) -> dict[str, NDArray[Any]]:
-        named = super()._named(group, param, arrays)
-        squares = {name: named.pop(name) for name in ("GG", "Q") if name in named}
-        for name, flat in squares.items():
-            at = 0
-            for side, size in _sides(group, param.shape).items():
+        """With a name for each square of "GG" and "Q", which hold those of all dimensions one after the other."""
+        named = dict(states)
+        for name in ("GG", "Q"):
+            flat, at = named.pop(name, None), 0
+            if flat is None:
+                continue
+            for side, size in _core.sides_of(dict(group), shape, flat.dtype).items():
                 named[f"{name}_{side}"] = flat[at : at + size * size].reshape(size, size)
                 at += size * size
         return named
-
-
-def _sides(group: Mapping[str, Any], shape: tuple[int, ...]) -> dict[int, int]:
-    """The dimensions that have a preconditioner, and their sizes, as the core has them too (csrc/optim/sides.c)."""
-    most = group["max_precond_dim"]
-    if len(shape) == 1 and not group["precondition_1d"]:
-        return {}
-    sizes = _merged(shape, most) if group["merge_dims"] and len(shape) > 1 else shape
-    return {side: size for side, size in enumerate(sizes) if size <= most}
-
-
-def _merged(shape: tuple[int, ...], most: int) -> list[int]:
-    """Neighbours in one, as long as that has at most so many elements."""
-    sizes = []
-    so_far = 1
-    for size in shape:
-        if so_far * size <= most:
-            so_far *= size
-        elif so_far > 1:
-            sizes.append(so_far)
-            so_far = size
-        else:
-            sizes.append(size)
-    return [*sizes, so_far] if so_far > 1 or not sizes else sizes

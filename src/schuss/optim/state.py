@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _core
 from ..arguments import integer, number, shown, unknown_name
 from .parts import OfParts, copy_states
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .. import _core
     from ..schedules import Schedule
     from .parts import Spec
 
@@ -36,28 +36,22 @@ def described(
     optimizer: OfParts, tensor: Callable[[Any], Any] | None = None, *, averages: bool = True
 ) -> dict[str, Any]:
     """The optimizer's parts in the shape of torch's state_dict, with copies of its arrays; `tensor` makes torch's."""
-    stepper = optimizer._stepper
     made = tensor or (lambda value: value)
-    remembered = []
-    for memory in stepper.memories:
-        # A step that was begun and failed has left what was remembered before it in the second half.
-        first = 1 if memory[0] <= optimizer.steps else len(memory) // 2
-        remembered.append({name: float(memory[first + place]) for name, place in optimizer._memory.items()})
-    absent = optimizer._first_fills_states and optimizer.steps == 0
+    remembered = optimizer._remembered()
     state: dict[int, dict[str, Any]] = {}
     for k, (of, arrays) in enumerate(zip(optimizer._group_of, optimizer._states(), strict=True)):
-        numbers: dict[str, Any] = {
-            "step": optimizer.steps,
-            **optimizer._derived(optimizer.param_groups[of], optimizer.steps),
-            **(remembered[of] if optimizer._memory_of_params else {}),
-        }
+        group = optimizer.param_groups[of]
+        numbers: dict[str, Any] = {"step": optimizer.steps, **_core.derived_numbers(group, optimizer.steps)}
+        if _core.memory_is_of_params(group["rule"]):
+            numbers.update(remembered[of])
         if tensor is not None:
             numbers = {name: tensor(float(value)) for name, value in numbers.items()}
+        absent = optimizer.steps == 0 and _core.first_step_fills_states(group["rule"])
         state[k] = {**numbers, **{name: made(array.copy()) for name, array in arrays.items() if not absent}}
     entries = []
     for group, memory, members in zip(optimizer.param_groups, remembered, optimizer._members(), strict=True):
         entry = {key: value for key, value in group.items() if key not in NOT_HYPER}
-        if not optimizer._memory_of_params:
+        if not _core.memory_is_of_params(group["rule"]):
             entry.update(memory)
         entry["params"] = members
         entries.append(entry)
@@ -214,7 +208,7 @@ def _loaded_groups(
         for key, value in theirs.items():
             if key in hyper:
                 hyper[key] = plain(value)
-            elif key in optimizer._memory and not optimizer._memory_of_params:
+            elif key in _core.memory_names(mine["rule"]) and not _core.memory_is_of_params(mine["rule"]):
                 memory[key] = _number(f"state_dict's param_groups[{index}][{key!r}]", value)
             elif key != "params" and key not in TORCH_ONLY:
                 raise unknown_name(f"state_dict's param_groups[{index}] key", key, hyper)
@@ -238,11 +232,12 @@ def _load_states(
         if key not in order:
             raise ValueError(f"state_dict's state has an entry {key!r} that belongs to no parameter")
     counts: set[int] = set()
-    filled: list[NDArray[Any]] = []
     ids = iter(order)
+    states = optimizer._states_in(stepper, groups)
     for group, memory, members in zip(groups, remembered, optimizer._members(), strict=True):
+        of_params = _core.memory_names(group["rule"]) if _core.memory_is_of_params(group["rule"]) else ()
         for param, index in zip(group["params"], members, strict=True):
-            mine = optimizer._named(group, param, stepper.states[index])
+            mine = states[index]
             name_of = next(ids)
             where = f"state_dict's state[{name_of!r}]"
             entry = given.get(name_of, {})
@@ -250,10 +245,10 @@ def _load_states(
                 raise TypeError(f"{where} must be a dict; got {shown(entry)}")
             entry = dict(entry)
             buffers = {name: entry.pop(name, None) for name in mine}
-            for name in optimizer._memory if optimizer._memory_of_params else ():
+            for name in of_params:
                 if name in entry:
                     memory[name] = _number(f"{where}[{name!r}]", entry.pop(name))
-            for name in optimizer._derived(group, 0):
+            for name in _core.derived_numbers(group, 0):
                 entry.pop(name, None)
             missing = [name for name, value in buffers.items() if value is None]
             if "step" in entry:
@@ -276,15 +271,12 @@ def _load_states(
                         f"got {array.dtype} of shape {array.shape}"
                     )
                 into[...] = array
-                filled.append(array)
     if len(counts) > 1:
         raise ValueError(f"state_dict must have one step count for all parameters; got {sorted(counts)}")
-    if not filled:
-        optimizer._fill_fresh(stepper, groups)
     steps = counts.pop() if counts else 0
-    for memory, into in zip(remembered, stepper.memories, strict=True):
+    for group, memory, into in zip(groups, remembered, stepper.memories, strict=True):
         into[0] = steps
-        for name, place in optimizer._memory.items():
+        for place, name in enumerate(_core.memory_names(group["rule"])):
             if name in memory:
                 into[1 + place] = memory[name]
     return steps

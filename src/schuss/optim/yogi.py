@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .. import _core
     from ..structure import NoDecay, Params
     from .base import LearningRate
 
@@ -55,7 +53,6 @@ class Yogi(Optimizer):
 
     _name = "yogi"
     _rule = "yogi"
-    _intervals: ClassVar[Mapping[str, str]] = {"initial_accumulator_value": "[0, inf)"}
 
     def __init__(
         self,
@@ -81,10 +78,3 @@ class Yogi(Optimizer):
             maximize=maximize,
             no_decay=no_decay,
         )
-
-    @staticmethod
-    def _state_slots(group: Mapping[str, Any]) -> dict[str, int]:
-        return {"exp_avg": 0, "exp_avg_sq": 1}
-
-    def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        self._fill(stepper, groups, "initial_accumulator_value", 1)
