@@ -18,10 +18,6 @@
 #define FNV_START UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)
 
-const char *const activation_names[SCHUSS_N_ACTIVATIONS] = {
-    "identity", "relu", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "gelu", "silu", "mish", "hard_swish",
-    "softplus", "exp", "softmax"};
-
 static void *blocks[256];
 static int n_blocks;
 
@@ -60,9 +56,20 @@ static void *draw(struct run *r, ptrdiff_t n, double scale, int positive) {
 void *numbers(struct run *r, ptrdiff_t n, double scale) { return draw(r, n, scale, 0); }
 void *positive(struct run *r, ptrdiff_t n, double scale) { return draw(r, n, scale, 1); }
 
-void hash_bytes(struct run *r, const void *data, ptrdiff_t bytes) {
-    const unsigned char *byte = data;
-    for (ptrdiff_t i = 0; i < bytes; i++) r->hash = (r->hash ^ byte[i]) * FNV_PRIME;
+void hash_integer(struct run *r, uint64_t x, int bytes) {
+    for (int i = 0; i < bytes; i++, x >>= 8) r->hash = (r->hash ^ (x & 0xff)) * FNV_PRIME;
+}
+
+static void hash_bits(struct run *r, float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    hash_integer(r, bits, sizeof bits);
+}
+
+static void hash_wide_bits(struct run *r, double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    hash_integer(r, bits, sizeof bits);
 }
 
 static void refuse(const char *part, const char *name) {
@@ -71,17 +78,19 @@ static void refuse(const char *part, const char *name) {
 }
 
 void hash_reals(struct run *r, const void *array, ptrdiff_t n) {
+    const float *narrow = array;
+    const double *wide = array;
     for (ptrdiff_t i = 0; i < n; i++) {
-        const int class = r->dtype == SCHUSS_F32 ? fpclassify(((const float *)array)[i])
-                                                 : fpclassify(((const double *)array)[i]);
+        const int class = r->dtype == SCHUSS_F32 ? fpclassify(narrow[i]) : fpclassify(wide[i]);
         r->unusable |= class == FP_NAN || class == FP_SUBNORMAL;
+        if (r->dtype == SCHUSS_F32) hash_bits(r, narrow[i]);
+        else hash_wide_bits(r, wide[i]);
     }
-    hash_bytes(r, array, n * r->item);
 }
 
 void hash_double(struct run *r, double x) {
     r->unusable |= isnan(x) || (x != 0 && !isnormal(x));
-    hash_bytes(r, &x, sizeof x);
+    hash_wide_bits(r, x);
 }
 
 void report(struct run *r, const char *part, const char *name) {

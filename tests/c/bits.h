@@ -28,14 +28,13 @@ static inline void *at(const struct run *r, void *array, ptrdiff_t element) {
     return (char *)array + element * r->item;
 }
 
-/* FNV-1a over the bytes, the reals, the double. */
-void hash_bytes(struct run *r, const void *data, ptrdiff_t bytes);
+/* FNV-1a over the last so many bytes of an integer, those of the lowest value first on any machine; over the reals, the
+ * double. */
+void hash_integer(struct run *r, uint64_t x, int bytes);
 void hash_reals(struct run *r, const void *array, ptrdiff_t n);
 void hash_double(struct run *r, double x);
 /* Prints "dtype part name hash", starts the hash and the numbers anew and frees every array. */
 void report(struct run *r, const char *part, const char *name);
-
-extern const char *const activation_names[SCHUSS_N_ACTIVATIONS];
 
 /* The parts; each reports many lines. */
 void check_rules(struct run *r);

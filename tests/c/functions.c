@@ -16,12 +16,11 @@ static void set(struct run *r, void *array, ptrdiff_t i, double x) {
 
 /* Over the range where nothing becomes denormal, and zeros and infinities where the result is no NaN. */
 static void check_elementary(struct run *r, int f) {
-    static const char *const names[] = {"exp", "log", "tanh", "erfc", "expm1", "log1p"};
     static const double ranges[] = {80, 50, 10, 6, -40, 1};
     static const double specials[6][4] = {
         {0, -0.0, INFINITY, -INFINITY}, {0, 1, INFINITY, -0.0}, {0, -0.0, INFINITY, -INFINITY},
         {0, -0.0, INFINITY, -INFINITY}, {0, -0.0, -1, -INFINITY}, {0, 1, 0.5, 0.25}};
-    const int both_signs = f == 0 || f == 2 || f == 3;
+    const int both_signs = f == ELEMENTARY_EXP || f == ELEMENTARY_TANH || f == ELEMENTARY_ERFC;
     for (int i = 0; i < N_SIZES; i++) {
         const ptrdiff_t n = sizes[i];
         void *x = both_signs ? numbers(r, n, ranges[f]) : positive(r, n, ranges[f]), *y = reals(r, n);
@@ -30,7 +29,7 @@ static void check_elementary(struct run *r, int f) {
         r->kernels->elementary(f, n, x, y);
         hash_reals(r, y, n);
     }
-    report(r, "function", names[f]);
+    report(r, "function", schuss_elementary_name(f));
 }
 
 static void check_activation(struct run *r, int activation) {
@@ -47,7 +46,7 @@ static void check_activation(struct run *r, int activation) {
         r->kernels->activate(activation, alpha, n, z, z);
         hash_reals(r, z, n);
     }
-    report(r, "activation", activation_names[activation]);
+    report(r, "activation", schuss_activation_name(activation));
 }
 
 static void check_softmax(struct run *r) {
@@ -89,7 +88,7 @@ static void check_sum_squares(struct run *r) {
 }
 
 void check_functions(struct run *r) {
-    for (int f = 0; f < 6; f++) check_elementary(r, f);
+    for (int f = 0; f < N_ELEMENTARY; f++) check_elementary(r, f);
     for (int a = 0; a < SCHUSS_SOFTMAX; a++) check_activation(r, a);
     check_softmax(r);
     check_dropout(r, 0.3);

@@ -34,7 +34,7 @@ static void check_size(struct run *r, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
 static void check_end(struct run *r, int kind, int activation) {
     static const char *const kinds[] = {"none", "forward", "backward"};
     char name[64];
-    snprintf(name, sizeof name, "%s-%s", kinds[kind], activation_names[activation]);
+    snprintf(name, sizeof name, "%s-%s", kinds[kind], schuss_activation_name(activation));
     for (int variant = 0; variant < 4; variant++) {
         struct gemm g = product(r, 31, 37 + 16 * (variant & 1), variant & 1 ? 11 : 300, 0, variant & 1);
         g.end.kind = kind;

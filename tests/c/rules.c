@@ -1,5 +1,13 @@
-/* Every update rule and every stage before it, a few steps each. */
+/* Every update rule and every stage before it, a few steps each: with numbers chosen here, and with each of the settings
+ * that the catalogue has of the rule. */
 #include "bits.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "optim/rule.h"
 
 struct rule_case {
     const char *name;
@@ -96,18 +104,37 @@ static const struct rule_case cases[] = {
 
 /* Together enough for two threads. */
 static const ptrdiff_t sizes[] = {1, 15, 0, 16, 17, 35, 1023, 4099, 33000};
-enum { N_SIZES = sizeof sizes / sizeof sizes[0], STEPS = 8 };
+enum { N_SIZES = sizeof sizes / sizeof sizes[0], STEPS = 8, FEW_STEPS = 3, SMALL = 2000 };
 
-static void run_case(struct run *r, const struct rule_case *c) {
+/* All elements of an array's states as the rule wants them before the first step. Returns how many a state has; 0: there
+ * is none in this slot. */
+static ptrdiff_t make_state(struct run *r, const struct schuss_group *g, struct schuss_segment *s, int slot) {
+    ptrdiff_t shape[4], n = 1;
+    int ndim;
+    if (!schuss_state(g, s, slot, &ndim, shape)) return 0;
+    for (int k = 0; k < ndim; k++) n *= shape[k];
+    s->s[slot] = zeros(r, n);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (r->dtype == SCHUSS_F32) ((float *)s->s[slot])[i] = (float)schuss_state_start(g, slot);
+        else ((double *)s->s[slot])[i] = schuss_state_start(g, slot);
+    }
+    return n;
+}
+
+static void run_case(struct run *r, const struct rule_case *c, int steps) {
     struct schuss_group groups[2] = {c->group, c->group};
     struct schuss_memory memories[2] = {{0}};
     struct schuss_segment segments[N_SIZES];
+    ptrdiff_t of_state[N_SIZES][SCHUSS_MAX_STATES];
     double sums[256];
     groups[1].lr *= 0.5;
     groups[1].weight_decay *= 2;
+    for (int i = 0; i < 2; i++) schuss_memory_start(&groups[i], memories[i].now);
     for (int i = 0; i < N_SIZES; i++) {
-        segments[i] = (struct schuss_segment){.n = sizes[i], .p = numbers(r, sizes[i], 1), .group = i % 3 == 1};
-        for (int k = 0; k < SCHUSS_MAX_STATES; k++) segments[i].s[k] = zeros(r, sizes[i]);
+        segments[i] = (struct schuss_segment){.n = sizes[i], .ndim = 1, .shape = &sizes[i], .group = i % 3 == 1};
+        segments[i].p = numbers(r, sizes[i], 1);
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++)
+            of_state[i][k] = make_state(r, &groups[segments[i].group], &segments[i], k);
     }
     struct schuss_step step = {
         .dtype = r->dtype,
@@ -122,16 +149,16 @@ static void run_case(struct run *r, const struct rule_case *c) {
         .check_first = c->clip_value > 0,
         .clip_norm = c->clip_norm,
     };
-    for (step.t = 1; step.t <= STEPS; step.t++) {
+    for (step.t = 1; step.t <= steps; step.t++) {
         for (int i = 0; i < N_SIZES; i++) segments[i].g = numbers(r, sizes[i], 1 + (double)step.t / 2);
         const int status = schuss_optimizer_step(&step);
-        hash_bytes(r, &status, sizeof status);
-        hash_bytes(r, &step.nonfinite, sizeof step.nonfinite);
+        hash_integer(r, (uint64_t)status, sizeof status);
+        hash_integer(r, (uint64_t)step.nonfinite, sizeof step.nonfinite);
         if (c->clip_norm > 0) hash_double(r, step.grad_norm);
     }
     for (int i = 0; i < N_SIZES; i++) {
         hash_reals(r, segments[i].p, sizes[i]);
-        for (int k = 0; k < SCHUSS_MAX_STATES; k++) hash_reals(r, segments[i].s[k], sizes[i]);
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++) hash_reals(r, segments[i].s[k], of_state[i][k]);
     }
     report(r, "rule", c->name);
 }
@@ -150,26 +177,23 @@ static const ptrdiff_t shapes[][3] = {{1, 1, 1},    {1, 7, 31},  {1, 31, 7},   {
                                       {1, 17, 100}, {5, 30, 40}, {3, 200, 210}, {1, 5000, 0},  {1, 150000, 0}};
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 
-static void run_whole(struct run *r, const struct rule_case *c) {
+/* The arrays of at most so many elements. */
+static void run_whole(struct run *r, const struct rule_case *c, ptrdiff_t most) {
     struct schuss_group group = c->group;
     struct schuss_segment segments[N_SHAPES];
-    ptrdiff_t squares[N_SHAPES]; /* of SOAP, which has all shapes */
+    ptrdiff_t of_state[N_SHAPES][SCHUSS_MAX_STATES];
     int n = 0;
     for (int i = 0; i < N_SHAPES; i++) {
         const ptrdiff_t matrices = shapes[i][0], rows = shapes[i][1], cols = shapes[i][2] ? shapes[i][2] : 1;
-        const int factored = shapes[i][2] > 0 && group.rule == SCHUSS_ADAFACTOR;
         if (group.rule == SCHUSS_MUON && (matrices > 1 || !shapes[i][2])) continue;
-        struct schuss_segment *s = &segments[n++];
+        if (matrices * rows * cols > most) continue;
+        struct schuss_segment *s = &segments[n];
         *s = (struct schuss_segment){.n = matrices * rows * cols, .rows = rows, .cols = cols};
         s->ndim = !shapes[i][2] ? 1 : matrices > 1 ? 3 : 2;
         s->shape = s->ndim == 3 ? shapes[i] : shapes[i] + 1;
         s->p = numbers(r, s->n, 1);
-        s->s[0] = zeros(r, factored ? matrices * rows : s->n);
-        if (factored) s->s[1] = zeros(r, matrices * cols);
-        if (group.rule != SCHUSS_SOAP) continue;
-        s->s[1] = zeros(r, s->n);
-        squares[i] = schuss_state_squares(&group, s);
-        for (int k = 2; k < 4; k++) s->s[k] = zeros(r, squares[i]);
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++) of_state[n][k] = make_state(r, &group, s, k);
+        n++;
     }
     struct schuss_step step = {
         .dtype = r->dtype,
@@ -185,22 +209,75 @@ static void run_whole(struct run *r, const struct rule_case *c) {
     for (step.t = 1; step.t <= 3; step.t++) {
         for (int i = 0; i < n; i++) segments[i].g = numbers(r, segments[i].n, 1 + (double)step.t / 2);
         const int status = schuss_optimizer_step(&step);
-        hash_bytes(r, &status, sizeof status);
-        hash_bytes(r, &step.nonfinite, sizeof step.nonfinite);
+        hash_integer(r, (uint64_t)status, sizeof status);
+        hash_integer(r, (uint64_t)step.nonfinite, sizeof step.nonfinite);
     }
     for (int i = 0; i < n; i++) {
         hash_reals(r, segments[i].p, segments[i].n);
-        if (group.rule == SCHUSS_SOAP) {
-            for (int k = 0; k < 4; k++) hash_reals(r, segments[i].s[k], k < 2 ? segments[i].n : squares[i]);
-            continue;
-        }
-        hash_reals(r, segments[i].s[0], segments[i].s[1] ? segments[i].n / segments[i].cols : segments[i].n);
-        if (segments[i].s[1]) hash_reals(r, segments[i].s[1], segments[i].n / segments[i].rows);
+        for (int k = 0; k < SCHUSS_MAX_STATES; k++) hash_reals(r, segments[i].s[k], of_state[i][k]);
     }
     report(r, "rule", c->name);
 }
 
+/* ---- every setting of every rule ---- */
+
+/* A number in part `part` of an interval such as "[0, 1)": nine tenths of the way where both ends are near; else close to
+ * the end that there is, farther with each part. */
+static double inside(const struct schuss_setting *s, int part) {
+    char *comma;
+    const double low = strtod(s->interval[part] + 1, &comma), high = strtod(comma + 1, NULL);
+    if (s->kind == SCHUSS_WHOLE) return low == 0 ? 100 : low + 1;
+    if (isfinite(low) && isfinite(high)) return low + 0.9 * (high - low);
+    if (isfinite(high)) return high - 0.2;
+    return isfinite(low) ? low + 0.05 * (part + 1) : 0.3;
+}
+
+static void set_flag(struct schuss_group *g, const struct schuss_setting *s, int value) {
+    memcpy((char *)g + s->offset[0], &value, sizeof value);
+}
+
+static void set_number(struct schuss_group *g, const struct schuss_setting *s, int part, double value) {
+    memcpy((char *)g + s->offset[part], &value, sizeof value);
+}
+
+static void run_setting(struct run *r, const struct schuss_group *g, const char *what, const char *name) {
+    char text[80];
+    const char *expected;
+    const struct rule_case c = {text, *g, 0, 0, 0};
+    if (schuss_group_fault(g, r->dtype, &expected)) return;
+    snprintf(text, sizeof text, "%s:%s%s", schuss_rule_name(g->rule), what, name);
+    if (optimizer_rules[g->rule]->work) run_whole(r, &c, SMALL);
+    else run_case(r, &c, FEW_STEPS);
+}
+
+/* All numbers inside their intervals, flags off, the first choices; then this with each flag on, each other choice, each
+ * number that may be None being it. */
+static void run_settings(struct run *r, int rule) {
+    struct schuss_group base = {.rule = rule}, other;
+    const struct schuss_setting *s;
+    for (int i = 0; (s = schuss_rule_setting(rule, i)); i++)
+        for (int k = 0; k < SCHUSS_SETTING_PARTS && s->interval[k]; k++) set_number(&base, s, k, inside(s, k));
+    run_setting(r, &base, "", "numbers");
+    for (int i = 0; (s = schuss_rule_setting(rule, i)); i++) {
+        other = base;
+        if (s->kind == SCHUSS_FLAG) {
+            set_flag(&other, s, 1);
+            run_setting(r, &other, "", s->name);
+        }
+        for (int choice = 1; choice < s->choices; choice++) {
+            set_flag(&other, s, choice);
+            run_setting(r, &other, "", s->choice(choice));
+        }
+        for (int k = 0; s->kind == SCHUSS_NUMBER && k < SCHUSS_SETTING_PARTS; k++) {
+            if (!(s->optional >> k & 1)) continue;
+            set_number(&other, s, k, s->none);
+            run_setting(r, &other, "no-", s->name);
+        }
+    }
+}
+
 void check_rules(struct run *r) {
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) run_case(r, &cases[i]);
-    for (size_t i = 0; i < sizeof whole_cases / sizeof whole_cases[0]; i++) run_whole(r, &whole_cases[i]);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) run_case(r, &cases[i], STEPS);
+    for (size_t i = 0; i < sizeof whole_cases / sizeof whole_cases[0]; i++) run_whole(r, &whole_cases[i], PTRDIFF_MAX);
+    for (int rule = 0; rule < SCHUSS_N_RULES; rule++) run_settings(r, rule);
 }
