@@ -20,7 +20,7 @@ from schuss.files.contents import WRAPPERS
 from schuss.optim import BY_NAME
 from schuss.optim import parts as of_optimizers
 from schuss.optim.wrapper import Wrapper, innermost, layers
-from tests.test_save import ENDINGS
+from tests.file_cases import ENDINGS
 
 ROOT = Path(__file__).parents[1]
 COPIES: dict[str, Callable[[Any], Any]] = {
@@ -103,7 +103,8 @@ OF_NET = {
 
 def fields_of_class(name: str) -> set[str]:
     """Names of the fields of an extension class."""
-    text = (ROOT / "src/schuss/_core.pyx").read_text(encoding="utf-8")
+    sources = [path for ending in ("pyx", "pxi") for path in (ROOT / "src/schuss").rglob(f"*.{ending}")]
+    text = next(text for path in sources if f"cdef class {name}:" in (text := path.read_text(encoding="utf-8")))
     body = text[text.index(f"cdef class {name}:") :]
     body = body[: body.index("def __cinit__")]
     found = set()

@@ -24,8 +24,8 @@ NOT_HYPER = ("params", "rule", "decoupled", "schedule")
 # What says how an average is kept, and the kinds of averages.
 SPEC = ("kind", "start", "every", "weight")
 AVERAGE_KINDS = ("ema", "mean", "lookahead")
-# The core counts so far.
-MOST_STEPS = 2**53
+# Steps that an optimizer may have made when it is read from somewhere: the core counts to 2**53, so it can go on.
+MOST_STEPS = 2**52
 # Entries of torch's groups that mean nothing here.
 TORCH_ONLY = frozenset(
     ("foreach", "capturable", "differentiable", "fused", "decoupled_weight_decay", "initial_lr", "swap_params")
@@ -307,5 +307,5 @@ def _number(where: str, value: Any) -> float:
 def _step_count(where: str, value: Any) -> int:
     count = plain(value)
     if isinstance(count, bool) or not isinstance(count, (int, float)) or not 0 <= count <= MOST_STEPS or count % 1:
-        raise ValueError(f"{where}['step'] must be a whole number >= 0, at most 2**53; got {shown(value)}")
+        raise ValueError(f"{where}['step'] must be a whole number >= 0, at most 2**52; got {shown(value)}")
     return int(count)
