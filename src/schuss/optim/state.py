@@ -123,15 +123,15 @@ def load(
         specs, of_averages = _loaded_averages(optimizer, averages)
     stepper = optimizer._new_stepper(groups)
     steps = _load_states(optimizer, stepper, groups, remembered, given["state"], order)
-    if [list(map(np.shape, states)) for states in stepper.states] == [
-        list(map(np.shape, states)) for states in optimizer._stepper.states
-    ]:
+    mine, theirs = ([list(map(np.shape, of)) for of in found.states] for found in (optimizer._stepper, stepper))
+    if mine == theirs:
         # Into the present one, which a fit that is running holds.
+        optimizer._adopt(optimizer._stepper, specs, of_averages)
         copy_states(stepper.states, optimizer._stepper.states)
         optimizer._stepper.memories[...] = stepper.memories
-        stepper = optimizer._stepper
-    optimizer._adopt(stepper, specs, of_averages)
-    stepper.steps = steps
+    else:
+        optimizer._adopt(stepper, specs, of_averages)
+    optimizer._stepper.steps = steps
     optimizer.param_groups[:] = groups
 
 
