@@ -587,6 +587,25 @@ def test_tensors_that_are_not_as_ours(tmp_path: Path, what: str) -> None:
 
 
 @pytest.mark.skipif(".safetensors" not in ENDINGS, reason="safetensors is not installed")
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {},
+        {"schuss_crc32": "x"},
+        {"schuss_crc32": "-1"},
+        {"schuss_crc32": "9" * 50},
+        {"schuss_crc32": "\u0663"},
+        {"more": "x"},
+    ],
+)
+def test_texts_beside_tensors(saved: dict[str, bytes], tmp_path: Path, texts: dict[str, str]) -> None:
+    content, metadata = tensors.decode(saved[".safetensors"])
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(tensors.encode(content, {**metadata, **texts}))
+    assert outcome(path, tmp_path / "again.safetensors") == ("refused" if texts else "loaded")
+
+
+@pytest.mark.skipif(".safetensors" not in ENDINGS, reason="safetensors is not installed")
 def test_tensors_as_ours() -> None:
     assert tensors.decode(tensors_file(x()))[0]["x"].tolist() == [0, 0, 0]
     arrays: dict[str, Any] = {"a": np.arange(5.0), "c": np.array(5), "d": np.zeros((0, 3), np.uint8)}
