@@ -17,6 +17,7 @@ import pytest
 import schuss
 from schuss.files import npz, tensors
 from schuss.files.header import MOST_EPOCHS, MOST_NESTED, MOST_SCHEDULE_PARTS, SCHEMA, SCHEMA_OF_OPTIMIZER, VERSION
+from schuss.optim.state import MOST_STEPS
 from tests.file_cases import ENDINGS, fitted, outcome, rewritten, used
 
 # ---- the header ------------------------------------------------------------------------------------------------------
@@ -159,6 +160,24 @@ def test_a_field_that_is_missing(saved: dict[str, bytes], tmp_path: Path, field:
     path.write_bytes(saved[".npz"])
     rewritten(path, change)
     assert outcome(path, tmp_path / "again.npz") == "refused"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (("epochs_done",), MOST_EPOCHS),
+        (("optimizer", "steps"), MOST_STEPS),
+        (("draws",), 2**64 - 1),
+        (("seed",), 2**64 - 1),
+    ],
+)
+def test_the_largest_counts(saved: dict[str, bytes], tmp_path: Path, field: tuple[Any, ...], value: int) -> None:
+    """They are loaded, training goes on, and what has passed the end is not written."""
+    path = tmp_path / "net.npz"
+    path.write_bytes(saved[".npz"])
+    rewritten(path, lambda header, content: changed(header, field, value))
+    assert outcome(path, tmp_path / "again.npz") == "loaded"
+    assert (tmp_path / "again.npz").exists() == (field in (("draws",), ("seed",)))
 
 
 def with_text(path: Path, text: str) -> None:
