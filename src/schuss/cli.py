@@ -279,7 +279,10 @@ def load_model(path: Path) -> tuple[schuss.Network, Preprocessing]:
     net = schuss.load(path)
     if METADATA_KEY not in net.metadata:
         raise DataError(f"{path}: was not written by schuss train: it does not say how to read a table")
-    return net, Preprocessing.from_dict(net.metadata[METADATA_KEY])
+    preprocessing = Preprocessing.from_dict(net.metadata[METADATA_KEY])
+    if (net.n_in, net.n_out) != (preprocessing.n_inputs, preprocessing.target.n_outputs):
+        raise DataError(f"{path}: is damaged: its table does not fit its network of {net.n_in} inputs")
+    return net, preprocessing
 
 
 def write_csv(file: TextIO, header: list[str], columns: list[NDArray[Any]]) -> None:

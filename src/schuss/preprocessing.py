@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import number
 from .datasets import DataError, Table
 
 __all__ = ["Prepared", "Preprocessing", "Target", "find_target", "known_rows", "prepare", "split"]
@@ -363,19 +364,58 @@ class Preprocessing:
         DataError
             If the data are of a newer format, or damaged.
         """
+        if isinstance(data, dict) and type(data.get("format")) is int and data["format"] > FORMAT:
+            raise DataError(f"the preprocessing is of format {data['format']}, newer than {FORMAT}; update schuss")
         try:
-            if data["format"] > FORMAT:
-                raise DataError(f"the preprocessing is of format {data['format']}, newer than {FORMAT}; update schuss")
-            target = {**data["target"], "classes": tuple(data["target"]["classes"])}
-            columns: list[NumberColumn | TextColumn] = []
-            for column in data["columns"]:
-                if "categories" in column:
-                    columns.append(TextColumn(column["name"], tuple(column["categories"])))
-                else:
-                    columns.append(NumberColumn(**column))
-            return cls(tuple(columns), Target(**target))
-        except (KeyError, TypeError) as error:
+            given = _checked(data)
+        except (TypeError, ValueError) as error:
             raise DataError(f"the preprocessing in the file is damaged: {error}") from None
+        columns = [
+            TextColumn(column["name"], tuple(column["categories"]))
+            if "categories" in column
+            else NumberColumn(**column)
+            for column in given["columns"]
+        ]
+        target = {**given["target"], "classes": tuple(given["target"]["classes"])}
+        return cls(tuple(columns), Target(**target))
+
+
+def _checked(data: Any) -> dict[str, Any]:
+    """What `Preprocessing.to_dict` has made. ValueError, TypeError that say what is not as it has made it."""
+    from .files.header import array_of, distinct, one_of, optional, record, text, truth, whole
+
+    def within(interval: str) -> Any:
+        return lambda name, value: number(name, value, interval)
+
+    def label(name: str, value: Any) -> Any:
+        if not isinstance(value, (bool, str)):
+            anything(name, value)
+        return value
+
+    anything, above = within("(-inf, inf)"), within("(0, inf)")
+    of_text = record({"name": text, "categories": distinct(optional(text))})
+    of_numbers = record(
+        {"name": text, "median": anything, "mean": anything, "scale": above, "limit": above, "indicator": truth}
+    )
+    target = record(
+        {
+            "name": text,
+            "task": one_of("classification", "regression"),
+            "classes": distinct(label),
+            "mean": anything,
+            "scale": above,
+        }
+    )
+
+    def column(name: str, value: Any) -> Any:
+        return (of_text if isinstance(value, dict) and "categories" in value else of_numbers)(name, value)
+
+    given: dict[str, Any] = record({"format": whole(1, FORMAT), "target": target, "columns": array_of(column)})(
+        "its table", data
+    )
+    if bool(given["target"]["classes"]) != (given["target"]["task"] == "classification"):
+        raise ValueError("its table.target.classes must be there for a classification, and only for one")
+    return given
 
 
 @dataclass(frozen=True)

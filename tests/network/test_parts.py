@@ -21,7 +21,7 @@ from schuss.optim import BY_NAME
 from schuss.optim import parts as of_optimizers
 from schuss.optim.wrapper import Wrapper, innermost, layers
 from schuss.schedules.base import told
-from tests.network.test_save import ENDINGS
+from tests.network.file_cases import ENDINGS
 
 ROOT = Path(__file__).parents[2]
 COPIES: dict[str, Callable[[Any], Any]] = {

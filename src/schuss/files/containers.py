@@ -91,6 +91,8 @@ def _decode_safetensors(name: str, data: bytes) -> tuple[Content, str, int]:
         text, found = metadata.get(HEADER), metadata.get(HEADER_CHECKSUM)
         if text is None or found is None:
             raise _not_ours(name)
+        if set(metadata) != {HEADER, HEADER_CHECKSUM}:
+            raise ValueError(f"its texts must be {HEADER!r} and {HEADER_CHECKSUM!r} alone")
         if not (found.isascii() and found.isdigit() and len(found) <= 10):
             raise ValueError(f"its {HEADER_CHECKSUM!r} entry is no checksum")
         return content, text, int(found)

@@ -18,6 +18,7 @@ from ..layers import of_description
 from ..layers.graph import built
 from ..optim import BY_NAME, EMA, SAM, SWA, Accumulate, Averaged, Lookahead, Optimizer
 from ..optim.parts import Parts, check_like, nothing
+from ..optim.schedule_free import ScheduleFree
 from ..optim.state import MOST_STEPS, NOT_HYPER, SPEC, checked_spec, plain
 from ..optim.wrapper import Wrapper, WrapperParts
 from ..schedules.plain import as_data, of_data
@@ -184,7 +185,7 @@ def _decoded_optimizer(
         for group, own in zip(stand_in.param_groups, indices, strict=True)
     ]
     schedules = of_data(given.get("schedules", ()))
-    for group, place in zip(groups, given.get("scheduled") or [None] * len(groups), strict=True):
+    for group, place in zip(groups, given.get("scheduled", [None] * len(groups)), strict=True):
         group["schedule"] = None if place is None else schedules[place]
     order, form = given.get("order", stand_in._group_of), stand_in._form
     if sorted(order) != sorted(stand_in._group_of):
@@ -235,16 +236,18 @@ def _stand_in(
 
 def _decoded_memories(given: Any, optimizer: Optimizer) -> NDArray[np.float64] | None:
     """What groups remember. It may be NaN or infinite, as a gradient that is not finite leaves it; counts may not."""
-    if given is None or not optimizer._remembers():
+    if given is None:
         return None
+    if not optimizer._remembers():
+        raise ValueError(f"its memories must be null: {type(optimizer).__name__} remembers nothing of its groups")
     shape = optimizer._stepper.memories.shape
     if len(given) != shape[0] or any(len(row) != shape[1] for row in given):
         raise ValueError(f"its memories must be {shape[0]} rows of {shape[1]} numbers")
     memories = np.array(given, dtype=np.float64)
     counts, resting = memories[:, _STEP], memories[:, _RESTING]
     if not ((counts >= 0) & (counts <= MOST_STEPS) & (counts == np.floor(counts))).all():
-        raise ValueError(f"its memories must be of a step from 0 to 2**53; got {shown(counts.tolist())}")
-    if not np.isin(resting, (0, 1)).all() or len(set(resting.tolist())) > 1:
+        raise ValueError(f"its memories must be of a step from 0 to 2**52; got {shown(counts.tolist())}")
+    if not np.isin(resting, (0, isinstance(optimizer, ScheduleFree))).all() or len(set(resting.tolist())) > 1:
         raise ValueError(f"its memories must be of parameters at rest or not; got {shown(resting.tolist())}")
     return memories
 

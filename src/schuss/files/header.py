@@ -18,8 +18,10 @@ FORMAT = "schuss network"
 # 2: each layer's kind is stored, and the states of layers. 3: what stands around the optimizer, the averages that it
 # keeps, and the form in which it was given its parameters.
 VERSION = 3
-# An epoch's number is one of 32 bits for random numbers, and the last one is the validation split's.
-MOST_EPOCHS = 2**32 - 1
+# An epoch's number is one of 32 bits for random numbers: half of them, which leaves room to go on.
+MOST_EPOCHS = 2**31
+# Layers within layers.
+MOST_NESTED = 50
 # Parts of a schedule, counted wherever they are used: what a step may cost.
 MOST_SCHEDULE_PARTS = 10_000
 _STOPPED = ("finished", "early_stopping", "callback", "diverged", "interrupted", "failed")
@@ -109,6 +111,22 @@ def record(fields: Mapping[str, Check], later: Collection[str] = ()) -> Check:
     return checked
 
 
+def layer(name: str, value: Any, depth: int = 0) -> dict[str, Any]:
+    """The description of a layer, as far as it holds others: each one's name is as long as it lies deep."""
+    given = mapping(name, value)
+    if depth > MOST_NESTED:
+        raise ValueError(f"{name[:80]}... must be at most {MOST_NESTED} layers deep")
+
+    def inner(name: str, value: Any) -> dict[str, Any]:
+        return layer(name, value, depth + 1)
+
+    if "layers" in given:
+        array_of(inner)(f"{name}.layers", given["layers"])
+    if "branches" in given:
+        array_of(array_of(inner))(f"{name}.branches", given["branches"])
+    return given
+
+
 def monitor(name: str, value: Any) -> tuple[str, bool]:
     """What early stopping looks at, and whether less of it is better."""
     if not isinstance(value, list) or len(value) != 2:
@@ -159,7 +177,7 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
 SCHEMA: dict[str, Check] = {
     "format": one_of(FORMAT),
     "version": whole(1, VERSION),
-    "layers": array_of(mapping),
+    "layers": array_of(layer),
     "dtype": one_of("float32", "float64"),
     "seed": whole(0, 2**64 - 1),
     "epochs_done": whole(0, MOST_EPOCHS),

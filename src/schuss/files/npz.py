@@ -59,18 +59,23 @@ def decode(data: bytes) -> dict[str, NDArray[Any]]:
         raise ValueError(str(error) or type(error).__name__) from None
     content: dict[str, NDArray[Any]] = {}
     view = memoryview(data)
-    for entry in entries:
+    end = 0
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
         if not _NAME.fullmatch(entry.filename) or entry.filename != entry.orig_filename:
             raise ValueError(f"its entry {entry.filename[:80]!r} has no name of an array")
         name = entry.filename.removesuffix(_ENDING)
         if name in content:
             raise ValueError(f"its entry {name!r} is there twice")
-        content[name] = _array(name, _bytes_of(entry, name, view))
+        start, found = _bytes_of(entry, name, view)
+        if entry.header_offset < end:
+            raise ValueError(f"its entry {name!r} lies within another")
+        end = start + len(found)
+        content[name] = _array(name, found)
     return content
 
 
-def _bytes_of(entry: ZipInfo, name: str, data: memoryview) -> memoryview:
-    """What an entry holds, if it lies in the file as it is."""
+def _bytes_of(entry: ZipInfo, name: str, data: memoryview) -> tuple[int, memoryview]:
+    """Where what an entry holds begins, and it itself, if it lies in the file as it is."""
     from zlib import crc32
 
     if entry.compress_type != 0 or entry.flag_bits & ~_UTF8_NAME or entry.file_size != entry.compress_size:
@@ -88,7 +93,7 @@ def _bytes_of(entry: ZipInfo, name: str, data: memoryview) -> memoryview:
     found = data[start : start + entry.file_size]
     if crc32(found) != entry.CRC:
         raise ValueError(f"its entry {name!r} does not fit its checksum")
-    return found
+    return start, found
 
 
 def _array(name: str, data: memoryview) -> NDArray[Any]:

@@ -18,6 +18,9 @@ from .dense import Dense
 from .inputs import Input
 from .joins import Concatenate, Residual
 
+# A row of float64 has an address for each of its bytes.
+_MOST_COLUMNS = sys.maxsize // 8
+
 
 class _Node:
     """A node before it has a number."""
@@ -229,7 +232,7 @@ def built(layers: Sequence[Layer]) -> Graph:
     numbers = {id(node): k for k, node in enumerate(nodes)}
     for node in nodes:
         sizes = node.layer.sizes() if node.layer is not None else {}
-        if max(sizes.values(), default=0) > sys.maxsize or node.shape.columns > sys.maxsize:
+        if max(sizes.values(), default=0) > sys.maxsize or node.shape.columns > _MOST_COLUMNS:
             raise OverflowError(f"{node.path} of {' x '.join(map(str, sizes.values()))} exceeds the address space")
     return Graph(
         layers=resolved,

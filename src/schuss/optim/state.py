@@ -24,8 +24,8 @@ NOT_HYPER = ("params", "rule", "decoupled", "schedule")
 # What says how an average is kept, and the kinds of averages.
 SPEC = ("kind", "start", "every", "weight")
 AVERAGE_KINDS = ("ema", "mean", "lookahead")
-# The core counts so far.
-MOST_STEPS = 2**53
+# Steps that an optimizer may have made when it is read from somewhere: the core counts to 2**53, so it can go on.
+MOST_STEPS = 2**52
 # Entries of torch's groups that mean nothing here.
 TORCH_ONLY = frozenset(
     ("foreach", "capturable", "differentiable", "fused", "decoupled_weight_decay", "initial_lr", "swap_params")
@@ -117,15 +117,15 @@ def load(
         specs, of_averages = _loaded_averages(optimizer, averages)
     stepper = optimizer._new_stepper(groups)
     steps = _load_states(optimizer, stepper, groups, remembered, given["state"], order)
-    if [list(map(np.shape, states)) for states in stepper.states] == [
-        list(map(np.shape, states)) for states in optimizer._stepper.states
-    ]:
+    mine, theirs = ([list(map(np.shape, of)) for of in found.states] for found in (optimizer._stepper, stepper))
+    if mine == theirs:
         # Into the present one, which a fit that is running holds.
+        optimizer._adopt(optimizer._stepper, specs, of_averages)
         copy_states(stepper.states, optimizer._stepper.states)
         optimizer._stepper.memories[...] = stepper.memories
-        stepper = optimizer._stepper
-    optimizer._adopt(stepper, specs, of_averages)
-    stepper.steps = steps
+    else:
+        optimizer._adopt(stepper, specs, of_averages)
+    optimizer._stepper.steps = steps
     optimizer.param_groups[:] = groups
 
 
@@ -299,5 +299,5 @@ def _number(where: str, value: Any) -> float:
 def _step_count(where: str, value: Any) -> int:
     count = plain(value)
     if isinstance(count, bool) or not isinstance(count, (int, float)) or not 0 <= count <= MOST_STEPS or count % 1:
-        raise ValueError(f"{where}['step'] must be a whole number >= 0, at most 2**53; got {shown(value)}")
+        raise ValueError(f"{where}['step'] must be a whole number >= 0, at most 2**52; got {shown(value)}")
     return int(count)
