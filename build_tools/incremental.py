@@ -16,9 +16,10 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +79,20 @@ def digest(*parts: str | Path) -> str:
     return whole.hexdigest()
 
 
-def make(output: Path, settings: str, how: Callable[[Path], tuple[Path, list[str]]]) -> Path:
+def make(
+    output: Path, settings: str, how: Callable[[Path], tuple[Path, list[str]]], headers: Iterable[str] = ()
+) -> Path:
     """The output, made unless its record says that it is what would be made.
 
     how takes an empty folder and returns the file that it made there and the names of all files it was made of.
+    Of all headers there are, a new one may be found in place of an input of the same name.
     """
     record = Path(f"{output}.record")
 
     def state(inputs: list[str]) -> str:
-        return digest(settings, *(part for name in inputs for part in (name, Path(name))), output)
+        names = {os.path.basename(name) for name in inputs}
+        namesakes = sorted(name for name in headers if os.path.basename(name) in names)
+        return digest(settings, repr(namesakes), *(part for name in inputs for part in (name, Path(name))), output)
 
     try:
         known, *inputs = os.fsdecode(record.read_bytes()).split("\n")
@@ -107,23 +113,32 @@ def make(output: Path, settings: str, how: Callable[[Path], tuple[Path, list[str
 
 
 def make_all(jobs: int, tasks: list[Callable[[], Path]]) -> list[Path]:
-    """Results of all tasks, started in their order; after the first that fails, none is started."""
-    with ThreadPoolExecutor(jobs) as pool:
-        running = [pool.submit(task) for task in tasks]
+    """Results of all tasks, started in their order; after one that fails, or Ctrl-C, none is started."""
+    stopped = threading.Event()
+
+    def attempt(task: Callable[[], Path]) -> Path:
+        if stopped.is_set():
+            raise CompileError("stopped")
         try:
-            for done in as_completed(running):
-                done.result()
+            return task()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            stopped.set()
             raise
-    return [done.result() for done in running]
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            # What is stopped comes after what failed, so its error is not the one that is raised.
+            return list(pool.map(attempt, tasks))
+        finally:
+            stopped.set()
 
 
 class Compiler:
-    """One of setuptools' compilers with its flags."""
+    """One of setuptools' compilers with what it is given for an extension."""
 
-    def __init__(self, compiler: Any, folder: Path, flags: list[str], include_dirs: list[str], *, debug: bool) -> None:
-        self.compiler, self.flags, self.include_dirs, self.debug = compiler, flags, include_dirs, debug
+    def __init__(self, compiler: Any, folder: Path, ext: Any, flags: list[str], *, debug: bool) -> None:
+        self.compiler, self.flags, self.debug, self.headers = compiler, flags, debug, ext.depends
+        self.include_dirs = ext.include_dirs
         self.msvc = compiler.compiler_type == "msvc"
         command = [compiler.cc, *compiler.compile_options] if self.msvc else compiler.compiler_so
         try:
@@ -134,7 +149,7 @@ class Compiler:
         names = ENVIRONMENT + ENVIRONMENT_OF_MSVC if self.msvc else ENVIRONMENT
         environment = [os.environ.get(name) for name in names]
         target = [sysconfig.get_config_var("MACOSX_DEPLOYMENT_TARGET"), compiler.macros, compiler.include_dirs]
-        self.settings = repr([command, version, environment, target, flags, include_dirs, debug])
+        self.settings = repr([command, version, environment, target, flags, self.include_dirs, debug])
         self.folder = folder / digest(self.settings)[:16]
 
     def compile(self, source: str, name: str) -> Path:
@@ -153,7 +168,7 @@ class Compiler:
             )
             return Path(made), read_depfile(depfile)
 
-        return make(output, self.settings, how)
+        return make(output, self.settings, how, self.headers)
 
 
 def translate(source: str, module: str, folder: Path) -> Path:
@@ -180,22 +195,22 @@ class BuildExt(build_ext):
     """Compiles an extension's sources in the order given, so the slowest should be first. Names are relative."""
 
     # Flags of what Cython makes, after those of the extension.
-    flags_of_translated: tuple[str, ...] = ()
+    flags_of_translated: list[str] = []  # noqa: RUF012
 
     def build_extension(self, ext: Any) -> None:
         """Of C sources and one in Cython."""
         kept = Path(self.get_finalized_command("build").build_base, "objects")
 
         def compiler(base: Any, *flags: str) -> Compiler:
-            return Compiler(base, kept, [*ext.extra_compile_args, *flags], ext.include_dirs, debug=bool(self.debug))
+            return Compiler(base, kept, ext, [*ext.extra_compile_args, *flags], debug=bool(self.debug))
 
+        def drop_include_dirs(compiler: Any, *dropped: str | None) -> None:
+            compiler.include_dirs = [name for name in compiler.include_dirs if name not in dropped]
+
+        # A frontend's environment for the build is a new folder each time, with no headers.
+        drop_include_dirs(self.compiler, os.path.join(sys.exec_prefix, "include"))
         plain = copy.copy(self.compiler)
-        pythons = {
-            sysconfig.get_path("include"),
-            sysconfig.get_path("platinclude"),
-            os.path.join(sys.exec_prefix, "include"),
-        }
-        plain.include_dirs = [name for name in plain.include_dirs if name not in pythons]
+        drop_include_dirs(plain, sysconfig.get_path("include"), sysconfig.get_path("platinclude"))
         if plain.compiler_type != "msvc":
             own = (sysconfig.get_config_var("CFLAGS") or "").split()
             plain.set_executables(compiler_so=without_pythons_own(plain.compiler_so, own))

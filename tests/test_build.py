@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(native is None, reason="needs a C compiler")
 ROOT = Path(__file__).resolve().parents[1]
 SETUP = f"""
 import sys
+from glob import glob
 sys.path.insert(0, {str(ROOT)!r})
 from setuptools import Extension, setup
 from build_tools.incremental import BuildExt
@@ -33,7 +34,11 @@ class Build(BuildExt):
 setup(
     name="toy",
     ext_modules=[Extension(
-        "toy", ["toy.pyx", "slow/one.c", "slow/two.c", "three.c"], include_dirs=["."], extra_compile_args=["-O0"]
+        "toy",
+        ["toy.pyx", "slow/one.c", "slow/two.c", "three.c"],
+        include_dirs=["."],
+        depends=glob("*.h") + glob("*/*.h"),
+        extra_compile_args=["-O0"],
     )],
     cmdclass={{"build_ext": Build}},
 )
@@ -138,6 +143,16 @@ def test_a_change_compiles_what_read_it(
     assert toy.build() == compiled
     assert toy.total() == total
     assert toy.build() == []
+
+
+def test_a_new_header_that_is_found_first(toy: Toy) -> None:
+    toy.write("slow/unrelated.h", "")
+    assert toy.build() == []
+    toy.write("slow/two.h", "enum { TWO = 8 };\n")
+    assert toy.build() == ["slow/two.c"]
+    assert toy.total() == 12
+    (toy.folder / "slow/two.h").unlink()
+    assert toy.build() == ["slow/two.c"]
 
 
 def test_flags_and_their_way_back(toy: Toy) -> None:
