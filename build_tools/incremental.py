@@ -16,7 +16,6 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -112,25 +111,32 @@ def make(
     return output
 
 
-def make_all(jobs: int, tasks: list[Callable[[], Path]]) -> list[Path]:
-    """Results of all tasks, started in their order; after one that fails, or Ctrl-C, none is started."""
-    stopped = threading.Event()
+def make_all(jobs: int, tasks: list[list[Callable[[Any], Path]]]) -> list[Path]:
+    """Results of all tasks, started in their order, each of them steps that take what the step before made.
 
-    def attempt(task: Callable[[], Path]) -> Path:
-        if stopped.is_set():
-            raise CompileError("stopped")
-        try:
-            return task()
-        except BaseException:
-            stopped.set()
-            raise
+    After a step that fails, or Ctrl-C, none is started.
+    """
+    failures: list[BaseException] = []
+
+    def attempt(task: list[Callable[[Any], Path]]) -> Any:
+        made = None
+        for step in task:
+            if failures:
+                return None
+            try:
+                made = step(made)
+            except Exception as error:
+                failures.append(error)
+        return made
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            # What is stopped comes after what failed, so its error is not the one that is raised.
-            return list(pool.map(attempt, tasks))
-        finally:
-            stopped.set()
+            made = list(pool.map(attempt, tasks))
+        except KeyboardInterrupt as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return made
 
 
 class Compiler:
@@ -216,10 +222,13 @@ class BuildExt(build_ext):
             plain.set_executables(compiler_so=without_pythons_own(plain.compiler_so, own))
         without_python, with_python = compiler(plain), compiler(self.compiler, *self.flags_of_translated)
 
-        def task(source: str) -> Callable[[], Path]:
+        def task(source: str) -> list[Callable[[Any], Path]]:
             if source.endswith(".pyx"):
-                return lambda: with_python.compile(os.fspath(translate(source, ext.name, kept)), ext.name)
-            return lambda: without_python.compile(source, source)
+                return [
+                    lambda _: translate(source, ext.name, kept),
+                    lambda translated: with_python.compile(os.fspath(translated), ext.name),
+                ]
+            return [lambda _: without_python.compile(source, source)]
 
         objects = make_all(job_count(self.parallel), [task(source) for source in ext.sources])
         # An object of other flags may be older than what was linked last.

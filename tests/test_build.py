@@ -231,9 +231,17 @@ def test_a_failing_source_stops_the_build_and_says_why(toy: Toy) -> None:
     toy.write("slow/one.c", FILES["slow/one.c"])
     assert toy.build() == ["three.c"]
     assert toy.total() == 12
+    toy.write("slow/one.c", "int one(void) { return nonsense; }\n")
+    toy.write("more.pxi", "def total():\n    return 0\n")
+    before = toy.files_made()
+    done = toy.run(MAX_JOBS="2")
+    changed = {path.name for path, at in toy.files_made().items() if before[path] != at}
+    assert changed <= {"toy.c"}, "what Cython made was compiled after the failure"
+    assert re.search("exit (code|status)", done.stderr.splitlines()[-1])
     toy.write("more.pxi", "def total(:\n")
     done = toy.run()
-    assert done.returncode != 0 and "more.pxi:1:" in done.stderr
+    assert done.returncode != 0
+    assert "more.pxi:1:" in done.stderr and "toy.pyx" in done.stderr.splitlines()[-1]
 
 
 def test_versions_of_python_share_what_has_no_python_in_it() -> None:
