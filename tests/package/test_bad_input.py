@@ -237,7 +237,7 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.ScheduleFreeSGD, "momentum", 1.0, r"\(0, 1\)"),
         (schuss.ScheduleFreeSGD, "r", -0.1, r"\[0, 100\]"),
         (schuss.ScheduleFreeSGD, "weight_lr_power", 101.0, r"\[0, 100\]"),
-        (schuss.ScheduleFreeSGD, "warmup_steps", -1, r"\[0, inf\)"),
+        (schuss.ScheduleFreeSGD, "warmup_steps", -1, "an integer >= 0"),
         (schuss.ScheduleFreeAdamW, "betas", (0.0, 0.9), r"\[0\].*\(0, 1\)"),
         (schuss.ScheduleFreeAdamW, "betas", (0.9, 1.0), r"\[1\].*\[0, 1\)"),
         (schuss.ScheduleFreeAdamW, "eps", -1.0, r"\[0, inf\)"),
@@ -263,7 +263,7 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.Rprop, "etas", (1.0, 1.2), r"\[0\].*\(0, 1\)"),
         (schuss.Rprop, "etas", (0.5,), r"\(0, 1\) and \(1, inf\)"),
         (schuss.Rprop, "step_sizes", (-1e-6, 50), r"\[0\].*\[0, inf\)"),
-        (schuss.Rprop, "step_sizes", (2, 1), "got 2 and 1"),
+        (schuss.Rprop, "step_sizes", (2, 1), r"got \(2.0, 1.0\)"),
         (schuss.NovoGrad, "betas", (1.0, 0.9), r"\[0\].*\[0, 1\)"),
         (schuss.Prodigy, "beta3", 1.0, r"\(0, 1\)"),
         (schuss.Prodigy, "d0", 0.0, r"\(0, inf\)"),
@@ -367,7 +367,7 @@ def test_dialect_unknown(kind: type[schuss.Optimizer], refused: str, known: str)
         kind(np.ones(3), dialect=refused)
     optimizer = kind(np.ones(3))
     optimizer.param_groups[0]["dialect"] = refused
-    with unchanged(optimizer), pytest.raises(ValueError, match=f"dialect is '{refused}', expected one of {known}"):
+    with unchanged(optimizer), pytest.raises(ValueError, match=f"dialect '{refused}' is not known.*{known}$"):
         optimizer.step(np.ones(3))
 
 

@@ -223,9 +223,9 @@ def first_step_fills_states(rule):
 def derived_numbers(dict group, int64_t steps):
     cdef schuss_group g
     cdef double values[SCHUSS_MEMORY]
-    read_settings(group, &g, SCHUSS_F64)
-    names = names_in_order(g.rule, schuss_rule_derived)
+    names = names_in_order(rule_number(group["rule"]), schuss_rule_derived)
     if names:
+        read_settings(group, &g, SCHUSS_F64)
         schuss_derive(&g, steps, values)
     return {name: values[k] for k, name in enumerate(names)}
 

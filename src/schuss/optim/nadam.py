@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .base import Optimizer
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..structure import NoDecay, Params
     from .base import LearningRate
 
@@ -89,3 +92,12 @@ class NAdam(Optimizer):
             dialect=dialect,
             no_decay=no_decay,
         )
+
+    def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+        group = super()._group(arrays, given)
+        if group["dialect"] == "keras" and group["momentum_decay"] != self._MOMENTUM_DECAY:
+            raise ValueError(
+                f"momentum_decay must be left out with dialect='keras', which has 0.96^t; "
+                f"got {group['momentum_decay']:g}"
+            )
+        return group
