@@ -146,7 +146,7 @@ void team_wait(struct team *me) {
     }
 }
 
-static THREAD_ENTRY work(void *argument) {
+static THREAD_ENTRY worker_main(void *argument) {
     struct worker *self = argument;
     int index = (int)(self - pool.worker) + 1;
     int spin = 1;
@@ -185,7 +185,7 @@ static int survives_fork(void) {
     return 1;
 }
 
-static int take_pool(void) {
+static int claim_pool(void) {
     if (!survives_fork()) return 0;
     if (atomic_load_explicit(&pool.busy, memory_order_relaxed)) return 0;
     return !atomic_exchange_explicit(&pool.busy, 1, memory_order_acquire);
@@ -202,7 +202,7 @@ static int have_workers(int wanted) {
         struct worker *w = &pool.worker[workers];
         gate_init(&w->job.gate);
         atomic_store_explicit(&w->job.left, 1, memory_order_relaxed);
-        if (!thread_start(work, w)) {
+        if (!thread_start(worker_main, w)) {
             /* Not at every step: trying costs more than a small job. */
             pool.retry_at = thread_nanoseconds() + RETRY_NANOSECONDS;
             break;
@@ -228,7 +228,7 @@ static void leave_pool(void) {
 }
 
 void schuss_parallel(int count, schuss_task task, void *context) {
-    if (count <= 1 || !take_pool()) {
+    if (count <= 1 || !claim_pool()) {
         run_serially(count, task, context);
         return;
     }
@@ -260,7 +260,7 @@ static int begun(int helpers) {
 }
 
 void schuss_team(int most, int64_t nanoseconds, schuss_member member, void *context) {
-    if (most <= 1 || !take_pool()) {
+    if (most <= 1 || !claim_pool()) {
         struct team alone = {0, 1, 0, 0};
         fpmode found = fpmode_flush();
         member(context, &alone);

@@ -76,9 +76,9 @@ void schuss_permutation(int64_t *order, ptrdiff_t n, uint64_t seed, uint64_t epo
 enum schuss_init { SCHUSS_INITS(SCHUSS_NUMBER_OF) SCHUSS_N_INITS };
 #undef SCHUSS_NUMBER_OF
 const char *schuss_init_name(int init);
-/* w[n_in x n_out] drawn from (seed, stream). Orthogonal needs work[n_in * n_out], else work may be NULL. */
+/* w[n_in x n_out] drawn from (seed, stream). Orthogonal needs room[n_in * n_out], else room may be NULL. */
 int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int init, double scale, uint64_t seed,
-                      uint32_t stream, double *work);
+                      uint32_t stream, double *room);
 
 /* ---- optim/step.c: optimizer steps ------------------------------------------------------------------------------- */
 

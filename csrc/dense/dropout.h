@@ -5,7 +5,7 @@ static void dropout(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t s
                     const void *x, void *mask, void *y) {
     const real *from = (const real *)x;
     real *factor = (real *)mask, *to = (real *)y;
-    const real kept = (real)(1 / (1 - probability));
+    const real raised = (real)(1 / (1 - probability));
     const uint32_t threshold = (uint32_t)(probability * 0x1p32); /* probability < 1 */
     enum { BATCH = 64 };
     const ptrdiff_t skipped = first % 4; /* numbers of the first block that are of elements before */
@@ -17,7 +17,7 @@ static void dropout(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t s
             for (int q = 0; q < 4; q++) bits[4 * b + q] = r.v[q];
         }
         for (ptrdiff_t j = i < 0 ? -i : 0; j < width; j++) {
-            factor[i + j] = bits[j] < threshold ? 0 : kept;
+            factor[i + j] = bits[j] < threshold ? 0 : raised;
             to[i + j] = from[i + j] * factor[i + j];
         }
     }

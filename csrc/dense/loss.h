@@ -36,8 +36,8 @@ ALWAYS_INLINE vec binary_cross_entropy_point(vec z, vec t, vec unused, vec *valu
 }
 /* The same as scikit-learn has it: from p between eps and 1 - eps, and 1 - p with the digits that are left. */
 ALWAYS_INLINE vec clipped_cross_entropy_point(vec z, vec t, vec eps, vec *value) {
-    vec one = v_set1(1), p = sigmoid(z), kept = v_max(eps, v_min(one - eps, p));
-    *value = -(t * v_log(kept) + (one - t) * v_log(one - kept));
+    vec one = v_set1(1), p = sigmoid(z), bounded = v_max(eps, v_min(one - eps, p));
+    *value = -(t * v_log(bounded) + (one - t) * v_log(one - bounded));
     return p - t;
 }
 /* How much of a cross-entropy v = -log p of labels a focal loss counts: (1 - p)^gamma; and of its gradient. */

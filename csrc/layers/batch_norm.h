@@ -18,7 +18,7 @@ static const char *batch_norm_shape(const struct schuss_node *node, const struct
 }
 
 /* Kept of each column: its mean, the inverse of its deviation, and the sums of the backward pass. Prepared: whether
- * down() has taken these sums, which gradients() needs too. */
+ * down() has computed these sums, which gradients() needs too. */
 static struct needs batch_norm_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows,
                                      int passes) {
     (void)node, (void)rows, (void)passes;
@@ -198,10 +198,10 @@ static void batch_norm_gradients(struct here *h, const struct pass *pass, struct
     const ptrdiff_t n = h->channels;
     const struct share own = own_columns(n, me);
     real *weight = h->gradients[NORM_WEIGHT], *bias = h->gradients[NORM_BIAS];
-    const int taken = *(int *)h->prepared;
+    const int summed = *(int *)h->prepared;
     *(int *)h->prepared = 0; /* the next backward pass may do without down() */
     if (own.first >= own.end) return;
-    if (taken) {
+    if (summed) {
         memcpy(weight + own.first, (real *)h->kept + 2 * n + own.first, (size_t)(own.end - own.first) * sizeof(real));
         memcpy(bias + own.first, (real *)h->kept + 3 * n + own.first, (size_t)(own.end - own.first) * sizeof(real));
     } else batch_norm_sums(h, pass->rows, own, weight, bias);

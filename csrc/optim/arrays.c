@@ -7,16 +7,16 @@
 
 enum { TOGETHER = 100000 /* nanoseconds on one thread: less is not shared */ };
 
-static double work_of(const struct schuss_step *step, const struct schuss_segment *s) {
+static double time_of(const struct schuss_step *step, const struct schuss_segment *s) {
     const struct schuss_group *g = &step->groups[s->group];
     const struct rule *rule = optimizer_rules[g->rule];
-    return rule->work && s->n ? rule->work(g, s) : 0;
+    return rule->time && s->n ? rule->time(g, s) : 0;
 }
 
-double optimizer_arrays_work(const struct schuss_step *step) {
-    double work = 0;
-    for (int i = 0; i < step->n_segments; i++) work += work_of(step, &step->segments[i]);
-    return work;
+double optimizer_arrays_time(const struct schuss_step *step) {
+    double time = 0;
+    for (int i = 0; i < step->n_segments; i++) time += time_of(step, &step->segments[i]);
+    return time;
 }
 
 static ptrdiff_t most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
@@ -31,10 +31,10 @@ ptrdiff_t schuss_step_scratch(struct schuss_step *step, int threads) {
     step->scratch_each = 0;
     for (int i = 0; i < step->n_segments; i++) {
         const struct schuss_segment *s = &step->segments[i];
-        const double work = work_of(step, s);
+        const double time = time_of(step, s);
         const struct schuss_group *g = &step->groups[s->group];
-        if (!(work > 0)) continue;
-        if (work < TOGETHER) step->scratch_each = most(step->scratch_each, kernels->array_scratch(g, s, 1));
+        if (!(time > 0)) continue;
+        if (time < TOGETHER) step->scratch_each = most(step->scratch_each, kernels->array_scratch(g, s, 1));
         else together = most(together, kernels->array_scratch(g, s, threads));
     }
     return own_scratch(step) + together;
@@ -69,8 +69,8 @@ int optimizer_update_arrays(const struct schuss_step *step, const struct kernels
     a.nonfinite = 0;
     for (int i = 0; i < step->n_segments; i++) {
         const struct schuss_segment *s = &step->segments[i];
-        const double work = work_of(step, s);
-        if (work < TOGETHER) apart += work;
+        const double time = time_of(step, s);
+        if (time < TOGETHER) apart += time;
         else {
             update_array(&a, s, step->scratch + own_scratch(step), me);
             team_wait(me); /* the room is used again */
@@ -78,10 +78,10 @@ int optimizer_update_arrays(const struct schuss_step *step, const struct kernels
     }
     for (int i = 0; i < step->n_segments; i++) {
         const struct schuss_segment *s = &step->segments[i];
-        const double work = work_of(step, s), middle = before + work / 2;
+        const double time = time_of(step, s), middle = before + time / 2;
         struct team alone = {0, 1, 0, 0};
-        if (!(work > 0) || work >= TOGETHER) continue;
-        before += work;
+        if (!(time > 0) || time >= TOGETHER) continue;
+        before += time;
         if ((int)(middle / apart * me->count) != me->index) continue;
         update_array(&a, s, step->scratch + me->index * step->scratch_each, &alone);
     }

@@ -6,7 +6,7 @@
 #include "../pool.h"
 
 /* Nanoseconds, roughly, that one thread takes for all of them; 0: there are none. */
-double optimizer_arrays_work(const struct schuss_step *step);
+double optimizer_arrays_time(const struct schuss_step *step);
 /* The member's part of them; 1 if a gradient is not finite. */
 int optimizer_update_arrays(const struct schuss_step *step, const struct kernels *kernels, double norm_factor,
                             struct team *me);

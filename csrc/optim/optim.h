@@ -13,7 +13,7 @@
 #include "rule.h"
 
 /* Whether the step may be made a piece at a time, in any order: nothing needs all gradients first. */
-int optimizer_takes_pieces(const struct schuss_step *step);
+int optimizer_goes_by_pieces(const struct schuss_step *step);
 
 enum { OPTIMIZER_PARTS = 64 }; /* the global norm is taken in this many parts, whatever the threads */
 
@@ -23,10 +23,10 @@ struct optimizer_walk {
     const struct kernels *kernels;
     ptrdiff_t total; /* elements in all */
     ptrdiff_t left;  /* elements of arrays that have been measured, but not updated yet */
-    ptrdiff_t plain; /* elements that rules walk over: those of MATRIX rules apart */
+    ptrdiff_t by_pieces; /* elements that rules walk over: those of MATRIX rules apart */
     double part[OPTIMIZER_PARTS];
     int measures;    /* a rule needs sums */
-    double work;     /* nanoseconds, roughly, that one thread takes for all arrays of MATRIX rules; 0: none */
+    double arrays_time; /* nanoseconds, roughly, that one thread takes for all arrays of MATRIX rules; 0: none */
     int status;
     atomic_int nonfinite;
 };

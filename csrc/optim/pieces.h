@@ -15,7 +15,7 @@ struct schuss_segment segment_piece(const struct schuss_segment *segment, ptrdif
 
 /* Whether a MATRIX rule steps the array, all of it at once. */
 static inline int stepped_whole(const struct schuss_step *step, const struct schuss_segment *s) {
-    return optimizer_rules[step->groups[s->group].rule]->work != NULL;
+    return optimizer_rules[step->groups[s->group].rule]->time != NULL;
 }
 
 /* The pieces of arrays that make up elements [first, end) of arrays laid end to end: of all, or of all that no MATRIX

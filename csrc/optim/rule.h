@@ -43,7 +43,7 @@ struct rule {
     void (*finish_all)(const struct schuss_step *step, const double (*sums)[SCHUSS_MAX_SUMS]);
     int spends_gradient; /* the pass that takes the sums is the last to need it */
     /* MATRIX rules: nanoseconds, roughly, that one thread takes for an array. */
-    double (*work)(const struct schuss_group *g, const struct schuss_segment *segment);
+    double (*time)(const struct schuss_group *g, const struct schuss_segment *segment);
     /* When zeros in p, g and all states stay zeros, and nothing depends on where an array ends: then several arrays
      * with zeros between them may be updated as one. */
     enum zeros zeros_stay;

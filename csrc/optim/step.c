@@ -37,20 +37,20 @@ ptrdiff_t schuss_step_sums(const struct schuss_step *step) {
 
 static int reads_first(const struct schuss_step *step) { return step->clip_norm > 0 || step->check_first; }
 
-int optimizer_takes_pieces(const struct schuss_step *step) {
-    return !reads_first(step) && !measures(step) && !(optimizer_arrays_work(step) > 0);
+int optimizer_goes_by_pieces(const struct schuss_step *step) {
+    return !reads_first(step) && !measures(step) && !(optimizer_arrays_time(step) > 0);
 }
 
 static struct pieces share_of(const struct optimizer_walk *w, ptrdiff_t total, int part, int parts) {
     return (struct pieces){.step = w->step,
-                           .every = w->plain == w->total,
+                           .every = w->by_pieces == w->total,
                            .first = share_start(total, UNIT, part, parts),
                            .end = share_start(total, UNIT, part + 1, parts),
                            .unit = 1};
 }
 
 static struct pieces pieces_of(const struct optimizer_walk *w, int part, int parts) {
-    return share_of(w, w->plain, part, parts);
+    return share_of(w, w->by_pieces, part, parts);
 }
 
 /* With the arrays that MATRIX rules step whole. */
@@ -62,7 +62,7 @@ static struct pieces every_piece_of(const struct optimizer_walk *w, int part, in
 
 /* The same share in whole blocks; of all arrays, or of those that are left. */
 static struct pieces measured_pieces_of(const struct optimizer_walk *w, int left, int part, int parts) {
-    struct pieces p = share_of(w, left ? w->left : w->plain, part, parts);
+    struct pieces p = share_of(w, left ? w->left : w->by_pieces, part, parts);
     p.unit = BLOCK;
     p.left = left;
     return p;
@@ -320,12 +320,12 @@ static int looked_at(const struct optimizer_walk *w, double *norm, double *facto
 void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step) {
     w->step = step;
     w->kernels = schuss_kernels(step->dtype);
-    w->total = w->plain = w->left = 0;
+    w->total = w->by_pieces = w->left = 0;
     for (int i = 0; i < step->n_segments; i++) {
         w->total += step->segments[i].n;
-        if (!stepped_whole(step, &step->segments[i])) w->plain += step->segments[i].n;
+        if (!stepped_whole(step, &step->segments[i])) w->by_pieces += step->segments[i].n;
     }
-    w->work = optimizer_arrays_work(step);
+    w->arrays_time = optimizer_arrays_time(step);
     w->status = SCHUSS_OK;
     w->measures = measures(step);
     atomic_store_explicit(&w->nonfinite, 0, memory_order_relaxed);
@@ -348,7 +348,7 @@ static int walk(struct maker *maker) {
         wait_for_all(maker);
         if (w->left) together(maker, update_left_share);
     } else together(maker, update_share);
-    if (w->work > 0) note_nonfinite(w, optimizer_update_arrays(w->step, w->kernels, maker->norm_factor, maker->me));
+    if (w->arrays_time > 0) note_nonfinite(w, optimizer_update_arrays(w->step, w->kernels, maker->norm_factor, maker->me));
     return SCHUSS_OK;
 }
 
@@ -376,7 +376,7 @@ int schuss_gradient_norm(struct schuss_step *step) {
 }
 
 int optimizer_threads(const struct optimizer_walk *w, int threads) {
-    return w->work > 0 && w->step->threads < threads ? w->step->threads : threads;
+    return w->arrays_time > 0 && w->step->threads < threads ? w->step->threads : threads;
 }
 
 static void walk_member(void *context, struct team *me) {
@@ -387,7 +387,7 @@ static void walk_member(void *context, struct team *me) {
 
 /* By a team, which costs more to call together than shares do. */
 static void walk_as_team(struct optimizer_walk *w) {
-    const double time = w->work + (double)w->total / ELEMENTS_PER_NANOSECOND;
+    const double time = w->arrays_time + (double)w->total / ELEMENTS_PER_NANOSECOND;
     const int threads = threads_for(time, TIME_PER_THREAD, optimizer_threads(w, schuss_get_num_threads()));
     schuss_team(threads, (int64_t)(time / 4 < PATIENCE ? time / 4 : PATIENCE), walk_member, w);
 }
@@ -404,7 +404,7 @@ int schuss_optimizer_step(struct schuss_step *step) {
     optimizer_prepare(step);
     optimizer_advance(step);
     optimizer_walk_begin(&w, step);
-    w.work > 0 ? walk_as_team(&w) : walk_as_shares(&w);
+    w.arrays_time > 0 ? walk_as_team(&w) : walk_as_shares(&w);
     step->nonfinite = w.status != SCHUSS_OK || atomic_load_explicit(&w.nonfinite, memory_order_relaxed);
     return w.status;
 }

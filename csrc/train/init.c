@@ -109,17 +109,17 @@ static void put(int dtype, void *w, ptrdiff_t i, double value) {
 }
 
 int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int init, double scale, uint64_t seed,
-                      uint32_t stream, double *work) {
+                      uint32_t stream, double *room) {
     if (!schuss_kernels(SCHUSS_F64)) return SCHUSS_NO_ISA;
     const ptrdiff_t n = n_in * n_out;
     if (init == SCHUSS_INIT_ORTHOGONAL) {
-        const int by_rows = n_in < n_out;
-        const ptrdiff_t count = by_rows ? n_in : n_out, length = by_rows ? n_out : n_in;
-        for (ptrdiff_t i = 0; i < n; i++) work[i] = normal_draw(seed, stream, (uint64_t)i);
-        orthonormalise(count, length, work);
+        const int fewer_rows = n_in < n_out;
+        const ptrdiff_t count = fewer_rows ? n_in : n_out, length = fewer_rows ? n_out : n_in;
+        for (ptrdiff_t i = 0; i < n; i++) room[i] = normal_draw(seed, stream, (uint64_t)i);
+        orthonormalise(count, length, room);
         for (ptrdiff_t i = 0; i < n_in; i++)
             for (ptrdiff_t j = 0; j < n_out; j++)
-                put(dtype, w, i * n_out + j, scale * (by_rows ? work[i * length + j] : work[j * length + i]));
+                put(dtype, w, i * n_out + j, scale * (fewer_rows ? room[i * length + j] : room[j * length + i]));
         return SCHUSS_OK;
     }
     for (ptrdiff_t i = 0; i < n; i++) {

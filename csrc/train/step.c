@@ -44,12 +44,12 @@ static struct schuss_segment whole_of(const struct schuss_train *t) {
 struct run run_of(struct schuss_train *t) {
     struct run run = {
         .t = t,
-        .at_birth = t->segments && optimizer_takes_pieces(t->step),
+        .at_birth = t->segments && optimizer_goes_by_pieces(t->step),
         .remembers = optimizer_remembers(t->step),
         .step_time = plan_step_time(t->plan, t->batch),
     };
     optimizer_walk_begin(&run.walk, t->step);
-    run.step_time += run.walk.work;
+    run.step_time += run.walk.arrays_time;
     if (!(t->step->clip_norm > 0) && !run.walk.measures) run.whole = whole_of(t);
     optimizer_prepare(t->step);
     return run;
@@ -171,7 +171,7 @@ int schuss_train_end(struct schuss_train *t, double loss) {
     struct batch b;
     batch_at(t, t->position, &b);
     struct run run = run_of(t);
-    const double time = 2 * plan_forward_time(t->plan, b.rows) + run.walk.work;
+    const double time = 2 * plan_forward_time(t->plan, b.rows) + run.walk.arrays_time;
     const int threads = optimizer_threads(&run.walk, net_threads(t->plan, time, START_WORTH_A_THREAD));
     t->last_loss = loss;
     if (!isfinite(loss)) return SCHUSS_NONFINITE;

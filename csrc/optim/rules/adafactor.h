@@ -400,7 +400,7 @@ static void adafactor_constants(const struct schuss_group *g, const double *memo
     c->threshold = g->d;
 }
 
-static double adafactor_work(const struct schuss_group *g, const struct schuss_segment *s) {
+static double adafactor_time(const struct schuss_group *g, const struct schuss_segment *s) {
     (void)g;
     return 1 + (double)s->n;
 }
@@ -433,6 +433,6 @@ static const struct rule adafactor_rule = {
     .state = adafactor_state,
     .shape = adafactor_shape,
     .constants = adafactor_constants,
-    .work = adafactor_work,
+    .time = adafactor_time,
 };
 #endif

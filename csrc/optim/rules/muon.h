@@ -151,7 +151,7 @@ static void muon_constants(const struct schuss_group *g, const double *memory, i
 }
 
 /* Three products a step of the iteration, two of which are done by half. */
-static double muon_work(const struct schuss_group *g, const struct schuss_segment *s) {
+static double muon_time(const struct schuss_group *g, const struct schuss_segment *s) {
     const double side = (double)(s->rows < s->cols ? s->rows : s->cols), n = (double)s->n;
     return n + g->ns_steps * (3 * n * side + side * side * side) / FLOPS_PER_NANOSECOND;
 }
@@ -166,6 +166,6 @@ static const struct rule muon_rule = {
     .decouples = 1,
     .state_names = {"momentum_buffer"},
     .constants = muon_constants,
-    .work = muon_work,
+    .time = muon_time,
 };
 #endif

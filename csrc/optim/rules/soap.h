@@ -359,7 +359,7 @@ static void soap_constants(const struct schuss_group *g, const double *memory, i
 }
 
 /* For each basis five products, one of them by half, and its share of the steps that change it. */
-static double soap_work(const struct schuss_group *g, const struct schuss_segment *s) {
+static double soap_time(const struct schuss_group *g, const struct schuss_segment *s) {
     struct side sides[SIDES];
     const double n = (double)s->n;
     double products = 0;
@@ -399,6 +399,6 @@ static const struct rule soap_rule = {
     .state = soap_state,
     .shape = soap_shape,
     .constants = soap_constants,
-    .work = soap_work,
+    .time = soap_time,
 };
 #endif
