@@ -5,5 +5,5 @@ container checks itself. Nothing is pickled, and nothing that a file says is bel
 
 The modules, each of which uses only those before it: `npz` and `tensors`, the two containers; `containers`, which
 chooses; `writing`, an atomic replacement; `header`, the checks of everything that is no array; `contents`, the parts of
-a network as arrays and a header, and back. None of them knows `Network`.
+a network as arrays and a header, and back; `networks`, whole files. None of them knows `Network`.
 """
