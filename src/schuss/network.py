@@ -1,26 +1,21 @@
-"""Networks: layers with a history, an optimizer and whatever else stays from one fit to the next."""
+"""Networks: layers that can be fitted."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .arguments import shown
-from .history import History
 from .optim import Averaged, Optimizer
-from .optim.wrapper import Wrapper, innermost, layers, rewrapped
-from .passes import Passes
+from .trained import Trained
 
 if TYPE_CHECKING:
     from . import metrics
-    from .layers import Layer
-    from .parts import BoundOptimizer, NetworkParts
+    from .history import History
     from .passes import AnyLoss
     from .training import EarlyStopping, EpochRecord
 
 
-class Network(Passes):
+class Network(Trained):
     """Layers in the compiled core, one after the other; some hold others (`Residual`, `Concatenate`).
 
     Parameters
@@ -62,15 +57,6 @@ class Network(Passes):
     and deep copies hold the network with the optimizer of its last fit and the wrapper around it, which are bound to
     the copy's parameters.
     """
-
-    def _build(self, layers: Sequence[Layer], seed: int, dtype: Any) -> None:
-        super()._build(layers, seed, dtype)
-        self.optimizer: Optimizer | None = None
-        self._wrapper: Wrapper | None = None
-        self.history = History()
-        self.epochs_done = 0
-        self._fitting = False
-        self.metadata: dict[str, Any] = {}
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -208,167 +194,3 @@ class Network(Passes):
             self._fitting = False
             if self.wrapper is None:
                 self._wrapper = before
-
-    @property
-    def wrapper(self) -> Wrapper | None:
-        """What stands around `optimizer`: the `EMA`, `SWA` or `Lookahead` that the last fit was given, or None.
-
-        It can be set, to one around any optimizer over `parameters`, which then is `optimizer`: so that files, pickles
-        and deep copies of the network have a `SAM` or `Accumulate` of a loop of your own.
-        """
-        found = self._wrapper
-        return found if found is not None and innermost(found) is self.optimizer else None
-
-    @wrapper.setter
-    def wrapper(self, given: Wrapper | None) -> None:
-        if given is not None:
-            if not isinstance(given, Wrapper):
-                raise TypeError(f"wrapper must be an EMA, SWA, Lookahead, SAM, Accumulate or None; got {shown(given)}")
-            self._indices_of(innermost(given))
-            self.optimizer = innermost(given)
-        self._wrapper = given
-
-    # -- state -------------------------------------------------------------------------------------------------------
-
-    def save(
-        self,
-        path: str | os.PathLike[str],
-        optimizer: Optimizer | Wrapper | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Write the network to one file, atomically. `schuss.load` reads it.
-
-        Saved are layers, parameters, seed, counters, history, `metadata`, and the optimizer's kind, hyperparameters and
-        state, so that training goes on as if nothing had happened. Its schedule is saved too if it is one of
-        ``schuss.schedules`` without a function in it; of a function, the current value is: give it as ``lr=`` to the
-        next `fit`, where it goes on at the optimizer's step. Averages that the optimizer keeps are saved with it, and
-        what stands around it, such as `EMA` or `SAM`: after `schuss.load`, that is ``net.wrapper``. A file that is
-        there keeps its permissions.
-
-        Parameters
-        ----------
-        path : str or path
-            Ending in .npz, or in .safetensors where the safetensors package is installed. The content is the same.
-        optimizer : Optimizer, EMA, SWA, Lookahead, SAM or Accumulate, optional
-            Over this network's parameters. Default: `wrapper`, or `optimizer`.
-        metadata : dict, optional
-            What JSON can hold: tuples come back as lists, keys as strings. Default: the network's `metadata`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the ending is another, the optimizer is not over this network's parameters, the metadata is not JSON, or
-            something was set to what `schuss.load` would refuse, such as ``epochs_done`` to -1.
-        OSError
-            If the file cannot be written; an old one is still there.
-        """
-        from .files.networks import write
-
-        given = (self.wrapper or self.optimizer) if optimizer is None else optimizer
-        parts = self._parts_with(given)
-        write(path, parts if metadata is None else {**parts, "metadata": metadata})
-
-    def summary(self) -> str:
-        """A table of the layers."""
-        rows = [("layer", "activation", "init", "dropout", "parameters"), *_rows_of(self.layers, "")]
-        rows.append((f"{self.dtype}, seed {self.seed}", "", "", "", f"{self.n_parameters:,}"))
-        # The last row's text may run on over the empty cells beside it.
-        widths = [max(len(row[k]) for row in rows[:-1]) for k in range(5)]
-        widths[4] = max(len(row[4]) for row in rows)
-        widths[0] = max(widths[0], len(rows[-1][0]) - sum(widths[1:4]) - 6)
-        lines = ["  ".join([*map(str.ljust, row[:4], widths), row[4].rjust(widths[4])]) for row in rows[:-1]]
-        last = rows[-1]
-        lines.append(last[0].ljust(sum(widths[:4]) + 6) + "  " + last[4].rjust(widths[4]))
-        rule = "-" * len(lines[0])
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
-
-    def __repr__(self) -> str:
-        return f"Network({list(self.layers)!r}, seed={self.seed}, dtype={self.dtype.name!r})"
-
-    def _parts_with(self, given: Any) -> NetworkParts:
-        """What this network has, with an optimizer or a wrapper over its parameters in place of its own."""
-        optimizer: BoundOptimizer | None = None
-        if given is not None:
-            inner = innermost(given)
-            indices = self._indices_of(inner)
-            own = inner.__getstate__()
-            optimizer = {
-                "kind": type(inner),
-                "indices": indices,
-                "parts": {**own, "groups": [{**group, "params": None} for group in own["groups"]]},
-                "wrappers": [(type(wrapper), wrapper._parts()) for wrapper in layers(given)],
-            }
-        return {
-            "layers": self.layers,
-            "seed": self.seed,
-            "dtype": self.dtype.name,
-            "parameters": list(self.parameters),
-            "states": list(self._core.states),
-            "draws": self._core.draws,
-            "epochs_done": self.epochs_done,
-            "history": self.history,
-            "metadata": self.metadata,
-            "optimizer": optimizer,
-        }
-
-    @classmethod
-    def _of_parts(cls, parts: NetworkParts) -> Network:
-        new = cls.__new__(cls)
-        new.__setstate__(parts)
-        return new
-
-    def __getstate__(self) -> NetworkParts:
-        return self._parts_with(self.wrapper or self.optimizer)
-
-    def __setstate__(self, parts: NetworkParts) -> None:
-        self._build(parts["layers"], parts["seed"], parts["dtype"])
-        for mine, theirs in zip(self.parameters, parts["parameters"], strict=True):
-            mine[...] = theirs
-        for mine, theirs in zip(self._core.states, parts["states"], strict=True):
-            mine[...] = theirs
-        self._core.draws = parts["draws"]
-        self.epochs_done = parts["epochs_done"]
-        self.history = parts["history"]
-        self.metadata = parts["metadata"]
-        bound = parts["optimizer"]
-        if bound is not None:
-            groups = [
-                {**group, "params": [self.parameters[k] for k in own]}
-                for group, own in zip(bound["parts"]["groups"], bound["indices"], strict=True)
-            ]
-            optimizer = bound["kind"].__new__(bound["kind"])
-            optimizer.__setstate__({**bound["parts"], "groups": groups})
-            self.optimizer = optimizer
-            if bound["wrappers"]:
-                self._wrapper = rewrapped(optimizer, bound["wrappers"])
-
-    def __copy__(self) -> Network:
-        raise TypeError("a Network's parameters lie in one piece of memory: use copy.deepcopy")
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
-        from copy import deepcopy
-
-        new = Network.__new__(type(self))
-        memo[id(self)] = new
-        new.__setstate__(deepcopy(self.__getstate__(), memo))
-        # So that an optimizer copied together with its network is bound to the copy.
-        memo.update((id(mine), copy) for mine, copy in zip(self.parameters, new.parameters, strict=True))
-        if self.optimizer is not None:
-            memo[id(self.optimizer)] = new.optimizer
-        memo.update((id(mine), copy) for mine, copy in zip(layers(self.wrapper), layers(new.wrapper), strict=True))
-        return new
-
-
-def _rows_of(layers: Iterable[Layer], indent: str) -> list[tuple[str, str, str, str, str]]:
-    """Rows of a summary; layers inside of others are indented."""
-    rows = []
-    for layer in layers:
-        text, *rest = layer.row()
-        branches = getattr(layer, "branches", None)
-        inner = branches if branches is not None else [layer.layers] if hasattr(layer, "layers") else []
-        rows.append((indent + text, *rest, "" if inner else f"{layer.n_parameters:,}"))
-        for k, branch in enumerate(inner):
-            if branches is not None:
-                rows.append((f"{indent}  branch {k}", "", "", "", ""))
-            rows += _rows_of(branch, indent + ("    " if branches is not None else "  "))
-    return rows  # type: ignore[return-value]

@@ -10,20 +10,6 @@ import schuss
 
 PACKAGE = Path(schuss.__file__).parent
 
-#: Circles that are known and are to go. Whoever opens one takes it out here.
-KNOWN: list[set[str]] = [
-    {
-        "schuss.network",
-        "schuss.training",
-        "schuss.training.divergence",
-        "schuss.training.epochs",
-        "schuss.training.fitting",
-        "schuss.training.optimizers",
-        "schuss.training.record",
-        "schuss.training.split",
-    },
-]
-
 Arrows = dict[tuple[str, str], set[str]]
 
 
@@ -114,19 +100,6 @@ def told(circle: set[str], found: Arrows) -> str:
 
 def test_no_circles() -> None:
     found = arrows(PACKAGE)
-    for circle in circles(found):
-        assert any(circle <= known for known in KNOWN), told(circle, found)
-
-
-def test_known_circles_are_there() -> None:
-    there = circles(arrows(PACKAGE))
-    for known in KNOWN:
-        assert any(circle <= known for circle in there), f"opened: take it out of KNOWN: {sorted(known)}"
-
-
-def test_what_is_imported_at_once_comes_first() -> None:
-    """Without late imports and types there is no circle at all, known or not."""
-    found = {arrow: when for arrow, when in arrows(PACKAGE).items() if "at once" in when}
     for circle in circles(found):
         raise AssertionError(told(circle, found))
 

@@ -10,10 +10,10 @@ import numpy as np
 from ..errors import ADVICE, DivergenceError
 
 if TYPE_CHECKING:
-    from ..network import Network
+    from ..trained import Trained
 
 
-def has_finite_parameters(network: Network) -> bool:
+def has_finite_parameters(network: Trained) -> bool:
     """Whether all parameters are finite."""
     # The sum is quick. It may overflow, and counts what lies between arrays, where divergence may have left NaN.
     with np.errstate(over="ignore", invalid="ignore"):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..network import Network
     from ..optim import Optimizer
+    from ..trained import Trained
 
 # Seconds in the core between two looks at signals and at who watches.
 SLICE = 0.05
@@ -45,7 +45,7 @@ class Epochs:
 
     def __init__(
         self,
-        network: Network,
+        network: Trained,
         optimizer: Optimizer,
         loss: Any,
         data: tuple[Any, NDArray[Any], NDArray[np.float64] | None],

@@ -25,13 +25,13 @@ from .split import split
 
 if TYPE_CHECKING:
     from ..metrics import Measure
-    from ..network import Network
     from ..optim import Averaged, Optimizer
+    from ..trained import Trained
     from .split import Data
 
 
 def fit(
-    network: Network,
+    network: Trained,
     X: Any,
     y: Any,
     *,
@@ -108,7 +108,7 @@ class _Evaluation:
 
     def __init__(
         self,
-        network: Network,
+        network: Trained,
         loss: Loss | losses.LossFunction,
         measures: Mapping[str, Measure],
         training: Data,
@@ -136,7 +136,7 @@ class _Fit:
 
     def __init__(
         self,
-        network: Network,
+        network: Trained,
         optimizer: Optimizer,
         steps: Epochs,
         evaluation: _Evaluation,

@@ -9,11 +9,11 @@ from ..arguments import learning_rate, shown
 from ..optim import Adam, Averaged, Optimizer, by_name
 
 if TYPE_CHECKING:
-    from ..network import Network
+    from ..trained import Trained
 
 
 def resolve(
-    network: Network, given: Optimizer | Averaged | str | None, lr: float | Callable[[int], float] | None
+    network: Trained, given: Optimizer | Averaged | str | None, lr: float | Callable[[int], float] | None
 ) -> tuple[Optimizer, float | Callable[[int], float] | None]:
     """The optimizer to use, and the learning rate to give to it once everything is checked."""
     if isinstance(given, Averaged):

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..network import Network
     from ..optim import Optimizer
+    from ..trained import Trained
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,6 @@ class EpochRecord:
     epoch: int
     epochs: int
     logs: dict[str, float]
-    network: Network = field(repr=False)
+    network: Trained = field(repr=False)
     optimizer: Optimizer = field(repr=False)
     seconds: float

@@ -14,7 +14,7 @@ from ..losses import Loss
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..network import Network
+    from ..trained import Trained
 
     Data = tuple[inputs.Data, NDArray[Any], NDArray[np.float64] | None]
 
@@ -30,7 +30,7 @@ def parted(rows: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], ND
 
 
 def split(
-    network: Network,
+    network: Trained,
     X: Any,
     y: Any,
     loss: Loss | losses.LossFunction,
@@ -54,7 +54,7 @@ def split(
     return data, validation
 
 
-def _given(network: Network, loss: Loss | losses.LossFunction, validation_data: Any) -> Data:
+def _given(network: Trained, loss: Loss | losses.LossFunction, validation_data: Any) -> Data:
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         found = type(validation_data).__name__
         length = f" of {len(validation_data)}" if isinstance(validation_data, (tuple, list)) else ""
