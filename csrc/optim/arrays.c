@@ -1,12 +1,14 @@
-/* The arrays of MATRIX rules, whose kernels take them whole: large ones by all members of a team together, one after
- * the other; small ones by one member each, at the same time. Which it is does not change what comes out. */
+/* The arrays of MATRIX rules, whose kernels step them whole. Large ones are stepped by all members of a team together,
+ * one after the other; then small ones by one member each, at the same time. Which it is does not change what comes
+ * out. */
 #include "arrays.h"
 
 #include "constants.h"
 #include "rule.h"
 
-enum { TOGETHER = 100000 /* nanoseconds on one thread: less is not shared */ };
+enum { TOGETHER = 100000 /* An array of fewer nanoseconds on one thread is not shared. */ };
 
+/* Nanoseconds, roughly, that one thread needs for the array; 0: no MATRIX rule steps it. */
 static double time_of(const struct schuss_step *step, const struct schuss_segment *s) {
     const struct schuss_group *g = &step->groups[s->group];
     const struct rule *rule = optimizer_rules[g->rule];
@@ -21,7 +23,7 @@ double optimizer_arrays_time(const struct schuss_step *step) {
 
 static ptrdiff_t most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
-/* First each member's own room, then that of all. */
+/* Bytes of the members' own rooms, after which the room that they share begins. */
 static ptrdiff_t own_scratch(const struct schuss_step *step) { return step->threads * step->scratch_each; }
 
 ptrdiff_t schuss_step_scratch(struct schuss_step *step, int threads) {
@@ -73,7 +75,7 @@ int optimizer_update_arrays(const struct schuss_step *step, const struct kernels
         if (time < TOGETHER) apart += time;
         else {
             update_array(&a, s, step->scratch + own_scratch(step), me);
-            team_wait(me); /* the room is used again */
+            team_wait(me); /* The room is used again. */
         }
     }
     for (int i = 0; i < step->n_segments; i++) {

@@ -5,9 +5,9 @@
 #include "../kernels.h"
 #include "../pool.h"
 
-/* Nanoseconds, roughly, that one thread takes for all of them; 0: there are none. */
+/* Nanoseconds, roughly, of all of them on one thread; 0: there are none. */
 double optimizer_arrays_time(const struct schuss_step *step);
-/* The member's part of them; 1 if a gradient is not finite. */
+/* Makes the member's part of them. Returns 1 if it met a gradient that is not finite. */
 int optimizer_update_arrays(const struct schuss_step *step, const struct kernels *kernels, double norm_factor,
                             struct team *me);
 

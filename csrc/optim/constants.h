@@ -4,9 +4,9 @@
 
 #include "../kernels.h"
 
-/* What the groups remember goes on to step t, by one thread. Again for the same t: from the step before. */
+/* Moves what the groups remember on to step t, by one thread. For the same t it begins with step t - 1 again. */
 void optimizer_advance(const struct schuss_step *step);
-/* Whether that does anything. */
+/* Whether a rule here remembers anything. */
 int optimizer_remembers(const struct schuss_step *step);
 
 /* What kernels->step takes for parameters of group number `group` in step number t, after optimizer_prepare.

@@ -1,6 +1,6 @@
-/* The names of all update rules. PLAIN(NAME, function): element by element; the function is in rules/. MEASURED(NAME,
- * function): the same, after sums over whole arrays, which function_sums takes in a pass of its own. MATRIX(NAME,
- * function): function_array takes whole arrays; function_sums and function are its passes over the elements. */
+/* The names of all update rules. The functions are in rules/. PLAIN(NAME, function) goes element by element. So does
+ * MEASURED(NAME, function), after sums over whole arrays, for which function_sums makes a pass of its own. MATRIX(NAME,
+ * function) steps whole arrays by function_array; function_sums and function are its passes over elements. */
 #ifndef SCHUSS_OPTIM_LIST_H
 #define SCHUSS_OPTIM_LIST_H
 

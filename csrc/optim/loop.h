@@ -1,6 +1,6 @@
 /* What the loops of rules share. Each is a plain loop that reads like its formula, which the compiler vectorises. All
- * operations are single IEEE roundings (no contraction), so a NumPy expression in the same order gives the same bits, and
- * neither tails nor alignment, chunks or threads can matter. tests/reference/ has these expressions. */
+ * operations are single IEEE roundings (no contraction), so a NumPy expression in the same order gives the same bits,
+ * and neither tails nor alignment, chunks or threads can matter. tests/reference/ has these expressions. */
 
 /* p, and the states, of n elements; g is the gradient after the stages. Decoupled weight decay is the factor `keep` on
  * p (1 without: exact), since a pass of its own would be one more way to memory. */

@@ -15,18 +15,19 @@
 /* Whether the step may be made a piece at a time, in any order: nothing needs all gradients first. */
 int optimizer_goes_by_pieces(const struct schuss_step *step);
 
-enum { OPTIMIZER_PARTS = 64 }; /* the global norm is taken in this many parts, whatever the threads */
+/* The global norm is summed in so many parts, whatever the threads. */
+enum { OPTIMIZER_PARTS = 64 };
 
 /* One step over all arrays, shared by all who make it. */
 struct optimizer_walk {
     struct schuss_step *step;
     const struct kernels *kernels;
-    ptrdiff_t total; /* elements in all */
-    ptrdiff_t left;  /* elements of arrays that have been measured, but not updated yet */
-    ptrdiff_t by_pieces; /* elements that rules walk over: those of MATRIX rules apart */
+    ptrdiff_t total;     /* Elements in all. */
+    ptrdiff_t by_pieces; /* Elements of arrays that no MATRIX rule steps whole. */
+    ptrdiff_t left;      /* Of these, elements of arrays that have been measured and are not done. */
     double part[OPTIMIZER_PARTS];
-    int measures;    /* a rule needs sums */
-    double arrays_time; /* nanoseconds, roughly, that one thread takes for all arrays of MATRIX rules; 0: none */
+    int measures;        /* 1: a rule needs sums. */
+    double arrays_time;  /* Nanoseconds, roughly, of all arrays of MATRIX rules on one thread; 0: there are none. */
     int status;
     atomic_int nonfinite;
 };

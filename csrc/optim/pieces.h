@@ -4,9 +4,10 @@
 
 #include "rule.h"
 
-enum { BLOCK = 8192 /* elements of an array whose sums are one: from its start, whatever the threads */ };
+/* Elements of an array whose sums are one. Blocks are counted from the array's start, whatever the threads. */
+enum { BLOCK = 8192 };
 
-/* How many of them an array of n elements has. */
+/* How many blocks an array of n elements has. */
 static inline ptrdiff_t blocks_of(ptrdiff_t n) { return (n + BLOCK - 1) / BLOCK; }
 
 /* The elements [from, to) of a segment as a segment. */
@@ -18,25 +19,24 @@ static inline int stepped_whole(const struct schuss_step *step, const struct sch
     return optimizer_rules[step->groups[s->group].rule]->time != NULL;
 }
 
-/* The pieces of arrays that make up elements [first, end) of arrays laid end to end: of all, or of all that no MATRIX
- * rule steps whole. */
+/* A walk over the pieces that make up elements [first, end) of arrays laid end to end. */
 struct pieces {
     const struct schuss_step *step;
     ptrdiff_t first, end;
-    ptrdiff_t unit;                       /* arrays are cut where a multiple of so many of their elements ends */
-    int every;                            /* of all arrays, */
-    int left;                             /* or only of those that are not done */
-    int next;                             /* segment to look at */
-    ptrdiff_t start;                      /* where it begins */
-    struct schuss_segment *segment;       /* the piece: its elements [from, to) */
+    ptrdiff_t unit;                 /* Arrays are cut where a multiple of so many of their elements ends. */
+    int every;                      /* 0: arrays that MATRIX rules step whole are left out. */
+    int left;                       /* 1: arrays that are done are left out. */
+    int next;                       /* The segment to look at next, */
+    ptrdiff_t start;                /* and where it begins. */
+    struct schuss_segment *segment; /* The piece is elements [from, to) of this one, */
     ptrdiff_t from, to;
-    ptrdiff_t block;                      /* blocks in all segments before it */
+    ptrdiff_t block;                /* before which there are so many blocks in all segments. */
 };
 
 /* Where an array of n elements is cut, if a share begins or ends at its element x. */
 static inline ptrdiff_t cut(ptrdiff_t x, ptrdiff_t n, ptrdiff_t unit) {
     if (x <= 0) return 0;
-    if (x >= n) return n; /* nearly always, and a division is slow */
+    if (x >= n) return n; /* This is nearly always so, and a division is slow. */
     const ptrdiff_t up = (x + unit - 1) / unit * unit;
     return up < n ? up : n;
 }

@@ -4,14 +4,15 @@
 
 #include "../kernels.h"
 
-enum zeros { NEVER, WITH_EPS, ALWAYS }; /* WITH_EPS: if eps > 0, as it is divided by */
+/* WITH_EPS: if eps is more than 0, since the rule divides by it. */
+enum zeros { NEVER, WITH_EPS, ALWAYS };
 
-/* What there is to know of a rule beside its loop. Pointers that are NULL: nothing. */
+/* What there is to know of a rule beside its loop. What a row leaves out is 0 or NULL. */
 struct rule {
-    /* What users can set, without what all rules have; the last one has no name. See schuss_group_fault for fault. */
+    /* What users can set, beyond what all rules have; the last one has no name. fault: see schuss_group_fault. */
     const struct schuss_setting *settings;
     const char *(*fault)(const struct schuss_group *g, const char **expected);
-    int decouples; /* weight decay is decoupled whatever the group says */
+    int decouples; /* 1: weight decay is decoupled whatever the group says. */
 
     /* The names of the states as torch's state_dict has them, by slot, and which slots the rule touches with a
      * group's numbers, bit k for slot k; NULL: all that have a name. */
@@ -21,28 +22,31 @@ struct rule {
      * the number of dimensions is returned. */
     const char *(*state)(const struct schuss_group *g, const struct schuss_segment *s, int slot);
     int (*shape)(const struct schuss_group *g, const struct schuss_segment *s, int slot, ptrdiff_t *shape);
-    double (*start)(const struct schuss_group *g, int slot); /* what states are before the first step; NULL: zeros */
-    int first_fills_states; /* the first step fills them whatever they were */
+    /* What all elements of a state are before the first step; NULL: zeros. */
+    double (*start)(const struct schuss_group *g, int slot);
+    int first_fills_states; /* 1: the first step fills them whatever they were. */
 
     /* The names of what a group remembers and state_dict has; see schuss_rule_memory_of_params. */
     const char *memory[SCHUSS_MEMORY];
     int memory_of_params;
-    void (*begin)(const struct schuss_group *g, double *memory); /* what that is before the first step; NULL: zeros */
-    /* The group's memory from that of step t - 1 to that of step t, before the step. */
+    /* What that is before the first step; NULL: zeros. */
+    void (*begin)(const struct schuss_group *g, double *memory);
+    /* Moves the group's memory on from that of step t - 1 to that of step t, before the step. */
     void (*advance)(const struct schuss_group *g, double *memory, int64_t t);
-    const char *derived[SCHUSS_MEMORY]; /* names of numbers, see schuss_derive */
+    /* See schuss_derive. */
+    const char *derived[SCHUSS_MEMORY];
     void (*derive)(const struct schuss_group *g, int64_t steps, double *out);
 
     /* Sets the constants of step t that are not common to all. */
     void (*constants)(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c);
-    /* MEASURED rules: how many sums are taken. From those of an array, finish sets its factor, and may change states of
+    /* MEASURED rules: how many sums there are. From those of an array, finish sets its factor, and may change states of
      * one element. Or finish_all changes what the groups remember, from the sums over all arrays of each group. */
     int n_sums;
     void (*finish)(const struct schuss_group *g, const struct rule_constants *c, const double *sums,
                    struct schuss_segment *segment);
     void (*finish_all)(const struct schuss_step *step, const double (*sums)[SCHUSS_MAX_SUMS]);
-    int spends_gradient; /* the pass that takes the sums is the last to need it */
-    /* MATRIX rules: nanoseconds, roughly, that one thread takes for an array. */
+    int spends_gradient; /* 1: the pass that sums is the last to need the gradient. */
+    /* MATRIX rules: nanoseconds, roughly, of an array on one thread. */
     double (*time)(const struct schuss_group *g, const struct schuss_segment *segment);
     /* When zeros in p, g and all states stay zeros, and nothing depends on where an array ends: then several arrays
      * with zeros between them may be updated as one. */

@@ -1,4 +1,6 @@
-/* One optimizer step over many arrays: constants once, then the segments, split over threads by elements. */
+/* One optimizer step over many arrays. Constants are computed once for each group; then threads walk over the segments,
+ * each over its share of all elements. A step has up to four phases: all gradients are read, where clipping or a check
+ * needs that; arrays are measured, and the sums are finished, where a rule needs sums; arrays are updated. */
 #include "optim.h"
 
 #include <math.h>
@@ -8,16 +10,16 @@
 #include "power.h"
 
 enum {
-    ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
-    UNIT = 64,                   /* shares are cut at multiples of so many elements */
-    CACHED = 32768,              /* elements of an array that one thread measures and updates while they are in L2 */
-    /* where a team makes the step: */
-    ELEMENTS_PER_NANOSECOND = 4, /* roughly */
-    TIME_PER_THREAD = 10000,     /* nanoseconds: less is not worth waking a thread */
-    PATIENCE = 200000,           /* nanoseconds for threads to come */
-    /* where gradients are of some rows: */
-    ROWS_AHEAD = 4,              /* the row so many rows ahead is fetched, */
-    FETCHED = 1024,              /* of each array so many bytes at most: then the hardware sees where it goes */
+    ELEMENTS_PER_THREAD = 16384, /* Fewer are not worth waking a thread. */
+    UNIT = 64,                   /* Shares are cut at multiples of so many elements. */
+    CACHED = 32768,              /* An array of at most so many is updated right after it is measured, while in L2. */
+    /* These are for steps that a team makes. */
+    ELEMENTS_PER_NANOSECOND = 4, /* This is rough. */
+    TIME_PER_THREAD = 10000,     /* Fewer nanoseconds are not worth waking a thread. */
+    PATIENCE = 200000,           /* A team waits at most so many nanoseconds for threads to come. */
+    /* These are for gradients of some rows. */
+    ROWS_AHEAD = 4,              /* The row so many rows ahead is fetched. */
+    FETCHED = 1024,              /* At most so many bytes of it are: then the hardware sees where it goes. */
     LINE = 64
 };
 
@@ -41,6 +43,7 @@ int optimizer_goes_by_pieces(const struct schuss_step *step) {
     return !reads_first(step) && !measures(step) && !(optimizer_arrays_time(step) > 0);
 }
 
+/* Part `part` of `parts` of `total` elements. */
 static struct pieces share_of(const struct optimizer_walk *w, ptrdiff_t total, int part, int parts) {
     return (struct pieces){.step = w->step,
                            .every = w->by_pieces == w->total,
@@ -49,18 +52,19 @@ static struct pieces share_of(const struct optimizer_walk *w, ptrdiff_t total, i
                            .unit = 1};
 }
 
+/* Of the arrays that are stepped by pieces. */
 static struct pieces pieces_of(const struct optimizer_walk *w, int part, int parts) {
     return share_of(w, w->by_pieces, part, parts);
 }
 
-/* With the arrays that MATRIX rules step whole. */
+/* Of all arrays, those that MATRIX rules step whole included. */
 static struct pieces every_piece_of(const struct optimizer_walk *w, int part, int parts) {
     struct pieces p = share_of(w, w->total, part, parts);
     p.every = 1;
     return p;
 }
 
-/* The same share in whole blocks; of all arrays, or of those that are left. */
+/* In whole blocks, of the arrays that are stepped by pieces; left: of those among them that are not done. */
 static struct pieces measured_pieces_of(const struct optimizer_walk *w, int left, int part, int parts) {
     struct pieces p = share_of(w, left ? w->left : w->by_pieces, part, parts);
     p.unit = BLOCK;
@@ -68,39 +72,39 @@ static struct pieces measured_pieces_of(const struct optimizer_walk *w, int left
     return p;
 }
 
-/* Who makes a step, and what each of them knows of it: either a member of a team, of which each runs walk(); or one
- * thread that has shares made by schuss_parallel. */
+/* Who makes a step, and what it knows of it. Either it is a member of a team, whose members all run walk(). Or it is
+ * the only thread that runs walk(), and has the shares of each phase made by schuss_parallel. */
 struct maker {
     struct optimizer_walk *w;
-    double norm_factor; /* of clipping by the global norm; 1: none */
-    struct team *me;    /* NULL: */
-    int threads;        /* for so many shares */
+    double norm_factor; /* Gradients are multiplied by this to clip their global norm; 1 leaves them. */
+    struct team *me;    /* This member; NULL where schuss_parallel makes shares. */
+    int threads;        /* How many shares schuss_parallel makes of a phase. */
 };
 
-/* Every share of a phase is made, by all members or by schuss_parallel. */
+/* Makes every share of a phase, or the member's own one. */
 static void together(struct maker *maker, schuss_task share) {
     if (maker->me) share(maker, maker->me->index, maker->me->count);
     else schuss_parallel(maker->threads, share, maker);
 }
 
-/* A phase in one share, by one thread. */
+/* Makes a phase that has one share. */
 static void alone(struct maker *maker, schuss_task share) {
     if (!maker->me) schuss_parallel(1, share, maker);
     else if (maker->me->index == 0) share(maker, 0, 1);
 }
 
-/* Until the phase before is made whole. schuss_parallel returns no sooner. */
+/* Waits until all shares of the phase before are made. schuss_parallel does not return before that. */
 static void wait_for_all(struct maker *maker) {
     if (maker->me) team_wait(maker->me);
 }
 
-/* Which passes over an array constants are for: its only one, or one of a MEASURED rule's two. */
+/* A rule without sums has one pass over an array. A MEASURED rule has two, with different constants. */
 enum pass { ONLY, MEASURE, UPDATE };
 
-/* Constants as pieces ask for them, one after the other: computed again where the group changes. The rest is not set to
- * zero at first, since that takes longer than a tiny array. */
+/* The constants of the group that was asked for last. c is not set to zero at first: that would last longer than the
+ * step of a tiny array. */
 struct constants_of {
-    int group; /* -1: c is of none yet */
+    int group; /* -1: of none yet. */
     struct rule_constants c;
 };
 
@@ -108,6 +112,8 @@ static const struct rule *rule_of(const struct optimizer_walk *w, const struct s
     return optimizer_rules[w->step->groups[s->group].rule];
 }
 
+/* Of the segment's group and this pass. The gradient is zeroed by the last pass that reads it, and looked at for NaN by
+ * the first. Where the first pass has used it up, the second makes no stages. */
 static void compute_constants(struct constants_of *known, const struct maker *maker, const struct schuss_segment *s,
                               enum pass pass) {
     const struct optimizer_walk *w = maker->w;
@@ -120,6 +126,7 @@ static void compute_constants(struct constants_of *known, const struct maker *ma
     if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = c->l1 = 0;
 }
 
+/* The same, computed only where the group is another one than before. */
 static inline const struct rule_constants *constants_for(struct constants_of *known, const struct maker *maker,
                                                          const struct schuss_segment *s, enum pass pass) {
     if (s->group != known->group) compute_constants(known, maker, s, pass);
@@ -127,18 +134,20 @@ static inline const struct rule_constants *constants_for(struct constants_of *kn
     return &known->c;
 }
 
+/* A gradient was not finite, if nonfinite. */
 static void note_nonfinite(struct optimizer_walk *w, int nonfinite) {
     if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
 }
 
+/* Brings `bytes` of an array, from byte `from` on, into cache. */
 static void fetch(const void *array, ptrdiff_t from, ptrdiff_t bytes) {
     const char *x = (const char *)array + from;
     for (ptrdiff_t i = 0; i < bytes; i += LINE) __builtin_prefetch(x + i, 1, 3);
-    __builtin_prefetch(x + bytes - 1, 1, 3); /* a row may begin anywhere in its first line */
+    __builtin_prefetch(x + bytes - 1, 1, 3); /* The row may end in a line that the loop has not met. */
 }
 
-/* The rule over a piece of a gradient that is of some rows, row by row. Where they lie is known, but not to the
- * hardware. */
+/* Steps a piece of a gradient that is of some rows, row by row. Rows ahead are fetched, since the hardware cannot know
+ * where they lie. */
 static void step_rows(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
                       int *nonfinite) {
     const struct schuss_segment *s = p->segment;
@@ -160,12 +169,12 @@ static void step_rows(const struct optimizer_walk *w, const struct pieces *p, co
     }
 }
 
-/* The rule over a piece of an array. */
+/* Steps a piece of an array. */
 static void step_piece(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
                        int *nonfinite) {
     const struct schuss_segment *s = p->segment;
     if (s->index) step_rows(w, p, c, nonfinite);
-    else if (p->to - p->from == s->n) w->kernels->step(s, c, nonfinite); /* most are small, and are no work to cut */
+    else if (p->to - p->from == s->n) w->kernels->step(s, c, nonfinite); /* Most are small: no need to cut. */
     else {
         const struct schuss_segment piece = segment_piece(s, p->from, p->to, w->kernels->item);
         w->kernels->step(&piece, c, nonfinite);
@@ -174,6 +183,7 @@ static void step_piece(const struct optimizer_walk *w, const struct pieces *p, c
 
 /* ---- rules that need no sums ------------------------------------------------------------------------------------ */
 
+/* Updates this share of the arrays, by rules without sums. */
 static void update_share(void *context, int index, int count) {
     const struct maker *maker = context;
     struct optimizer_walk *w = maker->w;
@@ -187,11 +197,12 @@ static void update_share(void *context, int index, int count) {
 
 /* ---- rules that do ---------------------------------------------------------------------------------------------- */
 
-/* Where the sums of an array's block lie. */
+/* Where the sums of the block that begins with this element of the array lie. */
 static double *sums_of(const struct pieces *p, ptrdiff_t element) {
     return p->step->sums + (p->step->n_groups + p->block + element / BLOCK) * SCHUSS_MAX_SUMS;
 }
 
+/* Measures a piece, which is whole blocks. */
 static void measure_piece(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
                           int *nonfinite) {
     if (p->segment->n <= BLOCK) {
@@ -211,14 +222,15 @@ static void add_sums(const struct pieces *p, ptrdiff_t from, ptrdiff_t to, doubl
         for (int k = 0; k < SCHUSS_MAX_SUMS; k++) total[k] += sums_of(p, i)[k];
 }
 
+/* What follows from the sums of an array, all of whose blocks have been measured. */
 static void finish_array(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c) {
     double total[SCHUSS_MAX_SUMS] = {0};
     add_sums(p, 0, p->segment->n, total);
     rule_of(w, p->segment)->finish(&w->step->groups[p->segment->group], c, total, p->segment);
 }
 
-/* Sums over this share of the arrays. Those that lie in it wholly, and that its thread's cache holds, are updated while
- * they are there. */
+/* Measures this share of the arrays. An array that lies wholly in it and fits into cache is updated at once, while it
+ * is there. */
 static void measure_share(void *context, int index, int count) {
     const struct maker *maker = context;
     struct optimizer_walk *w = maker->w;
@@ -240,7 +252,7 @@ static void measure_share(void *context, int index, int count) {
     note_nonfinite(w, nonfinite);
 }
 
-/* What follows from the sums for arrays that are not done: all of it, in one share. */
+/* What follows from the sums of arrays that are not done. There is one share. */
 static void finish_share(void *context, int index, int count) {
     const struct maker *maker = context;
     struct optimizer_walk *w = maker->w;
@@ -267,7 +279,7 @@ static void finish_share(void *context, int index, int count) {
             }
 }
 
-/* Arrays that have been measured, but not updated yet. */
+/* Updates this share of the arrays that have been measured and are not done. */
 static void update_left_share(void *context, int index, int count) {
     const struct maker *maker = context;
     struct optimizer_walk *w = maker->w;
@@ -283,11 +295,11 @@ static void update_left_share(void *context, int index, int count) {
 
 /* ---- what needs all gradients first ----------------------------------------------------------------------------- */
 
-/* Whether sums of squares are finite only where all gradients are: clip_value would hide infinities. */
+/* Whether sums of squares are finite only where all gradients are. clip_value would hide infinities. */
 static int sums_tell(const struct schuss_step *step) { return step->clip_norm > 0 && !(step->clip_value > 0); }
 
-/* Reads this share of the parts before the update: sums of squares, and whether all is finite. For the norm a part is
- * a fixed range of elements; without it every thread has one part. */
+/* Reads this share of the gradients: sums of squares, and whether all are finite. For the norm they are cut into a
+ * fixed number of parts, so that it does not depend on the threads; without it each share is one part. */
 static void read_share(void *context, int index, int count) {
     struct optimizer_walk *w = ((const struct maker *)context)->w;
     const struct schuss_step *step = w->step;
@@ -301,18 +313,18 @@ static void read_share(void *context, int index, int count) {
                 sum += w->kernels->sum_squares(p.to - p.from, g, step->grad_scale, step->clip_value);
             if (!sums_tell(step)) nonfinite |= w->kernels->any_nonfinite(p.to - p.from, g);
         }
-        if (step->clip_norm > 0) w->part[part] = sum; /* there may be more threads than room */
+        if (step->clip_norm > 0) w->part[part] = sum; /* Without the norm there may be more parts than room. */
         note_nonfinite(w, nonfinite);
     }
 }
 
-/* What was read of all gradients: whether it is finite, their norm, and the factor that clips it. */
+/* What has been read of all gradients. Returns whether they are finite; sets their norm and the factor that clips it. */
 static int looked_at(const struct optimizer_walk *w, double *norm, double *factor) {
     const double most = w->step->clip_norm;
     double sum = 0;
     for (int i = 0; most > 0 && i < OPTIMIZER_PARTS; i++) sum += w->part[i];
     *norm = sqrt(sum);
-    /* torch's clip_grad_norm_ has the same guard against a norm of zero */
+    /* torch's clip_grad_norm_ has the same guard against a norm of zero. */
     *factor = most > 0 && most < *norm + 1e-6 ? most / (*norm + 1e-6) : 1;
     return isfinite(sum) && !atomic_load_explicit(&w->nonfinite, memory_order_relaxed);
 }
@@ -331,7 +343,7 @@ void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step) {
     atomic_store_explicit(&w->nonfinite, 0, memory_order_relaxed);
 }
 
-/* The step, phase by phase. Where an array is taken whole, by a team. */
+/* Makes the step, phase by phase. Where a MATRIX rule steps an array whole, the maker is a member of a team. */
 static int walk(struct maker *maker) {
     struct optimizer_walk *w = maker->w;
     if (reads_first(w->step)) {
@@ -348,7 +360,8 @@ static int walk(struct maker *maker) {
         wait_for_all(maker);
         if (w->left) together(maker, update_left_share);
     } else together(maker, update_share);
-    if (w->arrays_time > 0) note_nonfinite(w, optimizer_update_arrays(w->step, w->kernels, maker->norm_factor, maker->me));
+    if (w->arrays_time > 0)
+        note_nonfinite(w, optimizer_update_arrays(w->step, w->kernels, maker->norm_factor, maker->me));
     return SCHUSS_OK;
 }
 
@@ -357,7 +370,7 @@ int optimizer_walk_member(struct optimizer_walk *w, struct team *me) {
     return walk(&maker);
 }
 
-/* How many shares are worth waking threads for. */
+/* As many shares as are worth waking threads for. */
 static struct maker shares_of(struct optimizer_walk *w) {
     const int most = schuss_get_num_threads();
     const int threads = threads_for((double)w->total, ELEMENTS_PER_THREAD,
@@ -385,14 +398,13 @@ static void walk_member(void *context, struct team *me) {
     if (me->index == 0) w->status = status;
 }
 
-/* By a team, which costs more to call together than shares do. */
+/* A team costs more to call together than shares do. */
 static void walk_as_team(struct optimizer_walk *w) {
     const double time = w->arrays_time + (double)w->total / ELEMENTS_PER_NANOSECOND;
     const int threads = threads_for(time, TIME_PER_THREAD, optimizer_threads(w, schuss_get_num_threads()));
     schuss_team(threads, (int64_t)(time / 4 < PATIENCE ? time / 4 : PATIENCE), walk_member, w);
 }
 
-/* By shares. */
 static void walk_as_shares(struct optimizer_walk *w) {
     struct maker maker = shares_of(w);
     w->status = walk(&maker);

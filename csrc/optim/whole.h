@@ -1,4 +1,4 @@
-/* Rules that take whole arrays, by name. See struct kernels. */
+/* Rules that step whole arrays, by name. See struct kernels. */
 #define PLAIN(NAME, function)
 #define MATRIX(NAME, function) \
     case SCHUSS_##NAME: function##_array(s, c, scratch, me, nonfinite); break;
