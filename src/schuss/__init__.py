@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from . import optim
 from ._core import __version__
 from .config import show_config
 from .errors import DivergenceError
@@ -35,76 +36,14 @@ from .losses import (
     Tweedie,
 )
 from .network import Network
-from .optim import (
-    ADOPT,
-    ASGD,
-    EMA,
-    FTRL,
-    LAMB,
-    LARS,
-    LBFGS,
-    SAM,
-    SGD,
-    SOAP,
-    SWA,
-    Accumulate,
-    AdaBelief,
-    Adadelta,
-    Adafactor,
-    AdaGrad,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    Adan,
-    AdEMAMix,
-    Lion,
-    Lookahead,
-    Muon,
-    NAdam,
-    NovoGrad,
-    Optimizer,
-    Prodigy,
-    RAdam,
-    RMSProp,
-    RMSprop,
-    Rows,
-    Rprop,
-    ScheduleFreeAdamW,
-    ScheduleFreeSGD,
-    Signum,
-    SparseAdam,
-    Yogi,
-)
+from .optim import *  # noqa: F403  its list is below
 from .serialization import load
 from .threads import get_num_threads, set_num_threads, threads
 
 __all__ = [
-    "ADOPT",
-    "ASGD",
-    "EMA",
-    "FTRL",
-    "LAMB",
-    "LARS",
-    "LBFGS",
     "MAE",
     "MSE",
-    "SAM",
-    "SGD",
-    "SOAP",
-    "SWA",
-    "Accumulate",
     "Activation",
-    "AdEMAMix",
-    "AdaBelief",
-    "AdaGrad",
-    "Adadelta",
-    "Adafactor",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Adan",
     "BatchNorm",
     "BinaryCrossEntropy",
     "BinaryFocal",
@@ -122,32 +61,15 @@ __all__ = [
     "Huber",
     "Input",
     "LayerNorm",
-    "Lion",
-    "Lookahead",
     "Loss",
-    "Muon",
-    "NAdam",
     "Network",
-    "NovoGrad",
-    "Optimizer",
     "PReLU",
     "ParametricActivation",
     "Poisson",
-    "Prodigy",
     "Quantile",
-    "RAdam",
-    "RMSProp",
-    "RMSprop",
     "Residual",
-    "Rows",
-    "Rprop",
     "Scale",
-    "ScheduleFreeAdamW",
-    "ScheduleFreeSGD",
-    "Signum",
-    "SparseAdam",
     "Tweedie",
-    "Yogi",
     "__version__",
     "get_num_threads",
     "load",
@@ -158,6 +80,8 @@ __all__ = [
     "show_config",
     "threads",
 ]
+# All optimizers by their names.
+__all__ += optim.__all__
 
 if TYPE_CHECKING:
     from . import schedules, scipy

@@ -241,3 +241,6 @@ SLOTS: dict[str, Callable[[Options], int]] = {
     "ftrl": lambda o: 2,
     "adabelief": lambda o: 3 if o["amsgrad"] else 2,
 }
+
+# Optimizers and options of theirs, as rule_cases.py has them for others.
+CASES: list[tuple[str, dict[str, Any]]] = []

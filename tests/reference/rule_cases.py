@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import optim
+from schuss.optim import BY_NAME
 
-RULE_OF = {"SGD": "sgd", "AdaGrad": "adagrad", "RMSProp": "rmsprop", "Adam": "adam", "AdamW": "adam"}
-RULE_OF |= {"Adadelta": "adadelta", "Adamax": "adamax", "NAdam": "nadam", "RAdam": "radam", "AdaBelief": "adabelief"}
-RULE_OF |= {"Yogi": "yogi", "ADOPT": "adopt", "AdEMAMix": "ademamix", "Adan": "adan", "FTRL": "ftrl"}
-RULE_OF |= {"Lion": "lion", "Signum": "signum", "Rprop": "rprop", "ASGD": "asgd"}
-RULE_OF |= {"ScheduleFreeSGD": "schedule_free_sgd", "ScheduleFreeAdamW": "schedule_free_adamw"}
-RULE_OF |= {"LARS": "lars", "LAMB": "lamb", "NovoGrad": "novograd", "Prodigy": "prodigy"}
-RULE_OF |= {"Adafactor": "adafactor", "Muon": "muon", "SOAP": "soap"}
+from . import adaptive, optim
+
+RULE_OF = {kind.__name__: kind._rule for kind in BY_NAME.values()}
 # The state that initial_accumulator_value is of, and its default.
 ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
 
@@ -152,6 +148,8 @@ RULE_CASES = [
     Case("FTRL", {"lr": 0.1, "lr_power": -0.7, "l1": 0.1, "initial_accumulator_value": 2.0}),
     Case("FTRL", {"lr": 0.1, "lr_power": 0.0, "beta": 0.1}),
 ]
+
+RULE_CASES += [Case(*case) for case in adaptive.CASES]
 
 # Other libraries' forms: tests of their own compare them with those.
 DIALECT_CASES = [

@@ -18,7 +18,8 @@ from .adan import Adan
 from .ademamix import AdEMAMix
 from .adopt import ADOPT
 from .asgd import ASGD
-from .averaging import EMA, SWA, Averaged, Lookahead
+from .averaging import EMA, SWA, Lookahead
+from .averaging import Averaged as Averaged
 from .base import Optimizer
 from .ftrl import FTRL
 from .lbfgs import LBFGS
@@ -40,7 +41,6 @@ from .yogi import Yogi
 __all__ = [
     "ADOPT",
     "ASGD",
-    "BY_NAME",
     "EMA",
     "FTRL",
     "LAMB",
@@ -61,7 +61,6 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Adan",
-    "Averaged",
     "Lion",
     "Lookahead",
     "Muon",
@@ -79,7 +78,6 @@ __all__ = [
     "Signum",
     "SparseAdam",
     "Yogi",
-    "by_name",
 ]
 
 # torch's spellings.
