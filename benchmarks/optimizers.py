@@ -1,4 +1,7 @@
-"""The catalogue as everybody calls it: a row for each of our optimizers, with counterparts and cost in memory."""
+"""The catalogue as everybody calls it: a row for each of our optimizers, with counterparts and cost in memory.
+
+One that no peer has, and whose step is one pass, needs no line here.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 import schuss
+from schuss import _core
 
 from .streams import Passes
 
@@ -74,7 +80,7 @@ def _same(name: str, passes: Passes, *, torch: str | None = None, **others: Any)
     return Optimizer(name, passes, torch=torch or name, **others)
 
 
-ALL = (
+LISTED = (
     _same("SGD", STATE_1, options={"momentum": 0.9}, fused=True, optax="sgd", optax_options={"momentum": 0.9}),
     _same("ASGD", STATE_1, options={"t0": 0.0}),
     _same(
@@ -138,13 +144,23 @@ ALL = (
     Optimizer("Yogi", STATE_2, optax="yogi"),
     Optimizer("NovoGrad", ((1, 0), (3, 2)), optax="novograd", optax_options={"b1": 0.95, "b2": 0.98, "eps": 1e-8}),
     Optimizer("Signum", STATE_1, optax="signum"),
-    Optimizer("FTRL", STATE_2),
     Optimizer("Prodigy", ((4, 1), (4, 3)), options={"lr": 1.0}, optax="prodigy", apart=("optax",)),
     Optimizer("ScheduleFreeSGD", STATE_1, optax="schedule_free_sgd"),
     Optimizer("ScheduleFreeAdamW", STATE_2, optax="schedule_free_adamw"),
     # A gradient that stays the same is, in its own basis, rounding beside the diagonal, which Adam enlarges.
     Optimizer("SOAP", STATE_2, form="matrix", apart=("NumPy",), most=1_000_000),
 )
+
+
+def _alone(name: str) -> Optimizer:
+    """One that no peer has, and whose step is one pass over its states."""
+    kind = getattr(schuss, name)
+    states = len(_core.states_of(kind([np.zeros(1)]).param_groups[0], (1,), np.dtype(np.float64)))
+    return Optimizer(name, (STATE_1, STATE_2, STATE_3, STATE_4)[states - 1])
+
+
+_NAMES = {row.name for row in LISTED}
+ALL = (*LISTED, *(_alone(kind.__name__) for kind in schuss.optim.BY_NAME.values() if kind.__name__ not in _NAMES))
 
 
 def present(names: Sequence[str] = ()) -> list[Optimizer]:
