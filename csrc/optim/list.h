@@ -19,6 +19,7 @@
     PLAIN(RPROP, rprop)                             \
     PLAIN(ASGD, asgd)                               \
     PLAIN(YOGI, yogi)                               \
+    PLAIN(LAPROP, laprop)                           \
     PLAIN(ADOPT, adopt)                             \
     PLAIN(ADEMAMIX, ademamix)                       \
     PLAIN(ADAN, adan)                               \
@@ -52,6 +53,7 @@
 #include "rules/rprop.h"
 #include "rules/asgd.h"
 #include "rules/yogi.h"
+#include "rules/laprop.h"
 #include "rules/adopt.h"
 #include "rules/ademamix.h"
 #include "rules/adan.h"

@@ -187,6 +187,15 @@ def ftrl(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     p[...] = np.where(below == 0, r(0), (inside - z) / np.where(below == 0, r(1), below))
 
 
+def laprop(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    beta1, beta2 = o["betas"]
+    m, v = s
+    v[...] = r(beta2) * v + r(1 - beta2) * (g * g)
+    m[...] = m + r(1 - beta1) * (g / adam_root(v, beta2, o, t) - m)
+    p[...] = p - r(o["lr"] / (1 - squaring(beta1, t))) * m
+
+
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
     "adadelta": adadelta,
     "adamax": adamax,
@@ -198,6 +207,7 @@ RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] 
     "ademamix": ademamix,
     "adopt": adopt,
     "yogi": yogi,
+    "laprop": laprop,
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -206,6 +216,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "nadam": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3, "dialect": "torch"},
     "radam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8},
     "yogi": {"lr": 1e-2, "betas": (0.9, 0.999), "eps": 1e-3},
+    "laprop": {"lr": 4e-4, "betas": (0.9, 0.999), "eps": 1e-15},
     "adopt": {"lr": 1e-3, "betas": (0.9, 0.9999), "eps": 1e-6, "clip": True},
     "ademamix": {
         "lr": 1e-3,
@@ -235,6 +246,7 @@ SLOTS: dict[str, Callable[[Options], int]] = {
     "nadam": lambda o: 2,
     "radam": lambda o: 2,
     "yogi": lambda o: 2,
+    "laprop": lambda o: 2,
     "adopt": lambda o: 2,
     "ademamix": lambda o: 3 if o["betas"][0] else 2,
     "adan": lambda o: 4,
@@ -243,4 +255,8 @@ SLOTS: dict[str, Callable[[Options], int]] = {
 }
 
 # Optimizers and options of theirs, as rule_cases.py has them for others.
-CASES: list[tuple[str, dict[str, Any]]] = []
+CASES: list[tuple[str, dict[str, Any]]] = [
+    ("LaProp", {}),
+    ("LaProp", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 0.001, "weight_decay": 0.1}),
+    ("LaProp", {"lr": 0.1, "betas": (0.0, 0.9), "weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+]

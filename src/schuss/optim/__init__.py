@@ -22,6 +22,7 @@ from .averaging import EMA, SWA, Lookahead
 from .averaging import Averaged as Averaged
 from .base import Optimizer
 from .ftrl import FTRL
+from .laprop import LaProp
 from .lbfgs import LBFGS
 from .muon import Muon
 from .nadam import NAdam
@@ -61,6 +62,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Adan",
+    "LaProp",
     "Lion",
     "Lookahead",
     "Muon",
@@ -106,6 +108,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
         Rprop,
         ASGD,
         Yogi,
+        LaProp,
         ADOPT,
         AdEMAMix,
         Adan,
