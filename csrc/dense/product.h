@@ -323,8 +323,8 @@ static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrd
     }
 }
 
-/* As gemm, where A is no compressed rows. */
-static int product(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch) {
+/* As gemm, where A is no compressed rows. gemm alone calls it. */
+ALWAYS_INLINE int product(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch) {
     if ((row1 - row0 <= TILE_ROWS || g->k == 1) && col1 - col0 <= TILE_COLS && !g->b_transposed &&
         g->end.kind != END_TAKE && g->k * g->ldb <= PACK_B_BYTES / (ptrdiff_t)sizeof(real)) {
         few_tiles(g, row0, row1, col0, col1);
