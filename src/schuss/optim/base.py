@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import _core
-from ..arguments import choice, flag, integer, learning_rate, number, shown, unknown_name
+from ..arguments import choice, flag, integer, learning_rate, number, shown, stored, unknown_name
 from ..errors import DivergenceError
 from ..structure import listed, read, without_decay
 from .state import NOT_HYPER, described, load_states, loaded_groups
@@ -183,7 +183,7 @@ class Optimizer:
         states_of: list[list[tuple[int, ...] | None]] = []
         arrays = [iter(group["params"]) for group in groups]
         for index in self._group_of:
-            group, param = groups[index], next(arrays[index])
+            group, param = groups[index], np.asarray(next(arrays[index]))
             slots = self._slots_of(group, param)
             shapes: list[tuple[int, ...] | None] = [None] * (max(slots.values(), default=-1) + 1)
             for name, slot in slots.items():
@@ -196,7 +196,7 @@ class Optimizer:
         """The number of this name of each group into the states in this slot."""
         for group, states in zip(self._group_of, stepper.states, strict=True):
             if states[slot] is not None:
-                states[slot][...] = groups[group][name]
+                states[slot][...] = stored(name, groups[group][name], states[slot].dtype)
 
     def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
         """What the states of a new stepper hold, where that is not zero."""
