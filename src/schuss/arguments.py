@@ -53,10 +53,9 @@ def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
 def stored(name: str, value: float, dtype: np.dtype[Any]) -> float:
     """A number that arrays of this dtype are to hold: neither infinite there nor, unless it is 0, a denormal."""
     limits = np.finfo(dtype)
-    if value != 0 and not limits.tiny <= abs(value) <= limits.max:
-        raise ValueError(
-            f"{name} must be 0, or from {limits.tiny:g} to {limits.max:g} to be held in {dtype}; got {shown(value)}"
-        )
+    least, most = float(limits.tiny), float(limits.max)
+    if value != 0 and not least <= abs(value) <= most:
+        raise ValueError(f"{name} must be 0, or from {least:g} to {most:g} to be held in {dtype}; got {shown(value)}")
     return value
 
 
