@@ -205,7 +205,8 @@ class _Fit:
         except NotFinite:
             raise self._steps.divergence() from None
         # The sum is quick. It may overflow, and counts what lies between arrays, where divergence may have left NaN.
-        suspect = not np.isfinite(self._network._core.flat_parameters.sum())
+        with np.errstate(over="ignore", invalid="ignore"):
+            suspect = not np.isfinite(self._network._core.flat_parameters.sum())
         if suspect and not all(np.isfinite(p).all() for p in self._network.parameters):
             rate = self._optimizer.param_groups[0]["lr"]
             raise divergence.of_parameters(epoch, self._steps.steps, rate, self._steps.last_loss)
