@@ -16,6 +16,7 @@ TESTS = Path(__file__).parent
 ISA = _core.config()["isa"]
 
 QUICK = [
+    "attack/test_attack.py",
     "cli/test_cli.py::test_bad_options",
     "cli/test_cli.py::test_mixed_columns_there_and_back",
     "cli/test_cli.py::test_named_data_sets",

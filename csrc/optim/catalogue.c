@@ -60,13 +60,18 @@ int schuss_rule_fills_states(int rule) { return optimizer_rules[rule]->first_fil
 
 /* ---- of a group ---- */
 
+/* Whether arrays of the dtype hold x as it is: neither infinite there nor a denormal, which kernels take for zero. */
+static int is_held(double x, int dtype) {
+    const double least = dtype == SCHUSS_F32 ? FLT_MIN : DBL_MIN, most = dtype == SCHUSS_F32 ? FLT_MAX : DBL_MAX;
+    return x <= 0 || (least <= x && x <= most);
+}
+
 const char *schuss_group_fault(const struct schuss_group *g, int dtype, const char **expected) {
     const struct rule *rule = optimizer_rules[g->rule];
-    if (g->eps > 0 && g->eps < (dtype == SCHUSS_F32 ? (double)FLT_MIN : DBL_MIN)) {
-        *expected = dtype == SCHUSS_F32 ? "0 or at least 1.1754943508222875e-38: denormals count as zero"
-                                        : "0 or at least 2.2250738585072014e-308: denormals count as zero";
-        return "eps";
-    }
+    *expected = dtype == SCHUSS_F32 ? "0, or from 1.17549e-38 to 3.40282e+38 to be held in float32"
+                                    : "0, or from 2.22507e-308 to 1.79769e+308 to be held in float64";
+    if (!is_held(g->eps, dtype)) return "eps";
+    if (!is_held(g->initial_accumulator_value, dtype)) return "initial_accumulator_value";
     return rule->fault ? rule->fault(g, expected) : NULL;
 }
 

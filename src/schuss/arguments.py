@@ -44,9 +44,10 @@ def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     expected = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be {expected}; got {shown(value)} ({type(value).__name__})")
-    if value < low or (high is not None and value > high):
+    result = int(value)  # whatever a subclass says of itself, this is what is used
+    if result < low or (high is not None and result > high):
         raise ValueError(f"{name} must be {expected}; got {shown(value)}")
-    return int(value)
+    return result
 
 
 def flag(name: str, value: Any) -> bool:

@@ -49,7 +49,8 @@ class Rows(_core.SortedRows):
         index, starts = np.unique(index[order], return_index=True)
         rows = rows[order]
         if len(starts) < len(rows):
-            rows = np.add.reduceat(rows, starts, axis=0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                rows = np.add.reduceat(rows, starts, axis=0)
         return super().__new__(cls, index, np.require(rows, rows.dtype.newbyteorder("="), ["C", "A"]))
 
     def __reduce__(self) -> tuple[Any, ...]:

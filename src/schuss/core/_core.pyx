@@ -21,6 +21,7 @@ from libc.string cimport memcpy, memset
 
 import os
 import sys
+import weakref
 
 import numpy as np
 

@@ -17,6 +17,15 @@ cdef object aligned_zeros(Py_ssize_t n, dtype):
     return raw[skip : skip + n * item].view(dtype)
 
 
+cdef object held_in_place(array):
+    """A weak reference to the array whose memory this is. NumPy moves no memory of an array that has one: while it
+    lives, array.resize(..., refcheck=False) is refused."""
+    owner, base = array, array.base
+    while isinstance(base, ndarray):
+        owner, base = base, ndarray.base.__get__(base)
+    return weakref.ref(owner)
+
+
 cdef view_of(arena, Py_ssize_t start, shape):
     cdef Py_ssize_t n = 1
     for size in shape:

@@ -14,6 +14,10 @@ cdef class Parameters:
     cdef uintptr_t *spans       # where those that are not empty begin and end, in the order of their addresses
     cdef Py_ssize_t n_spans
     cdef double elements        # of all of them
+    cdef list given             # the arrays themselves, where params has plain ones instead of a subclass's
+    cdef list places            # what keeps their memory where it is
+    cdef bint disjoint          # whether no two of the gradients that were pointed at last share memory
+    cdef bint asked             # whether a gradient was asked for its memory in Python, which may do anything
     cdef list arenas            # memory beside them, an array for each of the params in each
     cdef uintptr_t arena_start[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
     cdef uintptr_t arena_end[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
@@ -24,7 +28,9 @@ cdef class Parameters:
         cdef Py_ssize_t i, n = len(params)
         cdef int dtype
         cdef schuss_segment *segment
-        self.params = list(params)
+        self.given = list(params)
+        # subclasses may say anything of their shape
+        self.params = [np.asarray(p) if isinstance(p, ndarray) else p for p in self.given]
         self.form = form
         self.arenas = []
         self.views = <Py_buffer *>PyMem_Calloc(n + 1, sizeof(Py_buffer))
@@ -51,6 +57,7 @@ cdef class Parameters:
             segment.shape = <const ptrdiff_t *>self.views[i].shape
             segment.p = self.views[i].buf
             self.elements += p.size
+        self.places = [held_in_place(p) for p in self.params]
         self.check_overlap()
         self.note_shapes()
         return 0
@@ -129,26 +136,55 @@ cdef class Parameters:
         return False
 
     cdef int check_writable(self) except -1:
-        """ValueError if an array has been made read-only since this was made."""
+        """ValueError if an array is no longer what it was when this was made. A shape alone may have changed."""
         cdef Py_ssize_t i
+        cdef int flags = ARRAY_C_CONTIGUOUS | ARRAY_ALIGNED | ARRAY_WRITEABLE
+        cdef const PyObject *dtype = <PyObject *>(FLOAT32 if self.dtype == SCHUSS_F32 else FLOAT64)
         cdef const schuss_ndarray *a
         for i in range(self.n_views):
-            a = <const schuss_ndarray *>PyList_GET_ITEM(self.params, i)
-            if layout_known and a.flags & ARRAY_WRITEABLE or self.params[i].flags.writeable:
-                continue
+            a = <const schuss_ndarray *>PyList_GET_ITEM(self.given, i)
+            if not (layout_known and a.flags & flags == flags and a.descr == dtype and a.data == self.segments[i].p):
+                self.check_unchanged(i)
+        return 0
+
+    cdef int check_unchanged(self, Py_ssize_t i) except -1:
+        """The same of one array that is not seen at once to be what it was."""
+        p = np.asarray(self.given[i])
+        if not p.flags.writeable:
             raise ValueError(f"{self.param_name(i)} has become read-only, expected a writeable array: it is updated in place")
+        if p.dtype != (FLOAT32 if self.dtype == SCHUSS_F32 else FLOAT64):
+            raise ValueError(f"{self.param_name(i)} has become {p.dtype}, expected the dtype it had: it is updated in place")
+        if not p.flags.c_contiguous or p.size and p.ctypes.data != <uintptr_t>self.segments[i].p:
+            raise ValueError(f"{self.param_name(i)} has got other strides or memory, expected what it had: it is updated in place")
         return 0
 
     cdef int point_at_gradients(self, list grads, bint writable) except -1:
         """Points the segments at the gradients. Those that have to be copied are replaced in grads by their copies."""
+        cdef Py_ssize_t i, n = self.n_views, first
+        if len(grads) != n:
+            raise ValueError(f"grads has {len(grads)} arrays, expected {n}, one for each parameter")
+        self.asked = False
+        first = self.look_at_gradients(grads, writable)
+        if self.asked:  # now all are arrays, and nothing of theirs is called any more
+            first = min(first, self.look_at_gradients(grads, writable))
+        for i in range(first, n):
+            if self.segments[i].g != self.wants[i].clear:
+                self.check_apart(i, self.segments[i].g)
+        if first < n:
+            self.disjoint = False
+        if writable and not self.disjoint:
+            self.check_disjoint()
+        self.check_writable()  # what was called may have written anything
+        return 0
+
+    cdef Py_ssize_t look_at_gradients(self, list grads, bint writable) except -1:
+        """The same, unchecked; returns the first that lies where none was before."""
         cdef Py_ssize_t i, n = self.n_views, first = n
         cdef int flags = ARRAY_C_CONTIGUOUS | ARRAY_ALIGNED, mask = flags
         cdef const PyObject *dtype = <PyObject *>(FLOAT32 if self.dtype == SCHUSS_F32 else FLOAT64)
         cdef void *data
         if writable:
             flags, mask = flags | ARRAY_WRITEABLE, mask | ARRAY_WRITEABLE | ARRAY_WARN_ON_WRITE
-        if len(grads) != n:
-            raise ValueError(f"grads has {len(grads)} arrays, expected {n}, one for each parameter")
         for i in range(n):
             self.make_whole(i)
             data = NULL
@@ -159,9 +195,19 @@ cdef class Parameters:
             if data != self.wants[i].clear and i < first:
                 first = i
             self.segments[i].g = data
-        for i in range(first, n):
-            if self.segments[i].g != self.wants[i].clear:
-                self.check_apart(i, self.segments[i].g)
+        return first
+
+    cdef int check_disjoint(self) except -1:
+        """ValueError if two gradients share memory: one that is zeroed would be the other's, before or after it is read."""
+        cdef Py_ssize_t i
+        spans = sorted([(<uintptr_t>self.segments[i].g, <uintptr_t>self.segments[i].g
+                         + self.segments[i].n * self.views[i].itemsize, i)
+                        for i in range(self.n_views) if self.segments[i].n])
+        for (_, end, i), (start, _, j) in zip(spans, spans[1:]):
+            if start < end:
+                raise ValueError(f"{self.grad_name(max(i, j))} shares memory with {self.grad_name(min(i, j))}, expected arrays "
+                                 "of their own: zero_grad=True")
+        self.disjoint = True
         return 0
 
     cdef void make_whole(self, Py_ssize_t i) noexcept:
@@ -181,7 +227,7 @@ cdef class Parameters:
         cdef void *data
         g = grads[i]
         if isinstance(g, SortedRows):
-            return self.rows_data(<SortedRows>g, i)
+            return self.rows_data(<SortedRows>g, i, writable)
         if type(g) is not ndarray:
             if not writable:
                 data = lent_data(g, &self.wants[i], self.dtype)
@@ -189,6 +235,7 @@ cdef class Parameters:
                     return data
             from schuss.foreign import source
 
+            self.asked = True
             grads[i] = g = source(self.grad_name(i), g)
         data = self.buffer_data(g, &self.views[i], writable)
         if data == NULL:
@@ -211,13 +258,16 @@ cdef class Parameters:
         PyBuffer_Release(&view)
         return data
 
-    cdef void *rows_data(self, SortedRows g, Py_ssize_t i) except? NULL:
+    cdef void *rows_data(self, SortedRows g, Py_ssize_t i, bint writable) except? NULL:
         """The values of a gradient of some rows, for which segment i is cut down to these rows."""
         cdef schuss_segment *segment = &self.segments[i]
         if not self.goes_by_rows(i):
             raise TypeError(f"{self.grad_name(i)} is of some rows only, expected an array: this optimizer looks at whole arrays")
         if not rows_fit(g, &self.wants[i], self.dtype):
             self.check_rows(g, i)
+        if writable and not g.values.flags.writeable:
+            raise ValueError(f"{self.grad_name(i)} has values that are read-only, expected ones that can be zeroed in place: "
+                             "zero_grad=True")
         segment.index = g.index
         segment.n = g.values.size
         segment.cols = segment.n // max(1, g.count)
@@ -283,6 +333,7 @@ cdef usable_gradient(g, str name, p, bint writable):
     """g as a contiguous native array like p, copied if need be."""
     if not isinstance(g, np.ndarray):
         raise TypeError(f"{name} is {type(g).__name__}, expected numpy.ndarray")
+    g = np.asarray(g)
     if g.shape != p.shape:
         raise ValueError(f"{name} has shape {g.shape}, expected {p.shape}")
     if g.dtype.newbyteorder("=") != p.dtype:

@@ -4,6 +4,7 @@ cdef class SortedRows:
     """Numbers of rows, strictly increasing, and the values of these rows. The numbers are a private copy: the step writes
     where they say, and nobody else may change them meanwhile."""
     cdef readonly object values
+    cdef object place          # what keeps their memory where it is: they may be a view
     cdef int64_t *index
     cdef Py_ssize_t count
 
@@ -15,6 +16,7 @@ cdef class SortedRows:
             raise MemoryError()
         self.count = n
         self.values = values
+        self.place = held_in_place(values)
         memcpy(self.index, given, n * sizeof(int64_t))
         wrong = schuss_first_not_rising(self.index, n)
         if wrong >= 0:

@@ -101,7 +101,7 @@ cdef int rule_number(name) except -1:
     if type(name) is not str or name not in RULE_NUMBERS:
         from schuss.arguments import choice
 
-        choice("rule", name, RULES)
+        name = choice("rule", name, RULES)
     return RULE_NUMBERS[name]
 
 
@@ -111,7 +111,7 @@ cdef int read_settings(dict group, schuss_group *g, int dtype) except -1:
     cdef const char *expected = NULL
     cdef const char *wrong
     memset(g, 0, sizeof(schuss_group))
-    g.rule = rule_number(group["rule"])
+    g.rule = rule_number(group.get("rule"))
     g.lr_factor = 1
     cdef dict known = settings_by_name(g.rule)
     for name, value in group.items():

@@ -5,6 +5,8 @@ cdef uint64_t steppers_made = 0
 cdef class Stepper(Parameters):
     cdef readonly list states   # of each of the params, an array for each slot, or None
     cdef readonly list state_names # their names
+    cdef list state_shapes     # and their shapes, as they were made
+    cdef list settings         # names of the settings that each group was made with
     cdef readonly list averages # of each average kept, an array for each of the params
     cdef readonly object memories # float64 (groups, 2 + 2 SCHUSS_MEMORY): struct schuss_memory of each
     cdef object sums
@@ -38,7 +40,9 @@ cdef class Stepper(Parameters):
             read_settings(groups[i], &self.numbers[i], self.dtype)
             schuss_memory_start(&self.numbers[i], self.c_step.memories[i].now)
         self.groups_read = [None] * self.c_step.n_groups
-        self.states, self.state_names, self.averages = [], [], []
+        self.settings = [[name for name in group if name in settings_by_name(rule_number(group["rule"]))]
+                         for group in groups]
+        self.states, self.state_names, self.state_shapes, self.averages = [], [], [], []
         found = []
         for i in range(n):
             k = group_of[i]
@@ -48,6 +52,7 @@ cdef class Stepper(Parameters):
             found.append(states_by_slot(&self.numbers[k], &self.segments[i]))
             self.states.append([None] * len(found[i]))
             self.state_names.append([None if state is None else state[0] for state in found[i]])
+            self.state_shapes.append([None if state is None else state[1] for state in found[i]])
         for k in range(max(map(len, found), default=0)):
             made = self.lay([of[k][1] if len(of) > k and of[k] is not None else None for of in found])
             for i in range(n):
@@ -170,7 +175,10 @@ cdef class Stepper(Parameters):
 
     cdef int read_group(self, dict group, int i) except -1:
         cdef Py_ssize_t k
-        self.scratch = None
+        self.scratch = self.sums = None  # what other settings need may be more
+        for name in self.settings[i]:
+            if name not in group:
+                raise ValueError(f"param_groups[{i}] has no {name!r}, expected what it was made with")
         read_settings(group, &self.numbers[i], self.dtype)
         for k in range(self.n_views):
             if self.segments[k].group == i:
@@ -179,7 +187,7 @@ cdef class Stepper(Parameters):
 
     cdef int check_states(self, Py_ssize_t k, int i) except -1:
         """ValueError unless array k has all states that its group, number i, now asks for."""
-        cdef list has = [None if state is None else state.shape for state in self.states[k]]
+        cdef list has = self.state_shapes[k]
         cdef Py_ssize_t slot
         for slot, state in enumerate(states_by_slot(&self.numbers[i], &self.segments[k])):
             if state is not None and (slot >= len(has) or has[slot] != state[1]):
@@ -206,6 +214,8 @@ cdef class Stepper(Parameters):
         """Writes the rate of the step about to be made into each group that has a schedule."""
         cdef dict group
         for group in groups:
+            if group is None:
+                raise TypeError("param_groups holds None, expected dicts")
             schedule = group.get("schedule")
             if schedule is not None:
                 rate = schedule(self.c_step.t - 1)

@@ -19,6 +19,7 @@ cdef class Trainer:
     cdef schuss_feed *feeds
     cdef Binding binding
     cdef object places         # of compressed rows: start, columns
+    cdef list kept_still       # what keeps the memory of x and y where it is
     cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
     cdef object states_begun   # what states such as running means were when the epoch began
 
@@ -32,6 +33,8 @@ cdef class Trainer:
             raise ValueError(f"x has {rows} rows and batch_size is {batch_size}, expected at least 1")
         batch_size = min(batch_size, rows)
         self.net, self.stepper, self.groups = net, stepper, groups
+        if weights is not None:
+            weights = np.array(weights)  # a private copy: nobody checks them again
         self.x, self.y, self.weights = x, y, weights
         self.t.net = &net.c_net
         self.t.rows, self.t.batch = rows, batch_size
@@ -55,6 +58,7 @@ cdef class Trainer:
             self.t.y = net.targets.data(loss, y, rows, &self.t.loss, &self.t.y_row_bytes)
             self.t.flags |= net.flags_for(&self.t.loss)
         self.t.weights = weights_data(weights, rows)
+        self.kept_still = [held_in_place(array) for array in (*(x if isinstance(x, tuple) else (x,)), y)]
         self.clip_value, self.clip_norm = clip_value, clip_norm
         stepper.enter()
         try:

@@ -12,7 +12,7 @@ import numpy as np
 from .. import _core
 from ..arguments import choice, integer, learning_rate, number, shown, unknown_name
 from ..structure import read
-from .state import TORCH_ONLY, load_schedules, plain, schedules_of
+from .state import TORCH_ONLY, load_schedules, plain, schedules_of, whole_count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -365,9 +365,9 @@ class LBFGS:
         for key in entry:
             if key not in known:
                 raise unknown_name(f"{where} has an entry that", key, known)
-        iterations = _count(where, entry, "n_iter", 0)
-        evaluations = _count(where, entry, "func_evals", 0)
-        steps = _count(where, entry, "step", min(iterations, 1))
+        iterations = whole_count(f"{where}['n_iter']", entry.get("n_iter", 0))
+        evaluations = whole_count(f"{where}['func_evals']", entry.get("func_evals", 0))
+        steps = whole_count(f"{where}['step']", entry.get("step", min(iterations, 1)))
         params, size = group["params"], group["history_size"]
         core = _core.Lbfgs(params, size, self._form)
         loss = 0.0
@@ -544,13 +544,6 @@ def _loss(value: Any) -> float:
 
 def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
-
-
-def _count(where: str, entry: Mapping[str, Any], key: str, missing: int) -> int:
-    value = plain(entry.get(key, missing))
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or value != int(value):
-        raise ValueError(f"{where}[{key!r}] must be a whole number >= 0; got {shown(entry[key])}")
-    return int(value)
 
 
 def _vector(name: str, value: Any, n: int, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -252,7 +252,7 @@ def _load_states(
                 entry.pop(name, None)
             missing = [name for name, value in buffers.items() if value is None]
             if "step" in entry:
-                counts.add(_step_count(where, entry.pop("step")))
+                counts.add(whole_count(f"{where}['step']", entry.pop("step")))
             else:
                 counts.add(1 if buffers and not missing else 0)
             if entry:
@@ -293,11 +293,15 @@ def _number(where: str, value: Any) -> float:
     found = plain(value)
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         raise TypeError(f"{where} must be a number; got {shown(value)}")
-    return float(found)
+    try:
+        return float(found)
+    except OverflowError:
+        raise ValueError(f"{where} must be a number that a float can hold; got {shown(value)}") from None
 
 
-def _step_count(where: str, value: Any) -> int:
+def whole_count(name: str, value: Any) -> int:
+    """A number of steps or the like, of those that a float tells from the next."""
     count = plain(value)
     if isinstance(count, bool) or not isinstance(count, (int, float)) or not 0 <= count <= MOST_STEPS or count % 1:
-        raise ValueError(f"{where}['step'] must be a whole number >= 0, at most 2**52; got {shown(value)}")
+        raise ValueError(f"{name} must be a whole number >= 0, at most 2**52; got {shown(value)}")
     return int(count)

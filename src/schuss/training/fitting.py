@@ -150,6 +150,7 @@ class _Fit:
         self._evaluation, self._best, self._callbacks = evaluation, best, callbacks
         self._seed = network.seed if shuffle else None
         self._last_epoch = network.epochs_done + epochs
+        self._epochs_left = epochs  # counted here too: callbacks may write network.epochs_done
         self._progress = Progress(verbose, self._last_epoch, steps.steps)
         self._history = History()
         self._history._monitor = network.history._monitor = None if best is None else best.monitor
@@ -196,7 +197,8 @@ class _Fit:
             return "callback"
         if over:
             return "early_stopping"
-        return "finished" if network.epochs_done >= self._last_epoch else None
+        self._epochs_left -= 1
+        return "finished" if self._epochs_left == 0 or network.epochs_done >= self._last_epoch else None
 
     def _make_steps(self) -> None:
         """The steps of an epoch, which are to leave finite parameters."""
