@@ -104,7 +104,7 @@ static const struct rule_case cases[] = {
 
 /* Together enough for two threads. */
 static const ptrdiff_t sizes[] = {1, 15, 0, 16, 17, 35, 1023, 4099, 33000};
-enum { N_SIZES = sizeof sizes / sizeof sizes[0], STEPS = 8, FEW_STEPS = 3, SMALL = 2000 };
+enum { N_SIZES = sizeof sizes / sizeof sizes[0], STEPS = 8, FEW_STEPS = 2, SMALL = 2000 };
 
 /* All elements of an array's states as the rule wants them before the first step. Returns how many a state has; 0: there
  * is none in this slot. */
