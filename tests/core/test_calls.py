@@ -224,7 +224,6 @@ CHANGES: list[tuple[type[Optimizer], Change]] = [
     (schuss.AdamW, change(weight_decay=0.5)),
     (schuss.AdaGrad, change(lr_decay=0.5)),
     (schuss.RMSProp, change(alpha=0.5)),
-    (schuss.SGD, lambda group: group.pop("weight_decay")),
     (schuss.SGD, lambda group: group.update(lr=group["lr"] * 2, note="the user's own")),
 ]
 

@@ -71,7 +71,8 @@ OF_STEPPER = {
     "c_step": "steps",
     **dict.fromkeys(
         ["sums", "scratch", "level", "arenas", "state_names", "groups_read", "numbers", "views", "n_views", "wants",
-         "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy"],
+         "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy",
+         "given", "places", "disjoint", "asked", "settings", "state_shapes"],
         SETTLED,
     ),
 }  # fmt: skip

@@ -181,7 +181,7 @@ def test_a_group_that_is_none() -> None:
     refused(lambda optimizer: optimizer.param_groups.__setitem__(1, None))
 
 
-@pytest.mark.parametrize("name", ["lr", "betas", "eps"])
+@pytest.mark.parametrize("name", ["lr", "betas", "eps", "weight_decay", "maximize"])
 def test_missing_numbers(name: str) -> None:
     refused(lambda optimizer: optimizer.param_groups[0].pop(name), (ValueError, TypeError, KeyError))
 

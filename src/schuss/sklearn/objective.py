@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import losses
+from ..arrays import converted
 from ..losses import Loss
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Objective:
         if self.labels:
             labels: NDArray[Any] = y.argmax(axis=1).astype(np.int64, copy=False)
             return labels
-        target = np.ascontiguousarray(y, dtype=dtype)
+        target = converted(y, dtype)
         if target.shape[1] == 1 and self.n_out > 1 and not callable(self.loss) and self.loss[0] == "quantile":
             target = np.repeat(target, self.n_out, axis=1)  # each output is another quantile of the same
         return target
