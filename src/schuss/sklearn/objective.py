@@ -59,7 +59,8 @@ class Objective:
         if self.labels:
             labels: NDArray[Any] = y.argmax(axis=1).astype(np.int64, copy=False)
             return labels
-        target = np.ascontiguousarray(y, dtype=dtype)
+        with np.errstate(over="ignore"):  # too large for float32: infinite, as is the loss then
+            target = np.ascontiguousarray(y, dtype=dtype)
         if target.shape[1] == 1 and self.n_out > 1 and not callable(self.loss) and self.loss[0] == "quantile":
             target = np.repeat(target, self.n_out, axis=1)  # each output is another quantile of the same
         return target
