@@ -94,10 +94,7 @@ class Rprop(Optimizer):
         return {"prev": 0, "step_size": 1}
 
     def _fill_fresh(self, stepper: _core.Stepper, groups: list[dict[str, Any]]) -> None:
-        states = iter(stepper.states)
-        for group in groups:
-            for _ in group["params"]:
-                next(states)[1][...] = group["lr"]
+        self._fill(stepper, groups, "lr", 1)
 
 
 def _check_rate(lr: float | Callable[[int], float]) -> None:
