@@ -641,3 +641,16 @@ def test_a_number_too_large_for_a_float() -> None:
     given["param_groups"][0][name] = 10**400
     with pytest.raises(ValueError, match="that a float can hold"):
         optimizer.load_state_dict(given)
+
+
+@pytest.mark.parametrize("name", ["adam", "soap"])
+def test_states_are_not_loaded_into_a_step(name: str) -> None:
+    p = np.zeros((3, 3), np.float32)
+    optimizer = schuss.optim.BY_NAME[name]([p])
+    optimizer.step([ones(3, 3)])
+    before, given = [p.copy(), *(a.copy() for a in optimizer._stepper.states[0])], optimizer.state_dict()
+    with pytest.raises(TypeError, match="in a step"):
+        optimizer.step([Lender(ones(3, 3), lambda: optimizer.load_state_dict(given))])
+    np.testing.assert_equal([p, *optimizer._stepper.states[0]], before)
+    assert optimizer.steps == 1
+    optimizer.load_state_dict(given)

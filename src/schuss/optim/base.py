@@ -361,12 +361,17 @@ class Optimizer:
             list(map(np.shape, states)) for states in self._stepper.states
         ]:
             # Into the present one, which a fit that is running holds.
-            _copy_states(stepper.states, self._stepper.states)
-            self._stepper.memories[...] = stepper.memories
+            self._stepper.within(lambda: self._overwrite(stepper, steps))
         else:
             self._adopt(stepper, self._averages, self._stepper.averages)
-        self._stepper.steps = steps
+            self._stepper.steps = steps
         self.param_groups[:] = groups
+
+    def _overwrite(self, stepper: _core.Stepper, steps: int) -> None:
+        """The states of this stepper into the present one, which is not in a step meanwhile."""
+        _copy_states(stepper.states, self._stepper.states)
+        self._stepper.memories[...] = stepper.memories
+        self._stepper.steps = steps
 
     def __getstate__(self) -> dict[str, Any]:
         stepper = self._stepper
