@@ -16,7 +16,7 @@ TESTS = Path(__file__).parent
 ISA = _core.config()["isa"]
 
 QUICK = [
-    "attack/test_attack.py",
+    "attack/test_attack.py::test_a_few_of_each",
     "cli/test_cli.py::test_bad_options",
     "cli/test_cli.py::test_mixed_columns_there_and_back",
     "cli/test_cli.py::test_named_data_sets",
@@ -28,6 +28,7 @@ QUICK = [
     "core/test_activations.py::test_forward_matches_twin",
     "core/test_activations.py::test_special_values",
     "core/test_calls.py",
+    "core/test_caller_writes.py",
     "core/test_core.py",
     "core/test_gemm.py::test_empty_products",
     "core/test_gemm.py::test_nan_and_infinity_reach_exactly_what_they_should",
@@ -73,6 +74,8 @@ QUICK = [
     "optim/test_foreign.py::test_dlpack",
     "optim/test_foreign.py::test_ndarrays_are_taken_as_they_are",
     "optim/test_gradients_again.py",
+    "optim/test_group_writes.py::test_groups",
+    "optim/test_group_writes.py::test_numbers",
     "optim/test_lbfgs.py::test_closures_of_no_use",
     "optim/test_lbfgs.py::test_direction_as_twin",
     "optim/test_lbfgs.py::test_finds_the_optimum",

@@ -91,6 +91,8 @@ class Stepper:
         that hold the same objects as at the last step, all of immutable types, are not read again. "schedule": None, or
         a function of the step's number that gives "lr", which is written first, unless lr is given. Everything is
         checked before anything else changes."""
+    def within(self, call: Callable[[], _T]) -> _T:
+        """call() while nobody steps (RuntimeError)."""
     def keep_average(self, k: int, kind: str, start: int, every: int, weight: float) -> None:
         """Average number k (0 or 1) of the parameters, which starts as they are now if it is new; from step `start` on,
         at every `every`-th step. "ema": the first time a = p, then a += weight (p - a). "mean" of those seen.

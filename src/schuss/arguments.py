@@ -13,7 +13,10 @@ import numpy as np
 
 def shown(value: object) -> str:
     """Repr for a message, in one line and cut to a readable length."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception as error:  # the object's own, which is not to hide what is wrong with it
+        return f"{type(value).__name__} whose repr raises {type(error).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."
 
 

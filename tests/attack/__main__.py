@@ -16,10 +16,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from . import calls, functions
+from .crowds import crowds
 from .networks import Networks
 from .optimizers import Optimizers
 
-ATTACKS: tuple[Any, ...] = (Optimizers, Networks, functions.minimizations, functions.estimators)
+ATTACKS: tuple[Any, ...] = (
+    Optimizers,
+    Networks,
+    functions.minimizations,
+    functions.estimators,
+    functions.files,
+    crowds,
+)
 PATIENCE = 300  # seconds for one seed: more is a hang
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import schuss
 
-DOCUMENTED = (ValueError, TypeError, RuntimeError, schuss.DivergenceError)
+DOCUMENTED = (ValueError, TypeError, RuntimeError, MemoryError, schuss.DivergenceError)
 # How often each call was made, and how often refused.
 made: Counter[str] = Counter()
 refusals: Counter[str] = Counter()

@@ -1,9 +1,12 @@
-"""What is one call from outside under attack: `minimize`, and estimators."""
+"""What is one call from outside under attack: `minimize`, estimators, and files."""
 
 from __future__ import annotations
 
 import pickle
+import tempfile
 import warnings
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -223,3 +226,39 @@ def estimators(data: Any) -> None:
         if len(results) == 2 and isinstance(results[0], np.ndarray) and results[0].dtype.kind == "f":
             assert bits(results[0]) == bits(results[1])
     _core.set_num_threads(None)
+
+
+@lru_cache
+def saved() -> bytes:
+    """A file of a network: one for all, as it tells how long the epoch took."""
+    network = schuss.Network([schuss.Dense(3, 4, "relu"), schuss.BatchNorm(), schuss.Dense(2)], seed=0)
+    network.fit(np.ones((4, 3)), np.zeros((4, 2)), loss="mse", epochs=1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.npz")
+        network.save(path, network.optimizer)
+        return path.read_bytes()
+
+
+def files(data: Any) -> None:
+    """A saved network of which some bytes are others: refused, or loaded with all that counts."""
+    draw = data.draw
+    content = bytearray(saved())
+    places = [draw(st.integers(0, 10**6)) % (len(content) - 64) for _ in range(4)]
+    match draw(st.sampled_from(["bytes", "cut", "longer", "swap"])):
+        case "bytes":
+            for place in places:
+                content[place] = draw(st.integers(0, 255))
+        case "cut":
+            del content[places[0] :]
+        case "longer":
+            content += draw(st.binary(max_size=40))
+        case "swap":
+            first, second = (slice(place, place + 32) for place in places[:2])
+            content[first], content[second] = content[second], content[first]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.npz")
+        path.write_bytes(content)
+        found = attempt("load a file", lambda: schuss.load(path))
+    if not isinstance(found, Refused):
+        assert found.predict(np.ones((5, 3))).shape == (5, 2)
+        attempt("fit what was loaded", lambda: found.fit(np.ones((4, 3)), np.zeros((4, 2)), loss="mse", epochs=1))

@@ -62,7 +62,7 @@ class Optimizers(RuleBasedStateMachine):
         super().__init__()
         begin()
         self.isa = _core.config()["isa"]
-        self.ready = False
+        self.ready = self.written = False
 
     @initialize(data=st.data())
     def make(self, data: Any) -> None:
@@ -267,11 +267,16 @@ class Optimizers(RuleBasedStateMachine):
         group, other = inner.param_groups[i], twin.param_groups[i]
         name = draw(st.sampled_from([key for key in group if key not in UNCHECKED]))
         if isinstance(group[name], tuple):
-            value: Any = tuple(draw(draws.numbers()) for _ in group[name])
+            value: Any = tuple(sorted(draw(draws.numbers()) for _ in group[name]))
         else:
             value = draw(st.one_of(draws.numbers(), draws.anything()))
-        kept = group[name]
-        if self.wrapper == "accumulate" or isinstance(kept, bool) or value is None or type(value) is int:
+        kept, self.written = group[name], True
+        if (
+            self.wrapper == "accumulate"
+            or not isinstance(kept, (float, str, tuple))
+            or value is None
+            or isinstance(value, int)
+        ):
             return  # the core takes these for numbers and flags today
         group[name] = other[name] = value
         done = self.step_both([draws.values(draw, p.shape, p.dtype) for p in self.params], {})
@@ -305,6 +310,7 @@ class Optimizers(RuleBasedStateMachine):
             done = attempt(
                 how, lambda: copy.deepcopy(self.other) if how == "deepcopy" else pickle.loads(pickle.dumps(self.other))
             )
+            assert self.written or not isinstance(done, Refused), done
             if isinstance(done, Refused) or not hasattr(self.inner(done), "_stepper"):
                 return
             self.other = done
@@ -312,7 +318,7 @@ class Optimizers(RuleBasedStateMachine):
         else:
             given = self.one.state_dict()
             done = attempt("load_state_dict", lambda: self.other.load_state_dict(given))
-            assert not isinstance(done, Refused), done
+            assert self.written or not isinstance(done, Refused), done
 
     @precondition(lambda self: self.ready)
     @rule(data=st.data())

@@ -7,15 +7,22 @@ from typing import Any
 import pytest
 
 from . import __main__ as program
-from . import functions
-from .networks import Networks
-from .optimizers import Optimizers
+
+# Examples of each, in the order in which the program has them.
+SHARES = (50, 40, 150, 60, 100, 6)
+
+
+def attack(subject: Any, examples: int) -> None:
+    program.attack(subject, program.plan(examples, derandomize=True))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize(
-    ("subject", "examples"),
-    [(Optimizers, 40), (Networks, 30), (functions.minimizations, 80), (functions.estimators, 40)],
-)
-def test_attack(subject: Any, examples: int, keep_isa: None) -> None:
-    program.attack(subject, program.plan(examples, derandomize=True))
+@pytest.mark.parametrize("k", range(len(SHARES)), ids=[subject.__name__ for subject in program.ATTACKS])
+def test_attack(k: int, keep_isa: None) -> None:
+    attack(program.ATTACKS[k], SHARES[k])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_few_of_each(keep_isa: None) -> None:
+    for subject in program.ATTACKS:
+        attack(subject, 2)

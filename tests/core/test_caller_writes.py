@@ -589,6 +589,31 @@ def test_first_states_that_the_dtype_does_not_hold(kind: Any) -> None:
     kind([ones(3)], initial_accumulator_value=3e38)
 
 
+def test_a_rate_that_begins_a_state() -> None:
+    for rate in (1e39, 1e-39):
+        with pytest.raises(ValueError, match="lr must be"):
+            schuss.Rprop([ones(3)], lr=rate)
+        schuss.Rprop([np.ones(3)], lr=rate)
+
+
+def test_what_warns_of_nothing() -> None:
+    assert np.isinf(schuss.Rows([1, 1], np.full((2, 3), 3e38, np.float32)).values).all()
+    net = schuss.Network([schuss.Dense(4, 3)], seed=0)
+    net.parameters[0][...] = 3e38
+    net.fit(np.zeros((9, 4)), np.zeros((9, 3)), loss="mse", epochs=1)
+    found = schuss.minimize(lambda x: (1.0, x), np.ones(3), jac=True, options={"gtol": 1e300})
+    assert found.success
+
+
+def test_a_value_whose_repr_raises() -> None:
+    class Silent:
+        def __repr__(self) -> str:
+            raise IndexError
+
+    with pytest.raises(TypeError, match="Silent whose repr raises IndexError"):
+        schuss.SGD([ones(3)], lr=Silent())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("step", [np.inf, np.nan, 2**63, 2**53 + 1, 1e300, 10**400, -1, 0.5, True, "2"])
 @pytest.mark.parametrize("kind", [schuss.Adam, schuss.LBFGS])
 def test_steps_that_are_no_count(kind: Any, step: Any) -> None:
@@ -614,3 +639,16 @@ def test_a_number_too_large_for_a_float() -> None:
     given["param_groups"][0][name] = 10**400
     with pytest.raises(ValueError, match="that a float can hold"):
         optimizer.load_state_dict(given)
+
+
+@pytest.mark.parametrize("name", ["adam", "soap"])
+def test_states_are_not_loaded_into_a_step(name: str) -> None:
+    p = np.zeros((3, 3), np.float32)
+    optimizer = schuss.optim.BY_NAME[name]([p])
+    optimizer.step([ones(3, 3)])
+    before, given = [p.copy(), *(a.copy() for a in optimizer._stepper.states[0])], optimizer.state_dict()
+    with pytest.raises(TypeError, match="in a step"):
+        optimizer.step([Lender(ones(3, 3), lambda: optimizer.load_state_dict(given))])
+    np.testing.assert_equal([p, *optimizer._stepper.states[0]], before)
+    assert optimizer.steps == 1
+    optimizer.load_state_dict(given)

@@ -131,6 +131,13 @@ cdef class Parameters:
         self.busy = True
         return 0
 
+    def within(self, call):
+        self.enter()
+        try:
+            return call()
+        finally:
+            self.busy = False
+
     cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
         """Whether array i can be updated by a gradient of some rows."""
         return False

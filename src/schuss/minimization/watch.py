@@ -69,8 +69,9 @@ class Watch:
         self._deadline = math.inf if options.maxtime is None else time.perf_counter() + options.maxtime
         assert options.gtol is not None
         self._gtol = options.gtol
-        # No gradient of a larger square is within gtol; with some room for rounding.
-        self._square = 1.01 * x.size * max(options.gtol, 1e-150) ** 2
+        # No gradient of a larger square is within gtol; with some room for rounding. A product overflows to infinity.
+        least = max(options.gtol, 1e-150)
+        self._square = 1.01 * x.size * (least * least)
         self._mark, self._marked = math.inf, 0
 
     def look(self, x: Vector, loss: float, gradient: Vector) -> Ending | None:

@@ -127,7 +127,7 @@ class Optimizer(OfParts):
         clip_value : float, optional
             Before that, limit each gradient element to [-clip_value, clip_value].
         zero_grad : bool
-            Leave zeros in the gradients, which must be writable and contiguous then.
+            Leave zeros in the gradients, which must be writable and contiguous then, and share no memory.
         on_nonfinite : {"flag", "raise", "skip"}
             What a NaN or infinite gradient does. "flag": the update is made, and `nonfinite` tells afterwards, which
             costs nothing. It spoils its own parameter; with `LARS`, `LAMB` and `NovoGrad`, which take norms, the whole
