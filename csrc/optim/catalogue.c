@@ -71,7 +71,8 @@ const char *schuss_group_fault(const struct schuss_group *g, int dtype, const ch
     *expected = dtype == SCHUSS_F32 ? "0, or from 1.17549e-38 to 3.40282e+38 to be held in float32"
                                     : "0, or from 2.22507e-308 to 1.79769e+308 to be held in float64";
     if (!is_held(g->eps, dtype)) return "eps";
-    if (!is_held(g->initial_accumulator_value, dtype)) return "initial_accumulator_value";
+    for (int slot = 0; rule->start && slot < SCHUSS_MAX_STATES; slot++)
+        if (!is_held(rule->start(g, slot), dtype)) return rule->start_setting;
     return rule->fault ? rule->fault(g, expected) : NULL;
 }
 

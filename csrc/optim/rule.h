@@ -22,8 +22,9 @@ struct rule {
      * the number of dimensions is returned. */
     const char *(*state)(const struct schuss_group *g, const struct schuss_segment *s, int slot);
     int (*shape)(const struct schuss_group *g, const struct schuss_segment *s, int slot, ptrdiff_t *shape);
-    /* What all elements of a state are before the first step; NULL: zeros. */
+    /* What all elements of a state are before the first step; NULL: zeros. And the setting that it comes from. */
     double (*start)(const struct schuss_group *g, int slot);
+    const char *start_setting;
     int first_fills_states; /* 1: the first step fills them whatever they were. */
 
     /* The names of what a group remembers and state_dict has; see schuss_rule_memory_of_params. */

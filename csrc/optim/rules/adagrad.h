@@ -38,6 +38,7 @@ static const struct rule adagrad_rule = {
                          TORCH_OR_KERAS),
     .state_names = {"sum"},
     .start = adagrad_start,
+    .start_setting = "initial_accumulator_value",
     .constants = adagrad_constants,
     .zeros_stay = WITH_EPS,
 };

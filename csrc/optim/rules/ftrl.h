@@ -84,6 +84,7 @@ static const struct rule ftrl_rule = {
                          NUMBER("l2_shrinkage", l2_shrinkage, "[0, inf)"), NUMBER("beta", beta, "[0, inf)")),
     .state_names = {"accumulator", "linear"},
     .start = ftrl_start,
+    .start_setting = "initial_accumulator_value",
     .constants = ftrl_constants,
     .zeros_stay = WITH_EPS,
 };

@@ -41,6 +41,7 @@ static const struct rule rprop_rule = {
     .fault = rprop_fault,
     .state_names = {"prev", "step_size"},
     .start = rprop_start,
+    .start_setting = "lr",
     .constants = rprop_constants,
 };
 #endif

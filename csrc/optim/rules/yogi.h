@@ -26,6 +26,7 @@ static const struct rule yogi_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, INITIAL_ACCUMULATOR_VALUE, DECOUPLED_WEIGHT_DECAY),
     .state_names = {"exp_avg", "exp_avg_sq"},
     .start = yogi_start,
+    .start_setting = "initial_accumulator_value",
     .constants = adam_constants,
     .zeros_stay = WITH_EPS,
 };
