@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .arguments import shown
 from .history import History
 from .optim import Averaged, Optimizer
+from .optim.parts import become
 from .optim.wrapper import Wrapper, innermost, layers, rewrapped
 from .passes import Passes
 
@@ -180,7 +181,6 @@ class Network(Passes):
         if self._fitting:
             raise RuntimeError("this network is being fitted already, by another thread or around this callback")
         self._fitting = True
-        before, self._wrapper = self._wrapper, optimizer if isinstance(optimizer, Averaged) else self._wrapper
         try:
             return fit(
                 self,
@@ -206,8 +206,6 @@ class Network(Passes):
             )
         finally:
             self._fitting = False
-            if self.wrapper is None:
-                self._wrapper = before
 
     @property
     def wrapper(self) -> Wrapper | None:
@@ -321,6 +319,9 @@ class Network(Passes):
         return self._parts_with(self.wrapper or self.optimizer)
 
     def __setstate__(self, parts: NetworkParts) -> None:
+        become(self, Network._fill, parts)
+
+    def _fill(self, parts: NetworkParts) -> None:
         self._build(parts["layers"], parts["seed"], parts["dtype"])
         for mine, theirs in zip(self.parameters, parts["parameters"], strict=True):
             mine[...] = theirs
