@@ -14,7 +14,7 @@ import schuss
 
 HERE = str(Path(schuss.__file__).parent)
 # CPython runs signal handlers when a function of Python's begins (RESUME; in a generator, when it goes on, too), when
-# it jumps back, and when a call is over. It does not do so elsewhere: not between a call of a compiled __enter__ and the
+# it jumps back, and when a call is over. It does not do so elsewhere: not between a compiled __enter__ and the
 # first instruction of its block, nor between two stores. Up to 3.10 it looks after every call, from 3.11 on only after
 # those of compiled functions: here it is every one.
 CALLS = {name for name in dis.opname if name.startswith("CALL") and name != "CALL_INTRINSIC_1"}
@@ -29,7 +29,7 @@ class _Points:
         self.wanted, self.seen = wanted, 0
         self.where = ""
         self._also = also
-        self._last: dict[FrameType, str] = {}
+        self.frames: dict[FrameType, str] = {}
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
         if event == "call" and dis.opname[frame.f_code.co_code[frame.f_lasti]] == "YIELD_VALUE":
@@ -45,10 +45,12 @@ class _Points:
             self._point(frame)
         elif event == "opcode":
             operation = dis.opname[frame.f_code.co_code[frame.f_lasti]]
-            before = self._last.get(frame, "")
-            self._last[frame] = operation
+            before = self.frames.get(frame, "")
+            self.frames[frame] = operation
             if before in CALLS or operation in JUMPS_BACK:
                 self._point(frame)
+        elif event == "exception":
+            self.frames[frame] = ""  # the call is not over: it has failed
         return self
 
     def _point(self, frame: FrameType) -> None:
@@ -93,6 +95,7 @@ def at_each_point(
             interrupted = True
         finally:
             sys.settrace(found)
+            points.frames.clear()  # which hold what was in use in them
             gc.enable()
         try:
             check(subject, interrupted or points.seen > number)

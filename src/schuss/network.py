@@ -182,7 +182,7 @@ class Network(Passes):
             raise RuntimeError("this network is being fitted already, by another thread or around this callback")
         self._fitting = True
         try:
-            return fit(
+            found = fit(
                 self,
                 X,
                 y,
@@ -206,6 +206,7 @@ class Network(Passes):
             )
         finally:
             self._fitting = False
+        return found
 
     @property
     def wrapper(self) -> Wrapper | None:

@@ -67,8 +67,8 @@ OF_CONSTRUCTION = {"Muon": {"_moves", "_adamw"}}
 # Each field of what the core has: of which entries of the lists it is the place, or why it is none of them.
 SETTLED = "made anew"
 OF_STEPPER = {
-    "params": "groups", "form": "form", "states": "states", "averages": "averages", "specs": "averages", "memories": "memories",
-    "c_step": "steps",
+    "params": "groups", "form": "form", "states": "states", "averages": "averages", "memories": "memories",
+    "specs": "averages", "c_step": "steps",
     **dict.fromkeys(
         ["sums", "scratch", "level", "arenas", "state_names", "groups_read", "numbers", "views", "n_views", "wants",
          "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy"],
