@@ -1,6 +1,6 @@
 """The compiled core: validates, finds pointers, releases the GIL, calls C. Its sources are in core/."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -28,7 +28,32 @@ def set_num_threads(n: int | None) -> None: ...
 def set_thread_limit(n: int) -> int:
     """For the calling thread only; 0 lifts it; returns the previous limit."""
 
+class ThreadLimit:
+    """A context in which calls from this thread use so many threads. One may be in use several times at once."""
+
+    def __init__(self, n: int) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
+
 def worker_count() -> int: ...
+
+# What happens as a whole: no signal handler runs in between, so no KeyboardInterrupt leaves half of it.
+# A compiled function and its arguments each.
+Calls: TypeAlias = list[tuple[Any, ...]]
+
+def in_turn(calls: Iterable[tuple[Any, ...]]) -> None:
+    """Make these calls, none of which is to fail or to run anything that is written in Python."""
+
+def copy_all(targets: list[NDArray[Any]], sources: list[NDArray[Any]]) -> None:
+    """Into each target, which is C-contiguous, what the source of its shape and dtype has. ValueError if one is not so;
+    nothing has changed then."""
+
+class Exchanged:
+    """A context in which arrays hold other values, as by copy_all, and after which they hold what they held before."""
+
+    def __init__(self, arrays: list[NDArray[Any]], values: list[NDArray[Any]]) -> None: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, *exception: object) -> None: ...
 
 # Random numbers.
 def philox(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]: ...
@@ -63,6 +88,7 @@ class Stepper:
     states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none
     state_names: list[list[str | None]]  # of the slots of each, as in states
     averages: list[list[NDArray[Any]]]  # averages[k][i]: number k of params[i]
+    specs: list[tuple[str, int, int, float]]  # of each average what keep_average was given
     scratch: NDArray[np.uint8] | None  # room that rules on whole arrays work in; None: not made yet
     memories: NDArray[np.float64]  # (groups, 2 + 2 n): step, n numbers after it, n before it, whether resting;
     # writable
@@ -97,6 +123,11 @@ class Stepper:
         """Average number k (0 or 1) of the parameters, which starts as they are now if it is new; from step `start` on,
         at every `every`-th step. "ema": the first time a = p, then a += weight (p - a). "mean" of those seen.
         "lookahead": a += weight (p - a), then p = a."""
+    def begin_anew(self, values: list[NDArray[Any]] | None = None) -> None:
+        """The params hold these values, or zeros, and no step has been made."""
+    def take(self, other: Stepper) -> None:
+        """States, memories, steps and averages become those of another over the same params, with the same states. That
+        one is of no use then: averages that this one has not kept are its own arrays."""
     def norm(self, grads: NDArray[Any] | Sequence[NDArray[Any]]) -> float:
         """The global norm of gradients, in double, in a fixed order."""
 
@@ -289,6 +320,14 @@ class Net:
         """train_step for whatever x, y, weights and loss are; None, and nothing done, where they are not seen at once
         to fit, or the loss is not a compiled one."""
 
+class AsBefore:
+    """A context after which states and draws are as they were, if an exception ends it; unless the optimizer has made a
+    step in it."""
+
+    def __init__(self, net: Net, stepper: Stepper | None = None) -> None: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, *exception: object) -> None: ...
+
 class Trainer:
     """Whole epochs. Holds references to the data; X, y as in Net.loss, weights float64 or None."""
 
@@ -336,6 +375,26 @@ class Trainer:
     loss: float  # weighted mean over this epoch so far
     last_loss: float  # of the last batch
     batches_done: int  # of this epoch
+
+class HasEpochs(Protocol):
+    epochs_done: int
+
+class Ending:
+    """A context around a trainer's epochs, at whose end, whatever ends it, everything is restored if training has
+    diverged, parameters go to where they rest, and the calls of `last` are made."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        network: HasEpochs,
+        failure: type[Exception] | None,
+        last: Sequence[tuple[Any, ...]],
+    ) -> None:
+        """failure: the exception that says that training has diverged; None: nothing is restored. last: as for in_turn;
+        it may be filled later."""
+    weights: list[float] | None  # for move_params to where parameters rest; None: they always do; writable
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
 
 # For the tests: single kernels of the level in use. Arrays C-contiguous, of one dtype, results new.
 def gemm(

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _core
+
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
+
+    from ._core import Calls
 
 
 class History:
@@ -34,14 +38,17 @@ class History:
 
     def append(self, epoch: int, seconds: float, lr: float, logs: Mapping[str, float]) -> None:
         """Add an epoch. A name that an epoch lacks is NaN there."""
+        _core.in_turn(self._appending(epoch, seconds, lr, logs))
+
+    def _appending(self, epoch: int, seconds: float, lr: float, logs: Mapping[str, float]) -> Calls:
+        """The calls that add an epoch."""
+        calls: Calls = []
         for name in logs:
             if name not in self._columns:
-                self._columns[name] = [nan] * len(self._epochs)
+                calls.append((self._columns.__setitem__, name, [nan] * len(self._epochs) + [float(logs[name])]))
         for name, values in self._columns.items():
-            values.append(float(logs.get(name, nan)))
-        self._epochs.append(epoch)
-        self._times.append(seconds)
-        self._lr.append(lr)
+            calls.append((values.append, float(logs.get(name, nan))))
+        return [*calls, (self._epochs.append, epoch), (self._times.append, seconds), (self._lr.append, lr)]
 
     @property
     def names(self) -> list[str]:

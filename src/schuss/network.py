@@ -166,9 +166,8 @@ class Network(Trained):
         if self._fitting:
             raise RuntimeError("this network is being fitted already, by another thread or around this callback")
         self._fitting = True
-        before, self._wrapper = self._wrapper, optimizer if isinstance(optimizer, Averaged) else self._wrapper
         try:
-            return fit(
+            found = fit(
                 self,
                 X,
                 y,
@@ -192,5 +191,4 @@ class Network(Trained):
             )
         finally:
             self._fitting = False
-            if self.wrapper is None:
-                self._wrapper = before
+        return found

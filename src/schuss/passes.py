@@ -6,8 +6,7 @@ What fitting and files need is built on top: `network.Network`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -247,7 +246,7 @@ class Passes:
             if isinstance(chosen, Loss):
                 value = self._core.loss_and_gradients(x, y, weights, chosen.spec)
             else:
-                with self._as_before_on_failure():
+                with _core.AsBefore(self._core):
                     return self._finite(self._own_loss_and_gradients(x, y, chosen), x, y)
         return self._finite(value, x, y)
 
@@ -319,7 +318,7 @@ class Passes:
     ) -> float:
         indices = [iter(group) for group in self._indices_of(optimizer)]
         order = [next(indices[group]) for group in optimizer._group_of]
-        with self._as_before_on_failure():
+        with _core.AsBefore(self._core, optimizer._stepper):
             value = self._own_loss_and_gradients(x, y, loss)
             if value - value != 0.0:
                 self._check_batch(x, y)
@@ -327,16 +326,6 @@ class Passes:
             gradients = [self.gradients[index] for index in order]
             optimizer.step(gradients, clip_norm=clip_norm, clip_value=clip_value, on_nonfinite="raise")
         return value
-
-    @contextmanager
-    def _as_before_on_failure(self) -> Iterator[None]:
-        """What a forward pass in training changes is as it was if anything is raised."""
-        states, draws = self._core.flat_states.copy(), self._core.draws
-        try:
-            yield
-        except BaseException:
-            self._core.flat_states[...], self._core.draws = states, draws
-            raise
 
     def _batch(
         self, x: Any, y: Any, loss: Loss | losses.LossFunction, sample_weight: Any, class_weight: Any

@@ -25,7 +25,7 @@ def set_num_threads(n: int | None) -> None:
     _core.set_num_threads(None if n is None else integer("n", n, 1, MOST))
 
 
-class threads:
+class threads(_core.ThreadLimit):
     """A context in which calls from this Python thread use n threads, whatever is set for the process.
 
     Results do not depend on the number of threads.
@@ -39,12 +39,4 @@ class threads:
     """
 
     def __init__(self, n: int) -> None:
-        self._n = integer("n", n, 1, MOST)
-        self._before: list[int] = []
-
-    def __enter__(self) -> threads:
-        self._before.append(_core.set_thread_limit(self._n))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        _core.set_thread_limit(self._before.pop())
+        super().__init__(integer("n", n, 1, MOST))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .arguments import shown
 from .history import History
 from .optim import Optimizer
+from .optim.parts import become
 from .optim.wrapper import Wrapper, innermost, layers, rewrapped
 from .passes import Passes
 
@@ -148,6 +149,9 @@ class Trained(Passes):
         return self._parts_with(self.wrapper or self.optimizer)
 
     def __setstate__(self, parts: NetworkParts) -> None:
+        become(self, Trained._fill, parts)
+
+    def _fill(self, parts: NetworkParts) -> None:
         self._build(parts["layers"], parts["seed"], parts["dtype"])
         for mine, theirs in zip(self.parameters, parts["parameters"], strict=True):
             mine[...] = theirs

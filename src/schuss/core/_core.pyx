@@ -17,7 +17,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from libc.float cimport DBL_MAX, DBL_MIN
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 import os
 import sys
@@ -31,6 +31,7 @@ include "interface.pxi"   # csrc/schuss.h, as declarations
 include "machine.pxi"     # instruction sets, threads, the GIL
 include "arrays.pxi"      # NumPy's arrays: dtype, shape, address
 include "memory.pxi"      # aligned memory of our own, and arrays in arenas
+include "whole.pxi"       # what no signal handler comes in between of
 include "names.pxi"       # names of what the core knows
 include "random.pxi"      # random numbers, initial weights
 include "scalars.pxi"     # scalar arguments
@@ -46,4 +47,5 @@ include "net.pxi"         # nodes, their arrays, inputs
 include "binding.pxi"     # which arrays of a network an optimizer updates
 include "passes.pxi"      # forward, backward, loss, one training step
 include "trainer.pxi"     # whole epochs
+include "ending.pxi"      # the end of a training, whatever ends it
 include "kernels.pxi"     # single kernels, for tests

@@ -29,8 +29,8 @@ cdef class Lbfgs(Parameters):
         self.steps, self.changes, self.gradients = [], [], [None] * GRADIENTS
         self.direction_vector = aligned_zeros(self.padded, self.kind)
         self.start_vector = self.new_vector()
-        self.c.d = <void *><uintptr_t>self.direction_vector.ctypes.data
-        self.c.x = <void *><uintptr_t>self.start_vector.ctypes.data
+        self.c.d = start_of(self.direction_vector)
+        self.c.x = start_of(self.start_vector)
         self.before = -1
         self.make_room()
 
@@ -52,22 +52,22 @@ cdef class Lbfgs(Parameters):
             pointers = np.zeros(4 * room, np.uintp)
             pointers[:free] = [vector.ctypes.data for vector in self.steps]
             pointers[room : room + free] = [vector.ctypes.data for vector in self.changes]
-            self.c.s = <void **><uintptr_t>pointers.ctypes.data
+            self.c.s = <void **>start_of(pointers)
             self.c.y = self.c.s + room
             self.c.vectors = <const void **>(self.c.y + room)
-            schuss_lbfgs_grow(&self.c, room, <double *><uintptr_t>numbers.ctypes.data)
+            schuss_lbfgs_grow(&self.c, room, <double *>start_of(numbers))
             self.numbers, self.pointers = numbers, pointers
         step, change = self.new_vector(), self.new_vector()
+        self.c.s[free] = start_of(step)
+        self.c.y[free] = start_of(change)
         self.steps.append(step)
         self.changes.append(change)
-        self.c.s[free] = <void *><uintptr_t>step.ctypes.data
-        self.c.y[free] = <void *><uintptr_t>change.ctypes.data
         return 0
 
     cdef void *gradient_vector(self, int which) except NULL:
         if self.gradients[which] is None:
             self.gradients[which] = self.new_vector()
-        return <void *><uintptr_t>self.gradients[which].ctypes.data
+        return start_of(self.gradients[which])
 
     @property
     def history_size(self):

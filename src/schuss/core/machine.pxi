@@ -92,9 +92,27 @@ def set_thread_limit(int n):
     return schuss_set_thread_limit(n)
 
 
+cdef class ThreadLimit:
+    """A context in which calls from this thread use so many threads. It may be entered again while it is in use."""
+    cdef int n
+    cdef list before
+
+    def __cinit__(self, *_, **__):
+        self.before = []
+
+    def __init__(self, int n):
+        self.n = n
+
+    def __enter__(self):
+        self.before.append(schuss_set_thread_limit(self.n))
+        return self
+
+    def __exit__(self, *exception):
+        schuss_set_thread_limit(self.before.pop())
+
+
 def worker_count():
     return schuss_worker_count()
-
 
 
 cdef extern from "Python.h":

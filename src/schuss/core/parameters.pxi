@@ -99,9 +99,9 @@ cdef class Parameters:
             starts.append(total)
             total += padded(shape)
         arena = aligned_zeros(total, self.params[0].dtype)
-        self.arenas.append(arena)
-        self.arena_start[k] = <uintptr_t>arena.ctypes.data
+        self.arena_start[k] = <uintptr_t>start_of(arena)
         self.arena_end[k] = self.arena_start[k] + <uintptr_t>arena.nbytes
+        self.arenas.append(arena)
         for i in range(self.n_views):
             self.wants[i].clear = NULL
         return [None if shape is None else view_of(arena, start, shape) for start, shape in zip(starts, shapes)]

@@ -60,7 +60,7 @@ cdef class Net(Nodes):
         if self.n_partial < n:
             self.n_partial = 0
             self.partial = np.empty(n)
-            self.partial_room = <double *><uintptr_t>self.partial.ctypes.data
+            self.partial_room = <double *>start_of(self.partial)
             self.n_partial = n
         return self.partial_room
 
@@ -341,3 +341,27 @@ cdef class Net(Nodes):
             raise_not_finite(value)
         self.draws = t.draws
         return value
+
+
+cdef class AsBefore:
+    """A context after which what a forward pass in training changes is as it was, if an exception ends it and the
+    optimizer has made no step in it."""
+    cdef Net net
+    cdef Stepper stepper
+    cdef object states
+    cdef uint64_t draws
+    cdef int64_t t
+
+    def __cinit__(self, Net net not None, Stepper stepper=None):
+        self.net, self.stepper = net, stepper
+
+    def __enter__(self):
+        self.states, self.draws = self.net.flat_states.copy(), self.net.draws
+        if self.stepper is not None:
+            self.t = self.stepper.c_step.t
+
+    def __exit__(self, kind, error, traceback):
+        if kind is not None and (self.stepper is None or self.stepper.c_step.t == self.t):
+            self.net.flat_states[...] = self.states
+            self.net.draws = self.draws
+        self.states = None

@@ -8,6 +8,7 @@ cdef class Stepper(Parameters):
     cdef list state_shapes     # and their shapes, as they were made
     cdef list settings         # names of the settings that each group was made with
     cdef readonly list averages # of each average kept, an array for each of the params
+    cdef readonly list specs    # of each, its kind, start, every and weight
     cdef readonly object memories # float64 (groups, 2 + 2 SCHUSS_MEMORY): struct schuss_memory of each
     cdef object sums
     cdef readonly object scratch # None: not asked for since groups were read
@@ -42,7 +43,7 @@ cdef class Stepper(Parameters):
         self.groups_read = [None] * self.c_step.n_groups
         self.settings = [[name for name in group if name in settings_by_name(rule_number(group["rule"]))]
                          for group in groups]
-        self.states, self.state_names, self.state_shapes, self.averages = [], [], [], []
+        self.states, self.state_names, self.state_shapes, self.averages, self.specs = [], [], [], [], []
         found = []
         for i in range(n):
             k = group_of[i]
@@ -65,21 +66,69 @@ cdef class Stepper(Parameters):
 
     def keep_average(self, Py_ssize_t k, kind, int64_t start, int64_t every, double weight):
         cdef Py_ssize_t i
+        cdef int number = AVERAGE_NUMBERS[kind]
         self.enter()
         try:
             if not 0 <= k < SCHUSS_MAX_AVERAGES or k > len(self.averages):
                 raise ValueError(f"average number {k} of {len(self.averages)}, expected at most {SCHUSS_MAX_AVERAGES}")
             if k == len(self.averages):
                 made = self.lay([p.shape for p in self.params])
-                for i, (p, average) in enumerate(zip(self.params, made)):
-                    average[...] = p
-                    self.segments[i].average[k] = <void *><uintptr_t>average.ctypes.data
+                copy_lists(made, self.params, True)
+                for i in range(self.n_views):
+                    self.segments[i].average[k] = start_of(made[i])
                 self.averages.append(made)
-            self.c_step.averages[k].kind = AVERAGE_NUMBERS[kind]
+                self.specs.append(None)
+            self.c_step.averages[k].kind = number
             self.c_step.averages[k].start, self.c_step.averages[k].every = start, every
             self.c_step.averages[k].weight = weight
+            self.specs[k] = kind, start, every, weight
         finally:
             self.busy = False
+
+    def begin_anew(self, list values=None):
+        cdef Py_ssize_t i
+        self.enter()
+        try:
+            self.check_writable()
+            if values is not None:
+                copy_lists(self.params, values, True)
+            else:
+                for i in range(self.n_views):
+                    memset(self.views[i].buf, 0, self.views[i].len)
+            self.c_step.t = 1
+        finally:
+            self.busy = False
+
+    def take(self, Stepper other not None):
+        cdef Py_ssize_t k, first = len(self.averages)
+        cdef list mine = [self.memories], theirs = [other.memories]
+        for of, others in zip((*self.states, *self.averages), (*other.states, *other.averages)):
+            mine += [array for array in of if array is not None]
+            theirs += [array for array in others if array is not None]
+        self.enter()
+        try:
+            copy_lists(mine, theirs, True)
+            for k in range(first, len(other.averages)):  # new ones are the other's own
+                self.adopt_average(other, k)
+            for k in range(len(other.averages)):
+                self.c_step.averages[k] = other.c_step.averages[k]
+                self.specs[k] = other.specs[k]
+            self.c_step.t = other.c_step.t
+        finally:
+            self.busy = False
+
+    cdef int adopt_average(self, Stepper other, Py_ssize_t k) except -1:
+        """Average number k, the next of this one, is the other's array."""
+        cdef Py_ssize_t i
+        cdef Py_ssize_t mine = len(self.arenas), theirs = len(other.arenas) - len(other.averages) + k
+        for i in range(self.n_views):
+            self.segments[i].average[k] = other.segments[i].average[k]
+            self.wants[i].clear = NULL
+        self.arena_start[mine], self.arena_end[mine] = other.arena_start[theirs], other.arena_end[theirs]
+        self.arenas.append(other.arenas[theirs])
+        self.averages.append(other.averages[k])
+        self.specs.append(None)
+        return 0
 
     def __dealloc__(self):
         PyMem_Free(self.c_step.groups)
@@ -155,8 +204,9 @@ cdef class Stepper(Parameters):
             self.c_step.groups[i].lr = self.numbers[i].lr * self.numbers[i].lr_factor
             self.c_step.groups[i].penalty1 = self.c_step.groups[i].penalty2 = 0  # and a penalty here
         if self.sums is None:
-            self.sums = np.empty(schuss_step_sums(&self.c_step))
-            self.c_step.sums = <double *><uintptr_t>self.sums.ctypes.data
+            sums = np.empty(schuss_step_sums(&self.c_step))
+            self.c_step.sums = <double *>start_of(sums)
+            self.sums = sums
         if self.scratch is None or (self.c_step.scratch != NULL and (
                 self.level != schuss_isa_level() or self.c_step.threads != schuss_get_num_threads())):
             self.allocate_scratch()
@@ -168,9 +218,10 @@ cdef class Stepper(Parameters):
         self.scratch, self.c_step.scratch = None, NULL
         self.level = schuss_isa_level()
         size = schuss_step_scratch(&self.c_step, schuss_get_num_threads())
-        self.scratch = aligned_bytes(size)
+        scratch = aligned_bytes(size)
         if size > 0:
-            self.c_step.scratch = <char *><uintptr_t>self.scratch.ctypes.data
+            self.c_step.scratch = <char *>start_of(scratch)
+        self.scratch = scratch
         return 0
 
     cdef int read_group(self, dict group, int i) except -1:
@@ -211,8 +262,9 @@ cdef class Stepper(Parameters):
         return schuss_rule_by_element(self.c_step.groups[self.segments[i].group].rule) and not self.averages
 
     cdef int apply_schedules(self, list groups) except -1:
-        """Writes the rate of the step about to be made into each group that has a schedule."""
+        """Writes the rate of the step about to be made into each group that has a schedule: once all are known."""
         cdef dict group
+        cdef list rates = None
         for group in groups:
             if group is None:
                 raise TypeError("param_groups holds None, expected dicts")
@@ -223,6 +275,11 @@ cdef class Stepper(Parameters):
                     from schuss.arguments import learning_rate
 
                     rate = learning_rate(f"lr({self.c_step.t - 1})", rate)
+                if rates is None:
+                    rates = []
+                rates.append((group, rate))
+        if rates is not None:
+            for group, rate in rates:
                 group["lr"] = rate
         return 0
 

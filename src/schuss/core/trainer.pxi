@@ -22,6 +22,7 @@ cdef class Trainer:
     cdef list kept_still       # what keeps the memory of x and y where it is
     cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
     cdef object states_begun   # what states such as running means were when the epoch began
+    cdef bint failed           # whether a loss or gradient of this epoch was not finite
 
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
                   Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False, penalty=None,
@@ -189,6 +190,7 @@ cdef class Trainer:
         self.t.lr = NULL
         if lrs is not None:
             self.t.lr = <const double *><uintptr_t>lrs.ctypes.data
+        self.failed = False
         self.t.position = 0
         self.t.loss_sum = self.t.weight_sum = 0
         self.t.kept = 0
@@ -245,6 +247,7 @@ cdef class Trainer:
         finally:
             self.stepper.busy = False
         if status == SCHUSS_NONFINITE:
+            self.failed = True
             raise_not_finite(self.t.last_loss)
         return status == SCHUSS_MORE
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import stat
 import sys
+from functools import partial
 
 if sys.platform != "win32":  # there a file that is open cannot be removed, which is as good as a lock
     import fcntl
@@ -45,12 +47,12 @@ def replace(target: str, data: bytes) -> None:
             try:
                 _write(file, data)
                 if before is not None:
-                    _keep(file, before)
-                os.fsync(file)
+                    _keep(file.fileno(), before)
+                os.fsync(file.fileno())
                 if sys.platform != "win32":  # while the lock is held
                     os.replace(path, target)
             finally:
-                os.close(file)
+                file.close()
             if sys.platform == "win32":  # an open file cannot be renamed
                 os.replace(path, target)
         except BaseException:
@@ -83,15 +85,14 @@ def _prefix(name: str) -> str:
     return f".{sha256(os.fsencode(name)).hexdigest()[:16]}."
 
 
-def _opened(folder: str, name: str, mode: int) -> tuple[str, int]:
-    """A new file beside the target, locked."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+def _opened(folder: str, name: str, mode: int) -> tuple[str, io.FileIO]:
+    """A new file beside the target, locked. Where an interrupt loses it, it closes itself and counts as abandoned."""
     while True:
         path = os.path.join(folder, f"{_prefix(name)}{os.urandom(8).hex()}{_ENDING}")
-        file = os.open(path, flags, mode)
-        if _locked(file, path):
+        file = io.FileIO(path, "xb", opener=partial(os.open, mode=mode))
+        if _locked(file.fileno(), path):
             return path, file
-        os.close(file)  # another writer took it for abandoned before it was locked
+        file.close()  # another writer took it for abandoned before it was locked
 
 
 def _locked(file: int, path: str) -> bool:
@@ -124,12 +125,19 @@ def _remove_if_abandoned(path: str) -> None:
         _unlink(path)
         return
     with contextlib.suppress(OSError):
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        opened: list[int] = []
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _open_into(opened, path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            fcntl.flock(opened[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
             _unlink(path)
         finally:
-            os.close(file)
+            for file in opened:
+                os.close(file)
+
+
+def _open_into(opened: list[int], path: str, flags: int) -> None:
+    """Put an open file into a list, in one compiled call: no interrupt comes between, which would lose it."""
+    opened.extend(map(os.open, [path], [flags]))
 
 
 def _unlink(path: str) -> None:
@@ -137,11 +145,11 @@ def _unlink(path: str) -> None:
         os.unlink(path)
 
 
-def _write(file: int, data: bytes) -> None:
+def _write(file: io.FileIO, data: bytes) -> None:
     """All of it: a system call may write less than it is given."""
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(file, rest[: 1 << 30]) :]
+        rest = rest[os.write(file.fileno(), rest[: 1 << 30]) :]
 
 
 def _keep(file: int, before: os.stat_result) -> None:
@@ -160,8 +168,10 @@ def _keep(file: int, before: os.stat_result) -> None:
 def _settle(folder: str) -> None:
     """Have the renaming itself on disk, where that can be asked for."""
     with contextlib.suppress(OSError):
-        file = os.open(folder or ".", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        opened: list[int] = []
         try:
-            os.fsync(file)
+            _open_into(opened, folder or ".", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            os.fsync(opened[0])
         finally:
-            os.close(file)
+            for file in opened:
+                os.close(file)

@@ -127,16 +127,16 @@ def _finished(options: Options, watch: Watch, loop: Callable[[], Ending], x: Vec
     """Run the loop, and its result."""
     try:
         ending = loop()
+        if step is not None and ending.status != 3 and watch.nit:
+            _take_last(options, watch, x, step)
+        found = _result(options, watch, ending)
+        if options.disp:
+            _print(found)
+        return found
     except KeyboardInterrupt as interrupt:
         ending = Ending(99, "Interrupted.")
         interrupt.result = _result(options, watch, ending)  # type: ignore[attr-defined]
         raise
-    if step is not None and ending.status != 3 and watch.nit:
-        _take_last(options, watch, x, step)
-    found = _result(options, watch, ending)
-    if options.disp:
-        _print(found)
-    return found
 
 
 def _take_last(options: Options, watch: Watch, x: Vector, step: Stepper) -> None:
@@ -144,8 +144,7 @@ def _take_last(options: Options, watch: Watch, x: Vector, step: Stepper) -> None
     if options.stochastic:
         step.finish()
         if not options.best and np.isfinite(x).all():
-            watch.x = x.copy()
-            watch.fun = watch.smoothed
+            watch.x, watch.fun = x.copy(), watch.smoothed
     elif step.has_average:
         step.finish()
         loss, gradient = watch.objective(x)

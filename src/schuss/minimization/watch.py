@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .. import _core
 from ..arguments import shown
 from .result import kinds
 
@@ -86,9 +87,10 @@ class Watch:
         else:
             self.smoothed = loss
         if not self._best or not self.fun < loss:
-            np.copyto(self.x, x)
-            np.copyto(self.jac, gradient)
+            # A store and one call: no signal handler runs in between.
+            mine, theirs = [self.x, self.jac], [x, gradient]
             self.fun = loss
+            _core.copy_all(mine, theirs)
         if self.nit and not self.options.stochastic and (halt := self.call(x, loss)) is not None:
             return halt
         return self._good_enough(x, loss, gradient, square)

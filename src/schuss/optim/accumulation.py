@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _core
 from ..arguments import flag, integer, shown
 from .averaging import Averaged
 from .base import Optimizer
@@ -49,9 +50,16 @@ class Accumulate(Wrapper):
         self.optimizer = around(optimizer, Averaged)
         self.every = integer("every", every, 1)
         self.mean = flag("mean", mean)
-        self.pending = integer("pending", pending, 0, MOST_STEPS)
         self._sums = [np.zeros_like(p, subok=False) for p in innermost(optimizer)._stepper.params]
+        # The core counts as it adds, so no interrupt comes in between.
         self._adding = SGD(self._sums, lr=1.0, maximize=True)
+        self._adding._stepper.steps = integer("pending", pending, 0, MOST_STEPS)
+
+    @property
+    def pending(self) -> int:
+        """Calls since the last step. `every`: an interrupt has come just before the step, and the next call begins with
+        it."""
+        return self._adding.steps
 
     def _arrays(self) -> dict[str, list[NDArray[Any]]]:
         return {"sums": self._sums}
@@ -78,18 +86,30 @@ class Accumulate(Wrapper):
         for name in ("grad_scale", "zero_grad"):
             if name in stages:
                 raise TypeError(f"{name} must not be given: the sum of the gradients is scaled and zeroed here")
+        due = self.pending >= self.every
+        if due:
+            self._step(stages)
         self._adding.step(grads)
-        self.pending += 1
         if self.pending < self.every:
-            return False
+            return due
+        self._step(stages)
+        return True
+
+    def _step(self, stages: Mapping[str, Any]) -> None:
+        """The optimizer's step with the sums, which begin anew, even if it fails; not if it is interrupted before."""
         scale = 1 / self.every if self.mean else 1.0
-        self.pending = 0
+        adding, stepper = self._adding._stepper, innermost(self.optimizer)._stepper
+        before = stepper.steps
         try:
             self.optimizer.step(self._sums, grad_scale=scale, **stages)
-        finally:
-            for total in self._sums:
-                total[...] = 0
-        return True
+        except Exception:
+            adding.begin_anew()
+            raise
+        except BaseException:
+            if stepper.steps != before:
+                adding.begin_anew()
+            raise
+        adding.begin_anew()
 
     def state_dict(self) -> dict[str, Any]:
         """``{"optimizer": ..., "sums": copies, "pending": calls so far}``."""
@@ -107,10 +127,12 @@ class Accumulate(Wrapper):
             )
         given = [np.asarray(total) for total in state_dict["sums"]]
         check_all_like("state_dict's sums", given, self._sums)
-        pending = integer("state_dict's pending", state_dict["pending"], 0, self.every - 1)
-        self.optimizer.load_state_dict(state_dict["optimizer"])
-        fill("state_dict's sums", given, self._sums)
-        self.pending = pending
+        pending = integer("state_dict's pending", state_dict["pending"], 0, self.every)
+        adding = self._adding._stepper
+        self.optimizer._load(
+            state_dict["optimizer"],
+            [(_core.copy_all, self._sums, given), (setattr, adding, "steps", pending)],
+        )
 
     def __repr__(self) -> str:
         return f"Accumulate(every={self.every}, mean={self.mean}) of {self.optimizer!r}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
+from .. import _core
 from ..arguments import integer, number, shown
 from .base import Optimizer
 from .state import averages_of, described, load
@@ -13,6 +14,8 @@ from .wrapper import Wrapper, around, innermost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .._core import Calls
 
 
 class Averaged(Wrapper):
@@ -57,25 +60,17 @@ class Averaged(Wrapper):
         """The optimizer's step."""
         self.optimizer.step(grads, **stages)
 
-    @contextmanager
-    def applied(self) -> Iterator[None]:
+    def applied(self) -> Applied:
         """The parameters hold the averages within ``with ...applied():``, and what they held before after it.
 
-        Steps made within it start from the averages, and are undone after it, except in the optimizer's state.
+        Steps made within it start from the averages, and are undone after it, except in the optimizer's state. Wherever
+        Ctrl-C interrupts it, afterwards the parameters are what they were before.
         """
-        params = self.optimizer._stepper.params
-        before = [p.copy() for p in params]
-        self.copy_to_params()
-        try:
-            yield
-        finally:
-            for p, old in zip(params, before, strict=True):
-                p[...] = old
+        return Applied(self.optimizer._stepper.params, self.averages)
 
     def copy_to_params(self) -> None:
         """Write the averages into the parameters, for good."""
-        for p, average in zip(self.optimizer._stepper.params, self.averages, strict=True):
-            p[...] = average
+        _core.copy_all(self.optimizer._stepper.params, self.averages)
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state, and that of every average it keeps.
@@ -97,15 +92,22 @@ class Averaged(Wrapper):
             If a key is missing, there is another number of averages, their kinds differ, or an array has another shape
             or dtype than its parameter.
         """
+        self._load(state_dict, [])
+
+    def _load(self, state_dict: Mapping[str, Any], also: Calls) -> None:
         if not isinstance(state_dict, Mapping) or {"optimizer", "averages"} - set(state_dict):
             raise ValueError(f"state_dict must be a dict with 'optimizer' and 'averages'; got {shown(state_dict)}")
-        load(self.optimizer, state_dict["optimizer"], self.optimizer._group, state_dict["averages"])
+        load(self.optimizer, state_dict["optimizer"], also, averages=state_dict["averages"])
 
     def __repr__(self) -> str:
         kind, start, every, weight = self.optimizer._averages[self._number]
         return (
             f"{type(self).__name__}({kind} from step {start}, every {every}, weight {weight:g}) of {self.optimizer!r}"
         )
+
+
+class Applied(_core.Exchanged, ContextDecorator):
+    """What `Averaged.applied` gives."""
 
 
 def _start(optimizer: Any, start: int | None) -> int:

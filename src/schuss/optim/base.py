@@ -20,6 +20,7 @@ from .state import NOT_HYPER, described, load
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .._core import Calls
     from ..structure import Entry, Grads, NoDecay, Params, Structure
 
     LearningRate = float | Callable[[int], float]
@@ -166,14 +167,17 @@ class Optimizer(OfParts):
         """One learning rate or schedule for all groups."""
         schedule = lr if callable(lr) else None
         value = learning_rate("lr", lr(self.steps) if callable(lr) else lr)
-        for group in self.param_groups:
-            group.update(lr=value, schedule=schedule)
+        _core.in_turn([(group.update, {"lr": value, "schedule": schedule}) for group in self.param_groups])
 
     def _enter_steps(self) -> None:
         """What `fit` calls before the steps of an epoch."""
 
     def _leave_steps(self) -> None:
-        """And after them, however they end: parameters are to be what is evaluated and used."""
+        """And after them: parameters are to be what is evaluated and used."""
+
+    def _way_to_rest(self) -> list[float] | None:
+        """The weights with which the stepper's `move_params` does that; None where they are that always."""
+        return None
 
     # -- state -------------------------------------------------------------------------------------------------------
 
@@ -212,7 +216,11 @@ class Optimizer(OfParts):
             If groups, names, shapes or dtypes do not fit, or this optimizer keeps averages of other kinds. Nothing has
             changed.
         """
-        load(self, state_dict, self._group)
+        self._load(state_dict, [])
+
+    def _load(self, state_dict: Mapping[str, Any], also: Calls) -> None:
+        """As `load_state_dict`; with it, as one whole, these calls are made."""
+        load(self, state_dict, also)
 
     def __repr__(self) -> str:
         lines = []

@@ -12,6 +12,7 @@ import numpy as np
 from .. import _core
 from ..arguments import choice, integer, learning_rate, number, shown, unknown_name
 from ..structure import read
+from .parts import become
 from .state import TORCH_ONLY, load_schedules, plain, schedules_of, whole_count
 
 if TYPE_CHECKING:
@@ -354,11 +355,10 @@ class LBFGS:
             if key != ids[0]:
                 raise ValueError(f"state_dict's state has an entry {key!r}; LBFGS has one, of the first parameter")
         where, entry = f"state_dict's state[{ids[0]!r}]", states.get(ids[0], {})
-        self._core.within(lambda: self._take_state(where, entry, group))
-        mine.update(group)
+        self._core.within(lambda: self._take_state(where, entry, group, mine))
 
-    def _take_state(self, where: str, entry: Any, group: Mapping[str, Any]) -> None:
-        """A new core over the same parameters, filled; then it takes the old one's place."""
+    def _take_state(self, where: str, entry: Any, group: dict[str, Any], live: dict[str, Any]) -> None:
+        """A new core over the same parameters, filled; then both it and its group take the old ones' place."""
         if not isinstance(entry, Mapping):
             raise TypeError(f"{where} must be a dict; got {shown(entry)}")
         known = ("func_evals", "n_iter", "step", "al", *_OF_STATE)
@@ -395,8 +395,10 @@ class LBFGS:
             t = number(f"{where}['t']", plain(entry["t"]), "[0, inf)")
             loss = number(f"{where}['prev_loss']", plain(entry["prev_loss"]), "(-inf, inf)")
             core.load(steps_made, changes, rho, scale, direction, gradient, t, iterations)
+        # As one whole: signal handlers run after calls, not between these.
         self._core = core
         self._steps, self._evaluations, self._last_loss = steps, evaluations, loss
+        live.update(group)
 
     def _resize(self, history_size: int) -> None:
         """A new core with room for other than so many pairs; of more, the newest are kept."""
@@ -413,12 +415,15 @@ class LBFGS:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A pickle or a deep copy carries its own parameters."""
+        become(self, LBFGS._fill, state)
+
+    def _fill(self, state: dict[str, Any]) -> None:
         group = state["group"]
         self._form = state["form"]
         group["params"] = [p if p.flags.carray else np.array(p, order="C") for p in group["params"]]
         self.param_groups = [group]
         self._nonfinite = False
-        self._take_state("state", state["state"], group)
+        self._take_state("state", state["state"], group, group)
 
     def __copy__(self) -> LBFGS:
         raise TypeError("two optimizers cannot share their arrays: use copy.deepcopy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -54,7 +54,6 @@ ATTRIBUTES = {
     "_group_of": ("order",),
     "_form": ("form",),
     "_flattens": ("form",),
-    "_averages": ("averages",),
     "_stepper": ("steps", "memories", "states", "averages"),
 }
 
@@ -69,7 +68,6 @@ class OfParts:
     _group_of: list[int]
     _form: Structure
     _flattens: bool
-    _averages: list[Spec]
     _stepper: _core.Stepper
 
     def _begin(self, groups: list[dict[str, Any]], order: list[int], form: Structure) -> None:
@@ -78,7 +76,6 @@ class OfParts:
         self._flattens = form.nested
         self._stepper = self._new_stepper(groups)
         self.param_groups = groups
-        self._averages = []
 
     @property
     def steps(self) -> int:
@@ -140,25 +137,20 @@ class OfParts:
 
     # -- averages ----------------------------------------------------------------------------------------------------
 
-    def _adopt(
-        self,
-        stepper: _core.Stepper,
-        specs: Sequence[Spec],
-        averages: Sequence[Sequence[NDArray[Any]]],
-    ) -> None:
-        """Take this stepper, and have it keep these averages."""
-        for k, spec in enumerate(specs):
-            stepper.keep_average(k, *spec)
-        copy_states(averages, stepper.averages)
-        self._averages = list(specs)
-        self._stepper = stepper
+    @property
+    def _averages(self) -> list[Spec]:
+        """How each average is kept."""
+        return self._stepper.specs
 
     def _keep_average(self, kind: str, start: int, every: int, weight: float) -> int:
         """From now on keep one more average of the parameters; returns its number."""
-        spec = (kind, start, every, weight)
-        self._stepper.keep_average(len(self._averages), *spec)
-        self._averages.append(spec)
-        return len(self._averages) - 1
+        number = len(self._averages)
+        self._stepper.keep_average(number, kind, start, every, weight)
+        return number
+
+    def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+        """A checked group over these arrays, of these hyperparameters."""
+        raise NotImplementedError
 
     # -- all of it ---------------------------------------------------------------------------------------------------
 
@@ -183,6 +175,9 @@ class OfParts:
         ValueError
             If the states are not those of these groups. None has been given room then.
         """
+        become(self, OfParts._fill, parts)
+
+    def _fill(self, parts: Parts) -> None:
         groups = [
             {**group, "params": [p if p.flags.carray else np.array(p, order="C") for p in group["params"]]}
             for group in parts["groups"]
@@ -191,7 +186,7 @@ class OfParts:
         self._check_states(groups, parts["states"])
         self._begin(groups, parts["order"], parts["form"])
         kept = parts["averages"]
-        self._adopt(self._stepper, [spec for spec, _ in kept], [arrays for _, arrays in kept])
+        keep(self._stepper, [spec for spec, _ in kept], [arrays for _, arrays in kept])
         for mine, theirs in zip(self._states(), parts["states"], strict=True):
             for name, array in mine.items():
                 array[...] = theirs[name]
@@ -224,14 +219,19 @@ class OfParts:
         raise TypeError("two optimizers cannot share their arrays: use copy.deepcopy")
 
 
-def copy_states(
-    source: Sequence[Sequence[NDArray[Any] | None]], target: Sequence[Sequence[NDArray[Any] | None]]
-) -> None:
-    """Into arrays that are there, what others of their shapes hold."""
-    for theirs, mine in zip(source, target, strict=True):
-        for a, b in zip(theirs, mine, strict=True):
-            if a is not None and b is not None:
-                b[...] = a
+def become(found: Any, fill: Callable[..., None], *parts: Any) -> None:
+    """Give an object the attributes that `fill` gives to a new one of its class: all at once, or none."""
+    new = object.__new__(type(found))
+    fill(new, *parts)
+    found.__dict__.update(new.__dict__)
+
+
+def keep(stepper: _core.Stepper, specs: Sequence[Spec], averages: Sequence[Sequence[NDArray[Any]]]) -> None:
+    """Have a stepper keep averages so, which are these until the next step."""
+    for k, (spec, arrays) in enumerate(zip(specs, averages, strict=True)):
+        stepper.keep_average(k, *spec)
+        for mine, theirs in zip(stepper.averages[k], arrays, strict=True):
+            mine[...] = theirs
 
 
 def check_like(name: str, array: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _core
 from ..arguments import number
 from ..errors import DivergenceError
 from .averaging import Averaged
@@ -52,19 +53,19 @@ class SAM(Wrapper):
         self.optimizer = around(optimizer, Averaged)
         self.rho = number("rho", rho, "[0, inf)")
         self._params = innermost(optimizer)._stepper.params
+        # The parameters are uphill while it counts a step. The core counts as it makes it: no interrupt comes between.
         self._uphill = SGD(self._params, lr=self.rho, maximize=True)
-        # What the parameters were before they went uphill; None: they are not there.
-        self._before: list[NDArray[Any]] | None = None
-        self._room = [np.empty_like(p) for p in self._params]
+        # What the parameters were before they went uphill, while they are there.
+        self._before = [np.empty_like(p) for p in self._params]
 
     def _arrays(self) -> dict[str, list[NDArray[Any]]]:
-        return {"before": self._before or []}
+        return {"before": self._before if self._uphill.steps else []}
 
     def _take(self, optimizer: Any, numbers: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
         SAM.__init__(self, optimizer, numbers["rho"])
         if arrays["before"]:
-            fill("what its parameters were before", arrays["before"], self._room)
-            self._before = self._room
+            fill("what its parameters were before", arrays["before"], self._before)
+            self._uphill._stepper.steps = 1
 
     def step(self, closure: Callable[[], Any], **stages: Any) -> Any:
         """One step.
@@ -81,15 +82,21 @@ class SAM(Wrapper):
         -------
         float or None
             The loss of the first call, if there is one.
+
+        Notes
+        -----
+        Whatever is raised, by the closure too: the parameters are as before the step, or after it.
         """
         loss, grads = _both(closure())
-        self.first_step(grads)
+        self._check_down()
         try:
+            self.first_step(grads)
             _, grads = _both(closure())
+            self.second_step(grads, **stages)
         except BaseException:
-            self._back()
+            if self._uphill._stepper.steps:
+                self._uphill._stepper.begin_anew(self._before)
             raise
-        self.second_step(grads, **stages)
         return loss
 
     def first_step(self, grads: Grads) -> None:
@@ -102,15 +109,12 @@ class SAM(Wrapper):
         RuntimeError
             If the parameters are uphill already.
         """
-        if self._before is not None:
-            raise RuntimeError("first_step was called twice: the parameters are uphill, expected second_step")
+        self._check_down()
         norm = self._uphill._stepper.norm(grads)
         if not np.isfinite(norm):
             raise DivergenceError("a gradient is NaN or infinite (or their norm is); nothing was changed")
-        for room, p in zip(self._room, self._params, strict=True):
-            room[...] = p
+        _core.copy_all(self._before, self._params)
         self._uphill.step(grads, lr=self.rho, grad_scale=1 / (norm + 1e-12))
-        self._before = self._room
 
     def second_step(self, grads: Grads, **stages: Any) -> None:
         """Come back and make the optimizer's step with the gradients found uphill.
@@ -120,15 +124,14 @@ class SAM(Wrapper):
         RuntimeError
             If the parameters are not uphill.
         """
-        if self._before is None:
+        if not self._uphill.steps:
             raise RuntimeError("second_step was called before first_step")
-        self._back()
+        self._uphill._stepper.begin_anew(self._before)
         self.optimizer.step(grads, **stages)
 
-    def _back(self) -> None:
-        for p, old in zip(self._params, self._before or (), strict=True):
-            p[...] = old
-        self._before = None
+    def _check_down(self) -> None:
+        if self._uphill.steps:
+            raise RuntimeError("first_step was called twice: the parameters are uphill, expected second_step")
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's: SAM itself remembers nothing between steps."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from .. import _core
 from ..arguments import flag
 from .base import Optimizer
+from .state import load
 
 if TYPE_CHECKING:
+    from .._core import Calls
     from ..structure import Params
     from .base import LearningRate
 
@@ -36,7 +38,7 @@ class ScheduleFree(Optimizer):
     def eval(self) -> None:
         """Move the parameters to the average x, to be evaluated, used or saved. Nothing happens if they are there."""
         if self.training:
-            self._move([1 - 1 / self._beta(group) for group in self.param_groups], resting=True)
+            self._move(self._way_to_rest(), resting=True)
 
     def train(self) -> None:
         """Move the parameters back to y, for steps. Nothing happens if they are there, as they are at first."""
@@ -46,6 +48,9 @@ class ScheduleFree(Optimizer):
     def _move(self, weights: list[float], resting: bool) -> None:
         """Towards z by these shares. Before the first step x, y and z are one."""
         self._stepper.move_params(0, weights if self.steps else [0.0] * len(weights), resting)
+
+    def _way_to_rest(self) -> list[float]:
+        return [1 - 1 / self._beta(group) for group in self.param_groups]
 
     _enter_steps = train
     _leave_steps = eval
@@ -79,9 +84,11 @@ class ScheduleFree(Optimizer):
         ValueError, TypeError
             If groups, names, shapes or dtypes do not fit. Nothing has changed.
         """
+        super().load_state_dict(state_dict)
+
+    def _load(self, state_dict: Mapping[str, Any], also: Calls) -> None:
         known, training = _own_entries(state_dict)
-        super().load_state_dict(known)
-        self._stepper.move_params(0, [0.0] * len(self.param_groups), resting=not training)
+        load(self, known, also, resting=not training)
 
 
 def _own_entries(state_dict: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:

@@ -9,11 +9,12 @@ import numpy as np
 
 from .. import _core
 from ..arguments import integer, number, shown, unknown_name
-from .parts import OfParts, copy_states
+from .parts import OfParts, keep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .._core import Calls
     from ..schedules import Schedule
     from .parts import Spec
 
@@ -82,20 +83,20 @@ def averages_of(optimizer: OfParts) -> list[dict[str, Any]]:
     ]
 
 
-def load(
-    optimizer: OfParts, given: Any, checked: Callable[[list[NDArray[Any]], Group], Group], averages: Any = None
-) -> None:
-    """Take over a state_dict. Everything is checked first.
+def load(optimizer: OfParts, given: Any, also: Calls, *, averages: Any = None, resting: bool = False) -> None:
+    """Take over a state_dict. Everything is checked first, and then done as one whole, whatever signals come.
 
     Parameters
     ----------
     optimizer : OfParts
     given : dict
         As `described` gives it, or torch.
-    checked : callable
-        ``(params, hyperparameters) -> group``.
+    also : list
+        Calls that are part of that whole, as `_core.in_turn` takes them.
     averages : list, optional
         As `averages_of` gives it, to replace those of the optimizer. Default: those of the state.
+    resting : bool
+        Whether the parameters are not where steps are made from.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def load(
         if not isinstance(given[name], kind):
             expected = "a dict" if kind is Mapping else "a list of dicts"
             raise TypeError(f"state_dict[{name!r}] must be {expected}; got {shown(given[name])}")
-    groups, remembered, order = _loaded_groups(optimizer, given["param_groups"], checked)
+    groups, remembered, order = _loaded_groups(optimizer, given["param_groups"])
     load_schedules(groups, given)
     specs, of_averages = optimizer._averages, optimizer._stepper.averages
     if averages is None:
@@ -117,16 +118,13 @@ def load(
         specs, of_averages = _loaded_averages(optimizer, averages)
     stepper = optimizer._new_stepper(groups)
     steps = _load_states(optimizer, stepper, groups, remembered, given["state"], order)
+    stepper.memories[:, -1] = resting
+    stepper.steps = steps
+    keep(stepper, specs, of_averages)
     mine, theirs = ([list(map(np.shape, of)) for of in found.states] for found in (optimizer._stepper, stepper))
-    if mine == theirs:
-        # Into the present one, which a fit that is running holds.
-        optimizer._adopt(optimizer._stepper, specs, of_averages)
-        copy_states(stepper.states, optimizer._stepper.states)
-        optimizer._stepper.memories[...] = stepper.memories
-    else:
-        optimizer._adopt(stepper, specs, of_averages)
-    optimizer._stepper.steps = steps
-    optimizer.param_groups[:] = groups
+    # If it can be, into the present one, which a fit that is running holds.
+    take = (optimizer._stepper.take, stepper) if mine == theirs else (setattr, optimizer, "_stepper", stepper)
+    _core.in_turn([take, (optimizer.param_groups.__setitem__, slice(None), groups), *also])
 
 
 def load_schedules(groups: Sequence[Group], state_dict: Mapping[str, Any]) -> None:
@@ -186,7 +184,7 @@ def checked_spec(where: str, given: Mapping[str, Any]) -> Spec:
 
 
 def _loaded_groups(
-    optimizer: OfParts, given: Sequence[Mapping[str, Any]], checked: Callable[[list[NDArray[Any]], Group], Group]
+    optimizer: OfParts, given: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, float]], list[Any]]:
     """New groups over the arrays of the present ones, what they remember, and the keys of their states in order."""
     if len(given) != len(optimizer.param_groups):
@@ -212,7 +210,7 @@ def _loaded_groups(
                 memory[key] = _number(f"state_dict's param_groups[{index}][{key!r}]", value)
             elif key != "params" and key not in TORCH_ONLY:
                 raise unknown_name(f"state_dict's param_groups[{index}] key", key, hyper)
-        group = checked(mine["params"], hyper)
+        group = optimizer._group(mine["params"], hyper)
         group["schedule"] = mine["schedule"]
         groups.append(group)
         remembered.append(memory)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from ..arguments import shown
 from .base import Optimizer
-from .parts import check_like
+from .parts import become, check_like
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Wrapper:
         return {"optimizer": self.optimizer, **self._parts()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._take(state["optimizer"], state["numbers"], state["arrays"])
+        become(self, type(self)._take, state["optimizer"], state["numbers"], state["arrays"])
 
 
 def around(given: Any, *kinds: type[Wrapper]) -> Any:

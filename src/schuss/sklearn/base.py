@@ -142,10 +142,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     def _attach(self, network: Network) -> None:
         """Have the fitted arrays be the network's own."""
-        self._network = network
-        self.coefs_ = list(network.parameters[0::2])
-        self.intercepts_ = list(network.parameters[1::2])
-        self._lock = threading.Lock()
+        lock, coefs, intercepts = threading.Lock(), list(network.parameters[0::2]), list(network.parameters[1::2])
+        self._network, self.coefs_, self.intercepts_, self._lock = network, coefs, intercepts, lock
 
     def _is_plain(self, X: Any, y: Any) -> bool:
         """Whether a further fit's data are seen at once to be what scikit-learn's checks would leave as it is."""

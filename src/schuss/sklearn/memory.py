@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import _core
+
 if TYPE_CHECKING:
     from .base import BaseMLP
 
@@ -61,8 +63,9 @@ class Memory:
             return
         best, live = kept
         if np.array_equal(self._live, best):
-            np.copyto(self._live, live)
-            est._best = best
+            pair = [self._live], [live]
+            est._best, est._resume = best, None
+            _core.copy_all(*pair)
         est._resume = None
 
     def epoch(self, loss: float, rows: int) -> None:
@@ -86,11 +89,11 @@ class Memory:
             score = est.validation_scores_[-1]
             worse = score < est.best_validation_score_ + est.tol
             if score > est.best_validation_score_:
-                est.best_validation_score_ = score
-                if est._best is None:
-                    est._best = self._live.copy()
-                else:
-                    np.copyto(est._best, self._live)
+                # Stores and one call: no signal handler runs in between.
+                best = np.empty_like(self._live) if est._best is None else est._best
+                pair = [best], [self._live]
+                est.best_validation_score_, est._best = score, best
+                _core.copy_all(*pair)
         else:
             loss = est.loss_curve_[-1]
             worse = loss > est.best_loss_ - est.tol
@@ -126,8 +129,7 @@ class Memory:
         est._resume = None
         if est._best is None:
             return
-        if resumes:
-            est._resume = est._best.copy(), self._live.copy()
-        np.copyto(self._live, est._best)
+        pair = [self._live], [est._best]
         # As in scikit-learn the live ones are from now on the best, until better ones are found.
-        est._best = None
+        est._resume, est._best = (est._best.copy(), self._live.copy()) if resumes else None, None
+        _core.copy_all(*pair)

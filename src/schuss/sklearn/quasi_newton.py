@@ -8,6 +8,7 @@ import numpy as np
 import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
+from .. import _core
 from . import model
 from .callbacks import Tasks
 
@@ -80,8 +81,11 @@ class _Function:
 
     def place(self, vector: NDArray[Any]) -> None:
         """Put these into the network."""
-        for array, start in zip(self._parameters, self._starts, strict=False):
-            array[...] = vector[start : start + array.size].reshape(array.shape)
+        pieces = [
+            vector[start : start + array.size].reshape(array.shape)
+            for array, start in zip(self._parameters, self._starts, strict=False)
+        ]
+        _core.copy_all(self._parameters, pieces)
 
     def __call__(self, vector: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         """The loss with its penalties, and its gradient."""

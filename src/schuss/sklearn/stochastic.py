@@ -92,7 +92,7 @@ class _Fit:
         est = self._est
         try:
             est.n_iter_ = 0
-            with self._steps:
+            with self._steps.context:
                 while self._epoch():
                     pass
         except KeyboardInterrupt:

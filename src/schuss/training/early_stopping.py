@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import metrics
+from .. import _core, metrics
 from ..arguments import choice, flag, integer, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .._core import Calls
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Best:
     ----------
     monitor : (str, bool)
         What is monitored, and whether less of it is better.
+    restoring : list
+        By which the best parameters, where there were any, become the live ones; as `_core.in_turn` takes it.
     """
 
     def __init__(self, stopping: EarlyStopping, less_is_better: bool, parameters: NDArray[Any]) -> None:
@@ -78,7 +82,8 @@ class Best:
         self._value = float("inf")
         self._waited = 0
         self._live = parameters
-        self._kept: NDArray[Any] | None = None
+        self._kept: list[NDArray[Any]] = []
+        self.restoring: Calls = []
 
     @classmethod
     def of(
@@ -91,21 +96,22 @@ class Best:
             given = EarlyStopping() if given is True else EarlyStopping(integer("early_stopping", given, 1))
         return cls(given, given.less_is_better(recorded), parameters)
 
-    def is_over(self, logs: Mapping[str, float]) -> bool:
-        """Look at an epoch; whether patience has run out."""
+    def looking(self, logs: Mapping[str, float]) -> Calls:
+        """The calls that look at an epoch."""
         value = self._sign * logs[self._stopping.monitor]
         # NaN of a metric is no improvement.
-        if value < self._value - self._stopping.min_delta:
-            self._value, self._waited = value, 0
-            if self._stopping.restore_best:
-                if self._kept is None:
-                    self._kept = np.empty_like(self._live)
-                np.copyto(self._kept, self._live)
-        else:
-            self._waited += 1
-        return self._waited >= self._stopping.patience
+        if not value < self._value - self._stopping.min_delta:
+            return [(setattr, self, "_waited", self._waited + 1)]
+        calls: Calls = [(setattr, self, "_value", value), (setattr, self, "_waited", 0)]
+        if self._stopping.restore_best:
+            if not self._kept:
+                self._kept = [np.empty_like(self._live)]
+            calls.append((_core.copy_all, self._kept, [self._live]))
+            if not self.restoring:
+                calls.append((self.restoring.append, (_core.copy_all, [self._live], self._kept)))
+        return calls
 
-    def restore(self) -> None:
-        """The best parameters, where there were any, become the live ones."""
-        if self._kept is not None:
-            np.copyto(self._live, self._kept)
+    @property
+    def is_over(self) -> bool:
+        """Whether patience has run out."""
+        return self._waited >= self._stopping.patience

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
@@ -10,8 +10,6 @@ from ..errors import DivergenceError
 from . import divergence, rates
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -25,18 +23,21 @@ SLICE = 0.05
 class Epochs:
     """Epochs of an optimizer's steps over the same rows.
 
-    A context, at whose end the parameters are what is to be evaluated and used, as they are after each epoch too. If it
-    ends by a DivergenceError, and with restores, everything is as at the start of the last epoch that was well.
-
     Parameters
     ----------
     network, optimizer
         What is trained. Nothing about them changes before the first epoch.
     loss, data, batch_size, clip_value, clip_norm, restores, penalty, by_rows
         As `_core.Trainer` takes them, data being x, y and weights.
+    last : list
+        What is to be done when epochs end, as `_core.in_turn` takes it.
 
     Attributes
     ----------
+    context : context manager
+        For the epochs to be in. At its end the parameters are what is to be evaluated and used, as they are after each
+        epoch too. If it ends by a DivergenceError, and with restores, everything is as at the start of the last epoch
+        that was well. It is compiled, so nothing interrupts its end.
     optimizer : Optimizer
         As it was given.
     steps : int
@@ -56,8 +57,9 @@ class Epochs:
         restores: bool = False,
         penalty: tuple[int, float, float] | None = None,
         by_rows: bool = False,
+        last: Sequence[tuple[Any, ...]] = (),
     ) -> None:
-        self._network, self.optimizer, self._restores = network, optimizer, restores
+        self._network, self.optimizer = network, optimizer
         self._lrs: NDArray[np.float64] | None = None
         self._trainer = _core.Trainer(
             network._core,
@@ -73,6 +75,8 @@ class Epochs:
             by_rows,
         )
         self.steps = self._trainer.steps_per_epoch
+        self.context = _core.Ending(self._trainer, network, DivergenceError if restores else None, last)
+        self.context.weights = optimizer._way_to_rest()
 
     @property
     def loss(self) -> float:
@@ -113,6 +117,7 @@ class Epochs:
         """
         optimizer = self.optimizer
         self._lrs = rates.of_epoch(optimizer, self.steps) if scheduled else None
+        self.context.weights = optimizer._way_to_rest()
         optimizer._enter_steps()
         self._trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order)
         try:
@@ -145,15 +150,3 @@ class Epochs:
         batch = min(self._trainer.batches_done + 1, self.steps)
         lr = self.optimizer.param_groups[0]["lr"] if self._lrs is None else float(self._lrs[batch - 1])
         return divergence.in_steps(self._network.epochs_done + 1, batch, self.steps, lr, self._trainer.last_loss)
-
-    def __enter__(self) -> Epochs:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            if self._restores and isinstance(error, DivergenceError):
-                self._network.epochs_done = self._trainer.restore()
-        finally:
-            self.optimizer._leave_steps()

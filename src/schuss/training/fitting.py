@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import inputs, losses
+from .. import _core, inputs, losses
 from .._core import NotFinite
 from ..arguments import clipping, flag, integer, items, shown
 from ..errors import DivergenceError
 from ..history import History
 from ..losses import Loss
+from ..optim import Averaged
 from ..progress import Progress
 from . import divergence, optimizers, rates
 from .early_stopping import Best, EarlyStopping
@@ -24,8 +25,9 @@ from .record import EpochRecord
 from .split import split
 
 if TYPE_CHECKING:
+    from .._core import Calls
     from ..metrics import Measure
-    from ..optim import Averaged, Optimizer
+    from ..optim import Optimizer
     from ..trained import Trained
     from .split import Data
 
@@ -68,6 +70,7 @@ def fit(
     )
     evaluation = _Evaluation(network, chosen, measures, training, validation)
     best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
+    given = optimizer
     optimizer, new_lr = optimizers.resolve(network, optimizer, lr)
     for part in rates.told(optimizer.param_groups[0]["schedule"] if new_lr is None else new_lr):
         part.monitored(evaluation.recorded)
@@ -81,11 +84,13 @@ def fit(
         clip_value=clip_value,
         clip_norm=clip_norm,
         restores=restores,
+        last=() if best is None else best.restoring,
     )
     # From here on things change.
     if new_lr is not None:
         optimizer._set_lr(new_lr)
-    network.optimizer = optimizer
+    wrapper = given if isinstance(given, Averaged) else network._wrapper
+    network.optimizer, network._wrapper = optimizer, wrapper
     return _Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose).run()
 
 
@@ -159,7 +164,7 @@ class _Fit:
         """All epochs. However they end, the network is one to be used, and the histories say why."""
         stopped: str | None = None
         try:
-            with self._steps:
+            with self._steps.context:
                 while stopped is None:
                     stopped = self._epoch()
         except DivergenceError:
@@ -169,8 +174,6 @@ class _Fit:
             stopped = "interrupted"
             raise
         finally:
-            if self._best is not None:
-                self._best.restore()
             self._history.stopped = self._network.history.stopped = stopped or "failed"
             self._progress.close()
         return self._history
@@ -184,18 +187,19 @@ class _Fit:
         if not isfinite(logs.get("val_loss", 0.0)):
             rate = optimizer.param_groups[0]["lr"]
             raise divergence.in_validation(network.epochs_done + 1, rate, logs["val_loss"])
-        network.epochs_done += 1
-        seconds = perf_counter() - start
+        epoch, seconds, best = network.epochs_done + 1, perf_counter() - start, self._best
+        rate = optimizer.param_groups[0]["lr"]
+        # All that says that the epoch is over, whatever signals come.
+        calls: Calls = [(setattr, network, "epochs_done", epoch)]
         for history in (self._history, network.history):
-            history.append(network.epochs_done, seconds, optimizer.param_groups[0]["lr"], logs)
-        # Before the epoch is shown: an interrupt may come then.
-        over = self._best is not None and self._best.is_over(logs)
+            calls += history._appending(epoch, seconds, rate, logs)
+        _core.in_turn(calls if best is None else calls + best.looking(logs))
         for part in rates.told_of_last_step(optimizer):
             part.report(logs[part.monitored(self._evaluation.recorded)])
         self._progress.epoch(network.epochs_done, seconds, logs)
         if self._callbacks and self._is_asked_to_stop(seconds, logs):
             return "callback"
-        if over:
+        if best is not None and best.is_over:
             return "early_stopping"
         self._epochs_left -= 1
         return "finished" if self._epochs_left == 0 or network.epochs_done >= self._last_epoch else None
