@@ -1,4 +1,4 @@
-"""Runs code again and again, with an exception at each point where a signal's handler could raise one."""
+"""Runs code again and again, with a KeyboardInterrupt at each point where the handler of a signal could raise one."""
 
 from __future__ import annotations
 
@@ -8,36 +8,37 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import schuss
 
+S = TypeVar("S")
+
 HERE = str(Path(schuss.__file__).parent)
-# CPython runs signal handlers when a function of Python's begins (RESUME; in a generator, when it goes on, too), when
-# it jumps back, and when a call is over. It does not do so elsewhere: not between a compiled __enter__ and the
-# first instruction of its block, nor between two stores. Up to 3.10 it looks after every call, from 3.11 on only after
-# those of compiled functions: here it is every one.
-CALLS = {name for name in dis.opname if name.startswith("CALL") and name != "CALL_INTRINSIC_1"}
+# CPython runs signal handlers when a function of Python's begins, or goes on as a generator (RESUME), when it jumps
+# back, and when a call is over. It does not do so elsewhere: not between a compiled __enter__, which BEFORE_WITH calls,
+# and the first instruction of its block, nor between two stores. Up to 3.10 it looks after all calls, from 3.11 on only
+# after those of compiled functions: here it is every one.
+CALLS = {name for name in dis.opname if name.startswith("CALL") and "INTRINSIC" not in name}
 JUMPS_BACK = {name for name in dis.opname if "JUMP_BACKWARD" in name and "NO_INTERRUPT" not in name} | {"JUMP_ABSOLUTE"}
 
 
 class _Points:
-    """A trace function that raises KeyboardInterrupt at points of a number: in schuss, and in what it calls as far as
-    that begins (what happens in there is nothing to schuss but that the call raises)."""
+    """A trace function that counts the points in schuss and raises at the one of a number.
 
-    def __init__(self, wanted: int, also: str) -> None:
-        self.wanted, self.seen = wanted, 0
-        self.where = ""
-        self._also = also
+    What schuss calls is a point where it begins. Whatever happens further inside is to schuss that the call raises.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number, self.seen, self.where = number, 0, ""
+        # The last operation in each frame.
         self.frames: dict[FrameType, str] = {}
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
         if event == "call" and dis.opname[frame.f_code.co_code[frame.f_lasti]] == "YIELD_VALUE":
             return None  # a generator that goes on by an exception, as when it is closed
-        name = frame.f_code.co_filename
-        if not (name.startswith(HERE) or frame.f_code.co_name == self._also):
-            back = frame.f_back
-            if back is not None and back.f_code.co_filename.startswith(HERE):
+        if not (_is_here(frame) or frame.f_code.co_name == "operation"):
+            if frame.f_back is not None and _is_here(frame.f_back):
                 self._point(frame)
             return None
         if event == "call":
@@ -45,8 +46,7 @@ class _Points:
             self._point(frame)
         elif event == "opcode":
             operation = dis.opname[frame.f_code.co_code[frame.f_lasti]]
-            before = self.frames.get(frame, "")
-            self.frames[frame] = operation
+            before, self.frames[frame] = self.frames.get(frame, ""), operation
             if before in CALLS or operation in JUMPS_BACK:
                 self._point(frame)
         elif event == "exception":
@@ -54,55 +54,53 @@ class _Points:
         return self
 
     def _point(self, frame: FrameType) -> None:
-        if self.seen == self.wanted:
-            self.seen += 1
+        self.seen += 1
+        if self.seen - 1 == self.number:
             self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_name}"
             raise KeyboardInterrupt
-        self.seen += 1
 
 
-def at_each_point(
-    begin: Callable[[], Any], step: Callable[[Any], None], check: Callable[[Any, bool], Any]
-) -> list[str]:
+def _is_here(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(HERE)
+
+
+def broken(begin: Callable[[], S], step: Callable[[S], Any], check: Callable[[S], Any], every: int = 1) -> list[str]:
     """Interrupts `step` at each point in turn, each time from a new beginning.
 
     Parameters
     ----------
     begin : callable
-        What `step` is called with.
+        Gives what the other two are called with.
     step : callable
-        The operation; a function of the name `operation` is interrupted itself, too.
+        What is interrupted; a function of the name `operation` itself, too.
     check : callable
-        Called with it after the interrupt, and with whether there was one. Raises AssertionError where something is
-        left half done.
+        Raises where something is left half done. Called once more after a `step` without an interrupt.
+    every : int
+        Only every such point.
 
     Returns
     -------
     list of str
-        The points where `check` has failed, and how.
+        The points where `check` raises, and what.
     """
-    broken = []
-    for number in range(100_000):
-        subject = begin()
-        points = _Points(number, "operation")
-        found = sys.gettrace()
-        interrupted = False
-        gc.disable()  # what is found by chance only would be counted else
+    found = []
+    for number in range(0, 100_000, every):
+        subject, points, tracing = begin(), _Points(number), sys.gettrace()
+        gc.disable()  # the points are to be the same ones each time
         sys.settrace(points)
         try:
             step(subject)
         except KeyboardInterrupt:
-            interrupted = True
+            pass
         finally:
-            sys.settrace(found)
-            points.frames.clear()  # which hold what was in use in them
+            sys.settrace(tracing)
             gc.enable()
+            points.frames.clear()  # which hold what was in use in them
         try:
-            check(subject, interrupted or points.seen > number)
+            check(subject)
         except Exception as error:
-            broken.append(f"{points.where}: {type(error).__name__}: {str(error)[:100]}")
+            found.append(f"{points.where}: {error!r:.200}")
         if points.seen <= number:
-            assert number > 0, "there was no point at all"
-            at_each_point.points = number  # type: ignore[attr-defined]
-            return broken
-    raise AssertionError("the operation never ends")
+            assert number > 1, "there is no point in this"
+            return found
+    raise AssertionError("this never ends")

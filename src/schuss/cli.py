@@ -17,7 +17,7 @@ from typing import Annotated, Any, TextIO
 try:
     import typer
 
-    from .terminal import TrainingProgress, say, show_table
+    from .terminal import TrainingProgress, say, show_cursor, show_table
 except ModuleNotFoundError as error:
     if error.name not in ("typer", "rich"):
         raise
@@ -180,6 +180,7 @@ def train(
                 validation_data=ready.validation, metrics=predicted.metric,
                 early_stopping=patience if ready.validation else None, callbacks=[progress],
             )  # fmt: skip
+        show_cursor()  # an interrupt may have come while the bar was being taken away
         seconds = time.perf_counter() - start
 
         history = net.history

@@ -27,6 +27,11 @@ def say(text: str, style: str | None = None) -> None:
     out.print(escape(text), style=style)
 
 
+def show_cursor() -> None:
+    """Where output is a terminal, whose cursor a bar hides."""
+    out.show_cursor()
+
+
 def validation_first(logs: Mapping[str, float]) -> Mapping[str, float]:
     """The loss and, for want of room, metrics of the training rows only if there are none of validation rows."""
     return {name: value for name, value in logs.items() if name == "loss" or f"val_{name}" not in logs}

@@ -38,5 +38,7 @@ class threads(_core.ThreadLimit):
     1
     """
 
+    __slots__ = ()
+
     def __init__(self, n: int) -> None:
         super().__init__(integer("n", n, 1, MOST))

@@ -262,9 +262,8 @@ cdef class Stepper(Parameters):
         return schuss_rule_by_element(self.c_step.groups[self.segments[i].group].rule) and not self.averages
 
     cdef int apply_schedules(self, list groups) except -1:
-        """Writes the rate of the step about to be made into each group that has a schedule: once all are known."""
+        """Writes the rate of the step about to be made into each group that has a schedule."""
         cdef dict group
-        cdef list rates = None
         for group in groups:
             if group is None:
                 raise TypeError("param_groups holds None, expected dicts")
@@ -275,11 +274,6 @@ cdef class Stepper(Parameters):
                     from schuss.arguments import learning_rate
 
                     rate = learning_rate(f"lr({self.c_step.t - 1})", rate)
-                if rates is None:
-                    rates = []
-                rates.append((group, rate))
-        if rates is not None:
-            for group, rate in rates:
                 group["lr"] = rate
         return 0
 

@@ -86,7 +86,7 @@ def _prefix(name: str) -> str:
 
 
 def _opened(folder: str, name: str, mode: int) -> tuple[str, io.FileIO]:
-    """A new file beside the target, locked. Where an interrupt loses it, it closes itself and counts as abandoned."""
+    """A new file beside the target, locked. Where an interrupt loses it, it closes itself, and counts as abandoned."""
     while True:
         path = os.path.join(folder, f"{_prefix(name)}{os.urandom(8).hex()}{_ENDING}")
         file = io.FileIO(path, "xb", opener=partial(os.open, mode=mode))

@@ -86,11 +86,12 @@ class Accumulate(Wrapper):
         for name in ("grad_scale", "zero_grad"):
             if name in stages:
                 raise TypeError(f"{name} must not be given: the sum of the gradients is scaled and zeroed here")
-        due = self.pending >= self.every
+        adding = self._adding._stepper
+        due = adding.steps >= self.every
         if due:
             self._step(stages)
         self._adding.step(grads)
-        if self.pending < self.every:
+        if adding.steps < self.every:
             return due
         self._step(stages)
         return True
