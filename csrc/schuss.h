@@ -356,8 +356,8 @@ enum schuss_activation { SCHUSS_ACTIVATIONS(SCHUSS_NUMBER_OF) SCHUSS_N_ACTIVATIO
 #undef SCHUSS_NUMBER_OF
 const char *schuss_activation_name(int activation);
 
-/* 1 if the derivative is computed from what goes into the activation, 0 if from its value. */
-int schuss_slope_takes_input(int activation);
+/* 1 if the derivative is computed from the activation's input, 0 if its output is enough. */
+int schuss_slope_needs_input(int activation);
 
 #define SCHUSS_KIND_NUMBER(NAME) SCHUSS_KIND_##NAME,
 enum schuss_kind { SCHUSS_KINDS(SCHUSS_KIND_NUMBER) SCHUSS_N_KINDS };
@@ -421,8 +421,8 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *node, const char **what)
 /* Rows that go through all layers together where no gradients are wanted, so that their widest value stays in cache. A
  * multiple of 64 that does not depend on the threads, so that sums over such slabs do not either. */
 ptrdiff_t schuss_net_slab(const struct schuss_net *net);
-/* Whether all who read this input can read compressed rows. */
-int schuss_net_takes_compressed(const struct schuss_net *net, int input);
+/* Whether all nodes that read this input can read it as compressed rows: only dense layers can. */
+int schuss_net_reads_compressed(const struct schuss_net *net, int input);
 
 /* Compressed rows: row i has columns indices[k], which increase, and values data[k], start[i] <= k < start[i + 1]. */
 struct schuss_compressed {
@@ -497,12 +497,14 @@ struct schuss_loss {
                               * of a probability of eps */
 };
 
-/* Whether its targets are class labels, int64_t, rather than numbers. Cross-entropy takes either. */
+/* Whether its targets are class labels, int64_t, rather than numbers. Cross-entropy may have either. */
 int schuss_loss_wants_labels(int loss_kind);
-/* Whether target[n], numbers of the dtype, are what the loss takes. NaN is not, where there is a limit at all. */
-int schuss_loss_takes(int loss_kind, int dtype, const void *target, ptrdiff_t n);
-/* 1 if the loss takes what comes before this output activation (softmax before cross-entropy, ...). */
-int schuss_loss_takes_logits(int loss_kind, int activation);
+/* Whether target[n], numbers of the dtype, all lie in the interval that the loss is defined on. NaN lies in none; a loss
+ * that is defined everywhere does not look at its targets. */
+int schuss_loss_accepts(int loss_kind, int dtype, const void *target, ptrdiff_t n);
+/* 1 if the loss is computed from what goes into this output activation, rather than from what comes out of it: softmax
+ * before cross-entropy, for example. */
+int schuss_loss_from_logits(int loss_kind, int activation);
 
 /* Columns of the targets of a loss of so many outputs, where they are not labels: half of them for gaussian. */
 ptrdiff_t schuss_loss_targets(int loss_kind, ptrdiff_t cols);
@@ -527,7 +529,7 @@ ptrdiff_t schuss_penalty_sums(const struct schuss_step *step, int group);
 
 /* An array and room for a copy of it. */
 struct schuss_copy {
-    void *live, *kept;
+    void *live, *copy;
     ptrdiff_t bytes;
 };
 
@@ -557,12 +559,13 @@ struct schuss_train {
     double *partial;                   /* schuss_loss_partials(batch) */
     const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
     const struct schuss_penalty *penalty; /* NULL: none */
-    int by_rows;                       /* the epoch's loss counts batches by their rows, not by their weights */
+    int counts_rows;                     /* 1: the epoch's loss is the mean over rows; 0: over the rows' weights */
     uint64_t draws;                    /* training passes made before, ever; counted on */
     ptrdiff_t position;                /* rows of this epoch already used */
-    const struct schuss_copy *copies;  /* what is kept of the start of an epoch, once its first loss is known to be */
-    int n_copies, kept;                /* finite, if enough was done since the last time; kept is set then */
-    double unkept;                     /* nanoseconds of work since the last time, roughly; at first infinity */
+    const struct schuss_copy *copies;  /* are made at the start of an epoch, once its first loss is known to be finite,
+                                          unless the last ones are so recent that copying would cost too much time */
+    int n_copies, copied;              /* copied: set to 1 when they are made */
+    double since_copied;               /* nanoseconds of steps since they were made, roughly; at first infinity */
     double loss_sum, weight_sum;       /* over this epoch */
     double last_loss;                  /* of the last batch */
     /* set by schuss_train_begin for schuss_train_end */

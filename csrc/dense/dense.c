@@ -103,12 +103,12 @@ double dense_loss_sum(ptrdiff_t rows, const double *values) {
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-int schuss_slope_takes_input(int activation) {
+int schuss_slope_needs_input(int activation) {
     return activation == SCHUSS_GELU || activation == SCHUSS_SILU || activation == SCHUSS_MISH ||
            activation == SCHUSS_HARD_SWISH;
 }
 
-int schuss_loss_takes_logits(int loss_kind, int activation) {
+int schuss_loss_from_logits(int loss_kind, int activation) {
     return (loss_kind == SCHUSS_CROSS_ENTROPY && activation == SCHUSS_SOFTMAX) ||
            (loss_kind == SCHUSS_FOCAL && activation == SCHUSS_SOFTMAX) ||
            (loss_kind == SCHUSS_BINARY_CROSS_ENTROPY && activation == SCHUSS_SIGMOID) ||

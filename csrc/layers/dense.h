@@ -27,7 +27,7 @@ static struct needs dense_needs(const struct schuss_node *node, const struct sha
     const ptrdiff_t n_in = in->channels, n_out = node->channels, item = sizeof(real);
     ptrdiff_t scratch[4] = {gemm_scratch(rows, n_out, n_in, END_FORWARD)}, most = 0;
     if (passes != SCHUSS_FORWARD_ONLY) {
-        scratch[1] = gemm_scratch(n_in, n_out, rows, END_TAKE);
+        scratch[1] = gemm_scratch(n_in, n_out, rows, END_CONSUME);
         scratch[2] = gemm_scratch(rows, n_in, n_out, END_BACKWARD);
         if (node->inputs[0] == 0) scratch[3] = sparse_scratch(n_out, rows);
     }

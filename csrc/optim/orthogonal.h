@@ -100,7 +100,7 @@ static void orthogonal_reflect(const struct orthogonal_room *r, ptrdiff_t row, p
         .a = r->turned, .a_row = n, .a_col = 1,
         .b = r->v + row * d + col, .ldb = d,
         .c = r->spare + from * d + col, .ldc = d,
-        .end = {.kind = END_ADD, .alpha = -1, .beta = 1, .kept = r->x + from * d + col, .ld_kept = d},
+        .end = {.kind = END_ADD, .alpha = -1, .beta = 1, .add = r->x + from * d + col, .ld_add = d},
     };
     if (!back && me->index == 0) {
         const struct gemm gram = {

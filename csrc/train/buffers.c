@@ -90,8 +90,8 @@ static void size_up(struct schuss_plan *plan) {
         const ptrdiff_t row = i == last ? node->channels : row_stride(node->channels, item);
         b[DATA] = (struct buffer){.used = root, .outside = input, .row = input ? node->channels : row};
         b[DELTA] = (struct buffer){.used = root && p->reaches, .outside = input, .row = input ? node->channels : row};
-        p->keeps_value = changes && !schuss_slope_takes_input(node->activation);
-        const int overwritten = schuss_slope_takes_input(node->activation) || p->drops || node->residual >= 0;
+        p->values_activated = changes && !schuss_slope_needs_input(node->activation);
+        const int overwritten = schuss_slope_needs_input(node->activation) || p->drops || node->residual >= 0;
         b[VALUES] = (struct buffer){.used = backward && p->reaches && changes && overwritten, .row = row};
         b[MASK] = (struct buffer){.used = p->drops, .row = row};
         b[RAW] = (struct buffer){.used = p->reaches && node->residual >= 0 && plan->nodes[node->residual].reaches &&

@@ -49,7 +49,7 @@ static struct part part_of(const struct schuss_plan *plan, const struct link *li
         .kind = END_BACKWARD,
         .activation = pointwise_activation(node),
         .alpha = node->alpha,
-        .kept = values.at, .ld_kept = values.ld,
+        .values = values.at, .ld_values = values.ld,
         .mask = mask.at, .ld_mask = mask.ld,
         .raw = raw.at, .ld_raw = raw.ld,
     };
@@ -64,12 +64,12 @@ static struct tile_end forward_end(const struct schuss_plan *plan, int number) {
     const int added = node->residual >= 0 && !p->drops;
     const struct matrix add = added ? rows_of(plan, node->residual, DATA) : (struct matrix){0};
     /* Where dropout comes next, and takes the activation's value from VALUES, that is the result itself. */
-    const int keeps = values.at && !(p->drops && p->keeps_value);
+    const int keeps = values.at && !(p->drops && p->values_activated);
     return (struct tile_end){
         .kind = END_FORWARD,
         .activation = pointwise_activation(node),
         .alpha = node->alpha,
-        .kept = keeps ? values.at : NULL, .ld_kept = values.ld, .keeps_value = p->keeps_value,
+        .values = keeps ? values.at : NULL, .ld_values = values.ld, .values_activated = p->values_activated,
         .add = add.at, .ld_add = add.ld,
     };
 }

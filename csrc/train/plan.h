@@ -63,7 +63,7 @@ struct node_plan {
     int reaches, trains; /* its gradient is needed at all; for parameters */
     int left;            /* parts of its gradient to come */
     int start;           /* as in struct link, for the next of them */
-    int drops, keeps_value; /* the end has dropout; VALUES gets the activation's value, not what it is computed from */
+    int drops, values_activated; /* the end has dropout; VALUES gets the activation's value, not what it is computed from */
     unsigned char wanted[SCHUSS_NODE_ARRAYS];
     struct needs needs;
     struct buffer buffers[BUFFER_ROLES];
@@ -128,7 +128,7 @@ static inline enum buffer_role values_role(const struct schuss_plan *plan, int n
 /* Where the kind's result goes: what comes after it in a call of its own leaves it there for the derivative. */
 static inline enum buffer_role result_role(const struct schuss_plan *plan, int node) {
     const struct node_plan *p = &plan->nodes[node];
-    return p->drops && p->keeps_value && p->buffers[VALUES].used ? VALUES : DATA;
+    return p->drops && p->values_activated && p->buffers[VALUES].used ? VALUES : DATA;
 }
 /* Where the gradient by the node's value lies, the end included. */
 static inline enum buffer_role gradient_role(const struct schuss_plan *plan, int node) {

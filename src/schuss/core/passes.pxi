@@ -244,7 +244,7 @@ cdef class Net(Nodes):
 
     cdef int flags_for(self, const schuss_loss *loss) noexcept:
         cdef const schuss_node *last = &self.c_net.nodes[self.c_net.n_nodes - 1]
-        return SCHUSS_LOGITS if last.residual < 0 and schuss_loss_takes_logits(loss.kind, last.activation) else 0
+        return SCHUSS_LOGITS if last.residual < 0 and schuss_loss_from_logits(loss.kind, last.activation) else 0
 
     cdef int begin(self, schuss_train *t, x, y, weights, loss, wanted=None) except -1:
         """Fills t for one batch that is all of x."""
