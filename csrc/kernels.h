@@ -35,17 +35,18 @@ struct rule_constants {
     double factor;                          /* of this array, from its sums (MEASURED rules) */
     double coefficients[3];                 /* of Muon's polynomial, applied so many times; which lr suits a shape */
     int iterations, match_rms;
-    const struct schuss_group *group;       /* SOAP: whose dimensions have bases; whether these change after the step, */
-    int refresh, normalizes;                /* and whether updates are divided by their size */
-    int pass;                               /* MATRIX rules: which of their passes over elements this is, */
-    const void *item;                       /* and what they know of the array there */
+    const struct schuss_group *group;       /* SOAP: the group, which says what dimensions have a basis */
+    int refresh;                            /* SOAP: whether bases change after the step */
+    int normalizes;                         /* SOAP: whether updates are divided by their size */
+    int pass;                               /* MATRIX rules: which of their passes over elements this is */
+    const void *item;                       /* MATRIX rules: what that pass knows of the array */
     /* the stages, by optim/step.c */
     double scale;                           /* of the gradient: unscaling, clipping, the sign of maximize; 1: none */
     double clip_value;                      /* <= 0: none; applied after grad_scale, before the rest of scale */
     double grad_scale;                      /* applied before clip_value */
     double l2, l1;                          /* coupled weight decay, and that of absolute values; 0: none */
-    double average_weight[SCHUSS_MAX_AVERAGES]; /* of the parameters in their average; 0: it stays */
-    int pull[SCHUSS_MAX_AVERAGES];          /* then parameters become the average */
+    double average_weight[SCHUSS_MAX_AVERAGES]; /* of the parameters in their average; 0: it stays as it is */
+    int pull[SCHUSS_MAX_AVERAGES];          /* 1: afterwards the parameters become the average */
     int zero_grad;
     int seen;                               /* the gradient has been looked at in a pass before */
 };

@@ -10,9 +10,9 @@ enum {
     NARROW_BYTES = 16 * 1024,          /* of a panel that is transposed and used at once: it stays in L1 */
     STREAM_K = 16,                     /* rows of B read side by side where they conflict and each is used only once */
     NARROW_COLS = (int)TILE_ROWS < (int)LANES ? TILE_ROWS : LANES - 1, /* the most columns for narrow() */
-    CONSUMED_N = 2048 / sizeof(real),     /* consume() likes long rows */
+    CONSUMED_N = 2048 / sizeof(real),  /* columns of a block of B where consume() follows, which likes long rows */
     AHEAD = 16,                        /* rows of B to fetch ahead */
-    AHEAD_STREAM = 1024 / sizeof(real), /* of a streamed B: columns */
+    AHEAD_STREAM = 1024 / sizeof(real), /* columns of a streamed B to fetch ahead */
     LONG_ROWS = 2048 / TILE_ROWS * TILE_ROWS, /* of C that are summed together where k is more than LONG_K */
     LONG_SUMS = LONG_ROWS * BLOCK_N    /* their sums in progress, at most */
 };
@@ -78,7 +78,7 @@ ALWAYS_INLINE ptrdiff_t even_part(ptrdiff_t n, ptrdiff_t most, ptrdiff_t unit) {
     return (part + unit - 1) / unit * unit;
 }
 
-/* The size of equal parts of k, each at most `most`: of a block of LONG_K where there are several. */
+/* The size of equal parts of k, each at most `most`; where k is more than LONG_K, of equal parts of LONG_K. */
 ALWAYS_INLINE ptrdiff_t even_depth(ptrdiff_t k, ptrdiff_t most) { return even_part(k < LONG_K ? k : LONG_K, most, 1); }
 
 /* How many of k products, from number p on, one tile sums: depth of them, unless k or a block of LONG_K ends before.
@@ -88,13 +88,13 @@ ALWAYS_INLINE ptrdiff_t depth_at(ptrdiff_t k, ptrdiff_t p, ptrdiff_t depth) {
     return k - p < most ? k - p : most;
 }
 
-/* Whether a block of LONG_K products, or all of k, ends with p of them. */
+/* Whether a block of LONG_K products, or all of k, ends after p products. */
 ALWAYS_INLINE int closes_block(ptrdiff_t k, ptrdiff_t p) { return p >= k || p % LONG_K == 0; }
 
 /* How a product is cut: k and the columns into blocks. A block of B stays in L2 while the rows of A pass, a few of
  * which stay in L1 while its panels pass. */
 struct cut {
-    ptrdiff_t depth, width; /* rows of a block of B, at most; columns of one, at most */
+    ptrdiff_t depth, width; /* the most rows and the most columns of a block of B */
 };
 
 /* Columns of a tile for so many rows. */
@@ -111,7 +111,8 @@ static struct cut cut_of(ptrdiff_t m, ptrdiff_t k, int consumes) {
     return cut;
 }
 
-/* Rows of C, of m, that go to consume() together: whole tiles. */
+/* How many of m rows of C go to consume() together: as many tiles of `height` rows as fit into CONSUMED_BYTES, but one
+ * at least. */
 ALWAYS_INLINE ptrdiff_t consumed_rows(ptrdiff_t m, ptrdiff_t height, ptrdiff_t width) {
     const ptrdiff_t fit = CONSUMED_BYTES / (ptrdiff_t)sizeof(real);
     if (m * width <= fit) return m;
@@ -169,7 +170,7 @@ static void fetch_streams(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t 
         }
 }
 
-/* Brings rows x cols of C, which a tile is going to go on with, near. */
+/* Fetches rows x cols of C, from which a tile will go on. */
 ALWAYS_INLINE void fetch_tile(ptrdiff_t rows, ptrdiff_t cols, const real *c, ptrdiff_t ldc) {
     for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t j = 0; j < cols; j += 64 / (ptrdiff_t)sizeof(real)) __builtin_prefetch(c + i * ldc + j, 1);
@@ -241,8 +242,9 @@ static ptrdiff_t narrow_columns(const struct gemm *g, ptrdiff_t m, ptrdiff_t n) 
     return (m + LANES - 1) / LANES * (5 * k * rest + turned + 600) < 6 * m * k ? rest : 0;
 }
 
-/* A part of a product by blocks of B; of LONG_ROWS rows at most if k is more than LONG_K. Chains in progress pass
- * through C. Where that holds the sums of earlier blocks of LONG_K, they lie aside until they are added to it. */
+/* C[row0, row1) x [col0, col1) by blocks of B; LONG_ROWS rows at most if k is more than LONG_K. Sums pass through C
+ * from one block of B to the next. After the first LONG_K products C holds the sums of whole blocks of LONG_K, so sums
+ * in progress lie in `spare` until their block ends and they are added to C. */
 static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
                   real *packed_b) {
     const ptrdiff_t k = g->k, m = row1 - row0, n = col1 - col0, size = sizeof(real);
@@ -256,7 +258,8 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
     const ptrdiff_t step = step_of(m), height = even_part(m, TILE_ROWS, 1);
     const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, step);
     const ptrdiff_t ldb = packs_b ? step : g->ldb, ahead = streams_b ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
-    real *spare = packed_b + (packs_b ? (depth * width + 15) / 16 * 16 : 0); /* what consume() gets, or sums aside */
+    /* What consume() gets, or sums in progress. */
+    real *spare = packed_b + (packs_b ? (depth * width + 15) / 16 * 16 : 0);
     int found = 0;
 
     for (ptrdiff_t j0 = col0; j0 < col1; j0 += width) {
@@ -311,7 +314,7 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
     return found;
 }
 
-/* A part of a product that is one tile, or a few of rank one: no more is done than that. */
+/* C[row0, row1) x [col0, col1), which is one tile, or a few where k is 1: nothing is packed, nothing fetched ahead. */
 static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1) {
     const ptrdiff_t cols = col1 - col0;
     for (ptrdiff_t i = row0, rows; i < row1; i += rows) {
@@ -323,7 +326,7 @@ static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrd
     }
 }
 
-/* As gemm, where A is no compressed rows. gemm alone calls it. */
+/* As gemm(), which alone calls it, where A is not compressed rows. */
 ALWAYS_INLINE int product(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch) {
     if ((row1 - row0 <= TILE_ROWS || g->k == 1) && col1 - col0 <= TILE_COLS && !g->b_transposed &&
         g->end.kind != END_CONSUME && g->k * g->ldb <= PACK_B_BYTES / (ptrdiff_t)sizeof(real)) {

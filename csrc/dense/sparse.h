@@ -43,6 +43,7 @@ ALWAYS_INLINE void sparse_row(const int nv, const struct gemm *g, ptrdiff_t i, p
     v_store_m(c + (nv - 1) * LANES, sum[nv - 1], last);
 }
 
+/* C[row0, row1) x [col0, col1) where A is the compressed rows order[0], order[1], ... */
 static void sparse_rows(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1) {
     enum { MOST = WIDE_VECS * LANES };
     for (ptrdiff_t i = row0; i < row1; i++) {
@@ -81,7 +82,8 @@ static ptrdiff_t sparse_height(ptrdiff_t n) {
     return most > 0 ? most : 1;
 }
 
-/* A is the transposed: row i of C belongs to column i of the compressed rows. scratch: sparse_scratch() bytes. */
+/* C[row0, row1) x [col0, col1) where A is compressed rows transposed: row i of C belongs to column i of them. scratch:
+ * sparse_scratch() bytes. */
 static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
                           void *scratch) {
     const struct schuss_compressed *x = g->compressed;

@@ -7,21 +7,22 @@ enum {
     TILE_SUMS = TILE_ROWS * TILE_VECS, /* vectors that accumulate */
     WIDE_VECS = 8,                     /* few rows get wider tiles, or each FMA would wait for the one before */
     WIDE_ROWS = TILE_SUMS / WIDE_VECS,
-    CONSUMED_BYTES = 32 * 1024            /* of a block of C that consume() gets */
+    CONSUMED_BYTES = 32 * 1024         /* of a block of C that consume() gets */
 };
 
-/* Keeps a pointer a pointer of its own, where the compiler would rather have many sums of a few: those spill. */
+/* Hides from the compiler how a pointer was computed. It would else keep many sums of a few pointers, more than there
+ * are registers for. */
 #define OPAQUE(p) __asm__("" : "+r"(p))
 
-/* tile_any() is most of a table's code: no copies of it for callers with constants. */
+/* tile_any() is most of a table's code. The compiler would make a copy of it for each caller with constants. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define ONE_COPY __attribute__((noinline, noclone))
 #else
 #define ONE_COPY __attribute__((noinline))
 #endif
 
-/* The last step of a forward tile. Activations of one instruction or two are done in registers, the others by a
- * pass over a few rows, which are in L1. */
+/* Whether an activation is done while the tile is in registers: those of an instruction or two are. The others are done
+ * by finish_rows(), a pass over a few rows, which are in L1. */
 ALWAYS_INLINE int in_registers(int activation) { return activation == SCHUSS_IDENTITY || activation == SCHUSS_RELU; }
 
 /* Whether nothing is left for finish_rows(). */
@@ -31,8 +32,8 @@ ALWAYS_INLINE int finishes_in_registers(const struct tile_end *end) {
     return end->kind != END_ADD;
 }
 
-/* The end of a tile at (row, col) while it is in registers: all of it, or the bias alone where finish_rows()
- * follows. */
+/* The end of a tile at (row, col) of C while its sums sum[rows x nv] are in registers: all of it, or the bias alone
+ * where finish_rows() follows. `last` masks the last vector of each row. */
 ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, const struct tile_end *end, ptrdiff_t row,
                           ptrdiff_t col) {
     if (end->kind == END_FORWARD) {
@@ -156,7 +157,7 @@ ALWAYS_INLINE real *end_element(const void *array, ptrdiff_t ld, ptrdiff_t row, 
     return array ? (real *)(uintptr_t)array + row * ld + col : NULL;
 }
 
-/* Whether rows of so many columns lie one after the other in all arrays of the end, so that they are one. */
+/* Whether rows of so many columns lie without gaps in C and in all arrays of the end, so that they are one long row. */
 static int is_one_row(const struct tile_end *end, ptrdiff_t cols, ptrdiff_t ldc) {
     return ldc == cols && (!end->values || end->ld_values == cols) && (!end->mask || end->ld_mask == cols) &&
            (!end->add || end->ld_add == cols) && (!end->raw || end->ld_raw == cols);

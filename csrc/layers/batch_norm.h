@@ -4,7 +4,7 @@
 enum {
     RUNNING_MEAN = NORM_BIAS + 1,
     RUNNING_VARIANCE,
-    ROWS_TOGETHER = 16, /* that are finished while they are in L1 */
+    ROWS_TOGETHER = 16, /* rows that are finished while they are in L1 */
     STRIP = 4           /* vectors of columns that go through the rows together */
 };
 

@@ -25,7 +25,8 @@ int birth_update(const struct birth *born, ptrdiff_t first, ptrdiff_t n, const v
 }
 
 /* See struct tile_end. */
-static int consume_block(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block) {
+static int consume_block(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols,
+                         const void *block) {
     const struct birth *born = context;
     if (cols == born->cols) return birth_update(born, row * cols, rows * cols, block);
     int nonfinite = 0;
