@@ -1,5 +1,4 @@
-/* The interface that the Python extension calls (for the tests of single kernels it also looks into kernels.h). C11, no
- * Python in here.
+/* The interface that the Python extension calls. C11, no Python in here.
  *
  * Arrays are row-major. Sizes are ptrdiff_t, in elements unless a name says bytes. `void *` arrays hold the dtype
  * of the call (float or double). The caller owns and allocates every array; nothing is allocated in a step.

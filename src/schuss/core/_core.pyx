@@ -46,4 +46,4 @@ include "net.pxi"         # nodes, their arrays, inputs
 include "binding.pxi"     # which arrays of a network an optimizer updates
 include "passes.pxi"      # forward, backward, loss, one training step
 include "trainer.pxi"     # whole epochs
-include "kernels.pxi"     # single kernels, for tests
+include "kernels.pxi"     # single kernels, for tests and benchmarks

@@ -1,4 +1,4 @@
-# What the extension sees of csrc/schuss.h, and of single kernels.
+# What the extension sees of csrc/schuss.h, and of csrc/kernels.h and csrc/dense/dense.h for single kernels.
 
 
 cdef extern from "schuss.h" nogil:

@@ -190,8 +190,8 @@ class OfParts:
         self._group_of = parts["order"]
         self._check_states(groups, parts["states"])
         self._begin(groups, parts["order"], parts["form"])
-        kept = parts["averages"]
-        self._adopt(self._stepper, [spec for spec, _ in kept], [arrays for _, arrays in kept])
+        averages = parts["averages"]
+        self._adopt(self._stepper, [spec for spec, _ in averages], [arrays for _, arrays in averages])
         for mine, theirs in zip(self._states(), parts["states"], strict=True):
             for name, array in mine.items():
                 array[...] = theirs[name]
