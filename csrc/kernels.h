@@ -59,8 +59,8 @@ struct rule_constants {
  *   ADD       C = alpha sums + beta add
  *   CONSUME   C is not stored: blocks of it go to consume()
  *
- * Each array is [m x n], has rows that lie ld_NAME elements apart, and is not C. The bias is [n]. Where
- * bias, mask or raw is NULL, or values or add of FORWARD, that part is left out. */
+ * Each array is [m x n], has rows that lie ld_NAME elements apart, and is not C. The bias is [n]. A part of the end is
+ * left out where its array is NULL: bias, mask, raw, and values and add of FORWARD. */
 enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD, END_ADD, END_CONSUME };
 struct tile_end {
     int kind;

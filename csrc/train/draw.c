@@ -203,7 +203,7 @@ static void add_backward_calls(struct schuss_plan *plan, const unsigned char *wa
 
 /* ---- the interface ----------------------------------------------------------------------------------------------- */
 
-/* Room for n bytes of base, from *used on; *used moves behind it, to a multiple of 64. base NULL: that is all. */
+/* Where n bytes of base are free: from *used on, which moves behind them to a multiple of 64. base NULL: only that. */
 static void *reserve(char *base, size_t *used, size_t n) {
     void *at = base ? base + *used : NULL;
     *used = (*used + n + 63) / 64 * 64;

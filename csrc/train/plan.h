@@ -44,7 +44,7 @@ enum buffer_role {
     VALUES,  /* what the derivative of the end is computed from, where the value is something else by then */
     MASK,    /* dropout's factors */
     DELTA,   /* the gradient by what the kind computed */
-    RAW,     /* the gradient by the value after the end, where DELTA is another and a residual needs it */
+    RAW,     /* the gradient by the value, where it is not DELTA and the residual needs it */
     KEPT,    /* the kind's own, from forward to backward */
     ARRAYS,  /* parameters and states: never placed, only waited for */
     BUFFER_ROLES
@@ -83,7 +83,7 @@ struct schuss_plan {
     double parameters;
     int n_calls, n_links;
     int loss_call;         /* calls before this one are the forward pass */
-    int after_enter;       /* calls from the one after it to this one begin the backward pass; then all members wait */
+    int after_enter;       /* calls between that one and this one begin the backward pass; then all members wait */
     struct call *calls;
     struct link *links;
     struct node_plan *nodes;
@@ -102,7 +102,7 @@ struct member_node {
     struct matrix data;        /* the value */
     struct matrix mask;
     struct matrix added;       /* the residual's value */
-    struct matrix raw;         /* the gradient by the value, after the end */
+    struct matrix raw;         /* the gradient by the value */
     int n_added;               /* parts of the gradient by the residual, to which it is added */
     struct part *to_added;
 };
@@ -161,8 +161,9 @@ int link_accesses(const struct schuss_plan *plan, const struct link *link, int b
 ptrdiff_t plan_buffers(struct schuss_plan *plan);
 /* waits.c: fills plan->waits. */
 void plan_waits(struct schuss_plan *plan);
-/* here.c: the bytes that a node needs of plan->rest. And: fills plan->rest and what each member has of each node. */
+/* here.c: the bytes that a node needs of plan->rest. */
 ptrdiff_t here_bytes(const struct schuss_net *net, int node, const struct node_plan *p, int threads);
+/* here.c: fills plan->rest, and what each member holds of each node. */
 void plan_here(struct schuss_plan *plan);
 
 /* Nanoseconds, roughly, that one thread needs for a pass forward over so many rows, and for a whole training step.

@@ -311,7 +311,7 @@ class Trainer:
         x may be compressed rows, where the network has one input: start (int64, rows + 1), columns (int32 or int64),
         values. restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's
         loss gets (l1 sum |p| + l2 / 2 sum p^2) / total of its weights over the parameters of this group. by_rows:
-        `loss` is the mean over rows, not over their weights."""
+        `loss` counts batches by their rows, not by their weights."""
     steps_per_epoch: int
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite. Its number."""
