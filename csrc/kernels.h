@@ -35,42 +35,51 @@ struct rule_constants {
     double factor;                          /* of this array, from its sums (MEASURED rules) */
     double coefficients[3];                 /* of Muon's polynomial, applied so many times; which lr suits a shape */
     int iterations, match_rms;
-    const struct schuss_group *group;       /* SOAP: whose dimensions have bases; whether these change after the step, */
-    int refresh, normalizes;                /* and whether updates are divided by their size */
-    int pass;                               /* MATRIX rules: which of their passes over elements this is, */
-    const void *item;                       /* and what they know of the array there */
+    const struct schuss_group *group;       /* SOAP: the group, which says what dimensions have a basis */
+    int refresh;                            /* SOAP: whether bases change after the step */
+    int normalizes;                         /* SOAP: whether updates are divided by their size */
+    int pass;                               /* MATRIX rules: which of their passes over elements this is */
+    const void *item;                       /* MATRIX rules: what that pass knows of the array */
     /* the stages, by optim/step.c */
     double scale;                           /* of the gradient: unscaling, clipping, the sign of maximize; 1: none */
     double clip_value;                      /* <= 0: none; applied after grad_scale, before the rest of scale */
     double grad_scale;                      /* applied before clip_value */
     double l2, l1;                          /* coupled weight decay, and that of absolute values; 0: none */
-    double average_weight[SCHUSS_MAX_AVERAGES]; /* of the parameters in their average; 0: it stays */
-    int pull[SCHUSS_MAX_AVERAGES];          /* then parameters become the average */
+    double average_weight[SCHUSS_MAX_AVERAGES]; /* of the parameters in their average; 0: it stays as it is */
+    int pull[SCHUSS_MAX_AVERAGES];          /* 1: afterwards the parameters become the average */
     int zero_grad;
     int seen;                               /* the gradient has been looked at in a pass before */
 };
 
-/* What happens to a finished tile of a product before it leaves. Each array [m x n] has its own row length, ld_NAME
- * elements, and is not C. */
-enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD, END_ADD, END_TAKE };
+/* What happens to the sums of a product before they become C: its end.
+ *
+ *   NONE      C = sums
+ *   FORWARD   C = act(sums + bias) + add. What the derivative of act is computed from is stored in values
+ *   BACKWARD  C = sums * mask * act'(values). The sums are stored in raw
+ *   ADD       C = alpha sums + beta add
+ *   CONSUME   C is not stored: blocks of it go to consume()
+ *
+ * Each array is [m x n], has rows that lie ld_NAME elements apart, and is not C. The bias is [n]. A part of the end is
+ * left out where its array is NULL: bias, mask, raw, and values and add of FORWARD. */
+enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD, END_ADD, END_CONSUME };
 struct tile_end {
     int kind;
     int activation;
     double alpha, beta;
-    const void *bias; /* FORWARD: [n] or NULL, added */
-    void *kept;       /* FORWARD: [m x n] or NULL, gets the pre-activation. BACKWARD: what act' is computed from.
-                       * ADD: [m x n], of which beta times is added to alpha times the product */
-    ptrdiff_t ld_kept;
-    int keeps_value;  /* FORWARD: kept gets the activation's value in place of the pre-activation */
-    const void *mask; /* BACKWARD: [m x n] or NULL, multiplied in before the derivative */
+    const void *bias;
+    void *values;         /* FORWARD: written; NULL: not. BACKWARD: read */
+    ptrdiff_t ld_values;
+    int values_activated; /* FORWARD: values are what comes out of act, else what goes in */
+    const void *mask;
     ptrdiff_t ld_mask;
-    const void *add;  /* FORWARD: [m x n] or NULL, added to the activation's value at last */
+    const void *add;
     ptrdiff_t ld_add;
-    void *raw;        /* BACKWARD: [m x n] or NULL, gets the sum before mask and derivative are multiplied in */
+    void *raw;
     ptrdiff_t ld_raw;
-    /* TAKE: C is not stored. Finished blocks of it, contiguous, go to take() instead, while they are in cache. B is not
-     * transposed. streams: arrays laid out like C that take() will use, to be fetched meanwhile. */
-    int (*take)(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block);
+    /* CONSUME: a block is C[row, row + rows) x [col, col + cols), contiguous and still in cache. It is gone when
+     * consume() returns. B may not be transposed. streams: arrays laid out like C that consume() reads; the product
+     * fetches them into cache meanwhile. */
+    int (*consume)(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block);
     void *context;
     int n_streams;
     const void *streams[1 + SCHUSS_MAX_STATES];
@@ -94,7 +103,7 @@ struct gemm {
     void *c;
     ptrdiff_t ldc;
     /* NULL, or [m x n], where each element's first chain begins in place of zero. It may be C itself, with the same row
-     * length: C is read before it is written. Not with compressed rows, nor with END_TAKE. */
+     * length: C is read before it is written. Not with compressed rows, nor with END_CONSUME. */
     const void *start;
     ptrdiff_t ld_start;
     struct tile_end end;
@@ -163,7 +172,7 @@ struct kernels {
     void (*lbfgs_move)(ptrdiff_t n, double t, const void *d, const void *x, void *p);
 
     /* The part [row0, row1) x [col0, col1) of a product. scratch: gemm_scratch bytes for a product of at least the
-     * part's size. Returns what take() returned, or'ed. */
+     * part's size. Returns what consume() returned, or'ed. */
     int (*gemm)(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch);
     ptrdiff_t (*gemm_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind);
     /* The same where A is compressed rows transposed. */
@@ -173,8 +182,8 @@ struct kernels {
 
     /* y[n] = act(x[n]); in place allowed. Not softmax. */
     void (*activate)(int activation, double alpha, ptrdiff_t n, const void *x, void *y);
-    /* d[n] = d[n] * act'(from kept[n]). Not softmax. */
-    void (*differentiate)(int activation, double alpha, ptrdiff_t n, const void *kept, void *d);
+    /* d[n] = d[n] * act'(values[n]). Not softmax. */
+    void (*differentiate)(int activation, double alpha, ptrdiff_t n, const void *values, void *d);
     /* d[n] *= x[n]; d[n] += x[n]. */
     void (*multiply)(ptrdiff_t n, const void *x, void *d);
     void (*add)(ptrdiff_t n, const void *x, void *d);

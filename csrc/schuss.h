@@ -1,5 +1,4 @@
-/* The interface that the Python extension calls (for the tests of single kernels it also looks into kernels.h). C11, no
- * Python in here.
+/* The interface that the Python extension calls. C11, no Python in here.
  *
  * Arrays are row-major. Sizes are ptrdiff_t, in elements unless a name says bytes. `void *` arrays hold the dtype
  * of the call (float or double). The caller owns and allocates every array; nothing is allocated in a step.
@@ -119,7 +118,7 @@ struct schuss_group {
     int bias_correction, grad_averaging, safeguard_warmup;
     int decoupled;           /* weight decay on the parameter (AdamW), not through the gradient */
     double lr, weight_decay, eps;
-    double lr_factor;        /* of the rates that a schedule sets */
+    double lr_factor;        /* a rate that a schedule sets is multiplied by it */
     double momentum, dampening;
     double beta1, beta2, beta3;
     double alpha, lr_decay;
@@ -139,7 +138,8 @@ struct schuss_group {
     int merge_dims, precondition_1d, normalize_grads;
     double initial_accumulator_value; /* what a state begins with */
     double penalty1, penalty2; /* the gradient of a penalty of the loss: penalty1 sign(p) + penalty2 p is added to g */
-    double squared[SCHUSS_MAX_BETAS]; /* the core's own, at first 0: betas whose 2^i-th powers are in squares */
+    /* the core's own, 0 at first: squares[k][i] is the 2^i-th power of squared[k], which was a beta of the group */
+    double squared[SCHUSS_MAX_BETAS];
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };
 
@@ -148,13 +148,13 @@ struct schuss_group {
 struct schuss_memory {
     double step;                  /* the step that `now` is of */
     double now[SCHUSS_MEMORY];
-    double before[SCHUSS_MEMORY]; /* of the step before: one that fails is made again from here */
+    double before[SCHUSS_MEMORY]; /* `now` of the step before, from which a step that failed is made again */
     double resting;               /* 1: the caller has moved the parameters away from where steps are made from */
 };
 
-/* An average a of the parameters p kept along, a function of the step's number t alone: from step `start` on, at every
- * `every`-th step. EMA: the first time a = p, then a += weight (p - a). MEAN: of all it has seen. LOOKAHEAD:
- * a += weight (p - a), and then p = a. */
+/* An average a of the parameters p, brought up to date within a step: in the steps from `start` on, every `every`-th of
+ * them. EMA: a = p in the first of these, a += weight (p - a) in the others. MEAN: a is the mean of p after each of
+ * these. LOOKAHEAD: a += weight (p - a), and then p = a. */
 #define SCHUSS_AVERAGES(X) X(NO_AVERAGE, none) X(EMA, ema) X(MEAN, mean) X(LOOKAHEAD, lookahead)
 #define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_##NAME,
 enum schuss_average_kind { SCHUSS_AVERAGES(SCHUSS_NUMBER_OF) SCHUSS_N_AVERAGE_KINDS };
@@ -178,10 +178,11 @@ struct schuss_segment {
     void *s[SCHUSS_MAX_STATES];
     void *average[SCHUSS_MAX_AVERAGES];
     int group;
-    /* NULL: g is of all of p. Else of some rows of p alone, `cols` elements each: row k of g, of n elements in all, is
-     * of row index[k] of p, and no other row of p and its states is touched. Only for rules that go by element. */
+    /* NULL: g is the gradient by all of p. Else it is the gradient by some rows of p: row k of g belongs to row
+     * index[k] of p. A row has `cols` elements, and n counts those of g. No other row of p and of its states is
+     * touched. Only for rules of which schuss_rule_by_element() is 1. */
     const int64_t *index;
-    double factor;           /* the core's own: what the rule makes of sums over the array */
+    double factor;           /* the core's own: what a rule computes from sums over the array */
     int done;                /* the core's own: measured and updated in one go */
 };
 
@@ -193,8 +194,8 @@ struct schuss_step {
     struct schuss_segment *segments;
     double *sums;            /* [schuss_step_sums()], or NULL if that is 0 */
     char *scratch;           /* [schuss_step_scratch()] bytes, 64-byte aligned, or NULL if that is 0 */
-    int threads;             /* what there is scratch for; no more make the step. By schuss_step_scratch(), as: */
-    ptrdiff_t scratch_each;
+    int threads;             /* set by schuss_step_scratch(): the most threads that may make the step, and */
+    ptrdiff_t scratch_each;  /* how many bytes of scratch each of them has for itself */
     struct schuss_average averages[SCHUSS_MAX_AVERAGES];
     int64_t t;               /* number of the step about to be made, from 1 to 2^53 - 1 */
     double grad_scale;       /* gradients are multiplied by this first; 1 leaves them */
@@ -220,23 +221,23 @@ enum { SCHUSS_SETTING_PARTS = 3 };
 struct schuss_setting {
     const char *name;
     int kind;                /* enum schuss_setting_kind */
-    int parts;               /* of a tuple, which all are given; 0: one value, no tuple */
+    int parts;               /* the length of the tuple that it is; 0: it is one value */
     ptrdiff_t offset[SCHUSS_SETTING_PARTS];      /* bytes from the start of struct schuss_group, of each part */
     const char *interval[SCHUSS_SETTING_PARTS];  /* numbers: where each part lies, such as "[0, 1)" or "[0, inf]" */
     int choices;             /* how many, and their names by their places */
     const char *(*choice)(int place);
-    int optional;            /* bit k: part k may be None, which is stored as */
-    double none;
+    int optional;            /* bit k: part k may be None */
+    double none;             /* what is stored for None */
 };
 /* The settings of a rule, those that all rules have first. NULL past the last. */
 const struct schuss_setting *schuss_rule_setting(int rule, int index);
-/* For a group whose settings are each what its interval says. NULL if they go together; else the name of one that does
- * not, and in *expected what it must be, as words. */
+/* Whether the settings of a group, each of which lies in its interval, go together. NULL: they do. Else the name of one
+ * that has to be another, and in *expected the words for what it must be. */
 const char *schuss_group_fault(const struct schuss_group *group, int dtype, const char **expected);
 
 /* The state of an array in this slot: its name, its number of dimensions in *ndim and its shape in shape[], which has
- * room for the array's dimensions and at least one. NULL: the array has none there. Of the segment, ndim and shape are
- * looked at. */
+ * room for the array's dimensions and at least one. NULL: the array has none there. Of the segment only ndim and shape
+ * are read. */
 const char *schuss_state(const struct schuss_group *group, const struct schuss_segment *segment, int slot, int *ndim,
                          ptrdiff_t *shape);
 /* What all elements of a state in this slot are before the first step. */
@@ -258,7 +259,8 @@ void schuss_memory_start(const struct schuss_group *group, double *now);
 const char *schuss_rule_derived(int rule, int place);
 void schuss_derive(const struct schuss_group *group, int64_t steps, double *out);
 
-/* Whether a gradient may be of some rows: the rule goes element by element, and needs not all of them in each step. */
+/* Whether a gradient may be by some rows alone: the rule goes element by element, and an element that a step leaves out
+ * is not wrong in later ones. */
 int schuss_rule_by_element(int rule);
 /* The state slots that the rule touches with these numbers: bit k for slot k. */
 int schuss_rule_states(const struct schuss_group *group);
@@ -296,8 +298,8 @@ struct schuss_lbfgs {
     int room;                /* places that there is memory for; the free one among them has its vectors */
     int first, count;        /* the oldest pair's place; pairs there are */
     void **s, **y;           /* [room] */
-    const void **vectors;    /* [2 room], work space */
-    double *numbers;         /* [schuss_lbfgs_numbers(room)], at first zeros: inner products of the pairs, work space */
+    const void **vectors;    /* [2 room] scratch */
+    double *numbers;         /* [schuss_lbfgs_numbers(room)] inner products of the pairs, and scratch; at first zeros */
     void *d, *x;             /* the direction; where the parameters were */
     double scale;            /* the inverse Hessian before any pair: scale times the identity */
     double slope, largest;   /* out: d . g, max |d| */
@@ -338,8 +340,8 @@ int schuss_all_within(int dtype, const void *x, ptrdiff_t n, double most);
 /* The sum of weights[rows]; NULL: of ones. */
 double schuss_weight_sum(const double *weights, ptrdiff_t rows);
 
-/* What is wrong with compressed rows: start[rows + 1] does not rise from 0 to their number of entries; a column is not in
- * [0, columns); columns of a row do not increase. */
+/* What is wrong with compressed rows: start[rows + 1] does not rise from 0 to their number of entries; a column is not
+ * in [0, columns); columns of a row do not increase. */
 enum schuss_fault { SCHUSS_FAULT_START = 1, SCHUSS_FAULT_RANGE, SCHUSS_FAULT_ORDER };
 struct schuss_compressed;
 /* SCHUSS_OK, or what is wrong first. */
@@ -356,8 +358,8 @@ enum schuss_activation { SCHUSS_ACTIVATIONS(SCHUSS_NUMBER_OF) SCHUSS_N_ACTIVATIO
 #undef SCHUSS_NUMBER_OF
 const char *schuss_activation_name(int activation);
 
-/* 1 if the derivative is computed from what goes into the activation, 0 if from its value. */
-int schuss_slope_takes_input(int activation);
+/* 1 if the derivative is computed from the activation's input, 0 if its output is enough. */
+int schuss_slope_needs_input(int activation);
 
 #define SCHUSS_KIND_NUMBER(NAME) SCHUSS_KIND_##NAME,
 enum schuss_kind { SCHUSS_KINDS(SCHUSS_KIND_NUMBER) SCHUSS_N_KINDS };
@@ -373,8 +375,8 @@ struct schuss_node {
     int kind;                /* enum schuss_kind */
     int n_inputs;            /* 0: an input of the network; more than 1: concatenate only */
     const int *inputs;       /* nodes before it */
-    ptrdiff_t sizes[SCHUSS_NODE_SIZES]; /* what schuss_kind_sizes() and */
-    double numbers[SCHUSS_NODE_NUMBERS]; /* schuss_kind_numbers() name; of an input: channels, and 1 for codes */
+    ptrdiff_t sizes[SCHUSS_NODE_SIZES]; /* schuss_kind_sizes() has their names */
+    double numbers[SCHUSS_NODE_NUMBERS]; /* schuss_kind_numbers() has their names */
     int activation;
     double alpha;            /* slope of leaky_relu, scale of elu */
     double dropout;          /* probability that an output is dropped in training */
@@ -384,8 +386,8 @@ struct schuss_node {
     ptrdiff_t channels;
     int storage;
     int first_array, n_arrays;
-    int within;              /* the concatenation that the value is a part of, -1: none; its first column there */
-    ptrdiff_t channel0;
+    int within;              /* the concatenation that the value is a part of; -1: none */
+    ptrdiff_t channel0;      /* the value's first column in it */
     int n_parts;             /* values that its own consists of: more than 1 for a concatenation */
     int input_parts;         /* values that its first input consists of */
 };
@@ -414,17 +416,18 @@ struct schuss_net {
 const char *schuss_kind_name(int kind);
 const char *schuss_kind_sizes(int kind);
 const char *schuss_kind_numbers(int kind);
-/* Fills what nodes have from their inputs, and arrays[n_nodes * SCHUSS_NODE_ARRAYS], which lie in the arenas. Returns
- * the arenas' elements; or -1 if that overflows, or with *node and *what set if a node does not fit: what is the name
- * of a size or number of it, "input" or "residual". */
+/* Fills in what follows from the list of nodes: the last fields of each, and arrays[n_nodes * SCHUSS_NODE_ARRAYS].
+ * Returns how many elements the arenas need, or -1. If a node does not fit, *node is its number, and *what is the name
+ * of its size or number that is wrong, "input" or "residual". Else *what is untouched: the elements overflow. */
 ptrdiff_t schuss_net_shape(struct schuss_net *net, int *node, const char **what);
 /* Rows that go through all layers together where no gradients are wanted, so that their widest value stays in cache. A
  * multiple of 64 that does not depend on the threads, so that sums over such slabs do not either. */
 ptrdiff_t schuss_net_slab(const struct schuss_net *net);
-/* Whether all who read this input can read compressed rows. */
-int schuss_net_takes_compressed(const struct schuss_net *net, int input);
+/* Whether all nodes that read this input can read it as compressed rows: only dense layers can. */
+int schuss_net_reads_compressed(const struct schuss_net *net, int input);
 
-/* Compressed rows: row i has columns indices[k], which increase, and values data[k], start[i] <= k < start[i + 1]. */
+/* A sparse matrix as compressed rows (CSR). Entry k has the value data[k] in column indices[k]. Row i has the entries
+ * start[i] <= k < start[i + 1], whose columns increase. */
 struct schuss_compressed {
     const int64_t *start;
     const void *indices;               /* int64_t if wide, else int32_t */
@@ -432,8 +435,8 @@ struct schuss_compressed {
     const void *data;
 };
 
-/* One input of a pass: x[rows x channels] without gaps. compressed not NULL: x is not looked at, the rows are those
- * order[0], order[1], ... of it. */
+/* One input of a pass: x[rows x channels] without gaps. Where compressed is not NULL, x is not read: the input is its
+ * rows order[0], order[1], ... */
 struct schuss_input {
     const void *x;
     const struct schuss_compressed *compressed;
@@ -463,15 +466,17 @@ enum schuss_forward_flags {
  * of the pass, from which dropout follows. A plan for backward passes makes a training pass. */
 void *schuss_forward(struct schuss_plan *plan, const struct schuss_input *inputs, ptrdiff_t rows, int flags,
                      uint64_t draw, void *out);
-/* From the gradient by the value, which lies in schuss_plan_dout() and is overwritten, to net->grads; and to
- * dx[input][rows x channels], unless that or dx is NULL. inputs and flags as in the forward pass before. */
+/* The backward pass. The gradient by the network's value, [rows x channels] in schuss_plan_dout(), is read and then
+ * overwritten. The gradients by parameters go to net->grads, those by inputs to dx[input][rows x channels]; they are
+ * left out where dx or dx[input] is NULL. inputs and flags must be those of the forward pass before. */
 void schuss_backward(struct schuss_plan *plan, const struct schuss_input *inputs, ptrdiff_t rows, int flags,
                      void *const *dx);
 /* The plan's [max_rows x channels] buffer for the gradient by the network's value. */
 void *schuss_plan_dout(struct schuss_plan *plan);
 /* Where a pass with out NULL leaves the network's value. */
 void *schuss_plan_output(const struct schuss_plan *plan);
-/* 1 if since the last call a code was none of its table's, and counted as none. */
+/* 1 if, since this was last called, a pass has met a code that is not in its table. Such a code counts as a row of
+ * zeros. */
 int schuss_plan_fault(struct schuss_plan *plan);
 
 /* ---- dense/loss.h: losses ---------------------------------------------------------------------------------------- */
@@ -488,27 +493,30 @@ const char *schuss_loss_name(int kind);
 struct schuss_loss {
     int kind;
     int labels;              /* cross-entropy, focal: 1 if targets are int64_t labels [rows], 0 if real [rows x cols] */
-    double parameter;        /* huber: delta; cross-entropy: label smoothing, which in the targets of the binary one the
-                              * caller has done; tweedie: the power; focal: gamma;
-                              * quantile: which, of all columns, or */
-    const void *parameters;  /* of each column [cols]; NULL: of all */
+    double parameter;        /* huber: delta. cross_entropy: label smoothing (for binary_cross_entropy the caller has
+                              * smoothed the targets). tweedie: the power. focal, binary_focal: gamma. quantile: which
+                              * quantile */
+    const void *parameters;  /* [cols] of each column, in place of the one above; NULL: all have that */
     int dialect;             /* enum schuss_dialect. SKLEARN: sums over outputs rather than means, but for the value of
                               * mse, which is half the mean; Poisson with its constant; a cross-entropy is at most that
                               * of a probability of eps */
 };
 
-/* Whether its targets are class labels, int64_t, rather than numbers. Cross-entropy takes either. */
+/* Whether its targets are class labels, int64_t, rather than numbers. Cross-entropy may have either. */
 int schuss_loss_wants_labels(int loss_kind);
-/* Whether target[n], numbers of the dtype, are what the loss takes. NaN is not, where there is a limit at all. */
-int schuss_loss_takes(int loss_kind, int dtype, const void *target, ptrdiff_t n);
-/* 1 if the loss takes what comes before this output activation (softmax before cross-entropy, ...). */
-int schuss_loss_takes_logits(int loss_kind, int activation);
+/* Whether target[n], numbers of the dtype, all lie in the interval that the loss is defined on. NaN lies in none; a
+ * loss that is defined everywhere does not look at its targets. */
+int schuss_loss_accepts(int loss_kind, int dtype, const void *target, ptrdiff_t n);
+/* 1 if the loss is computed from what goes into this output activation, rather than from what comes out of it: softmax
+ * before cross-entropy, for example. */
+int schuss_loss_from_logits(int loss_kind, int activation);
 
 /* Columns of the targets of a loss of so many outputs, where they are not labels: half of them for gaussian. */
 ptrdiff_t schuss_loss_targets(int loss_kind, ptrdiff_t cols);
 
-/* sum_i w_i loss_i over rows, and gradient[rows x cols] of sum_i w_i loss_i / total unless NULL. weights NULL: ones.
- * partial: work space of schuss_loss_partials(rows) doubles: the rows' weighted losses. */
+/* Returns the sum of weights[i] loss_i over the rows i of prediction[rows x cols], and fills gradient[rows x cols],
+ * unless it is NULL, with the gradient of that sum / total. target: labels [rows] or [rows x schuss_loss_targets()].
+ * weights NULL: ones. partial[schuss_loss_partials(rows)] gets the rows' weighted losses. */
 double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t rows, ptrdiff_t cols,
                          const void *prediction, const void *target, const double *weights, double total,
                          void *gradient, double *partial);
@@ -527,14 +535,14 @@ ptrdiff_t schuss_penalty_sums(const struct schuss_step *step, int group);
 
 /* An array and room for a copy of it. */
 struct schuss_copy {
-    void *live, *kept;
+    void *live, *copy;
     ptrdiff_t bytes;
 };
 
 /* One input of an epoch. */
 struct schuss_feed {
-    const void *x;                     /* [rows x channels], contiguous; or NULL, and then there is an order, and */
-    const struct schuss_compressed *compressed;
+    const void *x;                     /* [rows x channels], contiguous; NULL: the rows are compressed */
+    const struct schuss_compressed *compressed; /* NULL: they are not. If they are, the epoch has an order */
     ptrdiff_t row_bytes;
     void *batch;                       /* room for one batch; unused while there is no order */
 };
@@ -543,8 +551,9 @@ struct schuss_train {
     const struct schuss_net *net;
     struct schuss_plan *plan;          /* for max_rows = batch, backward, laid by the caller */
     struct schuss_step *step;          /* segments' gradients lie in net->grads */
-    const int *segments;               /* [arrays of the network] the segment of each, -1: none; the update is made
-                                          where gradients are born, if nothing needs all of them first. NULL: never */
+    const int *segments;               /* [arrays of the network] the segment of each, -1: none. The update is made
+                                          where gradients are born, unless something needs all of them first. NULL:
+                                          it never is */
     struct schuss_loss loss;
     ptrdiff_t rows, batch;             /* batch <= rows */
     const struct schuss_feed *feeds;   /* [inputs of the network] */
@@ -557,12 +566,13 @@ struct schuss_train {
     double *partial;                   /* schuss_loss_partials(batch) */
     const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
     const struct schuss_penalty *penalty; /* NULL: none */
-    int by_rows;                       /* the epoch's loss counts batches by their rows, not by their weights */
-    uint64_t draws;                    /* training passes made before, ever; counted on */
+    int counts_rows;                     /* 1: the epoch's loss counts batches by their rows; 0: by their weights */
+    uint64_t draws;                    /* training passes made with the network so far; counted on */
     ptrdiff_t position;                /* rows of this epoch already used */
-    const struct schuss_copy *copies;  /* what is kept of the start of an epoch, once its first loss is known to be */
-    int n_copies, kept;                /* finite, if enough was done since the last time; kept is set then */
-    double unkept;                     /* nanoseconds of work since the last time, roughly; at first infinity */
+    const struct schuss_copy *copies;  /* are made at the start of an epoch, once its first loss is known to be finite,
+                                          unless the last ones are so recent that copying would cost too much time */
+    int n_copies, copied;              /* copied: set to 1 when they are made */
+    double since_copied;               /* nanoseconds of steps since they were made, roughly; at first infinity */
     double loss_sum, weight_sum;       /* over this epoch */
     double last_loss;                  /* of the last batch */
     /* set by schuss_train_begin for schuss_train_end */

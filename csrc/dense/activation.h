@@ -109,32 +109,32 @@ static void activate(int activation, double alpha, ptrdiff_t n, const void *x, v
     }
 }
 
-/* d[n] *= slope(kept[n]). */
-ALWAYS_INLINE void multiply_slope(vec (*slope)(vec, vec), vec alpha, ptrdiff_t n, const real *kept, real *d) {
+/* d[n] *= slope(values[n]). */
+ALWAYS_INLINE void multiply_slope(vec (*slope)(vec, vec), vec alpha, ptrdiff_t n, const real *values, real *d) {
     ptrdiff_t i = 0;
-    for (; i + LANES <= n; i += LANES) v_store(d + i, v_load(d + i) * slope(v_load(kept + i), alpha));
+    for (; i + LANES <= n; i += LANES) v_store(d + i, v_load(d + i) * slope(v_load(values + i), alpha));
     if (i < n) {
         vmask rest = v_mask(n - i);
-        v_store_m(d + i, v_load_m(d + i, rest) * slope(v_load_m(kept + i, rest), alpha), rest);
+        v_store_m(d + i, v_load_m(d + i, rest) * slope(v_load_m(values + i, rest), alpha), rest);
     }
 }
 
 /* See struct kernels. */
-static void differentiate(int activation, double alpha, ptrdiff_t n, const void *kept, void *d) {
+static void differentiate(int activation, double alpha, ptrdiff_t n, const void *values, void *d) {
     vec a = v_set1((real)alpha);
     switch (activation) {
-    case SCHUSS_RELU: multiply_slope(relu_slope, a, n, kept, d); break;
-    case SCHUSS_LEAKY_RELU: multiply_slope(leaky_relu_slope, a, n, kept, d); break;
-    case SCHUSS_ELU: multiply_slope(elu_slope, a, n, kept, d); break;
-    case SCHUSS_SELU: multiply_slope(selu_slope, a, n, kept, d); break;
-    case SCHUSS_SIGMOID: multiply_slope(sigmoid_slope, a, n, kept, d); break;
-    case SCHUSS_TANH: multiply_slope(tanh_slope, a, n, kept, d); break;
-    case SCHUSS_GELU: multiply_slope(gelu_slope, a, n, kept, d); break;
-    case SCHUSS_SILU: multiply_slope(silu_slope, a, n, kept, d); break;
-    case SCHUSS_MISH: multiply_slope(mish_slope, a, n, kept, d); break;
-    case SCHUSS_HARD_SWISH: multiply_slope(hard_swish_slope, a, n, kept, d); break;
-    case SCHUSS_SOFTPLUS: multiply_slope(softplus_slope, a, n, kept, d); break;
-    case SCHUSS_EXP: multiply_slope(exp_slope, a, n, kept, d); break;
+    case SCHUSS_RELU: multiply_slope(relu_slope, a, n, values, d); break;
+    case SCHUSS_LEAKY_RELU: multiply_slope(leaky_relu_slope, a, n, values, d); break;
+    case SCHUSS_ELU: multiply_slope(elu_slope, a, n, values, d); break;
+    case SCHUSS_SELU: multiply_slope(selu_slope, a, n, values, d); break;
+    case SCHUSS_SIGMOID: multiply_slope(sigmoid_slope, a, n, values, d); break;
+    case SCHUSS_TANH: multiply_slope(tanh_slope, a, n, values, d); break;
+    case SCHUSS_GELU: multiply_slope(gelu_slope, a, n, values, d); break;
+    case SCHUSS_SILU: multiply_slope(silu_slope, a, n, values, d); break;
+    case SCHUSS_MISH: multiply_slope(mish_slope, a, n, values, d); break;
+    case SCHUSS_HARD_SWISH: multiply_slope(hard_swish_slope, a, n, values, d); break;
+    case SCHUSS_SOFTPLUS: multiply_slope(softplus_slope, a, n, values, d); break;
+    case SCHUSS_EXP: multiply_slope(exp_slope, a, n, values, d); break;
     default: break;
     }
 }

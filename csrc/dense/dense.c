@@ -9,8 +9,8 @@
 
 enum {
     PRODUCTS_PER_THREAD = 500000, /* multiply-adds */
-    LOSS_ROWS = 64,                /* that a thread takes at least */
-    LOSS_WORK_PER_THREAD = 8192
+    LOSS_ROWS = 64,                /* a thread has a multiple of these */
+    LOSS_OUTPUTS_PER_THREAD = 8192
 };
 
 struct gemm_job {
@@ -103,12 +103,12 @@ double dense_loss_sum(ptrdiff_t rows, const double *values) {
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-int schuss_slope_takes_input(int activation) {
+int schuss_slope_needs_input(int activation) {
     return activation == SCHUSS_GELU || activation == SCHUSS_SILU || activation == SCHUSS_MISH ||
            activation == SCHUSS_HARD_SWISH;
 }
 
-int schuss_loss_takes_logits(int loss_kind, int activation) {
+int schuss_loss_from_logits(int loss_kind, int activation) {
     return (loss_kind == SCHUSS_CROSS_ENTROPY && activation == SCHUSS_SOFTMAX) ||
            (loss_kind == SCHUSS_FOCAL && activation == SCHUSS_SOFTMAX) ||
            (loss_kind == SCHUSS_BINARY_CROSS_ENTROPY && activation == SCHUSS_SIGMOID) ||
@@ -124,7 +124,7 @@ double schuss_loss_value(int dtype, const struct schuss_loss *loss, ptrdiff_t ro
                          void *gradient, double *partial) {
     struct loss_rows l = {loss, cols, prediction, target, weights, total, gradient};
     struct loss_job job = {schuss_kernels(dtype), &l, rows, partial};
-    const int threads = threads_for((double)rows * (double)cols, LOSS_WORK_PER_THREAD, schuss_get_num_threads());
+    const int threads = threads_for((double)rows * (double)cols, LOSS_OUTPUTS_PER_THREAD, schuss_get_num_threads());
     const fpmode found = fpmode_flush(); /* as in a run of steps, whatever the threads */
     schuss_parallel(threads, loss_share, &job);
     const double sum = dense_loss_sum(rows, partial);

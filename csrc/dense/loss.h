@@ -1,7 +1,8 @@
 /* Every loss once: value and gradient of a batch's rows in one pass. Means over the outputs but for cross-entropy,
  * which sums over classes. Docs and formulas: src/schuss/losses.py. */
 
-/* One output: the gradient, and the value through *value. */
+/* The losses of one output. p or z is the prediction, t the target; what follows is the loss's parameter, if it has
+ * one. Each returns the gradient by the prediction and puts the loss into *value. */
 ALWAYS_INLINE vec mse_point(vec p, vec t, vec unused, vec *value) {
     (void)unused;
     vec d = p - t;
@@ -40,7 +41,8 @@ ALWAYS_INLINE vec clipped_cross_entropy_point(vec z, vec t, vec eps, vec *value)
     *value = -(t * v_log(bounded) + (one - t) * v_log(one - bounded));
     return p - t;
 }
-/* How much of a cross-entropy v = -log p of labels a focal loss counts: (1 - p)^gamma; and of its gradient. */
+/* Returns (1 - p)^gamma, by which a focal loss multiplies the cross-entropy v = -log p of a label. *of_slope gets what
+ * it multiplies the gradient of that cross-entropy by. */
 ALWAYS_INLINE vec focus(vec v, vec gamma, vec *of_slope) {
     vec rest = -v_expm1(-v), share = v_select(rest > v_set1(0), v_exp(gamma * v_log(rest)), v_set1(0));
     vec ratio = v_select(rest > v_set1(0), v / rest, v_set1(1));
@@ -52,7 +54,7 @@ ALWAYS_INLINE vec binary_focal_point(vec z, vec t, vec gamma, vec *value) {
     *value = *value * focus(*value, gamma, &of_slope);
     return slope * of_slope;
 }
-/* deviance: 1 or 0, with or without what depends on t alone. */
+/* deviance: 1 adds the terms that depend on t alone, 0 leaves them out. */
 ALWAYS_INLINE vec poisson_point(vec z, vec t, vec deviance, vec *value) {
     vec rate = v_exp(z);
     vec constant = v_select(t > v_set1(0), t * v_log(t) - t, v_set1(0));
@@ -103,8 +105,8 @@ ALWAYS_INLINE double mean_points(vec (*point)(vec, vec, vec, vec *), vec paramet
     return (double)v_tree(sum) / (double)n;
 }
 
-/* Softmax and cross-entropy take LANES rows at once, a row a lane: few classes would leave most lanes empty, and each
- * row would wait for its own sums. Columns that are not there are never looked at, which GCC does not see. */
+/* Softmax and cross-entropy go through LANES rows at once, a row a lane: few classes would leave most lanes empty, and
+ * each row would wait for its own sums. Columns that are not there are never looked at, which GCC does not see. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -123,7 +125,7 @@ ALWAYS_INLINE void load_lanes(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j, const re
     v_transpose(z);
 }
 
-/* The way back. z is lost. */
+/* Puts z[LANES] back to where load_lanes() has it from. What z holds is lost. */
 ALWAYS_INLINE void store_lanes(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t j, vec *z, real *x) {
     if (rows == 1) {
         for (int c = 0; c < LANES && c < n - j; c++) x[j + c] = z[c][0];
@@ -181,7 +183,7 @@ ALWAYS_INLINE vec row_exponentials(ptrdiff_t rows, ptrdiff_t n, const real *x, v
     return row_totals(&sums);
 }
 
-/* Sums of t, unless it is NULL, and of t (x - shift), t NULL: ones, over each row. */
+/* Returns the sums of t (x - shift) over each row, and puts the sums of t into *mass. t NULL: ones, and *mass stays. */
 ALWAYS_INLINE vec row_products(ptrdiff_t rows, ptrdiff_t n, const real *t, const real *x, vec shift, vec *mass) {
     struct row_sums products, masses;
     vec z[LANES], q[LANES];
@@ -237,7 +239,7 @@ static void softmax_backward(ptrdiff_t rows, ptrdiff_t cols, const void *y, void
     }
 }
 
-/* What a row counts, and where its parts lie. */
+/* Where the parts of a row lie, and what it counts. */
 struct loss_row {
     const real *prediction, *target;
     real *gradient;
@@ -258,13 +260,12 @@ ALWAYS_INLINE struct loss_row row_of(const struct loss_rows *l, ptrdiff_t i) {
     return row;
 }
 
-/* Whether probabilities count from EPS to 1 - EPS alone, as in scikit-learn's losses. Smoothed targets are not of that
- * kind. */
+/* Whether probabilities are limited to [EPS, 1 - EPS], as in scikit-learn's losses. With label smoothing none are. */
 #define EPS ((real)1 / (real)((int64_t)1 << MANTISSA_BITS))
 ALWAYS_INLINE int clips(const struct loss_rows *l) {
     return l->loss->dialect == SCHUSS_SKLEARN && (l->loss->parameter == 0 || l->loss->kind == SCHUSS_FOCAL);
 }
-/* -log of the least that counts. */
+/* The most that the cross-entropy of a row may be: -log(EPS) where probabilities are limited. */
 ALWAYS_INLINE real most_entropy(const struct loss_rows *l) {
     if (!clips(l)) return (real)INFINITY;
     return (real)(REAL_BITS == 32 ? 15.942385152878742 : 36.04365338911715);
@@ -354,8 +355,8 @@ ALWAYS_INLINE void pointwise(vec (*point)(vec, vec, vec, vec *), real parameter,
     }
 }
 
-/* Of cols / 2 normal distributions, the first half of the outputs their means m, the second the logarithms s of their
- * scales: ((t - m) / e^s)^2 / 2 + s. */
+/* The loss of cols / 2 normal distributions, of each ((t - m) / e^s)^2 / 2 + s. The first half of the outputs are the
+ * means m, the second half the logarithms s of the scales. */
 static void gaussian(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values) {
     const ptrdiff_t n = l->cols / 2;
     const int sums = l->loss->dialect == SCHUSS_SKLEARN;

@@ -10,9 +10,9 @@ enum {
     NARROW_BYTES = 16 * 1024,          /* of a panel that is transposed and used at once: it stays in L1 */
     STREAM_K = 16,                     /* rows of B read side by side where they conflict and each is used only once */
     NARROW_COLS = (int)TILE_ROWS < (int)LANES ? TILE_ROWS : LANES - 1, /* the most columns for narrow() */
-    TAKEN_N = 2048 / sizeof(real),     /* take() likes long rows */
+    CONSUMED_N = 2048 / sizeof(real),  /* columns of a block of B where consume() follows, which likes long rows */
     AHEAD = 16,                        /* rows of B to fetch ahead */
-    AHEAD_STREAM = 1024 / sizeof(real), /* of a streamed B: columns */
+    AHEAD_STREAM = 1024 / sizeof(real), /* columns of a streamed B to fetch ahead */
     LONG_ROWS = 2048 / TILE_ROWS * TILE_ROWS, /* of C that are summed together where k is more than LONG_K */
     LONG_SUMS = LONG_ROWS * BLOCK_N    /* their sums in progress, at most */
 };
@@ -78,7 +78,7 @@ ALWAYS_INLINE ptrdiff_t even_part(ptrdiff_t n, ptrdiff_t most, ptrdiff_t unit) {
     return (part + unit - 1) / unit * unit;
 }
 
-/* The size of equal parts of k, each at most `most`: of a block of LONG_K where there are several. */
+/* The size of equal parts of k, each at most `most`; where k is more than LONG_K, of equal parts of LONG_K. */
 ALWAYS_INLINE ptrdiff_t even_depth(ptrdiff_t k, ptrdiff_t most) { return even_part(k < LONG_K ? k : LONG_K, most, 1); }
 
 /* How many of k products, from number p on, one tile sums: depth of them, unless k or a block of LONG_K ends before.
@@ -88,48 +88,49 @@ ALWAYS_INLINE ptrdiff_t depth_at(ptrdiff_t k, ptrdiff_t p, ptrdiff_t depth) {
     return k - p < most ? k - p : most;
 }
 
-/* Whether a block of LONG_K products, or all of k, ends with p of them. */
+/* Whether a block of LONG_K products, or all of k, ends after p products. */
 ALWAYS_INLINE int closes_block(ptrdiff_t k, ptrdiff_t p) { return p >= k || p % LONG_K == 0; }
 
 /* How a product is cut: k and the columns into blocks. A block of B stays in L2 while the rows of A pass, a few of
  * which stay in L1 while its panels pass. */
 struct cut {
-    ptrdiff_t depth, width; /* rows of a block of B, at most; columns of one, at most */
+    ptrdiff_t depth, width; /* the most rows and the most columns of a block of B */
 };
 
 /* Columns of a tile for so many rows. */
 ALWAYS_INLINE ptrdiff_t step_of(ptrdiff_t rows) { return rows <= WIDE_ROWS ? WIDE_VECS * LANES : TILE_COLS; }
 
-static struct cut cut_of(ptrdiff_t m, ptrdiff_t k, int takes) {
+static struct cut cut_of(ptrdiff_t m, ptrdiff_t k, int consumes) {
     const ptrdiff_t size = sizeof(real), step = step_of(m);
-    if (m <= WIDE_ROWS && !takes) /* what is transposed for a few rows is used at once */
+    if (m <= WIDE_ROWS && !consumes) /* what is transposed for a few rows is used at once */
         return (struct cut){even_depth(k, NARROW_BYTES / size / step), step};
-    struct cut cut = {takes ? k : even_depth(k, BLOCK_K), (takes ? TAKEN_N : BLOCK_N) / step * step};
+    struct cut cut = {consumes ? k : even_depth(k, BLOCK_K), (consumes ? CONSUMED_N : BLOCK_N) / step * step};
     const ptrdiff_t deep = cut.depth > 0 ? cut.depth : 1;
-    const ptrdiff_t fit = (takes || m * deep * size > SMALL_A_BYTES ? BLOCK_B_BYTES : SMALL_B_BYTES) / size / deep;
+    const ptrdiff_t fit = (consumes || m * deep * size > SMALL_A_BYTES ? BLOCK_B_BYTES : SMALL_B_BYTES) / size / deep;
     if (fit < cut.width) cut.width = fit < step ? step : fit / step * step;
     return cut;
 }
 
-/* Rows of C, of m, that go to take() together: whole tiles. */
-ALWAYS_INLINE ptrdiff_t taken_rows(ptrdiff_t m, ptrdiff_t height, ptrdiff_t width) {
-    const ptrdiff_t fit = TAKEN_BYTES / (ptrdiff_t)sizeof(real);
+/* How many of m rows of C go to consume() together: as many tiles of `height` rows as fit into CONSUMED_BYTES, but one
+ * at least. */
+ALWAYS_INLINE ptrdiff_t consumed_rows(ptrdiff_t m, ptrdiff_t height, ptrdiff_t width) {
+    const ptrdiff_t fit = CONSUMED_BYTES / (ptrdiff_t)sizeof(real);
     if (m * width <= fit) return m;
     return height * width < fit ? fit / (height * width) * height : height;
 }
 
 /* See struct kernels. */
 static ptrdiff_t gemm_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind) {
-    const int takes = end_kind == END_TAKE;
-    const struct cut cut = cut_of(m, k, takes);
+    const int consumes = end_kind == END_CONSUME;
+    const struct cut cut = cut_of(m, k, consumes);
     const ptrdiff_t wide = WIDE_VECS * LANES, width = n < cut.width ? (n + wide - 1) / wide * wide : cut.width;
     const ptrdiff_t height = m < TILE_ROWS ? m : TILE_ROWS;
-    const ptrdiff_t taken = takes ? height * width + TAKEN_BYTES / (ptrdiff_t)sizeof(real) : 0;
+    const ptrdiff_t consumed = consumes ? height * width + CONSUMED_BYTES / (ptrdiff_t)sizeof(real) : 0;
     const ptrdiff_t sums = (m < LONG_ROWS ? m : LONG_ROWS) * (n < LONG_SUMS ? n : LONG_SUMS);
-    const ptrdiff_t aside = takes || k <= LONG_K ? 0 : sums < LONG_SUMS ? sums : LONG_SUMS;
+    const ptrdiff_t aside = consumes || k <= LONG_K ? 0 : sums < LONG_SUMS ? sums : LONG_SUMS;
     const ptrdiff_t transposed = NARROW_BYTES / (ptrdiff_t)sizeof(real) + 2 * TILE_ROWS * TILE_COLS;
     const ptrdiff_t packed = cut.depth * width > transposed ? cut.depth * width : transposed;
-    return (packed + taken + aside + 32) * (ptrdiff_t)sizeof(real) + 64;
+    return (packed + consumed + aside + 32) * (ptrdiff_t)sizeof(real) + 64;
 }
 
 /* Where the sums of g's element (row, col) begin; NULL: at zero. */
@@ -159,7 +160,7 @@ static struct fetch block_of(const struct gemm *g, ptrdiff_t p0, ptrdiff_t depth
     return (struct fetch){(const real *)g->b + p0 * g->ldb + j0, depth, width * size, g->ldb, 0};
 }
 
-/* Brings what take() will read to L2 while the tiles before it compute. */
+/* Brings what consume() will read to L2 while the tiles before it compute. */
 static void fetch_streams(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t ld, ptrdiff_t row,
                           ptrdiff_t col) {
     for (int s = 0; s < end->n_streams; s++)
@@ -169,7 +170,7 @@ static void fetch_streams(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t 
         }
 }
 
-/* Brings rows x cols of C, which a tile is going to go on with, near. */
+/* Fetches rows x cols of C, from which a tile will go on. */
 ALWAYS_INLINE void fetch_tile(ptrdiff_t rows, ptrdiff_t cols, const real *c, ptrdiff_t ldc) {
     for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t j = 0; j < cols; j += 64 / (ptrdiff_t)sizeof(real)) __builtin_prefetch(c + i * ldc + j, 1);
@@ -180,14 +181,14 @@ ALWAYS_INLINE void fetch_tile(ptrdiff_t rows, ptrdiff_t cols, const real *c, ptr
 static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
                   real *scratch) {
     const ptrdiff_t n = col1 - col0, step = step_of(n), size = sizeof(real), k = g->k;
-    const int direct = g->a_row == 1, takes = g->end.kind == END_TAKE;
+    const int direct = g->a_row == 1, consumes = g->end.kind == END_CONSUME;
     const ptrdiff_t depth = direct ? k : even_depth(k, NARROW_BYTES / size / step);
     real *panel = scratch, *tile_c = panel + NARROW_BYTES / size;
     real *aside = tile_c + TILE_ROWS * TILE_COLS, *block = aside + TILE_ROWS * TILE_COLS;
     const ptrdiff_t b_row = g->b_transposed ? 1 : g->ldb, b_col = g->b_transposed ? g->ldb : 1;
-    const ptrdiff_t ldc = takes ? n : g->ldc;
+    const ptrdiff_t ldc = consumes ? n : g->ldc;
     const vmask mask = v_mask(n);
-    ptrdiff_t waiting = 0; /* rows computed for take() */
+    ptrdiff_t waiting = 0; /* rows computed for consume() */
     int found = 0;
     for (ptrdiff_t i0 = row0; i0 < row1; i0 += step) {
         const ptrdiff_t rows = row1 - i0 < step ? row1 - i0 : step;
@@ -206,7 +207,7 @@ static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                       step, rows, from, step, later && closes, NULL, 0, 0, NULL);
             p += kp;
         } while (p < k);
-        real *c = takes ? block + waiting * n : (real *)g->c + i0 * ldc + col0;
+        real *c = consumes ? block + waiting * n : (real *)g->c + i0 * ldc + col0;
         for (ptrdiff_t i = 0; i < rows; i += LANES) {
             vec columns[LANES];
 #pragma GCC unroll 16
@@ -217,13 +218,13 @@ static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                 v_store_m(c + (i + l) * ldc, columns[l], mask);
             }
         }
-        if (!takes) {
+        if (!consumes) {
             if (!finishes_in_registers(&g->end)) finish_rows(&g->end, rows, n, c, ldc, i0, col0);
             continue;
         }
         waiting += rows;
-        if ((waiting + step) * n * size > TAKEN_BYTES || i0 + rows == row1) {
-            found |= g->end.take(g->end.context, i0 + rows - waiting, col0, waiting, n, block);
+        if ((waiting + step) * n * size > CONSUMED_BYTES || i0 + rows == row1) {
+            found |= g->end.consume(g->end.context, i0 + rows - waiting, col0, waiting, n, block);
             waiting = 0;
         }
     }
@@ -236,27 +237,29 @@ static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
 static ptrdiff_t narrow_columns(const struct gemm *g, ptrdiff_t m, ptrdiff_t n) {
     const ptrdiff_t rest = n % LANES, k = g->k;
     if (rest == 0 || rest > NARROW_COLS || (g->a_row != 1 && g->a_col != 1)) return 0;
-    if (n > LANES && g->end.kind == END_TAKE) return 0; /* take() gets whole rows */
+    if (n > LANES && g->end.kind == END_CONSUME) return 0; /* consume() gets whole rows */
     const ptrdiff_t turned = g->a_row == 1 ? 0 : (k + LANES - 1) / LANES * LANES * 40;
     return (m + LANES - 1) / LANES * (5 * k * rest + turned + 600) < 6 * m * k ? rest : 0;
 }
 
-/* A part of a product by blocks of B; of LONG_ROWS rows at most if k is more than LONG_K. Chains in progress pass
- * through C. Where that holds the sums of earlier blocks of LONG_K, they lie aside until they are added to it. */
+/* C[row0, row1) x [col0, col1) by blocks of B; LONG_ROWS rows at most if k is more than LONG_K. Sums pass through C
+ * from one block of B to the next. After the first LONG_K products C holds the sums of whole blocks of LONG_K, so sums
+ * in progress lie in `spare` until their block ends and they are added to C. */
 static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
                   real *packed_b) {
     const ptrdiff_t k = g->k, m = row1 - row0, n = col1 - col0, size = sizeof(real);
-    const int takes = g->end.kind == END_TAKE, large = k * g->ldb * size > PACK_B_BYTES;
+    const int consumes = g->end.kind == END_CONSUME, large = k * g->ldb * size > PACK_B_BYTES;
     const int packs_b = g->b_transposed || (large && m > 4 * TILE_ROWS), packs_first = packs_b && !g->b_transposed;
-    const int few = m <= WIDE_ROWS && !g->b_transposed && !takes; /* each element of B is used at once */
+    const int few = m <= WIDE_ROWS && !g->b_transposed && !consumes; /* each element of B is used at once */
     const int streams_b = few && large && g->ldb * size % 4096 == 0; /* its rows conflict in the caches */
     const struct cut cut = streams_b ? (struct cut){even_depth(k, STREAM_K), LONG_SUMS / WIDE_ROWS}
                            : few     ? (struct cut){k, n}
-                                     : cut_of(m, k, takes);
+                                     : cut_of(m, k, consumes);
     const ptrdiff_t step = step_of(m), height = even_part(m, TILE_ROWS, 1);
     const ptrdiff_t depth = cut.depth, width = even_part(n, cut.width, step);
     const ptrdiff_t ldb = packs_b ? step : g->ldb, ahead = streams_b ? AHEAD_STREAM : large ? AHEAD * ldb : 0;
-    real *spare = packed_b + (packs_b ? (depth * width + 15) / 16 * 16 : 0); /* what take() gets, or sums aside */
+    /* What consume() gets, or sums in progress. */
+    real *spare = packed_b + (packs_b ? (depth * width + 15) / 16 * 16 : 0);
     int found = 0;
 
     for (ptrdiff_t j0 = col0; j0 < col1; j0 += width) {
@@ -275,19 +278,19 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
             const ptrdiff_t strips = next.rows ? (m + height - 1) / height * ((j1 - j0 + step - 1) / step) : 0;
             ptrdiff_t strip = 0;
             if (g->b_transposed) pack_transposed(kp, j1 - j0, b, g->ldb, step, packed_b);
-            const ptrdiff_t ldc = takes ? j1 - j0 : g->ldc, together = takes ? taken_rows(m, height, ldc) : 0;
-            ptrdiff_t waiting = 0, left = (m + TILE_ROWS - 1) / TILE_ROWS; /* rows computed for take(); strips */
+            const ptrdiff_t ldc = consumes ? j1 - j0 : g->ldc, together = consumes ? consumed_rows(m, height, ldc) : 0;
+            ptrdiff_t waiting = 0, left = (m + TILE_ROWS - 1) / TILE_ROWS; /* rows computed for consume(); strips */
             for (ptrdiff_t i = row0, rows; i < row1; i += rows) {
                 rows = (row1 - i + left - 1) / left; /* as even as can be, the higher first */
                 left--;
-                real *c = takes ? spare + waiting * ldc : (real *)g->c + i * ldc + j0;
+                real *c = consumes ? spare + waiting * ldc : (real *)g->c + i * ldc + j0;
                 real *sums = later ? spare + (i - row0) * (j1 - j0) : c;
                 const ptrdiff_t ld_sums = later ? j1 - j0 : ldc;
                 const real *a = (const real *)g->a + i * g->a_row + p0 * g->a_col;
                 for (ptrdiff_t j = j0; j < j1; j += step) {
                     const ptrdiff_t cols = j1 - j < step ? j1 - j : step;
                     if (next.rows) fetch_to(&next, next.rows * ++strip / strips);
-                    if (takes && large) fetch_streams(&g->end, rows, cols, g->ldc, i, j);
+                    if (consumes && large) fetch_streams(&g->end, rows, cols, g->ldc, i, j);
                     if (p0 > 0 && j + step < j1) fetch_tile(rows, step, sums + (j + step - j0), ld_sums);
                     else if (p0 > 0 && i + rows < row1) fetch_tile(rows, step, sums + rows * ld_sums, ld_sums);
                     real *bp = packed_b + (j - j0) * kp, *to = (closes ? c : sums) + (j - j0);
@@ -298,10 +301,10 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                               first ? g->ldb : ldb, first ? AHEAD * g->ldb : ahead, to, ld_to, cols, from, ld_from,
                               adds, end, i, j, first ? bp : NULL);
                 }
-                if (!takes) {
+                if (!consumes) {
                     if (end && !finishes_in_registers(end)) finish_rows(end, rows, j1 - j0, c, ldc, i, j0);
                 } else if (waiting + height >= together || i + rows == row1) {
-                    found |= g->end.take(g->end.context, i - waiting, j0, waiting + rows, j1 - j0, spare);
+                    found |= g->end.consume(g->end.context, i - waiting, j0, waiting + rows, j1 - j0, spare);
                     waiting = 0;
                 } else waiting += rows;
             }
@@ -311,7 +314,7 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
     return found;
 }
 
-/* A part of a product that is one tile, or a few of rank one: no more is done than that. */
+/* C[row0, row1) x [col0, col1), which is one tile, or a few where k is 1: nothing is packed, nothing fetched ahead. */
 static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1) {
     const ptrdiff_t cols = col1 - col0;
     for (ptrdiff_t i = row0, rows; i < row1; i += rows) {
@@ -323,16 +326,16 @@ static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrd
     }
 }
 
-/* As gemm, where A is no compressed rows. gemm alone calls it. */
+/* As gemm(), which alone calls it, where A is not compressed rows. */
 ALWAYS_INLINE int product(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch) {
     if ((row1 - row0 <= TILE_ROWS || g->k == 1) && col1 - col0 <= TILE_COLS && !g->b_transposed &&
-        g->end.kind != END_TAKE && g->k * g->ldb <= PACK_B_BYTES / (ptrdiff_t)sizeof(real)) {
+        g->end.kind != END_CONSUME && g->k * g->ldb <= PACK_B_BYTES / (ptrdiff_t)sizeof(real)) {
         few_tiles(g, row0, row1, col0, col1);
         return 0;
     }
     real *room = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     const ptrdiff_t middle = col1 - narrow_columns(g, row1 - row0, col1 - col0);
-    const ptrdiff_t most = g->k > LONG_K && g->end.kind != END_TAKE ? LONG_ROWS : row1 - row0;
+    const ptrdiff_t most = g->k > LONG_K && g->end.kind != END_CONSUME ? LONG_ROWS : row1 - row0;
     const ptrdiff_t height = even_part(row1 - row0, most, TILE_ROWS);
     int found = 0;
     for (ptrdiff_t row = row0; middle > col0 && row < row1; row += height)

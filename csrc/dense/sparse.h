@@ -43,6 +43,7 @@ ALWAYS_INLINE void sparse_row(const int nv, const struct gemm *g, ptrdiff_t i, p
     v_store_m(c + (nv - 1) * LANES, sum[nv - 1], last);
 }
 
+/* C[row0, row1) x [col0, col1) where A is the compressed rows order[0], order[1], ... */
 static void sparse_rows(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1) {
     enum { MOST = WIDE_VECS * LANES };
     for (ptrdiff_t i = row0; i < row1; i++) {
@@ -77,17 +78,18 @@ ALWAYS_INLINE void add_row(ptrdiff_t n, real a, const real *b, real *c) {
 
 /* Rows of C that are summed together, while all rows of B pass. */
 static ptrdiff_t sparse_height(ptrdiff_t n) {
-    const ptrdiff_t most = TAKEN_BYTES / (ptrdiff_t)sizeof(real) / n;
+    const ptrdiff_t most = CONSUMED_BYTES / (ptrdiff_t)sizeof(real) / n;
     return most > 0 ? most : 1;
 }
 
-/* A is the transposed: row i of C belongs to column i of the compressed rows. scratch: sparse_scratch() bytes. */
+/* C[row0, row1) x [col0, col1) where A is compressed rows transposed: row i of C belongs to column i of them. scratch:
+ * sparse_scratch() bytes. */
 static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
                           void *scratch) {
     const struct schuss_compressed *x = g->compressed;
     const ptrdiff_t n = col1 - col0, height = sparse_height(g->n);
-    const int takes = g->end.kind == END_TAKE;
-    const ptrdiff_t ldc = takes ? n : g->ldc;
+    const int consumes = g->end.kind == END_CONSUME;
+    const ptrdiff_t ldc = consumes ? n : g->ldc;
     int64_t *next = (int64_t *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63); /* entry of each row that comes next */
     real *room = (real *)(next + (g->k + 7) / 8 * 8);
     real *aside = room + height * g->n; /* sums of the blocks of LONG_K rows after the first */
@@ -103,7 +105,7 @@ static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, 
     }
     for (ptrdiff_t i0 = row0; i0 < row1; i0 += height) {
         const ptrdiff_t i1 = i0 + height < row1 ? i0 + height : row1;
-        real *c = takes ? room : (real *)g->c + i0 * ldc + col0, *sums = c;
+        real *c = consumes ? room : (real *)g->c + i0 * ldc + col0, *sums = c;
         ptrdiff_t p0 = 0, ld = ldc;
         do { /* once even if k is 0: C still has to be written */
             const ptrdiff_t p1 = g->k - p0 < LONG_K ? g->k : p0 + LONG_K;
@@ -121,7 +123,7 @@ static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, 
             sums = aside;
             ld = n;
         } while (p0 < g->k);
-        if (takes) found |= g->end.take(g->end.context, i0, col0, i1 - i0, n, room);
+        if (consumes) found |= g->end.consume(g->end.context, i0, col0, i1 - i0, n, room);
     }
     return found;
 }

@@ -6,7 +6,7 @@
 enum {
     COLUMN_BLOCK = 256,
     COLUMN_SUMS = 8, /* vectors that accumulate: as many as hide the latency of an addition */
-    MOST_RESULTS = 2 /* sums taken at once */
+    MOST_RESULTS = 2 /* sums in one pass */
 };
 
 /* What terms are made of. */

@@ -7,32 +7,33 @@ enum {
     TILE_SUMS = TILE_ROWS * TILE_VECS, /* vectors that accumulate */
     WIDE_VECS = 8,                     /* few rows get wider tiles, or each FMA would wait for the one before */
     WIDE_ROWS = TILE_SUMS / WIDE_VECS,
-    TAKEN_BYTES = 32 * 1024            /* of a block of C that take() gets */
+    CONSUMED_BYTES = 32 * 1024         /* of a block of C that consume() gets */
 };
 
-/* Keeps a pointer a pointer of its own, where the compiler would rather have many sums of a few: those spill. */
+/* Hides from the compiler how a pointer was computed. It would else keep many sums of a few pointers, more than there
+ * are registers for. */
 #define OPAQUE(p) __asm__("" : "+r"(p))
 
-/* tile_any() is most of a table's code: no copies of it for callers with constants. */
+/* tile_any() is most of a table's code. The compiler would make a copy of it for each caller with constants. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define ONE_COPY __attribute__((noinline, noclone))
 #else
 #define ONE_COPY __attribute__((noinline))
 #endif
 
-/* The last step of a forward tile. Activations of one instruction or two are done in registers, the others by a
- * pass over a few rows, which are in L1. */
+/* Whether an activation is done while the tile is in registers: those of an instruction or two are. The others are done
+ * by finish_rows(), a pass over a few rows, which are in L1. */
 ALWAYS_INLINE int in_registers(int activation) { return activation == SCHUSS_IDENTITY || activation == SCHUSS_RELU; }
 
 /* Whether nothing is left for finish_rows(). */
 ALWAYS_INLINE int finishes_in_registers(const struct tile_end *end) {
-    if (end->kind == END_FORWARD) return in_registers(end->activation) && !end->kept;
+    if (end->kind == END_FORWARD) return in_registers(end->activation) && !end->values;
     if (end->kind == END_BACKWARD) return in_registers(end->activation) && !end->mask && !end->raw;
     return end->kind != END_ADD;
 }
 
-/* The end of a tile at (row, col) while it is in registers: all of it, or the bias alone where finish_rows()
- * follows. */
+/* The end of a tile at (row, col) of C while its sums sum[rows x nv] are in registers: all of it, or the bias alone
+ * where finish_rows() follows. `last` masks the last vector of each row. */
 ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, const struct tile_end *end, ptrdiff_t row,
                           ptrdiff_t col) {
     if (end->kind == END_FORWARD) {
@@ -45,7 +46,7 @@ ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, co
                 for (int i = 0; i < rows; i++) sum[i * nv + j] += add;
             }
         }
-        if (end->activation == SCHUSS_RELU && !end->kept) {
+        if (end->activation == SCHUSS_RELU && !end->values) {
 #pragma GCC unroll 28
             for (int i = 0; i < rows * nv; i++) sum[i] = relu_value(sum[i], sum[i]);
         }
@@ -61,12 +62,12 @@ ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, co
         }
     }
     if (end->kind == END_BACKWARD && end->activation == SCHUSS_RELU && finishes_in_registers(end)) {
-        const real *kept = (const real *)end->kept + row * end->ld_kept + col;
+        const real *values = (const real *)end->values + row * end->ld_values + col;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j++) {
-                const real *y = kept + i * end->ld_kept + j * LANES;
+                const real *y = values + i * end->ld_values + j * LANES;
                 sum[i * nv + j] *= relu_slope(j < nv - 1 ? v_load(y) : v_load_m(y, last), sum[i * nv + j]);
             }
     }
@@ -156,9 +157,9 @@ ALWAYS_INLINE real *end_element(const void *array, ptrdiff_t ld, ptrdiff_t row, 
     return array ? (real *)(uintptr_t)array + row * ld + col : NULL;
 }
 
-/* Whether rows of so many columns lie one after the other in all arrays of the end, so that they are one. */
+/* Whether rows of so many columns lie without gaps in C and in all arrays of the end, so that they are one long row. */
 static int is_one_row(const struct tile_end *end, ptrdiff_t cols, ptrdiff_t ldc) {
-    return ldc == cols && (!end->kept || end->ld_kept == cols) && (!end->mask || end->ld_mask == cols) &&
+    return ldc == cols && (!end->values || end->ld_values == cols) && (!end->mask || end->ld_mask == cols) &&
            (!end->add || end->ld_add == cols) && (!end->raw || end->ld_raw == cols);
 }
 
@@ -169,17 +170,18 @@ static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t co
     if (rows > 1 && is_one_row(end, cols, ldc)) cols *= rows, rows = 1;
     const size_t bytes = (size_t)cols * sizeof(real);
     for (ptrdiff_t i = row; i < row + rows; i++, c += ldc) {
-        real *kept = end_element(end->kept, end->ld_kept, i, col);
+        real *values = end_element(end->values, end->ld_values, i, col);
         if (end->kind == END_FORWARD) {
-            if (kept && !end->keeps_value) memcpy(kept, c, bytes);
+            if (values && !end->values_activated) memcpy(values, c, bytes);
             activate(end->activation, end->alpha, cols, c, c);
-            if (kept && end->keeps_value) memcpy(kept, c, bytes);
+            if (values && end->values_activated) memcpy(values, c, bytes);
             if (end->add) add(cols, end_element(end->add, end->ld_add, i, col), c);
         } else if (end->kind == END_BACKWARD) {
             if (end->raw) memcpy(end_element(end->raw, end->ld_raw, i, col), c, bytes);
             if (end->mask) multiply(cols, end_element(end->mask, end->ld_mask, i, col), c);
-            differentiate(end->activation, end->alpha, cols, kept, c);
-        } else if (end->kind == END_ADD) combine(cols, (real)end->alpha, (real)end->beta, kept, c);
+            differentiate(end->activation, end->alpha, cols, values, c);
+        } else if (end->kind == END_ADD)
+            combine(cols, (real)end->alpha, (real)end->beta, end_element(end->add, end->ld_add, i, col), c);
     }
 }
 

@@ -1,5 +1,5 @@
-/* Y = X: the activation is the node's end. Also where a value is needed a second time, beside others in a
- * concatenation. */
+/* Y = X: X[rows x n]; the activation is the node's end. Without one it is a copy, for a value that is needed a second
+ * time in a concatenation. */
 
 static const char *activation_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                                     struct schuss_array *arrays, int *n_arrays) {

@@ -4,7 +4,7 @@
 enum {
     RUNNING_MEAN = NORM_BIAS + 1,
     RUNNING_VARIANCE,
-    ROWS_TOGETHER = 16, /* that are finished while they are in L1 */
+    ROWS_TOGETHER = 16, /* rows that are finished while they are in L1 */
     STRIP = 4           /* vectors of columns that go through the rows together */
 };
 
@@ -117,7 +117,7 @@ static void batch_norm_forward(struct here *h, const struct pass *pass, struct t
     } else
         for (ptrdiff_t j = own.first; j < own.end; j++)
             factor[j] = w[j] / SQRT(((const real *)h->arrays[RUNNING_VARIANCE])[j] + (real)h->node->numbers[0]);
-    if (in_registers(h->end.activation) && !h->end.kept && !h->end.add) {
+    if (in_registers(h->end.activation) && !h->end.values && !h->end.add) {
         normalise(h->end.activation == SCHUSS_RELU, h, &numbers, 0, pass->rows, own.first, own.end);
         return;
     }

@@ -1,11 +1,11 @@
 /* Y = X W + b: X[rows x n_in], W[n_in x n_out], b[n_out]. */
 
-enum { DENSE_WEIGHT, DENSE_BIAS, FEW_ROWS = 8 /* of W, for a member */ };
+enum { DENSE_WEIGHT, DENSE_BIAS, FEW_ROWS = 8 /* of W a member; with fewer, members share its columns */ };
 
-/* Nanoseconds of a multiply-add, and of what a layer does to one output besides. */
+/* Nanoseconds of a multiply-add, and of what else a layer does for one output. */
 static const double PRODUCT_NS = 0.01, OUTPUT_NS = 0.05;
 
-/* The products of a node, but for what a pass brings. */
+/* The products of a node, filled when the plan is laid. Passes set only what they bring. */
 struct dense_products {
     struct gemm forward, gradient, down[]; /* down: one for each part */
 };
@@ -27,7 +27,7 @@ static struct needs dense_needs(const struct schuss_node *node, const struct sha
     const ptrdiff_t n_in = in->channels, n_out = node->channels, item = sizeof(real);
     ptrdiff_t scratch[4] = {gemm_scratch(rows, n_out, n_in, END_FORWARD)}, most = 0;
     if (passes != SCHUSS_FORWARD_ONLY) {
-        scratch[1] = gemm_scratch(n_in, n_out, rows, END_TAKE);
+        scratch[1] = gemm_scratch(n_in, n_out, rows, END_CONSUME);
         scratch[2] = gemm_scratch(rows, n_in, n_out, END_BACKWARD);
         if (node->inputs[0] == 0) scratch[3] = sparse_scratch(n_out, rows);
     }

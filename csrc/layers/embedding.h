@@ -1,5 +1,5 @@
 /* Rows of a table: codes X[rows x n], table W[codes x dim] -> Y[rows x (n dim)], the rows of W that the codes name,
- * side by side. A code that is none counts as a row of zeros, and is told. */
+ * side by side. A code that is not in the table counts as a row of zeros and sets pass->fault. */
 
 static const char *embedding_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                                    struct schuss_array *arrays, int *n_arrays) {
@@ -11,11 +11,11 @@ static const char *embedding_shape(const struct schuss_node *node, const struct 
     return NULL;
 }
 
-/* Elements of the table's gradient that go through the rule together, but a row at least. */
+/* Elements of the table's gradient that go through the rule together; a row does, however long. */
 enum { EMBEDDING_BLOCK = 32 * 1024 / sizeof(real) };
 
-/* The gradient's work space: where the places of each row of the table begin, and the places. A member has rows of the
- * table of its own, but may get all of them. */
+/* Scratch of the gradient: where the places of each row of the table begin, and the places. A member has its own rows
+ * of the table, but all places may be theirs. */
 static struct needs embedding_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows,
                                     int passes) {
     const ptrdiff_t table = node->sizes[0], dim = node->sizes[1];
@@ -64,7 +64,8 @@ static void embedding_forward(struct here *h, const struct pass *pass, struct te
     if (bad) __atomic_store_n(pass->fault, 1, __ATOMIC_RELAXED);
 }
 
-/* out[dim] = the sum over `count` places of dy's dim elements there, in increasing place, by the law of column_sums(). */
+/* out[dim] = the sum over `count` places of dy's dim elements there, in increasing place, by the law of
+ * column_sums(). */
 static void sum_places(ptrdiff_t count, const ptrdiff_t *places, ptrdiff_t dim, const real *dy, real *out) {
     for (ptrdiff_t j = 0; j < dim; j += LANES) {
         const vmask lanes = v_mask(dim - j);

@@ -48,7 +48,7 @@ static void parametric_down(struct here *h, const struct pass *pass, struct team
         const real *x = (const real *)h->x.at + i * h->x.ld, *dy = (const real *)h->dy.at + i * h->dy.ld;
         real *restrict value = (real *)h->scratch, *restrict dx = gradient_row(h, i, 0, value + n);
         for (ptrdiff_t j = 0; j < n; j++) dx[j] = share[j] * dy[j];
-        if (schuss_slope_takes_input(activation)) differentiate(activation, h->node->numbers[1], n, x, dx);
+        if (schuss_slope_needs_input(activation)) differentiate(activation, h->node->numbers[1], n, x, dx);
         else {
             activate(activation, h->node->numbers[1], n, x, value);
             differentiate(activation, h->node->numbers[1], n, value, dx);

@@ -1,4 +1,5 @@
-/* What the bodies of layers have in common: which part of a call is a member's own, and handing over what it computed. */
+/* What the bodies of layers have in common: which part of a call is a member's own, and handing over what it
+ * computed. */
 
 /* A vector of n elements, stepped or a state; a matrix of parameters. */
 ALWAYS_INLINE struct schuss_array vector_array(const char *name, ptrdiff_t n, int stepped) {
@@ -8,7 +9,8 @@ ALWAYS_INLINE struct schuss_array matrix_array(const char *name, ptrdiff_t rows,
     return (struct schuss_array){.name = name, .ndim = 2, .rows = rows, .cols = cols, .stepped = 1};
 }
 
-/* The shape of what gives back as many columns as come in, and is told how many. Returns NULL, or what does not fit. */
+/* The shape of a layer with as many columns as its input, whose number is the layer's first size. Returns NULL, or what
+ * does not fit. */
 ALWAYS_INLINE const char *same_shape(const struct schuss_node *node, const struct shape *in, struct shape *out) {
     if (in->storage != SCHUSS_REAL) return "input";
     if (node->sizes[0] != in->channels) return "n";
@@ -26,17 +28,17 @@ ALWAYS_INLINE struct share own_columns(ptrdiff_t n, const struct team *me) {
 /* The end of row i, which has just been computed to y. */
 ALWAYS_INLINE void finish_row(const struct here *h, ptrdiff_t i, real *y) {
     const struct tile_end *end = &h->end;
-    if (end->activation != SCHUSS_IDENTITY || end->kept || end->add)
+    if (end->activation != SCHUSS_IDENTITY || end->values || end->add)
         finish_rows(end, 1, h->node->channels, y, h->y.ld, i, 0);
 }
 
-/* Whether the gradient by the input is one part, all of it, on top of nothing. */
+/* Whether the gradient by the input is one part, and nothing is there yet to add it to. */
 ALWAYS_INLINE int hands_over_at_once(const struct here *h) {
     return h->n_parts == 1 && h->parts->n == h->channels && !h->parts->start.at;
 }
 
-/* Row i of the gradient by the input, columns [col, col + cols): where it may be computed to. `room` has space for cols
- * elements. Whoever has filled it calls hand_over(). */
+/* Where row i of the gradient by the input is to be computed, from column `col` on: where it belongs, or else `room`.
+ * When it is there, hand_over() has to be called. */
 ALWAYS_INLINE real *gradient_row(const struct here *h, ptrdiff_t i, ptrdiff_t col, real *room) {
     const struct part *part = h->parts;
     return hands_over_at_once(h) ? (real *)part->d.at + i * part->d.ld + col : room;
@@ -67,15 +69,16 @@ static void hand_over(const struct here *h, ptrdiff_t row, ptrdiff_t rows, ptrdi
     }
 }
 
-/* The gradient of elements [first, end) of array k, a vector, lies in the arena: it goes through the rule, if that is
- * to be done at once. */
+/* The gradient of elements [first, end) of array k, a vector, is computed, in the arena of gradients. If the update is
+ * made as gradients are born, they are updated. */
 ALWAYS_INLINE void vector_born(const struct here *h, struct births *births, int k, ptrdiff_t first, ptrdiff_t end) {
     if (!births || !h->wanted[k] || first >= end) return;
     const struct birth born = birth_of(births, h->kernels, h->node->first_array + k, 1);
     births->nonfinite |= birth_update(&born, first, end - first, (const real *)h->gradients[k] + first);
 }
 
-/* The gradient of array 0, a vector, is a sum over the rows of terms of two arrays: the member's own columns. */
+/* The gradient of array 0, a vector: sums over all rows of terms of a[rows x channels] and dy, of the member's own
+ * columns. */
 ALWAYS_INLINE void vector_gradient(const struct here *h, const struct pass *pass, column_term *term, const void *a,
                                    ptrdiff_t ld_a, struct births *births, const struct team *me) {
     const struct share own = own_columns(h->channels, me);

@@ -1,7 +1,7 @@
-/* Eigenvectors of a symmetric matrix by a team, in double for both dtypes: Householder's reflections to tridiagonal form,
- * then the implicit QL algorithm with Wilkinson's shifts (Golub and Van Loan, Matrix Computations, 8.3). The sequence of
- * rotations depends on the tridiagonal matrix alone: each member finds it by itself, and applies it to its columns.
- * Sums go over 16 lanes whatever the vectors, so neither they nor the members change a bit. */
+/* Eigenvectors of a symmetric matrix by a team, in double for both dtypes: Householder's reflections to tridiagonal
+ * form, then the implicit QL algorithm with Wilkinson's shifts (Golub and Van Loan, Matrix Computations, 8.3). The
+ * sequence of rotations depends on the tridiagonal matrix alone: each member finds it by itself, and applies it to its
+ * columns. Sums go over 16 lanes whatever the vectors, so neither they nor the members change a bit. */
 
 enum {
     EIGEN_SWEEPS = 8,   /* rotations of so many sweeps wait, to be applied to a block of columns while it is in L2 */
@@ -10,7 +10,7 @@ enum {
     EIGEN_MOST = 60     /* sweeps for an eigenvalue; two will do */
 };
 
-/* d x d matrices a, whose contents are used up, and z; y: d numbers each; factor: [d]. */
+/* What members share: a and z [d x d], y[2][d], factor[d]. a is overwritten. */
 struct eigen_room {
     ptrdiff_t d;
     double *a, *z, *y[2], *factor;
@@ -34,6 +34,7 @@ static struct eigen_own eigen_own(ptrdiff_t d, char *room) {
                               (ptrdiff_t *)(x + (6 + 2 * EIGEN_SWEEPS) * d)};
 }
 
+/* The inner product of x[n] and y[n]. */
 static double eigen_dot(ptrdiff_t n, const double *x, const double *y) {
     wide sum[LANE_VECS] = {0};
     double lane[VIRTUAL_LANES];
@@ -51,7 +52,7 @@ static double eigen_dot(ptrdiff_t n, const double *x, const double *y) {
     return lanes_total(lane);
 }
 
-/* x[n] becomes v with v[0] = 1, and H = 1 - tau v v' takes x to (beta, 0, ..., 0). */
+/* x[n] becomes v with v[0] = 1, such that H = 1 - tau v v' maps what x was to (beta, 0, ..., 0). Returns tau. */
 static double eigen_reflector(ptrdiff_t n, double *x, double *beta) {
     const double first = x[0], rest = eigen_dot(n - 1, x + 1, x + 1);
     x[0] = 1;
@@ -134,7 +135,7 @@ ALWAYS_INLINE void eigen_rotate(ptrdiff_t low, ptrdiff_t high, const double *rot
     memcpy(z + low * d, upper, (size_t)width * sizeof(double));
 }
 
-/* The waiting sweeps, applied to the member's columns. */
+/* Applies the sweeps that wait, each of rows low[k] to high[k], to the member's columns of z. */
 static void eigen_apply(const struct eigen_room *r, const struct eigen_own *own, int sweeps, const ptrdiff_t *low,
                         const ptrdiff_t *high, const struct team *me) {
     const ptrdiff_t d = r->d, end = share_start(d, EIGEN_COLS, me->index + 1, me->count);
@@ -209,7 +210,7 @@ static void descending(ptrdiff_t d, const double *values, ptrdiff_t *order) {
     }
 }
 
-/* The largest element of the diagonal of what is positive semidefinite: none is larger. NaN if one is. */
+/* The largest element of a positive semidefinite square[d x d], which is on its diagonal; NaN if there is one. */
 static double largest_of(ptrdiff_t d, const real *square) {
     double most = 0;
     for (ptrdiff_t i = 0; i < d; i++)
@@ -217,8 +218,9 @@ static double largest_of(ptrdiff_t d, const real *square) {
     return most;
 }
 
-/* q's columns become the eigenvectors of the positive semidefinite `square`, those of large values first, and of each
- * the first of the largest elements positive. What is not finite gives NaN, and nothing the identity. */
+/* The columns of q[d x d] become the eigenvectors of the positive semidefinite square[d x d], in decreasing order of
+ * their eigenvalues. Of each the largest element (by magnitude, the first of several) is positive. A square that is not
+ * finite gives NaN, one of zeros the identity. */
 static void eigenvectors(const real *square, real *q, const struct eigen_room *r, char *own_room, struct team *me) {
     const ptrdiff_t d = r->d, from = share_start(d, 1, me->index, me->count);
     const ptrdiff_t to = share_start(d, 1, me->index + 1, me->count);

@@ -132,8 +132,8 @@ struct pass {
     double t, *factors;
     int n_vectors, keep;
     int n_sums;
-    double *partial;       /* [PARTS][n_sums]; afterwards the first row is the whole sum */
-    double largest[PARTS]; /* so is the first of these the largest */
+    double *partial;       /* [PARTS][n_sums] the sums of each part; afterwards the first row has those of all parts */
+    double largest[PARTS]; /* of each part; afterwards the first is that of all parts */
     /* the rest is run()'s own */
     const struct kernels *kernels;
     ptrdiff_t padded;
@@ -141,7 +141,7 @@ struct pass {
     atomic_int nonfinite;
 };
 
-/* What one thread has of it, and the part it is at. */
+/* What one thread does of a pass, and the part that it is at. */
 struct share {
     struct pass *pass;
     double *sums, *largest;
@@ -187,7 +187,7 @@ static void run(struct pass *pass) {
 static const struct schuss_segment *next_piece(struct share *share, ptrdiff_t *from, ptrdiff_t end, ptrdiff_t *first,
                                                ptrdiff_t *n) {
     const struct schuss_lbfgs *l = share->pass->l;
-    if (end > l->n) end = l->n; /* of the padding */
+    if (end > l->n) end = l->n; /* no segment has the padding */
     if (*from >= end) return NULL;
     const struct schuss_segment *s = &l->segments[share->segment];
     while (share->start + s->n <= *from) {
@@ -271,7 +271,8 @@ static void combine_chunk(struct share *share, ptrdiff_t from, ptrdiff_t n) {
     look_at(share, n, d, g);
 }
 
-/* Lets the new pair in, if it is fit, and leaves s . q and y . q of all pairs for q = -g. */
+/* The new pair joins the others if its curvature is large enough. s_q and y_q get s . q and y . q of all pairs, where
+ * q = -g. */
 static void learn(struct schuss_lbfgs *l, const struct numbers *a) {
     const double *new = a->sums + 4 * l->count, *sums = a->sums;
     if (new[S_NEW_Y] > LEAST_CURVATURE && isfinite(new[S_NEW_Y]) && isfinite(new[Y_NEW_Y])) {

@@ -7,7 +7,8 @@ typedef struct {
     wide v[LANE_VECS];
 } lanes; /* 16 doubles */
 
-/* Doubles rounded to reals. Compilers take __builtin_convertvector to pieces. */
+/* Rounds doubles to reals. Compilers cut __builtin_convertvector into halves, so it is used only where there is no
+ * intrinsic. */
 #if REAL_BITS == 64
 ALWAYS_INLINE void store_rounded(real *x, wide v) { v_store(x, v); }
 #elif VECTOR_BYTES == 64
@@ -72,8 +73,8 @@ static void lbfgs_pair(ptrdiff_t n, double t, const void *d, const void *g, cons
     for (ptrdiff_t i = 0; i < n; i++) change[i] = after[i] - gradient[i];
 }
 
-/* What is read after the vector that comes after the k-th, to be fetched meanwhile: a chunk is too short for the
- * hardware to see where things are going. count >= 2. */
+/* What is read two vectors after the k-th, from which memory is to be fetched meanwhile: a chunk is too short for the
+ * hardware to foresee it. After the last vector that is the next chunk of the first ones. count >= 2. */
 ALWAYS_INLINE const real *soon(const void *const *vectors, int count, int k, ptrdiff_t from, ptrdiff_t n) {
     return k + 2 < count ? (const real *)vectors[k + 2] + from : (const real *)vectors[k + 2 - count] + from + n;
 }

@@ -3,7 +3,8 @@
 
 enum { REFLECTIONS = 32 /* of a block */ };
 
-/* Of d x d: x, spare and v; of d x REFLECTIONS: along, turned; t: a square of REFLECTIONS for each block, and one more. */
+/* x, spare and v are [d x d], along and turned [d x REFLECTIONS]. t has a square of REFLECTIONS for each block, and one
+ * more for products of vectors. */
 struct orthogonal_room {
     ptrdiff_t d;
     real *x, *spare, *v, *along, *turned, *t;
@@ -12,7 +13,7 @@ struct orthogonal_room {
 
 static ptrdiff_t orthogonal_blocks(ptrdiff_t k) { return (k + REFLECTIONS - 1) / REFLECTIONS; }
 
-/* Of products, for each member: a product of fewer k may need more than one of more. */
+/* Bytes that each member needs for products. A product of smaller k may need more than one of larger k. */
 static ptrdiff_t orthogonal_scratch(ptrdiff_t d) {
     ptrdiff_t most = product_scratch(d, d, REFLECTIONS);
     for (ptrdiff_t row = 0; row < d; row += REFLECTIONS) {
@@ -28,7 +29,7 @@ static double real_dot(ptrdiff_t n, const real *x, const real *y) {
     return lanes_total(lane);
 }
 
-/* The reflection that takes x[n] to a multiple of its first element; v[0] = 1. */
+/* The reflection 1 - tau v v' that maps x[n] to (beta, 0, ..., 0): v[n] with v[0] = 1, tau, and the sign of beta. */
 static void orthogonal_reflector(ptrdiff_t n, const real *x, real *v, real *tau, real *sign) {
     const double first = (double)x[0], rest = real_dot(n - 1, x + 1, x + 1);
     double beta = first;
@@ -45,8 +46,8 @@ static void orthogonal_reflector(ptrdiff_t n, const real *x, real *v, real *tau,
     for (ptrdiff_t i = 1; i < n; i++) v[i] = factor * x[i];
 }
 
-/* Rows [row, end) reduced, each by the reflections of those before it: V's rows, with zeros before them from column
- * `row` on. A member has every count-th of them. */
+/* The reflections of rows [row, end) of x: each row is reflected by those before it, and then gives its own, a row of
+ * V. In columns from `row` on, V has zeros before each row's first element. A member has every count-th row. */
 static void orthogonal_panel(const struct orthogonal_room *r, ptrdiff_t row, ptrdiff_t end, struct team *me) {
     const ptrdiff_t d = r->d;
     for (ptrdiff_t j = row; j < end; j++) {
@@ -100,7 +101,7 @@ static void orthogonal_reflect(const struct orthogonal_room *r, ptrdiff_t row, p
         .a = r->turned, .a_row = n, .a_col = 1,
         .b = r->v + row * d + col, .ldb = d,
         .c = r->spare + from * d + col, .ldc = d,
-        .end = {.kind = END_ADD, .alpha = -1, .beta = 1, .kept = r->x + from * d + col, .ld_kept = d},
+        .end = {.kind = END_ADD, .alpha = -1, .beta = 1, .add = r->x + from * d + col, .ld_add = d},
     };
     if (!back && me->index == 0) {
         const struct gemm gram = {

@@ -1,8 +1,8 @@
 /* A step over one piece of an array, chunk by chunk: the stages before the rule, the rule, the stages after it, each a
  * loop of its own over data in L1. */
 
-/* Zero times NaN or an infinity is NaN, which stays one in a sum of zeros. From the first whole vector of memory on: a
- * load that crosses lines costs two. See struct kernels. */
+/* See struct kernels. Zero times NaN or an infinity is NaN, and so is a sum with it. Vectors begin where a vector of
+ * memory does, since a load that crosses two lines of cache costs two. */
 static int any_nonfinite(ptrdiff_t n, const void *array) {
     enum { WAYS = 4 }; /* an addition waits for the one before it in its sum */
     const real *x = (const real *)array;
@@ -21,7 +21,7 @@ static int any_nonfinite(ptrdiff_t n, const void *array) {
     return any != 0;
 }
 
-/* Stages go from an array to another, or within one: an element needs no other. */
+/* The stages compute to[n] from from[n], each element by itself, so `to` may be `from`. */
 static void clip(ptrdiff_t n, real limit, const real *from, real *to) {
     APART
     for (ptrdiff_t i = 0; i < n; i++) to[i] = from[i] > limit ? limit : from[i];
@@ -89,7 +89,8 @@ static void step(const struct schuss_segment *piece, const struct rule_constants
     for (ptrdiff_t i = 0; i < piece->n; i = end, end = chunk_end(piece, i)) {
         real staged[CHUNK];
         real *g = (real *)piece->g + i;
-        if (!c->seen) *nonfinite |= any_nonfinite(end - i, g); /* first: meanwhile the other arrays come from memory */
+        /* This comes first, since meanwhile the other arrays come from memory. */
+        if (!c->seen) *nonfinite |= any_nonfinite(end - i, g);
         const struct rule_arrays r = chunk_of(piece, i, end, c, staged);
         switch (c->rule) {
 #define PLAIN(NAME, function) \

@@ -1,5 +1,6 @@
-/* Sums over a piece of an array in a fixed order, in double: element i belongs to lane i % 16, whatever the vectors; then
- * one tree. Pieces that are added to the same lanes one after the other have multiples of 16 elements, but the last. */
+/* Sums over a piece of an array in a fixed order, in double: element i belongs to lane i % 16, whatever the vectors;
+ * then one tree. Pieces that are added to the same lanes one after the other have multiples of 16 elements, but the
+ * last. */
 
 struct rule_sums {
     double lane[SCHUSS_MAX_SUMS][VIRTUAL_LANES];
@@ -7,7 +8,7 @@ struct rule_sums {
 
 enum { LANE_VECS = VIRTUAL_LANES / DOUBLES };
 
-/* lane[k] += x y, in double, over n elements. */
+/* lane[i % 16] += x[i] y[i], in double, for i < n. */
 ALWAYS_INLINE void add_products(ptrdiff_t n, const real *x, const real *y, double *lane) {
     wide sum[LANE_VECS];
     ptrdiff_t i = 0;
@@ -19,7 +20,8 @@ ALWAYS_INLINE void add_products(ptrdiff_t n, const real *x, const real *y, doubl
     for (int l = 0; i + l < n; l++) lane[l] += (double)x[i + l] * (double)y[i + l];
 }
 
-/* The same of two pairs: each sum waits for its last addition, and meanwhile there is the other. y1 NULL: ones. */
+/* The same of two pairs of arrays in one loop, so that one sum is added to while the other waits for its last addition.
+ * y1 NULL: ones. */
 ALWAYS_INLINE void add_two_products(ptrdiff_t n, const real *x0, const real *y0, const real *x1, const real *y1,
                                     struct rule_sums *sums) {
     wide a[LANE_VECS], b[LANE_VECS];
@@ -41,6 +43,7 @@ ALWAYS_INLINE void add_two_products(ptrdiff_t n, const real *x0, const real *y0,
     }
 }
 
+/* The sum of lane[16], by a tree. */
 ALWAYS_INLINE double lanes_total(const double *lane) {
     double sum[VIRTUAL_LANES];
     for (int l = 0; l < VIRTUAL_LANES; l++) sum[l] = lane[l];

@@ -8,9 +8,9 @@
 #include "net.h"
 
 enum {
-    GATHER_AHEAD = 4, /* rows to fetch ahead while copying, and as much of each */
-    GATHER_AHEAD_BYTES = 1024,
-    CACHED_BYTES = 1 << 20
+    GATHER_AHEAD = 4,          /* rows to fetch ahead while copying */
+    GATHER_AHEAD_BYTES = 1024, /* the most that is fetched of each */
+    CACHED_BYTES = 1 << 20     /* data that are no larger are in cache anyway */
 };
 
 /* Asks for the beginning of a row that will be read soon. */
@@ -65,8 +65,8 @@ static inline void batch_at(const struct schuss_train *t, ptrdiff_t position, st
     }
 }
 
-/* The member's own rows of the batch, copied together, but for inputs that are compressed; and of the next, on their
- * way, if they are not in cache and L2 has room for them. */
+/* Copies the member's own rows of the batch together; compressed inputs stay where they are. Its rows of the next batch
+ * are fetched meanwhile, unless all data are in cache or L2 has no room for a batch. */
 static inline void gather_own(const struct schuss_train *t, const struct batch *b, ptrdiff_t position,
                               const struct team *me) {
     const struct share own = own_rows(b->rows, me);

@@ -25,7 +25,8 @@ int birth_update(const struct birth *born, ptrdiff_t first, ptrdiff_t n, const v
 }
 
 /* See struct tile_end. */
-static int take_block(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block) {
+static int consume_block(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols,
+                         const void *block) {
     const struct birth *born = context;
     if (cols == born->cols) return birth_update(born, row * cols, rows * cols, block);
     int nonfinite = 0;
@@ -37,7 +38,7 @@ static int take_block(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t row
 
 struct tile_end birth_end(const struct birth *born) {
     const struct schuss_segment *s = born->segment;
-    struct tile_end end = {.kind = END_TAKE, .take = take_block, .context = (void *)(uintptr_t)born};
+    struct tile_end end = {.kind = END_CONSUME, .consume = consume_block, .context = (void *)(uintptr_t)born};
     end.streams[end.n_streams++] = s->p;
     for (int k = 0; k < SCHUSS_MAX_STATES && s->s[k]; k++) end.streams[end.n_streams++] = s->s[k];
     return end;

@@ -10,14 +10,14 @@
 struct births {
     const struct schuss_step *step;
     int64_t t;
-    const int *segments; /* [arrays of the network] the segment of each; -1: not updated */
+    const int *segments; /* [arrays of the network] the segment of each; -1: it is not updated */
     int nonfinite;       /* set if a gradient was not finite */
     int group;           /* the group looked at last, and its constants */
     struct rule_constants constants;
 };
 
-/* For step number t. Best called long before the gradients: constants take a chain of slow operations, which others may
- * overlap. */
+/* Begins step number t. It is best called long before gradients are born: constants are a chain of slow operations,
+ * which the processor overlaps with what follows. */
 void births_begin(struct births *b, const struct schuss_step *step, int64_t t, const int *segments);
 
 /* An array whose gradient goes through the rule block by block. */
@@ -28,10 +28,11 @@ struct birth {
     ptrdiff_t cols; /* of the array */
 };
 
-/* The array's place in the step. Constants are computed again only where the group changes: one array at a time. */
+/* The birth of an array's gradient. It points at constants that b holds, which change with the group: the next call of
+ * this may make it invalid. */
 struct birth birth_of(struct births *b, const struct kernels *kernels, int array, ptrdiff_t cols);
 
-/* The gradient of elements [first, first + n) of the array goes through the rule. Returns 1 if it is not finite. */
+/* Elements [first, first + n) of the array are updated by gradient[n]. Returns 1 if that is not finite. */
 int birth_update(const struct birth *born, ptrdiff_t first, ptrdiff_t n, const void *gradient);
 
 /* The end of a product whose result is the array's gradient; see struct tile_end. `born` has to live as long. */

@@ -5,6 +5,8 @@
 
 /* ---- accesses ---------------------------------------------------------------------------------------------------- */
 
+/* Adds an access to a list, whose new end it returns. A part of a concatenation has its DATA and DELTA within the
+ * concatenation's. */
 static struct access *note(struct access *to, const struct schuss_plan *plan, int node, enum buffer_role role,
                            int writes, int all) {
     if (role == DATA || role == DELTA) node = root_of(plan->net, node);
@@ -76,7 +78,7 @@ static ptrdiff_t row_stride(ptrdiff_t n, ptrdiff_t item) {
     return n * item > 1024 && n * item % 1024 == 0 ? n + 64 / item : n;
 }
 
-/* Which buffers there are, and how long their rows. */
+/* Which buffers there are, and how long their rows are. */
 static void size_up(struct schuss_plan *plan) {
     const struct schuss_net *net = plan->net;
     const ptrdiff_t item = plan->kernels->item;
@@ -90,8 +92,8 @@ static void size_up(struct schuss_plan *plan) {
         const ptrdiff_t row = i == last ? node->channels : row_stride(node->channels, item);
         b[DATA] = (struct buffer){.used = root, .outside = input, .row = input ? node->channels : row};
         b[DELTA] = (struct buffer){.used = root && p->reaches, .outside = input, .row = input ? node->channels : row};
-        p->keeps_value = changes && !schuss_slope_takes_input(node->activation);
-        const int overwritten = schuss_slope_takes_input(node->activation) || p->drops || node->residual >= 0;
+        p->values_activated = changes && !schuss_slope_needs_input(node->activation);
+        const int overwritten = schuss_slope_needs_input(node->activation) || p->drops || node->residual >= 0;
         b[VALUES] = (struct buffer){.used = backward && p->reaches && changes && overwritten, .row = row};
         b[MASK] = (struct buffer){.used = p->drops, .row = row};
         b[RAW] = (struct buffer){.used = p->reaches && node->residual >= 0 && plan->nodes[node->residual].reaches &&
@@ -104,12 +106,13 @@ static void size_up(struct schuss_plan *plan) {
 
 /* ---- lifetimes --------------------------------------------------------------------------------------------------- */
 
+/* The n accesses of `list` are made by this call, so the buffers live until then. */
 static void live(struct schuss_plan *plan, const struct access *list, int n, int call) {
     for (int k = 0; k < n; k++) {
         struct buffer *b = buffer_of(plan, list[k].node, list[k].role);
         if (b->first < 0) b->first = call;
         b->last = call;
-        /* A backward pass may be repeated. */
+        /* A backward pass may be repeated, so what it reads of the forward pass is never free again. */
         if (plan->passes == SCHUSS_BACKWARD && call > plan->loss_call && b->first < plan->loss_call) b->last = INT_MAX;
     }
 }
@@ -130,12 +133,13 @@ static void find_lifetimes(struct schuss_plan *plan) {
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
-/* Whether memory may be used again within a pass. Where members go through all layers each with its own rows, one ahead
- * of another, they must not meet there. */
+/* Whether memory may be used again within a pass. Where members go through all layers with rows of their own, one may
+ * be some layers ahead of another: what it writes there the other may still read. */
 static int reuses(const struct schuss_plan *plan) { return plan->passes == SCHUSS_FORWARD_ONLY || !plan->by_rows; }
 
-/* The slot for a buffer, among so many: of those that are free, the smallest that is large enough, else the largest,
- * which grows; or a new one. A slot is known by its first buffer. */
+/* The slot for a buffer b, given the bytes size[n_slots] of all slots and the last call last[n_slots] that uses each.
+ * Of the free slots it is the smallest that is large enough; else the largest, which then grows. Where none is free it
+ * is a new one, number n_slots. */
 static int slot_for(const struct schuss_plan *plan, const struct buffer *b, int n_slots, const ptrdiff_t *size,
                     const int *last) {
     int best = n_slots;
@@ -147,7 +151,7 @@ static int slot_for(const struct schuss_plan *plan, const struct buffer *b, int 
     return best;
 }
 
-/* The buffers in the order in which their lives begin. NULL: no more. */
+/* The buffer whose life begins next after that of `before` (NULL: which begins first). NULL: there is none. */
 static struct buffer *next_born(const struct schuss_plan *plan, const struct buffer *before) {
     struct buffer *found = NULL;
     for (int i = 0; i < plan->net->n_nodes; i++)
@@ -160,8 +164,9 @@ static struct buffer *next_born(const struct schuss_plan *plan, const struct buf
     return found;
 }
 
-/* Members with rows of their own, one ahead of another, must find them at the same bytes in whatever lies in a slot of
- * a plan for forward passes: rows are as long there as the longest. */
+/* In a plan for forward passes buffers share memory, and a member with rows of its own may be a layer ahead of
+ * another. They do not meet if row i lies at the same bytes in all buffers of a slot, so all have rows as long
+ * as the longest. */
 static void align_rows(struct schuss_plan *plan, int n_slots, ptrdiff_t *longest) {
     if (plan->passes != SCHUSS_FORWARD_ONLY || plan->threads < 2) return;
     for (int s = 0; s < n_slots; s++) longest[s] = 0;
@@ -180,7 +185,7 @@ ptrdiff_t plan_buffers(struct schuss_plan *plan) {
     int n_slots = 0;
     size_up(plan);
     find_lifetimes(plan);
-    /* The list of slots is where the members' lists will be, which are longer. */
+    /* The list of slots lies where the members' lists will be, which are longer. */
     ptrdiff_t *size = (ptrdiff_t *)(void *)plan->members;
     int *last = (int *)(size + (ptrdiff_t)n * BUFFER_ROLES);
     for (struct buffer *b = next_born(plan, NULL); b; b = next_born(plan, b)) {
@@ -209,7 +214,7 @@ ptrdiff_t plan_buffers(struct schuss_plan *plan) {
         __builtin_add_overflow(used, scratch, &scratch))
         return -1;
     align_rows(plan, n_slots, size);
-    /* What was used as a list of slots is expected to be zero. */
+    /* The members' lists are expected to be zero before they are filled. */
     for (ptrdiff_t k = 0; k < (ptrdiff_t)n * BUFFER_ROLES; k++) size[k] = 0, last[k] = 0;
     return scratch;
 }

@@ -29,7 +29,7 @@ int schuss_all_within(int dtype, const void *x, ptrdiff_t n, double most) {
 
 int schuss_loss_wants_labels(int loss_kind) { return loss_kind == SCHUSS_CROSS_ENTROPY || loss_kind == SCHUSS_FOCAL; }
 
-int schuss_loss_takes(int loss_kind, int dtype, const void *target, ptrdiff_t n) {
+int schuss_loss_accepts(int loss_kind, int dtype, const void *target, ptrdiff_t n) {
     switch (loss_kind) {
     case SCHUSS_BINARY_CROSS_ENTROPY:
     case SCHUSS_BINARY_FOCAL: return schuss_all_within(dtype, target, n, 1);

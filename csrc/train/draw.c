@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-    /* Weights of a layer that every thread may read, and bring into the form that its products want, for itself. */
+    /* The largest weights of a layer that each thread may read and pack for itself: more cost more than they save. */
     ROWS_WEIGHT_BYTES = 64 * 1024
 };
 
@@ -30,8 +30,7 @@ static int most_links(const struct schuss_net *net) {
 
 /* ---- what is needed ---------------------------------------------------------------------------------------------- */
 
-/* Asks each kind what it needs; whether the batch rather than each layer's columns is shared: where no layer's weights
- * are large, since each thread reads all of them. */
+/* Asks the kind of each node what it needs for so many rows, into nodes[n_nodes]. */
 static void ask_needs(const struct schuss_net *net, const struct kernels *kernels, ptrdiff_t rows, int passes,
                       struct node_plan *nodes) {
     for (int i = 0; i < net->n_nodes; i++) {
@@ -44,6 +43,8 @@ static void ask_needs(const struct schuss_net *net, const struct kernels *kernel
     }
 }
 
+/* Whether threads share the batch rather than each layer's columns. Each thread reads all weights then, so no layer may
+ * have large ones. */
 static int shares_rows(const struct schuss_plan *plan) {
     if (plan->threads < 2) return 0;
     for (int i = 0; i < plan->net->n_nodes; i++)
@@ -82,7 +83,8 @@ static struct call *add_call(struct schuss_plan *plan, enum call_type type, int 
     return call;
 }
 
-/* Teams of so many members share columns, at least two tiles each. */
+/* The largest team that shares a call by its n columns. Each member has two tiles at least, unless the kind has to be
+ * shared so. 0: no team does. */
 static int columns_for(const struct schuss_plan *plan, enum sharing sharing, ptrdiff_t n) {
     if (sharing == SHARES_ROWS || (sharing == SHARES_EITHER && plan->by_rows)) return 0;
     const ptrdiff_t most = n / (2 * plan->kernels->tile_cols);
@@ -113,7 +115,8 @@ static void count_parts(struct schuss_plan *plan, int value) {
     else plan->nodes[value].left++;
 }
 
-/* Adds links to the value, or to all that it consists of, from column `first` on. */
+/* Adds the call's links to a value whose gradient begins in the call's column `first`: one, or, where the value is a
+ * concatenation, one to each value that it consists of. */
 static void add_links(struct schuss_plan *plan, struct call *call, int value, ptrdiff_t first) {
     const struct schuss_node *node = &plan->net->nodes[value];
     struct node_plan *p = &plan->nodes[value];
@@ -132,8 +135,9 @@ static void add_links(struct schuss_plan *plan, struct call *call, int value, pt
     call->n_links++;
 }
 
-/* The gradient by node's value goes to the residual's too: as what the next part is added to, if it is a value by
- * itself and nothing is there yet, else by a call. */
+/* The gradient by the node's value is also a part of that by its residual. If the residual is no concatenation, nothing
+ * of its gradient is there yet and more parts come, then the next part starts from this one, which costs nothing. Else
+ * a call adds it. */
 static void pass_to_residual(struct schuss_plan *plan, int node) {
     const int added = plan->net->nodes[node].residual;
     struct node_plan *p = &plan->nodes[added];
@@ -182,7 +186,7 @@ static void add_backward_calls(struct schuss_plan *plan, const unsigned char *wa
     count_parts(plan, last);
     struct call *output = add_call(plan, CALL_OUTPUT, last);
     add_links(plan, output, last, 0);
-    for (int k = output->first_link; k < plan->n_links; k++) plan->links[k].start = STARTS_OWN; /* the loss's */
+    for (int k = output->first_link; k < plan->n_links; k++) plan->links[k].start = STARTS_OWN; /* by the loss */
     output->outside = 1;
     plan->after_enter = plan->n_calls;
     for (int i = last; i >= 0; i--) {
@@ -199,7 +203,7 @@ static void add_backward_calls(struct schuss_plan *plan, const unsigned char *wa
 
 /* ---- the interface ----------------------------------------------------------------------------------------------- */
 
-/* Takes room for n bytes at *used, aligned. base NULL: only counts. */
+/* Where n bytes of base are free: from *used on, which moves behind them to a multiple of 64. base NULL: only that. */
 static void *reserve(char *base, size_t *used, size_t n) {
     void *at = base ? base + *used : NULL;
     *used = (*used + n + 63) / 64 * 64;
@@ -294,7 +298,7 @@ int schuss_plan_fault(struct schuss_plan *plan) {
     return fault;
 }
 
-/* Of a parameter's update. */
+/* Nanoseconds of the update of a parameter. */
 static const double PARAMETER_NS = 0.2;
 
 double plan_forward_time(const struct schuss_plan *plan, ptrdiff_t rows) { return plan->row_time * (double)rows; }

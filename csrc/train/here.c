@@ -3,7 +3,7 @@
 
 static ptrdiff_t round_up(ptrdiff_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/* Parts of the gradient by a node's input, by its residual, and, of the last, by the network's value. */
+/* How many parts the gradient by a node's input has, and that by its residual. */
 static int parts_of_input(const struct schuss_net *net, const struct schuss_node *node) {
     return node->n_inputs ? net->nodes[node->inputs[0]].n_parts : 0;
 }
@@ -49,7 +49,7 @@ static struct part part_of(const struct schuss_plan *plan, const struct link *li
         .kind = END_BACKWARD,
         .activation = pointwise_activation(node),
         .alpha = node->alpha,
-        .kept = values.at, .ld_kept = values.ld,
+        .values = values.at, .ld_values = values.ld,
         .mask = mask.at, .ld_mask = mask.ld,
         .raw = raw.at, .ld_raw = raw.ld,
     };
@@ -63,13 +63,13 @@ static struct tile_end forward_end(const struct schuss_plan *plan, int number) {
     const struct matrix values = rows_of(plan, number, VALUES);
     const int added = node->residual >= 0 && !p->drops;
     const struct matrix add = added ? rows_of(plan, node->residual, DATA) : (struct matrix){0};
-    /* Where dropout comes next, and takes the activation's value from VALUES, that is the result itself. */
-    const int keeps = values.at && !(p->drops && p->keeps_value);
+    /* Where dropout comes next and reads the activation's value from VALUES, that is the result itself: no copy. */
+    const int keeps = values.at && !(p->drops && p->values_activated);
     return (struct tile_end){
         .kind = END_FORWARD,
         .activation = pointwise_activation(node),
         .alpha = node->alpha,
-        .kept = keeps ? values.at : NULL, .ld_kept = values.ld, .keeps_value = p->keeps_value,
+        .values = keeps ? values.at : NULL, .ld_values = values.ld, .values_activated = p->values_activated,
         .add = add.at, .ld_add = add.ld,
     };
 }

@@ -11,7 +11,7 @@ void schuss_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ou
     for (int i = 0; i < 4; i++) out[i] = r.v[i];
 }
 
-/* Fisher-Yates. Step i takes 64 random bits as a fraction of i + 1; the bias is below n / 2^64. */
+/* Fisher-Yates. Step i reads 64 random bits as a fraction of i + 1; the bias is below n / 2^64. */
 void schuss_permutation(int64_t *order, ptrdiff_t n, uint64_t seed, uint64_t epoch) {
     struct philox r = {{0}};
     for (ptrdiff_t i = 0; i < n; i++) order[i] = i;

@@ -17,9 +17,9 @@ struct shape {
 
 /* What a node needs beside its value. */
 struct needs {
-    ptrdiff_t kept;      /* bytes from forward to backward; there is none in a plan for forward passes alone */
+    ptrdiff_t kept;      /* bytes that forward() leaves for the backward pass; none in a plan for forward passes */
     ptrdiff_t scratch;   /* bytes that a member has for itself during a call */
-    ptrdiff_t prepared;  /* bytes a member that prepare() fills when the plan is laid */
+    ptrdiff_t prepared;  /* bytes of each member that prepare() fills when the plan is laid */
     ptrdiff_t weights;   /* bytes of parameters that a member reads however few rows it has */
     double nanoseconds;  /* roughly, of a row forward on one thread */
 };
@@ -28,7 +28,7 @@ struct needs {
  * and reads all rows. EITHER: as the plan says, which the call then finds in pass->by_columns. */
 enum sharing { SHARES_ROWS, SHARES_COLUMNS, SHARES_EITHER };
 
-/* What of the input has to be there in the backward pass. */
+/* Which functions of the backward pass read the node's input. */
 enum { DOWN_READS_INPUT = 1, GRADIENTS_READ_INPUT = 2 };
 
 /* Rows of a value: ld elements from row to row. */
@@ -37,9 +37,9 @@ struct matrix {
     ptrdiff_t ld;
 };
 
-/* Columns [first, first + n) of the gradient by a node's input, which are one value's: element (0, 0) of d is of column
- * `first`. Where start is not NULL, what lies there is of the same value and is added to: it may be d itself. Then
- * comes the end. */
+/* A part of the gradient by a node's input: its columns [first, first + n), which are the gradient by one value. They
+ * go to d[rows x n]. Where start is not NULL, start[rows x n] is added to them first; it may be d itself. At last the
+ * derivative of the value's end is applied. */
 struct part {
     int value;
     ptrdiff_t first, n;
@@ -47,7 +47,7 @@ struct part {
     struct tile_end end;
 };
 
-/* What a member holds of one node. Everything was decided when the plan was laid, but for what comes from outside. */
+/* What a member holds of one node. It is filled when the plan is laid; a pass sets only what comes from outside. */
 struct here {
     const struct kernels *kernels;
     const struct schuss_node *node;
@@ -55,9 +55,9 @@ struct here {
     ptrdiff_t channels;         /* of the input */
     const struct schuss_compressed *compressed; /* not NULL: x is these rows order[0], order[1], ... */
     const int64_t *order;
-    struct matrix y;            /* [rows x channels] what forward() makes, */
-    struct tile_end end;        /* with this end */
-    struct matrix dy;           /* [rows x channels] the gradient by it */
+    struct matrix y;            /* [rows x channels] what forward() makes */
+    struct tile_end end;        /* the end that forward() applies to it */
+    struct matrix dy;           /* [rows x channels] the gradient by what the kind computed, before the end */
     int n_parts;
     struct part *parts;         /* of the gradient by the input */
     void *arrays[SCHUSS_NODE_ARRAYS]; /* parameters and states, in the order of shape() */
@@ -83,9 +83,9 @@ static inline struct share own_rows(ptrdiff_t rows, const struct team *me) {
 struct pass {
     ptrdiff_t rows;
     struct share own;
-    int training;   /* whether the plan is for training: statistics are of the batch, and are kept */
-    int by_columns; /* of this call */
-    int *fault;     /* set to 1 where an input is not what it may be */
+    int training;   /* 1: the plan is for training, so statistics are of the batch, and are kept */
+    int by_columns; /* whether this call is shared by columns */
+    int *fault;     /* forward() sets it to 1 where a code is not in its table */
 };
 
 struct kind {

@@ -64,7 +64,7 @@ static void enter_rows(const struct schuss_plan *plan, const struct call *call, 
     }
 }
 
-/* The gradient by the node's value, in the member's own rows, goes to the residual's too. */
+/* The gradient by the node's value is added to that by its residual, in the member's own rows. */
 static void add_rows(const struct schuss_plan *plan, const struct member_node *m, const struct pass *pass) {
     const struct kernels *kernels = plan->kernels;
     for (int k = 0; k < m->n_added; k++) {
@@ -86,7 +86,8 @@ static void add_rows(const struct schuss_plan *plan, const struct member_node *m
 
 /* ---- the walk ---------------------------------------------------------------------------------------------------- */
 
-/* Parts that go to inputs of the network go to where the caller wants them, and what starts there does too. */
+/* Parts of gradients by inputs of the network go to dx, and those that start from earlier parts find these
+ * there too. */
 static void send_out(const struct schuss_plan *plan, struct part *parts, int n_parts, void *const *dx) {
     for (int k = 0; k < n_parts; k++) {
         if (parts[k].value >= plan->net->n_inputs) continue;

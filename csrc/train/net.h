@@ -9,7 +9,7 @@
 /* What a pass brings from outside, the same for all members. */
 struct outside {
     const struct schuss_input *inputs;
-    int gathered;     /* each member has put its own rows of the inputs together; else they were there before */
+    int gathered;     /* 1: each member has just gathered its own rows of the inputs; 0: all were there before */
     ptrdiff_t rows;
     int flags;
     uint64_t draw;
@@ -25,10 +25,11 @@ void *net_forward(struct schuss_plan *plan, const struct outside *outside, struc
 void net_enter_backward(struct schuss_plan *plan, const struct outside *outside, struct team *me);
 void net_backward(struct schuss_plan *plan, const struct outside *outside, struct births *births, struct team *me);
 
-/* Threads that a pass of so many nanoseconds on one may have, by what the plan has room for and the caller may use. */
+/* How many threads a pass of so many nanoseconds on one gets: each has `worth` of them at least, and there are no more
+ * than the plan has room for and the caller may use. */
 int net_threads(const struct schuss_plan *plan, double nanoseconds, double worth);
-/* How long work of so many nanoseconds in all, the first part of which cannot be shared later, may wait for them to
- * come. */
+/* How many nanoseconds a pass waits for threads to come before it begins without them. all: nanoseconds of the pass on
+ * one thread. first: those of its first part, which threads that come later have no share in. */
 int64_t net_patience(double all, double first);
 
 #endif

@@ -12,7 +12,7 @@ enum pace_phase { PACE_WARM_UP, PACE_TRY_TEAM, PACE_TRY_ALONE, PACE_HOLD, PACE_P
 static const int64_t PACE_NANOSECONDS[PACE_PHASES] = {200000, 400000, 400000, 50000000};
 
 struct pace {
-    int phase, alone; /* alone: what is held */
+    int phase, alone; /* alone: 1 if one thread makes the steps of PACE_HOLD, 0 if a team does */
     int misses;       /* teams in a row that lacked a member while they were to be timed */
     int64_t spent;    /* nanoseconds in this phase */
     double steps;     /* in this phase */
@@ -24,7 +24,7 @@ static inline int pace_alone(const struct pace *p) {
     return p->phase == PACE_HOLD ? p->alone : p->phase == PACE_TRY_ALONE;
 }
 
-/* Nanoseconds until that may change. */
+/* Nanoseconds until the answer of pace_alone() may change. */
 static inline int64_t pace_left(const struct pace *p) {
     return PACE_NANOSECONDS[p->phase] - p->spent;
 }
@@ -54,8 +54,7 @@ static inline void pace_stalled(struct pace *p) {
     p->misses = 0;
 }
 
-/* A team made steps without some of its members: their time says nothing, but if they never come, one thread goes on.
- * */
+/* A team made steps without some of its members. Their time says nothing; if members never come, one thread goes on. */
 static inline void pace_missed(struct pace *p) {
     if (p->phase == PACE_HOLD) return;
     pace_enter(p, PACE_WARM_UP);

@@ -6,7 +6,7 @@
 #include "../pool.h"
 #include "plan.h"
 
-/* The member's blocks of what the penalty sums up. */
+/* Sums the penalty over the blocks of parameters that are the member's own, into penalty->sums. */
 void penalty_own(const struct schuss_train *t, const struct team *me);
 /* The penalty in the loss of a batch whose weights are `total`, once all blocks are summed. */
 double penalty_of(const struct schuss_train *t, double total);

@@ -13,27 +13,28 @@
 #include "pace.h"
 
 /* FORWARD, DOWN, GRADIENTS: the kind's functions. END: softmax and dropout. OUTPUT: the derivative of the end of the
- * network's value. ADD: a gradient goes to the value that was added as a residual. LOSS: is not called, but reads and
- * writes where the loss does. */
+ * network's value. ADD: a gradient is added to that by the residual. LOSS: no function is called; it stands for what
+ * the loss reads and writes. */
 enum call_type { CALL_FORWARD, CALL_END, CALL_LOSS, CALL_OUTPUT, CALL_ADD, CALL_DOWN, CALL_GRADIENTS };
 
 struct call {
     unsigned char type;
-    unsigned char outside; /* it uses what a pass brings: inputs, outputs, flags */
-    unsigned char only_dx; /* it serves gradients by inputs alone */
+    unsigned char outside; /* 1: it uses what a pass brings, such as inputs, outputs and flags */
+    unsigned char only_dx; /* 1: nothing needs it but gradients by the network's inputs */
     int node;
     const struct kind *kind;
     int columns_up_to;     /* teams of so many members share it by columns, larger ones by rows */
     int first_link, n_links;
 };
 
-/* A gradient that a call hands over, as columns [first, first + n) of what it has computed: to a value, on top of what
- * is there already. */
+/* A part of a value's gradient: a call computes it, as its columns [first, first + n), and adds it to what is there. */
 struct link {
     int value;
     ptrdiff_t first, n;
-    int start;    /* STARTS_NEW: nothing is there; STARTS_OWN; or the node whose gradient, after the end, it is */
-    int finishes; /* it is the last: the end of the value's maker is applied */
+    /* What is there. STARTS_NEW: nothing. STARTS_OWN: parts that came before. Else the number of a node: the gradient
+     * by that node's value, which is a part too and still lies where it was computed. */
+    int start;
+    int finishes; /* 1: it is the value's last part, so the derivative of the end is applied */
 };
 enum { STARTS_NEW = -1, STARTS_OWN = -2 };
 
@@ -43,27 +44,28 @@ enum buffer_role {
     VALUES,  /* what the derivative of the end is computed from, where the value is something else by then */
     MASK,    /* dropout's factors */
     DELTA,   /* the gradient by what the kind computed */
-    RAW,     /* the gradient by the value, where that is something else and is needed */
+    RAW,     /* the gradient by the value, where it is not DELTA and the residual needs it */
     KEPT,    /* the kind's own, from forward to backward */
     ARRAYS,  /* parameters and states: never placed, only waited for */
     BUFFER_ROLES
 };
 
 struct buffer {
-    int used;            /* it exists; */
-    int outside;         /* its memory comes with the pass */
+    int used;            /* 1: it exists */
+    int outside;         /* 1: its memory comes with the pass */
     ptrdiff_t row;       /* elements from row to row; 0: not rows */
     ptrdiff_t bytes;
-    int first, last;     /* the calls that it lives through */
+    int first, last;     /* the first and the last call that use it; first -1: none does */
     int slot;
     ptrdiff_t at;        /* bytes into the room */
 };
 
 struct node_plan {
-    int reaches, trains; /* its gradient is needed at all; for parameters */
+    int reaches, trains; /* whether its gradient is needed; whether it is for gradients by parameters */
     int left;            /* parts of its gradient to come */
-    int start;           /* as in struct link, for the next of them */
-    int drops, keeps_value; /* the end has dropout; VALUES gets the activation's value, not what it is computed from */
+    int start;           /* what the next of them finds there, as in struct link */
+    int drops;           /* whether the end has dropout */
+    int values_activated; /* whether VALUES are what comes out of the activation, else what goes in */
     unsigned char wanted[SCHUSS_NODE_ARRAYS];
     struct needs needs;
     struct buffer buffers[BUFFER_ROLES];
@@ -74,18 +76,18 @@ struct schuss_plan {
     const struct schuss_net *net;
     ptrdiff_t max_rows;
     int passes, threads;
-    int by_rows;           /* each thread takes its rows through all layers, forward and back, before any weight
-                              changes; else all threads share each layer's product where that is large */
+    int by_rows;           /* 1: each thread has rows of its own in all layers, forward and back, before any weight
+                              changes. 0: all threads share each layer's product where that is large */
     struct pace pace;      /* of training steps */
     double row_time;       /* nanoseconds, roughly, of a row forward on one thread */
     double parameters;
     int n_calls, n_links;
-    int loss_call;         /* calls before it are the forward pass; */
-    int after_enter;       /* between it and this one they begin the backward pass */
+    int loss_call;         /* calls before this one are the forward pass */
+    int after_enter;       /* calls between that one and this one begin the backward pass; then all members wait */
     struct call *calls;
     struct link *links;
     struct node_plan *nodes;
-    unsigned char *waits;  /* [inputs were gathered or not][members - 1][n_calls]: whether to wait before it */
+    unsigned char *waits;  /* [inputs were gathered: 0, 1][members - 1][n_calls] whether to wait before the call */
     struct member_node *members; /* [threads][n_nodes] */
     struct part *outputs;  /* [threads][parts of the network's value] */
     char *rest;            /* memory for parts and prepared bytes */
@@ -100,12 +102,12 @@ struct member_node {
     struct matrix data;        /* the value */
     struct matrix mask;
     struct matrix added;       /* the residual's value */
-    struct matrix raw;         /* the gradient by the value, */
-    int n_added;               /* which goes there */
+    struct matrix raw;         /* the gradient by the value */
+    int n_added;               /* parts of the gradient by the residual, to which it is added */
     struct part *to_added;
 };
 
-/* One access of a call to a buffer: all: to rows of other members too. */
+/* One access of a call to a buffer. all: 1 if a member also accesses rows of others. */
 struct access {
     int node, role;
     int writes, all;
@@ -125,15 +127,17 @@ static inline int pointwise_activation(const struct schuss_node *node) {
 static inline enum buffer_role values_role(const struct schuss_plan *plan, int node) {
     return plan->nodes[node].buffers[VALUES].used ? VALUES : DATA;
 }
-/* Where the kind's result goes: what comes after it in a call of its own leaves it there for the derivative. */
+/* Where the kind's result goes. Dropout comes after it in a call of its own, which writes DATA; the result then stays
+ * in VALUES for the derivative. */
 static inline enum buffer_role result_role(const struct schuss_plan *plan, int node) {
     const struct node_plan *p = &plan->nodes[node];
-    return p->drops && p->keeps_value && p->buffers[VALUES].used ? VALUES : DATA;
+    return p->drops && p->values_activated && p->buffers[VALUES].used ? VALUES : DATA;
 }
 /* Where the gradient by the node's value lies, the end included. */
 static inline enum buffer_role gradient_role(const struct schuss_plan *plan, int node) {
     return plan->nodes[node].buffers[RAW].used ? RAW : DELTA;
 }
+/* Whether the end has nothing that a derivative needs: softmax and the residual are not asked about. */
 static inline int end_is_trivial(const struct schuss_node *node, const struct node_plan *p) {
     return pointwise_activation(node) == SCHUSS_IDENTITY && !p->drops;
 }
@@ -142,7 +146,7 @@ static inline int root_of(const struct schuss_net *net, int value) {
     while (net->nodes[value].within >= 0) value = net->nodes[value].within;
     return value;
 }
-/* Its first column there. */
+/* The first column that the value has in that memory. */
 static inline ptrdiff_t column_of(const struct schuss_net *net, int value) {
     ptrdiff_t column = 0;
     for (; net->nodes[value].within >= 0; value = net->nodes[value].within) column += net->nodes[value].channel0;
@@ -155,13 +159,14 @@ int call_accesses(const struct schuss_plan *plan, int number, int by_columns, st
 int link_accesses(const struct schuss_plan *plan, const struct link *link, int by_columns, struct access *list);
 /* Sizes, lifetimes and places of all buffers; returns their bytes, -1: overflow. */
 ptrdiff_t plan_buffers(struct schuss_plan *plan);
-/* waits.c */
+/* waits.c: fills plan->waits. */
 void plan_waits(struct schuss_plan *plan);
-/* here.c: bytes that a node takes of plan->rest; fills all of it. */
+/* here.c: the bytes that a node needs of plan->rest. */
 ptrdiff_t here_bytes(const struct schuss_net *net, int node, const struct node_plan *p, int threads);
+/* here.c: fills plan->rest, and what each member holds of each node. */
 void plan_here(struct schuss_plan *plan);
 
-/* Nanoseconds, roughly, that one thread takes for a pass forward over so many rows, and for a whole training step.
+/* Nanoseconds, roughly, that one thread needs for a pass forward over so many rows, and for a whole training step.
  * The same on all machines: threads are chosen by it. */
 double plan_forward_time(const struct schuss_plan *plan, ptrdiff_t rows);
 double plan_step_time(const struct schuss_plan *plan, ptrdiff_t rows);

@@ -88,7 +88,7 @@ ptrdiff_t schuss_net_slab(const struct schuss_net *net) {
     return rows < LEAST ? LEAST : rows > MOST ? MOST : rows;
 }
 
-int schuss_net_takes_compressed(const struct schuss_net *net, int input) {
+int schuss_net_reads_compressed(const struct schuss_net *net, int input) {
     for (int i = 0; i < net->n_nodes; i++) {
         const struct schuss_node *node = &net->nodes[i];
         for (int k = 0; k < node->n_inputs; k++)

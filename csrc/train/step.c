@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../dense/dense.h"
-#include "keep.h"
+#include "copies.h"
 #include "penalty.h"
 
 enum { WHOLE_BYTES = 8192 /* of parameters that are updated all at once, when all gradients are there */ };
@@ -93,7 +93,7 @@ void step_enter(const struct schuss_train *t, const struct batch *b, struct team
 
 int step_end(struct run *run, const struct batch *b, ptrdiff_t position, struct births *births, struct team *me) {
     struct schuss_train *t = run->t;
-    if (position == 0) keep_copies(t, me);
+    if (position == 0) make_copies(t, me);
     const struct schuss_segment *whole = &run->whole;
     const int at_once = whole->n && me->count == 1;
     const struct outside outside = outside_of(t, b, 0);
@@ -112,12 +112,12 @@ int step_end(struct run *run, const struct batch *b, ptrdiff_t position, struct 
 
 void step_count(struct run *run, const struct batch *b, double loss) {
     struct schuss_train *t = run->t;
-    const double counts = t->by_rows ? (double)b->rows : b->total;
+    const double counts = t->counts_rows ? (double)b->rows : b->total;
     t->step->t++;
     t->loss_sum += loss * counts;
     t->weight_sum += counts;
     t->position += b->rows;
-    t->unkept += run->step_time;
+    t->since_copied += run->step_time;
 }
 
 int step_found_nonfinite(const struct run *run) {

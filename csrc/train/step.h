@@ -15,7 +15,7 @@ struct run {
     int at_birth;              /* the update is made where gradients are born */
     struct schuss_segment whole; /* all arrays as one, if one thread may update them so; n = 0: not */
     int remembers;             /* a rule's constants depend on steps before */
-    int wanted, came;          /* members */
+    int wanted, came;          /* members that were asked for, and that came */
     double step_time;          /* nanoseconds on one thread, roughly */
     int looks;                 /* steps between looks at the clock */
     int64_t deadline;          /* to stop at, after a whole step */
@@ -27,8 +27,8 @@ struct run {
 
 struct run run_of(struct schuss_train *t);
 
-/* Every group's learning rate of the step at `position`, the penalty's gradient in batch b there, and what rules
- * remember. Member 0 alone, before the others compute constants. */
+/* Sets what constants depend on, for the step at `position` and its batch b: the learning rate of every group, the
+ * gradient of the penalty, and what rules remember. Member 0 calls it alone, before the others compute constants. */
 void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff_t position);
 /* Gathers a batch and runs it forward: number `draw` of all training passes. Returns where the network's value lies, of
  * which the member may read its own rows. */
@@ -36,11 +36,12 @@ const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t 
                        struct team *me);
 /* The losses of the member's own rows, and their gradients. */
 void step_losses(const struct schuss_train *t, const struct batch *b, const void *output, struct team *me);
-/* Enters the backward pass. */
+/* The first part of the backward pass, see net_enter_backward(). */
 void step_enter(const struct schuss_train *t, const struct batch *b, struct team *me);
-/* Backward and update of a batch whose loss is known and whose dout is there, in the member's own rows at least. */
+/* The rest of the backward pass and the update, once the batch's loss is known and the first part of the backward pass
+ * is made. Returns SCHUSS_OK or SCHUSS_NONFINITE. */
 int step_end(struct run *run, const struct batch *b, ptrdiff_t position, struct births *births, struct team *me);
-/* What a step leaves behind for the next, once all members are through with it. Member 0 alone. */
+/* Counts the step, once all members are through with it. Member 0 calls it alone. */
 void step_count(struct run *run, const struct batch *b, double loss);
 int step_found_nonfinite(const struct run *run);
 

@@ -208,7 +208,7 @@ class Lbfgs:
 
 # Ranges, in one pass. NaN is in none.
 def targets_in_range(loss: str, target: NDArray[Any]) -> bool:
-    """Whether all are what the loss of this name takes; target: (rows, n_out), float32 or float64, C-contiguous."""
+    """Whether all lie where this loss is defined; target: (rows, n_out), float32 or float64, C-contiguous."""
 
 def labels_in_range(labels: NDArray[np.int64], classes: int) -> bool: ...
 def weights_in_range(weights: NDArray[np.float64]) -> bool:
@@ -264,17 +264,17 @@ class Net:
         axis: (n_in,) and (n_out,)."""
     def try_predict(self, x: Any, out: Any) -> NDArray[Any] | None:
         """predict for whatever x and out are; None, and nothing done, where they are not seen at once to fit."""
-    def takes_finite(self, x: Any) -> bool:
-        """takes_inputs, and every element is finite."""
+    def accepts_finite(self, x: Any) -> bool:
+        """accepts_inputs, and every element is finite."""
     def predict_finite(self, x: Any) -> NDArray[Any] | None:
         """try_predict of x (rows, n_in); None, too, where x is not finite."""
     def check_inputs(self, x: Data) -> None:
         """ValueError or TypeError where x does not fit, or a code is out of range."""
-    def takes_inputs(self, x: Any) -> bool:
+    def accepts_inputs(self, x: Any) -> bool:
         """Whether x is seen at once to fit as it is, with at least one row. False: it may fit, or be made to."""
-    def takes_targets(self, y: Any, rows: int, loss: Any) -> bool:
+    def accepts_targets(self, y: Any, rows: int, loss: Any) -> bool:
         """The same of y, for so many rows and this loss, if it is a compiled one; its range included, except that of
-        labels, which every call that takes labels looks at."""
+        labels, which every call with labels looks at."""
     def loss(
         self,
         x: Data,
@@ -396,7 +396,7 @@ class Ending:
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: object) -> None: ...
 
-# For the tests: single kernels of the level in use. Arrays C-contiguous, of one dtype, results new.
+# For tests and benchmarks: single kernels of the level in use. Arrays C-contiguous, of one dtype, results new.
 def gemm(
     a: NDArray[Any],
     b: NDArray[Any],

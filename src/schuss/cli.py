@@ -194,9 +194,9 @@ def train(
         if ready.validation:
             scores["validation"] = net.evaluate(*ready.validation, predicted.loss, predicted.metric)
         show_table(["", *scores], score_rows(scores, predicted))
-        kept = f"best epoch {history.best_epoch} of {done}, kept" if ready.validation and done else f"{done} epochs"
+        result = f"best epoch {history.best_epoch} of {done}, kept" if ready.validation and done else f"{done} epochs"
         steps = done * -(-len(x) // batch)
-        say(f"{kept}; {seconds:.2f} s, {steps / seconds:,.0f} steps a second; {net.n_parameters:,} parameters")
+        say(f"{result}; {seconds:.2f} s, {steps / seconds:,.0f} steps a second; {net.n_parameters:,} parameters")
 
         if model_path:
             net.save(model_path, metadata={METADATA_KEY: ready.preprocessing.to_dict()})

@@ -90,8 +90,8 @@ def rows(data: Data) -> int:
     return len(data[0]) if isinstance(data, tuple) else len(data)
 
 
-def taken(data: Data, index: NDArray[Any]) -> Data:
-    """Some of the rows."""
+def select(data: Data, index: NDArray[Any]) -> Data:
+    """The rows of these numbers, copied."""
     return tuple(array[index] for array in data) if isinstance(data, tuple) else data[index]
 
 

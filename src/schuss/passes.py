@@ -131,7 +131,7 @@ class Passes:
 
     def _data(self, x: Any, name: str = "x") -> Data:
         """Turn x into what the core takes; what fits already is taken as it is, without a pass over it."""
-        if self._core.takes_inputs(x):
+        if self._core.accepts_inputs(x):
             return x  # type: ignore[no-any-return]
         return inputs.checked(self.inputs, x, name, self.dtype)
 
@@ -334,7 +334,7 @@ class Passes:
         unless class weights are looked up with them."""
         x = self._data(x)
         rows = inputs.rows(x)
-        if class_weight is not None or not self._core.takes_targets(y, rows, loss):
+        if class_weight is not None or not self._core.accepts_targets(y, rows, loss):
             y = targets.prepare(loss, y, rows, self.n_out, self.dtype)
         weights = None
         if sample_weight is not None or class_weight is not None:

@@ -216,7 +216,7 @@ def known_rows(table: Table, name: str) -> Table:
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """(x - mean) / scale, limited to [-limit, limit]; a missing x is taken as the median.
+    """(x - mean) / scale, limited to [-limit, limit]; the median stands for a missing x.
 
     With `indicator`, a second column is 1.0 where x was missing, else 0.0.
     """
@@ -295,10 +295,10 @@ class Preprocessing:
             if missing.all():
                 empty.append(name)
             elif column.dtype == object:
-                kept, note = _fit_text(name, column, missing)
+                encoder, note = _fit_text(name, column, missing)
                 notes += note
-                if kept is not None:
-                    columns.append(kept)
+                if encoder is not None:
+                    columns.append(encoder)
                 elif not note:
                     constant.append(name)
             else:

@@ -42,19 +42,19 @@ static void check_end(struct run *r, int kind, int activation) {
         g.end.alpha = activation == SCHUSS_LEAKY_RELU ? 0.1 : 1;
         if (kind == END_FORWARD) {
             g.end.bias = variant & 1 ? NULL : numbers(r, g.n, 1);
-            g.end.kept = variant & 2 ? zeros(r, g.m * g.ldc) : NULL;
+            g.end.values = variant & 2 ? zeros(r, g.m * g.ldc) : NULL;
             g.end.add = variant & 1 ? numbers(r, g.m * g.ldc, 1) : NULL;
-            g.end.keeps_value = variant & 1;
+            g.end.values_activated = variant & 1;
         } else {
-            g.end.kept = numbers(r, g.m * g.ldc, 1);
+            g.end.values = numbers(r, g.m * g.ldc, 1);
             g.end.mask = variant & 2 ? numbers(r, g.m * g.ldc, 2) : NULL;
             g.end.raw = variant & 1 ? zeros(r, g.m * g.ldc) : NULL;
         }
-        g.end.ld_kept = g.end.ld_mask = g.end.ld_add = g.end.ld_raw = g.ldc;
+        g.end.ld_values = g.end.ld_mask = g.end.ld_add = g.end.ld_raw = g.ldc;
         g.start = variant & 1 ? numbers(r, g.m * g.ldc, 1) : NULL;
         g.ld_start = g.ldc;
         multiply(r, &g);
-        if (kind == END_FORWARD && g.end.kept) hash_reals(r, g.end.kept, g.m * g.ldc);
+        if (kind == END_FORWARD && g.end.values) hash_reals(r, g.end.values, g.m * g.ldc);
         if (g.end.raw) hash_reals(r, g.end.raw, g.m * g.ldc);
     }
     report(r, "product", name);

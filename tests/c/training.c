@@ -315,7 +315,7 @@ static void run_training(struct run *r, const struct training *c, int at_birth) 
         .batch_weights = aligned(c->batch * (ptrdiff_t)sizeof(double)),
         .partial = aligned(schuss_loss_partials(c->batch) * (ptrdiff_t)sizeof(double)),
     };
-    if (last->residual < 0 && schuss_loss_takes_logits(c->loss.kind, last->activation)) train.flags |= SCHUSS_LOGITS;
+    if (last->residual < 0 && schuss_loss_from_logits(c->loss.kind, last->activation)) train.flags |= SCHUSS_LOGITS;
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         if (train.order) schuss_permutation(train.order, c->rows, SEED, (uint64_t)epoch);
         train.position = 0;

@@ -67,7 +67,7 @@ def test_train_step_takes_any_form(loss: Any, rows: int) -> None:
     x, y = batch(rows)
     if loss != "cross_entropy":
         y = np.random.default_rng(1).uniform(size=(rows, 3)).astype(np.float32)
-    assert small_net()._core.takes_inputs(x)
+    assert small_net()._core.accepts_inputs(x)
     plain = trained(x, y, loss)
     for name, form in forms(x).items():
         for mine, theirs in zip(trained(form, y, loss), plain, strict=True):

@@ -83,8 +83,8 @@ static real *muon_orthogonalised(const struct muon_room *room, ptrdiff_t rows, p
                 .kind = END_ADD,
                 .alpha = c->coefficients[2],
                 .beta = c->coefficients[1],
-                .kept = room->gram,
-                .ld_kept = side,
+                .add = room->gram,
+                .ld_add = side,
             },
         };
         const struct gemm product = {
@@ -92,7 +92,7 @@ static real *muon_orthogonalised(const struct muon_room *room, ptrdiff_t rows, p
             .a = wide ? room->polynomial : x, .a_row = side, .a_col = 1,
             .b = wide ? x : room->polynomial, .ldb = cols,
             .c = next, .ldc = cols,
-            .end = {.kind = END_ADD, .alpha = 1, .beta = c->coefficients[0], .kept = x, .ld_kept = cols},
+            .end = {.kind = END_ADD, .alpha = 1, .beta = c->coefficients[0], .add = x, .ld_add = cols},
         };
         team_product(&gram, 1, scratch, me);
         team_wait(me);

@@ -48,4 +48,4 @@ include "binding.pxi"     # which arrays of a network an optimizer updates
 include "passes.pxi"      # forward, backward, loss, one training step
 include "trainer.pxi"     # whole epochs
 include "ending.pxi"      # the end of a training, whatever ends it
-include "kernels.pxi"     # single kernels, for tests
+include "kernels.pxi"     # single kernels, for tests and benchmarks

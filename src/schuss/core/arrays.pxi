@@ -65,7 +65,7 @@ cdef schuss_ndarray *numpy_head(object array) noexcept:
 
 
 cdef void *data_at_once(object array, int dtype, int ndim, Py_ssize_t rows, Py_ssize_t cols, bint writable) noexcept:
-    """As address_of, where the array is seen at once to fit; NULL: it has to be asked."""
+    """The data as address_of() has it, if the array is seen at once to fit. NULL: address_of() has to look closer."""
     cdef const schuss_ndarray *a = numpy_head(array)
     if (a != NULL and a.nd == ndim and a.descr == <PyObject *>(FLOAT32 if dtype == SCHUSS_F32 else FLOAT64)
             and (rows < 0 or a.dimensions[0] == rows) and (ndim < 2 or cols < 0 or a.dimensions[1] == cols)
@@ -119,7 +119,7 @@ cdef int format_dtype(const char *format) noexcept:
 
 
 cdef int is_int64(const Py_buffer *view) noexcept:
-    """By the size too: "l" is 4 bytes on Windows."""
+    """Whether a buffer holds int64. The size is looked at too, since "l" is 4 bytes on Windows."""
     cdef const char *format = view.format
     if format == NULL:
         return 0

@@ -45,7 +45,7 @@ cdef struct wanted:
 
 
 cdef inline void *array_data(PyObject *g, const wanted *w, const PyObject *dtype, int flags, int mask) noexcept:
-    """The data of an array of exactly NumPy's own class that fits, with these flags; NULL: it has to be asked."""
+    """The data of an array of exactly NumPy's own class that fits, with these flags. NULL: Python has to look at it."""
     cdef const schuss_ndarray *a = <const schuss_ndarray *>g
     if (<PyObject *>Py_TYPE(<object>g) == <PyObject *>ndarray and a.flags & mask == flags and a.descr == dtype
             and a.nd == w.ndim and same_extents(w.ndim, a.dimensions, w.shape)):
@@ -53,13 +53,14 @@ cdef inline void *array_data(PyObject *g, const wanted *w, const PyObject *dtype
     return NULL
 
 
-# The class that was asked last, and how its objects are looked at; NULL: they cannot be.
+# The class that was asked last, and its function that looks at objects; NULL: it has none.
 cdef object class_asked = None
 cdef schuss_look look_at_object = NULL
 
 
 cdef schuss_look look_of(kind) noexcept:
-    """What the class's table has for a look at an object: no memory is taken, and nothing waited for."""
+    """The function of the class's table that looks at an object; it allocates nothing and waits for nothing. NULL: there is
+    none."""
     global class_asked, look_at_object
     cdef const schuss_exchange *table
     if kind is class_asked:
@@ -79,8 +80,8 @@ cdef schuss_look look_of(kind) noexcept:
 
 
 cdef void *lent_data(object g, const wanted *w, int dtype) noexcept:
-    """The data of an object that fits, if its class can be looked at; NULL: it has to be asked. The object keeps it, as
-    for its own library's functions: as long as nobody gives it other memory."""
+    """The data of an object that fits, if its class has such a function. NULL: Python has to look at it. The data stay where
+    they are as long as nobody gives the object other memory, as its own library's functions expect, too."""
     cdef schuss_dltensor t
     cdef schuss_look look = look_of(type(g))
     cdef int64_t expected = 1

@@ -1,4 +1,4 @@
-# What the extension sees of csrc/schuss.h, and of single kernels.
+# What the extension sees of csrc/schuss.h, and of csrc/kernels.h and csrc/dense/dense.h for single kernels.
 
 
 cdef extern from "schuss.h" nogil:
@@ -48,7 +48,7 @@ cdef extern from "schuss.h" nogil:
     void schuss_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out)
     void schuss_permutation(int64_t *order, ptrdiff_t n, uint64_t seed, uint64_t epoch)
     int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int init, double scale, uint64_t seed,
-                          uint32_t stream, double *work)
+                          uint32_t stream, double *room)
 
     struct schuss_group:
         int rule
@@ -193,7 +193,7 @@ cdef extern from "schuss.h" nogil:
     const char *schuss_kind_numbers(int kind)
     ptrdiff_t schuss_net_shape(schuss_net *net, int *node, const char **what)
     ptrdiff_t schuss_net_slab(const schuss_net *net)
-    int schuss_net_takes_compressed(const schuss_net *net, int input)
+    int schuss_net_reads_compressed(const schuss_net *net, int input)
 
     struct schuss_compressed:
         const int64_t *start
@@ -234,8 +234,8 @@ cdef extern from "schuss.h" nogil:
         int dialect
 
     int schuss_loss_wants_labels(int loss_kind)
-    int schuss_loss_takes(int loss_kind, int dtype, const void *target, ptrdiff_t n)
-    int schuss_loss_takes_logits(int loss_kind, int activation)
+    int schuss_loss_accepts(int loss_kind, int dtype, const void *target, ptrdiff_t n)
+    int schuss_loss_from_logits(int loss_kind, int activation)
     ptrdiff_t schuss_loss_targets(int loss_kind, ptrdiff_t cols)
     double schuss_loss_value(int dtype, const schuss_loss *loss, ptrdiff_t rows, ptrdiff_t cols,
                              const void *prediction, const void *target, const double *weights, double total,
@@ -251,7 +251,7 @@ cdef extern from "schuss.h" nogil:
 
     struct schuss_copy:
         void *live
-        void *kept
+        void *copy
         ptrdiff_t bytes
 
     struct schuss_feed:
@@ -277,12 +277,12 @@ cdef extern from "schuss.h" nogil:
         double *partial
         const double *lr
         const schuss_penalty *penalty
-        int by_rows
+        int counts_rows
         uint64_t draws
         ptrdiff_t position
         const schuss_copy *copies
-        int n_copies, kept
-        double unkept
+        int n_copies, copied
+        double since_copied
         double loss_sum, weight_sum, last_loss
         ptrdiff_t current_rows
         const void *current_y

@@ -1,12 +1,12 @@
 # Single kernels of the level in use, for tests and benchmarks.
 
-cdef object kept_scratch = None  # between calls of gemm: the benchmarks time the product, not the allocation
-cdef char *kept_room = NULL
-cdef ptrdiff_t kept_size = -1
+cdef object spare_scratch = None  # left from the last call of gemm: the benchmarks time the product, not the allocation
+cdef char *spare_room = NULL
+cdef ptrdiff_t spare_size = -1
 
 
 def gemm(a, b, bint transpose_a=False, bint transpose_b=False, out=None):
-    global kept_scratch, kept_room, kept_size
+    global spare_scratch, spare_room, spare_size
     require_isa()
     cdef int dtype = dtype_of(a.dtype), threads = schuss_get_num_threads()
     cdef const kernels *table = schuss_kernels(dtype)
@@ -32,9 +32,9 @@ def gemm(a, b, bint transpose_a=False, bint transpose_b=False, out=None):
     g.c = address_of(out, "out", dtype, 2, g.m, g.n, True)
     g.ldc = g.n
     cdef ptrdiff_t size = dense_gemm_scratch(table, g.m, g.n, g.k, 0, threads)
-    scratch, kept_scratch = kept_scratch, None  # no other thread gets it meanwhile
-    cdef char *room = kept_room
-    cdef ptrdiff_t room_size = kept_size
+    scratch, spare_scratch = spare_scratch, None  # no other thread gets it meanwhile
+    cdef char *room = spare_room
+    cdef ptrdiff_t room_size = spare_size
     if scratch is None or room_size < size:
         scratch = aligned_bytes(size)
         room, room_size = <char *><uintptr_t>scratch.ctypes.data, size
@@ -43,7 +43,7 @@ def gemm(a, b, bint transpose_a=False, bint transpose_b=False, out=None):
     dense_gemm(table, &g, threads, room)
     fpmode_restore(found)
     come_back(state)
-    kept_room, kept_size, kept_scratch = room, room_size, scratch
+    spare_room, spare_size, spare_scratch = room, room_size, scratch
     return out
 
 

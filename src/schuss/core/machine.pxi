@@ -122,12 +122,13 @@ cdef extern from "Python.h":
     void PyEval_RestoreThread(PyThreadState *state)
 
 cdef enum:
-    BRIEF = 1 << 15  # multiply-adds or elements: a microsecond or two. To get the GIL back may take thousands
+    BRIEF = 1 << 15  # operations of a microsecond or two; to get the GIL back may cost thousands of microseconds
 
 
-cdef inline PyThreadState *let_others_run(double work) noexcept:
-    """Gives the GIL away, unless the work is brief. No Python object may be touched until come_back()."""
-    return PyEval_SaveThread() if work > BRIEF else NULL
+cdef inline PyThreadState *let_others_run(double operations) noexcept:
+    """Gives the GIL away before so many multiply-adds, or elements, unless they are over soon. No Python object may be
+    touched until come_back()."""
+    return PyEval_SaveThread() if operations > BRIEF else NULL
 
 
 cdef inline void come_back(PyThreadState *state) noexcept:

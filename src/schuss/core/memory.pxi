@@ -39,7 +39,7 @@ cdef Py_ssize_t place_like(Py_ssize_t free, const void *array, Py_ssize_t item) 
 
 
 cdef Py_ssize_t padded(shape) except -1:
-    """Elements that an array of this shape takes in an arena."""
+    """Elements that an array of this shape occupies in an arena."""
     cdef Py_ssize_t n = 1
     if shape is None:
         return 0

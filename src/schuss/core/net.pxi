@@ -194,7 +194,7 @@ cdef class Nodes:
             raise ValueError(f"{name}[{bad // channels}, {bad % channels}] is {codes[bad]}, expected a code in [0, {limit})")
         return codes
 
-    cpdef bint takes_inputs(self, x) noexcept:
+    cpdef bint accepts_inputs(self, x) noexcept:
         return (self.n_in >= 0 and data_at_once(x, self.c_net.dtype, 2, -1, self.n_in, False) != NULL
                 and (<schuss_ndarray *>x).dimensions[0] > 0)
 

@@ -14,7 +14,7 @@ cdef class Parameters:
     cdef uintptr_t *spans       # where those that are not empty begin and end, in the order of their addresses
     cdef Py_ssize_t n_spans
     cdef double elements        # of all of them
-    cdef list given             # the arrays themselves, where params has plain ones instead of a subclass's
+    cdef list given             # the arrays as they were given; params has them as NumPy's own class
     cdef list places            # what keeps their memory where it is
     cdef bint disjoint          # whether no two of the gradients that were pointed at last share memory
     cdef bint asked             # whether a gradient was asked for its memory in Python, which may do anything

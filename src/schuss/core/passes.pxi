@@ -1,7 +1,7 @@
 # Passes of a network: forward, backward, the loss, one training step.
 
 cdef enum:
-    WORK_A_LOOK = 500000000  # multiply-adds of a prediction between two looks at signals
+    MULTIPLY_ADDS_A_LOOK = 500000000  # of a prediction, between two looks at signals
 
 
 cdef class Net(Nodes):
@@ -25,7 +25,7 @@ cdef class Net(Nodes):
             raise MemoryError()
         self.targets = Targets(self.dtype, self.n_out)
         self.slab = schuss_net_slab(&self.c_net)
-        self.slabs_a_look = max(1, <Py_ssize_t>(WORK_A_LOOK / (<double>self.arena_size * self.slab + 1)))
+        self.slabs_a_look = max(1, <Py_ssize_t>(MULTIPLY_ADDS_A_LOOK / (<double>self.arena_size * self.slab + 1)))
 
     def __dealloc__(self):
         PyMem_Free(self.feeds)
@@ -36,8 +36,8 @@ cdef class Net(Nodes):
         self.busy = True
         return 0
 
-    cdef double work(self, Py_ssize_t rows) noexcept:
-        """Multiply-adds of a pass."""
+    cdef double multiply_adds(self, Py_ssize_t rows) noexcept:
+        """Of a forward pass, roughly."""
         return <double>self.arena_size * rows
 
     cdef Plan plan_for(self, Py_ssize_t rows, bint backward, wanted=None):
@@ -64,14 +64,14 @@ cdef class Net(Nodes):
             self.n_partial = n
         return self.partial_room
 
-    cpdef bint takes_targets(self, y, Py_ssize_t rows, loss) except -1:
+    cpdef bint accepts_targets(self, y, Py_ssize_t rows, loss) except -1:
         return self.targets.fit_at_once(y, rows, loss)
 
     cdef bint fit_at_once(self, x, y, weights, loss) except -1:
         """Whether a batch is seen at once to fit as it is."""
         cdef const double *w
         cdef Py_ssize_t rows
-        if not self.takes_inputs(x):
+        if not self.accepts_inputs(x):
             return False
         rows = (<schuss_ndarray *>x).dimensions[0]
         if weights is not None:
@@ -157,13 +157,13 @@ cdef class Net(Nodes):
             return None
         return self.predict_into(x, out, ndim, a.dimensions[0] if ndim == 2 else 1)
 
-    cpdef bint takes_finite(self, x) noexcept:
+    cpdef bint accepts_finite(self, x) noexcept:
         cdef const schuss_ndarray *a = <schuss_ndarray *>x
-        return self.takes_inputs(x) and not schuss_kernels(self.c_net.dtype).any_nonfinite(
+        return self.accepts_inputs(x) and not schuss_kernels(self.c_net.dtype).any_nonfinite(
             a.dimensions[0] * a.dimensions[1], a.data)
 
     def predict_finite(self, x):
-        if not self.takes_finite(x):
+        if not self.accepts_finite(x):
             return None
         return self.predict_into(x, None, 2, (<schuss_ndarray *>x).dimensions[0])
 
@@ -196,7 +196,7 @@ cdef class Net(Nodes):
             c_plan = self.plan_for(min(rows, slab), False).c_plan
             while done < rows:
                 stop = min(rows, done + self.slabs_a_look * slab)
-                state = let_others_run(self.work(stop - done))
+                state = let_others_run(self.multiply_adds(stop - done))
                 while done < stop:
                     n = min(slab, stop - done)
                     schuss_forward(c_plan, inputs, n, 0, 0, py + done * n_out * item)
@@ -244,7 +244,7 @@ cdef class Net(Nodes):
 
     cdef int flags_for(self, const schuss_loss *loss) noexcept:
         cdef const schuss_node *last = &self.c_net.nodes[self.c_net.n_nodes - 1]
-        return SCHUSS_LOGITS if last.residual < 0 and schuss_loss_takes_logits(loss.kind, last.activation) else 0
+        return SCHUSS_LOGITS if last.residual < 0 and schuss_loss_from_logits(loss.kind, last.activation) else 0
 
     cdef int begin(self, schuss_train *t, x, y, weights, loss, wanted=None) except -1:
         """Fills t for one batch that is all of x."""
@@ -284,7 +284,7 @@ cdef class Net(Nodes):
             for k in range(self.c_net.n_inputs):
                 inputs[k].x, inputs[k].compressed, inputs[k].order = self.feeds[k].x, NULL, NULL
             states = self.flat_states.copy() if self.states else None
-            state = let_others_run(3 * self.work(t.rows))
+            state = let_others_run(3 * self.multiply_adds(t.rows))
             schuss_train_begin(&t)
             value = schuss_train_loss(&t)
             schuss_backward(t.plan, inputs, t.rows, t.flags, NULL)
@@ -327,7 +327,7 @@ cdef class Net(Nodes):
                 self.begin(&t, x, y, weights, loss, binding.wanted)
                 t.step = &stepper.c_step
                 states = self.flat_states.copy() if self.states else None
-                state = let_others_run(3 * self.work(t.rows))
+                state = let_others_run(3 * self.multiply_adds(t.rows))
                 status = schuss_train_run(&t, 0)
                 come_back(state)
                 value = t.last_loss

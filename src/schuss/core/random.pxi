@@ -25,10 +25,10 @@ def initialise(out, kind, double scale, uint64_t seed, uint32_t stream):
     cdef int dtype = dtype_of(out.dtype), init = INIT_NUMBERS[kind]
     cdef Py_ssize_t n_in = out.shape[0], n_out = out.shape[1]
     cdef void *w = address_of(out, "out", dtype, 2, n_in, n_out, True)
-    cdef double *work = NULL
+    cdef double *start = NULL
     cdef double[::1] room
     if kind == "orthogonal":
         room = np.empty(n_in * n_out + 1)
-        work = &room[0]
+        start = &room[0]
     with nogil:
-        schuss_initialise(dtype, w, n_in, n_out, init, scale, seed, stream, work)
+        schuss_initialise(dtype, w, n_in, n_out, init, scale, seed, stream, start)

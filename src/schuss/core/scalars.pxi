@@ -18,7 +18,7 @@ cdef double finite_number(str name, value) except? -1.5:
 
 
 cdef double limit(str name, value) except? -1.5:
-    """A limit of gradients as the core takes it: 0 for None, which is none."""
+    """A limit of gradients in the form of the core: None, which is no limit, becomes 0."""
     cdef double x
     if value is None:
         return 0

@@ -63,7 +63,7 @@ cdef class Targets:
             return labels != NULL and labels.dimensions[0] == rows and self.n_out > 1
         cdef Py_ssize_t cols = schuss_loss_targets(self.c_loss.kind, self.n_out)
         target = data_at_once(y, self.dtype, 2, rows, cols, False)
-        return target != NULL and schuss_loss_takes(self.c_loss.kind, self.dtype, target, rows * cols)
+        return target != NULL and schuss_loss_accepts(self.c_loss.kind, self.dtype, target, rows * cols)
 
     cdef const void *data(self, loss, y, Py_ssize_t rows, schuss_loss *c_loss, ptrdiff_t *row_bytes) except? NULL:
         """The data of y, checked against the loss, which goes into c_loss. Labels lie in range: the core indexes with
@@ -89,8 +89,8 @@ cdef class Targets:
 
 def targets_in_range(loss, target):
     cdef int dtype = dtype_of(target.dtype)
-    return bool(schuss_loss_takes(LOSS_NUMBERS[loss], dtype, address_of(target, "target", dtype, 2, -1, -1, False),
-                                  target.size))
+    return bool(schuss_loss_accepts(LOSS_NUMBERS[loss], dtype, address_of(target, "target", dtype, 2, -1, -1, False),
+                                    target.size))
 
 
 def labels_in_range(labels, Py_ssize_t classes):

@@ -9,7 +9,7 @@ cdef class Trainer:
     cdef object function       # a loss that is a Python callable, or None
     cdef double clip_value, clip_norm
     cdef schuss_copy *copies
-    cdef list kept             # the copies' memory
+    cdef list copied           # the copies' memory
     cdef schuss_penalty penalty
     cdef schuss_compressed compressed
     cdef object penalty_sums
@@ -51,7 +51,7 @@ cdef class Trainer:
                 self.feeds[i].x = inputs[i].x
         for i in range(net.c_net.n_inputs):
             self.feeds[i].row_bytes = net.row_bytes(i)
-        self.t.by_rows = by_rows
+        self.t.counts_rows = by_rows
         if callable(loss):
             self.function = loss
             self.t.y = NULL
@@ -87,14 +87,14 @@ cdef class Trainer:
             self.copies = <schuss_copy *>PyMem_Calloc(len(live), sizeof(schuss_copy))
             if not self.copies:
                 raise MemoryError()
-            self.kept = [np.empty_like(array) for array in live]
+            self.copied = [np.empty_like(array) for array in live]
             for i in range(len(live)):
                 self.copies[i].live = <void *><uintptr_t>live[i].ctypes.data
-                self.copies[i].kept = <void *><uintptr_t>self.kept[i].ctypes.data
+                self.copies[i].copy = <void *><uintptr_t>self.copied[i].ctypes.data
                 self.copies[i].bytes = live[i].nbytes
             self.t.copies = self.copies
             self.t.n_copies = len(live)
-            self.t.unkept = INFINITY
+            self.t.since_copied = INFINITY
 
     def __dealloc__(self):
         PyMem_Free(self.copies)
@@ -105,7 +105,7 @@ cdef class Trainer:
         say, all through the training."""
         cdef Py_ssize_t n = data.shape[0], rows = self.t.rows
         cdef int fault
-        if not schuss_net_takes_compressed(&self.net.c_net, 0):
+        if not schuss_net_reads_compressed(&self.net.c_net, 0):
             raise TypeError("x is compressed rows, which only a network that begins with dense layers takes")
         if start.dtype != np.int64 or start.shape != (rows + 1,):
             raise TypeError(f"start is {start.dtype} of shape {start.shape}, expected int64 of shape {(rows + 1,)}")
@@ -138,7 +138,7 @@ cdef class Trainer:
             self.net.enter()
             try:
                 for i in range(self.t.n_copies):
-                    memcpy(self.copies[i].live, self.copies[i].kept, self.copies[i].bytes)
+                    memcpy(self.copies[i].live, self.copies[i].copy, self.copies[i].bytes)
                 self.net.draws = self.draws_kept
                 self.stepper.c_step.t = self.steps_kept
             finally:
@@ -193,7 +193,7 @@ cdef class Trainer:
         self.failed = False
         self.t.position = 0
         self.t.loss_sum = self.t.weight_sum = 0
-        self.t.kept = 0
+        self.t.copied = 0
         self.draws_begun, self.steps_begun, self.epoch_begun = self.net.draws, self.stepper.c_step.t, epoch
         self.states_begun = self.net.flat_states.copy() if self.net.states else None
 
@@ -237,9 +237,9 @@ cdef class Trainer:
                 self.net.draws = self.t.draws
                 if schuss_plan_fault(self.t.plan):
                     raise ValueError("codes have changed during training: one is no longer in its table")
-                if self.t.kept:
+                if self.t.copied:
                     if self.states_begun is not None and self.epoch_kept != self.epoch_begun:
-                        self.kept[0][self.kept[0].size - self.states_begun.size:] = self.states_begun
+                        self.copied[0][self.copied[0].size - self.states_begun.size:] = self.states_begun
                     self.draws_kept, self.steps_kept = self.draws_begun, self.steps_begun
                     self.epoch_kept = self.epoch_begun
             finally:

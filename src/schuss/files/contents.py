@@ -39,13 +39,13 @@ _STEP, _RESTING = 0, -1
 
 
 class Content:
-    """The arrays of a file by name; each is to be asked for once."""
+    """The arrays of a file by name; each has to be removed once."""
 
     def __init__(self, arrays: Arrays) -> None:
         self._arrays = dict(arrays)
 
-    def take(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """An array of this shape and dtype. ValueError if it is not there or another."""
+    def pop(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """Remove an array and return it. ValueError if it is missing, or not of this shape and dtype."""
         if name not in self._arrays:
             raise ValueError(f"its array {name!r} is missing")
         array = self._arrays.pop(name)
@@ -53,11 +53,11 @@ class Content:
         return array
 
     def count(self, kind: str) -> int:
-        """How many there are whose names begin with this."""
+        """How many are left whose names begin with this."""
         return sum(name.startswith(f"{kind}.") for name in self._arrays)
 
-    def check_all_taken(self) -> None:
-        """ValueError if one is left."""
+    def check_empty(self) -> None:
+        """ValueError if an array is left."""
         if self._arrays:
             raise ValueError(f"its array {next(iter(self._arrays))[:80]!r} is unexpected")
 
@@ -157,8 +157,8 @@ def decoded(header: Mapping[str, Any], arrays: Arrays) -> NetworkParts:
         "layers": layers,
         "seed": header["seed"],
         "dtype": header["dtype"],
-        "parameters": [content.take(f"parameters.{k}", shape, dtype) for k, shape in enumerate(shapes)],
-        "states": [content.take(f"states.{k}", shape, dtype) for k, shape in enumerate(states)],
+        "parameters": [content.pop(f"parameters.{k}", shape, dtype) for k, shape in enumerate(shapes)],
+        "states": [content.pop(f"states.{k}", shape, dtype) for k, shape in enumerate(states)],
         "draws": header["draws"],
         "epochs_done": header["epochs_done"],
         "history": _decoded_history(header["history"], content),
@@ -167,7 +167,7 @@ def decoded(header: Mapping[str, Any], arrays: Arrays) -> NetworkParts:
     }
     if header["optimizer"] is not None:
         parts["optimizer"] = _decoded_optimizer(header["optimizer"], content, shapes, dtype)
-    content.check_all_taken()
+    content.check_empty()
     return parts
 
 
@@ -201,13 +201,13 @@ def _decoded_optimizer(
     likes = stand_in._state_likes(groups)
     for k, number in enumerate(_by_groups(order)):
         states[number] = {
-            name: content.take(f"optimizer.{k}.{name}", like.shape, like.dtype) for name, like in likes[number].items()
+            name: content.pop(f"optimizer.{k}.{name}", like.shape, like.dtype) for name, like in likes[number].items()
         }
     params = stand_in._params_in_order(groups)
     averages = [
         (
             checked_spec(f"its averages[{k}]", entry),
-            [content.take(f"averages.{k}.{i}", param.shape, dtype) for i, param in enumerate(params)],
+            [content.pop(f"averages.{k}.{i}", param.shape, dtype) for i, param in enumerate(params)],
         )
         for k, entry in enumerate(given.get("averages", ()))
     ]
@@ -264,7 +264,7 @@ def _decoded_wrapper(
         if count not in (0, len(params)) or isinstance(count, bool):
             raise ValueError(f"{where}.arrays.{name[:80]} must be of {len(params)} parameters; got {shown(count)}")
         arrays[name] = [
-            content.take(f"wrappers.{k}.{name}.{i}", param.shape, dtype) for i, param in enumerate(params[:count])
+            content.pop(f"wrappers.{k}.{name}.{i}", param.shape, dtype) for i, param in enumerate(params[:count])
         ]
     return kind, {"numbers": given["numbers"], "arrays": arrays}
 
@@ -272,11 +272,11 @@ def _decoded_wrapper(
 def _decoded_history(given: Mapping[str, Any], content: Content) -> History:
     epochs_array = content._arrays.get("history.epochs")
     shape = (0,) if epochs_array is None else epochs_array.shape[:1]
-    epochs = content.take("history.epochs", shape, np.int64)
+    epochs = content.pop("history.epochs", shape, np.int64)
     if epochs.size and not (epochs.min() >= 0 and epochs.max() <= checks.MOST_EPOCHS):
         raise ValueError(f"its array 'history.epochs' must hold numbers from 0 to {checks.MOST_EPOCHS}")
-    columns = [content.take(f"history.{k}", shape, np.float64).tolist() for k in range(len(given["names"]))]
-    seconds, rates = (content.take(f"history.{name}", shape, np.float64).tolist() for name in ("seconds", "lr"))
+    columns = [content.pop(f"history.{k}", shape, np.float64).tolist() for k in range(len(given["names"]))]
+    seconds, rates = (content.pop(f"history.{name}", shape, np.float64).tolist() for name in ("seconds", "lr"))
     history = History()
     for epoch, second, rate, *values in zip(epochs.tolist(), seconds, rates, *columns, strict=True):
         history.append(epoch, second, rate, dict(zip(given["names"], values, strict=True)))

@@ -138,13 +138,13 @@ def schedules(name: str, value: Any) -> list[dict[str, Any]]:
     """A table of schedules, parts before what they are parts of, none of which is too large."""
     sizes: list[int] = []
 
-    def size_of(where: str, plain: Any) -> int:
-        if isinstance(plain, list):
-            return sum(size_of(where, part) for part in plain)
-        if isinstance(plain, dict):
-            if set(plain) != {"schedule"}:
-                raise ValueError(f"{where} must have the number of a schedule; got {shown(plain)}")
-            return sizes[integer(where, plain["schedule"], 0, len(sizes) - 1)]
+    def size_of(where: str, argument: Any) -> int:
+        if isinstance(argument, list):
+            return sum(size_of(where, part) for part in argument)
+        if isinstance(argument, dict):
+            if set(argument) != {"schedule"}:
+                raise ValueError(f"{where} must have the number of a schedule; got {shown(argument)}")
+            return sizes[integer(where, argument["schedule"], 0, len(sizes) - 1)]
         return 0
 
     entries: list[dict[str, Any]] = array_of(
@@ -152,7 +152,7 @@ def schedules(name: str, value: Any) -> list[dict[str, Any]]:
     )(name, value)
     for k, entry in enumerate(entries):
         where = f"{name}[{k}]"
-        size = 1 + sum(size_of(f"{where}.{key}", plain) for key, plain in entry["arguments"].items())
+        size = 1 + sum(size_of(f"{where}.{key}", argument) for key, argument in entry["arguments"].items())
         if size > MOST_SCHEDULE_PARTS:
             raise ValueError(f"{where} must have at most {MOST_SCHEDULE_PARTS} parts; got {size}")
         sizes.append(size)

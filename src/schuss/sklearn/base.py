@@ -152,7 +152,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             "_network" in state
             and "feature_names_in_" not in state
             and state.get("n_features_in_") == self._network.n_in
-            and self._network._core.takes_finite(X)
+            and self._network._core.accepts_finite(X)
             and type(y) is np.ndarray
             and y.shape == X.shape[:1]
             and (y.dtype.kind in "biu" or (y.dtype.kind == "f" and bool(np.isfinite(y).all())))

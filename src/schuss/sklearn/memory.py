@@ -58,10 +58,10 @@ class Memory:
     def resume(self) -> None:
         """Go on from where training was, if nobody has changed the best parameters that were put in its place."""
         est = self._est
-        kept = est.__dict__.get("_resume")
-        if kept is None:
+        saved = est.__dict__.get("_resume")
+        if saved is None:
             return
-        best, live = kept
+        best, live = saved
         if np.array_equal(self._live, best):
             pair = [self._live], [live]
             est._best, est._resume = best, None

@@ -66,18 +66,18 @@ def _given(network: Trained, loss: Loss | losses.LossFunction, validation_data: 
 
 def _held_out(data: Data, fraction: float, seed: int) -> tuple[Data, Data]:
     rows = inputs.rows(data[0])
-    kept, held = parted(rows, fraction, seed)
-    if not len(kept):
+    training_rows, validation_rows = parted(rows, fraction, seed)
+    if not len(training_rows):
         raise ValueError(f"validation_fraction must leave rows to train on; got {fraction} of {rows} rows")
-    validation, training = _taken(data, held), _taken(data, kept)
+    validation, training = _rows_of(data, validation_rows), _rows_of(data, training_rows)
     targets.check_not_all_zero(validation[2], "sample_weight in the validation split")
     targets.check_not_all_zero(training[2], "sample_weight in the training split")
     return training, validation
 
 
-def _taken(data: Data, rows: NDArray[np.int64]) -> Data:
+def _rows_of(data: Data, rows: NDArray[np.int64]) -> Data:
     x, y, weights = data
-    return inputs.taken(x, rows), y[rows], None if weights is None else weights[rows]
+    return inputs.select(x, rows), y[rows], None if weights is None else weights[rows]
 
 
 def _with_class_weight(data: Data, loss: Loss | losses.LossFunction, class_weight: Any, n_out: int) -> Data:

@@ -176,7 +176,7 @@ static void train(const struct training *c, int dtype, int threads) {
         .batch_y = zeros(c->batch * 8), .batch_weights = zeros(c->batch * 8),
         .partial = zeros(schuss_loss_partials(c->batch) * 8),
         .lr = lr,
-        .copies = &copy, .n_copies = 1, .unkept = INFINITY,
+        .copies = &copy, .n_copies = 1, .since_copied = INFINITY,
         .flags = SCHUSS_LOGITS,
     };
     schuss_set_num_threads(threads);

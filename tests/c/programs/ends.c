@@ -98,31 +98,31 @@ static double sum_of(int fused, const struct gemm *g, const struct array *a, con
 
 /* The end of row i of c, as struct tile_end has it. */
 static void end_row(const struct kernels *kernels, const struct tile_end *end, ptrdiff_t i, struct array *c,
-                    const struct array *bias, struct array *kept, const struct array *mask, const struct array *add,
+                    const struct array *bias, struct array *values, const struct array *mask, const struct array *add,
                     struct array *raw) {
     void *row = row_of(c, i);
     const size_t bytes = (size_t)(c->cols * item(c->dtype));
     if (end->kind == END_FORWARD) {
         for (ptrdiff_t j = 0; end->bias && j < c->cols; j++)
             set(c, i, j, rounded(c->dtype, get(c, i, j) + get(bias, 0, j)));
-        if (end->kept && !end->keeps_value) memcpy(row_of(kept, i), row, bytes);
+        if (end->values && !end->values_activated) memcpy(row_of(values, i), row, bytes);
         kernels->activate(end->activation, end->alpha, c->cols, row, row);
-        if (end->kept && end->keeps_value) memcpy(row_of(kept, i), row, bytes);
+        if (end->values && end->values_activated) memcpy(row_of(values, i), row, bytes);
         for (ptrdiff_t j = 0; end->add && j < c->cols; j++)
             set(c, i, j, rounded(c->dtype, get(c, i, j) + get(add, i, j)));
     } else if (end->kind == END_BACKWARD) {
         if (end->raw) memcpy(row_of(raw, i), row, bytes);
         if (end->mask) kernels->multiply(c->cols, row_of(mask, i), row);
-        kernels->differentiate(end->activation, end->alpha, c->cols, row_of(kept, i), row);
+        kernels->differentiate(end->activation, end->alpha, c->cols, row_of(values, i), row);
     } else if (end->kind == END_ADD)
         for (ptrdiff_t j = 0; j < c->cols; j++) {
             const double first = rounded(c->dtype, end->alpha * get(c, i, j));
-            set(c, i, j, rounded(c->dtype, first + rounded(c->dtype, end->beta * get(kept, i, j))));
+            set(c, i, j, rounded(c->dtype, first + rounded(c->dtype, end->beta * get(add, i, j))));
         }
 }
 
 /* Writes a block that a product hands over to where C would have it. context: the array. */
-static int take(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block) {
+static int consume(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block) {
     struct array *c = context;
     for (ptrdiff_t i = 0; i < rows; i++)
         memcpy((char *)row_of(c, row + i) + col * item(c->dtype), (const char *)block + i * cols * item(c->dtype),
@@ -183,15 +183,15 @@ static struct rows compress(struct array *x) {
 static void check(const struct kernels *kernels, const char *level, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                   int compressed) {
     const int dtype = kernels->dtype, fused = strcmp(level, "baseline") != 0;
-    const int a_transposed = draw(2) == 0, may_take = !compressed && draw(5) == 0;
-    const int b_transposed = !compressed && !may_take && draw(2) == 0;
-    int kind = may_take ? END_TAKE : (int)draw(END_TAKE);
-    if (compressed && a_transposed) kind = draw(2) ? END_TAKE : END_NONE;
-    const int start = compressed || kind == END_TAKE ? 0 : (int)draw(3);
+    const int a_transposed = draw(2) == 0, consumes = !compressed && draw(5) == 0;
+    const int b_transposed = !compressed && !consumes && draw(2) == 0;
+    int kind = consumes ? END_CONSUME : (int)draw(END_CONSUME);
+    if (compressed && a_transposed) kind = draw(2) ? END_CONSUME : END_NONE;
+    const int start = compressed || kind == END_CONSUME ? 0 : (int)draw(3);
     struct array a = a_transposed ? array(dtype, k, m) : array(dtype, m, k);
     struct array b = b_transposed ? array(dtype, n, k) : array(dtype, k, n);
     struct array c = array(dtype, m, n), from = array(dtype, m, n), bias = array(dtype, 1, n);
-    struct array kept = array(dtype, m, n), mask = array(dtype, m, n), add = array(dtype, m, n);
+    struct array values = array(dtype, m, n), mask = array(dtype, m, n), add = array(dtype, m, n);
     struct array raw = array(dtype, m, n);
     struct rows rows = {0};
     if (compressed) rows = compress(&a);
@@ -206,34 +206,35 @@ static void check(const struct kernels *kernels, const char *level, ptrdiff_t m,
             .kind = kind,
             .activation = draw(2) ? (int)draw(2) : (int)draw(SCHUSS_SOFTMAX),
             .alpha = 0.25, .beta = 0.75,
-            .ld_kept = kept.ld, .ld_mask = mask.ld, .ld_add = add.ld, .ld_raw = raw.ld,
-            .take = take, .context = &c,
+            .ld_values = values.ld, .ld_mask = mask.ld, .ld_add = add.ld, .ld_raw = raw.ld,
+            .consume = consume, .context = &c,
         },
     };
     struct tile_end *end = &g.end;
     if (end->kind == END_FORWARD) {
         end->bias = draw(2) ? bias.data : NULL;
-        end->kept = draw(2) ? kept.data : NULL;
-        end->keeps_value = (int)draw(2);
+        end->values = draw(2) ? values.data : NULL;
+        end->values_activated = (int)draw(2);
         end->add = draw(2) ? add.data : NULL;
     } else {
-        end->kept = kept.data;
+        end->values = values.data;
+        end->add = kind == END_ADD ? add.data : NULL;
         end->mask = draw(2) ? mask.data : NULL;
         end->raw = draw(2) ? raw.data : NULL;
     }
-    struct array wanted = copy(&c), wanted_kept = copy(&kept), wanted_raw = copy(&raw);
+    struct array wanted = copy(&c), wanted_values = copy(&values), wanted_raw = copy(&raw);
     for (ptrdiff_t i = 0; i < m; i++) {
         for (ptrdiff_t j = 0; j < n; j++) {
             const double first = start == 0 ? 0 : start == 1 ? get(&c, i, j) : get(&from, i, j);
             set(&wanted, i, j, sum_of(fused, &g, &a, &b, first, i, j));
         }
-        end_row(kernels, end, i, &wanted, &bias, &wanted_kept, &mask, &add, &wanted_raw);
+        end_row(kernels, end, i, &wanted, &bias, &wanted_values, &mask, &add, &wanted_raw);
     }
     multiply(kernels, &g);
     expect_same(&c, &wanted, "C", level, &g);
-    expect_same(&kept, &wanted_kept, "kept", level, &g);
+    expect_same(&values, &wanted_values, "values", level, &g);
     expect_same(&raw, &wanted_raw, "raw", level, &g);
-    struct array *all[] = {&a, &b, &c, &from, &bias, &kept, &mask, &add, &raw, &wanted, &wanted_kept, &wanted_raw};
+    struct array *all[] = {&a, &b, &c, &from, &bias, &values, &mask, &add, &raw, &wanted, &wanted_values, &wanted_raw};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) free(all[i]->data);
     void *of_rows[] = {rows.start, rows.order, rows.indices, rows.data};
     for (size_t i = 0; i < sizeof of_rows / sizeof of_rows[0]; i++) free(of_rows[i]);

@@ -414,7 +414,7 @@ static void check_network(uint32_t number) {
             continue;
         }
         w.x[k] = draw_numbers(&dice, dtype, n, 1.5);
-        if (schuss_net_takes_compressed(&w.network.net, k))
+        if (schuss_net_reads_compressed(&w.network.net, k))
             w.compressed[k] = compress(&dice, dtype, w.rows, w.network.nodes[k].channels, w.x[k]);
     }
     w.in_order = block_of(w.rows * 8, 0);

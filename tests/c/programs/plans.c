@@ -55,7 +55,7 @@ static ptrdiff_t bytes_before(const struct schuss_net *net, ptrdiff_t rows, int 
         if (backward && by_rows && l < last) used += whole;
         scratch = larger(scratch, kernels->gemm_scratch(rows, n_out, n_in, END_FORWARD));
         if (!backward) continue;
-        scratch = larger(scratch, kernels->gemm_scratch(n_in, n_out, rows, END_TAKE));
+        scratch = larger(scratch, kernels->gemm_scratch(n_in, n_out, rows, END_CONSUME));
         scratch = larger(scratch, kernels->gemm_scratch(rows, n_in, n_out, END_BACKWARD));
         if (l == 0) scratch = larger(scratch, kernels->sparse_scratch(n_out, rows));
     }
