@@ -35,7 +35,8 @@ class _Points:
         self.frames: dict[FrameType, str] = {}
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
-        if event == "call" and dis.opname[frame.f_code.co_code[frame.f_lasti]] == "YIELD_VALUE":
+        operation = dis.opname[frame.f_code.co_code[frame.f_lasti]] if frame.f_lasti >= 0 else ""
+        if event == "call" and operation == "YIELD_VALUE":
             return None  # a generator that goes on by an exception, as when it is closed
         if not (_is_here(frame) or frame.f_code.co_name == "operation"):
             if frame.f_back is not None and _is_here(frame.f_back):
@@ -45,7 +46,6 @@ class _Points:
             frame.f_trace_opcodes, frame.f_trace_lines = True, False
             self._point(frame)
         elif event == "opcode":
-            operation = dis.opname[frame.f_code.co_code[frame.f_lasti]]
             before, self.frames[frame] = self.frames.get(frame, ""), operation
             if before in CALLS or operation in JUMPS_BACK:
                 self._point(frame)
