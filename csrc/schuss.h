@@ -566,7 +566,7 @@ struct schuss_train {
     double *partial;                   /* schuss_loss_partials(batch) */
     const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
     const struct schuss_penalty *penalty; /* NULL: none */
-    int counts_rows;                     /* 1: the epoch's loss counts batches by their rows; 0: by their weights */
+    int counts_rows;                   /* 1: the epoch's loss counts batches by their rows; 0: by their weights */
     uint64_t draws;                    /* training passes made with the network so far; counted on */
     ptrdiff_t position;                /* rows of this epoch already used */
     const struct schuss_copy *copies;  /* are made at the start of an epoch, once its first loss is known to be finite,

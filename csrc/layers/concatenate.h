@@ -1,4 +1,4 @@
-/* Values side by side. It computes nothing: its inputs' makers write into its memory, and whoever computes its gradient
- * hands each its part. Its shape is in train/shape.c, since it is of many inputs. */
+/* Values side by side. It computes nothing: the nodes that make these values write into its memory, and a node that
+ * computes its gradient hands each of them its part. Its shape is in train/shape.c, since it has many inputs. */
 
 static const struct kind concatenate_kind = {.name = "concatenate", .sizes = "", .numbers = ""};
