@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
-from ..arguments import flag, integer, shown
+from ..arguments import choice, flag, integer, learning_rate, limit, shown
 from .averaging import Averaged
 from .base import Optimizer
 from .sgd import SGD
@@ -83,9 +83,7 @@ class Accumulate(Wrapper):
         bool
             Whether the optimizer has stepped.
         """
-        for name in ("grad_scale", "zero_grad"):
-            if name in stages:
-                raise TypeError(f"{name} must not be given: the sum of the gradients is scaled and zeroed here")
+        _check(stages)
         adding = self._adding._stepper
         due = adding.steps >= self.every
         if due:
@@ -137,3 +135,18 @@ class Accumulate(Wrapper):
 
     def __repr__(self) -> str:
         return f"Accumulate(every={self.every}, mean={self.mean}) of {self.optimizer!r}"
+
+
+def _check(stages: Mapping[str, Any]) -> None:
+    """Before gradients are added: what would be refused later would be so with the sum gone."""
+    for name, value in stages.items():
+        if name in ("grad_scale", "zero_grad"):
+            raise TypeError(f"{name} must not be given: the sum of the gradients is scaled and zeroed here")
+        if name not in ("lr", "clip_norm", "clip_value", "on_nonfinite"):
+            raise TypeError(f"step has no argument {name!r}")
+        if name == "on_nonfinite":
+            choice(name, value, ("flag", "raise", "skip"))
+        elif name == "lr" and value is not None:
+            learning_rate(name, value)
+        elif name != "lr":
+            limit(name, value)
