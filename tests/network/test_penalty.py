@@ -40,7 +40,7 @@ def trained(
     hidden: int = 9,
     solver: str = "sgd",
     function: bool = False,
-    by_rows: bool = True,
+    counts_rows: bool = True,
 ) -> tuple[list[Array], float]:
     net, opt = make(dtype, hidden, solver)
     X, y, w = data(rows, dtype)
@@ -55,7 +55,7 @@ def trained(
 
     trainer = _core.Trainer(
         net._core, opt._stepper, opt.param_groups, own if function else ("cross_entropy", 0.0), given, y,
-        w if weighted else None, 16, 0.0, 0.0, penalty=penalty, by_rows=by_rows,
+        w if weighted else None, 16, 0.0, 0.0, penalty=penalty, counts_rows=counts_rows,
     )  # fmt: skip
     for epoch in range(3):
         trainer.start_epoch(None, epoch, None, order)
@@ -64,7 +64,7 @@ def trained(
     return [p.copy() for p in net.parameters], trainer.loss
 
 
-def by_hand(dtype: str, rows: int, l1: float, l2: float, weighted: bool, order: Array, by_rows: bool) -> Any:
+def by_hand(dtype: str, rows: int, l1: float, l2: float, weighted: bool, order: Array, counts_rows: bool) -> Any:
     """The same in plain NumPy, in double."""
     net, _ = make(dtype)
     W1, b1, W2, b2 = (p.astype(float) for p in net.parameters)
@@ -79,8 +79,8 @@ def by_hand(dtype: str, rows: int, l1: float, l2: float, weighted: bool, order: 
             value, d = losses.value_and_gradient("cross_entropy", 0.0, h @ W2 + b2, y[batch], weights)
             share = weights.sum()
             value += sum(l1 * np.abs(W).sum() + l2 / 2 * (W**2).sum() for W in (W1, W2)) / share
-            total += value * (len(batch) if by_rows else share)
-            counted += len(batch) if by_rows else share
+            total += value * (len(batch) if counts_rows else share)
+            counted += len(batch) if counts_rows else share
             down = (d @ W2.T) * (1 - h * h)
             slopes = [x.T @ down, down.sum(axis=0), h.T @ d, d.sum(axis=0)]
             for W, k in ((W1, 0), (W2, 2)):
@@ -93,14 +93,14 @@ def by_hand(dtype: str, rows: int, l1: float, l2: float, weighted: bool, order: 
 @dtypes
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.7), (0.3, 0.0), (0.3, 0.7), (0.0, 0.0)])
-@pytest.mark.parametrize("by_rows", [True, False])
-def test_against_numpy(dtype: str, weighted: bool, l1: float, l2: float, by_rows: bool, isa: str) -> None:
+@pytest.mark.parametrize("counts_rows", [True, False])
+def test_against_numpy(dtype: str, weighted: bool, l1: float, l2: float, counts_rows: bool, isa: str) -> None:
     order = np.random.default_rng(3).permutation(50)
-    wanted, value = by_hand(dtype, 50, l1, l2, weighted, order, by_rows)
+    wanted, value = by_hand(dtype, 50, l1, l2, weighted, order, counts_rows)
     penalty = (0, l1, l2) if l1 or l2 else None
     for function in (False, True):
         found, loss = trained(
-            dtype, penalty=penalty, weighted=weighted, order=order, by_rows=by_rows, function=function
+            dtype, penalty=penalty, weighted=weighted, order=order, counts_rows=counts_rows, function=function
         )
         tolerance = 1e-5 if dtype == "float32" else 1e-13
         assert loss == pytest.approx(value, rel=tolerance)

@@ -13,20 +13,20 @@ cdef class Trainer:
     cdef schuss_penalty penalty
     cdef schuss_compressed compressed
     cdef object penalty_sums
-    cdef uint64_t draws_begun, draws_kept
-    cdef int64_t steps_begun, steps_kept
-    cdef object epoch_begun, epoch_kept
+    cdef uint64_t draws_begun, draws_copied
+    cdef int64_t steps_begun, steps_copied
+    cdef object epoch_begun, epoch_copied
     cdef schuss_feed *feeds
     cdef Binding binding
     cdef object places         # of compressed rows: start, columns
-    cdef list kept_still       # what keeps the memory of x and y where it is
+    cdef list held       # what keeps the memory of x and y where it is
     cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
     cdef object states_begun   # what states such as running means were when the epoch began
     cdef bint failed           # whether a loss or gradient of this epoch was not finite
 
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
                   Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False, penalty=None,
-                  bint by_rows=False):
+                  bint counts_rows=False):
         cdef bint compressed = isinstance(x, tuple) and net.n_in >= 0
         cdef Py_ssize_t i, rows = x[0].shape[0] - 1 if compressed else net.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
@@ -51,7 +51,7 @@ cdef class Trainer:
                 self.feeds[i].x = inputs[i].x
         for i in range(net.c_net.n_inputs):
             self.feeds[i].row_bytes = net.row_bytes(i)
-        self.t.counts_rows = by_rows
+        self.t.counts_rows = counts_rows
         if callable(loss):
             self.function = loss
             self.t.y = NULL
@@ -59,7 +59,7 @@ cdef class Trainer:
             self.t.y = net.targets.data(loss, y, rows, &self.t.loss, &self.t.y_row_bytes)
             self.t.flags |= net.flags_for(&self.t.loss)
         self.t.weights = weights_data(weights, rows)
-        self.kept_still = [held_in_place(array) for array in (*(x if isinstance(x, tuple) else (x,)), y)]
+        self.held = [held_in_place(array) for array in (*(x if isinstance(x, tuple) else (x,)), y)]
         self.clip_value, self.clip_norm = clip_value, clip_norm
         stepper.enter()
         try:
@@ -128,7 +128,7 @@ cdef class Trainer:
 
     def restore(self):
         cdef int i
-        if self.epoch_kept is None:  # nothing has been updated yet
+        if self.epoch_copied is None:  # nothing has been updated yet
             self.net.draws = self.draws_begun
             if self.states_begun is not None:
                 self.net.flat_states[...] = self.states_begun
@@ -139,13 +139,13 @@ cdef class Trainer:
             try:
                 for i in range(self.t.n_copies):
                     memcpy(self.copies[i].live, self.copies[i].copy, self.copies[i].bytes)
-                self.net.draws = self.draws_kept
-                self.stepper.c_step.t = self.steps_kept
+                self.net.draws = self.draws_copied
+                self.stepper.c_step.t = self.steps_copied
             finally:
                 self.net.busy = False
         finally:
             self.stepper.busy = False
-        return self.epoch_kept
+        return self.epoch_copied
 
     @property
     def steps_per_epoch(self):
@@ -216,7 +216,7 @@ cdef class Trainer:
 
     def run(self, double seconds):
         cdef int status = SCHUSS_OK
-        if self.t.position >= self.t.rows:  # an interrupt may have kept the caller from hearing that it was over
+        if self.t.position >= self.t.rows:  # an interrupt may have hindered the caller from hearing that it was over
             return False
         self.stepper.enter()
         try:
@@ -238,10 +238,10 @@ cdef class Trainer:
                 if schuss_plan_fault(self.t.plan):
                     raise ValueError("codes have changed during training: one is no longer in its table")
                 if self.t.copied:
-                    if self.states_begun is not None and self.epoch_kept != self.epoch_begun:
+                    if self.states_begun is not None and self.epoch_copied != self.epoch_begun:
                         self.copied[0][self.copied[0].size - self.states_begun.size:] = self.states_begun
-                    self.draws_kept, self.steps_kept = self.draws_begun, self.steps_begun
-                    self.epoch_kept = self.epoch_begun
+                    self.draws_copied, self.steps_copied = self.draws_begun, self.steps_begun
+                    self.epoch_copied = self.epoch_begun
             finally:
                 self.net.busy = False
         finally:

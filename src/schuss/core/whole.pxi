@@ -79,15 +79,15 @@ def in_turn(calls):
 cdef class Exchanged:
     """A context in which arrays hold other values."""
     cdef list arrays, values
-    cdef list kept             # what they held before, for each time that this was entered
+    cdef list before           # what they held before, for each time that this was entered
 
     def __cinit__(self, list arrays not None, list values not None):
-        self.arrays, self.values, self.kept = list(arrays), list(values), []
+        self.arrays, self.values, self.before = list(arrays), list(values), []
 
     def __enter__(self):
-        kept = [array.copy() for array in self.arrays]
+        before = [array.copy() for array in self.arrays]
         copy_lists(self.arrays, self.values, True)
-        self.kept.append(kept)
+        self.before.append(before)
 
     def __exit__(self, *exception):
-        copy_lists(self.arrays, self.kept.pop(), False)  # those too that have become read-only
+        copy_lists(self.arrays, self.before.pop(), False)  # those too that have become read-only

@@ -208,7 +208,7 @@ def _steps(
         clip_value=float(est.clip_value or 0.0),
         clip_norm=float(est.clip_norm or 0.0),
         penalty=(0, float(est.l1), float(est.alpha)) if est.l1 > 0 or est.alpha > 0 else None,
-        by_rows=True,
+        counts_rows=True,
     )
 
 

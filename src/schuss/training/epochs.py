@@ -27,7 +27,7 @@ class Epochs:
     ----------
     network, optimizer
         What is trained. Nothing about them changes before the first epoch.
-    loss, data, batch_size, clip_value, clip_norm, restores, penalty, by_rows
+    loss, data, batch_size, clip_value, clip_norm, restores, penalty, counts_rows
         As `_core.Trainer` takes them, data being x, y and weights.
     last : list
         What is to be done when epochs end, as `_core.in_turn` takes it.
@@ -56,7 +56,7 @@ class Epochs:
         clip_norm: float,
         restores: bool = False,
         penalty: tuple[int, float, float] | None = None,
-        by_rows: bool = False,
+        counts_rows: bool = False,
         last: Sequence[tuple[Any, ...]] = (),
     ) -> None:
         self._network, self.optimizer = network, optimizer
@@ -72,7 +72,7 @@ class Epochs:
             clip_norm,
             restores,
             penalty,
-            by_rows,
+            counts_rows,
         )
         self.steps = self._trainer.steps_per_epoch
         self.context = _core.Ending(self._trainer, network, DivergenceError if restores else None, last)
