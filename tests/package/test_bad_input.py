@@ -238,6 +238,7 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.ScheduleFreeSGD, "r", -0.1, r"\[0, 100\]"),
         (schuss.ScheduleFreeSGD, "weight_lr_power", 101.0, r"\[0, 100\]"),
         (schuss.ScheduleFreeSGD, "warmup_steps", -1, "an integer >= 0"),
+        (schuss.ScheduleFreeSGD, "warmup_steps", 10**400, r"at most 2\*\*53"),
         (schuss.ScheduleFreeAdamW, "betas", (0.0, 0.9), r"\[0\].*\(0, 1\)"),
         (schuss.ScheduleFreeAdamW, "betas", (0.9, 1.0), r"\[1\].*\[0, 1\)"),
         (schuss.ScheduleFreeAdamW, "eps", -1.0, r"\[0, inf\)"),

@@ -50,6 +50,10 @@ cdef class Setting:
 
             whole = integer(self.names[k], value, <long long>self.low[k],
                             None if self.high[k] == INFINITY else <long long>self.high[k])
+            if whole > 1 << 53:  # beyond, a double does not tell it from the next
+                from schuss.arguments import shown
+
+                raise ValueError(f"{self.names[k]} must be at most 2**53; got {shown(whole)}")
             (<double *>into)[0] = whole
             return whole
         if self.c.kind == SCHUSS_FLAG:
