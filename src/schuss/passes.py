@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _DTYPES = ("float32", "float64")
 # What the core takes for a loss that is given by its name.
-_SPECS = {name: loss.spec for name, loss in losses.BY_NAME.items()}
+_SPECS: dict[str, _core.LossSpec] = {name: loss.spec for name, loss in losses.BY_NAME.items()}
 
 
 class Passes:
@@ -57,6 +57,7 @@ class Passes:
         self.n_in = sum(put.n for put in self.inputs)
         self.n_out = self.layers[-1].shape.columns
         self._core = _core.Net(self._graph.nodes, self.dtype, seed)
+        self._core.named_losses = _SPECS
         self._core.input_names = [put.name for put in self.inputs]
         self._parameters: tuple[NDArray[Any], ...] = tuple(self._core.parameters)
         self._gradients: tuple[NDArray[Any], ...] = tuple(self._core.gradients)
@@ -238,8 +239,7 @@ class Passes:
         """
         value = None
         if class_weight is None:
-            known = _SPECS.get(loss) if type(loss) is str else loss
-            value = self._core.try_loss_and_gradients(x, y, sample_weight, known)
+            value = self._core.try_loss_and_gradients(x, y, sample_weight, loss)
         if value is None:
             chosen = losses.resolve(loss)
             x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
@@ -294,8 +294,7 @@ class Passes:
         stepper = optimizer._stepper
         try:
             if class_weight is None:
-                known = _SPECS.get(loss) if type(loss) is str else loss
-                value = self._core.try_train_step(x, y, sample_weight, known, stepper, groups, clip_value, clip_norm)
+                value = self._core.try_train_step(x, y, sample_weight, loss, stepper, groups, clip_value, clip_norm)
                 if value is not None:
                     return value
             chosen = losses.resolve(loss)

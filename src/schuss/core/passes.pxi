@@ -30,6 +30,14 @@ cdef class Net(Nodes):
     def __dealloc__(self):
         PyMem_Free(self.feeds)
 
+    @property
+    def named_losses(self):
+        return self.targets.named
+
+    @named_losses.setter
+    def named_losses(self, dict specs not None):
+        self.targets.named = specs
+
     cdef int enter(self) except -1:
         if self.busy:
             raise RuntimeError("this network is in use: by another thread, or by the loss function that this is called from")

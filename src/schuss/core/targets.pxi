@@ -19,23 +19,29 @@ cdef class Targets:
     cdef int dtype
     cdef object numpy_dtype
     cdef Py_ssize_t n_out, item
-    cdef object spec_read      # the spec that c_loss was read from
+    cdef dict named            # the specs of losses that may be given by their names
+    cdef object loss_read      # the name or spec that c_loss was read from; None: it was an object
+    cdef object spec_read      # its spec
     cdef object numbers        # its numbers, if each output has its own
     cdef schuss_loss c_loss
 
     def __cinit__(self, numpy_dtype, Py_ssize_t n_out):
+        self.named = {}
         self.numpy_dtype, self.dtype = numpy_dtype, dtype_of(numpy_dtype)
         self.item, self.n_out = numpy_dtype.itemsize, n_out
 
     cdef bint read(self, loss) except -1:
-        """Whether loss is a compiled one: (name, number or a number for each output, dialect if it is not torch's), or an
-        object that has this as its `spec`. c_loss is then this one."""
-        spec = loss if type(loss) is tuple else getattr(loss, "spec", None)
+        """Whether loss is a compiled one: (name, number or a number for each output, dialect if it is not torch's), an
+        object that has this as its `spec`, or a name. c_loss is then this one."""
+        cdef bint constant = type(loss) is str or type(loss) is tuple  # the same object is the same loss
+        if constant and loss is self.loss_read:
+            return True
+        spec = self.named.get(loss) if type(loss) is str else loss if constant else getattr(loss, "spec", None)
         if spec is self.spec_read and spec is not None:
             return True
         if type(spec) is not tuple or spec[0] not in LOSS_NUMBERS:
             return False
-        self.spec_read = None
+        self.loss_read = self.spec_read = None
         name, parameter = spec[:2]
         memset(&self.c_loss, 0, sizeof(schuss_loss))
         self.c_loss.kind = LOSS_NUMBERS[name]
@@ -48,7 +54,7 @@ cdef class Targets:
             self.c_loss.parameters = start_of(self.numbers)
         else:
             self.c_loss.parameter = parameter
-        self.spec_read = spec
+        self.loss_read, self.spec_read = loss if constant else None, spec
         return True
 
     cdef bint fit_at_once(self, y, Py_ssize_t rows, loss) except -1:
