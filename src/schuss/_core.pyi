@@ -117,15 +117,13 @@ class Stepper:
         that hold the same objects as at the last step, all of immutable types, are not read again. "schedule": None, or
         a function of the step's number that gives "lr", which is written first, unless lr is given. Everything is
         checked before anything else changes."""
-    def within(self, call: Callable[[], _T]) -> _T:
-        """call() while nobody steps (RuntimeError)."""
     def keep_average(self, k: int, kind: str, start: int, every: int, weight: float) -> None:
         """Average number k (0 or 1) of the parameters, which starts as they are now if it is new; from step `start` on,
         at every `every`-th step. "ema": the first time a = p, then a += weight (p - a). "mean" of those seen.
         "lookahead": a += weight (p - a), then p = a."""
     def begin_anew(self, values: list[NDArray[Any]] | None = None) -> None:
         """The params hold these values, or zeros, and no step has been made."""
-    def take(self, other: Stepper) -> None:
+    def copy_from(self, other: Stepper) -> None:
         """States, memories, steps and averages become those of another over the same params, with the same states. That
         one is of no use then: averages that this one has not kept are its own arrays."""
     def norm(self, grads: NDArray[Any] | Sequence[NDArray[Any]]) -> float:
@@ -134,7 +132,6 @@ class Stepper:
 # Settings of an update rule: hyperparameters under the names that users know them by.
 RULES: Final[tuple[str, ...]]
 
-def setting_names(rule: str) -> tuple[str, ...]: ...
 def checked_settings(rule: str, given: dict[str, Any]) -> dict[str, Any]:
     """The same settings, checked: numbers as float or int, tuples as tuples. ValueError or TypeError if one is not
     known, or not in its range."""

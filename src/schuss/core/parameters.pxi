@@ -131,18 +131,11 @@ cdef class Parameters:
         self.busy = True
         return 0
 
-    def within(self, call):
-        self.enter()
-        try:
-            return call()
-        finally:
-            self.busy = False
-
     cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
         """Whether array i can be updated by a gradient of some rows."""
         return False
 
-    cdef int check_writable(self) except -1:
+    cdef int check_params(self) except -1:
         """ValueError if an array is no longer what it was when this was made. A shape alone may have changed."""
         cdef Py_ssize_t i
         cdef int flags = ARRAY_C_CONTIGUOUS | ARRAY_ALIGNED | ARRAY_WRITEABLE
@@ -151,10 +144,10 @@ cdef class Parameters:
         for i in range(self.n_views):
             a = <const schuss_ndarray *>PyList_GET_ITEM(self.given, i)
             if not (layout_known and a.flags & flags == flags and a.descr == dtype and a.data == self.segments[i].p):
-                self.check_unchanged(i)
+                self.check_param(i)
         return 0
 
-    cdef int check_unchanged(self, Py_ssize_t i) except -1:
+    cdef int check_param(self, Py_ssize_t i) except -1:
         """The same of one array that is not seen at once to be what it was."""
         p = np.asarray(self.given[i])
         if not p.flags.writeable:
@@ -181,7 +174,7 @@ cdef class Parameters:
             self.disjoint = False
         if writable and not self.disjoint:
             self.check_disjoint()
-        self.check_writable()  # what was called may have written anything
+        self.check_params()  # what was called may have written anything
         return 0
 
     cdef Py_ssize_t look_at_gradients(self, list grads, bint writable) except -1:

@@ -327,7 +327,7 @@ cdef class Net(Nodes):
             self.enter()
             try:
                 stepper.check_not_resting()
-                stepper.check_writable()
+                stepper.check_params()
                 stepper.apply_schedules(groups)
                 stepper.read_groups(groups)
                 stepper.set_stages(1, clip_value, clip_norm, True, False)

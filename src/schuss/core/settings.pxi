@@ -147,10 +147,6 @@ def checked_settings(rule, dict given):
     return found
 
 
-def setting_names(rule):
-    return tuple(settings_by_name(rule_number(rule)))
-
-
 # ---- what a rule keeps: states of arrays, memory of groups ----
 
 cdef enum:

@@ -89,7 +89,7 @@ cdef class Stepper(Parameters):
         cdef Py_ssize_t i
         self.enter()
         try:
-            self.check_writable()
+            self.check_params()
             if values is not None:
                 copy_lists(self.params, values, True)
             else:
@@ -99,7 +99,7 @@ cdef class Stepper(Parameters):
         finally:
             self.busy = False
 
-    def take(self, Stepper other not None):
+    def copy_from(self, Stepper other not None):
         cdef Py_ssize_t k, first = len(self.averages)
         cdef list mine = [self.memories], theirs = [other.memories]
         for of, others in zip((*self.states, *self.averages), (*other.states, *other.averages)):
@@ -305,7 +305,7 @@ cdef class Stepper(Parameters):
         self.enter()
         try:
             self.check_not_resting()
-            self.check_writable()
+            self.check_params()
             if lr is None:
                 self.apply_schedules(groups)
             self.read_groups(groups)

@@ -223,7 +223,7 @@ cdef class Trainer:
             self.net.enter()
             try:
                 self.stepper.check_not_resting()
-                self.stepper.check_writable()
+                self.stepper.check_params()
                 self.net.bind(self.stepper)
                 self.stepper.read_groups(self.groups)
                 self.stepper.set_stages(1, self.clip_value, self.clip_norm, False, False)

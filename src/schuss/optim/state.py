@@ -123,7 +123,7 @@ def load(optimizer: OfParts, given: Any, also: Calls, *, averages: Any = None, r
     keep(stepper, specs, of_averages)
     mine, theirs = ([list(map(np.shape, of)) for of in found.states] for found in (optimizer._stepper, stepper))
     # If it can be, into the present one, which a fit that is running holds.
-    take = (optimizer._stepper.take, stepper) if mine == theirs else (setattr, optimizer, "_stepper", stepper)
+    take = (optimizer._stepper.copy_from, stepper) if mine == theirs else (setattr, optimizer, "_stepper", stepper)
     _core.in_turn([take, (optimizer.param_groups.__setitem__, slice(None), groups), *also])
 
 
