@@ -14,13 +14,13 @@ def flights(frame: pd.DataFrame) -> pd.DataFrame:
 def stops(frame: pd.DataFrame) -> pd.DataFrame:
     """Stops by the police: the time becomes numbers, the same ones for every model."""
     when = pd.to_datetime(frame["date"])
-    return frame.assign(month=when.dt.month, weekday=when.dt.dayofweek, hour=when.dt.hour + when.dt.minute / 60)
+    return frame.assign(month=when.dt.month, weekday=when.dt.day_of_week, hour=when.dt.hour + when.dt.minute / 60)
 
 
 def weather(frame: pd.DataFrame) -> pd.DataFrame:
     """Weather by day: the date becomes numbers, the same ones for every model."""
     when = pd.to_datetime(frame["date"])
-    return frame.assign(year=when.dt.year, day_of_year=when.dt.dayofyear)
+    return frame.assign(year=when.dt.year, day_of_year=when.dt.day_of_year)
 
 
 def affairs(frame: pd.DataFrame) -> pd.DataFrame:

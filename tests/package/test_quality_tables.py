@@ -42,5 +42,7 @@ def test_a_table_is_as_large_as_the_rules_say_and_has_no_trace_of_its_target(tab
     if table.task == "classification":
         assert data.y.value_counts().min() >= 10
         assert all(isinstance(value, str) for value in data.y.unique())
+        within = data.X.groupby(data.y.to_numpy()).nunique().max()
+        assert not [name for name in data.X if within[name] <= 1 < data.X[name].nunique()], "they tell the class"
     else:
         assert data.y.std() > 0
