@@ -64,6 +64,7 @@ class Dense(Layer):
     """
 
     kind: ClassVar[str] = "dense"
+    _has_end: ClassVar[bool] = True
     n_in: int | None
     n_out: int
     activation: str
@@ -110,6 +111,10 @@ class Dense(Layer):
         arguments = {**self.described(), "n_in": shape.columns}
         del arguments["kind"]
         return Dense(**arguments)
+
+    @property
+    def columns_in(self) -> int | None:
+        return self.n_in
 
     @property
     def shape(self) -> Shape:
