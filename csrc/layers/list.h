@@ -13,6 +13,7 @@
     KIND(batch_norm)       \
     KIND(embedding)        \
     KIND(parametric)       \
-    KIND(prelu)
+    KIND(prelu)            \
+    KIND(grouped_dense)
 
 #endif

@@ -9,6 +9,7 @@ from .activation import Activation
 from .base import Layer, Shape
 from .dense import Dense
 from .embedding import Embedding
+from .grouped_dense import GroupedDense
 from .inputs import Input
 from .joins import Concatenate, Residual
 from .norms import BatchNorm, LayerNorm
@@ -24,6 +25,7 @@ KINDS: dict[str, type[Layer]] = {
         Concatenate,
         Dense,
         Embedding,
+        GroupedDense,
         Input,
         LayerNorm,
         ParametricActivation,
@@ -40,6 +42,7 @@ __all__ = [
     "Concatenate",
     "Dense",
     "Embedding",
+    "GroupedDense",
     "Input",
     "Layer",
     "LayerNorm",

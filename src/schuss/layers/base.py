@@ -35,6 +35,8 @@ class Layer:
     kind: ClassVar[str]
     # Whether it takes codes rather than numbers.
     _of_codes: ClassVar[bool] = False
+    # Whether it has an activation, alpha and dropout.
+    _has_end: ClassVar[bool] = False
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}: layers do not change; make another one")
@@ -67,6 +69,11 @@ class Layer:
             takes, comes = ("codes", "numbers") if self._of_codes else ("numbers", "codes")
             hint = "" if self._of_codes else ": an Embedding turns codes into numbers"
             raise ValueError(f"{name}, {type(self).__name__}, must come behind {takes}; got {comes}{hint}")
+
+    @property
+    def columns_in(self) -> int | None:
+        """Columns that come in, if the layer alone tells how many numbers these are."""
+        return None if self._of_codes else getattr(self, "n", None)
 
     @property
     def shape(self) -> Shape:
