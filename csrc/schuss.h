@@ -396,8 +396,8 @@ struct schuss_node {
 struct schuss_array {
     const char *name;
     int node;
-    int ndim;                /* 1: a vector of n = rows elements; 2: rows x cols */
-    ptrdiff_t n, rows, cols;
+    int ndim;                /* 1: a vector of n = rows elements; 2: rows x cols; 3: matrices x rows x cols */
+    ptrdiff_t n, matrices, rows, cols;
     int stepped;
     ptrdiff_t at;            /* its first element in the arenas; parameters come before states */
 };

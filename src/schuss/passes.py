@@ -45,7 +45,8 @@ class Passes:
         core = self._core
         for (node, name), array in zip((*core.names, *core.state_names), (*core.parameters, *core.states), strict=True):
             layer = self._graph.makers[node]
-            start = layer.starts()[name] if layer is not None else 0.0
+            starts = layer.starts() if layer is not None else {name: 0.0}
+            start = starts[name]
             if isinstance(start, tuple):
                 assert layer is not None
                 # Each array of a layer has draws of its own, the first those of the layer's number alone.

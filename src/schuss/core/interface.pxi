@@ -175,7 +175,7 @@ cdef extern from "schuss.h" nogil:
     struct schuss_array:
         const char *name
         int node, ndim
-        ptrdiff_t n, rows, cols
+        ptrdiff_t n, matrices, rows, cols
         int stepped
         ptrdiff_t at
 

@@ -10,6 +10,7 @@ from .base import Layer, Shape
 from .dense import Dense
 from .embedding import Embedding
 from .ensemble_dense import EnsembleDense
+from .grouped_dense import GroupedDense
 from .inputs import Input
 from .joins import Concatenate, Residual
 from .norms import BatchNorm, LayerNorm
@@ -26,6 +27,7 @@ KINDS: dict[str, type[Layer]] = {
         Dense,
         Embedding,
         EnsembleDense,
+        GroupedDense,
         Input,
         LayerNorm,
         ParametricActivation,
@@ -43,6 +45,7 @@ __all__ = [
     "Dense",
     "Embedding",
     "EnsembleDense",
+    "GroupedDense",
     "Input",
     "Layer",
     "LayerNorm",
