@@ -195,14 +195,16 @@ class _OfMany(_OfClasses):
         return found
 
     def _losses(self, prediction: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-        logs = np.log(prediction) if self._probabilities else prediction
-        # Of what is given as probabilities, the sum may be off by its rounding.
-        highest = logs.max(axis=1, keepdims=True)
-        total = np.log(np.exp(logs - highest).sum(axis=1)) + highest[:, 0]
-        if target.ndim == 1:
-            found: NDArray[np.float64] = total - logs[np.arange(len(target)), target.astype(np.int64)]
+        if self._probabilities:
+            logs = np.log(prediction)
         else:
-            found = total * target.sum(axis=1) - (target * logs).sum(axis=1)
+            below = prediction - prediction.max(axis=1, keepdims=True)
+            logs = below - np.log(np.exp(below).sum(axis=1, keepdims=True))
+        found: NDArray[np.float64]
+        if target.ndim == 1:
+            found = -logs[np.arange(len(target)), target.astype(np.int64)]
+        else:
+            found = -(target * logs).sum(axis=1)
         return found
 
     def _columns(

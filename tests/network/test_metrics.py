@@ -57,10 +57,8 @@ def test_classes(dtype: Any, seed: int, n: int, k: int, weighted: bool, ties: bo
             assert measured(name, MANY, logits, target, w) == pytest.approx(value, rel=1e-12, abs=1e-14)
     given = p.astype(dtype)
     found = measured("log_loss", MANY, given, labels, w, "softmax")
-    assert found == pytest.approx(
-        sk.log_loss(labels, given.astype(np.float64) / given.sum(axis=1, dtype=float)[:, None], sample_weight=w),
-        rel=1e-9,
-    )
+    expected_loss = sk.log_loss(labels, given, sample_weight=w)
+    assert found == pytest.approx(expected_loss, rel=1e-12 if dtype is np.float64 else 1e-5)
     if k == 2:
         found = measured("auc", MANY, given, labels, w, "softmax")
         assert found == pytest.approx(sk.roc_auc_score(labels, given[:, 1], sample_weight=w), rel=1e-12)
