@@ -82,6 +82,7 @@ __all__ = [
     "scipy",
     "set_num_threads",
     "show_config",
+    "start_from_data",
     "threads",
 ]
 # All optimizers by their names.
@@ -90,10 +91,16 @@ __all__ += optim.__all__
 if TYPE_CHECKING:
     from . import schedules, scipy
     from .minimization import minimize
+    from .starting import start_from_data
     from .training import EarlyStopping, EpochRecord
 else:
     # Where names that are loaded late come from.
-    _LATE = {"minimize": ".minimization", "EarlyStopping": ".training", "EpochRecord": ".training"}
+    _LATE = {
+        "minimize": ".minimization",
+        "start_from_data": ".starting",
+        "EarlyStopping": ".training",
+        "EpochRecord": ".training",
+    }
 
     def __getattr__(name: str) -> object:
         """Load what is first asked for by its name: it would take a quarter of the import's time."""
