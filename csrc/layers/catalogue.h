@@ -12,6 +12,7 @@
 #include "parametric.h"
 #include "prelu.h"
 #include "grouped_dense.h"
+#include "periodic.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

@@ -14,6 +14,7 @@
     KIND(embedding)        \
     KIND(parametric)       \
     KIND(prelu)            \
-    KIND(grouped_dense)
+    KIND(grouped_dense)    \
+    KIND(periodic)
 
 #endif
