@@ -167,8 +167,8 @@ MODELS: dict[str, Callable[[], Made]] = {
         nn.Sequential(Waves(6, 5, True), Grouped(6, 5, 3, lambda z: z), Linear(18, 3)),
     ),
     "periodic cos_sin": lambda: (
-        [schuss.Dense(6, 4), schuss.Periodic(5, 0.05, form="cos_sin"), schuss.Activation("tanh"), schuss.Dense(3)],
-        nn.Sequential(Linear(6, 4), Waves(4, 5, False), nn.Tanh(), Linear(40, 3)),
+        [schuss.Scale(6), schuss.Periodic(5, 0.05, form="cos_sin"), schuss.Activation("tanh"), schuss.Dense(3)],
+        nn.Sequential(Factors(6), Waves(6, 5, False), nn.Tanh(), Linear(60, 3)),
     ),
     "residual": residual,
     "concatenate": concatenate,
