@@ -11,7 +11,7 @@ CARDINALITIES = (2, 12)
 SMALL = {
     "realmlp": RealMLP(epochs=12, hidden=(32, 32), batch_size=64),
     "realmlp-s": RealMLPS(epochs=12, hidden=(32, 32), batch_size=64),
-    "mlp": MLP(epochs=12, hidden=(32, 32), batch_size=64),
+    "mlp": MLP(epochs=12, hidden=(32, 32), batch_size=64, lr=0.01),
 }
 
 

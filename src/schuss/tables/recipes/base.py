@@ -267,7 +267,7 @@ class Training:
             metrics = [] if task.monitor == "loss" else [task.monitor]
             patience = epochs if recipe.patience is None else recipe.patience
             best = EarlyStopping(patience, monitor=f"val_{task.monitor}", ties=recipe.ties)
-            found.update(validation_data=self._validation, metrics=metrics, early_stopping=best)
+            found.update(validation_data=self._validation, metrics=metrics, training_metrics=False, early_stopping=best)
         return found
 
     def run(
