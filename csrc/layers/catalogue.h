@@ -13,6 +13,8 @@
 #include "prelu.h"
 #include "grouped_dense.h"
 #include "periodic.h"
+#include "piecewise_linear.h"
+#include "clamp.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

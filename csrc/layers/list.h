@@ -15,6 +15,8 @@
     KIND(parametric)       \
     KIND(prelu)            \
     KIND(grouped_dense)    \
-    KIND(periodic)
+    KIND(periodic)         \
+    KIND(piecewise_linear) \
+    KIND(clamp)
 
 #endif

@@ -48,9 +48,10 @@ class Passes:
             starts = layer.starts() if layer is not None else {name: 0.0}
             start = starts[name]
             if isinstance(start, tuple):
+                kind, scale = start
                 # Each array of a layer has draws of its own, the first those of the layer's number alone.
                 stream = self._graph.nodes[node][-1] + (list(starts).index(name) << _STREAM_BITS)
-                _core.initialise(array.reshape(-1, array.shape[-1]), *start, self.seed, stream)
+                _core.initialise(array.reshape(-1, array.shape[-1]), kind, scale, self.seed, stream)
             else:
                 array[...] = start
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .activation import Activation
 from .base import Layer, Shape
+from .clamp import Clamp
 from .dense import Dense
 from .embedding import Embedding
 from .grouped_dense import GroupedDense
@@ -15,6 +16,7 @@ from .joins import Concatenate, Residual
 from .norms import BatchNorm, LayerNorm
 from .parametric import ParametricActivation
 from .periodic import Periodic
+from .piecewise_linear import PiecewiseLinear
 from .prelu import PReLU
 from .scale import Scale
 
@@ -23,6 +25,7 @@ KINDS: dict[str, type[Layer]] = {
     for layer in (
         Activation,
         BatchNorm,
+        Clamp,
         Concatenate,
         Dense,
         Embedding,
@@ -31,6 +34,7 @@ KINDS: dict[str, type[Layer]] = {
         LayerNorm,
         ParametricActivation,
         Periodic,
+        PiecewiseLinear,
         PReLU,
         Residual,
         Scale,
@@ -41,6 +45,7 @@ __all__ = [
     "KINDS",
     "Activation",
     "BatchNorm",
+    "Clamp",
     "Concatenate",
     "Dense",
     "Embedding",
@@ -51,6 +56,7 @@ __all__ = [
     "PReLU",
     "ParametricActivation",
     "Periodic",
+    "PiecewiseLinear",
     "Residual",
     "Scale",
     "Shape",
