@@ -156,7 +156,7 @@ class Dense(Layer):
     def described(self) -> dict[str, Any]:
         """What a file holds of it; without what it may also have since newer versions, where it has none of that."""
         held = super().described()
-        return {name: value for name, value in held.items() if _LATER.get(name) != value}
+        return {name: value for name, value in held.items() if name not in _LATER or value != _LATER[name]}
 
     def row(self) -> tuple[str, str, str, str]:
         return f"{self.n_in} -> {self.n_out}", self.activation, self.init, f"{self.dropout:g}"
