@@ -137,6 +137,11 @@ def test_values_and_gradients(pair):
 
 def test_predictions(pair):
     pair.start()
+    # Far from trained, so that some quantities are clamped.
+    name = pair.names()[-2]
+    pair.network.parameters[-2][...] *= 10
+    with torch.no_grad():
+        pair.peer.parameters[name] *= 10
     model = pair.peer.model.eval()
     far = pair.peer.batch(np.arange(ROWS))
     with torch.no_grad():
@@ -144,9 +149,9 @@ def test_predictions(pair):
     found = pair.network.predict(pair.inputs)
     if pair.standard is not None:
         found = pair.standard.inverse(found)
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
-    if pair.kind == "td quantity":  # the start is far from trained: some rows are clamped
-        assert (wanted == wanted.max()).sum() > 1
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
+    if pair.kind == "td quantity":
+        assert (wanted == wanted.max()).sum() > 1 and (wanted == wanted.min()).sum() > 1
 
 
 def test_rates_and_decays_of_every_step(pair):
