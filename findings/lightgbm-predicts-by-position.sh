@@ -2,7 +2,7 @@
 # LightGBM's scikit-learn estimators take a DataFrame's columns by position, whatever they are called.
 #
 # Guess: fitted on a DataFrame, predict finds the columns by their names, or refuses another order, as scikit-learn's estimators do.
-# Seen with lightgbm 4.7.0: with the columns in another order, and with other names, it predicts without an error or a warning from
+# Seen with lightgbm 4.7.0: with the columns in another order, it predicts without an error or a warning from
 # the wrong columns (correlation with the target 0.98 before, -0.11 after). HistGradientBoostingRegressor of scikit-learn 1.9.1
 # raises ValueError. There is validate_features=True for it, which is not the default.
 #
