@@ -21,6 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -124,10 +125,9 @@ def _read(path: Path, name: str, head: bytes, opened: Callable[[], IO[bytes]]) -
             raise DataError(f"{path}: is {what}")
     for start, unpack in _PACKED.items():
         if head.startswith(start):
-
-            def unpacked(unpack: Callable[[IO[bytes]], IO[bytes]] = unpack) -> IO[bytes]:
-                return unpack(opened())
-
+            with opened() as file:
+                packed = file.read()
+            unpacked = partial(_unpacked, unpack, packed)
             with unpacked() as file:
                 head = file.read(16)
             return _read(path, name, head, unpacked)
@@ -178,6 +178,10 @@ def _encodings(path: Path, sample: bytes) -> list[str]:
             return ["utf-16-be"]
         raise DataError(f"{path}: is not a CSV text file in UTF-8")
     return ["utf-8-sig", "cp1252", "latin-1"]
+
+
+def _unpacked(unpack: Callable[[IO[bytes]], IO[bytes]], packed: bytes) -> IO[bytes]:
+    return unpack(io.BytesIO(packed))
 
 
 def _gzip(file: IO[bytes]) -> IO[bytes]:
