@@ -272,7 +272,9 @@ def test_dates_are_the_same_in_csv_and_parquet(tmp_path: Path) -> None:
 def test_days_and_months_that_could_be_either_are_told() -> None:
     schema, notes = Schema.decide({"a": ["03/04/2020", "05/06/2020"], "b": [1, 2]})
     assert column(schema, "a").order == "mdy"
-    assert any("'a' is read as dates (month, day, year), though" in note for note in notes)
+    assert any(
+        "read as dates (month, day, year), though it could be the other way round: column 'a'" in n for n in notes
+    )
     schema, _ = Schema.decide({"a": ["03/04/2020", "05/06/2020"], "b": ["13/04/2020", "05/06/2020"]})
     assert column(schema, "a").order == column(schema, "b").order == "dmy"
 
@@ -315,7 +317,12 @@ def test_an_index_in_parquet_is_left_out_with_a_word(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "a.parquet")
     found = read_table(tmp_path / "a.parquet")
     assert found.names == ("a",)
-    assert "'key') is left out" in found.notes[0]
+    assert "the index ('key') is left out" in found.notes[0]
+    frame.reset_index(drop=True).iloc[[2, 0, 1]].to_parquet(tmp_path / "b.parquet")
+    assert "the index is left out" in read_table(tmp_path / "b.parquet").notes[0]
+    assert "the index ('key') is left out" in Schema.decide(frame)[1][0]
+    frame.reset_index().to_parquet(tmp_path / "c.parquet")
+    assert not read_table(tmp_path / "c.parquet").notes
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------

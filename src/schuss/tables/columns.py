@@ -282,7 +282,7 @@ def _told(
 class _Hints:
     """What the columns say of each other: how the table writes decimals, and whether days come before months.
 
-    And of each its words that mean that a value is missing, with their number.
+    And for the user: how dates are read, and words that mean that a value is missing, with their number.
     """
 
     decimal_comma: bool | None = None
@@ -290,6 +290,7 @@ class _Hints:
     commas: set[bool] = field(default_factory=set)
     days: set[bool] = field(default_factory=set)
     again: bool = False
+    dates: dict[str, str] = field(default_factory=dict)
     words: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
 
 
@@ -317,6 +318,10 @@ def decide_columns(table: Table, leave: Collection[str] = ()) -> tuple[list[Colu
             decided[name] = _decide(table, name, place, later)
     columns = [column for column, _ in decided.values()]
     notes = [note for _, told in decided.values() for note in told]
+    hints.dates |= later.dates
+    for how in dict.fromkeys(hints.dates.values()):
+        names = [name for name, its in hints.dates.items() if its == how]
+        notes.append(f"read as {how}: {listed(names)}")
     for words in dict.fromkeys(words for words, _ in hints.words.values()):
         where = [f"{name!r} ({many(n, 'row')})" for name, (its, n) in hints.words.items() if its == words]
         more = f" and {len(where) - 5} more" if len(where) > 5 else ""
@@ -471,7 +476,8 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
                 return Dropped(name, CONSTANT), []
             hints.words |= gone
             how = dates.CALLED[order] + (", though it could be the other way round" if both else "")
-            return _date(name, order, stamps[~bad]), [*notes, f"column {name!r} is read as {how}"]
+            hints.dates[name] = how
+            return _date(name, order, stamps[~bad]), notes
     column, told = _category(name, texts, places, counts_rows)
     if found is not None and isinstance(column, Category):
         _, bad = numbers_of(known, found.form)

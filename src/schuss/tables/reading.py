@@ -238,19 +238,18 @@ def _from_pandas(path: Path, name: str, function: str, opened: Callable[[], IO[b
         raise DataError(f"{path}: is {_AN[what]}; reading it needs {needed}: pip install {needed}") from None
     except Exception as error:  # the readers' own errors have no common class
         raise DataError(f"{path}: is {_AN[what]} that cannot be read: {_one_line(error)}") from None
-    index = [str(label) for label in frame.index.names if label is not None]
-    if index or not isinstance(frame.index, pd.RangeIndex):
-        called = f" ({', '.join(map(repr, index))})" if index else ""
-        notes.append(f"the index of the frame in {path}{called} is left out; reset_index() makes columns of it")
+    if not isinstance(frame.index, pd.RangeIndex) and all(label is None for label in frame.index.names):
+        notes.append("the index is left out; reset_index() makes a column of it")
     if not len(frame):
         raise DataError(f"{path}: has no rows")
-    return _with_notes(table_of(frame, name), path, notes)
+    table = table_of(frame, name)
+    return _with_notes(table, [*table.notes, *notes])
 
 
 _AN = {"Parquet": "a Parquet file", "Arrow": "an Arrow file", "Excel": "an Excel workbook", "Stata": "a Stata file"}
 
 
-def _with_notes(table: Table, path: Path, notes: list[str]) -> Table:
+def _with_notes(table: Table, notes: list[str]) -> Table:
     columns = {label: _cells_of(table, label) for label in table.names}
     return Table(table.name, columns, table.n_rows, notes, table.nameless, table.decimal_comma)
 
