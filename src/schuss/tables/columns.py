@@ -344,6 +344,8 @@ def listed(names: list[str]) -> str:
 
 
 def _decide(table: Table, name: str, place: int, hints: _Hints) -> tuple[Column, list[str]]:
+    if re.fullmatch(r"__index_level_\d+__", name):
+        return Dropped(name, "the index of a pandas frame"), []
     cells = table.cells(name)
     where = f"{table.name}: column {name!r}"
     counts_rows = place == 0 and name in table.nameless

@@ -231,7 +231,12 @@ def _from_pandas(path: Path, name: str, function: str, opened: Callable[[], IO[b
         options = {}
     try:
         with opened() as file:
-            frame = getattr(pd, function)(io.BytesIO(file.read()), **options)
+            source: Any = io.BytesIO(file.read())
+        if function == "read_excel":
+            source = pd.ExcelFile(source)
+            if len(source.sheet_names) > 1:
+                notes.append(f"only {source.sheet_names[0]!r}, the first of {len(source.sheet_names)} sheets, is read")
+        frame = getattr(pd, function)(source, **options)
     except ImportError as error:
         package = re.search(r"`?[Ii]mport (\w+)`? failed|dependency '(\w+)'", str(error))
         needed = (package[1] or package[2]) if package else "pyarrow"
