@@ -240,6 +240,7 @@ def _from_pandas(path: Path, name: str, function: str, opened: Callable[[], IO[b
     except ImportError as error:
         package = re.search(r"`?[Ii]mport (\w+)`? failed|dependency '(\w+)'", str(error))
         needed = (package[1] or package[2]) if package else "pyarrow"
+        needed = {"odf": "odfpy"}.get(needed, needed)
         raise DataError(f"{path}: is {_AN[what]}; reading it needs {needed}: pip install {needed}") from None
     except Exception as error:  # the readers' own errors have no common class
         raise DataError(f"{path}: is {_AN[what]} that cannot be read: {_one_line(error)}") from None
