@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -282,6 +282,7 @@ def _told(
 class _Hints:
     """What the columns say of each other: how the table writes decimals, and whether days come before months.
 
+    `unsure`: columns that could be read in two ways; `whole`: those of whole numbers, which show no decimal sign.
     And for the user: how dates are read, and words that mean that a value is missing, with their number.
     """
 
@@ -289,7 +290,8 @@ class _Hints:
     day_first: bool | None = None
     commas: set[bool] = field(default_factory=set)
     days: set[bool] = field(default_factory=set)
-    again: bool = False
+    unsure: set[str] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)
     dates: dict[str, str] = field(default_factory=dict)
     words: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
 
@@ -301,21 +303,18 @@ def decide_columns(table: Table, leave: Collection[str] = ()) -> tuple[list[Colu
     """
     decided: dict[str, tuple[Column, list[str]]] = {}
     hints = _Hints()
-    unsure = []
-    for place, name in enumerate(table.names):
-        if name in leave:
-            continue
-        hints.again = False
-        decided[name] = _decide(table, name, place, hints)
-        if hints.again:
-            unsure.append((place, name))
+    for name in table.names:
+        if name not in leave:
+            decided[name] = _decide(table, name, hints)
     later = _Hints(
-        decimal_comma=_only(hints.commas) if hints.commas else table.decimal_comma,
+        decimal_comma=_decimal_comma(hints, table),
         day_first=_only(hints.days) if hints.days else _only(hints.commas),
     )
-    if later.decimal_comma is not None or later.day_first is not None:
-        for place, name in unsure:
-            decided[name] = _decide(table, name, place, later)
+    for name, (column, told) in decided.items():
+        if name in hints.unsure:
+            decided[name] = _decide(table, name, later)
+        elif name in hints.whole and later.decimal_comma and isinstance(column, Number):
+            decided[name] = replace(column, decimal=","), told
     columns = [column for column, _ in decided.values()]
     notes = [note for _, told in decided.values() for note in told]
     hints.dates |= later.dates
@@ -333,6 +332,19 @@ def decide_columns(table: Table, leave: Collection[str] = ()) -> tuple[list[Colu
     return columns, notes
 
 
+def _decimal_comma(hints: _Hints, table: Table) -> bool | None:
+    return _only(hints.commas) if hints.commas else table.decimal_comma
+
+
+def decimal_comma_of(table: Table, leave: Collection[str] = ()) -> bool | None:
+    """What the columns, or else the separator, say of the decimal sign; None: nothing, or both."""
+    hints = _Hints()
+    for name in table.names:
+        if name not in leave:
+            _decide(table, name, hints)
+    return _decimal_comma(hints, table)
+
+
 def _only(values: set[bool]) -> bool | None:
     return next(iter(values)) if len(values) == 1 else None
 
@@ -343,12 +355,12 @@ def listed(names: list[str]) -> str:
     return f"column{'s' if len(names) > 1 else ''} {shown}"
 
 
-def _decide(table: Table, name: str, place: int, hints: _Hints) -> tuple[Column, list[str]]:
+def _decide(table: Table, name: str, hints: _Hints) -> tuple[Column, list[str]]:
     if re.fullmatch(r"__index_level_\d+__", name):
         return Dropped(name, "the index of a pandas frame"), []
     cells = table.cells(name)
     where = f"{table.name}: column {name!r}"
-    counts_rows = place == 0 and name in table.nameless
+    counts_rows = name == table.names[0] and name in table.nameless
     if isinstance(cells, Typed):
         return _decide_typed(cells, name, counts_rows, where), []
     if cells.declared:
@@ -398,11 +410,11 @@ def _decide_plain(
     _numbers(Typed("number", values, np.isnan(values)), Form(), (), where)
     if not whole:
         hints.commas.add(False)
-    hints.again |= whole
+    if whole:
+        hints.whole.add(name)
     if known.min() == known.max() and len(known) == len(values):
         return Dropped(name, CONSTANT), []
-    form = Form("," if whole and hints.decimal_comma else ".")
-    return _number(name, known, form, counts_rows, whole), []
+    return _number(name, known, Form(), counts_rows, whole), []
 
 
 def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _Hints) -> tuple[Column, list[str]]:
@@ -453,7 +465,10 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
                 return _category(name, texts, places, counts_rows)
             if found.decimal_comma is not None:
                 hints.commas.add(found.decimal_comma)
-            hints.again |= found.other is not None or found.whole
+            if found.other is not None:
+                hints.unsure.add(name)
+            elif found.whole:
+                hints.whole.add(name)
             good = values[~bad]
             if good.min() == good.max() and not gaps and not bad.any():
                 return Dropped(name, CONSTANT), []
@@ -471,7 +486,8 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
             order = "dmy" if day_first else "mdy"
         stamps, bad = dates.times_of(known, order)
         if accepted(bad, "dates"):
-            hints.again |= both
+            if both:
+                hints.unsure.add(name)
             if not both and order in ("dmy", "mdy"):
                 hints.days.add(order == "dmy")
             if len(set(stamps[~bad].tolist())) == 1 and not gaps and not bad.any():
