@@ -203,17 +203,27 @@ def _one_line(error: BaseException) -> str:
 
 
 def _from_zip(path: Path, name: str, opened: Callable[[], IO[bytes]]) -> Table:
+    try:
+        member = _member(path, opened)
+    except (RuntimeError, KeyError) as error:  # what is encrypted, of a later version, or damaged
+        raise DataError(f"{path}: is an archive that cannot be read: {_one_line(error)}") from None
+    if member is None:
+        return _from_pandas(path, name, "read_excel", opened)
+    return _read(path, name, member[:16], lambda: io.BytesIO(member))
+
+
+def _member(path: Path, opened: Callable[[], IO[bytes]]) -> bytes | None:
+    """The only file in an archive; None: the archive is a workbook."""
     with opened() as file, zipfile.ZipFile(file) as archive:
         members = [one for one in archive.namelist() if not one.endswith("/") and not one.startswith("__MACOSX")]
         if any(one.startswith("xl/") for one in members):
-            return _from_pandas(path, name, "read_excel", opened)
+            return None
         if "mimetype" in members and b"opendocument.spreadsheet" in archive.read("mimetype"):
-            return _from_pandas(path, name, "read_excel", opened)
+            return None
         if len(members) != 1:
             what = "of NumPy arrays" if any(one.endswith(".npy") for one in members) else "of several files"
             raise DataError(f"{path}: is an archive {what}; unpack the table that you mean")
-        data = archive.read(members[0])
-    return _read(path, name, data[:16], lambda: io.BytesIO(data))
+        return archive.read(members[0])
 
 
 def _from_pandas(path: Path, name: str, function: str, opened: Callable[[], IO[bytes]]) -> Table:
@@ -494,7 +504,7 @@ class _Rows:
             if any(cell.strip() for cell in row[self.n :]):
                 raise DataError(
                     f"{self.path}: rows have more values than the header has names: {n} for {self.n}, such as "
-                    + " | ".join(cell.strip()[:40] for cell in row[:12])
+                    + " | ".join(" ".join(cell.split())[:40] for cell in row[:12])
                 )
             return [row[: self.n]]
         self.short += 1
