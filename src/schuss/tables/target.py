@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ..arguments import unknown_name
 from .cells import EXACT, Cells, Table, Text, Typed, table_of, text_of
-from .columns import FALSE, TRUE, Column, Number, decimal_comma_of, few_enough, how_read
+from .columns import FALSE, TRUE, Column, Number
+from .deciding import decimal_comma_of, few_enough, how_read
 from .errors import DataError, many, some
 from .numerals import MISSING, find_form, numbers_of
 from .schema import FORMAT, check_format, column_from, column_to_dict
