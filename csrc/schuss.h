@@ -410,6 +410,7 @@ struct schuss_net {
     struct schuss_array *arrays;
     void *params, *grads;    /* arenas of equal layout */
     uint64_t seed;           /* of the dropout masks */
+    double dropout_factor;   /* which probabilities of dropout are multiplied by; by schuss_net_shape(): 1 */
 };
 
 /* The name of a kind of layer, NULL past the last; the names of its sizes and of its numbers, with spaces between. */
@@ -565,6 +566,8 @@ struct schuss_train {
     double *batch_weights;             /* room for one batch; unused while order or weights is NULL */
     double *partial;                   /* schuss_loss_partials(batch) */
     const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
+    const double *const *decays;       /* [groups] the same for the weight decay of each; decays or decays[g] NULL: own */
+    const double *dropouts;            /* one a step, in place of the network's dropout_factor; NULL: that */
     const struct schuss_penalty *penalty; /* NULL: none */
     int counts_rows;                   /* 1: the epoch's loss counts batches by their rows; 0: by their weights */
     uint64_t draws;                    /* training passes made with the network so far; counted on */
@@ -592,5 +595,8 @@ int schuss_train_end(struct schuss_train *train, double loss);
 /* Steps, one at least, until the epoch ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE), or something is not
  * finite. */
 int schuss_train_run(struct schuss_train *train, double seconds);
+/* The same of n trainings of different networks and optimizers, each on one thread, as many at once as there are threads.
+ * Comes back early if a thread has nothing left to do while others are in long epochs. status[n]: of each. */
+void schuss_train_side_by_side(struct schuss_train *const *trains, int n, double seconds, int *status);
 
 #endif

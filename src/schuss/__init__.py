@@ -71,6 +71,7 @@ __all__ = [
     "Scale",
     "Tweedie",
     "__version__",
+    "fit_side_by_side",
     "get_num_threads",
     "load",
     "minimize",
@@ -78,6 +79,7 @@ __all__ = [
     "scipy",
     "set_num_threads",
     "show_config",
+    "start_from_data",
     "threads",
 ]
 # All optimizers by their names.
@@ -86,10 +88,18 @@ __all__ += optim.__all__
 if TYPE_CHECKING:
     from . import schedules, scipy
     from .minimization import minimize
+    from .starting import start_from_data
     from .training import EarlyStopping, EpochRecord
+    from .training.side_by_side import fit_side_by_side
 else:
     # Where names that are loaded late come from.
-    _LATE = {"minimize": ".minimization", "EarlyStopping": ".training", "EpochRecord": ".training"}
+    _LATE = {
+        "minimize": ".minimization",
+        "start_from_data": ".starting",
+        "fit_side_by_side": ".training.side_by_side",
+        "EarlyStopping": ".training",
+        "EpochRecord": ".training",
+    }
 
     def __getattr__(name: str) -> object:
         """Load what is first asked for by its name: it would take a quarter of the import's time."""

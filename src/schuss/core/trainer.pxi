@@ -20,7 +20,9 @@ cdef class Trainer:
     cdef Binding binding
     cdef object places         # of compressed rows: start, columns
     cdef list held       # what keeps the memory of x and y where it is
-    cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
+    cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs, dropouts
+    cdef list decays           # those of each group, or None
+    cdef const double **decays_of
     cdef object states_begun   # what states such as running means were when the epoch began
     cdef bint failed           # whether a loss or gradient of this epoch was not finite
 
@@ -68,6 +70,9 @@ cdef class Trainer:
         finally:
             stepper.busy = False
         self.t.step = &stepper.c_step
+        self.decays_of = <const double **>PyMem_Calloc(stepper.c_step.n_groups + 1, sizeof(double *))
+        if not self.decays_of:
+            raise MemoryError()
         if penalty is not None:
             self.penalty.group, self.penalty.l1, self.penalty.l2 = penalty
             if not 0 <= self.penalty.group < stepper.c_step.n_groups:
@@ -99,6 +104,7 @@ cdef class Trainer:
     def __dealloc__(self):
         PyMem_Free(self.copies)
         PyMem_Free(self.feeds)
+        PyMem_Free(self.decays_of)
 
     cdef int read_compressed(self, start, indices, data) except -1:
         """Checks compressed rows, and points at private copies of what says where columns are: the core writes where they
@@ -163,15 +169,28 @@ cdef class Trainer:
     def last_loss(self):
         return self.t.last_loss
 
-    def start_epoch(self, shuffle_seed, epoch, lrs, order=None):
+    cdef object of_steps(self, name, values):
+        """A number a step of an epoch, as an array of the trainer's; None: none are given."""
+        if values is None:
+            return None
+        values = np.array(values, dtype=np.float64, order="C")
+        if values.shape != (self.steps_per_epoch,):
+            raise ValueError(f"{name} has shape {values.shape}, expected {(self.steps_per_epoch,)}")
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise ValueError(f"{name} holds a value that is negative or not finite, expected numbers >= 0")
+        return values
+
+    def start_epoch(self, shuffle_seed, epoch, lrs, order=None, decays=None, dropouts=None):
+        cdef int g
         if self.net.busy:
             raise RuntimeError("start_epoch during a step of this network")
-        if lrs is not None:
-            lrs = np.ascontiguousarray(lrs, dtype=np.float64)
-            if lrs.shape != (self.steps_per_epoch,):
-                raise ValueError(f"lrs has shape {lrs.shape}, expected {(self.steps_per_epoch,)}")
-            if not (np.isfinite(lrs) & (lrs >= 0)).all():
-                raise ValueError("lrs holds a value that is negative or not finite, expected learning rates >= 0")
+        lrs, dropouts = self.of_steps("lrs", lrs), self.of_steps("dropouts", dropouts)
+        if dropouts is not None:
+            self.net.checked_dropout_factor(dropouts.max())
+        if decays is not None:
+            decays = [self.of_steps("decays", values) for values in decays]
+            if len(decays) != self.stepper.c_step.n_groups:
+                raise ValueError(f"decays has {len(decays)} entries, expected {self.stepper.c_step.n_groups}")
         self.order = None
         self.t.order = NULL
         if order is not None:
@@ -186,10 +205,20 @@ cdef class Trainer:
         if self.order is not None:
             self.allocate_batch()
             self.t.order = <int64_t *><uintptr_t>self.order.ctypes.data
-        self.lrs = lrs
+        self.lrs, self.dropouts, self.decays = lrs, dropouts, decays
         self.t.lr = NULL
+        self.t.dropouts = NULL
+        self.t.decays = NULL
         if lrs is not None:
-            self.t.lr = <const double *><uintptr_t>lrs.ctypes.data
+            self.t.lr = <const double *>start_of(lrs)
+        if dropouts is not None:
+            self.t.dropouts = <const double *>start_of(dropouts)
+        if decays is not None:
+            for g in range(self.stepper.c_step.n_groups):
+                self.decays_of[g] = NULL
+                if decays[g] is not None:
+                    self.decays_of[g] = <const double *>start_of(decays[g])
+            self.t.decays = self.decays_of
         self.failed = False
         self.t.position = 0
         self.t.loss_sum = self.t.weight_sum = 0
@@ -214,10 +243,8 @@ cdef class Trainer:
         self.t.batch_weights = <double *><uintptr_t>self.batch_weights.ctypes.data
         return 0
 
-    def run(self, double seconds):
-        cdef int status = SCHUSS_OK
-        if self.t.position >= self.t.rows:  # an interrupt may have hindered the caller from hearing that it was over
-            return False
+    cdef int begin_run(self) except -1:
+        """What comes before steps: the network and the optimizer are in use until end_run()."""
         self.stepper.enter()
         try:
             self.net.enter()
@@ -229,26 +256,49 @@ cdef class Trainer:
                 self.stepper.set_stages(1, self.clip_value, self.clip_norm, False, False)
                 self.net.forward_x = None
                 self.t.draws = self.net.draws
-                if self.function is None:
-                    with nogil:
-                        status = schuss_train_run(&self.t, seconds)
-                else:
-                    status = self.run_function()
-                self.net.draws = self.t.draws
-                if schuss_plan_fault(self.t.plan):
-                    raise ValueError("codes have changed during training: one is no longer in its table")
-                if self.t.copied:
-                    if self.states_begun is not None and self.epoch_copied != self.epoch_begun:
-                        self.copied[0][self.copied[0].size - self.states_begun.size:] = self.states_begun
-                    self.draws_copied, self.steps_copied = self.draws_begun, self.steps_begun
-                    self.epoch_copied = self.epoch_begun
-            finally:
+                self.net.c_net.dropout_factor = 1
+            except BaseException:
                 self.net.busy = False
-        finally:
+                raise
+        except BaseException:
             self.stepper.busy = False
+            raise
+        return 0
+
+    cdef int end_run(self, int status) except -1:
+        """And what comes after steps that ended so."""
+        self.net.busy = self.stepper.busy = False
+        self.net.draws = self.t.draws
+        if schuss_plan_fault(self.t.plan):
+            raise ValueError("codes have changed during training: one is no longer in its table")
+        if self.t.copied:
+            if self.states_begun is not None and self.epoch_copied != self.epoch_begun:
+                self.copied[0][self.copied[0].size - self.states_begun.size:] = self.states_begun
+            self.draws_copied, self.steps_copied = self.draws_begun, self.steps_begun
+            self.epoch_copied = self.epoch_begun
         if status == SCHUSS_NONFINITE:
             self.failed = True
             raise_not_finite(self.t.last_loss)
+        return 0
+
+    cdef bint is_over(self) noexcept:
+        return self.t.position >= self.t.rows  # an interrupt may have hindered the caller from hearing of it
+
+    def run(self, double seconds):
+        cdef int status = SCHUSS_OK
+        if self.is_over():
+            return False
+        self.begin_run()
+        if self.function is None:
+            with nogil:
+                status = schuss_train_run(&self.t, seconds)
+        else:
+            try:
+                status = self.run_function()
+            except BaseException:
+                self.net.busy = self.stepper.busy = False
+                raise
+        self.end_run(status)
         return status == SCHUSS_MORE
 
     cdef int run_function(self) except -2:
@@ -275,3 +325,43 @@ cdef class Trainer:
         with nogil:
             status = schuss_train_end(&self.t, value)
         return SCHUSS_MORE if status == SCHUSS_OK and self.t.position < self.t.rows else status
+
+
+def run_side_by_side(list trainers, double seconds):
+    cdef Py_ssize_t i, n = 0
+    cdef list found = [False] * len(trainers), running = []
+    cdef Trainer trainer
+    cdef schuss_train **trains
+    cdef int *status
+    for trainer in trainers:
+        if trainer is None or trainer.function is not None:
+            raise TypeError("trainers holds one whose loss is a Python function, or None")
+    trains = <schuss_train **>PyMem_Calloc(len(trainers) + 1, sizeof(schuss_train *))
+    status = <int *>PyMem_Calloc(len(trainers) + 1, sizeof(int))
+    try:
+        if not (trains and status):
+            raise MemoryError()
+        for i, trainer in enumerate(trainers):
+            if trainer.is_over():
+                continue
+            try:
+                trainer.begin_run()
+            except BaseException as error:  # the others are to end their runs all the same
+                found[i] = error
+                continue
+            running.append(i)
+            trains[n] = &trainer.t
+            n += 1
+        with nogil:
+            schuss_train_side_by_side(trains, <int>n, seconds, status)
+        for n, i in enumerate(running):
+            trainer = trainers[i]
+            try:
+                trainer.end_run(status[n])
+                found[i] = status[n] == SCHUSS_MORE
+            except BaseException as error:
+                found[i] = error
+    finally:
+        PyMem_Free(trains)
+        PyMem_Free(status)
+    return found

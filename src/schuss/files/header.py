@@ -127,11 +127,12 @@ def layer(name: str, value: Any, depth: int = 0) -> dict[str, Any]:
     return given
 
 
-def monitor(name: str, value: Any) -> tuple[str, bool]:
-    """What early stopping looks at, and whether less of it is better."""
-    if not isinstance(value, list) or len(value) != 2:
+def monitor(name: str, value: Any) -> tuple[str, bool, bool]:
+    """What early stopping looks at, whether less of it is better, and, if it is said, whether ties go to the last."""
+    if not isinstance(value, list) or len(value) not in (2, 3):
         raise ValueError(f"{name} must be a text and true or false; got {shown(value)}")
-    return text(f"{name}[0]", value[0]), truth(f"{name}[1]", value[1])
+    last = truth(f"{name}[2]", value[2]) if len(value) == 3 else False
+    return text(f"{name}[0]", value[0]), truth(f"{name}[1]", value[1]), last
 
 
 def schedules(name: str, value: Any) -> list[dict[str, Any]]:
@@ -167,6 +168,7 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
     "memories": optional(array_of(array_of(real))),
     "schedules": schedules,
     "scheduled": array_of(optional(whole(0, MOST_STEPS))),
+    "decay_places": array_of(optional(whole(0, MOST_STEPS))),
     "form": mapping,
     "averages": array_of(
         record({"kind": text, "start": whole(1, MOST_STEPS), "every": whole(1, MOST_STEPS), "weight": real})
@@ -183,7 +185,10 @@ SCHEMA: dict[str, Check] = {
     "epochs_done": whole(0, MOST_EPOCHS),
     "draws": whole(0, 2**64 - 1),
     "optimizer": optional(
-        record(SCHEMA_OF_OPTIMIZER, ("order", "memories", "schedules", "scheduled", "form", "averages", "wrappers"))
+        record(
+            SCHEMA_OF_OPTIMIZER,
+            ("order", "memories", "schedules", "scheduled", "decay_places", "form", "averages", "wrappers"),
+        )
     ),
     "history": record({"names": distinct(text), "stopped": optional(one_of(*_STOPPED)), "monitor": optional(monitor)}),
     "metadata": mapping,

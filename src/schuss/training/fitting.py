@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .split import Data
 
 
-def fit(
+def prepared(
     network: Trained,
     X: Any,
     y: Any,
@@ -53,9 +53,10 @@ def fit(
     verbose: int,
     clip_norm: float | None,
     clip_value: float | None,
+    dropout_factor: float | Callable[[int], float] | None,
     restore_on_divergence: bool,
-) -> History:
-    """`Network.fit`, which documents it. Everything is checked before anything changes."""
+) -> Callable[[], Fit]:
+    """What makes the fit of `Network.fit`, which documents the arguments. They are checked; nothing has changed yet."""
     chosen = losses.resolve(loss)
     measures = network._measures(metrics, chosen)
     epochs = integer("epochs", epochs, 1)
@@ -72,7 +73,11 @@ def fit(
     best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
     given = optimizer
     optimizer, new_lr = optimizers.resolve(network, optimizer, lr)
-    for part in rates.told(optimizer.param_groups[0]["schedule"] if new_lr is None else new_lr):
+    if dropout_factor is not None:
+        first = dropout_factor(optimizer.steps) if callable(dropout_factor) else dropout_factor
+        network._core.checked_dropout_factor(first)
+    of_rates = optimizer.param_groups[0]["schedule"] if new_lr is None else new_lr
+    for part in rates.told([of_rates, dropout_factor, *_decay_schedules(optimizer)]):
         part.monitored(evaluation.recorded)
     rows = inputs.rows(training[0])
     steps = Epochs(
@@ -84,14 +89,27 @@ def fit(
         clip_value=clip_value,
         clip_norm=clip_norm,
         restores=restores,
+        dropout_factor=dropout_factor,
         last=() if best is None else best.restoring,
     )
-    # From here on things change.
-    if new_lr is not None:
-        optimizer._set_lr(new_lr)
-    wrapper = given if isinstance(given, Averaged) else network._wrapper
-    network.optimizer, network._wrapper = optimizer, wrapper
-    return _Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose).run()
+
+    def begun() -> Fit:
+        if new_lr is not None:
+            optimizer._set_lr(new_lr)
+        wrapper = given if isinstance(given, Averaged) else network._wrapper
+        network.optimizer, network._wrapper = optimizer, wrapper
+        return Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor)
+
+    return begun
+
+
+def fit(network: Trained, X: Any, y: Any, **arguments: Any) -> History:
+    """`Network.fit`, which documents it. Everything is checked before anything changes."""
+    return prepared(network, X, y, **arguments)().run()
+
+
+def _decay_schedules(optimizer: Optimizer) -> list[object]:
+    return [group.get("decay_schedule") for group in optimizer.param_groups]
 
 
 def _checked_callbacks(callbacks: Any) -> list[Callable[[EpochRecord], Any]]:
@@ -136,8 +154,16 @@ class _Evaluation:
         return found
 
 
-class _Fit:
-    """A fit whose arguments are checked: epochs, until something ends them."""
+class Fit:
+    """A fit whose arguments are checked: epochs, until something ends them.
+
+    Attributes
+    ----------
+    steps : Epochs
+        What makes its steps.
+    history : History
+        Of this fit.
+    """
 
     def __init__(
         self,
@@ -150,23 +176,31 @@ class _Fit:
         shuffle: bool,
         epochs: int,
         verbose: int,
+        dropout_factor: object,
     ) -> None:
-        self._network, self._optimizer, self._steps = network, optimizer, steps
+        self._network, self._optimizer, self.steps = network, optimizer, steps
+        self._dropout_factor = dropout_factor
+        self._start = 0.0
         self._evaluation, self._best, self._callbacks = evaluation, best, callbacks
         self._seed = network.seed if shuffle else None
         self._last_epoch = network.epochs_done + epochs
         self._epochs_left = epochs  # counted here too: callbacks may write network.epochs_done
         self._progress = Progress(verbose, self._last_epoch, steps.steps)
-        self._history = History()
-        self._history._monitor = network.history._monitor = None if best is None else best.monitor
+        self.history = History()
+        self.history._monitor = network.history._monitor = None if best is None else best.monitor
 
     def run(self) -> History:
         """All epochs. However they end, the network is one to be used, and the histories say why."""
         stopped: str | None = None
         try:
-            with self._steps.context:
+            with self.steps.context:
                 while stopped is None:
-                    stopped = self._epoch()
+                    self._start = perf_counter()
+                    try:
+                        self.steps.run(self._seed, watch=self.watch)
+                    except NotFinite:
+                        raise self.steps.divergence() from None
+                    stopped = self._after_steps()
         except DivergenceError:
             stopped = "diverged"
             raise
@@ -174,16 +208,34 @@ class _Fit:
             stopped = "interrupted"
             raise
         finally:
-            self._history.stopped = self._network.history.stopped = stopped or "failed"
-            self._progress.close()
-        return self._history
+            self.close(stopped or "failed")
+        return self.history
 
-    def _epoch(self) -> str | None:
-        """An epoch from its first step to its callbacks; why it is the last one, if it is."""
-        network, optimizer = self._network, self._optimizer
-        start = perf_counter()
-        self._make_steps()
-        logs = self._evaluation(self._steps.loss)
+    def close(self, stopped: str) -> None:
+        """The fit is over, for this reason."""
+        self.history.stopped = self._network.history.stopped = stopped
+        self._progress.close()
+
+    def begin_epoch(self) -> None:
+        """Begin an epoch, whose steps somebody else makes."""
+        self._start = perf_counter()
+        self.steps.begin(self._seed)
+
+    def end_epoch(self, found: object) -> str | None:
+        """End it where its trainer came to this: False, or an exception. Why it is the last one, if it is."""
+        self.steps.write_last()
+        if isinstance(found, NotFinite):
+            raise self.steps.divergence()
+        if isinstance(found, BaseException):
+            raise found
+        self.steps.end()
+        return self._after_steps()
+
+    def _after_steps(self) -> str | None:
+        """What comes after an epoch's steps, to its callbacks; why it is the last one, if it is."""
+        network, optimizer, start = self._network, self._optimizer, self._start
+        self._check_parameters()
+        logs = self._evaluation(self.steps.loss)
         if not isfinite(logs.get("val_loss", 0.0)):
             rate = optimizer.param_groups[0]["lr"]
             raise divergence.in_validation(network.epochs_done + 1, rate, logs["val_loss"])
@@ -191,10 +243,12 @@ class _Fit:
         rate = optimizer.param_groups[0]["lr"]
         # All that says that the epoch is over, whatever signals come.
         calls: Calls = [(setattr, network, "epochs_done", epoch)]
-        for history in (self._history, network.history):
+        for history in (self.history, network.history):
             calls += history._appending(epoch, seconds, rate, logs)
         _core.in_turn(calls if best is None else calls + best.looking(logs))
-        for part in rates.told_of_last_step(optimizer):
+        # What was in force at the last step is told.
+        schedules = [optimizer.param_groups[0]["schedule"], self._dropout_factor, *_decay_schedules(optimizer)]
+        for part in rates.told(schedules, optimizer.steps - 1):
             part.report(logs[part.monitored(self._evaluation.recorded)])
         self._progress.epoch(network.epochs_done, seconds, logs)
         if self._callbacks and self._is_asked_to_stop(seconds, logs):
@@ -204,16 +258,11 @@ class _Fit:
         self._epochs_left -= 1
         return "finished" if self._epochs_left == 0 or network.epochs_done >= self._last_epoch else None
 
-    def _make_steps(self) -> None:
-        """The steps of an epoch, which are to leave finite parameters."""
-        epoch = self._network.epochs_done + 1
-        try:
-            self._steps.run(self._seed, watch=self._watch)
-        except NotFinite:
-            raise self._steps.divergence() from None
+    def _check_parameters(self) -> None:
+        """The steps of an epoch are to leave finite parameters."""
         if not divergence.has_finite_parameters(self._network):
-            rate = self._optimizer.param_groups[0]["lr"]
-            raise divergence.of_parameters(epoch, self._steps.steps, rate, self._steps.last_loss)
+            epoch, rate = self._network.epochs_done + 1, self._optimizer.param_groups[0]["lr"]
+            raise divergence.of_parameters(epoch, self.steps.steps, rate, self.steps.last_loss)
 
     def _is_asked_to_stop(self, seconds: float, logs: dict[str, float]) -> bool:
         """Call all callbacks; whether one has said True."""
@@ -222,5 +271,6 @@ class _Fit:
         answers = [callback(record) for callback in self._callbacks]
         return any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)
 
-    def _watch(self, batches: int, loss: float) -> None:
+    def watch(self, batches: int, loss: float) -> None:
+        """So many batches of an epoch are done, with this mean loss."""
         self._progress.batch(self._network.epochs_done + 1, batches, loss)
