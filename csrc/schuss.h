@@ -364,7 +364,7 @@ int schuss_slope_needs_input(int activation);
 #define SCHUSS_KIND_NUMBER(NAME) SCHUSS_KIND_##NAME,
 enum schuss_kind { SCHUSS_KINDS(SCHUSS_KIND_NUMBER) SCHUSS_N_KINDS };
 #undef SCHUSS_KIND_NUMBER
-enum { SCHUSS_NODE_SIZES = 2, SCHUSS_NODE_NUMBERS = 3, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
+enum { SCHUSS_NODE_SIZES = 3, SCHUSS_NODE_NUMBERS = 3, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
 
 /* What a value's elements are: numbers of the network's dtype, or int64_t codes. */
 enum schuss_storage { SCHUSS_REAL, SCHUSS_INDEX };
@@ -396,8 +396,8 @@ struct schuss_node {
 struct schuss_array {
     const char *name;
     int node;
-    int ndim;                /* 1: a vector of n = rows elements; 2: rows x cols */
-    ptrdiff_t n, rows, cols;
+    int ndim;                /* 1: a vector of n = rows elements; 2: rows x cols; 3: matrices x rows x cols */
+    ptrdiff_t n, matrices, rows, cols;
     int stepped;
     ptrdiff_t at;            /* its first element in the arenas; parameters come before states */
 };

@@ -11,6 +11,10 @@
 #include "embedding.h"
 #include "parametric.h"
 #include "prelu.h"
+#include "grouped_dense.h"
+#include "periodic.h"
+#include "piecewise_linear.h"
+#include "clamp.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

@@ -13,6 +13,10 @@
     KIND(batch_norm)       \
     KIND(embedding)        \
     KIND(parametric)       \
-    KIND(prelu)
+    KIND(prelu)            \
+    KIND(grouped_dense)    \
+    KIND(periodic)         \
+    KIND(piecewise_linear) \
+    KIND(clamp)
 
 #endif

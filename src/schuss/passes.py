@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     AnyLoss = str | Loss | losses.LossFunction
 
 _DTYPES = ("float32", "float64")
+# Of a layer's number in the stream of its initial values: beyond are the numbers of its arrays, up to the 2**20 streams
+# that the core has for them.
+_STREAM_BITS = 18
 # What the core takes for a loss that is given by its name.
 _SPECS: dict[str, _core.LossSpec] = {name: loss.spec for name, loss in losses.BY_NAME.items()}
 
@@ -42,9 +45,13 @@ class Passes:
         core = self._core
         for (node, name), array in zip((*core.names, *core.state_names), (*core.parameters, *core.states), strict=True):
             layer = self._graph.makers[node]
-            start = layer.starts()[name] if layer is not None else 0.0
+            starts = layer.starts() if layer is not None else {name: 0.0}
+            start = starts[name]
             if isinstance(start, tuple):
-                _core.initialise(array, *start, self.seed, self._graph.nodes[node][-1])
+                kind, scale = start
+                # Each array of a layer has draws of its own, the first those of the layer's number alone.
+                stream = self._graph.nodes[node][-1] + (list(starts).index(name) << _STREAM_BITS)
+                _core.initialise(array.reshape(-1, array.shape[-1]), kind, scale, self.seed, stream)
             else:
                 array[...] = start
 

@@ -16,7 +16,20 @@ from numpy.testing import assert_array_equal, assert_equal
 from numpy.typing import NDArray
 
 import schuss
-from schuss import Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale, _core
+from schuss import (
+    Activation,
+    BatchNorm,
+    Concatenate,
+    Dense,
+    Embedding,
+    GroupedDense,
+    Input,
+    LayerNorm,
+    Periodic,
+    Residual,
+    Scale,
+    _core,
+)
 from tests.layers.trees import Tree, trees
 
 Array = NDArray[Any]
@@ -54,6 +67,23 @@ NETS: dict[str, list[schuss.layers.Layer]] = {
     "last is a join": [
         Dense(7, 8),
         Concatenate([Dense(2, "tanh"), [BatchNorm(), Dense(1)], [Dense(1, "relu", dropout=0.3)]]),
+    ],
+    "groups": [
+        Residual([GroupedDense(7, 1, 9, "relu"), Dense(300), GroupedDense(3, 100, 45, "gelu", dropout=0.2), Dense(7)]),
+        GroupedDense(1, 7, 4),
+    ],
+    "waves": [
+        Concatenate([Input("x", 7), [Input("x", 7), Periodic(16, 0.2), GroupedDense(7, None, 3)]]),
+        Dense(300, "mish"),
+        Dense(5),
+        Periodic(5, 0.3, form="cos_sin"),
+        Dense(4),
+    ],
+    "ntp": [
+        Residual([Dense(7, 300, "mish", parametrization="ntp"), Dense(7, parametrization="ntp")]),
+        Concatenate([[], Dense(290, "relu", parametrization="ntp", dropout=0.2)]),
+        Residual([Dense(600, "gelu", parametrization="ntp"), Dense(297, parametrization="ntp")]),
+        Dense(4, parametrization="ntp", bias_std=0.1),
     ],
     "last adds": [Dense(7, 4), Residual([Dense(200, "relu"), Dense(90), Dense(4, "tanh", dropout=0.2)])],
 }

@@ -32,14 +32,47 @@ def tensor(array: Array) -> Any:
 class Linear(torch.nn.Module):  # type: ignore[misc]
     """A dense layer with our layout and its activation."""
 
-    def __init__(self, n_in: int, n_out: int, act: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, act: Callable[[Any], Any] | None = None, scale: float | None = None
+    ) -> None:
         super().__init__()
+        self.scale = scale
         self.weight = torch.nn.Parameter(torch.zeros(n_in, n_out))
         self.bias = torch.nn.Parameter(torch.zeros(n_out))
         self.act = act or (lambda z: z)
 
     def forward(self, x: Any) -> Any:
-        return self.act(x @ self.weight + self.bias)
+        z = x @ self.weight
+        return self.act((z if self.scale is None else z * self.scale) + self.bias)
+
+
+class Grouped(torch.nn.Module):  # type: ignore[misc]
+    """A dense layer for each group of columns."""
+
+    def __init__(self, groups: int, n_in: int, n_out: int, act: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(groups, n_in, n_out))
+        self.bias = torch.nn.Parameter(torch.zeros(groups, n_out))
+        self.act = act
+
+    def forward(self, x: Any) -> Any:
+        parts = x.reshape(len(x), len(self.weight), -1)
+        return self.act(torch.einsum("rgi,gio->rgo", parts, self.weight) + self.bias).reshape(len(x), -1)
+
+
+class Waves(torch.nn.Module):  # type: ignore[misc]
+    """Cosines with phases, or cosines and sines, of each column."""
+
+    def __init__(self, n: int, f: int, phases: bool) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(n, f))
+        self.bias = torch.nn.Parameter(torch.zeros(n, f)) if phases else None
+
+    def forward(self, x: Any) -> Any:
+        angle = 2 * torch.pi * x[:, :, None] * self.weight
+        if self.bias is not None:
+            return torch.cos(angle + self.bias).reshape(len(x), -1)
+        return torch.cat([torch.cos(angle), torch.sin(angle)], dim=2).reshape(len(x), -1)
 
 
 class Factors(torch.nn.Module):  # type: ignore[misc]
@@ -128,6 +161,32 @@ MODELS: dict[str, Callable[[], Made]] = {
     "prelu": lambda: (
         [schuss.Dense(6, 9), schuss.PReLU(), schuss.Dense(3)],
         nn.Sequential(Linear(6, 9), nn.PReLU(9), Linear(9, 3)),
+    ),
+    "grouped_dense": lambda: (
+        [schuss.GroupedDense(6, 1, 5, "relu"), schuss.GroupedDense(2, 15, 4, "mish"), schuss.Dense(3)],
+        nn.Sequential(Grouped(6, 1, 5, torch.relu), Grouped(2, 15, 4, nn.functional.mish), Linear(8, 3)),
+    ),
+    "periodic": lambda: (
+        [schuss.Periodic(5, 0.2, n=6), schuss.GroupedDense(6, None, 3), schuss.Dense(3)],
+        nn.Sequential(Waves(6, 5, True), Grouped(6, 5, 3, lambda z: z), Linear(18, 3)),
+    ),
+    "periodic cos_sin": lambda: (
+        [schuss.Scale(6), schuss.Periodic(5, 0.05, form="cos_sin"), schuss.Activation("tanh"), schuss.Dense(3)],
+        nn.Sequential(Factors(6), Waves(6, 5, False), nn.Tanh(), Linear(60, 3)),
+    ),
+    "ntp": lambda: (
+        [
+            schuss.Scale(6),
+            schuss.Dense(20, "mish", parametrization="ntp"),
+            schuss.Dense(9, "selu", parametrization="ntp", init="lecun_normal"),
+            schuss.Dense(3, parametrization="ntp", init="zeros"),
+        ],
+        nn.Sequential(
+            Factors(6),
+            Linear(6, 20, nn.functional.mish, 6**-0.5),
+            Linear(20, 9, nn.functional.selu, 20**-0.5),
+            Linear(9, 3, None, 9**-0.5),
+        ),
     ),
     "residual": residual,
     "concatenate": concatenate,

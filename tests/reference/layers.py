@@ -125,7 +125,7 @@ class Pass:
         arrays = {name.rpartition(".")[2]: a for name, a in self.parameters.items() if name.rpartition(".")[0] == path}
         y, slope = FORMULAS[layer.kind](self, layer, arrays, value.array, path)
         end = None
-        if isinstance(layer, (schuss.Dense, schuss.Activation)):
+        if isinstance(layer, (schuss.Dense, schuss.Activation, schuss.GroupedDense)):
             y, end = self.end(layer, y, stream, path)
         made = Value(y)
 
@@ -161,15 +161,77 @@ Slope = Callable[[Array], tuple[Array | None, Arrays]]
 
 
 def dense(walk: Pass, layer: schuss.Dense, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
-    y = x @ a["weight"]
+    scale = 1 / np.sqrt(layer.n_in) if layer.parametrization == "ntp" else 1.0
+    y = x @ a["weight"] * scale
     if layer.bias:
         y = y + a["bias"]
 
     def slope(d: Array) -> tuple[Array, Arrays]:
-        found = {"weight": x.T @ d}
-        return d @ a["weight"].T, {**found, "bias": d.sum(axis=0)} if layer.bias else found
+        found = {"weight": x.T @ d * scale}
+        return d @ a["weight"].T * scale, {**found, "bias": d.sum(axis=0)} if layer.bias else found
 
     return y, slope
+
+
+def grouped_dense(walk: Pass, layer: schuss.GroupedDense, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    parts = x.reshape(len(x), layer.groups, -1)
+    y = np.einsum("rgi,gio->rgo", parts, a["weight"])
+    if layer.bias:
+        y = y + a["bias"]
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        d = d.reshape(y.shape)
+        found = {"weight": np.einsum("rgi,rgo->gio", parts, d)}
+        dx = np.einsum("rgo,gio->rgi", d, a["weight"]).reshape(x.shape)
+        return dx, {**found, "bias": d.sum(axis=0)} if layer.bias else found
+
+    return y.reshape(len(x), -1), slope
+
+
+def periodic(walk: Pass, layer: schuss.Periodic, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    phase = 2 * np.pi * x[:, :, None] * a["weight"]
+    if layer.form == "cos":
+        phase = phase + a["bias"]
+        y, slopes = np.cos(phase), -np.sin(phase)
+    else:
+        y = np.concatenate([np.cos(phase), np.sin(phase)], axis=2)
+        slopes = np.concatenate([-np.sin(phase), np.cos(phase)], axis=2)
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        by_phase = d.reshape(y.shape) * slopes
+        if layer.form == "cos_sin":
+            by_phase = by_phase[:, :, : layer.n_frequencies] + by_phase[:, :, layer.n_frequencies :]
+        found = {"weight": 2 * np.pi * (by_phase * x[:, :, None]).sum(axis=0)}
+        dx = 2 * np.pi * (by_phase * a["weight"]).sum(axis=2)
+        return dx, {**found, "bias": by_phase.sum(axis=0)} if layer.form == "cos" else found
+
+    return y.reshape(len(x), -1), slope
+
+
+def piecewise_linear(walk: Pass, layer: schuss.PiecewiseLinear, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    edges, counts = walk.states[f"{path}.edges"], walk.states[f"{path}.bins"]
+    encoded, slopes = [], []
+    for c, count in enumerate(counts.astype(int)):
+        left, right = edges[c, :count], edges[c, 1 : count + 1]
+        at = (x[:, [c]] - left) / (right - left)
+        walk.gap = min(walk.gap, float(np.min(np.abs(x[:, [c]] - edges[c, 1:count]), initial=np.inf)))
+        low, high = np.zeros(count), np.ones(count)
+        low[0], high[-1] = -np.inf, np.inf
+        encoded.append(np.clip(at, low, high))
+        slopes.append(np.where((at >= low) & (at <= high), 1 / (right - left), 0))
+    ends = np.cumsum(counts.astype(int))[:-1]
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        parts = np.split(d * np.concatenate(slopes, axis=1), ends, axis=1)
+        return np.stack([part.sum(axis=1) for part in parts], axis=1), {}
+
+    return np.concatenate(encoded, axis=1), slope
+
+
+def clamp(walk: Pass, layer: schuss.Clamp, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    if walk.training:
+        return x, lambda d: (d, {})
+    return np.clip(x, walk.states[f"{path}.low"], walk.states[f"{path}.high"]), lambda d: (d, {})
 
 
 def activation(walk: Pass, layer: schuss.Activation, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
@@ -242,6 +304,10 @@ def prelu(walk: Pass, layer: schuss.PReLU, a: Arrays, x: Array, path: str) -> tu
 
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
+    "grouped_dense": grouped_dense,
+    "periodic": periodic,
+    "piecewise_linear": piecewise_linear,
+    "clamp": clamp,
     "activation": activation,
     "scale": scale,
     "layer_norm": layer_norm,

@@ -7,12 +7,16 @@ from typing import Any
 
 from .activation import Activation
 from .base import Layer, Shape
+from .clamp import Clamp
 from .dense import Dense
 from .embedding import Embedding
+from .grouped_dense import GroupedDense
 from .inputs import Input
 from .joins import Concatenate, Residual
 from .norms import BatchNorm, LayerNorm
 from .parametric import ParametricActivation
+from .periodic import Periodic
+from .piecewise_linear import PiecewiseLinear
 from .prelu import PReLU
 from .scale import Scale
 
@@ -21,12 +25,16 @@ KINDS: dict[str, type[Layer]] = {
     for layer in (
         Activation,
         BatchNorm,
+        Clamp,
         Concatenate,
         Dense,
         Embedding,
+        GroupedDense,
         Input,
         LayerNorm,
         ParametricActivation,
+        Periodic,
+        PiecewiseLinear,
         PReLU,
         Residual,
         Scale,
@@ -37,14 +45,18 @@ __all__ = [
     "KINDS",
     "Activation",
     "BatchNorm",
+    "Clamp",
     "Concatenate",
     "Dense",
     "Embedding",
+    "GroupedDense",
     "Input",
     "Layer",
     "LayerNorm",
     "PReLU",
     "ParametricActivation",
+    "Periodic",
+    "PiecewiseLinear",
     "Residual",
     "Scale",
     "Shape",

@@ -35,6 +35,8 @@ class Layer:
     kind: ClassVar[str]
     # Whether it takes codes rather than numbers.
     _of_codes: ClassVar[bool] = False
+    # Whether it has an activation, alpha and dropout.
+    _has_end: ClassVar[bool] = False
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}: layers do not change; make another one")
@@ -69,6 +71,11 @@ class Layer:
             raise ValueError(f"{name}, {type(self).__name__}, must come behind {takes}; got {comes}{hint}")
 
     @property
+    def columns_in(self) -> int | None:
+        """Columns that come in, if the layer alone tells how many numbers these are."""
+        return None if self._of_codes else getattr(self, "n", None)
+
+    @property
     def shape(self) -> Shape:
         """The shape of what comes out, once all sizes are there."""
         raise NotImplementedError
@@ -86,8 +93,9 @@ class Layer:
         """The numbers that the core wants, by its names."""
         return {}
 
-    def starts(self) -> dict[str, float | tuple[str, float]]:
-        """How each array starts, by name: a value for all elements, or kind and scale of random ones."""
+    def starts(self) -> dict[str, Any]:
+        """How each array starts, by name: a value for all elements, an array of them, or kind and scale of random
+        ones."""
         return {}
 
     def row(self) -> tuple[str, str, str, str]:
