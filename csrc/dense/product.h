@@ -317,6 +317,8 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                 for (ptrdiff_t j = j0; j < j1; j += step) {
                     const ptrdiff_t cols = j1 - j < step ? j1 - j : step;
                     if (next.rows) fetch_to(&next, next.rows * ++strip / strips);
+                    if (g->fetch)
+                        g->fetch(g->fetch_context, i, rows, j0, j1 - j0, (j - j0) / step, (j1 - j0 + step - 1) / step);
                     if (next_a.rows) fetch_to(&next_a, kp * (j + step - j0) / (j1 - j0));
                     if (consumes && large) fetch_streams(&g->end, rows, cols, g->ldc, i, j);
                     if (p0 > 0 && j + step < j1) fetch_tile(rows, step, sums + (j + step - j0), ld_sums);

@@ -60,7 +60,8 @@ const struct kernels TABLE = {
     .kinds = kinds,
     .softmax = softmax,
     .softmax_backward = softmax_backward,
-    .dropout = dropout,
+    .draw_mask = draw_mask,
+    .apply_mask = apply_mask,
     .loss = loss,
     .elementary = elementary,
 };

@@ -96,12 +96,12 @@ static void add_forward_calls(struct schuss_plan *plan) {
     for (int i = 0; i < net->n_nodes; i++) {
         const struct schuss_node *node = &net->nodes[i];
         if (!computes(plan, i)) continue;
+        if (plan->nodes[i].drops) add_call(plan, CALL_DRAW, i);
         struct call *call = add_call(plan, CALL_FORWARD, i);
         const int adds_input = node->residual >= 0 && net->nodes[node->residual].n_inputs == 0;
         call->outside = net->nodes[node->inputs[0]].n_inputs == 0 || adds_input || i == net->n_nodes - 1;
         call->columns_up_to = columns_for(plan, kind_at(plan, i)->sharing, node->channels);
-        if (node->activation == SCHUSS_SOFTMAX || plan->nodes[i].drops)
-            add_call(plan, CALL_END, i)->outside = adds_input || i == net->n_nodes - 1;
+        if (node->activation == SCHUSS_SOFTMAX) add_call(plan, CALL_END, i)->outside = 1;
     }
     plan->loss_call = plan->n_calls;
 }
