@@ -36,7 +36,10 @@ static void ensemble_filled(const void *context, ptrdiff_t row, ptrdiff_t rows, 
     for (ptrdiff_t r = 0; r < rows; r++, filled += ld) {
         const real *x = f->x + i * f->ld + m * f->step + p, *factor = f->factors + m * f->n + p;
         ptrdiff_t j = 0;
-        for (; j + LANES <= depth; j += LANES) v_store(filled + j, v_load(x + j) * v_load(factor + j));
+        for (; j + LANES <= depth; j += LANES) {
+            __builtin_prefetch(filled + ld + j, 1); /* stores that miss L1 wait for each other */
+            v_store(filled + j, v_load(x + j) * v_load(factor + j));
+        }
         if (j < depth) {
             const vmask rest = v_mask(depth - j);
             v_store_m(filled + j, v_load_m(x + j, rest) * v_load_m(factor + j, rest), rest);
@@ -47,11 +50,11 @@ static void ensemble_filled(const void *context, ptrdiff_t row, ptrdiff_t rows, 
 
 /* What consumes a product whose rows are those of the batch times members. */
 struct ensemble_result {
-    ptrdiff_t members, n;           /* columns of each */
+    ptrdiff_t members, n;           /* n: columns of each */
     const real *factors, *bias;     /* [members x n]; bias NULL: none */
     real *to;
     ptrdiff_t ld, step;             /* as in struct ensemble_fill; step 0: the sum over members */
-    ptrdiff_t first, last;          /* row of the batch that lies at `to`, and the one behind all */
+    ptrdiff_t first;                /* the first of these rows */
     const struct tile_end *end;     /* of what is computed, NULL: none */
 };
 
@@ -91,22 +94,22 @@ static int ensemble_finish(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_
     for (ptrdiff_t r = 0; r < rows; r++, from += cols) {
         const ptrdiff_t at = m * t->n + col, to_col = m * t->step + col;
         const real *factors = t->factors + at;
-        real *to = t->to + (i - t->first) * t->ld + to_col;
+        real *to = t->to + i * t->ld + to_col;
         struct ensemble_end own = {.bias = t->bias ? t->bias + at : NULL, .kept = kept};
         if (t->step == 0 && m > 0) {
             for (ptrdiff_t j = 0; j < cols; j++) to[j] += from[j] * factors[j];
         } else if (forward && end->mask) {
-            own.relu = relu, own.bit = to_col, own.mask = (const char *)end->mask + i * end->ld_mask;
+            own.relu = relu, own.bit = to_col, own.mask = (const char *)end->mask + (t->first + i) * end->ld_mask;
             ensemble_row(cols, from, factors, own, to);
         } else if (forward) {
             own.relu = relu;
             ensemble_row(cols, from, factors, own, to);
         } else if (backward) {
-            own.values = end_element(end->values, end->ld_values, i, to_col);
+            own.values = end_element(end->values, end->ld_values, t->first + i, to_col);
             ensemble_row(cols, from, factors, own, to);
         } else {
             ensemble_row(cols, from, factors, own, to);
-            if (end) finish_rows(end, 1, cols, to, t->ld, i, to_col);
+            if (end) finish_rows(end, 1, cols, to, t->ld, t->first + i, to_col);
         }
         if (++m == t->members) m = 0, i++;
     }
@@ -117,6 +120,7 @@ static int ensemble_finish(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_
 struct ensemble_fetch {
     const struct ensemble_fill *fill;
     const struct ensemble_result *result;
+    ptrdiff_t products;             /* rows of the product */
 };
 
 /* Asks for the lines of x[n]. */
@@ -132,13 +136,12 @@ static void ensemble_fetch_part(const void *context, ptrdiff_t row, ptrdiff_t ro
     const struct ensemble_fetch *f = context;
     const struct ensemble_result *t = f->result;
     const struct tile_end *end = t->end && t->end->kind == END_BACKWARD ? t->end : NULL;
-    for (ptrdiff_t r = rows * part / parts; r < rows * (part + 1) / parts; r++) {
-        ptrdiff_t i = (row + r) / t->members, m = (row + r) % t->members;
-        const ptrdiff_t at = m * t->step + col;
-        fetch_line(t->to + (i - t->first) * t->ld + at, cols, 1);
-        if (end && end->values) fetch_line(end_element(end->values, end->ld_values, i, at), cols, 0);
-        i = (row + rows + r) / t->members, m = (row + rows + r) % t->members;
-        if (i < t->last) fetch_line(f->fill->x + i * f->fill->ld + m * f->fill->step, f->fill->n, 0);
+    for (ptrdiff_t r = row + rows * part / parts; r < row + rows * (part + 1) / parts; r++) {
+        const ptrdiff_t i = r / t->members, at = r % t->members * t->step + col, next = r + rows;
+        fetch_line(t->to + i * t->ld + at, cols, 1);
+        if (end && end->values) fetch_line(end_element(end->values, end->ld_values, t->first + i, at), cols, 0);
+        if (next < f->products)
+            fetch_line(f->fill->x + next / t->members * f->fill->ld + next % t->members * f->fill->step, f->fill->n, 0);
     }
 }
 
@@ -188,56 +191,61 @@ static struct needs ensemble_dense_needs(const struct schuss_node *node, const s
 
 ALWAYS_INLINE int ensemble_shares_input(const struct here *h) { return h->node->sizes[0] == h->channels; }
 
-static void ensemble_dense_forward(struct here *h, const struct pass *pass, struct team *me) {
-    const ptrdiff_t n_in = h->node->sizes[0], n_out = h->node->sizes[1], members = h->node->sizes[2];
-    const struct ensemble_fill fill = {
-        .x = h->x.at, .ld = h->x.ld, .step = ensemble_shares_input(h) ? 0 : n_in, .members = members,
-        .factors = h->arrays[ENSEMBLE_R], .n = n_in,
-    };
-    struct ensemble_result result = {
-        .members = members, .n = n_out, .factors = h->arrays[ENSEMBLE_S], .bias = h->arrays[ENSEMBLE_BIAS],
-        .to = h->y.at, .ld = h->y.ld, .step = n_out, .last = pass->own.end, .end = &h->end,
-    };
-    const struct ensemble_fetch fetch = {&fill, &result};
+/* Members times `rows` rows of the batch from `first` on: from x[rows x ...] times factors, by W or its transposed, to
+ * what `result` says. */
+static void ensemble_product(const struct here *h, int transposed, ptrdiff_t rows, struct ensemble_fill fill,
+                             struct ensemble_result result, void *scratch) {
+    const ptrdiff_t members = h->node->sizes[2], n_out = h->node->sizes[1];
+    fill.members = result.members = members;
+    const struct ensemble_fetch fetch = {&fill, &result, members * rows};
     const struct gemm g = {
-        .m = pass->rows * members, .n = n_out, .k = n_in, .a_col = 1, .fill = ensemble_filled, .fill_context = &fill,
+        .m = members * rows, .n = result.n, .k = fill.n, .a_col = 1, .fill = ensemble_filled, .fill_context = &fill,
         .fetch = ensemble_fetch_part, .fetch_context = &fetch,
-        .b = h->arrays[ENSEMBLE_WEIGHT], .ldb = n_out,
+        .b = h->arrays[ENSEMBLE_WEIGHT], .ldb = n_out, .b_transposed = transposed,
         .end = {.kind = END_CONSUME, .consume = ensemble_finish, .context = &result},
     };
+    gemm(&g, 0, g.m, 0, g.n, scratch);
+}
+
+static void ensemble_dense_forward(struct here *h, const struct pass *pass, struct team *me) {
+    const ptrdiff_t n_in = h->node->sizes[0], n_out = h->node->sizes[1];
+    const ptrdiff_t first = pass->own.first, rows = pass->own.end - first;
     (void)me;
-    gemm(&g, pass->own.first * members, pass->own.end * members, 0, n_out, h->scratch);
+    ensemble_product(h, 0, rows,
+                     (struct ensemble_fill){
+                         .x = (const real *)h->x.at + first * h->x.ld, .ld = h->x.ld,
+                         .step = ensemble_shares_input(h) ? 0 : n_in, .factors = h->arrays[ENSEMBLE_R], .n = n_in,
+                     },
+                     (struct ensemble_result){
+                         .to = (real *)h->y.at + first * h->y.ld, .ld = h->y.ld, .first = first,
+                         .step = n_out, .factors = h->arrays[ENSEMBLE_S], .bias = h->arrays[ENSEMBLE_BIAS], .n = n_out,
+                         .end = &h->end,
+                     },
+                     h->scratch);
 }
 
 static void ensemble_dense_down(struct here *h, const struct pass *pass, struct team *me) {
-    const ptrdiff_t n_in = h->node->sizes[0], n_out = h->node->sizes[1], members = h->node->sizes[2];
+    const ptrdiff_t n_in = h->node->sizes[0], n_out = h->node->sizes[1];
     const struct part *part = h->parts;
-    const int shared = ensemble_shares_input(h) && members > 1, in_place = hands_over_at_once(h) && !shared;
-    const struct ensemble_fill fill = {
-        .x = h->dy.at, .ld = h->dy.ld, .step = n_out, .members = members, .factors = h->arrays[ENSEMBLE_S], .n = n_out,
-    };
+    const int shared = ensemble_shares_input(h) && h->node->sizes[2] > 1;
+    const int in_place = hands_over_at_once(h) && !shared;
     real *room = (real *)(((uintptr_t)h->scratch + 63) & ~(uintptr_t)63);
     const ptrdiff_t together = in_place ? pass->rows : ensemble_together(h->channels);
-    void *scratch = in_place ? (void *)h->scratch : (void *)(room + together * h->channels);
-    struct ensemble_result result = {
-        .members = members, .n = n_in, .factors = h->arrays[ENSEMBLE_R],
-        .ld = hands_over_at_once(h) ? part->d.ld : h->channels, .step = shared ? 0 : n_in,
-        .end = in_place ? &part->end : NULL,
-    };
-    const struct ensemble_fetch fetch = {&fill, &result};
-    const struct gemm g = {
-        .m = pass->rows * members, .n = n_in, .k = n_out, .a_col = 1, .fill = ensemble_filled, .fill_context = &fill,
-        .fetch = ensemble_fetch_part, .fetch_context = &fetch,
-        .b = h->arrays[ENSEMBLE_WEIGHT], .ldb = n_out, .b_transposed = 1,
-        .end = {.kind = END_CONSUME, .consume = ensemble_finish, .context = &result},
-    };
     (void)me;
     for (ptrdiff_t row = pass->own.first, rows; row < pass->own.end; row += rows) {
         rows = pass->own.end - row < together ? pass->own.end - row : together;
-        result.first = row;
-        result.last = row + rows;
-        result.to = gradient_row(h, row, 0, room);
-        gemm(&g, row * members, (row + rows) * members, 0, n_in, scratch);
+        ensemble_product(h, 1, rows,
+                         (struct ensemble_fill){
+                             .x = (const real *)h->dy.at + row * h->dy.ld, .ld = h->dy.ld, .step = n_out,
+                             .factors = h->arrays[ENSEMBLE_S], .n = n_out,
+                         },
+                         (struct ensemble_result){
+                             .to = gradient_row(h, row, 0, room),
+                             .ld = hands_over_at_once(h) ? part->d.ld : h->channels, .first = row,
+                             .step = shared ? 0 : n_in, .factors = h->arrays[ENSEMBLE_R], .n = n_in,
+                             .end = in_place ? &part->end : NULL,
+                         },
+                         in_place ? (void *)h->scratch : (void *)(room + together * h->channels));
         if (!in_place) hand_over(h, row, rows, 0, h->channels, room);
     }
 }
