@@ -12,6 +12,7 @@
 #include "parametric.h"
 #include "prelu.h"
 #include "ensemble_dense.h"
+#include "mean_of_members.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

@@ -14,6 +14,7 @@
     KIND(embedding)        \
     KIND(parametric)       \
     KIND(prelu)            \
-    KIND(ensemble_dense)
+    KIND(ensemble_dense)   \
+    KIND(mean_of_members)
 
 #endif

@@ -36,6 +36,7 @@ int call_accesses(const struct schuss_plan *plan, int number, int by_columns, st
     case CALL_LOSS:
         to = note(to, plan, i, DATA, 0, 0);
         to = note(to, plan, i, DELTA, 1, 0);
+        if (node->members > 1) to = note(to, plan, i, KEPT, 1, 0);
         break;
     case CALL_OUTPUT: break;
     case CALL_ADD: to = note(to, plan, i, gradient_role(plan, i), 0, 0); break;
@@ -86,14 +87,14 @@ static void size_up(struct schuss_plan *plan) {
         struct buffer *b = p->buffers;
         const int root = root_of(net, i) == i, input = node->n_inputs == 0;
         const int changes = pointwise_activation(node) != SCHUSS_IDENTITY;
-        const ptrdiff_t row = i == last ? node->channels : row_stride(node->channels, item);
+        const ptrdiff_t columns = value_columns(plan, i), row = i == last ? columns : row_stride(columns, item);
         b[DATA] = (struct buffer){.used = root, .outside = input, .row = input ? node->channels : row};
         b[DELTA] = (struct buffer){.used = root && p->reaches, .outside = input, .row = input ? node->channels : row};
         p->values_activated = changes && !schuss_slope_needs_input(node->activation);
         const int overwritten = schuss_slope_needs_input(node->activation) || (p->drops && !shows_mask(node)) ||
                                 node->residual >= 0;
         b[VALUES] = (struct buffer){.used = backward && p->reaches && changes && overwritten, .row = row};
-        b[MASK] = (struct buffer){.used = p->drops, .row = (MASK_BYTES(node->channels) + 15) / 16 * 16 / item};
+        b[MASK] = (struct buffer){.used = p->drops, .row = (MASK_BYTES(columns) + 15) / 16 * 16 / item};
         b[RAW] = (struct buffer){.used = p->reaches && node->residual >= 0 && plan->nodes[node->residual].reaches &&
                                          !end_is_trivial(node, p),
                                  .row = row};

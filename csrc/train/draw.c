@@ -73,6 +73,9 @@ static void mark_needed(struct schuss_plan *plan, const unsigned char *wanted) {
     }
 }
 
+/* Whether the plan is for training. */
+static int passes_back(const struct schuss_plan *plan) { return plan->passes != SCHUSS_FORWARD_ONLY; }
+
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 static struct call *add_call(struct schuss_plan *plan, enum call_type type, int node) {
@@ -101,7 +104,9 @@ static void add_forward_calls(struct schuss_plan *plan) {
         const int adds_input = node->residual >= 0 && net->nodes[node->residual].n_inputs == 0;
         call->outside = net->nodes[node->inputs[0]].n_inputs == 0 || adds_input || i == net->n_nodes - 1;
         call->columns_up_to = columns_for(plan, kind_at(plan, i)->sharing, node->channels);
-        if (node->activation == SCHUSS_SOFTMAX) add_call(plan, CALL_END, i)->outside = 1;
+        /* In prediction, who takes the mean over members has taken the softmax of each. */
+        if (node->activation == SCHUSS_SOFTMAX && (node->members == 1 || passes_back(plan)))
+            add_call(plan, CALL_END, i)->outside = 1;
     }
     plan->loss_call = plan->n_calls;
 }
@@ -128,7 +133,7 @@ static void add_links(struct schuss_plan *plan, struct call *call, int value, pt
     }
     p->left--;
     plan->links[plan->n_links++] = (struct link){
-        .value = value, .first = first, .n = node->channels, .start = p->start, .finishes = p->left == 0,
+        .value = value, .first = first, .n = value_columns(plan, value), .start = p->start, .finishes = p->left == 0,
     };
     p->start = STARTS_OWN;
     if (node->n_inputs == 0) call->outside = 1;

@@ -42,7 +42,7 @@ static void end_rows(const struct schuss_plan *plan, const struct member_node *m
                      const struct outside *outside) {
     const ptrdiff_t first = pass->own.first, rows = pass->own.end - first;
     if (!(outside->flags & SCHUSS_LOGITS))
-        plan->kernels->softmax(rows, m->here.node->channels, row_at(plan->kernels, &m->here.y, first));
+        plan->kernels->softmax(rows * m->here.node->members, m->here.node->channels, row_at(plan->kernels, &m->here.y, first));
 }
 
 /* The derivative of the end of the network's value, in the member's own rows of its gradient. */
@@ -54,8 +54,8 @@ static void enter_rows(const struct schuss_plan *plan, const struct call *call, 
         const struct schuss_node *node = &plan->net->nodes[part->value];
         char *d = row_at(kernels, &part->d, first);
         if (node->activation == SCHUSS_SOFTMAX && !(flags & SCHUSS_LOGITS)) {
-            const struct matrix y = {schuss_plan_output(plan), node->channels};
-            kernels->softmax_backward(rows, node->channels, row_at(kernels, &y, first), d);
+            const struct matrix y = {schuss_plan_output(plan), part->n};
+            kernels->softmax_backward(rows * node->members, node->channels, row_at(kernels, &y, first), d);
         }
         if (part->end.kind == END_NONE) continue;
         struct tile_end end = part->end;
@@ -140,6 +140,7 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
         .rows = outside->rows,
         .own = own_rows(outside->rows, me),
         .training = plan->passes != SCHUSS_FORWARD_ONLY,
+        .logits = outside->flags & SCHUSS_LOGITS,
         .fault = &plan->fault,
     };
     for (int c = from; c < to; c++) {
@@ -197,7 +198,7 @@ void *schuss_forward(struct schuss_plan *plan, const struct schuss_input *inputs
     plan->fault = 0;
     schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time, time), forward_member, &job);
     if (copies)
-        memcpy(out, schuss_plan_output(plan), (size_t)(rows * last->channels * plan->kernels->item));
+        memcpy(out, schuss_plan_output(plan), (size_t)(rows * value_columns(plan, plan->net->n_nodes - 1) * plan->kernels->item));
     return out ? out : schuss_plan_output(plan);
 }
 

@@ -121,6 +121,11 @@ static inline int has_place(const struct buffer *b) { return b->used && !b->outs
 static inline int pointwise_activation(const struct schuss_node *node) {
     return node->activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY : node->activation;
 }
+/* Elements of a row of the node's value in this plan. */
+static inline ptrdiff_t value_columns(const struct schuss_plan *plan, int node) {
+    const struct schuss_node *n = &plan->net->nodes[node];
+    return plan->passes == SCHUSS_FORWARD_ONLY ? n->channels : n->channels * n->members;
+}
 /* What the derivative of the node's end is computed from. */
 static inline enum buffer_role values_role(const struct schuss_plan *plan, int node) {
     return plan->nodes[node].buffers[VALUES].used ? VALUES : DATA;

@@ -79,11 +79,36 @@ const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t 
     return net_forward(t->plan, &outside, me);
 }
 
+/* to[n x members x bytes]: each of from[n x bytes] so many times. */
+static void repeat(ptrdiff_t n, ptrdiff_t members, ptrdiff_t bytes, const char *from, char *to) {
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t m = 0; m < members; m++, to += bytes) memcpy(to, from + i * bytes, (size_t)bytes);
+}
+
+/* Rows [first, end) of a batch as its loss gets them: members have the targets and the weight of their row. */
+static struct loss_rows rows_for_loss(const struct schuss_train *t, const struct batch *b, const void *output,
+                                      ptrdiff_t first, ptrdiff_t end) {
+    const struct schuss_node *last = &t->net->nodes[t->net->n_nodes - 1];
+    const ptrdiff_t members = last->members, bytes = t->y_row_bytes;
+    struct loss_rows l = {&t->loss, last->channels, output, b->y, b->weights, b->total, schuss_plan_dout(t->plan)};
+    if (members == 1) return l;
+    const ptrdiff_t doubles = (ptrdiff_t)sizeof(double);
+    char *weights = t->plan->memory + buffer_of(t->plan, t->net->n_nodes - 1, KEPT)->at;
+    char *y = weights + b->rows * members * doubles;
+    repeat(end - first, members, bytes, (const char *)b->y + first * bytes, y + first * members * bytes);
+    if (b->weights)
+        repeat(end - first, members, doubles, (const char *)(b->weights + first), weights + first * members * doubles);
+    l.target = y;
+    l.weights = b->weights ? (const double *)(const void *)weights : NULL;
+    l.total = b->total * (double)members;
+    return l;
+}
+
 void step_losses(const struct schuss_train *t, const struct batch *b, const void *output, struct team *me) {
     const struct share own = own_rows(b->rows, me);
-    const ptrdiff_t channels = t->net->nodes[t->net->n_nodes - 1].channels;
-    const struct loss_rows l = {&t->loss, channels, output, b->y, b->weights, b->total, schuss_plan_dout(t->plan)};
-    t->plan->kernels->loss(&l, own.first, own.end, t->partial);
+    const ptrdiff_t members = t->net->nodes[t->net->n_nodes - 1].members;
+    const struct loss_rows l = rows_for_loss(t, b, output, own.first, own.end);
+    t->plan->kernels->loss(&l, own.first * members, own.end * members, t->partial);
 }
 
 void step_enter(const struct schuss_train *t, const struct batch *b, struct team *me) {
@@ -148,10 +173,12 @@ void schuss_train_begin(struct schuss_train *t) {
 
 double schuss_train_loss(struct schuss_train *t) {
     const struct schuss_net *net = t->net;
-    const double sum = schuss_loss_value(net->dtype, &t->loss, t->current_rows, net->nodes[net->n_nodes - 1].channels,
-                                         schuss_plan_output(t->plan), t->current_y, t->current_weights,
-                                         t->current_total, schuss_plan_dout(t->plan), t->partial);
-    return t->current_total == 0 ? 0 : sum / t->current_total;
+    const struct batch b = {.rows = t->current_rows, .y = t->current_y, .weights = t->current_weights,
+                            .total = t->current_total};
+    const struct loss_rows l = rows_for_loss(t, &b, schuss_plan_output(t->plan), 0, b.rows);
+    const double sum = schuss_loss_value(net->dtype, &t->loss, b.rows * net->nodes[net->n_nodes - 1].members, l.cols,
+                                         l.prediction, l.target, l.weights, l.total, l.gradient, t->partial);
+    return t->current_total == 0 ? 0 : sum / l.total;
 }
 
 static void end_member(void *context, struct team *me) {

@@ -71,10 +71,24 @@ class Tree:
 @st.composite
 def leaves(draw: st.DrawFn, columns: int) -> tuple[Layer, int]:
     """A layer without layers in it, and how many columns it gives."""
-    kind = draw(st.sampled_from(["dense", "dense", "activation", "scale", "layer_norm", "batch_norm"]))
+    kind = draw(st.sampled_from(["dense", "dense", "ensemble", "activation", "scale", "layer_norm", "batch_norm"]))
     if kind == "dense":
         n = draw(widths)
         return schuss.Dense(n, draw(st.sampled_from(ACTIVATIONS)), bias=draw(st.booleans()), dropout=draw(dropouts)), n
+    if kind == "ensemble":
+        members = draw(st.sampled_from([1, 2, 3, 8]))
+        n = draw(st.sampled_from([1, 3, 17]))
+        shares = columns % members != 0 or draw(st.booleans())
+        layer = schuss.EnsembleDense(
+            n,
+            draw(st.sampled_from(ACTIVATIONS)),
+            members=members,
+            shares_input=shares,
+            start=draw(st.sampled_from(["ones", "signs", "normal"])),
+            bias=draw(st.booleans()),
+            dropout=draw(dropouts),
+        )
+        return layer, members * n
     if kind == "activation":
         return schuss.Activation(draw(st.sampled_from(ACTIVATIONS)), dropout=draw(dropouts)), columns
     if kind == "scale":

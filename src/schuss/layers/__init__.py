@@ -12,6 +12,7 @@ from .embedding import Embedding
 from .ensemble_dense import EnsembleDense
 from .inputs import Input
 from .joins import Concatenate, Residual
+from .mean_of_members import MeanOfMembers
 from .norms import BatchNorm, LayerNorm
 from .parametric import ParametricActivation
 from .prelu import PReLU
@@ -28,6 +29,7 @@ KINDS: dict[str, type[Layer]] = {
         EnsembleDense,
         Input,
         LayerNorm,
+        MeanOfMembers,
         ParametricActivation,
         PReLU,
         Residual,
@@ -46,6 +48,7 @@ __all__ = [
     "Input",
     "Layer",
     "LayerNorm",
+    "MeanOfMembers",
     "PReLU",
     "ParametricActivation",
     "Residual",
