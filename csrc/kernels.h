@@ -191,7 +191,9 @@ struct kernels {
      * part's size. Returns what consume() returned, or'ed. */
     int (*gemm)(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch);
     ptrdiff_t (*gemm_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind);
-    /* The same where A is compressed rows transposed. */
+    /* What is needed beside where A is filled. */
+    ptrdiff_t (*fill_scratch)(ptrdiff_t k);
+    /* As gemm_scratch where A is compressed rows transposed. */
     ptrdiff_t (*sparse_scratch)(ptrdiff_t n, ptrdiff_t k);
     /* out[n] = sum over rows of x[rows x n], for columns [col0, col1), in the order that dense/sums.h has. */
     void (*column_sums)(ptrdiff_t rows, ptrdiff_t col0, ptrdiff_t col1, const void *x, ptrdiff_t ldx, void *out);
@@ -200,8 +202,7 @@ struct kernels {
     void (*activate)(int activation, double alpha, ptrdiff_t n, const void *x, void *y);
     /* d[n] = d[n] * act'(values[n]). Not softmax. */
     void (*differentiate)(int activation, double alpha, ptrdiff_t n, const void *values, void *d);
-    /* d[n] *= x[n]; d[n] += x[n]. */
-    void (*multiply)(ptrdiff_t n, const void *x, void *d);
+    /* d[n] += x[n]. */
     void (*add)(ptrdiff_t n, const void *x, void *d);
     /* The end of rows [row, row + rows) x [col, col + cols) that were computed elsewhere: c is their first element, ldc
      * elements a row. All of it but the bias. */

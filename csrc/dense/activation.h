@@ -141,13 +141,6 @@ static void differentiate(int activation, double alpha, ptrdiff_t n, const void 
     }
 }
 
-/* See struct kernels. */
-static void multiply(ptrdiff_t n, const void *x, void *d) {
-    const real *factor = (const real *)x;
-    real *to = (real *)d;
-    for (ptrdiff_t i = 0; i < n; i++) to[i] *= factor[i];
-}
-
 /* What a mask makes of x[lanes]: factors of 0, or of `kept` where its bit is 1. Bits are those from number j on. */
 ALWAYS_INLINE vec mask_factors(const unsigned char *mask, ptrdiff_t j, vec kept) {
     static const real_int one_each[16] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};

@@ -142,7 +142,7 @@ ALWAYS_INLINE ptrdiff_t filled_elements(ptrdiff_t k) {
 }
 
 /* Bytes of scratch, beside gemm_scratch(), for an A that is filled. */
-ALWAYS_INLINE ptrdiff_t fill_scratch(ptrdiff_t k) { return filled_elements(k) * (ptrdiff_t)sizeof(real); }
+static ptrdiff_t fill_scratch(ptrdiff_t k) { return filled_elements(k) * (ptrdiff_t)sizeof(real); }
 
 /* Rows [row, row + rows) of A, their columns [p, p + depth), as a tile reads them: by *stride elements from row to
  * row. Where A is filled, in `room`. */

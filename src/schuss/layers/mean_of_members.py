@@ -73,7 +73,9 @@ class MeanOfMembers(Layer):
         self._check_storage(shape, name)
         each, rest = divmod(shape.columns, self.members)
         if rest:
-            raise ValueError(f"{name}.members must divide {shape.columns}, what comes before it has; got {self.members}")
+            raise ValueError(
+                f"{name}.members must divide {shape.columns}, what comes before it has; got {self.members}"
+            )
         if self.n not in (None, each):
             raise ValueError(f"{name}.n must be {each}, what comes before it has for a member; got {self.n}")
         return MeanOfMembers(self.members, self.activation, n=each)
