@@ -1,4 +1,4 @@
-"""Ensembles: what `MeanOfMembers` makes of them in training and in prediction, the bits of sums, and what is refused."""
+"""Ensembles: what `MeanOfMembers` makes of them in training and prediction, the order of sums, what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of ensemble layers against the tabm package: the same numbers forward, the same gradients, the same starts."""
+"""Networks of ensemble layers against the tabm package: forward, gradients, starts, some steps."""
 
 from __future__ import annotations
 

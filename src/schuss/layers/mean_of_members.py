@@ -37,7 +37,7 @@ class MeanOfMembers(Layer):
 
     Notes
     -----
-    `Network.forward` in training gives all members, (rows, k * n), and `Network.backward` takes the derivative by these.
+    `Network.forward` in training gives all members, (rows, k * n); `Network.backward` takes the derivative by these.
 
     References
     ----------
