@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,8 @@ def multiply_adds() -> float:
 def torch_step(x: Any, y: Any, threads: int) -> Any:
     """A function that makes a step of tabm's, or None."""
     try:
-        import tabm
-        import torch
+        tabm: Any = import_module("tabm")
+        torch: Any = import_module("torch")
     except ImportError:
         return None
     torch.set_num_threads(threads)

@@ -63,8 +63,8 @@ struct rule_constants {
  * Each array is [m x n], has rows that lie ld_NAME elements apart, and is not C. The bias is [n]. The mask has a bit an
  * element, and rows that lie ld_mask bytes apart; what stays is scaled by 1 / (1 - dropout). A part of the end is left
  * out where its array is NULL: bias, mask, raw, and values and add of FORWARD. */
-/* Bytes of a row of a mask, of which some beyond its bits are written and read. */
-#define MASK_BYTES(n) (((n) + 63) / 64 * 8 + 8)
+/* Bytes of a row of a mask: bits are read 32 at a time, from any byte on. */
+#define MASK_BYTES(n) (((n) + 7) / 8 + 3)
 enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD, END_ADD, END_CONSUME };
 struct tile_end {
     int kind;

@@ -57,6 +57,7 @@ static void draw_mask(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t
         uint64_t bits = word >> skipped;
         if (i + 64 < n + skipped) word = draw_bits(seed, stream, item += BLOCKS_DRAWN, draw, threshold);
         if (skipped) bits |= word << (64 - skipped);
-        for (int b = 0; b < 8; b++) to[b] = (char)(bits >> 8 * b);
+        const int bytes = n - i >= 64 ? 8 : (int)(n - i + 7) / 8;
+        for (int b = 0; b < bytes; b++) to[b] = (char)(bits >> 8 * b);
     }
 }

@@ -94,7 +94,7 @@ static void size_up(struct schuss_plan *plan) {
         const int overwritten = schuss_slope_needs_input(node->activation) || (p->drops && !shows_mask(node)) ||
                                 node->residual >= 0;
         b[VALUES] = (struct buffer){.used = backward && p->reaches && changes && overwritten, .row = row};
-        b[MASK] = (struct buffer){.used = p->drops, .row = (MASK_BYTES(columns) + 15) / 16 * 16 / item};
+        b[MASK] = (struct buffer){.used = p->drops, .row = (MASK_BYTES(columns) + item - 1) / item};
         b[RAW] = (struct buffer){.used = p->reaches && node->residual >= 0 && plan->nodes[node->residual].reaches &&
                                          !end_is_trivial(node, p),
                                  .row = row};
