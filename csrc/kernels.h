@@ -54,15 +54,19 @@ struct rule_constants {
 /* What happens to the sums of a product before they become C: its end.
  *
  *   NONE      C = sums
- *   FORWARD   C = act(sums + bias) + add. What the derivative of act is computed from is stored in values
- *   BACKWARD  C = sums * mask * act'(values). The sums are stored in raw
+ *   FORWARD   C = act(sums + bias) * mask + add. What the derivative of act is computed from is stored in values
+ *   BACKWARD  C = sums * mask * act'(values). The sums are stored in raw. With a dropout and no mask, act is relu and
+ *             values are those after dropout, which tell what stayed
  *   ADD       C = alpha sums + beta add
  *   CONSUME   C is not stored: blocks of it go to consume()
  *
  * With `scaled`, all sums are multiplied by beta before; not with ADD.
  *
- * Each array is [m x n], has rows that lie ld_NAME elements apart, and is not C. The bias is [n]. A part of the end is
- * left out where its array is NULL: bias, mask, raw, and values and add of FORWARD. */
+ * Each array is [m x n], has rows that lie ld_NAME elements apart, and is not C. The bias is [n]. The mask has a bit an
+ * element, and rows that lie ld_mask bytes apart; what stays is scaled by 1 / (1 - *dropout). A part of the end is left
+ * out where its array is NULL: bias, mask, raw, and values and add of FORWARD. */
+/* Bytes of a row of a mask: bits are read 32 at a time, from any byte on. */
+#define MASK_BYTES(n) (((n) + 7) / 8 + 3)
 enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD, END_ADD, END_CONSUME };
 struct tile_end {
     int kind;
@@ -73,6 +77,7 @@ struct tile_end {
     ptrdiff_t ld_values;
     int values_activated; /* FORWARD: values are what comes out of act, else what goes in */
     int scaled;           /* beta is a factor of the sums */
+    const double *dropout; /* its probability in this pass; NULL: there is none */
     const void *mask;
     ptrdiff_t ld_mask;
     const void *add;
@@ -102,6 +107,11 @@ struct gemm {
      * is fill_scratch(k) bytes longer. */
     void (*fill)(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t p, ptrdiff_t depth, void *to, ptrdiff_t ld);
     const void *fill_context;
+    /* NULL, or called now and then while rows [row, row + rows) of C compute: part `part` of `parts` of what fill() reads
+     * for the next rows, and consume() for these, is to be fetched. */
+    void (*fetch)(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols, ptrdiff_t part,
+                  ptrdiff_t parts);
+    const void *fetch_context;
     int fetches_a; /* where a_row is 1: 1 if the rows of the next tiles are fetched while tiles compute */
     /* NULL, or A is these rows order[0], order[1], ...; a is not looked at then. a_row == 1: transposed */
     const struct schuss_compressed *compressed;
@@ -187,7 +197,9 @@ struct kernels {
      * part's size. Returns what consume() returned, or'ed. */
     int (*gemm)(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch);
     ptrdiff_t (*gemm_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind);
-    /* The same where A is compressed rows transposed. */
+    /* What is needed beside where A is filled. */
+    ptrdiff_t (*fill_scratch)(ptrdiff_t k);
+    /* As gemm_scratch where A is compressed rows transposed. */
     ptrdiff_t (*sparse_scratch)(ptrdiff_t n, ptrdiff_t k);
     /* out[n] = sum over rows of x[rows x n], for columns [col0, col1), in the order that dense/sums.h has. */
     void (*column_sums)(ptrdiff_t rows, ptrdiff_t col0, ptrdiff_t col1, const void *x, ptrdiff_t ldx, void *out);
@@ -196,8 +208,7 @@ struct kernels {
     void (*activate)(int activation, double alpha, ptrdiff_t n, const void *x, void *y);
     /* d[n] = d[n] * act'(values[n]). Not softmax. */
     void (*differentiate)(int activation, double alpha, ptrdiff_t n, const void *values, void *d);
-    /* d[n] *= x[n]; d[n] += x[n]. */
-    void (*multiply)(ptrdiff_t n, const void *x, void *d);
+    /* d[n] += x[n]. */
     void (*add)(ptrdiff_t n, const void *x, void *d);
     /* The end of rows [row, row + rows) x [col, col + cols) that were computed elsewhere: c is their first element, ldc
      * elements a row. All of it but the factor and the bias. */
@@ -210,11 +221,13 @@ struct kernels {
     /* d = y * (d - sum_j d_j y_j), a row at a time. */
     void (*softmax_backward)(ptrdiff_t rows, ptrdiff_t cols, const void *y, void *d);
 
-    /* mask[n]: 0 with the given probability, else 1 / (1 - probability); then y[n] = x[n] * mask[n]. Element i of
-     * the layer's output in pass `draw` belongs to Philox block i / 4, so any range may be computed alone;
-     * first + n < 2^34. */
-    void (*dropout)(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t seed, uint32_t layer, uint64_t draw,
-                    const void *x, void *mask, void *y);
+    /* Bit j of mask, from the lowest of its first byte on: 0, with the given probability, if element first + j of the
+     * layer's output is dropped, else 1. Element i of pass `draw` belongs to Philox block i / 4, so any range may be
+     * computed alone; first + n < 2^34. mask has MASK_BYTES(n) bytes. */
+    void (*draw_mask)(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t seed, uint32_t layer, uint64_t draw,
+                      void *mask);
+    /* y[n] = x[n] times 1 / (1 - probability) where the bit is 1, times 0 where it is 0; in place allowed. */
+    void (*apply_mask)(ptrdiff_t n, double probability, const void *mask, const void *x, void *y);
 
     /* The weighted losses of rows [row0, row1) into values[row0..row1-1], and their gradients. */
     void (*loss)(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values);

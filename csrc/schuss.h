@@ -384,6 +384,7 @@ struct schuss_node {
     uint32_t stream;         /* of the dropout's random numbers */
     /* by schuss_net_shape(): */
     ptrdiff_t channels;
+    ptrdiff_t members;       /* in training a row of the network's value is so many of `channels` for the loss */
     int storage;
     int first_array, n_arrays;
     int within;              /* the concatenation that the value is a part of; -1: none */

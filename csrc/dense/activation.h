@@ -55,6 +55,8 @@ ALWAYS_INLINE vec exp_value(vec z, vec alpha) { return (void)alpha, v_exp(z); }
 
 /* The derivatives: from y, or from z for gelu, silu, mish and hard_swish. alpha >= 0, so y and z have the same sign. */
 ALWAYS_INLINE vec relu_slope(vec y, vec alpha) { return (void)alpha, v_select(y > v_set1(0), v_set1(1), v_set1(0)); }
+/* Of relu and dropout behind it, from what they give: `kept` is the factor of what stays. */
+ALWAYS_INLINE vec dropped_relu_slope(vec y, vec kept) { return v_select(y > v_set1(0), kept, v_set1(0)); }
 ALWAYS_INLINE vec leaky_relu_slope(vec y, vec alpha) { return v_select(y > v_set1(0), v_set1(1), alpha); }
 ALWAYS_INLINE vec elu_slope(vec y, vec alpha) { return v_select(y > v_set1(0), v_set1(1), y + alpha); }
 ALWAYS_INLINE vec selu_slope(vec y, vec alpha) {
@@ -139,11 +141,31 @@ static void differentiate(int activation, double alpha, ptrdiff_t n, const void 
     }
 }
 
-/* See struct kernels. */
-static void multiply(ptrdiff_t n, const void *x, void *d) {
-    const real *factor = (const real *)x;
-    real *to = (real *)d;
-    for (ptrdiff_t i = 0; i < n; i++) to[i] *= factor[i];
+/* What a mask makes of x[lanes]: factors of 0, or of `kept` where its bit is 1. Bits are those from number j on. */
+ALWAYS_INLINE vec mask_factors(const unsigned char *mask, ptrdiff_t j, vec kept) {
+    static const real_int one_each[16] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+    veci bits;
+    uint32_t found;
+    memcpy(&found, mask + j / 8, sizeof found);
+    memcpy(&bits, one_each, sizeof bits);
+    return v_select((v_seti((real_int)(found >> j % 8)) & bits) != 0, kept, v_set1(0));
+}
+
+/* The factor of what stays. */
+ALWAYS_INLINE real kept_factor(double dropout) { return dropout > 0 ? (real)(1 / (1 - dropout)) : 1; }
+
+/* The probability of dropout in the end of a tile. */
+ALWAYS_INLINE double dropout_of(const struct tile_end *end) { return end->dropout ? *end->dropout : 0; }
+
+/* See struct kernels; the first bit is number `first`. */
+ALWAYS_INLINE void mask_row(ptrdiff_t n, double dropout, const void *mask, ptrdiff_t first, const real *x, real *y) {
+    const vec kept = v_set1(kept_factor(dropout));
+    ptrdiff_t j = 0;
+    for (; j + LANES <= n; j += LANES) v_store(y + j, v_load(x + j) * mask_factors(mask, first + j, kept));
+    if (j < n) v_store_m(y + j, v_load_m(x + j, v_mask(n - j)) * mask_factors(mask, first + j, kept), v_mask(n - j));
+}
+static void apply_mask(ptrdiff_t n, double dropout, const void *mask, const void *x, void *y) {
+    mask_row(n, dropout, mask, 0, x, y);
 }
 
 /* See struct kernels. */

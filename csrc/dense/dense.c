@@ -71,17 +71,6 @@ int dense_gemm(const struct kernels *kernels, const struct gemm *g, int threads,
     return atomic_load_explicit(&job.found, memory_order_relaxed);
 }
 
-void dense_dropout(const struct kernels *kernels, ptrdiff_t first, ptrdiff_t end, ptrdiff_t n, double probability,
-                   uint64_t seed, uint32_t layer, uint64_t draw, const void *x, ptrdiff_t ldx, void *mask,
-                   ptrdiff_t ld_mask, void *y, ptrdiff_t ldy) {
-    const ptrdiff_t item = kernels->item;
-    ptrdiff_t width = n, rows = end - first;
-    if (ldx == n && ld_mask == n && ldy == n) width *= rows, rows = rows > 0; /* one long row */
-    for (ptrdiff_t i = first; i < first + rows; i++)
-        kernels->dropout(i * n, width, probability, seed, layer, draw, (const char *)x + i * ldx * item,
-                         (char *)mask + i * ld_mask * item, (char *)y + i * ldy * item);
-}
-
 struct loss_job {
     const struct kernels *kernels;
     const struct loss_rows *l;

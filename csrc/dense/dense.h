@@ -10,10 +10,6 @@ int dense_gemm(const struct kernels *kernels, const struct gemm *g, int threads,
 ptrdiff_t dense_gemm_scratch(const struct kernels *kernels, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kind,
                              int threads);
 
-/* kernels->dropout over rows [first, end) of x[rows x n], which like mask and y has a length of rows of its own. */
-void dense_dropout(const struct kernels *kernels, ptrdiff_t first, ptrdiff_t end, ptrdiff_t n, double probability,
-                   uint64_t seed, uint32_t layer, uint64_t draw, const void *x, ptrdiff_t ldx, void *mask,
-                   ptrdiff_t ld_mask, void *y, ptrdiff_t ldy);
 
 /* The sum of the rows' losses, in a fixed order. */
 double dense_loss_sum(ptrdiff_t rows, const double *values);

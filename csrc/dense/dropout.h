@@ -1,24 +1,63 @@
-/* Inverted dropout (Srivastava et al., JMLR 15, 2014): what stays is scaled by 1 / (1 - probability). */
+/* Inverted dropout (Srivastava et al., JMLR 15, 2014): what stays is scaled by 1 / (1 - probability). What stays is drawn
+ * before a layer computes, a bit each, and applied where its result is finished. */
+
+enum { BLOCKS_DRAWN = 16, BLOCKS_ABREAST = VECTOR_BYTES / 8 }; /* Philox blocks of a word of bits; of a vector */
+
+/* As philox4x32() with counters {draw, item + block, stream}, for 16 blocks at a time, a block in each 64 bits: bit 4 b +
+ * q is 1 where number q of block b is at least the threshold. */
+ALWAYS_INLINE uint64_t draw_bits(uint64_t seed, uint32_t stream, uint32_t item, uint64_t draw, uint32_t threshold) {
+    enum { GROUPS = BLOCKS_DRAWN / BLOCKS_ABREAST };
+    static const uint64_t number[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    vecl lane, c0[GROUPS], c1[GROUPS], c2[GROUPS], c3[GROUPS], found = {0};
+    memcpy(&lane, number, sizeof lane);
+#pragma GCC unroll 8
+    for (int g = 0; g < GROUPS; g++) {
+        c0[g] = (uint32_t)draw - (vecl){0};
+        c1[g] = (uint32_t)(draw >> 32) - (vecl){0};
+        c2[g] = lane + (item + (uint64_t)g * BLOCKS_ABREAST);
+        c3[g] = stream - (vecl){0};
+    }
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+        const vecl multiplier0 = 0xD2511F53u - (vecl){0}, multiplier1 = 0xCD9E8D57u - (vecl){0};
+#pragma GCC unroll 8
+        for (int g = 0; g < GROUPS; g++) { /* the upper halves of what comes out are never looked at */
+            const vecl a = v_product32(multiplier0, c0[g]), b = v_product32(multiplier1, c2[g]);
+            c0[g] = (b >> 32) ^ c1[g] ^ k0;
+            c2[g] = (a >> 32) ^ c3[g] ^ k1;
+            c1[g] = b;
+            c3[g] = a;
+        }
+    }
+    /* u >= threshold where u + 2^32 - threshold has bit 32. */
+    const vecl rest = ((uint64_t)1 << 32) - threshold - (vecl){0}, half = 0xffffffffu - (vecl){0};
+#pragma GCC unroll 8
+    for (int g = 0; g < GROUPS; g++) {
+        const vecl stays0 = ((c0[g] & half) + rest) >> 32, stays1 = ((c1[g] & half) + rest) >> 32;
+        const vecl stays2 = ((c2[g] & half) + rest) >> 32, stays3 = ((c3[g] & half) + rest) >> 32;
+        const vecl four = (stays0 | stays1 << 1) | (stays2 << 2 | stays3 << 3);
+        found |= four << (4 * (lane + (uint64_t)g * BLOCKS_ABREAST));
+    }
+    uint64_t word = 0;
+    for (int l = 0; l < BLOCKS_ABREAST; l++) word |= found[l];
+    return word;
+}
 
 /* See struct kernels. */
-static void dropout(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t seed, uint32_t layer, uint64_t draw,
-                    const void *x, void *mask, void *y) {
-    const real *from = (const real *)x;
-    real *factor = (real *)mask, *to = (real *)y;
-    const real raised = (real)(1 / (1 - probability));
+static void draw_mask(ptrdiff_t first, ptrdiff_t n, double probability, uint64_t seed, uint32_t layer, uint64_t draw,
+                      void *mask) {
     const uint32_t threshold = (uint32_t)(probability * 0x1p32); /* probability < 1 */
-    enum { BATCH = 64 };
-    const ptrdiff_t skipped = first % 4; /* numbers of the first block that are of elements before */
-    uint32_t bits[4 * BATCH];
-    for (ptrdiff_t i = -skipped; i < n; i += 4 * BATCH) {
-        const ptrdiff_t width = n - i < 4 * BATCH ? n - i : 4 * BATCH;
-        for (ptrdiff_t b = 0; 4 * b < width; b++) {
-            struct philox r = random_block(seed, STREAM_DROPOUT + layer, (uint32_t)((first + i) / 4 + b), draw);
-            for (int q = 0; q < 4; q++) bits[4 * b + q] = r.v[q];
-        }
-        for (ptrdiff_t j = i < 0 ? -i : 0; j < width; j++) {
-            factor[i + j] = bits[j] < threshold ? 0 : raised;
-            to[i + j] = from[i + j] * factor[i + j];
-        }
+    const uint32_t stream = STREAM_DROPOUT + layer;
+    const int skipped = (int)(first % 4); /* numbers of the first block that are of elements before */
+    uint32_t item = (uint32_t)(first / 4);
+    char *to = (char *)mask;
+    uint64_t word = draw_bits(seed, stream, item, draw, threshold);
+    for (ptrdiff_t i = 0; i < n; i += 64, to += 8) {
+        uint64_t bits = word >> skipped;
+        if (i + 64 < n + skipped) word = draw_bits(seed, stream, item += BLOCKS_DRAWN, draw, threshold);
+        if (skipped) bits |= word << (64 - skipped);
+        const int bytes = n - i >= 64 ? 8 : (int)(n - i + 7) / 8;
+        for (int b = 0; b < bytes; b++) to[b] = (char)(bits >> 8 * b);
     }
 }

@@ -142,7 +142,7 @@ ALWAYS_INLINE ptrdiff_t filled_elements(ptrdiff_t k) {
 }
 
 /* Bytes of scratch, beside gemm_scratch(), for an A that is filled. */
-ALWAYS_INLINE ptrdiff_t fill_scratch(ptrdiff_t k) { return filled_elements(k) * (ptrdiff_t)sizeof(real); }
+static ptrdiff_t fill_scratch(ptrdiff_t k) { return filled_elements(k) * (ptrdiff_t)sizeof(real); }
 
 /* Rows [row, row + rows) of A, their columns [p, p + depth), as a tile reads them: by *stride elements from row to
  * row. Where A is filled, in `room`. */
@@ -312,11 +312,13 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                 const real *a = rows_of_a(g, i, rows, p0, kp, filled, &a_row);
                 struct fetch next_a = {0};
                 if (g->fetches_a && i + rows < row1)
-                    next_a = (struct fetch){(const real *)g->a + (i + rows) * g->a_row + p0 * g->a_col, kp,
-                                            TILE_ROWS * size, g->a_col, 0};
+                    next_a = (struct fetch){(const real *)g->a + (i + 2 * rows - 1) * g->a_row + p0 * g->a_col, kp, size,
+                                            g->a_col, 0}; /* the others' lines came with those before */
                 for (ptrdiff_t j = j0; j < j1; j += step) {
                     const ptrdiff_t cols = j1 - j < step ? j1 - j : step;
                     if (next.rows) fetch_to(&next, next.rows * ++strip / strips);
+                    if (g->fetch)
+                        g->fetch(g->fetch_context, i, rows, j0, j1 - j0, (j - j0) / step, (j1 - j0 + step - 1) / step);
                     if (next_a.rows) fetch_to(&next_a, kp * (j + step - j0) / (j1 - j0));
                     if (consumes && large) fetch_streams(&g->end, rows, cols, g->ldc, i, j);
                     if (p0 > 0 && j + step < j1) fetch_tile(rows, step, sums + (j + step - j0), ld_sums);
@@ -326,7 +328,7 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                     const ptrdiff_t ld_from = p0 == 0 ? g->ld_start : ld_sums, ld_to = closes ? ldc : ld_sums;
                     const int adds = later && closes, first = packs_first && i == row0;
                     tile_deep(rows, kp, a, a_row, g->a_col, packs_b && !first ? bp : b + (j - j0),
-                              first ? g->ldb : ldb, first ? AHEAD * g->ldb : ahead, to, ld_to, cols, from, ld_from,
+                              first ? g->ldb : ldb, first ? (g->fetches_a ? 4 : 1) * AHEAD * g->ldb : ahead, to, ld_to, cols, from, ld_from,
                               adds, end, i, j, first ? bp : NULL);
                 }
                 if (!consumes) {

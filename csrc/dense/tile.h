@@ -27,7 +27,7 @@ ALWAYS_INLINE int in_registers(int activation) { return activation == SCHUSS_IDE
 
 /* Whether nothing is left for finish_rows(). */
 ALWAYS_INLINE int finishes_in_registers(const struct tile_end *end) {
-    if (end->kind == END_FORWARD) return in_registers(end->activation) && !end->values;
+    if (end->kind == END_FORWARD) return in_registers(end->activation) && !end->values && !end->mask;
     if (end->kind == END_BACKWARD) return in_registers(end->activation) && !end->mask && !end->raw;
     return end->kind != END_ADD;
 }
@@ -68,12 +68,13 @@ ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, co
     }
     if (end->kind == END_BACKWARD && end->activation == SCHUSS_RELU && finishes_in_registers(end)) {
         const real *values = (const real *)end->values + row * end->ld_values + col;
+        const vec kept = v_set1(kept_factor(dropout_of(end)));
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j++) {
                 const real *y = values + i * end->ld_values + j * LANES;
-                sum[i * nv + j] *= relu_slope(j < nv - 1 ? v_load(y) : v_load_m(y, last), sum[i * nv + j]);
+                sum[i * nv + j] *= dropped_relu_slope(j < nv - 1 ? v_load(y) : v_load_m(y, last), kept);
             }
     }
 }
@@ -164,7 +165,7 @@ ALWAYS_INLINE real *end_element(const void *array, ptrdiff_t ld, ptrdiff_t row, 
 
 /* Whether rows of so many columns lie without gaps in C and in all arrays of the end, so that they are one long row. */
 static int is_one_row(const struct tile_end *end, ptrdiff_t cols, ptrdiff_t ldc) {
-    return ldc == cols && (!end->values || end->ld_values == cols) && (!end->mask || end->ld_mask == cols) &&
+    return ldc == cols && (!end->values || end->ld_values == cols) && !end->mask &&
            (!end->add || end->ld_add == cols) && (!end->raw || end->ld_raw == cols);
 }
 
@@ -176,15 +177,18 @@ static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t co
     const size_t bytes = (size_t)cols * sizeof(real);
     for (ptrdiff_t i = row; i < row + rows; i++, c += ldc) {
         real *values = end_element(end->values, end->ld_values, i, col);
+        const void *mask = end->mask ? (const char *)end->mask + i * end->ld_mask : NULL;
         if (end->kind == END_FORWARD) {
             if (values && !end->values_activated) memcpy(values, c, bytes);
             activate(end->activation, end->alpha, cols, c, c);
             if (values && end->values_activated) memcpy(values, c, bytes);
+            if (end->mask) mask_row(cols, dropout_of(end), mask, col, c, c);
             if (end->add) add(cols, end_element(end->add, end->ld_add, i, col), c);
         } else if (end->kind == END_BACKWARD) {
             if (end->raw) memcpy(end_element(end->raw, end->ld_raw, i, col), c, bytes);
-            if (end->mask) multiply(cols, end_element(end->mask, end->ld_mask, i, col), c);
-            differentiate(end->activation, end->alpha, cols, values, c);
+            if (end->mask) mask_row(cols, dropout_of(end), mask, col, c, c);
+            else if (end->dropout) multiply_slope(dropped_relu_slope, v_set1(kept_factor(dropout_of(end))), cols, values, c);
+            if (end->mask || !end->dropout) differentiate(end->activation, end->alpha, cols, values, c);
         } else if (end->kind == END_ADD)
             combine(cols, (real)end->alpha, (real)end->beta, end_element(end->add, end->ld_add, i, col), c);
     }

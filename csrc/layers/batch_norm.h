@@ -117,7 +117,7 @@ static void batch_norm_forward(struct here *h, const struct pass *pass, struct t
     } else
         for (ptrdiff_t j = own.first; j < own.end; j++)
             factor[j] = w[j] / SQRT(((const real *)h->arrays[RUNNING_VARIANCE])[j] + (real)h->node->numbers[0]);
-    if (in_registers(h->end.activation) && !h->end.values && !h->end.add) {
+    if (finishes_in_registers(&h->end) && !h->end.add) {
         normalise(h->end.activation == SCHUSS_RELU, h, &numbers, 0, pass->rows, own.first, own.end);
         return;
     }

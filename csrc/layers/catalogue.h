@@ -16,6 +16,7 @@
 #include "periodic.h"
 #include "piecewise_linear.h"
 #include "clamp.h"
+#include "mean_of_members.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

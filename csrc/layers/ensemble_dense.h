@@ -36,7 +36,10 @@ static void ensemble_filled(const void *context, ptrdiff_t row, ptrdiff_t rows, 
     for (ptrdiff_t r = 0; r < rows; r++, filled += ld) {
         const real *x = f->x + i * f->ld + m * f->step + p, *factor = f->factors + m * f->n + p;
         ptrdiff_t j = 0;
-        for (; j + LANES <= depth; j += LANES) v_store(filled + j, v_load(x + j) * v_load(factor + j));
+        for (; j + LANES <= depth; j += LANES) {
+            __builtin_prefetch(filled + ld + j, 1); /* stores that miss L1 wait for each other */
+            v_store(filled + j, v_load(x + j) * v_load(factor + j));
+        }
         if (j < depth) {
             const vmask rest = v_mask(depth - j);
             v_store_m(filled + j, v_load_m(x + j, rest) * v_load_m(factor + j, rest), rest);
@@ -47,23 +50,33 @@ static void ensemble_filled(const void *context, ptrdiff_t row, ptrdiff_t rows, 
 
 /* What consumes a product whose rows are those of the batch times members. */
 struct ensemble_result {
-    ptrdiff_t members, n;           /* columns of each */
+    ptrdiff_t members, n;           /* n: columns of each */
     const real *factors, *bias;     /* [members x n]; bias NULL: none */
     real *to;
     ptrdiff_t ld, step;             /* as in struct ensemble_fill; step 0: the sum over members */
-    ptrdiff_t first;                /* row of the batch that lies at `to` */
+    ptrdiff_t first;                /* the first of these rows */
     const struct tile_end *end;     /* of what is computed, NULL: none */
 };
 
-/* to[n] = block[n] factors[n] + bias[n]; relu afterwards, or times its slope at values[n]. */
-ALWAYS_INLINE void ensemble_row(ptrdiff_t n, const real *block, const real *factors, const real *bias, int relu,
-                                const real *values, real *to) {
+/* What is done to a row while it is in registers. */
+struct ensemble_end {
+    const real *bias;               /* NULL: not added */
+    int relu;
+    const void *mask;               /* NULL: not applied after relu */
+    ptrdiff_t bit;                  /* of the mask, of the first element */
+    const real *values;             /* NULL: not multiplied by relu's slope there */
+    vec kept;
+};
+
+/* to[n] = block[n] factors[n], and the end. */
+ALWAYS_INLINE void ensemble_row(ptrdiff_t n, const real *block, const real *factors, struct ensemble_end end, real *to) {
     for (ptrdiff_t j = 0; j < n; j += LANES) {
         const vmask lanes = v_mask(n - j);
         vec y = v_load_m(block + j, lanes) * v_load_m(factors + j, lanes);
-        if (bias) y += v_load_m(bias + j, lanes);
-        if (relu) y = relu_value(y, y);
-        if (values) y *= relu_slope(v_load_m(values + j, lanes), y);
+        if (end.bias) y += v_load_m(end.bias + j, lanes);
+        if (end.relu) y = relu_value(y, y);
+        if (end.mask) y *= mask_factors(end.mask, end.bit + j, end.kept);
+        if (end.values) y *= dropped_relu_slope(v_load_m(end.values + j, lanes), end.kept);
         v_store_m(to + j, y, lanes);
     }
 }
@@ -71,27 +84,65 @@ ALWAYS_INLINE void ensemble_row(ptrdiff_t n, const real *block, const real *fact
 static int ensemble_finish(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols,
                            const void *block) {
     const struct ensemble_result *t = context;
-    const struct tile_end *end = t->end;
-    const int ends = end && end->kind != END_NONE, at_once = ends && finishes_in_registers(end) && !end->add;
-    const int relu = at_once && end->activation == SCHUSS_RELU;
+    const struct tile_end *end = t->end && t->end->kind != END_NONE ? t->end : NULL;
+    const int relu = end && end->activation == SCHUSS_RELU;
+    const int forward = end && end->kind == END_FORWARD && in_registers(end->activation) && !end->values && !end->add;
+    const int backward = relu && end->kind == END_BACKWARD && finishes_in_registers(end);
+    const vec kept = v_set1(kept_factor(end ? dropout_of(end) : 0));
     ptrdiff_t i = row / t->members, m = row % t->members;
     const real *from = (const real *)block;
     for (ptrdiff_t r = 0; r < rows; r++, from += cols) {
         const ptrdiff_t at = m * t->n + col, to_col = m * t->step + col;
-        real *to = t->to + (i - t->first) * t->ld + to_col;
-        const real *factors = t->factors + at, *bias = t->bias ? t->bias + at : NULL;
+        const real *factors = t->factors + at;
+        real *to = t->to + i * t->ld + to_col;
+        struct ensemble_end own = {.bias = t->bias ? t->bias + at : NULL, .kept = kept};
         if (t->step == 0 && m > 0) {
             for (ptrdiff_t j = 0; j < cols; j++) to[j] += from[j] * factors[j];
-        } else if (relu && end->kind == END_FORWARD) ensemble_row(cols, from, factors, bias, 1, NULL, to);
-        else if (relu)
-            ensemble_row(cols, from, factors, NULL, 0, end_element(end->values, end->ld_values, i, to_col), to);
-        else {
-            ensemble_row(cols, from, factors, bias, 0, NULL, to);
-            if (ends && !at_once) finish_rows(end, 1, cols, to, t->ld, i, to_col);
+        } else if (forward && end->mask) {
+            own.relu = relu, own.bit = to_col, own.mask = (const char *)end->mask + (t->first + i) * end->ld_mask;
+            ensemble_row(cols, from, factors, own, to);
+        } else if (forward) {
+            own.relu = relu;
+            ensemble_row(cols, from, factors, own, to);
+        } else if (backward) {
+            own.values = end_element(end->values, end->ld_values, t->first + i, to_col);
+            ensemble_row(cols, from, factors, own, to);
+        } else {
+            ensemble_row(cols, from, factors, own, to);
+            if (end) finish_rows(end, 1, cols, to, t->ld, t->first + i, to_col);
         }
         if (++m == t->members) m = 0, i++;
     }
     return 0;
+}
+
+/* What a product is to fetch. */
+struct ensemble_fetch {
+    const struct ensemble_fill *fill;
+    const struct ensemble_result *result;
+    ptrdiff_t products;             /* rows of the product */
+};
+
+/* Asks for the lines of x[n]. */
+ALWAYS_INLINE void fetch_line(const real *x, ptrdiff_t n, int writes) {
+    for (ptrdiff_t j = 0; j < n; j += 64 / (ptrdiff_t)sizeof(real)) {
+        if (writes) __builtin_prefetch(x + j, 1, 2);
+        else __builtin_prefetch(x + j, 0, 2);
+    }
+}
+
+static void ensemble_fetch_part(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols,
+                                ptrdiff_t part, ptrdiff_t parts) {
+    const struct ensemble_fetch *f = context;
+    const struct ensemble_result *t = f->result;
+    const struct tile_end *end = t->end && t->end->kind == END_BACKWARD ? t->end : NULL;
+    for (ptrdiff_t r = row + rows * part / parts; r < row + rows * (part + 1) / parts; r++) {
+        const ptrdiff_t i = r / t->members, at = r % t->members * t->step + col, next = r + rows;
+        fetch_line(t->to + i * t->ld + at, cols, 1);
+        if (end && end->values) fetch_line(end_element(end->values, end->ld_values, t->first + i, at), cols, 0);
+        if (next < f->products)
+            fetch_line(f->fill->x + next / t->members * f->fill->ld + next % t->members * f->fill->step, f->fill->n, 0);
+    }
 }
 
 static const char *ensemble_dense_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
@@ -140,51 +191,61 @@ static struct needs ensemble_dense_needs(const struct schuss_node *node, const s
 
 ALWAYS_INLINE int ensemble_shares_input(const struct here *h) { return h->node->sizes[0] == h->channels; }
 
-static void ensemble_dense_forward(struct here *h, const struct pass *pass, struct team *me) {
-    const ptrdiff_t n_in = h->node->sizes[0], n_out = h->node->sizes[1], members = h->node->sizes[2];
-    const struct ensemble_fill fill = {
-        .x = h->x.at, .ld = h->x.ld, .step = ensemble_shares_input(h) ? 0 : n_in, .members = members,
-        .factors = h->arrays[ENSEMBLE_R], .n = n_in,
-    };
-    struct ensemble_result result = {
-        .members = members, .n = n_out, .factors = h->arrays[ENSEMBLE_S], .bias = h->arrays[ENSEMBLE_BIAS],
-        .to = h->y.at, .ld = h->y.ld, .step = n_out, .end = &h->end,
-    };
+/* Members times `rows` rows of the batch from `first` on: from x[rows x ...] times factors, by W or its transposed, to
+ * what `result` says. */
+static void ensemble_product(const struct here *h, int transposed, ptrdiff_t rows, struct ensemble_fill fill,
+                             struct ensemble_result result, void *scratch) {
+    const ptrdiff_t members = h->node->sizes[2], n_out = h->node->sizes[1];
+    fill.members = result.members = members;
+    const struct ensemble_fetch fetch = {&fill, &result, members * rows};
     const struct gemm g = {
-        .m = pass->rows * members, .n = n_out, .k = n_in, .a_col = 1, .fill = ensemble_filled, .fill_context = &fill,
-        .b = h->arrays[ENSEMBLE_WEIGHT], .ldb = n_out,
+        .m = members * rows, .n = result.n, .k = fill.n, .a_col = 1, .fill = ensemble_filled, .fill_context = &fill,
+        .fetch = ensemble_fetch_part, .fetch_context = &fetch,
+        .b = h->arrays[ENSEMBLE_WEIGHT], .ldb = n_out, .b_transposed = transposed,
         .end = {.kind = END_CONSUME, .consume = ensemble_finish, .context = &result},
     };
+    gemm(&g, 0, g.m, 0, g.n, scratch);
+}
+
+static void ensemble_dense_forward(struct here *h, const struct pass *pass, struct team *me) {
+    const ptrdiff_t n_in = h->node->sizes[0], n_out = h->node->sizes[1];
+    const ptrdiff_t first = pass->own.first, rows = pass->own.end - first;
     (void)me;
-    gemm(&g, pass->own.first * members, pass->own.end * members, 0, n_out, h->scratch);
+    ensemble_product(h, 0, rows,
+                     (struct ensemble_fill){
+                         .x = (const real *)h->x.at + first * h->x.ld, .ld = h->x.ld,
+                         .step = ensemble_shares_input(h) ? 0 : n_in, .factors = h->arrays[ENSEMBLE_R], .n = n_in,
+                     },
+                     (struct ensemble_result){
+                         .to = (real *)h->y.at + first * h->y.ld, .ld = h->y.ld, .first = first,
+                         .step = n_out, .factors = h->arrays[ENSEMBLE_S], .bias = h->arrays[ENSEMBLE_BIAS], .n = n_out,
+                         .end = &h->end,
+                     },
+                     h->scratch);
 }
 
 static void ensemble_dense_down(struct here *h, const struct pass *pass, struct team *me) {
-    const ptrdiff_t n_in = h->node->sizes[0], n_out = h->node->sizes[1], members = h->node->sizes[2];
+    const ptrdiff_t n_in = h->node->sizes[0], n_out = h->node->sizes[1];
     const struct part *part = h->parts;
-    const int shared = ensemble_shares_input(h) && members > 1, in_place = hands_over_at_once(h) && !shared;
-    const struct ensemble_fill fill = {
-        .x = h->dy.at, .ld = h->dy.ld, .step = n_out, .members = members, .factors = h->arrays[ENSEMBLE_S], .n = n_out,
-    };
+    const int shared = ensemble_shares_input(h) && h->node->sizes[2] > 1;
+    const int in_place = hands_over_at_once(h) && !shared;
     real *room = (real *)(((uintptr_t)h->scratch + 63) & ~(uintptr_t)63);
     const ptrdiff_t together = in_place ? pass->rows : ensemble_together(h->channels);
-    void *scratch = in_place ? (void *)h->scratch : (void *)(room + together * h->channels);
-    struct ensemble_result result = {
-        .members = members, .n = n_in, .factors = h->arrays[ENSEMBLE_R],
-        .ld = hands_over_at_once(h) ? part->d.ld : h->channels, .step = shared ? 0 : n_in,
-        .end = in_place ? &part->end : NULL,
-    };
-    const struct gemm g = {
-        .m = pass->rows * members, .n = n_in, .k = n_out, .a_col = 1, .fill = ensemble_filled, .fill_context = &fill,
-        .b = h->arrays[ENSEMBLE_WEIGHT], .ldb = n_out, .b_transposed = 1,
-        .end = {.kind = END_CONSUME, .consume = ensemble_finish, .context = &result},
-    };
     (void)me;
     for (ptrdiff_t row = pass->own.first, rows; row < pass->own.end; row += rows) {
         rows = pass->own.end - row < together ? pass->own.end - row : together;
-        result.first = row;
-        result.to = gradient_row(h, row, 0, room);
-        gemm(&g, row * members, (row + rows) * members, 0, n_in, scratch);
+        ensemble_product(h, 1, rows,
+                         (struct ensemble_fill){
+                             .x = (const real *)h->dy.at + row * h->dy.ld, .ld = h->dy.ld, .step = n_out,
+                             .factors = h->arrays[ENSEMBLE_S], .n = n_out,
+                         },
+                         (struct ensemble_result){
+                             .to = gradient_row(h, row, 0, room),
+                             .ld = hands_over_at_once(h) ? part->d.ld : h->channels, .first = row,
+                             .step = shared ? 0 : n_in, .factors = h->arrays[ENSEMBLE_R], .n = n_in,
+                             .end = in_place ? &part->end : NULL,
+                         },
+                         in_place ? (void *)h->scratch : (void *)(room + together * h->channels));
         if (!in_place) hand_over(h, row, rows, 0, h->channels, room);
     }
 }

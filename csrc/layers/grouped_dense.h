@@ -70,17 +70,13 @@ static void grouped_dense_forward(struct here *h, const struct pass *pass, struc
 /* Columns [from, to) of the gradient by the input, which lie in group j and in `part`: rows [i0, i1). */
 static void grouped_dense_part(const struct here *h, const struct part *part, ptrdiff_t j, ptrdiff_t from, ptrdiff_t to,
                                ptrdiff_t i0, ptrdiff_t i1) {
-    const ptrdiff_t n_out = h->node->sizes[2], at = from - part->first;
-    struct gemm g = {
-        .m = i1, .n = to - from, .k = n_out, .a = (const real *)h->dy.at + j * n_out, .a_row = h->dy.ld, .a_col = 1,
-        .b = (const real *)h->arrays[DENSE_WEIGHT] + from * n_out, .ldb = n_out, .b_transposed = 1,
-        .start = from_column(part->start.at, at), .ld_start = part->start.ld,
-        .c = from_column(part->d.at, at), .ldc = part->d.ld, .end = part->end,
+    const ptrdiff_t n_out = h->node->sizes[2];
+    const struct gemm g = {
+        .m = i1, .n = part->n, .k = n_out, .a = (const real *)h->dy.at + j * n_out, .a_row = h->dy.ld, .a_col = 1,
+        .b = (const real *)h->arrays[DENSE_WEIGHT] + part->first * n_out, .ldb = n_out, .b_transposed = 1,
+        .start = part->start.at, .ld_start = part->start.ld, .c = part->d.at, .ldc = part->d.ld, .end = part->end,
     };
-    g.end.values = from_column(part->end.values, at);
-    g.end.mask = from_column(part->end.mask, at);
-    g.end.raw = from_column(part->end.raw, at);
-    h->kernels->gemm(&g, i0, i1, 0, g.n, h->scratch);
+    h->kernels->gemm(&g, i0, i1, from - part->first, to - part->first, h->scratch);
 }
 
 static void grouped_dense_down(struct here *h, const struct pass *pass, struct team *me) {

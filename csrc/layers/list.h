@@ -18,6 +18,7 @@
     KIND(grouped_dense)    \
     KIND(periodic)         \
     KIND(piecewise_linear) \
-    KIND(clamp)
+    KIND(clamp)            \
+    KIND(mean_of_members)
 
 #endif

@@ -29,7 +29,7 @@ ALWAYS_INLINE struct share own_columns(ptrdiff_t n, const struct team *me) {
 /* The end of row i, which has just been computed to y. */
 ALWAYS_INLINE void finish_row(const struct here *h, ptrdiff_t i, real *y) {
     const struct tile_end *end = &h->end;
-    if (end->activation != SCHUSS_IDENTITY || end->values || end->add)
+    if (end->activation != SCHUSS_IDENTITY || end->values || end->mask || end->add)
         finish_rows(end, 1, h->node->channels, y, h->y.ld, i, 0);
 }
 

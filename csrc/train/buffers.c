@@ -26,19 +26,17 @@ int call_accesses(const struct schuss_plan *plan, int number, int by_columns, st
         to = note(to, plan, node->inputs[0], DATA, 0, by_columns);
         to = note(to, plan, i, ARRAYS, kind->sharing == SHARES_COLUMNS, 1);
         to = note(to, plan, i, KEPT, 1, by_columns);
-        to = note(to, plan, i, result_role(plan, i), 1, by_columns);
+        to = note(to, plan, i, DATA, 1, by_columns);
+        to = note(to, plan, i, MASK, 0, by_columns);
         if (p->buffers[VALUES].used) to = note(to, plan, i, VALUES, 1, by_columns);
-        if (node->residual >= 0 && !p->drops) to = note(to, plan, node->residual, DATA, 0, by_columns);
+        if (node->residual >= 0) to = note(to, plan, node->residual, DATA, 0, by_columns);
         break;
-    case CALL_END:
-        to = note(to, plan, i, result_role(plan, i), 1, 0);
-        to = note(to, plan, i, DATA, 1, 0);
-        to = note(to, plan, i, MASK, 1, 0);
-        if (node->residual >= 0) to = note(to, plan, node->residual, DATA, 0, 0);
-        break;
+    case CALL_DRAW: to = note(to, plan, i, MASK, 1, 0); break;
+    case CALL_END: to = note(to, plan, i, DATA, 1, 0); break;
     case CALL_LOSS:
         to = note(to, plan, i, DATA, 0, 0);
         to = note(to, plan, i, DELTA, 1, 0);
+        if (node->members > 1) to = note(to, plan, i, KEPT, 1, 0);
         break;
     case CALL_OUTPUT: break;
     case CALL_ADD: to = note(to, plan, i, gradient_role(plan, i), 0, 0); break;
@@ -66,7 +64,7 @@ int link_accesses(const struct schuss_plan *plan, const struct link *link, int b
     if (!end_is_trivial(&plan->net->nodes[v], p) && plan->net->nodes[v].n_inputs)
         to = note(to, plan, v, values_role(plan, v), 0, by_columns);
     else if (plan->net->nodes[v].activation == SCHUSS_SOFTMAX) to = note(to, plan, v, DATA, 0, by_columns);
-    to = note(to, plan, v, MASK, 0, by_columns);
+    if (!shows_mask(&plan->net->nodes[v])) to = note(to, plan, v, MASK, 0, by_columns);
     to = note(to, plan, v, RAW, 1, by_columns);
     return (int)(to - list);
 }
@@ -89,13 +87,14 @@ static void size_up(struct schuss_plan *plan) {
         struct buffer *b = p->buffers;
         const int root = root_of(net, i) == i, input = node->n_inputs == 0;
         const int changes = pointwise_activation(node) != SCHUSS_IDENTITY;
-        const ptrdiff_t row = i == last ? node->channels : row_stride(node->channels, item);
+        const ptrdiff_t columns = value_columns(plan, i), row = i == last ? columns : row_stride(columns, item);
         b[DATA] = (struct buffer){.used = root, .outside = input, .row = input ? node->channels : row};
         b[DELTA] = (struct buffer){.used = root && p->reaches, .outside = input, .row = input ? node->channels : row};
         p->values_activated = changes && !schuss_slope_needs_input(node->activation);
-        const int overwritten = schuss_slope_needs_input(node->activation) || p->drops || node->residual >= 0;
+        const int overwritten = schuss_slope_needs_input(node->activation) || (p->drops && !shows_mask(node)) ||
+                                node->residual >= 0;
         b[VALUES] = (struct buffer){.used = backward && p->reaches && changes && overwritten, .row = row};
-        b[MASK] = (struct buffer){.used = p->drops, .row = row};
+        b[MASK] = (struct buffer){.used = p->drops, .row = (MASK_BYTES(columns) + item - 1) / item};
         b[RAW] = (struct buffer){.used = p->reaches && node->residual >= 0 && plan->nodes[node->residual].reaches &&
                                          !end_is_trivial(node, p),
                                  .row = row};

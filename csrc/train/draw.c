@@ -73,6 +73,9 @@ static void mark_needed(struct schuss_plan *plan, const unsigned char *wanted) {
     }
 }
 
+/* Whether the plan is for training. */
+static int passes_back(const struct schuss_plan *plan) { return plan->passes != SCHUSS_FORWARD_ONLY; }
+
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 static struct call *add_call(struct schuss_plan *plan, enum call_type type, int node) {
@@ -96,12 +99,14 @@ static void add_forward_calls(struct schuss_plan *plan) {
     for (int i = 0; i < net->n_nodes; i++) {
         const struct schuss_node *node = &net->nodes[i];
         if (!computes(plan, i)) continue;
+        if (plan->nodes[i].drops) add_call(plan, CALL_DRAW, i);
         struct call *call = add_call(plan, CALL_FORWARD, i);
         const int adds_input = node->residual >= 0 && net->nodes[node->residual].n_inputs == 0;
         call->outside = net->nodes[node->inputs[0]].n_inputs == 0 || adds_input || i == net->n_nodes - 1;
         call->columns_up_to = columns_for(plan, kind_at(plan, i)->sharing, node->channels);
-        if (node->activation == SCHUSS_SOFTMAX || plan->nodes[i].drops)
-            add_call(plan, CALL_END, i)->outside = adds_input || i == net->n_nodes - 1;
+        /* In prediction, who takes the mean over members has taken the softmax of each. */
+        if (node->activation == SCHUSS_SOFTMAX && (node->members == 1 || passes_back(plan)))
+            add_call(plan, CALL_END, i)->outside = 1;
     }
     plan->loss_call = plan->n_calls;
 }
@@ -128,7 +133,7 @@ static void add_links(struct schuss_plan *plan, struct call *call, int value, pt
     }
     p->left--;
     plan->links[plan->n_links++] = (struct link){
-        .value = value, .first = first, .n = node->channels, .start = p->start, .finishes = p->left == 0,
+        .value = value, .first = first, .n = value_columns(plan, value), .start = p->start, .finishes = p->left == 0,
     };
     p->start = STARTS_OWN;
     if (node->n_inputs == 0) call->outside = 1;
@@ -251,11 +256,13 @@ struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net,
     plan->max_rows = max_rows;
     plan->passes = passes;
     plan->threads = threads;
+    plan->dropout_factor = 1;
     ask_needs(net, plan->kernels, max_rows, passes, plan->nodes);
     plan->by_rows = shares_rows(plan);
     for (int i = 0; i < net->n_nodes; i++) {
         const struct needs *needs = &plan->nodes[i].needs;
         plan->nodes[i].drops = passes != SCHUSS_FORWARD_ONLY && net->nodes[i].dropout > 0;
+        plan->nodes[i].dropout = net->nodes[i].dropout;
         plan->row_time += needs->nanoseconds;
         if (needs->scratch > plan->scratch_each) plan->scratch_each = needs->scratch;
     }

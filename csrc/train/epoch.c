@@ -17,7 +17,9 @@ enum {
 };
 
 static double mean_loss(const struct schuss_train *t, const struct batch *b) {
-    return b->total == 0 ? 0 : dense_loss_sum(b->rows, t->partial) / b->total; /* of NaN weights: NaN */
+    const ptrdiff_t members = t->net->nodes[t->net->n_nodes - 1].members;
+    const double total = b->total * (double)members;
+    return total == 0 ? 0 : dense_loss_sum(b->rows * members, t->partial) / total; /* of NaN weights: NaN */
 }
 
 /* What member 0 decides before the last wait of a step: whether to stop after it. */

@@ -50,26 +50,26 @@ static struct part part_of(const struct schuss_plan *plan, const struct link *li
         .activation = pointwise_activation(node),
         .alpha = node->alpha,
         .values = values.at, .ld_values = values.ld,
-        .mask = mask.at, .ld_mask = mask.ld,
+        .dropout = p->drops ? &p->dropout : NULL,
+        .mask = shows_mask(node) ? NULL : mask.at, .ld_mask = mask.ld * plan->kernels->item,
         .raw = raw.at, .ld_raw = raw.ld,
     };
     return part;
 }
 
-/* The end as a kind applies it to what it has computed: all but softmax and dropout, and what comes after these. */
+/* The end as a kind applies it to what it has computed: all but softmax. */
 static struct tile_end forward_end(const struct schuss_plan *plan, int number) {
     const struct schuss_node *node = &plan->net->nodes[number];
     const struct node_plan *p = &plan->nodes[number];
     const struct matrix values = rows_of(plan, number, VALUES);
-    const int added = node->residual >= 0 && !p->drops;
-    const struct matrix add = added ? rows_of(plan, node->residual, DATA) : (struct matrix){0};
-    /* Where dropout comes next and reads the activation's value from VALUES, that is the result itself: no copy. */
-    const int keeps = values.at && !(p->drops && p->values_activated);
+    const struct matrix mask = rows_of(plan, number, MASK);
+    const struct matrix add = node->residual >= 0 ? rows_of(plan, node->residual, DATA) : (struct matrix){0};
     return (struct tile_end){
         .kind = END_FORWARD,
         .activation = pointwise_activation(node),
         .alpha = node->alpha,
-        .values = keeps ? values.at : NULL, .ld_values = values.ld, .values_activated = p->values_activated,
+        .values = values.at, .ld_values = values.ld, .values_activated = p->values_activated,
+        .dropout = p->drops ? &p->dropout : NULL, .mask = mask.at, .ld_mask = mask.ld * plan->kernels->item,
         .add = add.at, .ld_add = add.ld,
     };
 }
@@ -87,10 +87,8 @@ static void fill_member(struct schuss_plan *plan, int number, int member, char *
     if (!kind->forward) return;
     h->x = rows_of(plan, node->inputs[0], DATA);
     h->channels = net->nodes[node->inputs[0]].channels;
-    m->data = rows_of(plan, number, DATA);
     m->mask = rows_of(plan, number, MASK);
-    if (node->residual >= 0) m->added = rows_of(plan, node->residual, DATA);
-    h->y = rows_of(plan, number, result_role(plan, number));
+    h->y = rows_of(plan, number, DATA);
     h->end = forward_end(plan, number);
     h->dy = rows_of(plan, number, DELTA);
     m->raw = gradient_of(plan, number);

@@ -84,6 +84,7 @@ struct pass {
     ptrdiff_t rows;
     struct share own;
     int training;   /* 1: the plan is for training, so statistics are of the batch, and are kept */
+    int logits;     /* 1: the network's value is to be what goes into its activation */
     int by_columns; /* whether this call is shared by columns */
     int *fault;     /* forward() sets it to 1 where a code is not in its table */
 };

@@ -28,21 +28,22 @@ static char *row_at(const struct kernels *kernels, const struct matrix *m, ptrdi
 
 /* ---- the end of a node ------------------------------------------------------------------------------------------- */
 
-/* Softmax and dropout of the member's own rows, and the residual after them. */
+/* What dropout leaves of the member's own rows. */
+static void draw_rows(const struct schuss_plan *plan, int number, const struct member_node *m, const struct pass *pass,
+                      const struct outside *outside) {
+    const struct schuss_node *node = m->here.node;
+    const double dropout = plan->nodes[number].dropout;
+    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++)
+        plan->kernels->draw_mask(i * node->channels, node->channels, dropout, plan->net->seed, node->stream,
+                                 outside->draw, row_at(plan->kernels, &m->mask, i));
+}
+
+/* Softmax of the member's own rows of the network's value, which has no gaps. */
 static void end_rows(const struct schuss_plan *plan, const struct member_node *m, const struct pass *pass,
                      const struct outside *outside) {
-    const struct kernels *kernels = plan->kernels;
-    const struct schuss_node *node = m->here.node;
-    const ptrdiff_t n = node->channels, first = pass->own.first, end = pass->own.end;
-    const struct matrix *y = &m->here.y;
-    const int last = node == &plan->net->nodes[plan->net->n_nodes - 1];
-    if (node->activation == SCHUSS_SOFTMAX && !(last && outside->flags & SCHUSS_LOGITS))
-        kernels->softmax(end - first, n, row_at(kernels, y, first)); /* of the network's value, which has no gaps */
-    if (!m->mask.at) return;
-    dense_dropout(kernels, first, end, n, node->dropout * outside->dropout, plan->net->seed, node->stream,
-                  outside->draw, y->at, y->ld, m->mask.at, m->mask.ld, m->data.at, m->data.ld);
-    for (ptrdiff_t i = first; i < end && m->added.at; i++)
-        kernels->add(n, row_at(kernels, &m->added, i), row_at(kernels, &m->data, i));
+    const ptrdiff_t first = pass->own.first, rows = pass->own.end - first;
+    if (!(outside->flags & SCHUSS_LOGITS))
+        plan->kernels->softmax(rows * m->here.node->members, m->here.node->channels, row_at(plan->kernels, &m->here.y, first));
 }
 
 /* The derivative of the end of the network's value, in the member's own rows of its gradient. */
@@ -54,8 +55,8 @@ static void enter_rows(const struct schuss_plan *plan, const struct call *call, 
         const struct schuss_node *node = &plan->net->nodes[part->value];
         char *d = row_at(kernels, &part->d, first);
         if (node->activation == SCHUSS_SOFTMAX && !(flags & SCHUSS_LOGITS)) {
-            const struct matrix y = {schuss_plan_output(plan), node->channels};
-            kernels->softmax_backward(rows, node->channels, row_at(kernels, &y, first), d);
+            const struct matrix y = {schuss_plan_output(plan), part->n};
+            kernels->softmax_backward(rows * node->members, node->channels, row_at(kernels, &y, first), d);
         }
         if (part->end.kind == END_NONE) continue;
         struct tile_end end = part->end;
@@ -118,10 +119,7 @@ static void bring_in(const struct schuss_plan *plan, struct member_node *m, cons
     if (call->type == CALL_DOWN) send_out(plan, h->parts, h->n_parts, outside->dx);
     if (call->type == CALL_ADD) send_out(plan, m->to_added, m->n_added, outside->dx);
     if (call->type != CALL_FORWARD && call->type != CALL_END) return;
-    if (node->residual >= 0 && node->residual < n_inputs) {
-        m->added.at = (void *)(uintptr_t)outside->inputs[node->residual].x;
-        if (!m->mask.at) h->end.add = m->added.at;
-    }
+    if (node->residual >= 0 && node->residual < n_inputs) h->end.add = outside->inputs[node->residual].x;
     if (node != &plan->net->nodes[plan->net->n_nodes - 1]) return;
     if (plan->passes == SCHUSS_FORWARD_ONLY)
         h->y.at = outside->out ? outside->out : plan->memory + buffer_of(plan, call->node, DATA)->at;
@@ -143,6 +141,7 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
         .rows = outside->rows,
         .own = own_rows(outside->rows, me),
         .training = plan->passes != SCHUSS_FORWARD_ONLY,
+        .logits = outside->flags & SCHUSS_LOGITS,
         .fault = &plan->fault,
     };
     for (int c = from; c < to; c++) {
@@ -153,6 +152,7 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
         if (call->outside && call->type != CALL_OUTPUT) bring_in(plan, m, call, outside);
         pass.by_columns = me->count > 1 && me->count <= call->columns_up_to;
         switch (call->type) {
+        case CALL_DRAW: draw_rows(plan, call->node, m, &pass, outside); break;
         case CALL_FORWARD: call->kind->forward(&m->here, &pass, me); break;
         case CALL_END: end_rows(plan, m, &pass, outside); break;
         case CALL_OUTPUT: enter_rows(plan, call, &pass, outside->flags); break;
@@ -194,13 +194,13 @@ void *schuss_forward(struct schuss_plan *plan, const struct schuss_input *inputs
     const struct schuss_node *last = &plan->net->nodes[plan->net->n_nodes - 1];
     /* A concatenation's parts have their places in the plan. */
     const int copies = out && (last->kind == SCHUSS_KIND_concatenate || plan->passes != SCHUSS_FORWARD_ONLY);
-    struct job job = {plan, {.inputs = inputs, .rows = rows, .flags = flags, .draw = draw,
-                             .dropout = plan->net->dropout_factor, .out = copies ? NULL : out}};
+    struct job job = {plan, {.inputs = inputs, .rows = rows, .flags = flags, .draw = draw, .out = copies ? NULL : out}};
     const double time = plan_forward_time(plan, rows);
     plan->fault = 0;
+    plan_set_dropout(plan, plan->net->dropout_factor);
     schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time, time), forward_member, &job);
     if (copies)
-        memcpy(out, schuss_plan_output(plan), (size_t)(rows * last->channels * plan->kernels->item));
+        memcpy(out, schuss_plan_output(plan), (size_t)(rows * value_columns(plan, plan->net->n_nodes - 1) * plan->kernels->item));
     return out ? out : schuss_plan_output(plan);
 }
 

@@ -12,10 +12,10 @@
 #include "kind.h"
 #include "pace.h"
 
-/* FORWARD, DOWN, GRADIENTS: the kind's functions. END: softmax and dropout. OUTPUT: the derivative of the end of the
+/* FORWARD, DOWN, GRADIENTS: the kind's functions. DRAW: what dropout leaves. END: softmax. OUTPUT: the derivative of the end of the
  * network's value. ADD: a gradient is added to that by the residual. LOSS: no function is called; it stands for what
  * the loss reads and writes. */
-enum call_type { CALL_FORWARD, CALL_END, CALL_LOSS, CALL_OUTPUT, CALL_ADD, CALL_DOWN, CALL_GRADIENTS };
+enum call_type { CALL_DRAW, CALL_FORWARD, CALL_END, CALL_LOSS, CALL_OUTPUT, CALL_ADD, CALL_DOWN, CALL_GRADIENTS };
 
 struct call {
     unsigned char type;
@@ -42,7 +42,7 @@ enum { STARTS_NEW = -1, STARTS_OWN = -2 };
 enum buffer_role {
     DATA,    /* the value */
     VALUES,  /* what the derivative of the end is computed from, where the value is something else by then */
-    MASK,    /* dropout's factors */
+    MASK,    /* a bit for each element: whether dropout leaves it */
     DELTA,   /* the gradient by what the kind computed */
     RAW,     /* the gradient by the value, where it is not DELTA and the residual needs it */
     KEPT,    /* the kind's own, from forward to backward */
@@ -64,7 +64,8 @@ struct node_plan {
     int reaches, trains; /* whether its gradient is needed; whether it is for gradients by parameters */
     int left;            /* parts of its gradient to come */
     int start;           /* what the next of them finds there, as in struct link */
-    int drops;           /* whether the end has dropout */
+    int drops;           /* whether the end has dropout, */
+    double dropout;      /* and its probability in this pass */
     int values_activated; /* whether VALUES are what comes out of the activation, else what goes in */
     unsigned char wanted[SCHUSS_NODE_ARRAYS];
     struct needs needs;
@@ -81,6 +82,7 @@ struct schuss_plan {
     struct pace pace;      /* of training steps */
     double row_time;       /* nanoseconds, roughly, of a row forward on one thread */
     double parameters;
+    double dropout_factor; /* by which probabilities of dropout are multiplied in this pass; see plan_set_dropout() */
     int n_calls, n_links;
     int loss_call;         /* calls before this one are the forward pass */
     int after_enter;       /* calls between that one and this one begin the backward pass; then all members wait */
@@ -99,9 +101,7 @@ struct schuss_plan {
 /* What a member holds of a node: for its kind, and for the end. */
 struct member_node {
     struct here here;
-    struct matrix data;        /* the value */
     struct matrix mask;
-    struct matrix added;       /* the residual's value */
     struct matrix raw;         /* the gradient by the value */
     int n_added;               /* parts of the gradient by the residual, to which it is added */
     struct part *to_added;
@@ -123,15 +123,25 @@ static inline int has_place(const struct buffer *b) { return b->used && !b->outs
 static inline int pointwise_activation(const struct schuss_node *node) {
     return node->activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY : node->activation;
 }
+/* Elements of a row of the node's value in this plan. */
+static inline ptrdiff_t value_columns(const struct schuss_plan *plan, int node) {
+    const struct schuss_node *n = &plan->net->nodes[node];
+    return plan->passes == SCHUSS_FORWARD_ONLY ? n->channels : n->channels * n->members;
+}
 /* What the derivative of the node's end is computed from. */
 static inline enum buffer_role values_role(const struct schuss_plan *plan, int node) {
     return plan->nodes[node].buffers[VALUES].used ? VALUES : DATA;
 }
-/* Where the kind's result goes. Dropout comes after it in a call of its own, which writes DATA; the result then stays
- * in VALUES for the derivative. */
-static inline enum buffer_role result_role(const struct schuss_plan *plan, int node) {
-    const struct node_plan *p = &plan->nodes[node];
-    return p->drops && p->values_activated && p->buffers[VALUES].used ? VALUES : DATA;
+/* Sets what all probabilities of dropout are multiplied by. Before a pass, while no member walks. */
+static inline void plan_set_dropout(struct schuss_plan *plan, double factor) {
+    if (factor == plan->dropout_factor) return;
+    plan->dropout_factor = factor;
+    for (int i = 0; i < plan->net->n_nodes; i++) plan->nodes[i].dropout = plan->net->nodes[i].dropout * factor;
+}
+
+/* Whether the value itself tells what dropout left, as far as the derivative is concerned: relu's does. */
+static inline int shows_mask(const struct schuss_node *node) {
+    return node->activation == SCHUSS_RELU && node->residual < 0;
 }
 /* Where the gradient by the node's value lies, the end included. */
 static inline enum buffer_role gradient_role(const struct schuss_plan *plan, int node) {

@@ -70,6 +70,7 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **wha
             }
         }
         node->channels = out.channels;
+        node->members = node->kind == SCHUSS_KIND_mean_of_members ? node->sizes[0] : 1;
         node->storage = out.storage;
         node->n_arrays = n_arrays;
         for (int k = 0; k < n_arrays; k++) net->arrays[net->n_arrays + k].node = i;

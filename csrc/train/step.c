@@ -41,17 +41,23 @@ static struct schuss_segment whole_of(const struct schuss_train *t) {
     return whole;
 }
 
+/* For the step at `position`. */
+static void set_dropout(const struct schuss_train *t, ptrdiff_t position) {
+    plan_set_dropout(t->plan, t->dropouts ? t->dropouts[position / t->batch] : t->net->dropout_factor);
+}
+
 struct run run_of(struct schuss_train *t) {
     struct run run = {
         .t = t,
         .at_birth = t->segments && optimizer_goes_by_pieces(t->step),
-        .sets_rates = t->lr || t->decays || optimizer_remembers(t->step),
+        .sets_rates = t->lr || t->decays || t->dropouts || optimizer_remembers(t->step),
         .step_time = plan_step_time(t->plan, t->batch),
     };
     optimizer_walk_begin(&run.walk, t->step);
     run.step_time += run.walk.arrays_time;
     if (!(t->step->clip_norm > 0) && !run.walk.measures) run.whole = whole_of(t);
     optimizer_prepare(t->step);
+    set_dropout(t, t->position);
     return run;
 }
 
@@ -60,6 +66,7 @@ void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff
         t->step->groups[g].lr = t->lr[position / t->batch] * t->step->groups[g].lr_factor;
     for (int g = 0; t->decays && g < t->step->n_groups; g++)
         if (t->decays[g]) t->step->groups[g].weight_decay = t->decays[g][position / t->batch];
+    if (t->dropouts) set_dropout(t, position);
     if (t->penalty) {
         struct schuss_group *group = &t->step->groups[t->penalty->group];
         group->penalty1 = b->total == 0 ? 0 : t->penalty->l1 / b->total;
@@ -77,16 +84,40 @@ static struct outside outside_of(const struct schuss_train *t, const struct batc
 const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t position, uint64_t draw,
                        struct team *me) {
     if (b->order) gather_own(t, b, position, me);
-    struct outside outside = outside_of(t, b, draw);
-    outside.dropout = t->dropouts ? t->dropouts[position / t->batch] : t->net->dropout_factor;
+    const struct outside outside = outside_of(t, b, draw);
     return net_forward(t->plan, &outside, me);
+}
+
+/* to[n x members x bytes]: each of from[n x bytes] so many times. */
+static void repeat(ptrdiff_t n, ptrdiff_t members, ptrdiff_t bytes, const char *from, char *to) {
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t m = 0; m < members; m++, to += bytes) memcpy(to, from + i * bytes, (size_t)bytes);
+}
+
+/* Rows [first, end) of a batch as its loss gets them: members have the targets and the weight of their row. */
+static struct loss_rows rows_for_loss(const struct schuss_train *t, const struct batch *b, const void *output,
+                                      ptrdiff_t first, ptrdiff_t end) {
+    const struct schuss_node *last = &t->net->nodes[t->net->n_nodes - 1];
+    const ptrdiff_t members = last->members, bytes = t->y_row_bytes;
+    struct loss_rows l = {&t->loss, last->channels, output, b->y, b->weights, b->total, schuss_plan_dout(t->plan)};
+    if (members == 1) return l;
+    const ptrdiff_t doubles = (ptrdiff_t)sizeof(double);
+    char *weights = t->plan->memory + buffer_of(t->plan, t->net->n_nodes - 1, KEPT)->at;
+    char *y = weights + b->rows * members * doubles;
+    repeat(end - first, members, bytes, (const char *)b->y + first * bytes, y + first * members * bytes);
+    if (b->weights)
+        repeat(end - first, members, doubles, (const char *)(b->weights + first), weights + first * members * doubles);
+    l.target = y;
+    l.weights = b->weights ? (const double *)(const void *)weights : NULL;
+    l.total = b->total * (double)members;
+    return l;
 }
 
 void step_losses(const struct schuss_train *t, const struct batch *b, const void *output, struct team *me) {
     const struct share own = own_rows(b->rows, me);
-    const ptrdiff_t channels = t->net->nodes[t->net->n_nodes - 1].channels;
-    const struct loss_rows l = {&t->loss, channels, output, b->y, b->weights, b->total, schuss_plan_dout(t->plan)};
-    t->plan->kernels->loss(&l, own.first, own.end, t->partial);
+    const ptrdiff_t members = t->net->nodes[t->net->n_nodes - 1].members;
+    const struct loss_rows l = rows_for_loss(t, b, output, own.first, own.end);
+    t->plan->kernels->loss(&l, own.first * members, own.end * members, t->partial);
 }
 
 void step_enter(const struct schuss_train *t, const struct batch *b, struct team *me) {
@@ -141,6 +172,7 @@ void schuss_train_begin(struct schuss_train *t) {
     struct batch b;
     batch_at(t, t->position, &b);
     const double time = plan_forward_time(t->plan, b.rows);
+    set_dropout(t, t->position);
     schuss_team(net_threads(t->plan, time, START_WORTH_A_THREAD), net_patience(time, time), begin_member, t);
     t->draws++;
     t->current_rows = b.rows;
@@ -151,10 +183,12 @@ void schuss_train_begin(struct schuss_train *t) {
 
 double schuss_train_loss(struct schuss_train *t) {
     const struct schuss_net *net = t->net;
-    const double sum = schuss_loss_value(net->dtype, &t->loss, t->current_rows, net->nodes[net->n_nodes - 1].channels,
-                                         schuss_plan_output(t->plan), t->current_y, t->current_weights,
-                                         t->current_total, schuss_plan_dout(t->plan), t->partial);
-    return t->current_total == 0 ? 0 : sum / t->current_total;
+    const struct batch b = {.rows = t->current_rows, .y = t->current_y, .weights = t->current_weights,
+                            .total = t->current_total};
+    const struct loss_rows l = rows_for_loss(t, &b, schuss_plan_output(t->plan), 0, b.rows);
+    const double sum = schuss_loss_value(net->dtype, &t->loss, b.rows * net->nodes[net->n_nodes - 1].members, l.cols,
+                                         l.prediction, l.target, l.weights, l.total, l.gradient, t->partial);
+    return t->current_total == 0 ? 0 : sum / l.total;
 }
 
 static void end_member(void *context, struct team *me) {

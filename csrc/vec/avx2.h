@@ -23,3 +23,4 @@ static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm256_fmadd_pd((__m2
 static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm256_maskload_pd(p, m); }
 static inline void v_store_m(real *p, vec v, vmask m) { _mm256_maskstore_pd(p, m, (__m256d)v); }
 #endif
+static inline vecl v_product32(vecl a, vecl b) { return (vecl)_mm256_mul_epu32((__m256i)a, (__m256i)b); }

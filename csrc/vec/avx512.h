@@ -17,3 +17,4 @@ static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm512_fmadd_pd((__m5
 static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm512_maskz_loadu_pd(m, p); }
 static inline void v_store_m(real *p, vec v, vmask m) { _mm512_mask_storeu_pd(p, m, (__m512d)v); }
 #endif
+static inline vecl v_product32(vecl a, vecl b) { return (vecl)_mm512_mul_epu32((__m512i)a, (__m512i)b); }

@@ -15,3 +15,4 @@ static inline vec v_fma(vec a, vec b, vec c) { return a * b + c; }
 #if REAL_BITS == 32
 static inline wide v_widen(const real *p) { return (wide){p[0], p[1]}; }
 #endif
+static inline vecl v_product32(vecl a, vecl b) { return (a & 0xffffffffu) * (b & 0xffffffffu); }

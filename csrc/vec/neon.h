@@ -15,3 +15,6 @@ static inline vec v_fma(vec a, vec b, vec c) {
     return (vec)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
 }
 #endif
+static inline vecl v_product32(vecl a, vecl b) {
+    return (vecl)vmull_u32(vmovn_u64((uint64x2_t)a), vmovn_u64((uint64x2_t)b));
+}

@@ -6,6 +6,7 @@
  *   v_load_m(p, m), v_store_m(p, v, m)    those lanes only: others read as 0, and are not touched in memory
  *   v_set1(x)                             x in every lane
  *   v_fma(a, b, c)                        a * b + c, rounded once
+ *   v_product32(a, b)                     of the lower 32 bits of each 64
  *   v_widen(p)                            DOUBLES reals from p on, as doubles; of floats only, the other is here
  *
  * Before inclusion: REAL_BITS, VECTOR_BYTES and MACHINE_HEADER. */
@@ -37,6 +38,7 @@ ALWAYS_INLINE vec v_load(const real *p) {
 }
 ALWAYS_INLINE void v_store(real *p, vec v) { memcpy(p, &v, sizeof v); }
 
+typedef uint64_t vecl __attribute__((vector_size(VECTOR_BYTES)));
 typedef double wide __attribute__((vector_size(VECTOR_BYTES)));
 enum { DOUBLES = VECTOR_BYTES / sizeof(double) };
 #if REAL_BITS == 64

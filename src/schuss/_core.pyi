@@ -249,6 +249,7 @@ class Net:
     n_in: int  # of a network whose one input are numbers, else -1
     n_out: int
     dtype: np.dtype[Any]
+    members: int  # in training the loss gets so many rows of n_out for each row
     seed: int  # of dropout; writable
     draws: int  # training passes made; numbers the dropout masks; writable
     most_dropout: float  # the largest probability of a dropout

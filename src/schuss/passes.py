@@ -165,7 +165,8 @@ class Passes:
         Returns
         -------
         array of shape (rows, n_out)
-            A new one. NaN in x gives NaN here.
+            A new one. NaN in x gives NaN here. In training mode all members of an ensemble that ends in
+            `MeanOfMembers`: (rows, members * n_out).
         """
         return self._core.forward(self._data(x), flag("training", training), dropout_factor)
 
@@ -382,8 +383,11 @@ class Passes:
         self, x: Data, y: NDArray[Any], loss: losses.LossFunction, dropout_factor: float
     ) -> float:
         prediction = self._core.forward(x, True, dropout_factor)
+        members = self._core.members
+        if members > 1:
+            prediction, y = prediction.reshape(-1, self.n_out), np.repeat(y, members, axis=0)
         value, gradient = losses.evaluated(loss, prediction, y)
-        self._core.backward(gradient, False)
+        self._core.backward(gradient.reshape(inputs.rows(x), -1), False)
         return value
 
     def _indices_of(self, optimizer: Optimizer) -> list[list[int]]:

@@ -47,10 +47,13 @@ static void check_end(struct run *r, int kind, int activation) {
             g.end.values_activated = variant & 1;
         } else {
             g.end.values = numbers(r, g.m * g.ldc, 1);
-            g.end.mask = variant & 2 ? numbers(r, g.m * g.ldc, 2) : NULL;
+            g.end.mask = variant & 2 ? numbers(r, g.m * g.ldc, 2) : NULL; /* of whatever bits */
+            g.end.dropout = 0.25;
+            if (!g.end.mask && activation != SCHUSS_RELU) g.end.dropout = 0;
             g.end.raw = variant & 1 ? zeros(r, g.m * g.ldc) : NULL;
         }
-        g.end.ld_values = g.end.ld_mask = g.end.ld_add = g.end.ld_raw = g.ldc;
+        g.end.ld_values = g.end.ld_add = g.end.ld_raw = g.ldc;
+        g.end.ld_mask = MASK_BYTES(g.n);
         g.start = variant & 1 ? numbers(r, g.m * g.ldc, 1) : NULL;
         g.ld_start = g.ldc;
         multiply(r, &g);

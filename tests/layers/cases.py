@@ -16,9 +16,11 @@ from schuss import (
     Concatenate,
     Dense,
     Embedding,
+    EnsembleDense,
     GroupedDense,
     Input,
     LayerNorm,
+    MeanOfMembers,
     ParametricActivation,
     Periodic,
     PiecewiseLinear,
@@ -101,6 +103,24 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             GroupedDense(7, 2, n, "softplus"),
         ],
     },
+    "ensemble_dense": {
+        "of one input": lambda n: [
+            EnsembleDense(4, "tanh", members=3, n_in=n, shares_input=True, start="normal", dropout=0.2),
+            EnsembleDense(n, "gelu", members=3),
+            EnsembleDense(2, members=3, bias=False),
+        ],
+        "behind a layer": lambda n: [
+            Dense(n, n, "tanh"),
+            EnsembleDense(n, "silu", members=2, shares_input=True, start="signs"),
+            Residual(EnsembleDense(n, "tanh", members=2, dropout=0.3)),
+            Dense(2),
+        ],
+        "of parts": lambda n: [
+            Concatenate([[Dense(n, n, "tanh")], [Input("z", 2)], [Dense(n, n, "silu")], [Input("z", 2)]]),
+            Concatenate([[EnsembleDense(3, members=2)], []]),
+            EnsembleDense(3, "softplus", members=1),
+        ],
+    },
     "input": {
         "numbers and codes": lambda n: [
             Concatenate([Input("x", n), [Input("codes", 2, dtype="int64"), Embedding(5, 2)], Input("z", 1)]),
@@ -112,6 +132,22 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
         "first": lambda n: [LayerNorm(n), Dense(3, "tanh")],
         "inside": lambda n: [Dense(n, n + 2), LayerNorm(eps=1e-3), Activation("silu"), Dense(3)],
         "last": lambda n: [Dense(n, n, "tanh"), LayerNorm()],
+    },
+    "mean_of_members": {
+        "values": lambda n: [
+            EnsembleDense(n, "tanh", members=3, n_in=n, shares_input=True, start="normal", dropout=0.2),
+            EnsembleDense(2, members=3),
+            MeanOfMembers(3),
+        ],
+        "probabilities": lambda n: [
+            EnsembleDense(n, "tanh", members=2, n_in=n, shares_input=True, start="normal"),
+            EnsembleDense(3, members=2),
+            MeanOfMembers(2, "softmax"),
+        ],
+        "of a concatenation": lambda n: [
+            Concatenate([[Input("x", n), Dense(3, "tanh")], [Input("z", 1), Dense(3)]]),
+            MeanOfMembers(2, "sigmoid"),
+        ],
     },
     "parametric": {
         "first": lambda n: [ParametricActivation("mish", n, share=0.7), Dense(3, "tanh")],
@@ -160,7 +196,7 @@ def network(kind: str, name: str, n: int, dtype: str = "float64", seed: int = 5)
     net = schuss.Network(CASES[kind][name](n), seed=seed, dtype=dtype)
     rng = np.random.default_rng(seed)
     for path, p in net.named_parameters().items():
-        if p.ndim == 1:
+        if p.ndim == 1 or path.endswith((".r", ".s")):
             p[...] = rng.uniform(0.5, 1.5, p.shape) if path.endswith(("weight", "scale")) else rng.normal(size=p.shape)
     for path, state in net.named_states().items():
         if path.endswith(("edges", "bins", "low", "high")):

@@ -86,6 +86,7 @@ def leaves(draw: st.DrawFn, columns: int) -> tuple[Layer, int]:
                 "periodic",
                 "clamp",
                 "bins",
+                "ensemble",
             ]
         )
     )
@@ -109,6 +110,20 @@ def leaves(draw: st.DrawFn, columns: int) -> tuple[Layer, int]:
         n = draw(st.integers(1, 5))
         activation, bias, dropout = draw(st.sampled_from(ACTIVATIONS)), draw(st.booleans()), draw(dropouts)
         return schuss.GroupedDense(groups, None, n, activation, bias=bias, dropout=dropout), groups * n
+    if kind == "ensemble":
+        members = draw(st.sampled_from([1, 2, 3, 8]))
+        n = draw(st.sampled_from([1, 3, 17]))
+        shares = columns % members != 0 or draw(st.booleans())
+        layer = schuss.EnsembleDense(
+            n,
+            draw(st.sampled_from(ACTIVATIONS)),
+            members=members,
+            shares_input=shares,
+            start=draw(st.sampled_from(["ones", "signs", "normal"])),
+            bias=draw(st.booleans()),
+            dropout=draw(dropouts),
+        )
+        return layer, members * n
     if kind == "activation":
         return schuss.Activation(draw(st.sampled_from(ACTIVATIONS)), dropout=draw(dropouts)), columns
     if kind == "scale":

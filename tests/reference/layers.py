@@ -125,7 +125,7 @@ class Pass:
         arrays = {name.rpartition(".")[2]: a for name, a in self.parameters.items() if name.rpartition(".")[0] == path}
         y, slope = FORMULAS[layer.kind](self, layer, arrays, value.array, path)
         end = None
-        if isinstance(layer, (schuss.Dense, schuss.Activation, schuss.GroupedDense)):
+        if layer._has_end and layer.kind != "mean_of_members":
             y, end = self.end(layer, y, stream, path)
         made = Value(y)
 
@@ -302,6 +302,45 @@ def prelu(walk: Pass, layer: schuss.PReLU, a: Arrays, x: Array, path: str) -> tu
     return np.where(x > 0, x, a["slope"] * x), slope
 
 
+def ensemble_dense(walk: Pass, layer: schuss.EnsembleDense, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    k, rows = layer.members, len(x)
+    r, s, w = a["r"], a["s"], a["weight"]
+    members = np.repeat(x[:, None], k, axis=1) if layer.shares_input else x.reshape(rows, k, -1)
+    u = (members * r) @ w
+    y = u * s
+    if layer.bias:
+        y = y + a["bias"]
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        g = d.reshape(rows, k, -1)
+        by_u = (g * s) @ w.T
+        dx = by_u * r
+        found = {
+            "weight": np.einsum("bki,bkj->ij", members * r, g * s),
+            "r": (by_u * members).sum(axis=0),
+            "s": (g * u).sum(axis=0),
+        }
+        if layer.bias:
+            found["bias"] = g.sum(axis=0)
+        return dx.sum(axis=1) if layer.shares_input else dx.reshape(rows, -1), found
+
+    return y.reshape(rows, -1), slope
+
+
+def mean_of_members(walk: Pass, layer: schuss.MeanOfMembers, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    z = x.reshape(len(x) * layer.members, -1)
+    plain = path == walk._without_end
+    y = z if plain else activations.forward(layer.activation, z, 0.0)
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        g = d.reshape(z.shape)
+        return (g if plain else activations.backward(layer.activation, z, g, 0.0)).reshape(x.shape), {}
+
+    if walk.training:
+        return y.reshape(x.shape), slope
+    return y.reshape(len(x), layer.members, -1).mean(axis=1), slope
+
+
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
     "grouped_dense": grouped_dense,
@@ -315,6 +354,8 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "embedding": embedding,
     "parametric": parametric,
     "prelu": prelu,
+    "ensemble_dense": ensemble_dense,
+    "mean_of_members": mean_of_members,
 }
 
 

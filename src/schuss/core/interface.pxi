@@ -167,7 +167,7 @@ cdef extern from "schuss.h" nogil:
         double alpha, dropout
         int residual
         uint32_t stream
-        ptrdiff_t channels
+        ptrdiff_t channels, members
         int storage, first_array, n_arrays, within
         ptrdiff_t channel0
         int n_parts

@@ -30,6 +30,7 @@ cdef class Nodes:
     cdef readonly list parameters, gradients, states
     cdef readonly list names, state_names     # (node, name) of each
     cdef readonly Py_ssize_t n_in, n_out      # n_in: of a network with one input of numbers, else -1
+    cdef readonly Py_ssize_t members          # in training the loss gets so many rows of n_out for each row
     cdef public list input_names              # what messages call the inputs
     cdef schuss_net c_net
     cdef list input_lists                     # the numbers of each node's inputs
@@ -68,6 +69,7 @@ cdef class Nodes:
         if bare:  # the shapes are all that is asked for
             return
         self.n_out = self.c_net.nodes[n - 1].channels
+        self.members = self.c_net.nodes[n - 1].members
         self.n_in = -1
         if self.c_net.n_inputs == 1 and self.c_net.nodes[0].storage == SCHUSS_REAL:
             self.n_in = self.c_net.nodes[0].channels

@@ -109,7 +109,8 @@ cdef class Net(Nodes):
         if not training:
             return self.predict(x, None)
         self.read_inputs(x, rows, inputs)
-        result = np.empty((rows, self.n_out), dtype=self.dtype)
+        cdef Py_ssize_t columns = self.n_out * self.members
+        result = np.empty((rows, columns), dtype=self.dtype)
         self.enter()
         try:
             self.forward_x = None
@@ -118,8 +119,7 @@ cdef class Net(Nodes):
             with nogil:
                 out = schuss_forward(plan.c_plan, inputs, rows, 0, self.draws, NULL)
             self.draws += 1
-            memcpy(address_of(result, "result", self.c_net.dtype, 2, rows, self.n_out, True), out,
-                   rows * self.n_out * self.item)
+            memcpy(address_of(result, "result", self.c_net.dtype, 2, rows, columns, True), out, rows * columns * self.item)
             # the caller may use x again before backward()
             self.forward_x = tuple([array.copy() for array in x]) if type(x) is tuple else x.copy()
         finally:
@@ -133,7 +133,8 @@ cdef class Net(Nodes):
         cdef Py_ssize_t rows = self.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef void *wanted[SCHUSS_MAX_INPUTS]
-        cdef const void *given = address_of(dout, "dout", self.c_net.dtype, 2, rows, self.n_out, False)
+        cdef Py_ssize_t columns = self.n_out * self.members
+        cdef const void *given = address_of(dout, "dout", self.c_net.dtype, 2, rows, columns, False)
         cdef Plan plan = self.training
         cdef Py_ssize_t k, channels
         cdef list dx = []
@@ -147,7 +148,7 @@ cdef class Net(Nodes):
                 wanted[k] = address_of(dx[k], "dx", self.c_net.dtype, 2, rows, channels, True)
         self.enter()
         try:
-            memcpy(schuss_plan_dout(plan.c_plan), given, rows * self.n_out * self.item)
+            memcpy(schuss_plan_dout(plan.c_plan), given, rows * columns * self.item)
             with nogil:
                 schuss_backward(plan.c_plan, inputs, rows, 0, wanted if want_dx else NULL)
         finally:
@@ -284,7 +285,7 @@ cdef class Net(Nodes):
         t.feeds = self.feeds
         t.y = self.targets.data(loss, y, rows, &t.loss, &t.y_row_bytes)
         t.weights = weights_data(weights, rows)
-        t.partial = self.partial_for(rows)
+        t.partial = self.partial_for(rows * self.members)
         t.flags = self.flags_for(&t.loss)
         t.draws = self.draws
         self.forward_x = None

@@ -85,7 +85,7 @@ cdef class Trainer:
         self.t.segments = <const int *>start_of(self.binding.segments)
         self.plan = plan_of(&net.c_net, batch_size, SCHUSS_BACKWARD_ONCE, self.binding.wanted)
         self.t.plan = self.plan.c_plan
-        self.partial = np.empty(schuss_loss_partials(batch_size))
+        self.partial = np.empty(schuss_loss_partials(batch_size * net.members))
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
         if drop_last:
             self.t.rows = rows - rows % batch_size
@@ -309,22 +309,24 @@ cdef class Trainer:
         cdef Net net = self.net
         cdef double value
         cdef int status
-        cdef Py_ssize_t start = self.t.position, n
+        cdef Py_ssize_t start = self.t.position, n, rows_of_loss
         if start >= self.t.rows:
             return SCHUSS_OK
         with nogil:
             schuss_train_begin(&self.t)
         n = self.t.current_rows
-        prediction = np.empty((n, net.n_out), dtype=net.dtype)
-        memcpy(address_of(prediction, "prediction", net.c_net.dtype, 2, n, net.n_out, True),
-               schuss_plan_output(self.t.plan), n * net.n_out * net.item)
+        rows_of_loss = n * net.members
+        prediction = np.empty((rows_of_loss, net.n_out), dtype=net.dtype)
+        memcpy(address_of(prediction, "prediction", net.c_net.dtype, 2, rows_of_loss, net.n_out, True),
+               schuss_plan_output(self.t.plan), rows_of_loss * net.n_out * net.item)
         rows = slice(start, start + n) if self.order is None else self.order[start : start + n]
-        if self.weights is None:
-            value, gradient = self.function(prediction, self.y[rows])
-        else:
-            value, gradient = self.function(prediction, self.y[rows], self.weights[rows])
+        given = [self.y[rows]] if self.weights is None else [self.y[rows], self.weights[rows]]
+        if net.members > 1:
+            given = [np.repeat(array, net.members, axis=0) for array in given]
+        value, gradient = self.function(prediction, *given)
         memcpy(schuss_plan_dout(self.t.plan),
-               address_of(gradient, "gradient", net.c_net.dtype, 2, n, net.n_out, False), n * net.n_out * net.item)
+               address_of(gradient, "gradient", net.c_net.dtype, 2, rows_of_loss, net.n_out, False),
+               rows_of_loss * net.n_out * net.item)
         with nogil:
             status = schuss_train_end(&self.t, value)
         return SCHUSS_MORE if status == SCHUSS_OK and self.t.position < self.t.rows else status

@@ -14,6 +14,7 @@ from .ensemble_dense import EnsembleDense
 from .grouped_dense import GroupedDense
 from .inputs import Input
 from .joins import Concatenate, Residual
+from .mean_of_members import MeanOfMembers
 from .norms import BatchNorm, LayerNorm
 from .parametric import ParametricActivation
 from .periodic import Periodic
@@ -34,6 +35,7 @@ KINDS: dict[str, type[Layer]] = {
         GroupedDense,
         Input,
         LayerNorm,
+        MeanOfMembers,
         ParametricActivation,
         Periodic,
         PiecewiseLinear,
@@ -56,6 +58,7 @@ __all__ = [
     "Input",
     "Layer",
     "LayerNorm",
+    "MeanOfMembers",
     "PReLU",
     "ParametricActivation",
     "Periodic",

@@ -20,6 +20,8 @@ from .joins import Concatenate, Residual
 
 # A row of float64 has an address for each of its bytes.
 _MOST_COLUMNS = sys.maxsize // 8
+# The kind of layer that hands more to a loss than it gives.
+_LAST = "mean_of_members"
 
 
 class _Node:
@@ -120,6 +122,8 @@ class _Builder:
             before = _before(name)
             raise ValueError(f"{name}.n_in must be {before}.n_out, {value.shape.columns}; got {layer.n_in}")
         layer = layer.after(value.shape, name)
+        if value.kind == _LAST:
+            raise ValueError(f"{value.path}, MeanOfMembers, must be the last layer; behind it comes {name}")
         if value.activation == "softmax":
             raise ValueError(f"{value.path}.activation must not be softmax, which only the last layer may have")
         stream, self.streams = self.streams, self.streams + 1
@@ -225,6 +229,9 @@ def built(layers: Sequence[Layer]) -> Graph:
     assert last is not None
     if last.kind == "input":
         raise ValueError("layers must hold a layer that computes something; got an Input alone")
+    for node in builder.nodes:
+        if node.kind == _LAST and (node is not last or node.residual is not None or node.placed):
+            raise ValueError(f"{node.path}, MeanOfMembers, must be the last layer, and in no other")
     if last is not builder.nodes[-1]:
         last = builder.copy(last, last.path)
     nodes = [*builder.inputs.values(), *builder.nodes]

@@ -90,7 +90,7 @@ static double sum_of(int fused, const struct gemm *g, const struct array *a, con
             before = p == LONG_K ? chain : rounded(a->dtype, before + chain);
             chain = 0;
         }
-        chain = multiply_add(fused, a->dtype, g->a_row == 1 ? get(a, p, i) : get(a, i, p),
+        chain = multiply_add(fused, a->dtype, g->a_row == 1 && !g->fill ? get(a, p, i) : get(a, i, p),
                              g->b_transposed ? get(b, j, p) : get(b, p, j), chain);
     }
     return g->k > LONG_K ? rounded(a->dtype, before + chain) : chain;
@@ -108,11 +108,14 @@ static void end_row(const struct kernels *kernels, const struct tile_end *end, p
         if (end->values && !end->values_activated) memcpy(row_of(values, i), row, bytes);
         kernels->activate(end->activation, end->alpha, c->cols, row, row);
         if (end->values && end->values_activated) memcpy(row_of(values, i), row, bytes);
+        if (end->mask) kernels->apply_mask(c->cols, end->dropout, row_of(mask, i), row, row);
         for (ptrdiff_t j = 0; end->add && j < c->cols; j++)
             set(c, i, j, rounded(c->dtype, get(c, i, j) + get(add, i, j)));
     } else if (end->kind == END_BACKWARD) {
         if (end->raw) memcpy(row_of(raw, i), row, bytes);
-        if (end->mask) kernels->multiply(c->cols, row_of(mask, i), row);
+        if (end->mask) kernels->apply_mask(c->cols, end->dropout, row_of(mask, i), row, row);
+        for (ptrdiff_t j = 0; !end->mask && end->dropout > 0 && j < c->cols; j++)
+            set(c, i, j, rounded(c->dtype, get(c, i, j) * rounded(c->dtype, 1 / (1 - end->dropout))));
         kernels->differentiate(end->activation, end->alpha, c->cols, row_of(values, i), row);
     } else if (end->kind == END_ADD)
         for (ptrdiff_t j = 0; j < c->cols; j++) {
@@ -130,10 +133,20 @@ static int consume(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, 
     return 0;
 }
 
+/* What a product fills its A with. context: the array. */
+static void fill(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t p, ptrdiff_t depth, void *to,
+                 ptrdiff_t ld) {
+    const struct array *a = context;
+    for (ptrdiff_t i = 0; i < rows; i++)
+        memcpy((char *)to + i * ld * item(a->dtype), (char *)row_of(a, row + i) + p * item(a->dtype),
+               (size_t)(depth * item(a->dtype)));
+}
+
 /* g in four parts that meet anywhere. scratch: not a byte more than promised. */
 static void multiply(const struct kernels *kernels, const struct gemm *g) {
     const ptrdiff_t bytes = g->compressed ? kernels->sparse_scratch(g->n, g->k)
-                                          : kernels->gemm_scratch(g->m, g->n, g->k, g->end.kind);
+                                          : kernels->gemm_scratch(g->m, g->n, g->k, g->end.kind) +
+                                                (g->fill ? kernels->fill_scratch(g->k) : 0);
     unsigned char *scratch = memory(bytes + GUARD);
     memset(scratch + bytes, 0xa5, GUARD);
     const ptrdiff_t row = draw(4) ? 0 : draw(g->m), col = draw(4) ? 0 : draw(g->n);
@@ -184,14 +197,14 @@ static void check(const struct kernels *kernels, const char *level, ptrdiff_t m,
                   int compressed) {
     const int dtype = kernels->dtype, fused = strcmp(level, "baseline") != 0;
     const int a_transposed = draw(2) == 0, consumes = !compressed && draw(5) == 0;
-    const int b_transposed = !compressed && !consumes && draw(2) == 0;
+    const int b_transposed = !compressed && draw(2) == 0;
     int kind = consumes ? END_CONSUME : (int)draw(END_CONSUME);
     if (compressed && a_transposed) kind = draw(2) ? END_CONSUME : END_NONE;
     const int start = compressed || kind == END_CONSUME ? 0 : (int)draw(3);
     struct array a = a_transposed ? array(dtype, k, m) : array(dtype, m, k);
     struct array b = b_transposed ? array(dtype, n, k) : array(dtype, k, n);
     struct array c = array(dtype, m, n), from = array(dtype, m, n), bias = array(dtype, 1, n);
-    struct array values = array(dtype, m, n), mask = array(dtype, m, n), add = array(dtype, m, n);
+    struct array values = array(dtype, m, n), mask = array(dtype, m, n + 5), add = array(dtype, m, n);
     struct array raw = array(dtype, m, n);
     struct rows rows = {0};
     if (compressed) rows = compress(&a);
@@ -206,7 +219,7 @@ static void check(const struct kernels *kernels, const char *level, ptrdiff_t m,
             .kind = kind,
             .activation = draw(2) ? (int)draw(2) : (int)draw(SCHUSS_SOFTMAX),
             .alpha = 0.25, .beta = 0.75,
-            .ld_values = values.ld, .ld_mask = mask.ld, .ld_add = add.ld, .ld_raw = raw.ld,
+            .ld_values = values.ld, .ld_mask = mask.ld * item(dtype), .ld_add = add.ld, .ld_raw = raw.ld,
             .consume = consume, .context = &c,
         },
     };
@@ -216,11 +229,17 @@ static void check(const struct kernels *kernels, const char *level, ptrdiff_t m,
         end->values = draw(2) ? values.data : NULL;
         end->values_activated = (int)draw(2);
         end->add = draw(2) ? add.data : NULL;
+        end->mask = draw(2) ? mask.data : NULL; /* of whatever bits */
     } else {
         end->values = values.data;
         end->add = kind == END_ADD ? add.data : NULL;
         end->mask = draw(2) ? mask.data : NULL;
         end->raw = draw(2) ? raw.data : NULL;
+    }
+    if (end->mask || (kind == END_BACKWARD && end->activation == SCHUSS_RELU && draw(2))) end->dropout = 0.375;
+    if (!compressed && !a_transposed && draw(3) == 0) {
+        g.a = NULL, g.a_row = 0, g.a_col = 1;
+        g.fill = fill, g.fill_context = &a;
     }
     struct array wanted = copy(&c), wanted_values = copy(&values), wanted_raw = copy(&raw);
     for (ptrdiff_t i = 0; i < m; i++) {
