@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     AnyLoss = str | Loss | losses.LossFunction
 
 _DTYPES = ("float32", "float64")
+# Of a layer's number in the stream of its initial values: beyond are the numbers of its arrays, up to the 2**20 streams
+# that the core has for them.
+_STREAM_BITS = 18
 # What the core takes for a loss that is given by its name.
 _SPECS: dict[str, _core.LossSpec] = {name: loss.spec for name, loss in losses.BY_NAME.items()}
 
@@ -42,9 +45,19 @@ class Passes:
         core = self._core
         for (node, name), array in zip((*core.names, *core.state_names), (*core.parameters, *core.states), strict=True):
             layer = self._graph.makers[node]
-            start = layer.starts()[name] if layer is not None else 0.0
+            starts = layer.starts() if layer is not None else {name: 0.0}
+            start = starts[name]
             if isinstance(start, tuple):
-                _core.initialise(array, *start, self.seed, self._graph.nodes[node][-1])
+                assert layer is not None
+                # Each array of a layer has draws of its own, the first those of the layer's number alone.
+                stream = self._graph.nodes[node][-1] + (list(layer.starts()).index(name) << _STREAM_BITS)
+                alike, widths = layer.repeats(name)
+                drawn = array
+                if alike or widths is not None:
+                    drawn = np.empty((1 if alike else len(array), len(widths or array[0])), array.dtype)
+                _core.initialise(drawn.reshape(-1, drawn.shape[-1]), *start, self.seed, stream)
+                if drawn is not array:
+                    array[...] = drawn if widths is None else np.repeat(drawn, widths, axis=1)
             else:
                 array[...] = start
 

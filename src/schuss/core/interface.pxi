@@ -161,7 +161,7 @@ cdef extern from "schuss.h" nogil:
     struct schuss_node:
         int kind, n_inputs
         const int *inputs
-        ptrdiff_t sizes[2]
+        ptrdiff_t sizes[3]
         double numbers[3]
         int activation
         double alpha, dropout
@@ -175,7 +175,7 @@ cdef extern from "schuss.h" nogil:
     struct schuss_array:
         const char *name
         int node, ndim
-        ptrdiff_t n, rows, cols
+        ptrdiff_t n, matrices, rows, cols
         int stepped
         ptrdiff_t at
 

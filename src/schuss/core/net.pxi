@@ -100,7 +100,8 @@ cdef class Nodes:
 
     cdef tuple shape_of(self, Py_ssize_t k):
         """The shape of an array."""
-        return tuple([self.c_net.arrays[k].rows, self.c_net.arrays[k].cols][: self.c_net.arrays[k].ndim])
+        cdef schuss_array *array = &self.c_net.arrays[k]
+        return ((array.matrices, array.rows, array.cols) if array.ndim == 3 else (array.rows, array.cols)[: array.ndim])
 
     cdef list shapes_where(self, bint stepped):
         return [self.shape_of(k) for k in range(self.c_net.n_arrays) if bool(self.c_net.arrays[k].stepped) == stepped]
