@@ -111,6 +111,7 @@ QUICK = [
     "sklearn/test_estimators.py::test_sparse_is_as_dense",
     "sklearn/test_messages.py",
     "sklearn/test_same_results.py::test_single_precision_is_kept",
+    "tables/test_encoding.py",
 ]
 
 

@@ -15,7 +15,11 @@ from schuss import schedules as s
 STEPS = 1000
 CURVES: dict[str, list[s.Schedule]] = {
     "Constant, PiecewiseConstant": [s.Constant(1.0), s.PiecewiseConstant([300, 700], [0.7, 0.4, 0.15])],
-    "Linear": [s.Linear(1.0, 800), s.Linear(0.2, 800, 0.7)],
+    "Linear, PiecewiseLinear (triangle)": [
+        s.Linear(1.0, 800),
+        s.Linear(0.2, 800, 0.7),
+        s.PiecewiseLinear([0, 100, 1000], [1 / 32, 1, 1 / 32]),
+    ],
     "Polynomial, power 0.5, 1, 2": [s.Polynomial(1.0, 900, power, 0.1) for power in (0.5, 1, 2)],
     "Exponential, smooth and staircase": [
         s.Exponential(1.0, 0.5, 200),
@@ -27,13 +31,13 @@ CURVES: dict[str, list[s.Schedule]] = {
         s.InverseTime(1.0, 0.01, power=0.5),
         s.InverseSqrt(0.9, 300),
     ],
-    "PiecewiseLinear (slanted triangle)": [s.PiecewiseLinear([0, 100, 1000], [1 / 32, 1, 1 / 32])],
     "Cosine, with warm-up, periodic": [
         s.Cosine(1.0, 900, 0.1),
         s.Cosine(0.8, 900, 0.1, warmup_steps=150),
         s.Cosine(0.4, 300, 0.0, periodic=True),
     ],
     "CosineRestarts, t_mult 1 and 2": [s.CosineRestarts(1.0, 250, lr_mult=0.8), s.CosineRestarts(0.6, 143, 2)],
+    "CosLog, FlatCos": [s.CosLog(0.9, 1000), s.FlatCos(1.0, 1000)],
     "OneCycle, two and three phases": [
         s.OneCycle(1.0, 1000),
         s.OneCycle(0.9, 1000, 0.4, "linear", three_phase=True),

@@ -29,6 +29,8 @@ SCHEDULES = [
     s.Cosine(0.1, 20, warmup_steps=4),
     s.CosineRestarts(0.1, 5),
     s.Cyclic(0.01, 0.1, 5),
+    s.CosLog(0.1, 20),
+    s.FlatCos(0.1, 20),
     s.OneCycle(0.1, 20),
     s.WarmUp(4, 0.1),
     s.PerEpoch(3, s.Exponential(0.1, 0.9)),

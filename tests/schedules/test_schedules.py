@@ -61,6 +61,8 @@ EXAMPLES: list[s.Schedule] = [
     s.Product(s.Linear(0, 10, 1), s.Step(0.3, 20), 0.5),
     s.WarmUp(10, s.Cosine(0.3, 50), 0.1),
     s.PerEpoch(7, s.Step(0.3, 2)),
+    s.CosLog(0.3, 90, 3),
+    s.FlatCos(0.3, 90, 0.3, 0.01),
     s.ReduceOnPlateau(0.3, 0.5, 3),
 ]
 PURE = [schedule for schedule in EXAMPLES if not isinstance(schedule, s.ReduceOnPlateau)]
@@ -119,6 +121,8 @@ drawn = st.one_of(
         st.floats(0, 1),
         st.floats(0.1, 1),
     ),
+    st.builds(s.CosLog, rates, counts, st.integers(1, 50)),
+    st.builds(s.FlatCos, rates, counts, st.floats(0, 1, exclude_max=True), rates),
     st.builds(
         s.OneCycle,
         rates,
@@ -198,6 +202,16 @@ def test_ends_are_met_exactly() -> None:
     assert s.CosineRestarts(0.3, 7, 2)(7) == s.CosineRestarts(0.3, 7, 2)(21) == 0.3
     assert s.Cyclic(0.1, 0.3, 7)(7) == 0.3
     assert s.Cyclic(0.1, 0.3, 7)(14) == 0.1
+    waves = s.CosLog(0.3, 150)
+    # Waves of 10, 20, 40 and 80 steps: 2^k - 1 of 15 parts have passed at their ends.
+    assert [waves(step) for step in (0, 10, 30, 70, 150, 151, 10**9)] == [0.0] * 7
+    assert waves(75) > 0
+    assert s.CosLog(0.3, 1, 50)(0) == s.CosLog(0.3, 1, 50)(1) == 0
+    flat = s.FlatCos(0.3, 100, final_lr=0.1)
+    assert flat(0) == flat(50) == 0.3
+    assert flat(100) == flat(10**9) == 0.1
+    assert 0.1 < flat(99) < flat(51) < 0.3
+    assert s.FlatCos(0.3, 100, 0.0).values(120).tolist() == s.Cosine(0.3, 100).values(120).tolist()
 
 
 def test_formulas() -> None:
@@ -223,7 +237,7 @@ def test_formulas() -> None:
 def test_the_same_bits_everywhere() -> None:
     """On any platform, with any C library and any NumPy."""
     found = b"".join(schedule.values(200).astype("<f8").tobytes() for schedule in PURE)
-    assert zlib.crc32(found) == 4106966312
+    assert zlib.crc32(found) == 4095629552
 
 
 def test_restarts_become_lower() -> None:
@@ -288,6 +302,7 @@ def test_functions_of_elements() -> None:
     for mine, theirs, values in (
         (elementwise.half_cosine, lambda v: math.cos(math.pi / 2 * v) ** 2, x[x < 0.99]),
         (elementwise.log, math.log, np.exp(1400 * x - 700)),
+        (elementwise.log2, math.log2, np.exp(1400 * x - 700)),
         (elementwise.exp, math.exp, 1400 * x - 700),
         (lambda v: elementwise.power(v, 0.37), lambda v: v**0.37, x),
         (lambda v: elementwise.power(v, 7.0), lambda v: v**7, x),

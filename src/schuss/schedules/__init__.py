@@ -6,17 +6,19 @@ wherever an ``lr`` goes: into every optimizer, into groups and into `Network.fit
 
 from .base import Constant, Lambda, Multiplicative, Schedule
 from .composed import PerEpoch, Product, Sequence, WarmUp
-from .cycles import Cosine, CosineRestarts, Cyclic, OneCycle
+from .cycles import Cosine, CosineRestarts, CosLog, Cyclic, FlatCos, OneCycle
 from .decays import Exponential, InverseSqrt, InverseTime, Linear, Polynomial
 from .piecewise import MultiStep, PiecewiseConstant, PiecewiseLinear, Step
 from .plateau import PlateauState, ReduceOnPlateau
 
 __all__ = [
     "Constant",
+    "CosLog",
     "Cosine",
     "CosineRestarts",
     "Cyclic",
     "Exponential",
+    "FlatCos",
     "InverseSqrt",
     "InverseTime",
     "Lambda",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..arguments import choice, flag, integer, learning_rate, number
 from .base import LAST_STEP, Formula
-from .elementwise import T, count, half_cosine, maximum, minimum, mix, take, where, whole_power
+from .elementwise import T, count, floor, half_cosine, log2, maximum, minimum, mix, take, where, whole_power
 
 # What a phase without length counts as, so that nothing is divided by 0.
 _TINY = 1e-300
@@ -130,6 +130,86 @@ class CosineRestarts(Formula):
             u, length = t - take(self._starts, cycle), self.steps * whole_power(float(self.t_mult), k)
         top = self.min_lr + (self.lr - self.min_lr) * whole_power(self.lr_mult, k) if self.lr_mult < 1.0 else self.lr
         return mix(self.min_lr, top, half_cosine(u / length))
+
+
+class CosLog(Formula):
+    """Waves from 0 up to lr and back, each twice as long as the one before.
+
+    ``lr (1 - cos(2 pi log2(1 + (2^cycles - 1) min(t / steps, 1)))) / 2`` at step t.
+
+    Parameters
+    ----------
+    lr : float
+        The top of each wave; >= 0.
+    steps : int
+        Of all waves together; >= 1. After them it stays at 0.
+    cycles : int
+        How many waves; from 1 to 50.
+
+    Notes
+    -----
+    pytabkit's "coslog4" is that of 4 cycles. The rate at step 0 is 0.
+
+    References
+    ----------
+    D. Holzmueller, L. Grinsztajn, I. Steinwart, Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular
+    Data (2024).
+    """
+
+    lr: float
+    steps: int
+    cycles: int
+
+    def __init__(self, lr: float, steps: int, cycles: int = 4) -> None:
+        self._set(
+            lr=learning_rate("lr", lr),
+            steps=integer("steps", steps, 1, LAST_STEP),
+            cycles=integer("cycles", cycles, 1, 50),
+        )
+
+    def _formula(self, t: T) -> T:
+        waves = log2(1.0 + (2.0**self.cycles - 1.0) * minimum(t / self.steps, 1.0))
+        since = waves - floor(waves)
+        return self.lr * half_cosine(where(since < 0.5, 1.0 - 2.0 * since, 2.0 * since - 1.0))
+
+
+class FlatCos(Formula):
+    """The same for a share of the steps, then half a cosine down: ``final_lr + (lr - final_lr) (1 + cos(pi u)) / 2``.
+
+    Here u is 0 until step ``flat steps``, and rises to 1 at step ``steps``, where it stays.
+
+    Parameters
+    ----------
+    lr : float
+        At first; >= 0.
+    steps : int
+        When final_lr is reached; >= 1.
+    flat : float
+        Share of the steps before it falls; in [0, 1).
+    final_lr : float
+        From then on; >= 0.
+
+    Notes
+    -----
+    pytabkit's "flat_cos".
+    """
+
+    lr: float
+    steps: int
+    flat: float
+    final_lr: float
+
+    def __init__(self, lr: float, steps: int, flat: float = 0.5, final_lr: float = 0.0) -> None:
+        self._set(
+            lr=learning_rate("lr", lr),
+            steps=integer("steps", steps, 1, LAST_STEP),
+            flat=number("flat", flat, "[0, 1)"),
+            final_lr=learning_rate("final_lr", final_lr),
+        )
+
+    def _formula(self, t: T) -> T:
+        since = maximum(minimum(t / self.steps, 1.0) - self.flat, 0.0)
+        return mix(self.final_lr, self.lr, half_cosine(minimum(since / (1.0 - self.flat), 1.0)))
 
 
 class OneCycle(Formula):

@@ -117,6 +117,11 @@ def log(x: T) -> T:
     return e * _LOG_2 + 2.0 * z * total
 
 
+def log2(x: T) -> T:
+    """The logarithm of x > 0 to the base 2, exact for powers of 2."""
+    return log(x) / _LOG_2
+
+
 def exp(x: T) -> T:
     """The exponential: ``x = n log 2 + r``, then the series. Infinite above 700, and 0 below -700."""
     inside = minimum(maximum(x, -700.0), 700.0)

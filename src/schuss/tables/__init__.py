@@ -1,0 +1,22 @@
+"""Tables of any kind of column, read by what was decided once in training; steps that turn them into what a network
+learns from; and the recipes that win on them.
+"""
+
+from .encoding import MedianFill, OneHot, QuantileNormal, RobustScale, Standardise, quantile_bins
+from .errors import DataError
+from .schema import Columns, Schema
+from .target import Target, find_target
+
+__all__ = [
+    "Columns",
+    "DataError",
+    "MedianFill",
+    "OneHot",
+    "QuantileNormal",
+    "RobustScale",
+    "Schema",
+    "Standardise",
+    "Target",
+    "find_target",
+    "quantile_bins",
+]
