@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from schuss.tables import MedianFill, OneHot, QuantileNormal, RobustScale, Standardise, quantile_bins
+from schuss.tables import (
+    Columns,
+    DataError,
+    Encoding,
+    MedianFill,
+    OneHot,
+    QuantileNormal,
+    RobustScale,
+    Standardise,
+    quantile_bins,
+)
 
 FINITE = st.floats(-1e6, 1e6, allow_subnormal=False)
 
@@ -251,3 +261,70 @@ def test_a_target_must_be_known():
 def test_other_columns_are_refused(step, X):
     with pytest.raises(ValueError, match="must have 3 columns; got 2"):
         step.transform(X[:, :2])
+
+
+# ---- a whole table ------------------------------------------------------------------------------------------------
+
+
+def table(rows=30, seed=0):
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(rows, 3))
+    numbers[rng.random(rows) < 0.3, 1] = np.nan
+    return Columns(numbers, rng.integers(0, np.array([2, 3, 20]) + 2, (rows, 3)))
+
+
+CARDINALITIES = (2, 3, 20)
+
+
+def test_a_table_in_one_input():
+    columns = table()
+    encoding = Encoding.fit(columns, CARDINALITIES)
+    inputs = encoding.transform(columns)
+    assert list(inputs) == ["columns"] and inputs["columns"].shape == (30, 3 + 1 + 1 + 3 + 20)
+    assert inputs["columns"].dtype == np.float32 and encoding.widths == {"columns": 28}
+    numbers = RobustScale.fit(columns.numbers).transform(MedianFill.fit(columns.numbers).filled(columns.numbers))
+    np.testing.assert_array_equal(inputs["columns"][:, :3], numbers.astype(np.float32))
+    flags = np.hstack([np.isnan(columns.numbers[:, 1:2]), OneHot(CARDINALITIES).transform(columns.codes)])
+    np.testing.assert_array_equal(inputs["columns"][:, 3:], RobustScale.fit(flags).transform(flags).astype(np.float32))
+    assert sum(encoding.chunks()) == 28 and encoding.chunks() == [1, 1, 1, 1, 1, 3, 20]
+
+
+def test_a_table_in_parts():
+    columns = table()
+    encoding = Encoding.fit(columns, CARDINALITIES, most_one_hot=2, parted=True)
+    inputs = encoding.transform(columns)
+    assert encoding.widths == {"numbers": 3, "flags": 2, "codes": 2}
+    assert {name: array.shape[1] for name, array in inputs.items()} == encoding.widths
+    # Missing and unknown categories are the first row of each column's part of the table.
+    known = np.where(columns.codes[:, 1:] > [3, 20], 0, columns.codes[:, 1:])
+    wanted = known + np.array([0, 4])
+    np.testing.assert_array_equal(inputs["codes"], wanted)
+    assert encoding.table_rows == 4 + 21 and inputs["codes"].max() < 25
+
+
+@pytest.mark.parametrize("options", [{}, {"parted": True, "most_one_hot": 5}, {"scaled": "quantiles", "binary": "two"}])
+def test_a_tables_encoding_is_plain_data(options):
+    columns = table()
+    encoding = Encoding.fit(columns, CARDINALITIES, **options)
+    again = Encoding.from_dict(json.loads(json.dumps(encoding.to_dict())))
+    assert again == encoding
+    for name, array in encoding.transform(table(seed=1)).items():
+        np.testing.assert_array_equal(again.transform(table(seed=1))[name], array)
+
+
+def test_tables_of_numbers_or_of_categories_alone():
+    numbers, codes = table().numbers, table().codes
+    alone = Encoding.fit(Columns(numbers, np.empty((30, 0), np.int64)), (), parted=True, most_one_hot=8)
+    assert alone.widths == {"numbers": 3, "flags": 1}
+    alone = Encoding.fit(Columns(np.empty((30, 0)), codes), CARDINALITIES, parted=True, most_one_hot=8)
+    assert alone.widths == {"flags": 4, "codes": 1}
+    with pytest.raises(DataError, match="there is no column"):
+        Encoding.fit(Columns(np.empty((30, 0)), np.empty((30, 0), np.int64)), ())
+
+
+def test_numbers_beyond_float32_become_its_largest():
+    columns = Columns(np.array([[0.0], [1.0], [2.0]]), np.empty((3, 0), np.int64))
+    encoding = Encoding.fit(columns, (), limit=None)
+    far = Columns(np.array([[1e300], [-1e300]]), np.empty((2, 0), np.int64))
+    largest = np.finfo(np.float32).max
+    np.testing.assert_array_equal(encoding.transform(far)["columns"], [[largest], [-largest]])

@@ -2,7 +2,7 @@
 learns from; and the recipes that win on them.
 """
 
-from .encoding import MedianFill, OneHot, QuantileNormal, RobustScale, Standardise, quantile_bins
+from .encoding import Encoding, MedianFill, OneHot, QuantileNormal, RobustScale, Standardise, quantile_bins
 from .errors import DataError
 from .schema import Columns, Schema
 from .target import Target, find_target
@@ -10,6 +10,7 @@ from .target import Target, find_target
 __all__ = [
     "Columns",
     "DataError",
+    "Encoding",
     "MedianFill",
     "OneHot",
     "QuantileNormal",

@@ -5,6 +5,16 @@ from .missing import MedianFill
 from .one_hot import OneHot
 from .quantile import QuantileNormal
 from .robust import RobustScale, smooth_clip
+from .table import Encoding
 from .targets import Standardise
 
-__all__ = ["MedianFill", "OneHot", "QuantileNormal", "RobustScale", "Standardise", "quantile_bins", "smooth_clip"]
+__all__ = [
+    "Encoding",
+    "MedianFill",
+    "OneHot",
+    "QuantileNormal",
+    "RobustScale",
+    "Standardise",
+    "quantile_bins",
+    "smooth_clip",
+]

@@ -1,0 +1,207 @@
+"""All steps from a table's columns to the inputs of a network, in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..errors import DataError
+from ..schema import Columns
+from .base import INT64, Step, codes, float32
+from .missing import MedianFill
+from .one_hot import OneHot
+from .quantile import QuantileNormal
+from .robust import RobustScale
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_STEPS = {step.__name__: step for step in (MedianFill, OneHot, QuantileNormal, RobustScale)}
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding(Step):
+    """From `Columns` to a network's inputs by name, in float32 and int64.
+
+    Numbers are filled, then scaled. Indicators of missing numbers and one-hot columns come beside them, scaled by a
+    step of their own where there is one. Codes of columns with many categories stay codes, for an `Embedding`: all
+    those columns share one table, in which each has rows of its own.
+
+    Parameters
+    ----------
+    cardinalities : (columns of codes,) array of int64
+    fill : MedianFill
+    numbers : RobustScale, QuantileNormal or None
+        Of the filled numbers.
+    one_hot : OneHot
+        Of the columns that are not embedded.
+    flags : RobustScale or None
+        Of indicators and one-hot columns.
+    embedded : (columns,) array of int64
+        Which columns of codes stay codes.
+    parted : bool
+        Whether the inputs are "numbers", "flags" and "codes", or "columns", the first two side by side, and "codes".
+        What would have no column is none.
+    """
+
+    _arrays: ClassVar[Mapping[str, np.dtype[Any]]] = {"cardinalities": INT64, "embedded": INT64}
+    cardinalities: NDArray[np.int64]
+    fill: MedianFill
+    numbers: RobustScale | QuantileNormal | None
+    one_hot: OneHot
+    flags: RobustScale | None
+    embedded: NDArray[np.int64]
+    parted: bool = False
+
+    @classmethod
+    def fit(
+        cls,
+        columns: Columns,
+        cardinalities: Sequence[int],
+        *,
+        scaled: str = "robust",
+        limit: float | None = 3.0,
+        scaled_flags: bool = True,
+        binary: str = "one",
+        most_one_hot: int | None = None,
+        parted: bool = False,
+        noise: float = 1e-5,
+    ) -> Encoding:
+        """Learn from the training rows.
+
+        Parameters
+        ----------
+        columns : Columns
+        cardinalities : sequence of int
+            Categories of each column of codes.
+        scaled : {"robust", "quantiles", "no"}
+            How numbers are.
+        limit : float or None
+            Of `RobustScale`.
+        scaled_flags : bool
+            Whether indicators and one-hot columns are scaled robustly.
+        binary : {"one", "two"}
+            Of `OneHot`.
+        most_one_hot : int, optional
+            A column of more categories than this stays codes. Default: none does.
+        parted : bool
+            Whether numbers are an input of their own.
+        noise : float
+            Of `QuantileNormal`.
+
+        Raises
+        ------
+        DataError
+            If there is no column to learn from.
+        ValueError, TypeError
+            If an array is not as described.
+        """
+        sizes = np.array(cardinalities, np.int64).reshape(-1)
+        many = sizes > (most_one_hot if most_one_hot is not None else sizes.max(initial=0))
+        fill = MedianFill.fit(columns.numbers)
+        one_hot = OneHot(sizes[~many], binary)
+        # What is filled in says nothing of how numbers are spread: only those that are there count.
+        numbers: RobustScale | QuantileNormal | None = None
+        if scaled == "robust":
+            numbers = RobustScale.fit(columns.numbers, limit=limit)
+        elif scaled == "quantiles":
+            numbers = QuantileNormal.fit(columns.numbers, noise=noise)
+        new = cls(sizes, fill, numbers, one_hot, None, np.flatnonzero(many), parted)
+        if scaled_flags:
+            flags = RobustScale.fit(new._flags(columns), limit=limit)
+            new = cls(sizes, fill, numbers, one_hot, flags, np.flatnonzero(many), parted)
+        if not new.widths:
+            raise DataError("there is no column to learn from")
+        return new
+
+    @property
+    def n_numbers(self) -> int:
+        """Columns of numbers."""
+        return len(self.fill.medians)
+
+    @property
+    def n_flags(self) -> int:
+        """Indicators and one-hot columns."""
+        return self.fill.width - self.n_numbers + self.one_hot.width
+
+    @property
+    def table_rows(self) -> int:
+        """Rows of the table in which the columns that stay codes are embedded: one a category, and one for the rest."""
+        return int((self.cardinalities[self.embedded] + 1).sum())
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Columns of each input, by its name and in order."""
+        parts = {"numbers": self.n_numbers, "flags": self.n_flags}
+        if not self.parted:
+            parts = {"columns": self.n_numbers + self.n_flags}
+        return {name: width for name, width in {**parts, "codes": len(self.embedded)}.items() if width}
+
+    def chunks(self) -> list[int]:
+        """How many inputs come from each column of the table, in order: numbers, indicators, one-hot columns."""
+        indicators = self.fill.width - self.n_numbers
+        return [1] * (self.n_numbers + indicators) + [width for width in self.one_hot.widths.tolist() if width]
+
+    def transform(self, columns: Columns) -> dict[str, NDArray[Any]]:
+        """The network's inputs by name.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an array is not of this table's columns, a number is infinite or a code out of range.
+        """
+        found: dict[str, NDArray[Any]] = {}
+        if self.parted:
+            found["numbers"], found["flags"] = float32(self._numbers(columns)), float32(self._flags(columns, True))
+        else:
+            rows = len(columns.numbers)
+            both = np.empty((rows, self.n_numbers + self.n_flags), np.float32)
+            both[:, : self.n_numbers] = float32(self._numbers(columns))
+            both[:, self.n_numbers :] = float32(self._flags(columns, True))
+            found["columns"] = both
+        found["codes"] = self._codes(columns)
+        return {name: found[name] for name in self.widths}
+
+    def _numbers(self, columns: Columns) -> NDArray[np.float64]:
+        filled = self.fill.filled(columns.numbers)
+        return filled if self.numbers is None else self.numbers.transform(filled)
+
+    def _flags(self, columns: Columns, scaled: bool = False) -> NDArray[np.float64]:
+        found = np.hstack([self.fill.indicators(columns.numbers), self.one_hot.transform(self._told_apart(columns))])
+        return found if not scaled or self.flags is None else self.flags.transform(found)
+
+    def _told_apart(self, columns: Columns) -> NDArray[np.int64]:
+        return np.delete(codes("codes", columns.codes, self.cardinalities), self.embedded, axis=1)
+
+    def _codes(self, columns: Columns) -> NDArray[np.int64]:
+        """Rows of the shared table: of each column first the one for missing and unknown categories."""
+        sizes = self.cardinalities[self.embedded]
+        chosen = codes("codes", columns.codes, self.cardinalities)[:, self.embedded]
+        chosen = np.where(chosen > sizes, 0, chosen)
+        first: NDArray[np.int64] = np.cumsum(sizes + 1) - (sizes + 1)
+        return np.ascontiguousarray(chosen + first)
+
+    # -- plain data ---------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        found = super().to_dict()
+        for name in ("fill", "numbers", "one_hot", "flags"):
+            step = getattr(self, name)
+            found[name] = None if step is None else {"step": type(step).__name__, **step.to_dict()}
+        return found
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Encoding:
+        steps = {name: _step(value) for name, value in data.items() if isinstance(value, Mapping)}
+        return super().from_dict({**data, **steps})
+
+
+def _step(data: Mapping[str, Any]) -> Step:
+    numbers = dict(data)
+    kind = numbers.pop("step", None)
+    if kind not in _STEPS:
+        raise ValueError(f"step must be one of {', '.join(_STEPS)}; got {kind!r}")
+    return _STEPS[kind].from_dict(numbers)
