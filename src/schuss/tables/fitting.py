@@ -1,0 +1,319 @@
+"""Fitting a table's model: rows split, columns decided, networks trained, logits calibrated, perhaps all rows refitted."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .folds import folds
+from .heads import Head
+from .joining import joined
+from .model import TableModel, given
+from .recipes import Recipe, Task
+from .schema import Columns, Schema
+from .temperature import best_temperature
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..history import History
+    from ..losses import Loss
+    from ..network import Network
+    from ..training import EpochRecord
+    from .cells import Table
+    from .folds import Fold
+    from .recipes.base import Member, Training
+    from .target import Target
+
+    Callback = Callable[[EpochRecord], Any]
+    #: Columns, targets and weights of rows.
+    Read = tuple[Columns, NDArray[Any], NDArray[np.float64] | None]
+
+# The share of a time limit that epochs are planned for: the rest is for what cannot be foreseen.
+_PLANNED = 0.85
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a model is fitted to or validated on.
+
+    Attributes
+    ----------
+    table : Table
+    y : (rows,) int64 numbers of classes, or float64
+    weights : (rows,) float64 or None
+    """
+
+    table: Table
+    y: NDArray[Any]
+    weights: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is fitted. `schuss.sklearn.TabularClassifier` documents all of these."""
+
+    recipe: Recipe
+    loss: Loss | None = None
+    epochs: int | None = None
+    time_limit: float | None = None
+    members: int = 1
+    refit: bool = False
+    calibrate: bool = True
+    fraction: float = 0.2
+    seed: int = 0
+    callbacks: Sequence[Callback] = ()
+    verbose: int = 0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model and how it came about.
+
+    Attributes
+    ----------
+    model : TableModel
+    histories : tuple of History
+        Of each member's training before a refit.
+    best_epochs : tuple of int
+        Of each member, the epoch whose parameters were kept; the last one where nothing validates.
+    notes : tuple of str
+        What the user should know.
+    held : (Columns, y, weights) or None
+        The rows that validated a single network, or all members, as they were read.
+    """
+
+    model: TableModel
+    histories: tuple[History, ...]
+    best_epochs: tuple[int, ...]
+    notes: tuple[str, ...]
+    held: Read | None
+
+
+class Clock:
+    """What is left of a time limit."""
+
+    def __init__(self, limit: float | None) -> None:
+        self.limited = limit is not None
+        self._end = np.inf if limit is None else time.perf_counter() + limit
+
+    @property
+    def left(self) -> float:
+        """Seconds; below 0 where none is."""
+        return float(self._end - time.perf_counter())
+
+
+def fit(training: Rows, validation: Rows | None, target: Target, settings: Settings) -> Fitted:
+    """Fit a model.
+
+    Parameters
+    ----------
+    training : Rows
+        Every one with a weight above 0.
+    validation : Rows or None
+        None: a share of the training rows is held out, a fold of its own for each member.
+    target : Target
+    settings : Settings
+
+    Raises
+    ------
+    DataError
+        If there is nothing to learn from.
+    DivergenceError
+        If the loss of the first epoch was not finite.
+    """
+    clock = Clock(settings.time_limit)
+    fraction = settings.fraction if validation is None else 0.0
+    labels = training.y if target.classes else None
+    parts = folds(len(training.y), fraction, settings.members, settings.seed, labels)
+    learned = parts[0][0] if len(parts) == 1 else np.unique(np.concatenate([train for train, _ in parts]))
+    trainer = _Trainer.of(training, learned, validation, target, settings, clock)
+    members = trainer.fit(parts)
+    best = tuple(member.epochs for member in members)
+    networks = tuple(member.network for member in members)
+    temperature = trainer.temperature(networks, parts) if settings.calibrate and target.classes else 1.0
+    model = trainer.model(networks, temperature)
+    held = trainer.held
+    if held is None and len(parts) == 1 and len(parts[0][1]):
+        held = _rows_of(trainer.rows, parts[0][1])
+    notes = trainer.notes
+    if settings.refit:
+        everything = training if validation is None else _joined(training, validation)
+        again = _Trainer.of(everything, np.arange(len(everything.y)), None, target, settings, clock)
+        again.epochs = trainer.epochs
+        stops = max(1, round(sum(best) / len(best)))
+        whole = folds(len(everything.y), 0.0, settings.members, settings.seed)
+        networks = tuple(member.network for member in again.fit(whole, stops))
+        model = again.model(networks, temperature)
+        notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
+    histories = tuple(member.history for member in members)
+    return Fitted(model, histories, best, tuple(dict.fromkeys(notes)), held)
+
+
+class _Trainer:
+    """Networks trained by one recipe on one encoding.
+
+    Attributes
+    ----------
+    rows, held : Read
+        All rows that train or are held out of training, and validation rows of the user's own or None.
+    epochs : int or None
+        That schedules are made for; None: the recipe's.
+    notes : list of str
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        notes: Sequence[str],
+        rows: Read,
+        learned: Read,
+        held: Read | None,
+        target: Target,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._schema, self._target, self._settings, self._clock = schema, target, settings, clock
+        self.rows, self.held = rows, held
+        self.notes = [*notes, *rows[0].notes]
+        self.epochs = settings.epochs
+        recipe, classes = settings.recipe, len(target.classes)
+        loss = recipe.loss(Task(classes, classes or 1, settings.loss))
+        head = Head(loss, classes) if classes else Head.of_numbers(loss, learned[1], learned[2])
+        limits = None
+        if head.standard is not None and head.limited:
+            low, high = head.standard.limits()
+            limits = float(low[0]), float(high[0])
+        self._task = Task(classes, head.outputs, settings.loss, limits)
+        self._encoding = recipe.encoding(learned[0], schema.cardinalities)
+        self._head = head
+
+    @classmethod
+    def of(
+        cls,
+        training: Rows,
+        learned: NDArray[np.int64],
+        validation: Rows | None,
+        target: Target,
+        settings: Settings,
+        clock: Clock,
+    ) -> _Trainer:
+        """One that learns from these of the rows what columns are and how numbers are spread."""
+        whole = len(learned) == len(training.y)
+        schema, notes = Schema.decide(training.table if whole else training.table.take(learned))
+        rows = schema.read(training.table), training.y, training.weights
+        held = None
+        if validation is not None:
+            held = schema.read(validation.table), validation.y, validation.weights
+        return cls(schema, notes, rows, _rows_of(rows, learned), held, target, settings, clock)
+
+    def model(self, networks: tuple[Network, ...], temperature: float) -> TableModel:
+        """Of these networks."""
+        head = replace(self._head, members=networks[0].n_out // self._head.outputs)
+        recipe = self._settings.recipe.to_dict()
+        return TableModel(self._schema, self._target, self._encoding, head, networks, temperature, recipe)
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def fit(self, parts: Sequence[Fold], stops: int | None = None) -> list[Member]:
+        """A network for each part of the rows. stops: after so many epochs, whatever schedules say."""
+        seeds = np.random.SeedSequence(self._settings.seed).generate_state(len(parts), np.uint64).tolist()
+        trainings = (self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True))
+        return [self._run(training, len(parts)) for training in trainings]
+
+    def _prepared(self, part: Fold, seed: int, stops: int | None) -> Training:
+        train, test = part
+        columns, y, weights = _rows_of(self.rows, train)
+        held = self.held if self.held is not None else _rows_of(self.rows, test) if len(test) else None
+        validation = None if held is None else (held[0], self._head.targets(held[1]), *held[2:])
+        return self._settings.recipe.prepare(
+            columns,
+            self._head.targets(y),
+            self._task,
+            cardinalities=self._schema.cardinalities,
+            validation=validation,
+            sample_weight=weights,
+            seed=seed,
+            epochs=self.epochs,
+            stop_after=stops,
+            encoding=self._encoding,
+        )
+
+    def _run(self, training: Training, trainings: int) -> Member:
+        if self._clock.limited and self.epochs is None:
+            share = trainings * (2 if self._settings.refit else 1)
+            self._plan_within(training, max(self._clock.left, 0.0) * _PLANNED / share)
+        callbacks = [*self._settings.callbacks]
+        if self._clock.limited:
+            callbacks.insert(0, lambda record: self._clock.left < record.seconds / 2)
+        try:
+            member = training.run(callbacks=callbacks, verbose=self._settings.verbose)
+        except KeyboardInterrupt:
+            if training.network.epochs_done == 0:
+                raise
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+            member = training._member(training.network.history)
+        if member.history.stopped == "diverged":
+            done = len(member.history)
+            self.notes.append(f"training was not finite in epoch {done + 1}; the best before, {member.epochs}, is kept")
+        # Training is over: what it has left is not for prediction.
+        training.network.optimizer = None
+        return member
+
+    def _plan_within(self, training: Training, seconds: float) -> None:
+        """Plan no more epochs than there is time for."""
+        epochs = min(training.epochs, training._epochs_within(seconds))
+        if epochs < training.epochs:
+            self.notes.append(f"{epochs} of {training.epochs} epochs fit the time limit, and are planned")
+        self.epochs = training.epochs = epochs
+
+    # -- calibration -------------------------------------------------------------------------------------------------
+
+    def temperature(self, networks: Sequence[Network], parts: Sequence[Fold]) -> float:
+        """By which log loss is least on rows held out: of each row by the members that have held it out."""
+        head = self.model(tuple(networks), 1.0).head
+        everyone = self.held is not None
+        rows = self.rows if self.held is None else self.held
+        tests = [np.arange(len(rows[1])) if everyone else test for _, test in parts]
+        if not any(len(test) for test in tests):
+            return 1.0
+        outputs = []
+        for network, test in zip(networks, tests, strict=True):
+            outputs.append(network.predict(given(network, self._encoding.transform(_rows_of(rows, test)[0]))))
+        held, place = np.unique(np.concatenate(tests), return_inverse=True)
+        places = np.split(place, np.cumsum([len(test) for test in tests])[:-1])
+        counts = np.bincount(place)[:, None]
+
+        def probabilities(t: float) -> NDArray[np.float64]:
+            total = np.zeros((len(held), head.classes))
+            for output, where in zip(outputs, places, strict=True):
+                total[where] += head.probabilities([output], t)
+            return total / counts
+
+        weights = None if rows[2] is None else rows[2][held]
+        if weights is not None and not weights.any():
+            return 1.0
+        return best_temperature(probabilities, rows[1][held], weights)
+
+
+def _rows_of(rows: Read, chosen: NDArray[np.int64]) -> Read:
+    columns, y, weights = rows
+    if len(chosen) == len(y):
+        return rows
+    part = Columns(columns.numbers[chosen], columns.codes[chosen])
+    return part, y[chosen], None if weights is None else weights[chosen]
+
+
+def _joined(training: Rows, validation: Rows) -> Rows:
+    """Both, one after the other."""
+    both = (training, validation)
+    weights = None
+    if any(rows.weights is not None for rows in both):
+        weights = np.concatenate([np.ones(len(rows.y)) if rows.weights is None else rows.weights for rows in both])
+    table = joined(training.table, validation.table)
+    return Rows(table, np.concatenate([rows.y for rows in both]), weights)
