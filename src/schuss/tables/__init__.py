@@ -4,6 +4,7 @@ learns from; and the recipes that win on them.
 
 from .encoding import Encoding, MedianFill, OneHot, QuantileNormal, RobustScale, Standardise, quantile_bins
 from .errors import DataError
+from .model import TableModel, load_table
 from .schema import Columns, Schema
 from .target import Target, find_target
 
@@ -17,7 +18,9 @@ __all__ = [
     "RobustScale",
     "Schema",
     "Standardise",
+    "TableModel",
     "Target",
     "find_target",
+    "load_table",
     "quantile_bins",
 ]
