@@ -29,8 +29,11 @@ SUBJECTS = {
     "step": "steps of every optimizer",
     "predict": "prediction of one row and of many",
     "sklearn": "schuss.sklearn beside scikit-learn's own networks",
+    "realmlp": "whole fits of RealMLP beside pytabkit: long, only when named or with --large",
     "startup": "importing, and the size of the wheel",
 }
+# Left out unless they are named.
+LONG = ("growth", "realmlp")
 # Options that children are given too.
 _FLAGS = ("quick", "compile")
 
@@ -149,7 +152,7 @@ def pictures(results: dict[str, list[Result]], folder: Path) -> dict[str, list[s
 
 def chosen(options: argparse.Namespace) -> list[str]:
     """The subjects that are named, or all; without what is long, unless it is asked for."""
-    return options.subjects or [name for name in SUBJECTS if name != "growth" or options.large]
+    return options.subjects or [name for name in SUBJECTS if name not in LONG or options.large]
 
 
 def main() -> None:

@@ -77,8 +77,8 @@ struct tile_end {
     void *raw;
     ptrdiff_t ld_raw;
     /* CONSUME: a block is C[row, row + rows) x [col, col + cols), contiguous and still in cache. It is gone when
-     * consume() returns. B may not be transposed. streams: arrays laid out like C that consume() reads; the product
-     * fetches them into cache meanwhile. */
+     * consume() returns. streams: arrays laid out like C that consume() reads; the product fetches them into cache
+     * meanwhile. */
     int (*consume)(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols, const void *block);
     void *context;
     int n_streams;
@@ -94,6 +94,12 @@ struct gemm {
     ptrdiff_t m, n, k;
     const void *a;
     ptrdiff_t a_row, a_col;
+    /* NULL, or what makes A as it is needed: fill() writes A's rows [row, row + rows) x columns [p, p + depth) to
+     * to[rows x depth], whose rows lie ld elements apart. a is not looked at then, a_row is 0 and a_col 1, and scratch
+     * is fill_scratch(k) bytes longer. */
+    void (*fill)(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t p, ptrdiff_t depth, void *to, ptrdiff_t ld);
+    const void *fill_context;
+    int fetches_a; /* where a_row is 1: 1 if the rows of the next tiles are fetched while tiles compute */
     /* NULL, or A is these rows order[0], order[1], ...; a is not looked at then. a_row == 1: transposed */
     const struct schuss_compressed *compressed;
     const int64_t *order;

@@ -69,8 +69,8 @@ void schuss_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ou
 void schuss_permutation(int64_t *order, ptrdiff_t n, uint64_t seed, uint64_t epoch);
 
 /* uniform: in [-scale, scale), before rounding to the dtype. normal: with standard deviation scale. orthogonal:
- * orthonormal rows or columns, whichever are fewer, times scale. */
-#define SCHUSS_INITS(X) X(ZEROS, zeros) X(UNIFORM, uniform) X(NORMAL, normal) X(ORTHOGONAL, orthogonal)
+ * orthonormal rows or columns, whichever are fewer, times scale. signs: scale or -scale. */
+#define SCHUSS_INITS(X) X(ZEROS, zeros) X(UNIFORM, uniform) X(NORMAL, normal) X(ORTHOGONAL, orthogonal) X(SIGNS, signs)
 #define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_INIT_##NAME,
 enum schuss_init { SCHUSS_INITS(SCHUSS_NUMBER_OF) SCHUSS_N_INITS };
 #undef SCHUSS_NUMBER_OF
@@ -364,7 +364,7 @@ int schuss_slope_needs_input(int activation);
 #define SCHUSS_KIND_NUMBER(NAME) SCHUSS_KIND_##NAME,
 enum schuss_kind { SCHUSS_KINDS(SCHUSS_KIND_NUMBER) SCHUSS_N_KINDS };
 #undef SCHUSS_KIND_NUMBER
-enum { SCHUSS_NODE_SIZES = 2, SCHUSS_NODE_NUMBERS = 3, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
+enum { SCHUSS_NODE_SIZES = 3, SCHUSS_NODE_NUMBERS = 3, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
 
 /* What a value's elements are: numbers of the network's dtype, or int64_t codes. */
 enum schuss_storage { SCHUSS_REAL, SCHUSS_INDEX };
@@ -396,8 +396,8 @@ struct schuss_node {
 struct schuss_array {
     const char *name;
     int node;
-    int ndim;                /* 1: a vector of n = rows elements; 2: rows x cols */
-    ptrdiff_t n, rows, cols;
+    int ndim;                /* 1: a vector of n = rows elements; 2: rows x cols; 3: matrices x rows x cols */
+    ptrdiff_t n, matrices, rows, cols;
     int stepped;
     ptrdiff_t at;            /* its first element in the arenas; parameters come before states */
 };
@@ -410,6 +410,7 @@ struct schuss_net {
     struct schuss_array *arrays;
     void *params, *grads;    /* arenas of equal layout */
     uint64_t seed;           /* of the dropout masks */
+    double dropout_factor;   /* which probabilities of dropout are multiplied by; by schuss_net_shape(): 1 */
 };
 
 /* The name of a kind of layer, NULL past the last; the names of its sizes and of its numbers, with spaces between. */
@@ -565,6 +566,8 @@ struct schuss_train {
     double *batch_weights;             /* room for one batch; unused while order or weights is NULL */
     double *partial;                   /* schuss_loss_partials(batch) */
     const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
+    const double *const *decays;       /* [groups] the same for the weight decay of each; decays or decays[g] NULL: own */
+    const double *dropouts;            /* one a step, in place of the network's dropout_factor; NULL: that */
     const struct schuss_penalty *penalty; /* NULL: none */
     int counts_rows;                   /* 1: the epoch's loss counts batches by their rows; 0: by their weights */
     uint64_t draws;                    /* training passes made with the network so far; counted on */

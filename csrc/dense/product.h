@@ -14,7 +14,8 @@ enum {
     AHEAD = 16,                        /* rows of B to fetch ahead */
     AHEAD_STREAM = 1024 / sizeof(real), /* columns of a streamed B to fetch ahead */
     LONG_ROWS = 2048 / TILE_ROWS * TILE_ROWS, /* of C that are summed together where k is more than LONG_K */
-    LONG_SUMS = LONG_ROWS * BLOCK_N    /* their sums in progress, at most */
+    LONG_SUMS = LONG_ROWS * BLOCK_N,   /* their sums in progress, at most */
+    FILL_GAP = 64 / sizeof(real)       /* between rows of A that are filled, which would else meet in cache sets */
 };
 
 /* to[p * stride + i] = from[i * ld + p] for i < rows, p < k: a transposition by blocks in registers. Lines of `to` are
@@ -133,6 +134,26 @@ static ptrdiff_t gemm_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kin
     return (packed + consumed + aside + 32) * (ptrdiff_t)sizeof(real) + 64;
 }
 
+/* Elements that a strip of A takes where it is filled: of blocks() or of narrow(). */
+ALWAYS_INLINE ptrdiff_t filled_elements(ptrdiff_t k) {
+    const ptrdiff_t strip = TILE_ROWS * (k + FILL_GAP);
+    const ptrdiff_t panel = NARROW_BYTES / (ptrdiff_t)sizeof(real) + WIDE_VECS * LANES * FILL_GAP;
+    return ((strip > panel ? strip : panel) + 15) / 16 * 16;
+}
+
+/* Bytes of scratch, beside gemm_scratch(), for an A that is filled. */
+ALWAYS_INLINE ptrdiff_t fill_scratch(ptrdiff_t k) { return filled_elements(k) * (ptrdiff_t)sizeof(real); }
+
+/* Rows [row, row + rows) of A, their columns [p, p + depth), as a tile reads them: by *stride elements from row to
+ * row. Where A is filled, in `room`. */
+ALWAYS_INLINE const real *rows_of_a(const struct gemm *g, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t p, ptrdiff_t depth,
+                                    real *room, ptrdiff_t *stride) {
+    *stride = g->fill ? depth + FILL_GAP : g->a_row;
+    if (!g->fill) return (const real *)g->a + row * g->a_row + p * g->a_col;
+    g->fill(g->fill_context, row, rows, p, depth, room, *stride);
+    return room;
+}
+
 /* Where the sums of g's element (row, col) begin; NULL: at zero. */
 ALWAYS_INLINE const real *start_of(const struct gemm *g, ptrdiff_t row, ptrdiff_t col) {
     return g->start ? (const real *)g->start + row * g->ld_start + col : NULL;
@@ -179,7 +200,7 @@ ALWAYS_INLINE void fetch_tile(ptrdiff_t rows, ptrdiff_t cols, const real *c, ptr
 /* A part of a product with few columns, at most NARROW_COLS, as tiles of the transposed product, so that vectors lie
  * along the rows and none is nearly empty. A's rows are transposed in registers where they lie along k. */
 static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
-                  real *scratch) {
+                  real *scratch, real *filled) {
     const ptrdiff_t n = col1 - col0, step = step_of(n), size = sizeof(real), k = g->k;
     const int direct = g->a_row == 1, consumes = g->end.kind == END_CONSUME;
     const ptrdiff_t depth = direct ? k : even_depth(k, NARROW_BYTES / size / step);
@@ -200,9 +221,10 @@ static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
             const int later = p >= LONG_K, closes = closes_block(k, p + kp); /* as in blocks() */
             real *sums = later ? aside : tile_c;
             const real *from = p % LONG_K ? sums : p == 0 && start ? tile_c : NULL;
-            const real *a = (const real *)g->a + i0 * g->a_row + p * g->a_col;
+            ptrdiff_t a_row;
+            const real *a = rows_of_a(g, i0, rows, p, kp, filled, &a_row);
             const real *b = (const real *)g->b + p * b_row + col0 * b_col;
-            if (!direct) transpose(rows, kp, a, g->a_row, panel, step, panel + step * kp);
+            if (!direct) transpose(rows, kp, a, a_row, panel, step, panel + step * kp);
             tile_deep(n, kp, b, b_col, b_row, direct ? a : panel, direct ? g->a_col : step, 0, closes ? tile_c : sums,
                       step, rows, from, step, later && closes, NULL, 0, 0, NULL);
             p += kp;
@@ -246,7 +268,7 @@ static ptrdiff_t narrow_columns(const struct gemm *g, ptrdiff_t m, ptrdiff_t n) 
  * from one block of B to the next. After the first LONG_K products C holds the sums of whole blocks of LONG_K, so sums
  * in progress lie in `spare` until their block ends and they are added to C. */
 static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
-                  real *packed_b) {
+                  real *packed_b, real *filled) {
     const ptrdiff_t k = g->k, m = row1 - row0, n = col1 - col0, size = sizeof(real);
     const int consumes = g->end.kind == END_CONSUME, large = k * g->ldb * size > PACK_B_BYTES;
     const int packs_b = g->b_transposed || (large && m > 4 * TILE_ROWS), packs_first = packs_b && !g->b_transposed;
@@ -286,10 +308,16 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                 real *c = consumes ? spare + waiting * ldc : (real *)g->c + i * ldc + j0;
                 real *sums = later ? spare + (i - row0) * (j1 - j0) : c;
                 const ptrdiff_t ld_sums = later ? j1 - j0 : ldc;
-                const real *a = (const real *)g->a + i * g->a_row + p0 * g->a_col;
+                ptrdiff_t a_row;
+                const real *a = rows_of_a(g, i, rows, p0, kp, filled, &a_row);
+                struct fetch next_a = {0};
+                if (g->fetches_a && i + rows < row1)
+                    next_a = (struct fetch){(const real *)g->a + (i + rows) * g->a_row + p0 * g->a_col, kp,
+                                            TILE_ROWS * size, g->a_col, 0};
                 for (ptrdiff_t j = j0; j < j1; j += step) {
                     const ptrdiff_t cols = j1 - j < step ? j1 - j : step;
                     if (next.rows) fetch_to(&next, next.rows * ++strip / strips);
+                    if (next_a.rows) fetch_to(&next_a, kp * (j + step - j0) / (j1 - j0));
                     if (consumes && large) fetch_streams(&g->end, rows, cols, g->ldc, i, j);
                     if (p0 > 0 && j + step < j1) fetch_tile(rows, step, sums + (j + step - j0), ld_sums);
                     else if (p0 > 0 && i + rows < row1) fetch_tile(rows, step, sums + rows * ld_sums, ld_sums);
@@ -297,7 +325,7 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
                     const real *from = p0 == 0 ? start_of(g, i, j) : p0 % LONG_K ? sums + (j - j0) : NULL;
                     const ptrdiff_t ld_from = p0 == 0 ? g->ld_start : ld_sums, ld_to = closes ? ldc : ld_sums;
                     const int adds = later && closes, first = packs_first && i == row0;
-                    tile_deep(rows, kp, a, g->a_row, g->a_col, packs_b && !first ? bp : b + (j - j0),
+                    tile_deep(rows, kp, a, a_row, g->a_col, packs_b && !first ? bp : b + (j - j0),
                               first ? g->ldb : ldb, first ? AHEAD * g->ldb : ahead, to, ld_to, cols, from, ld_from,
                               adds, end, i, j, first ? bp : NULL);
                 }
@@ -315,31 +343,35 @@ static int blocks(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
 }
 
 /* C[row0, row1) x [col0, col1), which is one tile, or a few where k is 1: nothing is packed, nothing fetched ahead. */
-static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1) {
+static void few_tiles(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
+                      real *filled) {
     const ptrdiff_t cols = col1 - col0;
     for (ptrdiff_t i = row0, rows; i < row1; i += rows) {
         real *c = (real *)g->c + i * g->ldc + col0;
         rows = row1 - i < TILE_ROWS ? row1 - i : TILE_ROWS;
-        tile_deep(rows, g->k, (const real *)g->a + i * g->a_row, g->a_row, g->a_col, (const real *)g->b + col0, g->ldb,
-                  0, c, g->ldc, cols, start_of(g, i, col0), g->ld_start, 0, &g->end, i, col0, NULL);
+        ptrdiff_t a_row;
+        const real *a = rows_of_a(g, i, rows, 0, g->k, filled, &a_row);
+        tile_deep(rows, g->k, a, a_row, g->a_col, (const real *)g->b + col0, g->ldb, 0, c, g->ldc, cols,
+                  start_of(g, i, col0), g->ld_start, 0, &g->end, i, col0, NULL);
         if (!finishes_in_registers(&g->end)) finish_rows(&g->end, rows, cols, c, g->ldc, i, col0);
     }
 }
 
 /* As gemm(), which alone calls it, where A is not compressed rows. */
 ALWAYS_INLINE int product(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1, void *scratch) {
+    real *filled = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     if ((row1 - row0 <= TILE_ROWS || g->k == 1) && col1 - col0 <= TILE_COLS && !g->b_transposed &&
         g->end.kind != END_CONSUME && g->k * g->ldb <= PACK_B_BYTES / (ptrdiff_t)sizeof(real)) {
-        few_tiles(g, row0, row1, col0, col1);
+        few_tiles(g, row0, row1, col0, col1, filled);
         return 0;
     }
-    real *room = (real *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
+    real *room = g->fill ? filled + filled_elements(g->k) : filled;
     const ptrdiff_t middle = col1 - narrow_columns(g, row1 - row0, col1 - col0);
     const ptrdiff_t most = g->k > LONG_K && g->end.kind != END_CONSUME ? LONG_ROWS : row1 - row0;
     const ptrdiff_t height = even_part(row1 - row0, most, TILE_ROWS);
     int found = 0;
     for (ptrdiff_t row = row0; middle > col0 && row < row1; row += height)
-        found |= blocks(g, row, row + height < row1 ? row + height : row1, col0, middle, room);
-    if (middle < col1) found |= narrow(g, row0, row1, middle, col1, room);
+        found |= blocks(g, row, row + height < row1 ? row + height : row1, col0, middle, room, filled);
+    if (middle < col1) found |= narrow(g, row0, row1, middle, col1, room, filled);
     return found;
 }

@@ -11,6 +11,8 @@
 #include "embedding.h"
 #include "parametric.h"
 #include "prelu.h"
+#include "ensemble_dense.h"
+#include "grouped_dense.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

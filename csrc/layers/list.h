@@ -13,6 +13,8 @@
     KIND(batch_norm)       \
     KIND(embedding)        \
     KIND(parametric)       \
-    KIND(prelu)
+    KIND(prelu)            \
+    KIND(ensemble_dense) \
+    KIND(grouped_dense)
 
 #endif

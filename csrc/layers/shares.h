@@ -3,10 +3,11 @@
 
 /* A vector of n elements, stepped or a state; a matrix of parameters. */
 ALWAYS_INLINE struct schuss_array vector_array(const char *name, ptrdiff_t n, int stepped) {
-    return (struct schuss_array){.name = name, .ndim = 1, .rows = n, .cols = 1, .stepped = stepped};
+    return (struct schuss_array){.name = name, .ndim = 1, .matrices = 1, .rows = n, .cols = 1, .stepped = stepped};
 }
 ALWAYS_INLINE struct schuss_array matrix_array(const char *name, ptrdiff_t rows, ptrdiff_t cols) {
-    return (struct schuss_array){.name = name, .ndim = 2, .rows = rows, .cols = cols, .stepped = 1};
+    return (struct schuss_array){.name = name, .ndim = 2, .matrices = 1, .rows = rows, .cols = cols,
+                                 .stepped = 1};
 }
 
 /* The shape of a layer with as many columns as its input, whose number is the layer's first size. Returns NULL, or what

@@ -125,6 +125,7 @@ int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int i
     for (ptrdiff_t i = 0; i < n; i++) {
         double value = 0;
         if (init == SCHUSS_INIT_UNIFORM) value = scale * (2 * unit_draw(seed, stream, (uint64_t)i) - 1);
+        if (init == SCHUSS_INIT_SIGNS) value = unit_draw(seed, stream, (uint64_t)i) < 0.5 ? scale : -scale;
         if (init == SCHUSS_INIT_NORMAL) value = scale * normal_draw(seed, stream, (uint64_t)i);
         put(dtype, w, i, value);
     }

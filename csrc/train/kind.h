@@ -91,8 +91,8 @@ struct pass {
 struct kind {
     const char *name;
     const char *sizes, *numbers; /* names of the node's sizes and numbers, in their order, with spaces between them */
-    /* The shape of the value, given that of the input; and name, ndim, rows, cols and stepped of each array. n_arrays
-     * is 0 before. Returns NULL, or what does not fit. */
+    /* The shape of the value, given that of the input; and name, ndim, matrices, rows, cols and stepped of each
+     * array. n_arrays is 0 before. Returns NULL, or what does not fit. */
     const char *(*shape)(const struct schuss_node *node, const struct shape *in, struct shape *out,
                          struct schuss_array *arrays, int *n_arrays);
     enum sharing sharing;

@@ -33,6 +33,7 @@ static ptrdiff_t place(struct schuss_net *net, int stepped, ptrdiff_t used) {
         ptrdiff_t end;
         if (array->stepped != stepped) continue;
         if (__builtin_mul_overflow(array->rows, array->cols, &array->n) ||
+            __builtin_mul_overflow(array->n, array->matrices, &array->n) ||
             __builtin_add_overflow(used, array->n, &end) || __builtin_add_overflow(end, 15, &end) ||
             end > PTRDIFF_MAX / (ptrdiff_t)sizeof(double) - 64)
             return -1;
@@ -44,6 +45,7 @@ static ptrdiff_t place(struct schuss_net *net, int stepped, ptrdiff_t used) {
 
 ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **what) {
     net->n_arrays = net->n_inputs = 0;
+    net->dropout_factor = 1;
     *what = NULL;
     for (int i = 0; i < net->n_nodes; i++) {
         struct schuss_node *node = &net->nodes[i];

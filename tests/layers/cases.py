@@ -15,6 +15,7 @@ from schuss import (
     Concatenate,
     Dense,
     Embedding,
+    GroupedDense,
     Input,
     LayerNorm,
     ParametricActivation,
@@ -59,6 +60,20 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
                 ]
             ),
             Dense(2),
+        ],
+    },
+    "grouped_dense": {
+        "first": lambda n: [GroupedDense(3, n, 2, "tanh", dropout=0.2), Dense(2)],
+        "one and many": lambda n: [
+            Dense(n, 2 * n),
+            GroupedDense(1, None, 3 * n, "gelu"),
+            GroupedDense(n, 3, 1, bias=False),
+        ],
+        "last adds": lambda n: [Dense(n, 6), Residual([GroupedDense(3, 2, 2, "silu")]), Activation("tanh")],
+        "of a join": lambda n: [
+            Concatenate([[Input("x", n), Dense(7, "tanh")], Input("z", 2), [Input("x", n), Dense(5, "silu")]]),
+            Residual([GroupedDense(2, 7, 7)]),
+            GroupedDense(7, 2, n, "softplus"),
         ],
     },
     "input": {

@@ -17,7 +17,18 @@ from numpy.testing import assert_array_equal, assert_equal
 from numpy.typing import NDArray
 
 import schuss
-from schuss import Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale
+from schuss import (
+    Activation,
+    BatchNorm,
+    Concatenate,
+    Dense,
+    Embedding,
+    GroupedDense,
+    Input,
+    LayerNorm,
+    Residual,
+    Scale,
+)
 from tests.layers.cases import NAMES, network
 
 Array = NDArray[Any]
@@ -120,6 +131,9 @@ MISFITS: list[tuple[Callable[[], Any], str]] = [
     (lambda: [Dense(4, 3), Activation("softmax"), Dense(2)], r"activation must not be softmax"),
     (lambda: [Residual(Dense(3, 3, "softmax"))], r"activation must not be softmax"),
     (lambda: [Dense(4, 3), Concatenate([Dense(3, "softmax")])], r"activation must not be softmax"),
+    (lambda: [Dense(4, 6), GroupedDense(4, None, 2)], r"layers\[1\]\.groups must divide 6.*got 4"),
+    (lambda: [Dense(4, 6), GroupedDense(3, 3, 2)], r"layers\[1\]\.n_in must be 2.*got 3"),
+    (lambda: [GroupedDense(3, None, 2)], r"layers\[0\], GroupedDense, must tell"),
     (lambda: [], "layers must hold at least one layer"),
 ]
 
@@ -145,6 +159,10 @@ BAD_ARGUMENTS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: Activation("softmax", dropout=0.1), ValueError, "dropout must be 0"),
     (lambda: Activation("relu", dropout=1.0), ValueError, "dropout must be"),
     (lambda: Activation("tanh", alpha=0.1), ValueError, "alpha must be None"),
+    (lambda: GroupedDense(0, 3, 3), ValueError, "groups must be"),
+    (lambda: GroupedDense(2, 3, 0), ValueError, "n_out must be"),
+    (lambda: GroupedDense(2, 3, 3, "softmax"), ValueError, "activation must not be 'softmax'"),
+    (lambda: GroupedDense(2, 3, 3, init="orthogonal"), ValueError, "init 'orthogonal' is not known"),
     (lambda: Input("", 3), TypeError, "name must be"),
     (lambda: Input(3, 3), TypeError, "name must be"),  # type: ignore[arg-type]
     (lambda: Input("a", 0), ValueError, "n must be"),
@@ -174,6 +192,18 @@ def test_summary() -> None:
     assert ["LayerNorm", "10", "20"] in lines
     assert lines[-1] == ["float32,", "seed", "0", str(4 + 21 + 20 + 110 + 22)]
     assert len({len(line) for line in net.summary().splitlines()}) == 1
+
+
+def test_grouped_dense_starts_like_torchs_layers() -> None:
+    net = schuss.Network([GroupedDense(3, 16, 50)], seed=0, dtype="float64")
+    weight, bias = net.parameters
+    for array in (weight, bias):
+        assert 0.2 < np.abs(array).max() <= 0.25
+        assert abs(array.mean()) < 0.05
+    assert not np.isin(bias, weight).any()  # no draw twice
+    assert net.summary().count("3 x (16 -> 50)") == 1
+    zero = schuss.Network([GroupedDense(3, 16, 50, init="he_normal")], seed=0).parameters[1]
+    assert not zero.any()
 
 
 # ---- groups ----------------------------------------------------------------------------------------------------------

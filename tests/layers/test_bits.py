@@ -16,7 +16,19 @@ from numpy.testing import assert_array_equal, assert_equal
 from numpy.typing import NDArray
 
 import schuss
-from schuss import Activation, BatchNorm, Concatenate, Dense, Embedding, Input, LayerNorm, Residual, Scale, _core
+from schuss import (
+    Activation,
+    BatchNorm,
+    Concatenate,
+    Dense,
+    Embedding,
+    GroupedDense,
+    Input,
+    LayerNorm,
+    Residual,
+    Scale,
+    _core,
+)
 from tests.layers.trees import Tree, trees
 
 Array = NDArray[Any]
@@ -54,6 +66,10 @@ NETS: dict[str, list[schuss.layers.Layer]] = {
     "last is a join": [
         Dense(7, 8),
         Concatenate([Dense(2, "tanh"), [BatchNorm(), Dense(1)], [Dense(1, "relu", dropout=0.3)]]),
+    ],
+    "groups": [
+        Residual([GroupedDense(7, 1, 9, "relu"), Dense(300), GroupedDense(3, 100, 45, "gelu", dropout=0.2), Dense(7)]),
+        GroupedDense(1, 7, 4),
     ],
     "last adds": [Dense(7, 4), Residual([Dense(200, "relu"), Dense(90), Dense(4, "tanh", dropout=0.2)])],
 }

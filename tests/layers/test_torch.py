@@ -42,6 +42,20 @@ class Linear(torch.nn.Module):  # type: ignore[misc]
         return self.act(x @ self.weight + self.bias)
 
 
+class Grouped(torch.nn.Module):  # type: ignore[misc]
+    """A dense layer for each group of columns."""
+
+    def __init__(self, groups: int, n_in: int, n_out: int, act: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(groups, n_in, n_out))
+        self.bias = torch.nn.Parameter(torch.zeros(groups, n_out))
+        self.act = act
+
+    def forward(self, x: Any) -> Any:
+        parts = x.reshape(len(x), len(self.weight), -1)
+        return self.act(torch.einsum("rgi,gio->rgo", parts, self.weight) + self.bias).reshape(len(x), -1)
+
+
 class Factors(torch.nn.Module):  # type: ignore[misc]
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -128,6 +142,10 @@ MODELS: dict[str, Callable[[], Made]] = {
     "prelu": lambda: (
         [schuss.Dense(6, 9), schuss.PReLU(), schuss.Dense(3)],
         nn.Sequential(Linear(6, 9), nn.PReLU(9), Linear(9, 3)),
+    ),
+    "grouped_dense": lambda: (
+        [schuss.GroupedDense(6, 1, 5, "relu"), schuss.GroupedDense(2, 15, 4, "mish"), schuss.Dense(3)],
+        nn.Sequential(Grouped(6, 1, 5, torch.relu), Grouped(2, 15, 4, nn.functional.mish), Linear(8, 3)),
     ),
     "residual": residual,
     "concatenate": concatenate,

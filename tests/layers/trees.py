@@ -45,8 +45,8 @@ class Tree:
         net = schuss.Network(self.layers, seed=self.seed, dtype=dtype)
         rng = np.random.default_rng(self.seed)
         for name, p in net.named_parameters().items():
-            if p.ndim == 2:
-                p[...] = rng.normal(size=p.shape) / (1 if "embedding" in name else np.sqrt(p.shape[0]))
+            if p.ndim >= 2:
+                p[...] = rng.normal(size=p.shape) / (1 if "embedding" in name else np.sqrt(p.shape[-2]))
             else:
                 p[...] = (
                     rng.uniform(0.5, 1.5, p.shape) if name.endswith(("weight", "scale")) else rng.normal(size=p.shape)
@@ -71,10 +71,15 @@ class Tree:
 @st.composite
 def leaves(draw: st.DrawFn, columns: int) -> tuple[Layer, int]:
     """A layer without layers in it, and how many columns it gives."""
-    kind = draw(st.sampled_from(["dense", "dense", "activation", "scale", "layer_norm", "batch_norm"]))
+    kind = draw(st.sampled_from(["dense", "dense", "activation", "scale", "layer_norm", "batch_norm", "grouped"]))
     if kind == "dense":
         n = draw(widths)
         return schuss.Dense(n, draw(st.sampled_from(ACTIVATIONS)), bias=draw(st.booleans()), dropout=draw(dropouts)), n
+    if kind == "grouped":
+        groups = draw(st.sampled_from([g for g in range(1, columns + 1) if columns % g == 0]))
+        n = draw(st.integers(1, 5))
+        activation, bias, dropout = draw(st.sampled_from(ACTIVATIONS)), draw(st.booleans()), draw(dropouts)
+        return schuss.GroupedDense(groups, None, n, activation, bias=bias, dropout=dropout), groups * n
     if kind == "activation":
         return schuss.Activation(draw(st.sampled_from(ACTIVATIONS)), dropout=draw(dropouts)), columns
     if kind == "scale":

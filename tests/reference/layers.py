@@ -125,7 +125,7 @@ class Pass:
         arrays = {name.rpartition(".")[2]: a for name, a in self.parameters.items() if name.rpartition(".")[0] == path}
         y, slope = FORMULAS[layer.kind](self, layer, arrays, value.array, path)
         end = None
-        if isinstance(layer, (schuss.Dense, schuss.Activation)):
+        if isinstance(layer, (schuss.Dense, schuss.Activation, schuss.GroupedDense)):
             y, end = self.end(layer, y, stream, path)
         made = Value(y)
 
@@ -170,6 +170,21 @@ def dense(walk: Pass, layer: schuss.Dense, a: Arrays, x: Array, path: str) -> tu
         return d @ a["weight"].T, {**found, "bias": d.sum(axis=0)} if layer.bias else found
 
     return y, slope
+
+
+def grouped_dense(walk: Pass, layer: schuss.GroupedDense, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    parts = x.reshape(len(x), layer.groups, -1)
+    y = np.einsum("rgi,gio->rgo", parts, a["weight"])
+    if layer.bias:
+        y = y + a["bias"]
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        d = d.reshape(y.shape)
+        found = {"weight": np.einsum("rgi,rgo->gio", parts, d)}
+        dx = np.einsum("rgo,gio->rgi", d, a["weight"]).reshape(x.shape)
+        return dx, {**found, "bias": d.sum(axis=0)} if layer.bias else found
+
+    return y.reshape(len(x), -1), slope
 
 
 def activation(walk: Pass, layer: schuss.Activation, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
@@ -242,6 +257,7 @@ def prelu(walk: Pass, layer: schuss.PReLU, a: Arrays, x: Array, path: str) -> tu
 
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
+    "grouped_dense": grouped_dense,
     "activation": activation,
     "scale": scale,
     "layer_norm": layer_norm,

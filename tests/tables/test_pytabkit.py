@@ -8,7 +8,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 import torch  # noqa: E402
 
-import schuss  # noqa: E402
 from schuss.tables import Columns, Standardise  # noqa: E402
 from schuss.tables.recipes import RealMLP, RealMLPS, Task  # noqa: E402
 from tests.tables.peer import Watched  # noqa: E402

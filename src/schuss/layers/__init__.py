@@ -9,6 +9,8 @@ from .activation import Activation
 from .base import Layer, Shape
 from .dense import Dense
 from .embedding import Embedding
+from .ensemble_dense import EnsembleDense
+from .grouped_dense import GroupedDense
 from .inputs import Input
 from .joins import Concatenate, Residual
 from .norms import BatchNorm, LayerNorm
@@ -24,6 +26,8 @@ KINDS: dict[str, type[Layer]] = {
         Concatenate,
         Dense,
         Embedding,
+        EnsembleDense,
+        GroupedDense,
         Input,
         LayerNorm,
         ParametricActivation,
@@ -40,6 +44,8 @@ __all__ = [
     "Concatenate",
     "Dense",
     "Embedding",
+    "EnsembleDense",
+    "GroupedDense",
     "Input",
     "Layer",
     "LayerNorm",

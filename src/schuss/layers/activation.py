@@ -40,6 +40,7 @@ class Activation(ColumnLayer):
     """
 
     kind: ClassVar[str] = "activation"
+    _has_end: ClassVar[bool] = True
     _vectors: ClassVar[int] = 0
     name: str
     dropout: float

@@ -11,6 +11,10 @@ from ..arguments import integer, number
 ALPHA = {"leaky_relu": (0.01, "[0, inf)"), "elu": (1.0, "(0, inf)")}
 
 
+# How an array starts: a value for all elements, or kind and scale of random ones.
+Start = float | tuple[str, float]
+
+
 class Shape(NamedTuple):
     """What comes into a layer: so many columns, of numbers or of codes."""
 
@@ -35,6 +39,8 @@ class Layer:
     kind: ClassVar[str]
     # Whether it takes codes rather than numbers.
     _of_codes: ClassVar[bool] = False
+    # Whether it has an activation, alpha and dropout.
+    _has_end: ClassVar[bool] = False
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}: layers do not change; make another one")
@@ -69,6 +75,11 @@ class Layer:
             raise ValueError(f"{name}, {type(self).__name__}, must come behind {takes}; got {comes}{hint}")
 
     @property
+    def columns_in(self) -> int | None:
+        """Columns that come in, if the layer alone tells how many numbers these are."""
+        return None if self._of_codes else getattr(self, "n", None)
+
+    @property
     def shape(self) -> Shape:
         """The shape of what comes out, once all sizes are there."""
         raise NotImplementedError
@@ -89,6 +100,11 @@ class Layer:
     def starts(self) -> dict[str, float | tuple[str, float]]:
         """How each array starts, by name: a value for all elements, or kind and scale of random ones."""
         return {}
+
+    def repeats(self, name: str) -> tuple[bool, tuple[int, ...] | None]:
+        """Of an array whose start is random: whether all rows have the same draws, and the widths of neighbouring
+        columns that share one; None: each has its own."""
+        return False, None
 
     def row(self) -> tuple[str, str, str, str]:
         """The layer in a summary: what it is, activation, initialisation, dropout."""

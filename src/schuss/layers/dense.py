@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any, ClassVar
 
 from .._core import ACTIVATIONS
 from ..arguments import choice, flag, integer, number
 from .base import Layer, Shape, checked_alpha, optional_size
+from .initialisers import INITIALISERS, initial_scale
 
 # Activations that keep about half of a symmetric input start from He's scale, selu from the one that its constants
 # are made for, the others from Glorot's.
 _HE = ("relu", "leaky_relu", "elu", "gelu", "silu", "mish", "hard_swish", "softplus")
 _INIT = {**dict.fromkeys(_HE, "he_uniform"), "selu": "lecun_normal"}
-INITIALISERS = (
-    "zeros",
-    "orthogonal",
-    "glorot_uniform",
-    "glorot_normal",
-    "he_uniform",
-    "he_normal",
-    "lecun_uniform",
-    "lecun_normal",
-)
 
 
 @dataclass(init=False, repr=False, eq=False)
@@ -40,9 +30,9 @@ class Dense(Layer):
     bias : bool
         Whether there is a b. It starts at zero.
     init : str, optional
-        How W starts: zeros, orthogonal, or {glorot,he,lecun}_{uniform,normal}. Default: he_uniform for relu,
-        leaky_relu, elu, gelu, silu, mish, hard_swish and softplus, lecun_normal for selu, glorot_uniform for the
-        others.
+        How W starts: zeros, orthogonal, {glorot,he,lecun}_{uniform,normal}, normal (with standard deviation 1), or
+        uniform (in +-1 / sqrt(n_in), as torch's layers). Default: he_uniform for relu, leaky_relu, elu, gelu, silu,
+        mish, hard_swish and softplus, lecun_normal for selu, glorot_uniform for the others.
     dropout : float
         Probability in [0, 1) that an output is dropped in training; the others are divided by 1 - dropout. Not for
         softmax.
@@ -64,6 +54,7 @@ class Dense(Layer):
     """
 
     kind: ClassVar[str] = "dense"
+    _has_end: ClassVar[bool] = True
     n_in: int | None
     n_out: int
     activation: str
@@ -112,6 +103,10 @@ class Dense(Layer):
         return Dense(**arguments)
 
     @property
+    def columns_in(self) -> int | None:
+        return self.n_in
+
+    @property
     def shape(self) -> Shape:
         return Shape(self.n_out)
 
@@ -141,10 +136,4 @@ class Dense(Layer):
     @property
     def initial_scale(self) -> tuple[str, float]:
         """Kind and scale of W's start, as the core takes them."""
-        family, _, kind = str(self.init).partition("_")
-        if not kind:
-            return family, 1.0
-        n_in, n_out = self._n_in, self.n_out
-        variance = {"glorot": 2.0 / (n_in + n_out), "he": 2.0 / n_in, "lecun": 1.0 / n_in}[family]
-        # A uniform variable in [-a, a) has variance a^2 / 3.
-        return kind, sqrt(3.0 * variance if kind == "uniform" else variance)
+        return initial_scale(self.init, self._n_in, self.n_out)

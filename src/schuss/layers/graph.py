@@ -127,8 +127,9 @@ class _Builder:
             made = value
         else:
             made = self.node(layer.kind, name, layer.shape, layer, [value])
-        if isinstance(layer, (Dense, Activation)):
-            made.activation, made.alpha, made.dropout = layer.activation, layer.alpha or 0.0, layer.dropout
+        if layer._has_end:
+            end: Any = layer
+            made.activation, made.alpha, made.dropout = end.activation, end.alpha or 0.0, end.dropout
         made.stream = stream
         return layer, made
 
@@ -137,10 +138,8 @@ class _Builder:
         columns = layer
         while isinstance(columns, Residual):
             columns = columns.layers[0]
-        size = (
-            columns.n_in if isinstance(columns, Dense) else None if columns._of_codes else getattr(columns, "n", None)
-        )
-        if not isinstance(size, int):
+        size = columns.columns_in
+        if size is None:
             raise ValueError(
                 f"{name}, {type(columns).__name__}, must tell how many columns come in, as Dense(n_in, n_out), "
                 f"or stand behind an Input(name, n)"

@@ -1,4 +1,4 @@
-"""What all recipes share: from a table's columns and a task to a network that is ready to be trained, and its training."""
+"""What all recipes share: from a table's columns and a task to a network ready to be trained, and its training."""
 
 from __future__ import annotations
 
@@ -336,9 +336,7 @@ def _first(inputs: Inputs, rows: int) -> Inputs:
     return {name: array[:rows] for name, array in inputs.items()}
 
 
-def grouped(
-    network: Network, options: Callable[[Layer, str], Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def grouped(network: Network, options: Callable[[Layer, str], Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The parameters in groups for an optimizer, by what each layer's arrays are to get."""
     graph = network._graph
     patterns: dict[str, Mapping[str, Any]] = {}
