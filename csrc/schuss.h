@@ -410,6 +410,7 @@ struct schuss_net {
     struct schuss_array *arrays;
     void *params, *grads;    /* arenas of equal layout */
     uint64_t seed;           /* of the dropout masks */
+    double dropout_factor;   /* which probabilities of dropout are multiplied by; by schuss_net_shape(): 1 */
 };
 
 /* The name of a kind of layer, NULL past the last; the names of its sizes and of its numbers, with spaces between. */
@@ -565,6 +566,8 @@ struct schuss_train {
     double *batch_weights;             /* room for one batch; unused while order or weights is NULL */
     double *partial;                   /* schuss_loss_partials(batch) */
     const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
+    const double *const *decays;       /* [groups] the same for the weight decay of each; decays or decays[g] NULL: own */
+    const double *dropouts;            /* one a step, in place of the network's dropout_factor; NULL: that */
     const struct schuss_penalty *penalty; /* NULL: none */
     int counts_rows;                   /* 1: the epoch's loss counts batches by their rows; 0: by their weights */
     uint64_t draws;                    /* training passes made with the network so far; counted on */

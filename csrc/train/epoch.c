@@ -48,7 +48,7 @@ static void run_member(void *context, struct team *me) {
         struct batch b;
         batch_at(t, position, &b);
         struct births births;
-        if (t->lr || run->remembers || (t->penalty && b.total != total)) { /* all compute constants from them */
+        if (run->sets_rates || (t->penalty && b.total != total)) { /* all compute constants from them */
             if (me->index == 0) step_set_rates(t, &b, position);
             team_wait(me);
         }

@@ -39,8 +39,8 @@ static void end_rows(const struct schuss_plan *plan, const struct member_node *m
     if (node->activation == SCHUSS_SOFTMAX && !(last && outside->flags & SCHUSS_LOGITS))
         kernels->softmax(end - first, n, row_at(kernels, y, first)); /* of the network's value, which has no gaps */
     if (!m->mask.at) return;
-    dense_dropout(kernels, first, end, n, node->dropout, plan->net->seed, node->stream, outside->draw, y->at, y->ld,
-                  m->mask.at, m->mask.ld, m->data.at, m->data.ld);
+    dense_dropout(kernels, first, end, n, node->dropout * outside->dropout, plan->net->seed, node->stream,
+                  outside->draw, y->at, y->ld, m->mask.at, m->mask.ld, m->data.at, m->data.ld);
     for (ptrdiff_t i = first; i < end && m->added.at; i++)
         kernels->add(n, row_at(kernels, &m->added, i), row_at(kernels, &m->data, i));
 }
@@ -194,7 +194,8 @@ void *schuss_forward(struct schuss_plan *plan, const struct schuss_input *inputs
     const struct schuss_node *last = &plan->net->nodes[plan->net->n_nodes - 1];
     /* A concatenation's parts have their places in the plan. */
     const int copies = out && (last->kind == SCHUSS_KIND_concatenate || plan->passes != SCHUSS_FORWARD_ONLY);
-    struct job job = {plan, {.inputs = inputs, .rows = rows, .flags = flags, .draw = draw, .out = copies ? NULL : out}};
+    struct job job = {plan, {.inputs = inputs, .rows = rows, .flags = flags, .draw = draw,
+                             .dropout = plan->net->dropout_factor, .out = copies ? NULL : out}};
     const double time = plan_forward_time(plan, rows);
     plan->fault = 0;
     schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time, time), forward_member, &job);

@@ -13,6 +13,7 @@ struct outside {
     ptrdiff_t rows;
     int flags;
     uint64_t draw;
+    double dropout;   /* which probabilities of dropout are multiplied by */
     void *out;        /* NULL: the plan's own */
     void *const *dx;  /* NULL: none */
 };

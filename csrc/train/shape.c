@@ -45,6 +45,7 @@ static ptrdiff_t place(struct schuss_net *net, int stepped, ptrdiff_t used) {
 
 ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **what) {
     net->n_arrays = net->n_inputs = 0;
+    net->dropout_factor = 1;
     *what = NULL;
     for (int i = 0; i < net->n_nodes; i++) {
         struct schuss_node *node = &net->nodes[i];

@@ -45,7 +45,7 @@ struct run run_of(struct schuss_train *t) {
     struct run run = {
         .t = t,
         .at_birth = t->segments && optimizer_goes_by_pieces(t->step),
-        .remembers = optimizer_remembers(t->step),
+        .sets_rates = t->lr || t->decays || optimizer_remembers(t->step),
         .step_time = plan_step_time(t->plan, t->batch),
     };
     optimizer_walk_begin(&run.walk, t->step);
@@ -58,6 +58,8 @@ struct run run_of(struct schuss_train *t) {
 void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff_t position) {
     for (int g = 0; t->lr && g < t->step->n_groups; g++)
         t->step->groups[g].lr = t->lr[position / t->batch] * t->step->groups[g].lr_factor;
+    for (int g = 0; t->decays && g < t->step->n_groups; g++)
+        if (t->decays[g]) t->step->groups[g].weight_decay = t->decays[g][position / t->batch];
     if (t->penalty) {
         struct schuss_group *group = &t->step->groups[t->penalty->group];
         group->penalty1 = b->total == 0 ? 0 : t->penalty->l1 / b->total;
@@ -75,7 +77,8 @@ static struct outside outside_of(const struct schuss_train *t, const struct batc
 const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t position, uint64_t draw,
                        struct team *me) {
     if (b->order) gather_own(t, b, position, me);
-    const struct outside outside = outside_of(t, b, draw);
+    struct outside outside = outside_of(t, b, draw);
+    outside.dropout = t->dropouts ? t->dropouts[position / t->batch] : t->net->dropout_factor;
     return net_forward(t->plan, &outside, me);
 }
 
@@ -177,7 +180,7 @@ int schuss_train_end(struct schuss_train *t, double loss) {
     if (!isfinite(loss)) return SCHUSS_NONFINITE;
     if (t->penalty) penalty_own(t, &(struct team){.index = 0, .count = 1});
     t->last_loss = loss += penalty_of(t, b.total);
-    if (t->lr || run.remembers || t->penalty) step_set_rates(t, &b, t->position);
+    if (run.sets_rates || t->penalty) step_set_rates(t, &b, t->position);
     schuss_team(threads, net_patience(time, time), end_member, &run);
     t->step->nonfinite = step_found_nonfinite(&run);
     if (run.status != SCHUSS_OK || t->step->nonfinite) return SCHUSS_NONFINITE;

@@ -14,7 +14,7 @@ struct run {
     struct schuss_train *t;
     int at_birth;              /* the update is made where gradients are born */
     struct schuss_segment whole; /* all arrays as one, if one thread may update them so; n = 0: not */
-    int remembers;             /* a rule's constants depend on steps before */
+    int sets_rates;            /* rates or decays change from step to step, or a rule's constants depend on steps before */
     int wanted, came;          /* members that were asked for, and that came */
     double step_time;          /* nanoseconds on one thread, roughly */
     int looks;                 /* steps between looks at the clock */
@@ -27,8 +27,8 @@ struct run {
 
 struct run run_of(struct schuss_train *t);
 
-/* Sets what constants depend on, for the step at `position` and its batch b: the learning rate of every group, the
- * gradient of the penalty, and what rules remember. Member 0 calls it alone, before the others compute constants. */
+/* Sets what constants depend on, for the step at `position` and its batch b: the learning rate and the weight decay of
+ * every group, the gradient of the penalty, and what rules remember. Member 0 calls it alone, before the others compute constants. */
 void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff_t position);
 /* Gathers a batch and runs it forward: number `draw` of all training passes. Returns where the network's value lies, of
  * which the member may read its own rows. */

@@ -77,6 +77,7 @@ __all__ = [
     "__version__",
     "get_num_threads",
     "load",
+    "load_table",
     "minimize",
     "schedules",
     "scipy",
@@ -90,10 +91,16 @@ __all__ += optim.__all__
 if TYPE_CHECKING:
     from . import schedules, scipy
     from .minimization import minimize
+    from .tables.model import load_table
     from .training import EarlyStopping, EpochRecord
 else:
     # Where names that are loaded late come from.
-    _LATE = {"minimize": ".minimization", "EarlyStopping": ".training", "EpochRecord": ".training"}
+    _LATE = {
+        "minimize": ".minimization",
+        "load_table": ".tables.model",
+        "EarlyStopping": ".training",
+        "EpochRecord": ".training",
+    }
 
     def __getattr__(name: str) -> object:
         """Load what is first asked for by its name: it would take a quarter of the import's time."""

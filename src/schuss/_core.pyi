@@ -257,7 +257,10 @@ class Net:
     dtype: np.dtype[Any]
     seed: int  # of dropout; writable
     draws: int  # training passes made; numbers the dropout masks; writable
-    def forward(self, x: Data, training: bool) -> NDArray[Any]:
+    most_dropout: float  # the largest probability of a dropout
+    def checked_dropout_factor(self, value: Any, name: str = "dropout_factor") -> float:
+        """What all probabilities may be multiplied by: >= 0, and each product below 1."""
+    def forward(self, x: Data, training: bool, dropout_factor: Any = 1.0) -> NDArray[Any]:
         """x: (rows, n_in), the network's dtype, C-contiguous. Returns a new array. training: dropout
         applies and backward() may follow (a copy of x is kept for it)."""
     def backward(self, dout: NDArray[Any], want_dx: bool) -> NDArray[Any] | tuple[NDArray[Any] | None, ...] | None:
@@ -289,10 +292,17 @@ class Net:
         """Weighted mean loss over all rows, without dropout, slab by slab. y: int64 labels (rows,) for
         cross_entropy, else the network's dtype (rows, n_out), C-contiguous."""
     def loss_and_gradients(
-        self, x: Data, y: NDArray[Any], weights: NDArray[np.float64] | None, loss: LossSpec
+        self,
+        x: Data,
+        y: NDArray[Any],
+        weights: NDArray[np.float64] | None,
+        loss: LossSpec,
+        dropout_factor: Any = 1.0,
     ) -> float:
         """Training pass: fills gradients, returns the weighted mean loss."""
-    def try_loss_and_gradients(self, x: Any, y: Any, weights: Any, loss: Any) -> float | None:
+    def try_loss_and_gradients(
+        self, x: Any, y: Any, weights: Any, loss: Any, dropout_factor: Any = 1.0
+    ) -> float | None:
         """loss_and_gradients for whatever its arguments are; None, and nothing done, where the arrays are not seen at
         once to fit, or the loss is not a compiled one."""
     def train_step(
@@ -305,6 +315,7 @@ class Net:
         groups: list[dict[str, Any]],
         clip_value: Any = None,
         clip_norm: Any = None,
+        dropout_factor: Any = 1.0,
     ) -> float:
         """loss_and_gradients and, if loss and gradients are finite (they are read first), the step.
 
@@ -320,6 +331,7 @@ class Net:
         groups: list[dict[str, Any]],
         clip_value: Any,
         clip_norm: Any,
+        dropout_factor: Any = 1.0,
     ) -> float | None:
         """train_step for whatever x, y, weights and loss are; None, and nothing done, where they are not seen at once
         to fit, or the loss is not a compiled one."""
@@ -366,11 +378,14 @@ class Trainer:
         epoch: int,
         lrs: NDArray[np.float64] | None,
         order: NDArray[np.int64] | None = None,
+        decays: Sequence[NDArray[np.float64] | None] | None = None,
+        dropouts: NDArray[np.float64] | None = None,
     ) -> None:
         """order: of the rows; copied. Without, shuffle_seed None: rows in order; so they
         stay, too, where one batch is all rows and the loss is compiled.
 
-        lrs: one a step, for every group; None: the groups' own."""
+        lrs: one a step, for every group; None: the groups' own. decays: the same for the weight decay of each group.
+        dropouts: one a step, by which all probabilities of dropout are multiplied."""
 
     def run(self, seconds: float) -> bool:
         """Steps for at most about so many seconds (at least one). True: the epoch goes on. NotFinite where

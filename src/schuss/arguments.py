@@ -98,9 +98,14 @@ def items(name: str, value: Any, expected: str) -> list[Any]:
     return list(value)
 
 
+def scheduled(name: str, value: Any) -> float:
+    """What schedules give: a learning rate, a weight decay, a factor."""
+    return number(name, value, "[0, inf)")
+
+
 def learning_rate(name: str, value: Any) -> float:
     """A learning rate that is a number."""
-    return number(name, value, "[0, inf)")
+    return scheduled(name, value)
 
 
 def limit(name: str, value: Any) -> float:

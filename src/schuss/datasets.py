@@ -24,14 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arguments import unknown_name
+from .tables.errors import DataError
 
 __all__ = ["NAMES", "DataError", "Table", "load", "open_table", "read"]
 
 NAMES = ("digits", "iris", "wine", "breast_cancer", "diabetes", "mnist5k")
-
-
-class DataError(ValueError):
-    """A table that cannot be read or used. The message is one line and says what and where."""
 
 
 @dataclass(frozen=True)

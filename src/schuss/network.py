@@ -81,6 +81,7 @@ class Network(Trained):
         verbose: int = 0,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        dropout_factor: float | Callable[[int], float] | None = None,
         restore_on_divergence: bool = True,
     ) -> History:
         """Train for some epochs, in compiled code. Calling it again goes on where it stopped.
@@ -136,6 +137,10 @@ class Network(Trained):
             0: silent; 1: a progress bar on stderr if that is a terminal, otherwise as 2; 2: a line an epoch.
         clip_norm, clip_value : float, optional
             Limits of the gradients' global norm and of their elements, applied in the other order.
+        dropout_factor : float or callable, optional
+            What the probability of every dropout is multiplied by: a number, or a schedule of the optimizer's steps as
+            lr may be, such as ``schuss.schedules.FlatCos(1.0, steps)``. Each product must stay below 1; of 0, nothing
+            is dropped. It belongs to this call alone: to go on with it, give it again.
         restore_on_divergence : bool
             Whether to keep a copy of the parameters and of the optimizer's state to go back to. Without, a fit with
             Adam takes half the memory, and after divergence the network is as the failing step left it, possibly not
@@ -187,6 +192,7 @@ class Network(Trained):
                 verbose=verbose,
                 clip_norm=clip_norm,
                 clip_value=clip_value,
+                dropout_factor=dropout_factor,
                 restore_on_divergence=restore_on_divergence,
             )
         finally:

@@ -149,7 +149,7 @@ class Passes:
             return x  # type: ignore[no-any-return]
         return inputs.checked(self.inputs, x, name, self.dtype)
 
-    def forward(self, x: Any, training: bool = True) -> NDArray[Any]:
+    def forward(self, x: Any, training: bool = True, *, dropout_factor: float = 1.0) -> NDArray[Any]:
         """The network's output, keeping what `backward` needs.
 
         Parameters
@@ -158,13 +158,15 @@ class Passes:
             Real numbers of any dtype and layout. With several inputs a dict by their names, or a tuple in their order.
         training : bool
             Whether dropout applies, statistics are those of the batch, and `backward` may follow.
+        dropout_factor : float
+            As for `train_step`.
 
         Returns
         -------
         array of shape (rows, n_out)
             A new one. NaN in x gives NaN here.
         """
-        return self._core.forward(self._data(x), flag("training", training))
+        return self._core.forward(self._data(x), flag("training", training), dropout_factor)
 
     def backward(self, dout: Any) -> NDArray[Any] | tuple[NDArray[Any] | None, ...] | None:
         """Backpropagate through the last `forward` in training mode: fills `gradients`.
@@ -231,7 +233,14 @@ class Passes:
     __call__ = predict
 
     def loss_and_gradients(
-        self, x: Any, y: Any, loss: AnyLoss, *, sample_weight: Any = None, class_weight: Any = None
+        self,
+        x: Any,
+        y: Any,
+        loss: AnyLoss,
+        *,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        dropout_factor: float = 1.0,
     ) -> float:
         """Forward and backward pass with dropout: fills `gradients`, returns the weighted mean loss.
 
@@ -242,6 +251,8 @@ class Passes:
             As for `fit`.
         loss, sample_weight, class_weight
             As for `fit`.
+        dropout_factor : float
+            As for `train_step`.
 
         Raises
         ------
@@ -252,15 +263,15 @@ class Passes:
         """
         value = None
         if class_weight is None:
-            value = self._core.try_loss_and_gradients(x, y, sample_weight, loss)
+            value = self._core.try_loss_and_gradients(x, y, sample_weight, loss, dropout_factor)
         if value is None:
             chosen = losses.resolve(loss)
             x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
             if isinstance(chosen, Loss):
-                value = self._core.loss_and_gradients(x, y, weights, chosen.spec)
+                value = self._core.loss_and_gradients(x, y, weights, chosen.spec, dropout_factor)
             else:
                 with _core.AsBefore(self._core):
-                    return self._finite(self._own_loss_and_gradients(x, y, chosen), x, y)
+                    return self._finite(self._own_loss_and_gradients(x, y, chosen, dropout_factor), x, y)
         return self._finite(value, x, y)
 
     def _finite(self, value: float, x: Data, y: NDArray[Any]) -> float:
@@ -280,6 +291,7 @@ class Passes:
         class_weight: Any = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        dropout_factor: float = 1.0,
     ) -> float:
         """One step on one batch: forward, backward and update in a single call; returns the loss before the step.
 
@@ -289,6 +301,8 @@ class Passes:
             As for `fit`.
         optimizer : Optimizer
             Over this network's `parameters`.
+        dropout_factor : float
+            What the probability of every dropout is multiplied by in this step; each product must stay below 1.
 
         Raises
         ------
@@ -307,14 +321,18 @@ class Passes:
         stepper = optimizer._stepper
         try:
             if class_weight is None:
-                value = self._core.try_train_step(x, y, sample_weight, loss, stepper, groups, clip_value, clip_norm)
+                value = self._core.try_train_step(
+                    x, y, sample_weight, loss, stepper, groups, clip_value, clip_norm, dropout_factor
+                )
                 if value is not None:
                     return value
             chosen = losses.resolve(loss)
             x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
             if not isinstance(chosen, Loss):
-                return self._own_train_step(x, y, chosen, optimizer, clip_value, clip_norm)
-            return self._core.train_step(x, y, weights, chosen.spec, stepper, groups, clip_value, clip_norm)
+                return self._own_train_step(x, y, chosen, optimizer, clip_value, clip_norm, dropout_factor)
+            return self._core.train_step(
+                x, y, weights, chosen.spec, stepper, groups, clip_value, clip_norm, dropout_factor
+            )
         except _core.NotFinite as error:
             self._check_batch(x, y)
             raise DivergenceError(f"{error}; {ADVICE}", lr=groups[0]["lr"]) from None
@@ -327,11 +345,12 @@ class Passes:
         optimizer: Optimizer,
         clip_value: float | None,
         clip_norm: float | None,
+        dropout_factor: float,
     ) -> float:
         indices = [iter(group) for group in self._indices_of(optimizer)]
         order = [next(indices[group]) for group in optimizer._group_of]
         with _core.AsBefore(self._core, optimizer._stepper):
-            value = self._own_loss_and_gradients(x, y, loss)
+            value = self._own_loss_and_gradients(x, y, loss, dropout_factor)
             if value - value != 0.0:
                 self._check_batch(x, y)
                 raise DivergenceError(_not_finite("train_step", value), lr=optimizer.param_groups[0]["lr"], loss=value)
@@ -358,8 +377,10 @@ class Passes:
         inputs.check_finite(self.inputs, "x", x)
         arrays.check_finite("y", y)
 
-    def _own_loss_and_gradients(self, x: Data, y: NDArray[Any], loss: losses.LossFunction) -> float:
-        prediction = self._core.forward(x, True)
+    def _own_loss_and_gradients(
+        self, x: Data, y: NDArray[Any], loss: losses.LossFunction, dropout_factor: float
+    ) -> float:
+        prediction = self._core.forward(x, True, dropout_factor)
         value, gradient = losses.evaluated(loss, prediction, y)
         self._core.backward(gradient, False)
         return value

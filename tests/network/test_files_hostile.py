@@ -90,6 +90,7 @@ BAD: list[tuple[tuple[Any, ...], list[Any]]] = [
     (("optimizer", "schedules", 1, "arguments", "steps"), NOT_A_NUMBER),
     (("optimizer", "schedules", 1, "arguments", "then"), [None, "1", {}, {"schedule": 1}, {"schedule": -1},
                                                           {"schedule": 99}, {"schedule": "0"}, {"schedule": True}]),
+    (("optimizer", "decay_places"), [*NOT_A_LIST, [], [99], [-1], ["0"], [True], [0, 0]]),
     (("optimizer", "scheduled"), [*NOT_A_LIST, [], [99], [-1], ["0"], [True], [0, 0]]),
     (("optimizer", "averages"), [*NOT_A_LIST, [], [3], [{}]]),
     (("optimizer", "averages", 0, "kind"), [*NOT_TEXT, "nonesuch"]),

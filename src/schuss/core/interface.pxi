@@ -52,7 +52,7 @@ cdef extern from "schuss.h" nogil:
 
     struct schuss_group:
         int rule
-        double lr, lr_factor
+        double lr, lr_factor, weight_decay
         double penalty1, penalty2
 
     struct schuss_setting:
@@ -187,6 +187,7 @@ cdef extern from "schuss.h" nogil:
         void *params
         void *grads
         uint64_t seed
+        double dropout_factor
 
     const char *schuss_kind_name(int kind)
     const char *schuss_kind_sizes(int kind)
@@ -276,6 +277,8 @@ cdef extern from "schuss.h" nogil:
         double *batch_weights
         double *partial
         const double *lr
+        const double *const *decays
+        const double *dropouts
         const schuss_penalty *penalty
         int counts_rows
         uint64_t draws

@@ -35,6 +35,7 @@ cdef class Nodes:
     cdef list input_lists                     # the numbers of each node's inputs
     cdef list code_limits                     # for each input of codes, the length of the shortest table they are for
     cdef Py_ssize_t item, arena_size
+    cdef readonly double most_dropout         # the largest probability
 
     def __cinit__(self, nodes, dtype, uint64_t seed, bint bare=False):
         if not KIND_NUMBERS:
@@ -131,6 +132,7 @@ cdef class Nodes:
                              "softmax at the end only and without dropout")
         node.activation = ACTIVATION_NUMBERS[activation]
         node.alpha, node.dropout, node.residual, node.stream = alpha, dropout, residual, stream
+        self.most_dropout = max(self.most_dropout, node.dropout)
         return 0
 
     def __dealloc__(self):
@@ -147,6 +149,13 @@ cdef class Nodes:
     @seed.setter
     def seed(self, uint64_t seed):
         self.c_net.seed = seed
+
+    cpdef double checked_dropout_factor(self, value, name="dropout_factor") except -1:
+        """What all probabilities of dropout may be multiplied by."""
+        cdef double factor = number_within(name, value, 0, INFINITY, "[0, inf)")
+        if self.most_dropout * factor >= 1:
+            raise ValueError(f"{name} must leave each dropout below 1, one of which is {self.most_dropout:g}; got {factor:g}")
+        return factor
 
     cdef Py_ssize_t rows_in(self, x) except -1:
         return extent(x[0] if type(x) is tuple else x, 0)

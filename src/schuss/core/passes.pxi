@@ -100,7 +100,8 @@ cdef class Net(Nodes):
                                                                 - <char *>self.c_net.params)
         return self.bound
 
-    def forward(self, x, bint training):
+    def forward(self, x, bint training, dropout_factor=1.0):
+        cdef double factor = self.checked_dropout_factor(dropout_factor)
         cdef Py_ssize_t rows = self.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef Plan plan
@@ -113,6 +114,7 @@ cdef class Net(Nodes):
         try:
             self.forward_x = None
             plan = self.plan_for(rows, True)
+            self.c_net.dropout_factor = factor
             with nogil:
                 out = schuss_forward(plan.c_plan, inputs, rows, 0, self.draws, NULL)
             self.draws += 1
@@ -274,13 +276,15 @@ cdef class Net(Nodes):
         t.plan = self.plan_for(rows, True, wanted).c_plan
         return 0
 
-    def try_loss_and_gradients(self, x, y, weights, loss):
-        return self.pass_both_ways(x, y, weights, loss) if self.fit_at_once(x, y, weights, loss) else None
+    def try_loss_and_gradients(self, x, y, weights, loss, dropout_factor=1.0):
+        return (self.pass_both_ways(x, y, weights, loss, dropout_factor) if self.fit_at_once(x, y, weights, loss)
+                else None)
 
-    def loss_and_gradients(self, x, y, weights, loss):
-        return self.pass_both_ways(x, y, weights, loss)
+    def loss_and_gradients(self, x, y, weights, loss, dropout_factor=1.0):
+        return self.pass_both_ways(x, y, weights, loss, dropout_factor)
 
-    cdef double pass_both_ways(self, x, y, weights, loss) except? -1.5:
+    cdef double pass_both_ways(self, x, y, weights, loss, dropout_factor) except? -1.5:
+        cdef double factor = self.checked_dropout_factor(dropout_factor)
         cdef schuss_train t
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef double value
@@ -289,6 +293,7 @@ cdef class Net(Nodes):
         self.enter()
         try:
             self.begin(&t, x, y, weights, loss)
+            self.c_net.dropout_factor = factor
             for k in range(self.c_net.n_inputs):
                 inputs[k].x, inputs[k].compressed, inputs[k].order = self.feeds[k].x, NULL, NULL
             states = self.flat_states.copy() if self.states else None
@@ -305,18 +310,21 @@ cdef class Net(Nodes):
             self.busy = False
         return value
 
-    def try_train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value, clip_norm):
+    def try_train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value, clip_norm,
+                       dropout_factor=1.0):
+        cdef double factor = self.checked_dropout_factor(dropout_factor)
         cdef double value_limit = limit("clip_value", clip_value), norm_limit = limit("clip_norm", clip_norm)
         if not self.fit_at_once(x, y, weights, loss):
             return None
-        return self.step(x, y, weights, loss, stepper, groups, value_limit, norm_limit)
+        return self.step(x, y, weights, loss, stepper, groups, value_limit, norm_limit, factor)
 
-    def train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value=None, clip_norm=None):
+    def train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value=None, clip_norm=None,
+                   dropout_factor=1.0):
         return self.step(x, y, weights, loss, stepper, groups, limit("clip_value", clip_value),
-                         limit("clip_norm", clip_norm))
+                         limit("clip_norm", clip_norm), self.checked_dropout_factor(dropout_factor))
 
-    cdef double step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value,
-                     double clip_norm) except? -1.5:
+    cdef double step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value, double clip_norm,
+                     double dropout_factor) except? -1.5:
         cdef schuss_train t
         cdef double value
         cdef int status
@@ -333,6 +341,7 @@ cdef class Net(Nodes):
                 stepper.set_stages(1, clip_value, clip_norm, True, False)
                 binding = self.bind(stepper)
                 self.begin(&t, x, y, weights, loss, binding.wanted)
+                self.c_net.dropout_factor = dropout_factor
                 t.step = &stepper.c_step
                 states = self.flat_states.copy() if self.states else None
                 state = let_others_run(3 * self.multiply_adds(t.rows))

@@ -242,32 +242,40 @@ cdef bint never_changes(value) noexcept:
     return type(value) in (float, int, bool, str) or value is None
 
 
+cdef tuple NOT_READ = ("params", "schedule", "decay_schedule")  # by the core
+
+
 cdef list as_read(dict group):
     """The group's keys and values, one after the other, by which it is known again; None if a value may change and
     stay the same object."""
     cdef list read = []
     for key, value in group.items():
-        if not never_changes(value) and key != "params" and key != "schedule":  # which the core does not read
+        if not never_changes(value) and key not in NOT_READ:
             return None
         read.append(key)
         read.append(value)
     return read
 
 
-cdef Py_ssize_t changed_since(dict group, list read) noexcept:
-    """Where the group no longer holds the very objects in read: the place of its first other value, if it is the only
-    one; -1: none is; -2: more than that, or unknown."""
-    cdef Py_ssize_t place = 0, i = 0, found = -1
+cdef bint read_scheduled(dict group, list read, schuss_group *g) except -1:
+    """Whether the group still holds the very objects in read, but for what schedules write: then these numbers are read."""
+    cdef Py_ssize_t place = 0, i = 0
     cdef PyObject *key
     cdef PyObject *value
     if read is None or group is None or 2 * PyDict_Size(group) != PyList_GET_SIZE(read):
-        return -2
+        return False
     while PyDict_Next(group, &place, &key, &value):
         if key != PyList_GET_ITEM(read, i):
-            return -2
-        if value != PyList_GET_ITEM(read, i + 1) and not (<object>key == "params" or <object>key == "schedule"):
-            if found >= 0:
-                return -2
-            found = i + 1
+            return False
+        if value != PyList_GET_ITEM(read, i + 1):
+            if <object>key == "lr" and never_changes(<object>value):
+                g.lr = number_within("lr", <object>value, 0, INFINITY, "[0, inf)")
+                read[i + 1] = <object>value
+            elif (<object>key == "weight_decay" and never_changes(<object>value)
+                    and "weight_decay" in settings_by_name(g.rule)):
+                g.weight_decay = number_within("weight_decay", <object>value, 0, INFINITY, "[0, inf)")
+                read[i + 1] = <object>value
+            elif <object>key not in NOT_READ:
+                return False
         i += 2
-    return found
+    return True

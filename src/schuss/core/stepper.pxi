@@ -184,24 +184,20 @@ cdef class Stepper(Parameters):
 
     cdef int read_groups(self, list groups) except -1:
         cdef int i
-        cdef Py_ssize_t place
         cdef dict group
         cdef list read
         if len(groups) != self.c_step.n_groups:
             raise ValueError(f"groups has {len(groups)} entries, expected {self.c_step.n_groups}")
         for i in range(self.c_step.n_groups):
             group, read = groups[i], self.groups_read[i]
-            place = changed_since(group, read)
-            if place >= 0 and read[place - 1] == "lr" and never_changes(group["lr"]):
-                self.numbers[i].lr = number_within("lr", group["lr"], 0, INFINITY, "[0, inf)")
-                read[place] = group["lr"]
-            elif place != -1:
+            if not read_scheduled(group, read, &self.numbers[i]):
                 self.groups_read[i] = None
                 self.read_group(group, i)
                 self.groups_read[i] = as_read(group)
                 self.c_step.groups[i] = self.numbers[i]
-            # each time: a schedule of a fit writes here,
+            # each time: schedules of a fit write here,
             self.c_step.groups[i].lr = self.numbers[i].lr * self.numbers[i].lr_factor
+            self.c_step.groups[i].weight_decay = self.numbers[i].weight_decay
             self.c_step.groups[i].penalty1 = self.c_step.groups[i].penalty2 = 0  # and a penalty here
         if self.sums is None:
             sums = np.empty(schuss_step_sums(&self.c_step))
@@ -261,21 +257,28 @@ cdef class Stepper(Parameters):
     cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
         return schuss_rule_by_element(self.c_step.groups[self.segments[i].group].rule) and not self.averages
 
-    cdef int apply_schedules(self, list groups) except -1:
-        """Writes the rate of the step about to be made into each group that has a schedule."""
+    cdef int apply_schedules(self, list groups, bint rates=True) except -1:
+        """Writes the rate, if asked to, and the decay of the step about to be made into each group that has a schedule."""
         cdef dict group
         for group in groups:
             if group is None:
                 raise TypeError("param_groups holds None, expected dicts")
             schedule = group.get("schedule")
+            if schedule is not None and rates:
+                group["lr"] = self.scheduled("lr", schedule)
+            schedule = group.get("decay_schedule")
             if schedule is not None:
-                rate = schedule(self.c_step.t - 1)
-                if type(rate) is not float or not 0 <= <double>rate < INFINITY:
-                    from schuss.arguments import learning_rate
-
-                    rate = learning_rate(f"lr({self.c_step.t - 1})", rate)
-                group["lr"] = rate
+                group["weight_decay"] = self.scheduled("weight_decay", schedule)
         return 0
+
+    cdef object scheduled(self, name, schedule):
+        """The value of a schedule at the step about to be made."""
+        value = schedule(self.c_step.t - 1)
+        if type(value) is not float or not 0 <= <double>value < INFINITY:
+            from schuss.arguments import scheduled
+
+            value = scheduled(f"{name}({self.c_step.t - 1})", value)
+        return value
 
     cdef int set_rate(self, double lr) noexcept:
         """For this step alone."""
@@ -306,8 +309,7 @@ cdef class Stepper(Parameters):
         try:
             self.check_not_resting()
             self.check_params()
-            if lr is None:
-                self.apply_schedules(groups)
+            self.apply_schedules(groups, lr is None)
             self.read_groups(groups)
             if lr is not None:
                 self.set_rate(rate)

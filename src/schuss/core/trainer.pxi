@@ -20,7 +20,9 @@ cdef class Trainer:
     cdef Binding binding
     cdef object places         # of compressed rows: start, columns
     cdef list held       # what keeps the memory of x and y where it is
-    cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs
+    cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs, dropouts
+    cdef list decays           # those of each group, or None
+    cdef const double **decays_of
     cdef object states_begun   # what states such as running means were when the epoch began
     cdef bint failed           # whether a loss or gradient of this epoch was not finite
 
@@ -68,6 +70,9 @@ cdef class Trainer:
         finally:
             stepper.busy = False
         self.t.step = &stepper.c_step
+        self.decays_of = <const double **>PyMem_Calloc(stepper.c_step.n_groups + 1, sizeof(double *))
+        if not self.decays_of:
+            raise MemoryError()
         if penalty is not None:
             self.penalty.group, self.penalty.l1, self.penalty.l2 = penalty
             if not 0 <= self.penalty.group < stepper.c_step.n_groups:
@@ -99,6 +104,7 @@ cdef class Trainer:
     def __dealloc__(self):
         PyMem_Free(self.copies)
         PyMem_Free(self.feeds)
+        PyMem_Free(self.decays_of)
 
     cdef int read_compressed(self, start, indices, data) except -1:
         """Checks compressed rows, and points at private copies of what says where columns are: the core writes where they
@@ -163,15 +169,28 @@ cdef class Trainer:
     def last_loss(self):
         return self.t.last_loss
 
-    def start_epoch(self, shuffle_seed, epoch, lrs, order=None):
+    cdef object of_steps(self, name, values):
+        """A number a step of an epoch, as an array of the trainer's; None: none are given."""
+        if values is None:
+            return None
+        values = np.array(values, dtype=np.float64, order="C")
+        if values.shape != (self.steps_per_epoch,):
+            raise ValueError(f"{name} has shape {values.shape}, expected {(self.steps_per_epoch,)}")
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise ValueError(f"{name} holds a value that is negative or not finite, expected numbers >= 0")
+        return values
+
+    def start_epoch(self, shuffle_seed, epoch, lrs, order=None, decays=None, dropouts=None):
+        cdef int g
         if self.net.busy:
             raise RuntimeError("start_epoch during a step of this network")
-        if lrs is not None:
-            lrs = np.ascontiguousarray(lrs, dtype=np.float64)
-            if lrs.shape != (self.steps_per_epoch,):
-                raise ValueError(f"lrs has shape {lrs.shape}, expected {(self.steps_per_epoch,)}")
-            if not (np.isfinite(lrs) & (lrs >= 0)).all():
-                raise ValueError("lrs holds a value that is negative or not finite, expected learning rates >= 0")
+        lrs, dropouts = self.of_steps("lrs", lrs), self.of_steps("dropouts", dropouts)
+        if dropouts is not None:
+            self.net.checked_dropout_factor(dropouts.max())
+        if decays is not None:
+            decays = [self.of_steps("decays", values) for values in decays]
+            if len(decays) != self.stepper.c_step.n_groups:
+                raise ValueError(f"decays has {len(decays)} entries, expected {self.stepper.c_step.n_groups}")
         self.order = None
         self.t.order = NULL
         if order is not None:
@@ -186,10 +205,20 @@ cdef class Trainer:
         if self.order is not None:
             self.allocate_batch()
             self.t.order = <int64_t *><uintptr_t>self.order.ctypes.data
-        self.lrs = lrs
+        self.lrs, self.dropouts, self.decays = lrs, dropouts, decays
         self.t.lr = NULL
+        self.t.dropouts = NULL
+        self.t.decays = NULL
         if lrs is not None:
-            self.t.lr = <const double *><uintptr_t>lrs.ctypes.data
+            self.t.lr = <const double *>start_of(lrs)
+        if dropouts is not None:
+            self.t.dropouts = <const double *>start_of(dropouts)
+        if decays is not None:
+            for g in range(self.stepper.c_step.n_groups):
+                self.decays_of[g] = NULL
+                if decays[g] is not None:
+                    self.decays_of[g] = <const double *>start_of(decays[g])
+            self.t.decays = self.decays_of
         self.failed = False
         self.t.position = 0
         self.t.loss_sum = self.t.weight_sum = 0
@@ -229,6 +258,7 @@ cdef class Trainer:
                 self.stepper.set_stages(1, self.clip_value, self.clip_norm, False, False)
                 self.net.forward_x = None
                 self.t.draws = self.net.draws
+                self.net.c_net.dropout_factor = 1
                 if self.function is None:
                     with nogil:
                         status = schuss_train_run(&self.t, seconds)

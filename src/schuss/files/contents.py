@@ -19,9 +19,9 @@ from ..layers.graph import built
 from ..optim import BY_NAME, EMA, SAM, SWA, Accumulate, Averaged, Lookahead, Optimizer
 from ..optim.parts import Parts, check_like, nothing
 from ..optim.schedule_free import ScheduleFree
-from ..optim.state import MOST_STEPS, NOT_HYPER, SPEC, checked_spec, plain
+from ..optim.state import MOST_STEPS, NOT_HYPER, SPEC, checked_spec, plain, schedules_as_data
 from ..optim.wrapper import Wrapper, WrapperParts
-from ..schedules.plain import as_data, of_data
+from ..schedules.plain import of_data
 from . import header as checks
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _encoded_optimizer(optimizer: BoundOptimizer, arrays: Arrays) -> dict[str, A
             arrays[f"optimizer.{k}.{name}"] = np.asarray(array, order="C")  # may be of no dimension
     for k, (_, of_params) in enumerate(parts["averages"]):
         arrays.update((f"averages.{k}.{i}", np.asarray(array, order="C")) for i, array in enumerate(of_params))
-    schedules, places = as_data([group["schedule"] for group in parts["groups"]])
+    schedules, places = schedules_as_data(parts["groups"])
     groups = [
         {**{key: plain(value) for key, value in group.items() if key not in NOT_HYPER}, "params": own}
         for group, own in zip(parts["groups"], optimizer["indices"], strict=True)
@@ -119,9 +119,10 @@ def _encoded_optimizer(optimizer: BoundOptimizer, arrays: Arrays) -> dict[str, A
         "form": parts["form"].described(),
         "memories": None if parts["memories"] is None else parts["memories"].tolist(),
         "schedules": schedules,
-        "scheduled": places,
+        "scheduled": places["places"],
         "averages": [dict(zip(SPEC, spec, strict=True)) for spec, _ in parts["averages"]],
         "wrappers": [_encoded_wrapper(k, *given, arrays) for k, given in enumerate(optimizer["wrappers"])],
+        **{key: of_groups for key, of_groups in places.items() if key == "decay_places"},
     }
 
 
@@ -210,6 +211,9 @@ def _decoded_optimizer(
     schedules = of_data(given.get("schedules", ()))
     for group, place in zip(groups, given.get("scheduled", [None] * len(groups)), strict=True):
         group["schedule"] = None if place is None else schedules[place]
+    for group, place in zip(groups, given.get("decay_places", [None] * len(groups)), strict=True):
+        if place is not None:
+            group["decay_schedule"] = schedules[place]
     order, form = given.get("order", stand_in._group_of), stand_in._form
     if sorted(order) != sorted(stand_in._group_of):
         raise ValueError("its order of parameters does not fit its groups")

@@ -167,6 +167,7 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
     "memories": optional(array_of(array_of(real))),
     "schedules": schedules,
     "scheduled": array_of(optional(whole(0, MOST_STEPS))),
+    "decay_places": array_of(optional(whole(0, MOST_STEPS))),
     "form": mapping,
     "averages": array_of(
         record({"kind": text, "start": whole(1, MOST_STEPS), "every": whole(1, MOST_STEPS), "weight": real})
@@ -182,7 +183,10 @@ SCHEMA_OF_OTHER: dict[str, Check] = {
     "epochs_done": whole(0, MOST_EPOCHS),
     "draws": whole(0, 2**64 - 1),
     "optimizer": optional(
-        record(SCHEMA_OF_OPTIMIZER, ("order", "memories", "schedules", "scheduled", "form", "averages", "wrappers"))
+        record(
+            SCHEMA_OF_OPTIMIZER,
+            ("order", "memories", "schedules", "scheduled", "decay_places", "form", "averages", "wrappers"),
+        )
     ),
     "history": record({"names": distinct(text), "stopped": optional(one_of(*_STOPPED)), "monitor": optional(monitor)}),
 }

@@ -28,7 +28,7 @@ class AdaBelief(Optimizer):
         Each in [0, 1).
     eps : float
         >= 0. It is added to s at every step, so s is never below it: with 1e-16 the denominator never below 1e-8.
-    weight_decay : float
+    weight_decay : float or callable
         The parameters are multiplied by ``1 - lr weight_decay``; >= 0.
     decoupled_weight_decay : bool
         False: ``weight_decay p`` is added to the gradient instead.
@@ -61,7 +61,7 @@ class AdaBelief(Optimizer):
         lr: LearningRate = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-16,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         amsgrad: bool = False,
         *,
         decoupled_weight_decay: bool = True,

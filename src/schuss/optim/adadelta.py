@@ -27,7 +27,7 @@ class Adadelta(Optimizer):
         How much of both means is kept at each step; in [0, 1].
     eps : float
         >= 0. It also sets the size of the first steps: about sqrt(eps / (1 - rho)).
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient; >= 0.
     maximize : bool
         Ascend instead.
@@ -59,7 +59,7 @@ class Adadelta(Optimizer):
         lr: LearningRate = 1.0,
         rho: float = 0.9,
         eps: float = 1e-6,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         *,
         maximize: bool = False,
         dialect: str = "torch",

@@ -34,7 +34,7 @@ class Adafactor(Optimizer):
         ``rms(p)`` from below; >= 0.
     d : float
         The largest ``rms(u)`` that is not scaled down; >= 1.
-    weight_decay : float
+    weight_decay : float or callable
         >= 0.
     maximize : bool
         Ascend instead.
@@ -70,7 +70,7 @@ class Adafactor(Optimizer):
         beta2_decay: float = -0.8,
         eps: tuple[float | None, float] = (None, 1e-3),
         d: float = 1.0,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         *,
         maximize: bool = False,
         no_decay: NoDecay = None,

@@ -54,7 +54,7 @@ class AdaGrad(Optimizer):
         params: Params,
         lr: LearningRate = 1e-2,
         lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
         *,

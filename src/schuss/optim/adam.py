@@ -28,7 +28,7 @@ class Adam(Optimizer):
         Each in [0, 1).
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient; >= 0.
     amsgrad, maximize : bool
         See above; ascend instead.
@@ -64,7 +64,7 @@ class Adam(Optimizer):
         lr: LearningRate = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         amsgrad: bool = False,
         *,
         maximize: bool = False,
@@ -112,7 +112,7 @@ class AdamW(Adam):
         lr: LearningRate = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 1e-2,
+        weight_decay: LearningRate = 1e-2,
         amsgrad: bool = False,
         *,
         maximize: bool = False,

@@ -26,7 +26,7 @@ class Adamax(Optimizer):
         Each in [0, 1). The second is how slowly a large gradient is forgotten.
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient; >= 0.
     maximize : bool
         Ascend instead.
@@ -58,7 +58,7 @@ class Adamax(Optimizer):
         lr: LearningRate = 2e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         *,
         maximize: bool = False,
         dialect: str = "torch",

@@ -29,7 +29,7 @@ class Adan(Optimizer):
         Each in [0, 1): how much is kept of the gradient's mean, its change's, and the square's.
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         >= 0; see above.
     no_prox : bool
         Decay before the step, as AdamW does, instead of after it.
@@ -64,7 +64,7 @@ class Adan(Optimizer):
         lr: LearningRate = 1e-3,
         betas: tuple[float, float, float] = (0.98, 0.92, 0.99),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         no_prox: bool = False,
         *,
         maximize: bool = False,

@@ -32,7 +32,7 @@ class AdEMAMix(Optimizer):
         Weight of the slow mean; >= 0. The paper has 4 to 10.
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         The parameters are multiplied by ``1 - lr weight_decay``; >= 0.
     alpha_warmup, beta3_warmup : float
         Steps of the two warm-ups, above T; 0 for none. The paper has the number of all steps for both.
@@ -67,7 +67,7 @@ class AdEMAMix(Optimizer):
         betas: tuple[float, float, float] = (0.9, 0.999, 0.9999),
         alpha: float = 5.0,
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         *,
         alpha_warmup: float = 0,
         beta3_warmup: float = 0,

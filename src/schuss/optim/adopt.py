@@ -27,7 +27,7 @@ class ADOPT(Optimizer):
         Each in [0, 1).
     eps : float
         What is divided by at least; >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient; >= 0.
     clip : bool
         Limit u as above. Without, gradients that were near zero at the first step make the next ones huge.
@@ -62,7 +62,7 @@ class ADOPT(Optimizer):
         lr: LearningRate = 1e-3,
         betas: tuple[float, float] = (0.9, 0.9999),
         eps: float = 1e-6,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         *,
         clip: bool = True,
         decoupled_weight_decay: bool = False,

@@ -29,7 +29,7 @@ class ASGD(Optimizer):
         Power by which it falls, in [0, 1]. Averaging has its theory between 1/2 and 1.
     t0 : float
         Where averaging starts, in steps; >= 0. The default never comes in most trainings: choose it.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient; >= 0.
     maximize : bool
         Ascend instead.
@@ -62,7 +62,7 @@ class ASGD(Optimizer):
         lambd: float = 1e-4,
         alpha: float = 0.75,
         t0: float = 1e6,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         *,
         maximize: bool = False,
         no_decay: NoDecay = None,

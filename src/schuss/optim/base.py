@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import _core
-from ..arguments import choice, flag, learning_rate, unknown_name
+from ..arguments import choice, flag, learning_rate, scheduled, unknown_name
 from ..errors import DivergenceError
 from ..structure import read, without_decay
 from .parts import OfParts
-from .state import NOT_HYPER, described, load
+from .state import NOT_HYPER, SCHEDULES, described, load
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .._core import Calls
     from ..structure import Entry, Grads, NoDecay, Params, Structure
 
+    # Also of weight decay.
     LearningRate = float | Callable[[int], float]
 
 
@@ -34,7 +35,8 @@ class Optimizer(OfParts):
     param_groups : list of dict
         As torch's: "params" (a list of arrays) and the group's hyperparameters. Changed numbers take effect at the
         next step. "schedule" holds a callable learning rate, or None; while it is set, each step writes "lr" first.
-        Which arrays belong to which group is fixed.
+        "decay_schedule", where it is there, is the same for "weight_decay". Which arrays belong to which group is
+        fixed.
     """
 
     _name: ClassVar[str]
@@ -79,17 +81,19 @@ class Optimizer(OfParts):
         return self._rule
 
     def _group(self, arrays: list[NDArray[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
-        """A checked group. A callable lr becomes the schedule, and its first value the lr."""
+        """A checked group. A callable lr becomes the schedule, and its first value the lr; so does a weight_decay."""
         rule = self._rule_of(given)
         settings = {name: value for name, value in given.items() if name not in self._own_flags}
-        schedule = settings["lr"] if callable(settings["lr"]) else None
-        if schedule is not None:
-            settings["lr"] = learning_rate("lr(0)", schedule(0))
+        schedules = {name: settings[name] for name in SCHEDULES if callable(settings.get(name))}
+        for name, schedule in schedules.items():
+            settings[name] = scheduled(f"{name}(0)", schedule(0))
         checked = _core.checked_settings(rule, settings)
         group = {"params": arrays, **given, **checked}
         for name in self._own_flags:
             group[name] = flag(name, group[name])
-        group.update(schedule=schedule, rule=rule)
+        group.update(schedule=schedules.get("lr"), rule=rule)
+        if "weight_decay" in schedules:
+            group["decay_schedule"] = schedules["weight_decay"]
         if self._decoupled:
             group["decoupled"] = True
         return group

@@ -27,7 +27,7 @@ class LaProp(Optimizer):
         Each in [0, 1).
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient; >= 0.
     decoupled_weight_decay : bool
         Multiply the parameters by ``1 - lr weight_decay`` instead, as AdamW does.
@@ -58,7 +58,7 @@ class LaProp(Optimizer):
         lr: LearningRate = 4e-4,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-15,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,

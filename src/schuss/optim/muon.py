@@ -27,7 +27,7 @@ class Muon(Optimizer):
         As for `SGD`. Matrices; arrays of other dimensions need ``adamw``, or a group with ``use_muon`` False.
     lr : float or callable
         As for `SGD`.
-    weight_decay : float
+    weight_decay : float or callable
         >= 0.
     momentum : float
         >= 0.
@@ -91,7 +91,7 @@ class Muon(Optimizer):
         self,
         params: Params,
         lr: LearningRate = 1e-3,
-        weight_decay: float = 0.1,
+        weight_decay: LearningRate = 0.1,
         momentum: float = 0.95,
         nesterov: bool = True,
         ns_coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315),

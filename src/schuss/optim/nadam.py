@@ -31,7 +31,7 @@ class NAdam(Optimizer):
         Each in [0, 1).
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient; >= 0.
     momentum_decay : float
         How fast the momentum mu_t grows from beta1 / 2 to beta1; >= 0.
@@ -72,7 +72,7 @@ class NAdam(Optimizer):
         lr: LearningRate = 2e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         momentum_decay: float = _MOMENTUM_DECAY,
         decoupled_weight_decay: bool = False,
         *,

@@ -26,7 +26,7 @@ class LARS(Optimizer):
         As for `SGD`; of order 1, since ``trust_coefficient`` makes it small.
     momentum : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient, and counts in the ratio; >= 0.
     trust_coefficient : float
         How large a step may be, as a share of the array's norm, at ``lr=1``; >= 0.
@@ -67,7 +67,7 @@ class LARS(Optimizer):
         params: Params,
         lr: LearningRate = 1.0,
         momentum: float = 0.9,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         trust_coefficient: float = 1e-3,
         eps: float = 1e-8,
         nesterov: bool = False,
@@ -108,7 +108,7 @@ class LAMB(Optimizer):
         Each in [0, 1).
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the step before its norm is taken; >= 0.
     clamp : (float, float)
         What the norm of the parameters counts at least and at most; from 0 to infinity.
@@ -154,7 +154,7 @@ class LAMB(Optimizer):
         lr: LearningRate = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-6,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         clamp: tuple[float, float] = (0.0, float("inf")),
         *,
         bias_correction: bool = True,
@@ -193,7 +193,7 @@ class NovoGrad(Optimizer):
         Each in [0, 1).
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the normalised gradient; >= 0.
     grad_averaging : bool
         See above.
@@ -228,7 +228,7 @@ class NovoGrad(Optimizer):
         lr: LearningRate = 1e-3,
         betas: tuple[float, float] = (0.95, 0.98),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         grad_averaging: bool = False,
         *,
         maximize: bool = False,

@@ -37,7 +37,7 @@ class Prodigy(Optimizer):
         In (0, 1); by default the root of beta2.
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         >= 0.
     decouple : bool
         False: ``weight_decay p`` is added to the gradient instead.
@@ -85,7 +85,7 @@ class Prodigy(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         beta3: float | None = None,
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         decouple: bool = True,
         use_bias_correction: bool = False,
         safeguard_warmup: bool = False,

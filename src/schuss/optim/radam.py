@@ -29,7 +29,7 @@ class RAdam(Optimizer):
         Each in [0, 1). With a second one up to 2/3, R is at most 5 and there is only the first kind of step.
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient; >= 0.
     decoupled_weight_decay : bool
         Multiply the parameters by ``1 - lr weight_decay`` instead, as AdamW does.
@@ -61,7 +61,7 @@ class RAdam(Optimizer):
         lr: LearningRate = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,

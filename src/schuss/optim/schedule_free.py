@@ -130,7 +130,7 @@ class ScheduleFreeSGD(ScheduleFree):
         As for `SGD`. Best a number: 10 to 50 times what `SGD` with momentum would take.
     momentum : float
         In (0, 1).
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay y`` is added to the gradient; >= 0.
     warmup_steps : int
         >= 0.
@@ -168,7 +168,7 @@ class ScheduleFreeSGD(ScheduleFree):
         params: Params,
         lr: LearningRate = 1.0,
         momentum: float = 0.9,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         warmup_steps: int = 0,
         r: float = 0.0,
         weight_lr_power: float = 2.0,
@@ -237,7 +237,7 @@ class ScheduleFreeAdamW(ScheduleFree):
         lr: LearningRate = 0.0025,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         warmup_steps: int = 0,
         r: float = 0.0,
         weight_lr_power: float = 2.0,

@@ -27,8 +27,8 @@ class SGD(Optimizer):
         Learning rate >= 0, or a schedule: a function of the step's number, from 0.
     momentum, dampening : float
         momentum >= 0.
-    weight_decay : float
-        ``weight_decay p`` is added to the gradient; >= 0.
+    weight_decay : float or callable
+        ``weight_decay p`` is added to the gradient; >= 0. Or a schedule, as lr.
     nesterov : bool
         Needs momentum > 0 and dampening 0.
     maximize : bool
@@ -73,7 +73,7 @@ class SGD(Optimizer):
         lr: LearningRate = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         nesterov: bool = False,
         *,
         maximize: bool = False,

@@ -25,7 +25,7 @@ class Lion(Optimizer):
         As for `SGD`: how far every parameter moves in a step.
     betas : (float, float)
         For the step and for what is remembered, each in [0, 1).
-    weight_decay : float
+    weight_decay : float or callable
         Decoupled; >= 0.
     maximize : bool
         Ascend instead.
@@ -55,7 +55,7 @@ class Lion(Optimizer):
         params: Params,
         lr: LearningRate = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         *,
         maximize: bool = False,
         no_decay: NoDecay = None,
@@ -77,7 +77,7 @@ class Signum(Optimizer):
         As for `SGD`: how far every parameter moves in a step.
     momentum : float
         In [0, 1).
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient; >= 0.
     decoupled_weight_decay : bool
         Instead ``p = p (1 - lr weight_decay)`` before the step.
@@ -108,7 +108,7 @@ class Signum(Optimizer):
         params: Params,
         lr: LearningRate = 1e-3,
         momentum: float = 0.9,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,

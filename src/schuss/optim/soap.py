@@ -40,7 +40,7 @@ class SOAP(Optimizer):
         < 1; None or negative: ``beta2``.
     eps : float
         >= 0.
-    weight_decay : float
+    weight_decay : float or callable
         >= 0.
     precondition_frequency : int
         1 to 10^9.
@@ -98,7 +98,7 @@ class SOAP(Optimizer):
         betas: tuple[float, float] = (0.95, 0.95),
         shampoo_beta: float | None = -1,
         eps: float = 1e-8,
-        weight_decay: float = 0.01,
+        weight_decay: LearningRate = 0.01,
         precondition_frequency: int = 10,
         max_precond_dim: int = 10_000,
         merge_dims: bool = False,

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     Group = dict[str, Any]
 
 # Entries of a group that are not hyperparameters.
-NOT_HYPER = ("params", "rule", "decoupled", "schedule")
+NOT_HYPER = ("params", "rule", "decoupled", "schedule", "decay_schedule")
+# What may follow a schedule, and the entry of a group that holds it. Where there is none, the entry may lack.
+SCHEDULES = {"lr": "schedule", "weight_decay": "decay_schedule"}
 # What says how an average is kept, and the kinds of averages.
 SPEC = ("kind", "start", "every", "weight")
 AVERAGE_KINDS = ("ema", "mean", "lookahead")
@@ -66,13 +68,21 @@ def described(
 
 def schedules_of(groups: Sequence[Group]) -> dict[str, Any]:
     """The entry of a state_dict for those of the groups' schedules that can be data; none if there are none."""
-    schedules = [group["schedule"] for group in groups]
-    if not any(map(callable, schedules)):
+    if not any(callable(group.get(entry)) for group in groups for entry in SCHEDULES.values()):
         return {}
+    table, places = schedules_as_data(groups)
+    return {"schedules": {"table": table, **places}} if table else {}
+
+
+def schedules_as_data(groups: Sequence[Group]) -> tuple[list[dict[str, Any]], dict[str, list[int | None]]]:
+    """A table of the groups' schedules, and the places in it of those of rates and, if there are any, of decays."""
     from ..schedules.plain import as_data
 
-    table, places = as_data(schedules)
-    return {"schedules": {"table": table, "places": places}} if table else {}
+    table, found = as_data([group.get(entry) for entry in SCHEDULES.values() for group in groups])
+    places = {"places": found[: len(groups)]}
+    if any(place is not None for place in found[len(groups) :]):
+        places["decay_places"] = found[len(groups) :]
+    return table, places
 
 
 def averages_of(optimizer: OfParts) -> list[dict[str, Any]]:
@@ -130,25 +140,30 @@ def load(optimizer: OfParts, given: Any, also: Calls, *, averages: Any = None, r
 def load_schedules(groups: Sequence[Group], state_dict: Mapping[str, Any]) -> None:
     """Put the schedules of a state_dict into groups; where it has none, theirs stay."""
     if "schedules" in state_dict:
-        for group, schedule in zip(groups, _loaded_schedules(state_dict["schedules"], len(groups)), strict=True):
-            group["schedule"] = schedule or group["schedule"]
+        for entry, schedules in _loaded_schedules(state_dict["schedules"], len(groups)).items():
+            for group, schedule in zip(groups, schedules, strict=True):
+                if schedule is not None:
+                    group[entry] = schedule
 
 
-def _loaded_schedules(given: Any, groups: int) -> list[Schedule | None]:
-    """The schedule of each group."""
+def _loaded_schedules(given: Any, groups: int) -> dict[str, list[Schedule | None]]:
+    """Of each entry of groups that holds schedules, that of each group."""
     from ..schedules.plain import of_data
 
     where = "state_dict's schedules"
-    if not isinstance(given, Mapping) or set(given) != {"table", "places"}:
+    if not isinstance(given, Mapping) or set(given) - {"decay_places"} != {"table", "places"}:
         raise ValueError(f"{where} must be a dict with 'table' and 'places'; got {shown(given)}")
-    places = given["places"]
     try:
         table = of_data(given["table"])
     except (KeyError, IndexError, AttributeError) as error:
         raise ValueError(f"{where} must have a table of schedules; got {error!r} from it") from None
-    if not isinstance(places, (list, tuple)) or len(places) != groups:
-        raise ValueError(f"{where} must have a place for each of {groups} groups; got {shown(places)}")
-    return [None if k is None else table[integer(f"{where}' place", k, 0, len(table) - 1)] for k in places]
+    found: dict[str, list[Schedule | None]] = {}
+    for key, entry in zip(("places", "decay_places"), SCHEDULES.values(), strict=True):
+        places = given.get(key, [None] * groups)
+        if not isinstance(places, (list, tuple)) or len(places) != groups:
+            raise ValueError(f"{where} must have a place for each of {groups} groups; got {shown(places)}")
+        found[entry] = [None if k is None else table[integer(f"{where}' place", k, 0, len(table) - 1)] for k in places]
+    return found
 
 
 def _loaded_averages(optimizer: OfParts, given: Any) -> tuple[list[Spec], list[list[NDArray[Any]]]]:
@@ -211,7 +226,7 @@ def _loaded_groups(
             elif key != "params" and key not in TORCH_ONLY:
                 raise unknown_name(f"state_dict's param_groups[{index}] key", key, hyper)
         group = optimizer._group(mine["params"], hyper)
-        group["schedule"] = mine["schedule"]
+        group.update((entry, mine[entry]) for entry in SCHEDULES.values() if entry in mine)
         groups.append(group)
         remembered.append(memory)
     return groups, remembered, order

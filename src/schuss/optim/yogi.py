@@ -27,7 +27,7 @@ class Yogi(Optimizer):
         Each in [0, 1).
     eps : float
         >= 0. The paper's 1e-3 is large against Adam's 1e-8: it bounds the step where gradients are small.
-    weight_decay : float
+    weight_decay : float or callable
         ``weight_decay p`` is added to the gradient; >= 0.
     initial_accumulator_value : float
         What ``v`` starts with; >= 0.
@@ -60,7 +60,7 @@ class Yogi(Optimizer):
         lr: LearningRate = 1e-2,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-3,
-        weight_decay: float = 0.0,
+        weight_decay: LearningRate = 0.0,
         initial_accumulator_value: float = 1e-6,
         *,
         decoupled_weight_decay: bool = False,

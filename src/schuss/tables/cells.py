@@ -342,7 +342,7 @@ def _of_objects(values: NDArray[Any]) -> Cells:
     without_truths = not any(issubclass(one, (bool, np.bool_)) for one in types)
     if without_truths and of(int, np.integer):
         least, most = min(known), max(known)
-        if -(2**63) <= least and most < 2**63:
+        if least >= -(2**63) and most < 2**63:
             return Typed("whole", spread(0, known, np.int64), missing)
         if least >= 0 and most < 2**64:
             return Typed("whole", spread(0, known, np.uint64), missing)

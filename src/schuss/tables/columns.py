@@ -4,7 +4,7 @@ Every decision is a frozen dataclass that reads cells by what it holds and never
 model alone says how the next table is read. skrub's ``Cleaner`` and ``TableVectorizer`` find out much of the same, but
 what they find is in pickled estimators, their words for missing values are the same in text as among numbers ("None"
 and "NA" are classes, too), "-" and "n.d." are not among them, the decimal sign has to be told, and numbers come out
-as float32. pandas and pyarrow decide on the types of a file at each reading, from that file. So these rules are our own.
+as float32. pandas and pyarrow decide on the types of a file at each reading, from that file. Hence these rules.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ ALL_DIFFERENT = "all texts are different"
 NEARLY_ALL_DIFFERENT = "nearly all texts are different"
 FEW_ROWS = 3  # of which nothing is said by all values being different
 
-_TRUE = frozenset(("true", "t", "yes", "y", "1", "1.0"))
-_FALSE = frozenset(("false", "f", "no", "n", "0", "0.0"))
+TRUE = frozenset(("true", "t", "yes", "y", "1", "1.0"))
+FALSE = frozenset(("false", "f", "no", "n", "0", "0.0"))
 _PAIRS = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"})
 TRUTHS = ("False", "True")
 # Names of columns that number the rows, if no two of their values are equal.
@@ -105,7 +105,7 @@ class Boolean:
             return Reading(np.where(cells.missing, 0, cells.values.astype(np.int64) + 1))
         texts, places = cells.distinct()
         lower = [text.lower() for text in texts]
-        codes = [1 if t in _FALSE else 2 if t in _TRUE else 0 if t in missing else 3 for t in lower]
+        codes = [1 if t in FALSE else 2 if t in TRUE else 0 if t in missing else 3 for t in lower]
         return _coded(texts, places, codes, 3)
 
 
@@ -248,7 +248,11 @@ def _times(
         return cells.values.astype(np.int64), cells.missing, np.zeros(len(cells), bool)
     texts, places = cells.distinct()
     known = [k for k, text in enumerate(texts) if text.lower() not in missing]
-    values, gone, bad = np.zeros(len(texts) + 1, np.int64), np.ones(len(texts) + 1, bool), np.zeros(len(texts) + 1, bool)
+    values, gone, bad = (
+        np.zeros(len(texts) + 1, np.int64),
+        np.ones(len(texts) + 1, bool),
+        np.zeros(len(texts) + 1, bool),
+    )
     values[known], bad[known] = dates.times_of([texts[k] for k in known], order)
     gone[known] = bad[known]
     return values[places], gone[places], bad[places]
@@ -383,9 +387,7 @@ def _decide_plain(
     return _number(name, known, form, counts_rows, whole), []
 
 
-def _decide_text(
-    cells: Text, name: str, counts_rows: bool, where: str, hints: _Hints
-) -> tuple[Column, list[str]]:
+def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _Hints) -> tuple[Column, list[str]]:
     texts, places = cells.distinct()
     if not texts:
         return Dropped(name, NO_VALUES), []
@@ -406,9 +408,9 @@ def _decide_text(
         """Whether few enough cells are something else, which the user is then told."""
         if not bad.any():
             return True
-        rows = int(known_times[bad].sum())
-        if rows > UNREADABLE * known_times.sum() or len(bad) - bad.sum() < ENOUGH:
+        if not few_enough(bad, known_times):
             return False
+        rows = int(known_times[bad].sum())
         example = known[int(bad.argmax())]
         notes.append(f"column {name!r}: {rows} cells such as {example!r} are no {expected} and count as missing")
         return True
@@ -434,7 +436,7 @@ def _decide_text(
             if good.min() == good.max() and not gaps and not bad.any():
                 return Dropped(name, CONSTANT), []
             if found.other is not None and (found.form.thousands or found.form.decimal == ","):
-                notes.append(_how_read(name, known, found.form, found.other))
+                notes.append(how_read(name, known, found.form, found.other))
             every = good if len(good) == int(known_times.sum()) else np.repeat(good, known_times[~bad])
             return _number(name, every, found.form, counts_rows, found.whole), notes
     orders = dates.find_orders(known)
@@ -466,7 +468,15 @@ def _decide_text(
     return column, told
 
 
-def _how_read(name: str, texts: list[str], form: Form, other: Form) -> str:
+def few_enough(bad: NDArray[np.bool_], times: NDArray[np.int64]) -> bool:
+    """Whether all different cells, or nearly all, can be read; `times` says how many rows each has."""
+    if not bad.any():
+        return len(bad) > 0
+    rows = int(times[bad].sum())
+    return rows <= UNREADABLE * int(times.sum()) and len(bad) - int(bad.sum()) >= ENOUGH
+
+
+def how_read(name: str, texts: list[str], form: Form, other: Form) -> str:
     """A note on what could be read in two ways."""
     for text in texts:
         (one,), _ = numbers_of([text], form)
@@ -500,9 +510,7 @@ def _date(name: str, order: str, known: NDArray[np.int64]) -> Date:
     return Date(name, order, tuple(varying))
 
 
-def _category(
-    name: str, texts: list[str], places: NDArray[np.int64], counts_rows: bool
-) -> tuple[Column, list[str]]:
+def _category(name: str, texts: list[str], places: NDArray[np.int64], counts_rows: bool) -> tuple[Column, list[str]]:
     times = np.bincount(places[places >= 0], minlength=len(texts))
     n_known = int(times.sum())
     if not texts:

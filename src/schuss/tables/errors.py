@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 
 class DataError(ValueError):
     """A table that cannot be read or used. The message is one line and says what and where."""
+
+
+def some(values: Iterable[Any], most: int = 10) -> str:
+    """The first few values, for a message."""
+    texts = [f"{value:g}" if isinstance(value, float) else repr(value) for value in values]
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")

@@ -1,10 +1,11 @@
-"""Fitting a table's model: rows split, columns decided, networks trained, logits calibrated, perhaps all rows refitted."""
+"""Fitting a table's model: rows split, columns decided, networks trained, logits calibrated, all rows refitted."""
 
 from __future__ import annotations
 
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 
     from ..history import History
     from ..losses import Loss
-    from ..network import Network
+    from ..trained import Trained
     from ..training import EpochRecord
     from .cells import Table
     from .folds import Fold
     from .recipes.base import Member, Training
     from .target import Target
 
-    Callback = Callable[[EpochRecord], Any]
+    #: Called after each epoch, with what makes a model of a network as it is; whether training is to end.
+    OnEpoch = Callable[[EpochRecord, Callable[[], TableModel]], bool]
     #: Columns, targets and weights of rows.
     Read = tuple[Columns, NDArray[Any], NDArray[np.float64] | None]
 
@@ -67,7 +69,7 @@ class Settings:
     calibrate: bool = True
     fraction: float = 0.2
     seed: int = 0
-    callbacks: Sequence[Callback] = ()
+    on_epoch: OnEpoch | None = None
     verbose: int = 0
 
 
@@ -212,7 +214,7 @@ class _Trainer:
             held = schema.read(validation.table), validation.y, validation.weights
         return cls(schema, notes, rows, _rows_of(rows, learned), held, target, settings, clock)
 
-    def model(self, networks: tuple[Network, ...], temperature: float) -> TableModel:
+    def model(self, networks: tuple[Trained, ...], temperature: float) -> TableModel:
         """Of these networks."""
         head = replace(self._head, members=networks[0].n_out // self._head.outputs)
         recipe = self._settings.recipe.to_dict()
@@ -248,11 +250,8 @@ class _Trainer:
         if self._clock.limited and self.epochs is None:
             share = trainings * (2 if self._settings.refit else 1)
             self._plan_within(training, max(self._clock.left, 0.0) * _PLANNED / share)
-        callbacks = [*self._settings.callbacks]
-        if self._clock.limited:
-            callbacks.insert(0, lambda record: self._clock.left < record.seconds / 2)
         try:
-            member = training.run(callbacks=callbacks, verbose=self._settings.verbose)
+            member = training.run(callbacks=self._callbacks(), verbose=self._settings.verbose)
         except KeyboardInterrupt:
             if training.network.epochs_done == 0:
                 raise
@@ -265,6 +264,16 @@ class _Trainer:
         training.network.optimizer = None
         return member
 
+    def _callbacks(self) -> list[Callable[[EpochRecord], Any]]:
+        """What may end a training before its last epoch."""
+        found: list[Callable[[EpochRecord], Any]] = []
+        on_epoch = self._settings.on_epoch
+        if self._clock.limited:
+            found.append(lambda record: self._clock.left < record.seconds / 2)
+        if on_epoch is not None:
+            found.append(lambda record: on_epoch(record, lambda: self.model((deepcopy(record.network),), 1.0)))
+        return found
+
     def _plan_within(self, training: Training, seconds: float) -> None:
         """Plan no more epochs than there is time for."""
         epochs = min(training.epochs, training._epochs_within(seconds))
@@ -274,7 +283,7 @@ class _Trainer:
 
     # -- calibration -------------------------------------------------------------------------------------------------
 
-    def temperature(self, networks: Sequence[Network], parts: Sequence[Fold]) -> float:
+    def temperature(self, networks: Sequence[Trained], parts: Sequence[Fold]) -> float:
         """By which log loss is least on rows held out: of each row by the members that have held it out."""
         head = self.model(tuple(networks), 1.0).head
         everyone = self.held is not None

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def folds(
-    rows: int, fraction: float, members: int, seed: int, labels: NDArray[np.int64] | None = None
-) -> list[Fold]:
+def folds(rows: int, fraction: float, members: int, seed: int, labels: NDArray[np.int64] | None = None) -> list[Fold]:
     """Numbers of the rows that train and that validate, both rising, for each member.
 
     The members hold out other rows each, as in cross-validation, as long as there are rows that none has held out yet;

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arguments import shown
-from ..losses import BY_NAME
+from ..losses import BY_NAME, Loss
 from ..network import Network
+from ..trained import Trained
 from .encoding import Encoding, Standardise
 from .errors import DataError
 from .heads import Head
@@ -63,7 +64,7 @@ class TableModel:
     target: Target
     encoding: Encoding
     head: Head
-    networks: tuple[Network, ...]
+    networks: tuple[Trained, ...]
     temperature: float = 1.0
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
@@ -235,7 +236,7 @@ class TableModel:
         }
 
     @classmethod
-    def of_dict(cls, data: Any, networks: tuple[Network, ...]) -> TableModel:
+    def of_dict(cls, data: Any, networks: tuple[Trained, ...]) -> TableModel:
         """From what `to_dict` has made, and the networks.
 
         Raises
@@ -310,7 +311,7 @@ class TableModel:
         encoding.transform(nothing)
 
 
-def given(network: Network, inputs: Inputs) -> Any:
+def given(network: Trained, inputs: Inputs) -> Any:
     """A table's inputs as a network takes them: an array where there is only one."""
     return inputs if len(network.inputs) > 1 else next(iter(inputs.values()))
 
@@ -320,7 +321,8 @@ def _head(data: Mapping[str, Any]) -> Head:
     if kind is None:
         raise ValueError(f"its table.head.loss must be one of {', '.join(BY_NAME)}; got {shown(data['loss'])}")
     number = tuple(data["number"]) if isinstance(data["number"], list) else data["number"]
-    loss = type(kind)(number) if type(kind)._number else type(kind)()
+    make: Callable[..., Loss] = type(kind)
+    loss = make(number) if kind._number else make()
     standard = None if data["standard"] is None else Standardise.from_dict(data["standard"])
     return Head(loss, data["classes"], standard, data["members"])
 

@@ -21,15 +21,15 @@ __all__ = ["MISSING", "Form", "Found", "find_form", "is_plain", "numbers_of"]
 # texts as others, for "None" and "NA" are names of classes, too.
 MISSING = (
     "?", "??", "-", "--", "---", "–", "—", ".", "..", "...", "*", "**", "***", "/", "#", "n.d.", "n.d", "nd", "n/d",
-    "n.a.", "n.a", "na", "n/a", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "nat", "none", "null", "nil", "(null)",
-    "\\n", "missing", "unknown", "undefined", "not available", "k.a.", "k. a.", "s/d", "s.d.", "#value!", "#div/0!",
-    "#ref!", "#num!", "#name?", "#null!", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind",
+    "n.a.", "n.a", "na", "n/a", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "nat", "none", "null", "nil",
+    "(null)", "\\n", "missing", "unknown", "undefined", "not available", "k.a.", "k. a.", "s/d", "s.d.", "#value!",
+    "#div/0!", "#ref!", "#num!", "#name?", "#null!", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind",
 )  # fmt: skip
 
 CURRENCIES = (
-    "$", "€", "£", "¥", "₹", "₽", "₩", "₺", "₴", "₪", "฿", "₫", "zł", "kr", "kr.", "R$", "US$", "C$", "A$", "Fr.", "CHF",
-    "EUR", "USD", "GBP", "JPY", "CNY", "INR", "AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "BRL",
-    "MXN", "ZAR", "KRW", "SGD", "HKD", "TRY", "RUB", "ILS", "Eur", "Euro", "euro", "eur",
+    "$", "€", "£", "¥", "₹", "₽", "₩", "₺", "₴", "₪", "฿", "₫", "zł", "kr", "kr.", "R$", "US$", "C$", "A$", "Fr.",
+    "CHF", "EUR", "USD", "GBP", "JPY", "CNY", "INR", "AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK",
+    "HUF", "BRL", "MXN", "ZAR", "KRW", "SGD", "HKD", "TRY", "RUB", "ILS", "Eur", "Euro", "euro", "eur",
 )  # fmt: skip
 _UNITS = frozenset((*CURRENCIES, "%"))
 _SHAPE = str.maketrans("0123456789", "9999999999")

@@ -198,22 +198,20 @@ def column_to_dict(column: Column) -> dict[str, Any]:
 
 def column_from(name: str, value: Any) -> Column:
     """Inverse of `column_to_dict`. ValueError, TypeError: it is not as that has made it."""
-    from ..files.header import distinct, mapping, one_of, record, text
+    from ..files.header import Check, distinct, mapping, one_of, record, text
 
     kind = one_of(*KINDS)(f"{name}.kind", mapping(name, value).get("kind"))
-    checks = {
+    of_kind: dict[str, dict[str, Check]] = {
         "number": {"decimal": one_of(".", ","), "thousands": one_of("", ",", ".", " ", "'"), "unit": text},
         "boolean": {},
         "category": {"categories": distinct(text), "rare": distinct(text)},
         "date": {"order": one_of(*dates.ORDERS), "parts": distinct(one_of(*dates.PARTS))},
         "dropped": {"why": text},
-    }[kind]
-    given = record({"kind": text, "name": text, **checks})(name, value)
+    }
+    given = record({"kind": text, "name": text, **of_kind[kind]})(name, value)
     del given["kind"]
     made = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
     if kind == "number" and made["decimal"] == made["thousands"]:
         raise ValueError(f"{name}.thousands must differ from its decimal; got {made['decimal']!r}")
     column: Column = KINDS[kind](**made)
     return column
-
-

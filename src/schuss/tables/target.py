@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import unknown_name
-from .cells import EXACT, Cells, Table, Text, Typed, table_of, text_of
-from .columns import Column, Date, Dropped, Number, decide_columns
-from .errors import DataError
-from .numerals import MISSING, numbers_of
+from .cells import EXACT, Cells, Text, Typed, table_of, text_of
+from .columns import FALSE, TRUE, Column, Number, few_enough, how_read
+from .errors import DataError, some
+from .numerals import MISSING, find_form, numbers_of
 from .schema import FORMAT, check_format, column_from, column_to_dict
 
 __all__ = ["Target", "find_target"]
 
 Task = Literal["classification", "regression"]
+Kind = Literal["text", "truth", "number"]
 
 TARGET_NAMES = ("target", "label", "class", "y")
 MAX_INTEGER_CLASSES = 20  # a target of whole numbers with more distinct values than this is a quantity
-# Truth values in any case are bool; "yes" and "no" stay the texts that they are.
-_TRUTHS = {"true": True, "false": False}
+_LARGEST = 2**64 - 1
 
 
 def find_target(names: Iterable[str], wanted: str | None = None) -> str:
@@ -56,9 +57,12 @@ class Target:
     classes : tuple of str, int, float or bool
         As they are in the table, sorted. Empty for regression.
     counts : bool
-        Regression: every value in training was a whole number of at least 0, so that a Poisson loss may fit.
+        Regression: every value in training was a whole number of at least 0, more than two of them, some far less than
+        the median, so that a Poisson loss may fit.
+    kind : "text", "truth" or "number"
+        What the column holds.
     number : Number or None
-        How the column writes numbers, if it holds such.
+        How numbers are written where they are text.
     missing : tuple of str
         Words, in lower case, that mean that a number or truth value is missing.
     """
@@ -67,6 +71,7 @@ class Target:
     task: Task
     classes: tuple[Any, ...] = ()
     counts: bool = False
+    kind: Kind = "number"
     number: Number | None = None
     missing: tuple[str, ...] = MISSING
 
@@ -88,43 +93,41 @@ class Target:
         if name not in table:
             raise DataError(str(unknown_name(f"{table.name}: target", name, table.names)))
         cells = table.cells(name)
-        number, notes = _number_of(table, name, cells)
-        values, missing = _values(cells, number, MISSING, where)
-        known = values[~missing]
-        if not len(known):
+        kind, number, notes = _kind_of(cells, name, where, table.decimal_comma)
+        values, times = _counted(cells, kind, number, MISSING)
+        if not values:
             raise DataError(f"{where} has no values")
-        if missing.any():
-            notes.append(f"{int(missing.sum())} of {len(cells)} rows have no {name!r} and are left out")
-        numeric = known.dtype.kind in "iuf"
-        if task == "regression" and not numeric:
-            if known.dtype == bool:
-                known, numeric = known.astype(np.int64), True
-            else:
-                raise DataError(f"{where} is not numeric (such as {known[0]!r}); regression needs numbers")
-        distinct, times = np.unique(known, return_counts=True)
-        if len(distinct) < 2:
-            raise DataError(f"{where} is {distinct[0].item() if numeric else distinct[0]!r} in all rows; nothing to learn")
-        whole = numeric and bool(np.all(distinct == np.round(distinct)))
+        n_known = sum(times)
+        if n_known < len(cells):
+            notes.append(f"{len(cells) - n_known} of {len(cells)} rows have no {name!r} and are left out")
+        if task == "regression" and kind == "text":
+            raise DataError(f"{where} is not numeric (such as {values[0]!r}); regression needs numbers")
+        if len(values) < 2:
+            raise DataError(f"{where} is {some(values)} in all {n_known} rows; nothing to learn")
+        if kind == "number":
+            infinite = next((value for value in values if value in (np.inf, -np.inf)), None)
+            if infinite is not None:
+                raise DataError(f"{where} must be finite; got {infinite}")
+        whole = all(isinstance(value, int) for value in values)
         if task is None:
-            exact = known.dtype.kind in "iu" and bool((np.abs(distinct.astype(np.float64)) > EXACT).any())
-            few = whole and (len(distinct) <= MAX_INTEGER_CLASSES or exact) and times.min() >= 2
-            task = "regression" if numeric and not few else "classification"
+            labels = whole and any(abs(value) > EXACT for value in values)  # no quantity has so many digits
+            few = whole and (len(values) <= MAX_INTEGER_CLASSES or labels) and min(times) >= 2
+            task = "classification" if kind != "number" or few else "regression"
         if task == "regression":
-            counts = whole and float(distinct[0]) >= 0
-            if counts and len(distinct) > 2:
+            counts = whole and len(values) > 2 and _are_counts(values, times)
+            if counts:
                 notes.append(f"{name!r} holds counts: a Poisson loss may fit better")
-            return cls(name, task, (), counts, number or Number(name)), tuple(notes)
-        if len(distinct) > len(known) // 2 and len(distinct) > 2:
-            other = " or the task regression" if numeric else ""
+            return cls(name, task, (), counts, kind, number), tuple(notes)
+        if len(values) > n_known // 2 and len(values) > 2:
             raise DataError(
-                f"{where} has {len(distinct)} distinct values in {len(known)} rows, too many for classes; choose "
-                f"another column{other}"
+                f"{where} has {len(values)} distinct values in {n_known} rows, too many for classes; choose another "
+                "column" + (" or the task regression" if kind == "number" else "")
             )
-        classes = [int(v) if whole else v for v in distinct.tolist()]
-        if isinstance(cells, Text) and known.dtype == object:
-            words = [c for c in classes if c.lower() in MISSING]
-            notes += [f"{name!r}: {word!r} is a class, not a missing value" for word in words]
-        return cls(name, task, tuple(classes), False, number), tuple(notes)
+        if kind == "text" and isinstance(cells, Text):
+            notes += [
+                f"{name!r}: {word!r} is a class, not a missing value" for word in values if word.lower() in MISSING
+            ]
+        return cls(name, task, tuple(sorted(values)), False, kind, number), tuple(notes)
 
     def read(self, frame: Any) -> NDArray[Any]:
         """The column: numbers of classes, or quantities.
@@ -140,35 +143,30 @@ class Target:
         """
         table = table_of(frame)
         where = f"{table.name}: target {self.name!r}"
+        if self.name not in table:
+            raise DataError(f"{table.name}: has no column {self.name!r}")
         cells = table.cells(self.name)
+        values, places = _distinct(cells, self.kind, self.number, frozenset(self.missing))
+        if values and all(value is None for value in values) and not _is_empty(cells, self.missing):
+            raise DataError(f"{where} must be {self.kind} values as in training; none is")
         if self.task == "regression":
-            if isinstance(cells, Text) and self.number is not None:
-                texts, places = cells.distinct()
-                known = [k for k, text in enumerate(texts) if text.lower() not in self.missing]
-                _, bad = numbers_of([texts[k] for k in known], self.number.form)
-                if bad.any():
-                    place = known[int(bad.argmax())]
-                    row = int((places == place).argmax())
-                    raise DataError(f"{where} must be numbers as in training; row {row + 1} is {texts[place]!r}")
-            values, missing = _values(cells, self.number, self.missing, where)
-            quantities = np.full(len(values), np.nan)
-            quantities[~missing] = values[~missing].astype(np.float64)
-            return quantities
-        values, missing = _values(cells, self.number, self.missing, where, of_text=isinstance(self.classes[0], str))
-        number_of = {_key(value): number for number, value in enumerate(self.classes)}
-        codes = np.full(len(values), -1, np.int64)
-        rows = np.flatnonzero(~missing)
-        for row, value in zip(rows.tolist(), values[rows].tolist(), strict=True):
-            code = number_of.get(_key(value))
+            quantities = np.array([*(np.nan if value is None else float(value) for value in values), np.nan])[places]
+            infinite = np.isinf(quantities)
+            if infinite.any():
+                raise DataError(f"{where} is infinite in row {int(infinite.argmax()) + 1}")
+            return np.asarray(quantities)
+        code_of = {value: code for code, value in enumerate(self.classes)}
+        codes = []
+        for place, value in enumerate(values):
+            code = -1 if value is None else code_of.get(value)
             if code is None:
-                from .columns import listed_values
-
-                raise DataError(f"{where} is {value!r} in row {row + 1}; known classes: {listed_values(self.classes)}")
-            codes[row] = code
-        return codes
+                row = int((places == place).argmax())
+                raise DataError(f"{where} is {value!r} in row {row + 1}; known classes: {some(self.classes)}")
+            codes.append(code)
+        return np.array([*codes, -1], np.int64)[places]
 
     def decode(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        """Numbers of classes to the classes, of the same shape: int64, float64 or bool where they are such, else object.
+        """Numbers of classes to the classes: int64, float64 or bool where they are such, else object.
 
         Whole numbers of 2^63 and more are uint64.
         """
@@ -191,6 +189,7 @@ class Target:
             "task": self.task,
             "classes": list(self.classes),
             "counts": self.counts,
+            "kind": self.kind,
             "number": None if self.number is None else column_to_dict(self.number),
             "missing": list(self.missing),
         }
@@ -223,6 +222,7 @@ class Target:
                 "task": one_of("classification", "regression"),
                 "classes": distinct(label),
                 "counts": truth,
+                "kind": one_of("text", "truth", "number"),
                 "number": optional(number),
                 "missing": distinct(text),
             }
@@ -238,5 +238,104 @@ class Target:
         return cls(**given)
 
 
-def _number_of(table: Table, name: str, cells: Cells) -> tuple[Number | None, list[str]]:
-    ...
+def _distinct(
+    cells: Cells, kind: Kind, number: Number | None, missing: Collection[str]
+) -> tuple[list[Any], NDArray[np.int64]]:
+    """The different values, None where a cell has none or another kind's, and which of them each row is; -1: a gap."""
+    if isinstance(cells, Typed):
+        known = cells.values[~cells.missing]
+        distinct, inverse = np.unique(known, return_inverse=True)
+        places = np.full(len(cells), -1, np.int64)
+        places[~cells.missing] = inverse
+        values = distinct.tolist()
+        if kind == "text":
+            return [text_of(value) for value in values], places
+        if kind == "truth":
+            return [bool(value) if value in (0, 1) else None for value in values], places
+        return [_exact(value) for value in values], places
+    texts = cells.texts()
+    different = list(dict.fromkeys(texts))
+    place_of = {text: place if text.strip() else -1 for place, text in enumerate(different)}
+    places = np.fromiter(map(place_of.__getitem__, texts), np.int64, len(texts))
+    if kind == "text":
+        return [text if text.strip() else None for text in different], places
+    lower = [text.strip().lower() for text in different]
+    if kind == "truth":
+        return [True if t in TRUE else False if t in FALSE else None for t in lower], places
+    form = (number or Number("")).form
+    known_texts = [text.strip() for text, word in zip(different, lower, strict=True) if word and word not in missing]
+    numbers, bad = numbers_of(known_texts, form)
+    exact = {
+        text: None if gone else _whole(text, value)
+        for text, value, gone in zip(known_texts, numbers.tolist(), bad.tolist(), strict=True)
+    }
+    return [exact.get(text.strip()) for text in different], places
+
+
+def _are_counts(values: list[int], times: list[int]) -> bool:
+    """Whether whole numbers start near 0: prices and years do not."""
+    return 0 <= 10 * min(values) <= float(np.median(np.repeat(np.array(values, np.float64), times)))
+
+
+def _exact(value: Any) -> Any:
+    """A typed number: whole ones as int."""
+    return int(value) if isinstance(value, (bool, int)) or value.is_integer() else value
+
+
+def _whole(text: str, value: float) -> Any:
+    """A number that was read as float: whole ones as int, with all digits that are written."""
+    bare = text.replace("−", "-")
+    if re.fullmatch(r"[+-]?[0-9]+", bare):
+        return int(bare)
+    return int(value) if value.is_integer() else value
+
+
+def _counted(cells: Cells, kind: Kind, number: Number | None, missing: Collection[str]) -> tuple[list[Any], list[int]]:
+    """The different values, and how many rows each has."""
+    values, places = _distinct(cells, kind, number, missing)
+    rows = np.bincount(places[places >= 0], minlength=len(values)).tolist()
+    times: dict[Any, int] = {}
+    for value, n in zip(values, rows, strict=True):
+        if value is not None:
+            times[value] = times.get(value, 0) + n
+    return list(times), list(times.values())
+
+
+def _is_empty(cells: Cells, missing: Collection[str]) -> bool:
+    texts, _ = cells.distinct()
+    return all(text.lower() in missing for text in texts)
+
+
+def _kind_of(cells: Cells, name: str, where: str, decimal_comma: bool | None) -> tuple[Kind, Number | None, list[str]]:
+    """What the column holds, and how its numbers are written."""
+    if isinstance(cells, Typed):
+        if cells.kind == "time" and not cells.missing.all():
+            raise DataError(f"{where} holds dates; expected classes or numbers")
+        return ("truth" if cells.kind == "truth" else "number"), None, []
+    if cells.declared:
+        return "text", None, []
+    texts, places = cells.distinct()
+    known = [k for k, text in enumerate(texts) if text.lower() not in MISSING]
+    times = np.bincount(places[places >= 0], minlength=len(texts))
+    words = [k for k, text in enumerate(texts) if text.lower() in MISSING]
+    notes = []
+    if words:
+        shown = ", ".join(repr(texts[k]) for k in words[:3])
+        notes.append(f"{name!r}: {shown} in {int(times[words].sum())} rows counts as missing")
+    lower = {texts[k].lower() for k in known}
+    if lower and lower <= {"true", "false"}:
+        return "truth", None, notes
+    found = find_form([texts[k] for k in known], decimal_comma)
+    if found is None or found.zeros:
+        return "text", None, []
+    numbers, bad = numbers_of([texts[k] for k in known], found.form)
+    if not few_enough(bad, times[known]):
+        return "text", None, []
+    if bad.any():
+        example = texts[known[int(bad.argmax())]]
+        notes.append(f"{name!r}: {int(times[known][bad].sum())} cells such as {example!r} are no numbers")
+    if found.other is not None and (found.form.thousands or found.form.decimal == ","):
+        notes.append(how_read(name, [texts[k] for k in known], found.form, found.other))
+    if found.whole and np.nanmax(np.abs(numbers)) > _LARGEST:
+        return "text", None, []
+    return "number", Number(name, found.form.decimal, found.form.thousands, found.form.unit), notes

@@ -29,6 +29,8 @@ class Epochs:
         What is trained. Nothing about them changes before the first epoch.
     loss, data, batch_size, clip_value, clip_norm, restores, penalty, counts_rows
         As `_core.Trainer` takes them, data being x, y and weights.
+    dropout_factor : float or callable, optional
+        What probabilities of dropout are multiplied by, at each of the optimizer's steps.
     last : list
         What is to be done when epochs end, as `_core.in_turn` takes it.
 
@@ -57,9 +59,11 @@ class Epochs:
         restores: bool = False,
         penalty: tuple[int, float, float] | None = None,
         counts_rows: bool = False,
+        dropout_factor: float | Callable[[int], float] | None = None,
         last: Sequence[tuple[Any, ...]] = (),
     ) -> None:
         self._network, self.optimizer = network, optimizer
+        self._dropout_factor = dropout_factor
         self._lrs: NDArray[np.float64] | None = None
         self._trainer = _core.Trainer(
             network._core,
@@ -104,7 +108,7 @@ class Epochs:
         seed : int or None
             What the order of the rows follows from, with the epoch's number. None: as they are, or in this order.
         scheduled : bool
-            Whether the optimizer's schedule says the rates. Groups then have that of the last step made.
+            Whether the optimizer's schedules say the rates and decays. Groups then have those of the last step made.
         whole : bool
             Whether a first KeyboardInterrupt waits for the epoch's end, and is returned.
         watch : callable, optional
@@ -117,19 +121,31 @@ class Epochs:
         """
         optimizer = self.optimizer
         self._lrs = rates.of_epoch(optimizer, self.steps) if scheduled else None
+        decays = rates.decays_of_epoch(optimizer, self.steps) if scheduled else None
+        dropouts = rates.of_steps("dropout_factor", self._dropout_factor, optimizer.steps, self.steps)
+        if dropouts is not None:
+            most = int(dropouts.argmax())
+            self._network._core.checked_dropout_factor(dropouts[most], f"dropout_factor({optimizer.steps + most})")
         self.context.weights = optimizer._way_to_rest()
         optimizer._enter_steps()
-        self._trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order)
+        self._trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order, decays, dropouts)
         try:
             interrupt = self._all_steps(whole, watch)
         finally:
-            if self._lrs is not None:
-                # Groups have the rate of the last step made.
-                done = min(max(self._trainer.batches_done, 1), self.steps)
-                for group in optimizer.param_groups:
-                    group["lr"] = float(self._lrs[done - 1])
+            self._write_last(decays)
         optimizer._leave_steps()
         return interrupt
+
+    def _write_last(self, decays: list[NDArray[np.float64] | None] | None) -> None:
+        """Groups have the rate and the decay of the last step made."""
+        last = min(max(self._trainer.batches_done, 1), self.steps) - 1
+        groups = self.optimizer.param_groups
+        if self._lrs is not None:
+            for group in groups:
+                group["lr"] = float(self._lrs[last])
+        for group, values in zip(groups, decays or (), strict=False):
+            if values is not None:
+                group["weight_decay"] = float(values[last])
 
     def _all_steps(self, whole: bool, watch: Callable[[int, float], None] | None) -> KeyboardInterrupt | None:
         trainer = self._trainer

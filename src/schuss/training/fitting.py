@@ -53,6 +53,7 @@ def fit(
     verbose: int,
     clip_norm: float | None,
     clip_value: float | None,
+    dropout_factor: float | Callable[[int], float] | None,
     restore_on_divergence: bool,
 ) -> History:
     """`Network.fit`, which documents it. Everything is checked before anything changes."""
@@ -72,7 +73,11 @@ def fit(
     best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
     given = optimizer
     optimizer, new_lr = optimizers.resolve(network, optimizer, lr)
-    for part in rates.told(optimizer.param_groups[0]["schedule"] if new_lr is None else new_lr):
+    if dropout_factor is not None:
+        first = dropout_factor(optimizer.steps) if callable(dropout_factor) else dropout_factor
+        network._core.checked_dropout_factor(first)
+    of_rates = optimizer.param_groups[0]["schedule"] if new_lr is None else new_lr
+    for part in rates.told([of_rates, dropout_factor, *_decay_schedules(optimizer)]):
         part.monitored(evaluation.recorded)
     rows = inputs.rows(training[0])
     steps = Epochs(
@@ -84,6 +89,7 @@ def fit(
         clip_value=clip_value,
         clip_norm=clip_norm,
         restores=restores,
+        dropout_factor=dropout_factor,
         last=() if best is None else best.restoring,
     )
     # From here on things change.
@@ -91,7 +97,11 @@ def fit(
         optimizer._set_lr(new_lr)
     wrapper = given if isinstance(given, Averaged) else network._wrapper
     network.optimizer, network._wrapper = optimizer, wrapper
-    return _Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose).run()
+    return _Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor).run()
+
+
+def _decay_schedules(optimizer: Optimizer) -> list[object]:
+    return [group.get("decay_schedule") for group in optimizer.param_groups]
 
 
 def _checked_callbacks(callbacks: Any) -> list[Callable[[EpochRecord], Any]]:
@@ -150,8 +160,10 @@ class _Fit:
         shuffle: bool,
         epochs: int,
         verbose: int,
+        dropout_factor: object,
     ) -> None:
         self._network, self._optimizer, self._steps = network, optimizer, steps
+        self._dropout_factor = dropout_factor
         self._evaluation, self._best, self._callbacks = evaluation, best, callbacks
         self._seed = network.seed if shuffle else None
         self._last_epoch = network.epochs_done + epochs
@@ -194,7 +206,9 @@ class _Fit:
         for history in (self._history, network.history):
             calls += history._appending(epoch, seconds, rate, logs)
         _core.in_turn(calls if best is None else calls + best.looking(logs))
-        for part in rates.told_of_last_step(optimizer):
+        # What was in force at the last step is told.
+        schedules = [optimizer.param_groups[0]["schedule"], self._dropout_factor, *_decay_schedules(optimizer)]
+        for part in rates.told(schedules, optimizer.steps - 1):
             part.report(logs[part.monitored(self._evaluation.recorded)])
         self._progress.epoch(network.epochs_done, seconds, logs)
         if self._callbacks and self._is_asked_to_stop(seconds, logs):

@@ -1,15 +1,17 @@
-"""Learning rates of a fit: those of an epoch's steps, and who among their schedules is told how training goes.
+"""What schedules say of a fit's steps: learning rates, weight decays, factors of dropout.
 
+And who among them is told how training goes.
 Schedules are imported only where one is used: most fits have none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..arguments import learning_rate
+from ..arguments import scheduled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,32 +20,45 @@ if TYPE_CHECKING:
     from ..schedules.base import Told
 
 
-def of_epoch(optimizer: Optimizer, steps: int) -> NDArray[np.float64] | None:
-    """The learning rates of the optimizer's next steps, of one schedule for all groups; None without a schedule."""
-    schedule = optimizer.param_groups[0]["schedule"]
+def of_steps(
+    name: str, schedule: float | Callable[[int], float] | None, first: int, n: int
+) -> NDArray[np.float64] | None:
+    """What a schedule says of steps, or a number for all of them; None without one."""
     if schedule is None:
         return None
+    if not callable(schedule):
+        return np.full(n, scheduled(name, schedule))
     from ..schedules import Schedule
 
-    first = optimizer.steps
     if isinstance(schedule, Schedule):
-        rates = schedule.values(steps, first)
-        for k in np.flatnonzero(~np.isfinite(rates)):
-            learning_rate(f"lr({first + k})", float(rates[k]))
-        return rates
-    checked = (learning_rate(f"lr({step})", schedule(step)) for step in range(first, first + steps))
-    return np.fromiter(checked, np.float64, steps)
+        values = schedule.values(n, first)
+        for k in np.flatnonzero(~np.isfinite(values)):
+            scheduled(f"{name}({first + k})", float(values[k]))
+        return values
+    checked = (scheduled(f"{name}({step})", schedule(step)) for step in range(first, first + n))
+    return np.fromiter(checked, np.float64, n)
 
 
-def told(lr: object, step: int | None = None) -> list[Told]:
-    """What in a learning rate or schedule is to be told how training goes: in force at a step, or all."""
-    if not callable(lr):
+def of_epoch(optimizer: Optimizer, steps: int) -> NDArray[np.float64] | None:
+    """The learning rates of the optimizer's next steps, of one schedule for all groups; None without a schedule."""
+    return of_steps("lr", optimizer.param_groups[0]["schedule"], optimizer.steps, steps)
+
+
+def decays_of_epoch(optimizer: Optimizer, steps: int) -> list[NDArray[np.float64] | None] | None:
+    """The weight decays of the next steps of each group, None of one without a schedule; None if there is none."""
+    found = [
+        of_steps("weight_decay", group.get("decay_schedule"), optimizer.steps, steps)
+        for group in optimizer.param_groups
+    ]
+    return None if all(values is None for values in found) else found
+
+
+def told(schedules: Iterable[object], step: int | None = None) -> list[Told]:
+    """What in schedules is to be told how training goes: in force at a step, or all. Each once."""
+    used = list(filter(callable, schedules))
+    if not used:
         return []
     from ..schedules.base import told as found
 
-    return found(lr, step)
-
-
-def told_of_last_step(optimizer: Optimizer) -> list[Told]:
-    """What is to be told at the end of an epoch: what was in force at its last step."""
-    return told(optimizer.param_groups[0]["schedule"], optimizer.steps - 1)
+    parts = (part for schedule in used for part in found(schedule, step))
+    return list({id(part): part for part in parts}.values())

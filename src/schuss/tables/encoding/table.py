@@ -145,6 +145,24 @@ class Encoding(Step):
         indicators = self.fill.width - self.n_numbers
         return [1] * (self.n_numbers + indicators) + [width for width in self.one_hot.widths.tolist() if width]
 
+    def places(self, numbers: Sequence[int], codes: Sequence[int]) -> dict[str, list[int]]:
+        """Which columns of each input come from these columns of numbers and of codes."""
+        indicators = np.cumsum(self.fill.indicated) - 1
+        flags = [int(indicators[k]) for k in numbers if self.fill.indicated[k]]
+        embedded = self.embedded.tolist()
+        told_apart = [k for k in range(len(self.cardinalities)) if k not in embedded]
+        ends = np.cumsum(self.one_hot.widths) + int(self.fill.indicated.sum())
+        for code in codes:
+            if code not in embedded:
+                place = told_apart.index(code)
+                flags += range(int(ends[place] - self.one_hot.widths[place]), int(ends[place]))
+        found = {"codes": [embedded.index(code) for code in codes if code in embedded]}
+        if self.parted:
+            found.update(numbers=list(numbers), flags=flags)
+        else:
+            found["columns"] = [*numbers, *(self.n_numbers + k for k in flags)]
+        return {name: found[name] for name in self.widths}
+
     def transform(self, columns: Columns) -> dict[str, NDArray[Any]]:
         """The network's inputs by name.
 
