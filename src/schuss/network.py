@@ -127,8 +127,9 @@ class Network(Trained):
             Weights by label, times the sample weights; a dict's missing labels weigh 1. "balanced" is rows / (classes
             present * rows of the class). For integer labels and for binary_cross_entropy with one output.
         metrics : str, callable or sequence of these
-            accuracy, mse, mae, r2, or functions ``(prediction, target) -> number``, which get what `predict` gives and
-            no weights. Computed after each epoch on the training rows and, as "val_...", on the validation rows.
+            accuracy, error, balanced_accuracy, log_loss, auc (of two classes), mse, rmse, mae, r2, or functions
+            ``(prediction, target) -> number``, which get what `predict` gives and no weights. Computed after each epoch
+            on the training rows and, as "val_...", on the validation rows.
         early_stopping : bool, int or EarlyStopping, optional
             True: ``EarlyStopping()``; an int: its patience.
         callbacks : callables
