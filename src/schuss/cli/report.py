@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..tables import Schema, Target
-from ..tables.columns import Boolean, Category, Date, Dropped, Number
+from ..tables.columns import Boolean, Category, Date, Number
 from ..tables.errors import some
 from .scores import Scores
 from .terminal import out, say, show_table
@@ -37,8 +37,8 @@ def headline(name: str, rows: int, target: Target) -> None:
 
 
 def columns_of(schema: Schema) -> None:
-    """What the columns became, a line a kind."""
-    named: dict[str, list[str]] = {"numbers": [], "categories": [], "truth values": [], "dates": [], "left out": []}
+    """What the columns became, a line a kind; the schema's notes say what is left out."""
+    named: dict[str, list[str]] = {"numbers": [], "categories": [], "truth values": [], "dates": []}
     for column in schema.columns:
         if isinstance(column, Number):
             named["numbers"].append(column.name)
@@ -49,9 +49,6 @@ def columns_of(schema: Schema) -> None:
         elif isinstance(column, Date):
             parts = f" (day{''.join(f', {part}' for part in column.parts)})"
             named["dates"].append(column.name + parts)
-        else:
-            assert isinstance(column, Dropped)
-            named["left out"].append(column.name)
     for kind, names in named.items():
         if names:
             say(f"  {len(names):>4} {kind}: {listed(names)}", style="dim")
@@ -125,7 +122,7 @@ def baseline_note(training: NDArray[Any], target: Target, names: Iterable[str]) 
     )
 
 
-def few_validate(y: NDArray[Any], target: Target, refit: bool) -> str | None:
+def few_validate(y: NDArray[Any], target: Target, refit: bool) -> tuple[str, ...]:
     """A warning where the rows that validate say little, and what to do."""
     what = None
     if len(y) < FEW_ROWS:
@@ -136,8 +133,8 @@ def few_validate(y: NDArray[Any], target: Target, refit: bool) -> str | None:
             rare = int(counts.argmin())
             what = f"only {counts[rare]} of the rows that validate are {target.classes[rare]!r}"
     if what is None:
-        return None
+        return ()
     return (
-        f"{what}: which epoch is best is uncertain, and so is the score; a larger --validation, or --ensemble 5,"
-        f" whose members validate on other rows each{'' if refit else ', with --refit'}, helps"
+        f"{what}: which epoch is best is uncertain, and so is its score",
+        f"try a larger --validation, or --ensemble 5{'' if refit else ' --refit'}: its networks validate on other rows each",
     )

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, final
+from typing import final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .progress import numbers
+from ..progress import numbers
+from ..training import EpochRecord
 
 out = Console(highlight=False, soft_wrap=True)
 
 REDRAWS_A_SECOND = 10
 NUMBERS_WIDTH = 65  # of what stands beside the bar, but for the epochs
+DISTANCES = ("rmse", "mae")  # metrics in units of the target
 PLAIN_LINES = 10  # of a whole training, where output is not a terminal
 
 
@@ -39,15 +42,31 @@ def validation_first(logs: Mapping[str, float]) -> Mapping[str, float]:
 
 @final
 class TrainingProgress(AbstractContextManager["TrainingProgress"]):
-    """A callback for `fit` that shows epoch, loss and metrics: as a bar on a terminal, else as some ten lines."""
+    """Shows epoch, loss and metrics of one training after another: as a bar on a terminal, else as some ten lines.
 
-    def __init__(self, epochs: int) -> None:
-        self._every = max(1, epochs // PLAIN_LINES)
+    Parameters
+    ----------
+    epochs : int
+        Planned; records of epochs say it anew.
+    trainings : int
+        How many there are.
+
+    Attributes
+    ----------
+    unit : float
+        Of a quantity: what a distance of 1 is in the target's own units. What is shown is in these.
+    """
+
+    def __init__(self, epochs: int, trainings: int = 1) -> None:
+        self.unit = 1.0
+        self._trainings, self._training = trainings, 0
+        self._lines = max(1, PLAIN_LINES // trainings)
+        self._last_epoch = sys.maxsize
         self._drawn = 0.0
         self._bar: Progress | None = None
         if out.is_terminal:
             self._bar = Progress(
-                TextColumn("epoch"),
+                TextColumn("{task.description}"),
                 MofNCompleteColumn(),
                 BarColumn(bar_width=min(24, max(4, out.width - NUMBERS_WIDTH - 2 * len(str(epochs))))),
                 TextColumn("{task.fields[logs]}"),
@@ -56,11 +75,9 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
                 refresh_per_second=REDRAWS_A_SECOND,
                 transient=True,
             )
-            self._task = self._bar.add_task("train", total=epochs, logs="")
+            self._task = self._bar.add_task("epoch", total=epochs, logs="")
 
     def __enter__(self) -> TrainingProgress:
-        if self._bar:
-            self._bar.start()
         return self
 
     def __exit__(
@@ -69,15 +86,35 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
         if self._bar:
             self._bar.stop()
 
-    def __call__(self, record: Any) -> None:
+    def start(self) -> None:
+        """Show the bar: what is told before it stands above it."""
+        if self._bar:
+            self._bar.start()
+
+    def __call__(self, record: EpochRecord) -> None:
+        if record.epoch <= self._last_epoch:
+            self._training += 1
+        self._last_epoch = record.epoch
+        which = f"network {self._training}/{self._trainings}, epoch" if self._trainings > 1 else "epoch"
         if self._bar is None:
-            if record.epoch == 1 or record.epoch % self._every == 0:
-                say(f"epoch {record.epoch:>{len(str(record.epochs))}}/{record.epochs}  {numbers(record.logs)}")
+            if self._has_a_line(record.epoch, record.epochs):
+                place = f"{record.epoch:>{len(str(record.epochs))}}/{record.epochs}"
+                say(f"{which} {place}  {numbers(self._shown(record.logs))}")
             return
         now = time.monotonic()
         if now - self._drawn > 1 / REDRAWS_A_SECOND:  # an epoch may take less than drawing it
             self._drawn = now
-            self._bar.update(self._task, completed=record.epoch, logs=escape(numbers(validation_first(record.logs))))
+            logs = escape(numbers(validation_first(self._shown(record.logs))))
+            self._bar.update(self._task, description=which, completed=record.epoch, total=record.epochs, logs=logs)
+
+    def _has_a_line(self, epoch: int, epochs: int) -> bool:
+        first = epoch == 1 and self._trainings == 1
+        return first or epoch == epochs or epoch % max(1, epochs // self._lines) == 0
+
+    def _shown(self, logs: Mapping[str, float]) -> Mapping[str, float]:
+        """Distances in the target's own units. The loss, which is in others, only where there are none."""
+        distances = {name: value * self.unit for name, value in logs.items() if name.removeprefix("val_") in DISTANCES}
+        return distances or logs
 
 
 def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

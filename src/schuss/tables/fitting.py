@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     #: Called after each epoch, with what makes a model of a network as it is; whether training is to end.
     OnEpoch = Callable[[EpochRecord, Callable[[], TableModel]], bool]
+    #: Called before the first training: with what columns and outputs are, what is to be told, all rows, the folds.
+    OnStart = Callable[[Schema, Head, Sequence[str], Read, Sequence[Fold]], None]
     #: Columns, targets and weights of rows.
     Read = tuple[Columns, NDArray[Any], NDArray[np.float64] | None]
 
@@ -70,6 +72,7 @@ class Settings:
     fraction: float = 0.2
     seed: int = 0
     on_epoch: OnEpoch | None = None
+    on_start: OnStart | None = None
     verbose: int = 0
 
 
@@ -80,6 +83,8 @@ class Fitted:
     Attributes
     ----------
     model : TableModel
+    before : TableModel
+        Without a refit: the one whose members have not seen the rows that they validate on.
     histories : tuple of History
         Of each member's training before a refit.
     best_epochs : tuple of int
@@ -88,13 +93,17 @@ class Fitted:
         What the user should know.
     held : (Columns, y, weights) or None
         The rows that validated a single network, or all members, as they were read.
+    interrupted : bool
+        Whether Ctrl-C has ended it early: what was trained until then is the model.
     """
 
     model: TableModel
+    before: TableModel
     histories: tuple[History, ...]
     best_epochs: tuple[int, ...]
     notes: tuple[str, ...]
     held: Read | None
+    interrupted: bool = False
 
 
 class Clock:
@@ -135,26 +144,32 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
     parts = folds(len(training.y), fraction, settings.members, settings.seed, labels)
     learned = parts[0][0] if len(parts) == 1 else np.unique(np.concatenate([train for train, _ in parts]))
     trainer = _Trainer.of(training, learned, validation, target, settings, clock)
+    if settings.on_start is not None:
+        settings.on_start(trainer.schema, trainer.head, tuple(trainer.notes), trainer.rows, parts)
     members = trainer.fit(parts)
+    parts = parts[: len(members)]
     best = tuple(member.epochs for member in members)
     networks = tuple(member.network for member in members)
     temperature = trainer.temperature(networks, parts) if settings.calibrate and target.classes else 1.0
-    model = trainer.model(networks, temperature)
+    model = before = trainer.model(networks, temperature)
     held = trainer.held
     if held is None and len(parts) == 1 and len(parts[0][1]):
         held = _rows_of(trainer.rows, parts[0][1])
     notes = trainer.notes
-    if settings.refit:
+    interrupted = trainer.interrupted
+    if settings.refit and not interrupted:
         everything = training if validation is None else _joined(training, validation)
         again = _Trainer.of(everything, np.arange(len(everything.y)), None, target, settings, clock)
         again.epochs = trainer.epochs
         stops = max(1, round(sum(best) / len(best)))
         whole = folds(len(everything.y), 0.0, settings.members, settings.seed)
         networks = tuple(member.network for member in again.fit(whole, stops))
-        model = again.model(networks, temperature)
-        notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
+        interrupted = again.interrupted
+        if not interrupted:
+            model = again.model(networks, temperature)
+            notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
     histories = tuple(member.history for member in members)
-    return Fitted(model, histories, best, tuple(dict.fromkeys(notes)), held)
+    return Fitted(model, before, histories, best, tuple(dict.fromkeys(notes)), held, interrupted)
 
 
 class _Trainer:
@@ -162,11 +177,15 @@ class _Trainer:
 
     Attributes
     ----------
+    schema : Schema
+    head : Head
     rows, held : Read
         All rows that train or are held out of training, and validation rows of the user's own or None.
     epochs : int or None
         That schedules are made for; None: the recipe's.
     notes : list of str
+    interrupted : bool
+        Whether Ctrl-C has ended a training; those behind it did not begin.
     """
 
     def __init__(
@@ -180,10 +199,11 @@ class _Trainer:
         settings: Settings,
         clock: Clock,
     ) -> None:
-        self._schema, self._target, self._settings, self._clock = schema, target, settings, clock
+        self.schema, self._target, self._settings, self._clock = schema, target, settings, clock
         self.rows, self.held = rows, held
         self.notes = [*notes, *rows[0].notes]
         self.epochs = settings.epochs
+        self.interrupted = False
         recipe, classes = settings.recipe, len(target.classes)
         loss = recipe.loss(Task(classes, classes or 1, settings.loss))
         head = Head(loss, classes) if classes else Head.of_numbers(loss, learned[1], learned[2])
@@ -193,7 +213,7 @@ class _Trainer:
             limits = float(low[0]), float(high[0])
         self._task = Task(classes, head.outputs, settings.loss, limits)
         self._encoding = recipe.encoding(learned[0], schema.cardinalities)
-        self._head = head
+        self.head = head
 
     @classmethod
     def of(
@@ -216,9 +236,9 @@ class _Trainer:
 
     def model(self, networks: tuple[Trained, ...], temperature: float) -> TableModel:
         """Of these networks."""
-        head = replace(self._head, members=networks[0].n_out // self._head.outputs)
+        head = replace(self.head, members=networks[0].n_out // self.head.outputs)
         recipe = self._settings.recipe.to_dict()
-        return TableModel(self._schema, self._target, self._encoding, head, networks, temperature, recipe)
+        return TableModel(self.schema, self._target, self._encoding, head, networks, temperature, recipe)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -226,18 +246,28 @@ class _Trainer:
         """A network for each part of the rows. stops: after so many epochs, whatever schedules say."""
         seeds = np.random.SeedSequence(self._settings.seed).generate_state(len(parts), np.uint64).tolist()
         trainings = (self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True))
-        return [self._run(training, len(parts)) for training in trainings]
+        members: list[Member] = []
+        for training in trainings:
+            try:
+                members.append(self._run(training, len(parts)))
+            except KeyboardInterrupt:
+                if not members and stops is None:
+                    raise
+                self.interrupted = True
+            if self.interrupted:
+                break
+        return members
 
     def _prepared(self, part: Fold, seed: int, stops: int | None) -> Training:
         train, test = part
         columns, y, weights = _rows_of(self.rows, train)
         held = self.held if self.held is not None else _rows_of(self.rows, test) if len(test) else None
-        validation = None if held is None else (held[0], self._head.targets(held[1]), *held[2:])
+        validation = None if held is None else (held[0], self.head.targets(held[1]), *held[2:])
         return self._settings.recipe.prepare(
             columns,
-            self._head.targets(y),
+            self.head.targets(y),
             self._task,
-            cardinalities=self._schema.cardinalities,
+            cardinalities=self.schema.cardinalities,
             validation=validation,
             sample_weight=weights,
             seed=seed,
@@ -255,6 +285,7 @@ class _Trainer:
         except KeyboardInterrupt:
             if training.network.epochs_done == 0:
                 raise
+            self.interrupted = True
             warnings.warn("Training interrupted by user.", stacklevel=5)
             member = training._member(training.network.history)
         if member.history.stopped == "diverged":
