@@ -83,6 +83,7 @@ __all__ = [
     "scipy",
     "set_num_threads",
     "show_config",
+    "start_from_data",
     "threads",
 ]
 # All optimizers by their names.
@@ -91,6 +92,7 @@ __all__ += optim.__all__
 if TYPE_CHECKING:
     from . import schedules, scipy
     from .minimization import minimize
+    from .starting import start_from_data
     from .tables.model import load_table
     from .training import EarlyStopping, EpochRecord
 else:
@@ -98,6 +100,7 @@ else:
     _LATE = {
         "minimize": ".minimization",
         "load_table": ".tables.model",
+        "start_from_data": ".starting",
         "EarlyStopping": ".training",
         "EpochRecord": ".training",
     }

@@ -33,7 +33,8 @@ class History:
         self._epochs: list[int] = []
         self._times: list[float] = []
         self._lr: list[float] = []
-        self._monitor: tuple[str, bool] | None = None  # what was monitored, and whether less is better
+        # What was monitored, whether less is better, and whether the last of several equal values is the best.
+        self._monitor: tuple[str, bool, bool] | None = None
         self.stopped: str | None = None
 
     def append(self, epoch: int, seconds: float, lr: float, logs: Mapping[str, float]) -> None:
@@ -74,11 +75,12 @@ class History:
     def best_epoch(self) -> int | None:
         """Number of the epoch with the best monitored value (early stopping's, else val_loss, else loss)."""
         default = ("val_loss" if "val_loss" in self._columns else "loss", True)
-        name, less = self._monitor or default
+        name, less, last = self._monitor or (*default, False)
         values = np.array(self._columns.get(name, ()))
         if not np.isfinite(values).any():
             return None
-        return self._epochs[int(np.nanargmin(values if less else -values))]
+        best = np.flatnonzero(values == (np.nanmin(values) if less else np.nanmax(values)))
+        return self._epochs[int(best[-1 if last else 0])]
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         if name == "lr":

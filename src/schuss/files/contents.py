@@ -143,8 +143,8 @@ def _encoded_history(history: History, arrays: Arrays) -> dict[str, Any]:
     arrays["history.seconds"] = history.times
     arrays["history.lr"] = history.lr
     arrays.update((f"history.{k}", history[name]) for k, name in enumerate(history.names))
-    monitor = history._monitor
-    return {"names": history.names, "stopped": history.stopped, "monitor": None if monitor is None else list(monitor)}
+    monitor = None if history._monitor is None else list(history._monitor[: 3 if history._monitor[2] else 2])
+    return {"names": history.names, "stopped": history.stopped, "monitor": monitor}
 
 
 def _by_groups(order: Sequence[int]) -> list[int]:

@@ -127,11 +127,12 @@ def layer(name: str, value: Any, depth: int = 0) -> dict[str, Any]:
     return given
 
 
-def monitor(name: str, value: Any) -> tuple[str, bool]:
-    """What early stopping looks at, and whether less of it is better."""
-    if not isinstance(value, list) or len(value) != 2:
+def monitor(name: str, value: Any) -> tuple[str, bool, bool]:
+    """What early stopping looks at, whether less of it is better, and, if it is said, whether ties go to the last."""
+    if not isinstance(value, list) or len(value) not in (2, 3):
         raise ValueError(f"{name} must be a text and true or false; got {shown(value)}")
-    return text(f"{name}[0]", value[0]), truth(f"{name}[1]", value[1])
+    last = truth(f"{name}[2]", value[2]) if len(value) == 3 else False
+    return text(f"{name}[0]", value[0]), truth(f"{name}[1]", value[1]), last
 
 
 def schedules(name: str, value: Any) -> list[dict[str, Any]]:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import _core, metrics
 from ..arguments import choice, flag, integer, number
 
@@ -33,6 +31,15 @@ class EarlyStopping:
         Whether less or more is better; "auto" knows it for losses and the metrics known by name.
     restore_best : bool
         Whether the network gets the parameters of the best epoch when the fit ends, whatever ended it.
+    ties : {"first", "last"}
+        Which of several epochs with the same best value is the best one. "last": an epoch that is as good as the last
+        improvement, or better by no more than min_delta, is restored in its place. It is no improvement: patience
+        counts from the first of them either way.
+
+    Notes
+    -----
+    NaN is never better than anything. If the monitored quantity was NaN after each epoch, the parameters from before
+    the fit are restored. A validation loss that is not finite ends the fit with a DivergenceError.
 
     References
     ----------
@@ -44,12 +51,14 @@ class EarlyStopping:
     monitor: str = field(default="val_loss", kw_only=True)
     mode: str = field(default="auto", kw_only=True)
     restore_best: bool = field(default=True, kw_only=True)
+    ties: str = field(default="first", kw_only=True)
 
     def __post_init__(self) -> None:
         integer("patience", self.patience, 1)
         number("min_delta", self.min_delta, "[0, inf)")
         choice("mode", self.mode, ("auto", "min", "max"))
         flag("restore_best", self.restore_best)
+        choice("ties", self.ties, ("first", "last"))
 
     def less_is_better(self, names: Sequence[str]) -> bool:
         """Whether less of the monitored quantity is better. ValueError if it is not among the recorded names."""
@@ -69,20 +78,20 @@ class Best:
 
     Attributes
     ----------
-    monitor : (str, bool)
-        What is monitored, and whether less of it is better.
+    monitor : (str, bool, bool)
+        What is monitored, whether less of it is better, and whether the last of equal ones is the best.
     restoring : list
         By which the best parameters, where there were any, become the live ones; as `_core.in_turn` takes it.
     """
 
     def __init__(self, stopping: EarlyStopping, less_is_better: bool, parameters: NDArray[Any]) -> None:
-        self.monitor = stopping.monitor, less_is_better
+        self.monitor = stopping.monitor, less_is_better, stopping.ties == "last"
         self._stopping = stopping
         self._sign = 1.0 if less_is_better else -1.0
         self._value = float("inf")
         self._waited = 0
         self._live = parameters
-        self._kept: list[NDArray[Any]] = []
+        self._kept = [parameters.copy()] if stopping.restore_best else []
         self.restoring: Calls = []
 
     @classmethod
@@ -99,16 +108,16 @@ class Best:
     def looking(self, logs: Mapping[str, float]) -> Calls:
         """The calls that look at an epoch."""
         value = self._sign * logs[self._stopping.monitor]
-        # NaN of a metric is no improvement.
-        if not value < self._value - self._stopping.min_delta:
-            return [(setattr, self, "_waited", self._waited + 1)]
-        calls: Calls = [(setattr, self, "_value", value), (setattr, self, "_waited", 0)]
-        if self._stopping.restore_best:
-            if not self._kept:
-                self._kept = [np.empty_like(self._live)]
+        # NaN of a metric is no improvement, and no tie.
+        better = value < self._value - self._stopping.min_delta
+        kept = better or (self._stopping.ties == "last" and value <= self._value < float("inf"))
+        calls: Calls = [(setattr, self, "_waited", 0 if better else self._waited + 1)]
+        if better:
+            calls.append((setattr, self, "_value", value))
+        if kept and self._kept:
             calls.append((_core.copy_all, self._kept, [self._live]))
-            if not self.restoring:
-                calls.append((self.restoring.append, (_core.copy_all, [self._live], self._kept)))
+        if self._kept and not self.restoring:  # once an epoch is over, there is something to go back to
+            calls.append((self.restoring.append, (_core.copy_all, [self._live], self._kept)))
         return calls
 
     @property

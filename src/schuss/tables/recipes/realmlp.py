@@ -208,7 +208,7 @@ class RealMLP(Recipe):
         return super().loss(task)
 
     def during(self, steps: int) -> dict[str, Any]:
-        return {"dropout_schedule": FlatCos(1.0, steps)} if self.dropout else {}
+        return {"dropout_factor": FlatCos(1.0, steps)} if self.dropout else {}
 
 
 @dataclass(frozen=True)
