@@ -127,7 +127,10 @@ struct loss_rows {
 
 enum { LBFGS_CHUNK = 1024 };
 
-#define ELEMENTARY_FUNCTIONS(X) X(EXP, exp) X(LOG, log) X(TANH, tanh) X(ERFC, erfc) X(EXPM1, expm1) X(LOG1P, log1p)
+/* cos2pi, sin2pi: of 2 pi x. */
+#define ELEMENTARY_FUNCTIONS(X) \
+    X(EXP, exp) X(LOG, log) X(TANH, tanh) X(ERFC, erfc) X(EXPM1, expm1) X(LOG1P, log1p) X(COS2PI, cos2pi) \
+    X(SIN2PI, sin2pi)
 #define NUMBER_OF(NAME, name) ELEMENTARY_##NAME,
 enum elementary { ELEMENTARY_FUNCTIONS(NUMBER_OF) N_ELEMENTARY };
 #undef NUMBER_OF

@@ -26,6 +26,23 @@ static const real ERFCX[] = {
     4.1064013667968757505e-8, -1.3312919661042725205e-8, -8.217595058722536129e-9, 9.8625335103527132967e-10,
     8.3937348587097457838e-10};
 #endif
+/* sin(2 pi s) / s and cos(2 pi s) in powers of s^2: their Taylor series, for |s| <= 1/8. TWO_PI_REST: what rounding
+ * takes off the first coefficient of the sine. */
+#if REAL_BITS == 32
+enum { SINE_TERMS = 5, COSINE_TERMS = 6 };
+static const real TWO_PI_REST = -1.748455600074497132e-7f;
+#else
+enum { SINE_TERMS = 9, COSINE_TERMS = 9 };
+static const real TWO_PI_REST = 2.449293598294706354e-16;
+#endif
+static const real SINE[] = {
+    (real)6.283185307179586476925, (real)-41.34170224039976023397, (real)81.6052492760750542034,
+    (real)-76.70585975306138584163, (real)42.05869394489765314499, (real)-15.09464257682299039183,
+    (real)3.819952584848282127734, (real)-0.7181223017785005122317, (real)0.1042291622081398411727};
+static const real COSINE[] = {
+    (real)1, (real)-19.73920880217871723767, (real)64.93939402266829149096, (real)-85.45681720669372773602,
+    (real)60.24464137187666036272, (real)-26.4262567833743974529, (real)7.903536371318468804212,
+    (real)-1.714390711088672065422, (real)0.2820059684557912150703};
 enum { ERFCX_TERMS = sizeof ERFCX / sizeof ERFCX[0] };
 static const real LOG2_E = (real)1.44269504088896340736;
 static const real SQRT_HALF = (real)0.70710678118654752440;
@@ -120,6 +137,31 @@ ALWAYS_INLINE vec v_erfc(vec x) {
     return v_select(x == x, y, x);
 }
 
+/* x without its whole numbers, exactly: in [-1/2, 1/2]. NaN for infinities. */
+ALWAYS_INLINE vec turn_rest(vec x) {
+    const vec whole = v_set1((real)((uint64_t)1 << MANTISSA_BITS)); /* from here on there are no fractions */
+    const vec a = v_abs(x), rest = a - v_select(a < whole, (a + whole) - whole, a);
+    return (vec)((veci)rest ^ ((veci)x & (veci)v_set1((real)-0.0)));
+}
+
+/* cos(2 pi x), and in *sine sin(2 pi x): 2 pi times the angle in turns. Whatever the size of x, since whole turns are
+ * taken off exactly: where x is so large that it has no fraction, they are 1 and 0. */
+ALWAYS_INLINE vec v_cos_sin_turns(vec x, vec *sine) {
+    const vec r = turn_rest(x), a = v_abs(r);
+    const vec shifted = a * v_set1(4) + v_set1(ROUNDER);
+    const veci quarter = (veci)shifted - rounder_bits(), one = quarter == v_seti(1), two = quarter == v_seti(2);
+    const vec s = a - (shifted - v_set1(ROUNDER)) * v_set1((real)0.25), z = s * s; /* |s| <= 1/8 */
+    vec p = v_set1(SINE[SINE_TERMS - 1]), q = v_set1(COSINE[COSINE_TERMS - 1]);
+#pragma GCC unroll 16
+    for (int i = SINE_TERMS - 2; i > 0; i--) p = p * z + v_set1(SINE[i]);
+#pragma GCC unroll 16
+    for (int i = COSINE_TERMS - 2; i > 0; i--) q = q * z + v_set1(COSINE[i]);
+    const vec by_sine = s * v_set1(SINE[0]) + s * (v_set1(TWO_PI_REST) + z * p), by_cosine = v_set1(1) + z * q;
+    const vec y = v_select(one, by_cosine, v_select(two, -by_sine, by_sine)); /* sin(2 pi a) */
+    *sine = (vec)((veci)y ^ ((veci)r & (veci)v_set1((real)-0.0)));
+    return v_select(one, -by_sine, v_select(two, -by_cosine, by_cosine));
+}
+
 /* y[n] = f(x[n]) for f known at compile time; the only loop over elements there is for the functions of one vector. */
 ALWAYS_INLINE void map(vec (*f)(vec, vec), vec parameter, ptrdiff_t n, const real *x, real *y) {
     ptrdiff_t i = 0;
@@ -137,6 +179,16 @@ ALWAYS_INLINE vec only_erfc(vec x, vec unused) { return (void)unused, v_erfc(x);
 ALWAYS_INLINE vec only_expm1(vec x, vec unused) { return (void)unused, v_expm1(x); }
 ALWAYS_INLINE vec only_log1p(vec x, vec unused) { return (void)unused, v_log1p(x); }
 
+ALWAYS_INLINE vec only_cos2pi(vec x, vec unused) {
+    vec sine;
+    return (void)unused, v_cos_sin_turns(x, &sine);
+}
+ALWAYS_INLINE vec only_sin2pi(vec x, vec unused) {
+    vec sine;
+    (void)unused, (void)v_cos_sin_turns(x, &sine);
+    return sine;
+}
+
 /* See struct kernels. */
 static void elementary(int f, ptrdiff_t n, const void *x, void *y) {
     vec none = v_set1(0);
@@ -146,6 +198,8 @@ static void elementary(int f, ptrdiff_t n, const void *x, void *y) {
     case ELEMENTARY_TANH: map(only_tanh, none, n, x, y); break;
     case ELEMENTARY_ERFC: map(only_erfc, none, n, x, y); break;
     case ELEMENTARY_EXPM1: map(only_expm1, none, n, x, y); break;
+    case ELEMENTARY_COS2PI: map(only_cos2pi, none, n, x, y); break;
+    case ELEMENTARY_SIN2PI: map(only_sin2pi, none, n, x, y); break;
     default: map(only_log1p, none, n, x, y); break;
     }
 }

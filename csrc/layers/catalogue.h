@@ -13,6 +13,7 @@
 #include "prelu.h"
 #include "ensemble_dense.h"
 #include "grouped_dense.h"
+#include "periodic.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

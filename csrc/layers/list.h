@@ -14,7 +14,8 @@
     KIND(embedding)        \
     KIND(parametric)       \
     KIND(prelu)            \
-    KIND(ensemble_dense) \
-    KIND(grouped_dense)
+    KIND(ensemble_dense)   \
+    KIND(grouped_dense)    \
+    KIND(periodic)
 
 #endif

@@ -18,6 +18,7 @@ from .layers import (
     Input,
     LayerNorm,
     ParametricActivation,
+    Periodic,
     PReLU,
     Residual,
     Scale,
@@ -69,6 +70,7 @@ __all__ = [
     "Network",
     "PReLU",
     "ParametricActivation",
+    "Periodic",
     "Poisson",
     "Quantile",
     "Residual",
@@ -83,6 +85,7 @@ __all__ = [
     "scipy",
     "set_num_threads",
     "show_config",
+    "start_from_data",
     "threads",
 ]
 # All optimizers by their names.
@@ -91,6 +94,7 @@ __all__ += optim.__all__
 if TYPE_CHECKING:
     from . import schedules, scipy
     from .minimization import minimize
+    from .starting import start_from_data
     from .tables.model import load_table
     from .training import EarlyStopping, EpochRecord
 else:
@@ -98,6 +102,7 @@ else:
     _LATE = {
         "minimize": ".minimization",
         "load_table": ".tables.model",
+        "start_from_data": ".starting",
         "EarlyStopping": ".training",
         "EpochRecord": ".training",
     }

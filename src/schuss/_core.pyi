@@ -362,13 +362,15 @@ class Trainer:
         restores: bool = False,
         penalty: tuple[int, float, float] | None = None,
         counts_rows: bool = False,
+        drop_last: bool = False,
     ) -> None:
         """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given), with
         weights theirs too, and returns (mean value, gradient of it, C-contiguous, of the prediction's shape and dtype).
         x may be compressed rows, where the network has one input: start (int64, rows + 1), columns (int32 or int64),
         values. restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's
         loss gets (l1 sum |p| + l2 / 2 sum p^2) / total of its weights over the parameters of this group. counts_rows:
-        `loss` counts batches by their rows, not by their weights."""
+        `loss` counts batches by their rows, not by their weights. drop_last: a last batch with fewer rows than the
+        others is left out of each epoch."""
     steps_per_epoch: int
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite. Its number."""

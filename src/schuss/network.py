@@ -70,6 +70,7 @@ class Network(Trained):
         lr: float | Callable[[int], float] | None = None,
         epochs: int = 10,
         batch_size: int | None = 32,
+        drop_last: bool = False,
         shuffle: bool = True,
         validation_data: Sequence[Any] | None = None,
         validation_fraction: float = 0.0,
@@ -113,7 +114,9 @@ class Network(Trained):
         epochs : int
             How many more epochs.
         batch_size : int or None
-            Rows a step; the last batch of an epoch may be shorter and is used. None: all rows.
+            Rows a step. None: all rows.
+        drop_last : bool
+            Whether the last batch of an epoch is left out where it is shorter than the others, as other rows each time.
         shuffle : bool
             Whether each epoch takes the rows in a new order, which follows from the network's seed and the epoch's
             number.
@@ -182,6 +185,7 @@ class Network(Trained):
                 lr=lr,
                 epochs=epochs,
                 batch_size=batch_size,
+                drop_last=drop_last,
                 shuffle=shuffle,
                 validation_data=validation_data,
                 validation_fraction=validation_fraction,

@@ -12,18 +12,49 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 from schuss import _core
-from tests.reference import activations
+from tests.reference import activations, turns
 from tests.reference.network import nodes_of
 
 Array = NDArray[Any]
-FUNCTIONS = ("exp", "log", "tanh", "erfc", "expm1", "log1p")
+FUNCTIONS = ("exp", "log", "tanh", "erfc", "expm1", "log1p", "cos2pi", "sin2pi")
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 # The largest error in ulp, a little above what was measured. For erfc it may grow with 1 + x^2, as exp(-x^2) does.
 LARGEST_ERROR = {
-    "float32": {"exp": 1.2, "log": 2.0, "tanh": 2.6, "erfc": 6.0, "expm1": 1.2, "log1p": 2.0},
-    "float64": {"exp": 1.2, "log": 2.0, "tanh": 2.6, "erfc": 4.0, "expm1": 1.2, "log1p": 2.0},
+    "float32": {
+        "exp": 1.2,
+        "log": 2.0,
+        "tanh": 2.6,
+        "erfc": 6.0,
+        "expm1": 1.2,
+        "log1p": 2.0,
+        "cos2pi": 1.8,
+        "sin2pi": 1.8,
+    },
+    "float64": {
+        "exp": 1.2,
+        "log": 2.0,
+        "tanh": 2.6,
+        "erfc": 4.0,
+        "expm1": 1.2,
+        "log1p": 2.0,
+        "cos2pi": 1.8,
+        "sin2pi": 1.8,
+    },
 }
+
+
+def exact_function(name: str, module: Any) -> Callable[[Any], Any]:
+    """The function by `math` or `mpmath`; of quarters of turns nothing is left, exactly."""
+
+    def of_turns(x: float) -> Any:
+        rest = x - round(x)
+        quarter = round(4 * rest)
+        angle = 2 * module.pi * (rest - quarter / 4)
+        sine, cosine = module.sin(angle), module.cos(angle)
+        return (cosine, -sine, -cosine, sine)[(quarter - (name == "sin2pi")) % 4]
+
+    return of_turns if "2pi" in name else getattr(module, name)  # type: ignore[no-any-return]
 
 
 def sample(name: str, dtype: str, n: int) -> Array:
@@ -47,8 +78,12 @@ def sample(name: str, dtype: str, n: int) -> Array:
         x = np.concatenate([rng.uniform(-6, 9 if single else 26, half), rng.uniform(-1, 1, n - half)])
     elif name == "expm1":
         x = -np.concatenate([rng.uniform(0, 87 if single else 708, half), magnitudes(1, n - half)])
-    else:
+    elif name == "log1p":
         x = np.concatenate([rng.uniform(0, 1, half), magnitudes(1, n - half)])
+    else:
+        third = n // 3
+        x = np.concatenate([rng.uniform(-1, 1, third), rng.uniform(-1e4, 1e4, third), sign[2 * third :]])
+        x[2 * third :] *= magnitudes(1e30 if single else 1e300, n - 2 * third)
     return x.astype(dtype)
 
 
@@ -65,7 +100,7 @@ def largest_error(name: str, x: Array, y: Array, error: Array, exact: Array) -> 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_error_in_float32(name: str, record_property: Callable[[str, object], None]) -> None:
     x = sample(name, "float32", 40_000)
-    exact = np.array([getattr(math, name)(v) for v in x.tolist()])
+    exact = np.array([exact_function(name, math)(v) for v in x.tolist()])
     y = _core.elementary(name, x)
     worst = largest_error(name, x, y, y - exact, exact)
     record_property("ulp", worst)
@@ -78,7 +113,7 @@ def test_error_in_float64(name: str, record_property: Callable[[str, object], No
     x = sample(name, "float64", 4_000)
     y = _core.elementary(name, x)
     with mpmath.workdps(40):
-        many = [getattr(mpmath, name)(mpmath.mpf(v)) for v in x.tolist()]
+        many = [exact_function(name, mpmath)(v if "2pi" in name else mpmath.mpf(v)) for v in x.tolist()]
         error = np.array([float(mpmath.mpf(v) - e) for v, e in zip(y.tolist(), many, strict=True)])
     worst = largest_error(name, x, y, error, np.array([float(e) for e in many]))
     record_property("ulp", worst)
@@ -123,6 +158,38 @@ def test_special_values(dtype: str, isa: str) -> None:
     edge = 88.72283 if dtype == "float32" else 709.782712893384
     assert at("exp", edge * (1 + 1e-6)) == inf
     assert largest / 2 < at("exp", edge * (1 - 1e-7)) < inf
+
+
+@dtypes
+def test_cosine_and_sine_of_turns(dtype: str, isa: str) -> None:
+    """Bit for bit by their operations, and exactly at quarters of turns, however many."""
+    largest = float(np.finfo(dtype).max)
+    more = [
+        0.25,
+        0.125,
+        np.nextafter(0.125, 1),
+        0.375,
+        0.5,
+        2.0**22 + 0.5,
+        2.0**23 - 0.5,
+        2.0**51 + 0.5,
+        1e8 + 0.3,
+        1e15,
+    ]
+    x = np.concatenate([sample("cos2pi", dtype, 3_000), np.array([0.0, largest, *more]).astype(dtype)])
+    x = np.concatenate([x, -x])
+    for name, wanted in zip(("cos2pi", "sin2pi"), turns.cos_sin(x), strict=True):
+        found = _core.elementary(name, x)
+        assert_array_equal(found, wanted)
+        assert_array_equal(np.signbit(found), np.signbit(wanted))
+        assert np.isnan(_core.elementary(name, np.array([np.inf, -np.inf, np.nan], dtype))).all()
+    whole = np.array([0, 1, 2, 1e4, 1e6, 2**22 - 1, 2**23, 2**24, 1e30], dtype)
+    assert_array_equal(_core.elementary("cos2pi", whole), 1)
+    assert_array_equal(_core.elementary("sin2pi", whole), 0)
+    assert_array_equal(_core.elementary("cos2pi", whole[:5] + np.array(0.25, dtype)), 0)
+    assert_array_equal(_core.elementary("sin2pi", whole[:5] + np.array(0.25, dtype)), 1)
+    assert_array_equal(_core.elementary("cos2pi", whole[:5] - np.array(0.5, dtype)), -1)
+    assert_array_equal(_core.elementary("sin2pi", whole[:5] - np.array(0.25, dtype)), -1)
 
 
 def some_values(dtype: str) -> Array:

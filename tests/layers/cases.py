@@ -19,6 +19,7 @@ from schuss import (
     Input,
     LayerNorm,
     ParametricActivation,
+    Periodic,
     PReLU,
     Residual,
     Scale,
@@ -92,6 +93,16 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
         "first": lambda n: [ParametricActivation("mish", n, share=0.7), Dense(3, "tanh")],
         "inside": lambda n: [Dense(n, n + 2), ParametricActivation("tanh", share=-0.4), Activation("silu"), Dense(3)],
         "last": lambda n: [Dense(n, n, "tanh"), ParametricActivation("softplus")],
+    },
+    "periodic": {
+        "first": lambda n: [Periodic(3, 0.3, n=n), Dense(3, "tanh")],
+        "cosines and sines": lambda n: [Periodic(n, 0.1, form="cos_sin", n=2), Activation("silu"), Dense(2)],
+        "inside": lambda n: [Dense(n, n, "tanh"), Periodic(17, 0.2), GroupedDense(n, None, 2), Dense(3)],
+        "beside its input": lambda n: [
+            Dense(n, 3),
+            Concatenate([[], [Periodic(2, 0.3, form="cos_sin"), GroupedDense(3, None, 2)]]),
+            Residual([Activation("tanh")]),
+        ],
     },
     "prelu": {
         "first": lambda n: [PReLU(n), Dense(3, "tanh")],

@@ -26,6 +26,7 @@ from schuss import (
     GroupedDense,
     Input,
     LayerNorm,
+    Periodic,
     Residual,
     Scale,
 )
@@ -133,6 +134,7 @@ MISFITS: list[tuple[Callable[[], Any], str]] = [
     (lambda: [Dense(4, 3), Concatenate([Dense(3, "softmax")])], r"activation must not be softmax"),
     (lambda: [Dense(4, 6), GroupedDense(4, None, 2)], r"layers\[1\]\.groups must divide 6.*got 4"),
     (lambda: [Dense(4, 6), GroupedDense(3, 3, 2)], r"layers\[1\]\.n_in must be 2.*got 3"),
+    (lambda: [Dense(4, 6), Periodic(3, 0.1, n=5)], r"layers\[1\]\.n must be 6"),
     (lambda: [GroupedDense(3, None, 2)], r"layers\[0\], GroupedDense, must tell"),
     (lambda: [], "layers must hold at least one layer"),
 ]
@@ -163,6 +165,9 @@ BAD_ARGUMENTS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: GroupedDense(2, 3, 0), ValueError, "n_out must be"),
     (lambda: GroupedDense(2, 3, 3, "softmax"), ValueError, "activation must not be 'softmax'"),
     (lambda: GroupedDense(2, 3, 3, init="orthogonal"), ValueError, "init 'orthogonal' is not known"),
+    (lambda: Periodic(0, 1.0), ValueError, "n_frequencies must be"),
+    (lambda: Periodic(3, 0.0), ValueError, "std must be"),
+    (lambda: Periodic(3, 1.0, form="sin"), ValueError, "form 'sin' is not known"),
     (lambda: Input("", 3), TypeError, "name must be"),
     (lambda: Input(3, 3), TypeError, "name must be"),  # type: ignore[arg-type]
     (lambda: Input("a", 0), ValueError, "n must be"),

@@ -25,6 +25,7 @@ from schuss import (
     GroupedDense,
     Input,
     LayerNorm,
+    Periodic,
     Residual,
     Scale,
     _core,
@@ -70,6 +71,13 @@ NETS: dict[str, list[schuss.layers.Layer]] = {
     "groups": [
         Residual([GroupedDense(7, 1, 9, "relu"), Dense(300), GroupedDense(3, 100, 45, "gelu", dropout=0.2), Dense(7)]),
         GroupedDense(1, 7, 4),
+    ],
+    "waves": [
+        Concatenate([Input("x", 7), [Input("x", 7), Periodic(16, 0.2), GroupedDense(7, None, 3)]]),
+        Dense(300, "mish"),
+        Dense(5),
+        Periodic(5, 0.3, form="cos_sin"),
+        Dense(4),
     ],
     "last adds": [Dense(7, 4), Residual([Dense(200, "relu"), Dense(90), Dense(4, "tanh", dropout=0.2)])],
 }

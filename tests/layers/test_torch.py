@@ -56,6 +56,21 @@ class Grouped(torch.nn.Module):  # type: ignore[misc]
         return self.act(torch.einsum("rgi,gio->rgo", parts, self.weight) + self.bias).reshape(len(x), -1)
 
 
+class Waves(torch.nn.Module):  # type: ignore[misc]
+    """Cosines with phases, or cosines and sines, of each column."""
+
+    def __init__(self, n: int, f: int, phases: bool) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(n, f))
+        self.bias = torch.nn.Parameter(torch.zeros(n, f)) if phases else None
+
+    def forward(self, x: Any) -> Any:
+        angle = 2 * torch.pi * x[:, :, None] * self.weight
+        if self.bias is not None:
+            return torch.cos(angle + self.bias).reshape(len(x), -1)
+        return torch.cat([torch.cos(angle), torch.sin(angle)], dim=2).reshape(len(x), -1)
+
+
 class Factors(torch.nn.Module):  # type: ignore[misc]
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -146,6 +161,14 @@ MODELS: dict[str, Callable[[], Made]] = {
     "grouped_dense": lambda: (
         [schuss.GroupedDense(6, 1, 5, "relu"), schuss.GroupedDense(2, 15, 4, "mish"), schuss.Dense(3)],
         nn.Sequential(Grouped(6, 1, 5, torch.relu), Grouped(2, 15, 4, nn.functional.mish), Linear(8, 3)),
+    ),
+    "periodic": lambda: (
+        [schuss.Periodic(5, 0.2, n=6), schuss.GroupedDense(6, None, 3), schuss.Dense(3)],
+        nn.Sequential(Waves(6, 5, True), Grouped(6, 5, 3, lambda z: z), Linear(18, 3)),
+    ),
+    "periodic cos_sin": lambda: (
+        [schuss.Scale(6), schuss.Periodic(5, 0.05, form="cos_sin"), schuss.Activation("tanh"), schuss.Dense(3)],
+        nn.Sequential(Factors(6), Waves(6, 5, False), nn.Tanh(), Linear(60, 3)),
     ),
     "residual": residual,
     "concatenate": concatenate,

@@ -71,10 +71,16 @@ class Tree:
 @st.composite
 def leaves(draw: st.DrawFn, columns: int) -> tuple[Layer, int]:
     """A layer without layers in it, and how many columns it gives."""
-    kind = draw(st.sampled_from(["dense", "dense", "activation", "scale", "layer_norm", "batch_norm", "grouped"]))
+    kind = draw(
+        st.sampled_from(["dense", "dense", "activation", "scale", "layer_norm", "batch_norm", "grouped", "periodic"])
+    )
     if kind == "dense":
         n = draw(widths)
         return schuss.Dense(n, draw(st.sampled_from(ACTIVATIONS)), bias=draw(st.booleans()), dropout=draw(dropouts)), n
+    if kind == "periodic":
+        frequencies, form = draw(st.integers(1, 3)), draw(st.sampled_from(["cos", "cos_sin"]))
+        waves = schuss.Periodic(frequencies, 0.3, form=form)
+        return waves, columns * frequencies * (1 if form == "cos" else 2)
     if kind == "grouped":
         groups = draw(st.sampled_from([g for g in range(1, columns + 1) if columns % g == 0]))
         n = draw(st.integers(1, 5))

@@ -187,6 +187,26 @@ def grouped_dense(walk: Pass, layer: schuss.GroupedDense, a: Arrays, x: Array, p
     return y.reshape(len(x), -1), slope
 
 
+def periodic(walk: Pass, layer: schuss.Periodic, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    phase = 2 * np.pi * x[:, :, None] * a["weight"]
+    if layer.form == "cos":
+        phase = phase + a["bias"]
+        y, slopes = np.cos(phase), -np.sin(phase)
+    else:
+        y = np.concatenate([np.cos(phase), np.sin(phase)], axis=2)
+        slopes = np.concatenate([-np.sin(phase), np.cos(phase)], axis=2)
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        by_phase = d.reshape(y.shape) * slopes
+        if layer.form == "cos_sin":
+            by_phase = by_phase[:, :, : layer.n_frequencies] + by_phase[:, :, layer.n_frequencies :]
+        found = {"weight": 2 * np.pi * (by_phase * x[:, :, None]).sum(axis=0)}
+        dx = 2 * np.pi * (by_phase * a["weight"]).sum(axis=2)
+        return dx, {**found, "bias": by_phase.sum(axis=0)} if layer.form == "cos" else found
+
+    return y.reshape(len(x), -1), slope
+
+
 def activation(walk: Pass, layer: schuss.Activation, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
     return x, lambda d: (d, {})
 
@@ -258,6 +278,7 @@ def prelu(walk: Pass, layer: schuss.PReLU, a: Arrays, x: Array, path: str) -> tu
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
     "grouped_dense": grouped_dense,
+    "periodic": periodic,
     "activation": activation,
     "scale": scale,
     "layer_norm": layer_norm,

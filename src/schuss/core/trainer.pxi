@@ -24,11 +24,12 @@ cdef class Trainer:
     cdef list decays           # those of each group, or None
     cdef const double **decays_of
     cdef object states_begun   # what states such as running means were when the epoch began
+    cdef Py_ssize_t rows_given # of which an epoch takes as many as fill whole batches, or all
     cdef bint failed           # whether a loss or gradient of this epoch was not finite
 
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
                   Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False, penalty=None,
-                  bint counts_rows=False):
+                  bint counts_rows=False, bint drop_last=False):
         cdef bint compressed = isinstance(x, tuple) and net.n_in >= 0
         cdef Py_ssize_t i, rows = x[0].shape[0] - 1 if compressed else net.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
@@ -40,7 +41,7 @@ cdef class Trainer:
             weights = np.array(weights)  # a private copy: nobody checks them again
         self.x, self.y, self.weights = x, y, weights
         self.t.net = &net.c_net
-        self.t.rows, self.t.batch = rows, batch_size
+        self.t.rows, self.t.batch, self.rows_given = rows, batch_size, rows
         self.feeds = <schuss_feed *>PyMem_Calloc(SCHUSS_MAX_INPUTS, sizeof(schuss_feed))
         if not self.feeds:
             raise MemoryError()
@@ -86,7 +87,9 @@ cdef class Trainer:
         self.t.plan = self.plan.c_plan
         self.partial = np.empty(schuss_loss_partials(batch_size))
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
-        self.t.position = rows
+        if drop_last:
+            self.t.rows = rows - rows % batch_size
+        self.t.position = self.t.rows
         if restores:
             live = [net.flat_parameters, *stepper.arenas, stepper.memories]
             self.copies = <schuss_copy *>PyMem_Calloc(len(live), sizeof(schuss_copy))
@@ -195,13 +198,13 @@ cdef class Trainer:
         self.t.order = NULL
         if order is not None:
             order = np.array(order, order="C")  # a private copy: the core reads where it says
-            if not labels_in_range(order, self.t.rows) or order.shape[0] != self.t.rows:
-                raise ValueError(f"order is not of {self.t.rows} rows, expected their numbers in some order")
+            if not labels_in_range(order, self.rows_given) or order.shape[0] != self.rows_given:
+                raise ValueError(f"order is not of {self.rows_given} rows, expected their numbers in some order")
             self.order = order
-        elif shuffle_seed is not None and (self.t.batch < self.t.rows or self.function is not None):
-            self.order = permutation(self.t.rows, shuffle_seed, epoch)
+        elif shuffle_seed is not None and (self.t.batch < self.rows_given or self.function is not None):
+            self.order = permutation(self.rows_given, shuffle_seed, epoch)
         elif self.feeds[0].compressed != NULL:
-            self.order = np.arange(self.t.rows)
+            self.order = np.arange(self.rows_given)
         if self.order is not None:
             self.allocate_batch()
             self.t.order = <int64_t *><uintptr_t>self.order.ctypes.data

@@ -15,6 +15,7 @@ from .inputs import Input
 from .joins import Concatenate, Residual
 from .norms import BatchNorm, LayerNorm
 from .parametric import ParametricActivation
+from .periodic import Periodic
 from .prelu import PReLU
 from .scale import Scale
 
@@ -31,6 +32,7 @@ KINDS: dict[str, type[Layer]] = {
         Input,
         LayerNorm,
         ParametricActivation,
+        Periodic,
         PReLU,
         Residual,
         Scale,
@@ -51,6 +53,7 @@ __all__ = [
     "LayerNorm",
     "PReLU",
     "ParametricActivation",
+    "Periodic",
     "Residual",
     "Scale",
     "Shape",

@@ -525,7 +525,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         array of shape (rows, classes)
         """
         outputs = self._outputs(X)
-        return self.model_.head.probabilities(outputs, self.temperature_)
+        return self.model_.head.probabilities(outputs, self.model_.temperature)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """The logarithm of `predict_proba`.
@@ -544,7 +544,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     def _loss_of(self, outputs: list[NDArray[Any]], y: NDArray[Any], weights: Any) -> float:
         from ..tables.temperature import log_loss
 
-        return log_loss(self.model_.head.probabilities(outputs, self.temperature_), y, weights)
+        return log_loss(self.model_.head.probabilities(outputs, self.model_.temperature), y, weights)
 
 
 class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import itertools
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,11 +86,14 @@ class Text:
     def __len__(self) -> int:
         return self.length
 
-    def texts(self) -> list[str]:
-        found: list[str] = []
+    def lists(self) -> Iterator[list[str]]:
+        """The cells, some at a time."""
         for part in self.parts:
-            found += part.split(SEPARATOR) if isinstance(part, str) else part
-        return found
+            yield part.split(SEPARATOR) if isinstance(part, str) else part
+
+    def texts(self) -> list[str]:
+        """The cells, all at a time."""
+        return list(itertools.chain.from_iterable(self.lists()))
 
     def take(self, rows: NDArray[Any]) -> Text:
         texts = self.texts()
@@ -99,21 +103,19 @@ class Text:
 
     def distinct(self) -> tuple[list[str], NDArray[np.int64]]:
         """The different texts without spaces around, and for each row which of them it is; -1: missing."""
-        texts = self.texts()
-        return distinct_of(texts)
+        place: dict[str, int] = {}
+        found: dict[str, int] = {}
+        codes = [np.empty(0, np.int64)]
+        for texts in self.lists():
+            for text in dict.fromkeys(texts):
+                if text not in found:
+                    bare = text.strip()
+                    found[text] = place.setdefault(bare, len(place)) if bare else -1
+            codes.append(np.fromiter(map(found.__getitem__, texts), np.int64, len(texts)))
+        return list(place), np.concatenate(codes)
 
 
 Cells = Typed | Text
-
-
-def distinct_of(texts: list[str]) -> tuple[list[str], NDArray[np.int64]]:
-    """See `Text.distinct`."""
-    place: dict[str, int] = {}
-    found: dict[str, int] = {}
-    for text in dict.fromkeys(texts):
-        bare = text.strip()
-        found[text] = place.setdefault(bare, len(place)) if bare else -1
-    return list(place), np.fromiter(map(found.__getitem__, texts), np.int64, len(texts))
 
 
 def text_cells(texts: list[str], *, declared: bool = False) -> Text:

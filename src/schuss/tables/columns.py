@@ -229,9 +229,10 @@ def _plain_numbers(cells: Text) -> NDArray[np.float64] | None:
     if not is_plain(map(_joined, cells.parts)):
         return None
     try:
-        return np.array([float(text) if text else np.nan for text in cells.texts()], np.float64)
+        parts = [np.array([float(text or "nan") for text in texts], np.float64) for texts in cells.lists()]
     except ValueError:
         return None
+    return np.concatenate(parts) if parts else np.empty(0, np.float64)
 
 
 def _has_point(cells: Text) -> bool:

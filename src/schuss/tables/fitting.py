@@ -160,7 +160,7 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
     if settings.refit and not interrupted:
         everything = training if validation is None else _joined(training, validation)
         again = _Trainer.of(everything, np.arange(len(everything.y)), None, target, settings, clock)
-        again.epochs = trainer.epochs
+        again.epochs, again.planned = trainer.epochs, True
         stops = max(1, round(sum(best) / len(best)))
         whole = folds(len(everything.y), 0.0, settings.members, settings.seed)
         networks = tuple(member.network for member in again.fit(whole, stops))
@@ -183,6 +183,8 @@ class _Trainer:
         All rows that train or are held out of training, and validation rows of the user's own or None.
     epochs : int or None
         That schedules are made for; None: the recipe's.
+    planned : bool
+        Whether those are as many as there is time for.
     notes : list of str
     interrupted : bool
         Whether Ctrl-C has ended a training; those behind it did not begin.
@@ -203,7 +205,7 @@ class _Trainer:
         self.rows, self.held = rows, held
         self.notes = [*notes, *rows[0].notes]
         self.epochs = settings.epochs
-        self.interrupted = False
+        self.planned = self.interrupted = False
         recipe, classes = settings.recipe, len(target.classes)
         loss = recipe.loss(Task(classes, classes or 1, settings.loss))
         head = Head(loss, classes) if classes else Head.of_numbers(loss, learned[1], learned[2])
@@ -277,7 +279,7 @@ class _Trainer:
         )
 
     def _run(self, training: Training, trainings: int) -> Member:
-        if self._clock.limited and self.epochs is None:
+        if self._clock.limited and not self.planned:
             share = trainings * (2 if self._settings.refit else 1)
             self._plan_within(training, max(self._clock.left, 0.0) * _PLANNED / share)
         try:
@@ -311,6 +313,7 @@ class _Trainer:
         if epochs < training.epochs:
             self.notes.append(f"{epochs} of {training.epochs} epochs fit the time limit, and are planned")
         self.epochs = training.epochs = epochs
+        self.planned = True
 
     # -- calibration -------------------------------------------------------------------------------------------------
 

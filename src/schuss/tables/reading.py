@@ -229,8 +229,8 @@ def _from_pandas(path: Path, name: str, function: str, opened: Callable[[], IO[b
         with opened() as file:
             frame = getattr(pd, function)(io.BytesIO(file.read()), **options)
     except ImportError as error:
-        package = re.search(r"[Mm]issing optional dependency '(\w+)'", str(error))
-        needed = package[1] if package else "pyarrow"
+        package = re.search(r"`?[Ii]mport (\w+)`? failed|dependency '(\w+)'", str(error))
+        needed = (package[1] or package[2]) if package else "pyarrow"
         raise DataError(f"{path}: is {_AN[what]}; reading it needs {needed}: pip install {needed}") from None
     except Exception as error:  # the readers' own errors have no common class
         raise DataError(f"{path}: is {_AN[what]} that cannot be read: {_one_line(error)}") from None
@@ -464,7 +464,7 @@ class _Rows:
             joined = SEPARATOR.join(cells)
             if joined.count(SEPARATOR) != len(cells) - 1:
                 raise DataError(f"{self.path}: is not a CSV text file: a cell holds a zero byte")
-            if _SPACES.search(joined):
+            if (not joined.isascii() or any(map(joined.__contains__, _ASCII_SPACES))) and _SPACES.search(joined):
                 joined = SEPARATOR.join([cell.strip() for cell in cells])
             part.append(joined)
 
@@ -490,6 +490,8 @@ class _Rows:
 
 
 _SPACES = re.compile(r"(?:^|\0)\s|\s(?:\0|$)")
+# Most columns hold none of these, which is found out faster than what stands around cells.
+_ASCII_SPACES = " \t\n\r\v\f\x1c\x1d\x1e\x1f"
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 

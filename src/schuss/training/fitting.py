@@ -42,6 +42,7 @@ def fit(
     lr: float | Callable[[int], float] | None,
     epochs: int,
     batch_size: int | None,
+    drop_last: bool,
     shuffle: bool,
     validation_data: Sequence[Any] | None,
     validation_fraction: float,
@@ -61,7 +62,7 @@ def fit(
     measures = network._measures(metrics, chosen)
     epochs = integer("epochs", epochs, 1)
     batch_size = None if batch_size is None else integer("batch_size", batch_size, 1)
-    shuffle = flag("shuffle", shuffle)
+    drop_last, shuffle = flag("drop_last", drop_last), flag("shuffle", shuffle)
     restores = flag("restore_on_divergence", restore_on_divergence)
     verbose = integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0, 2)
     clip_value, clip_norm = clipping(clip_value, clip_norm)
@@ -89,6 +90,7 @@ def fit(
         clip_value=clip_value,
         clip_norm=clip_norm,
         restores=restores,
+        drop_last=drop_last,
         dropout_factor=dropout_factor,
         last=() if best is None else best.restoring,
     )

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...layers import (
-    Activation,
-    Clamp,
-    Concatenate,
-    Dense,
-    Embedding,
-    GroupedDense,
-    Input,
-    ParametricActivation,
-    Periodic,
-    Scale,
-)
+from ... import _core
+from ...layers import Activation, Concatenate, Dense, Embedding, GroupedDense, Input, ParametricActivation, Scale
 from ...losses import CrossEntropy, Loss
 from ...optim import Adam, AdamW
 from ...schedules import CosLog, FlatCos
+from ...starting import start_from_data
 from ..encoding import Encoding
 from .base import Recipe, Task, grouped
+
+# Of random numbers that nothing else has.
+_BIASES = 1 << 18
 
 if TYPE_CHECKING:
     from ...layers import Layer
@@ -139,19 +134,18 @@ class RealMLP(Recipe):
         branches = self._branches(encoding)
         front: list[Layer] = branches[0] if len(branches) == 1 else [Concatenate(branches)]
         activation = self.activation or ("selu" if task.classes else "mish")
-        normal = self.start_from == "normal"
-        start: dict[str, Any] = {"parametrization": "ntp", "bias_std": 1.0 if normal else 0.0}
         behind: list[Layer] = []
         for n in self.hidden:
             if self.parametric:
-                behind += [Dense(n, **start), ParametricActivation(activation)]
+                behind += [Dense(n, init="lecun_normal"), ParametricActivation(activation)]
                 if self.dropout:
                     behind.append(Activation("identity", dropout=self.dropout))
             else:
-                behind.append(Dense(n, activation, dropout=self.dropout, **start))
-        last = {"init": "zeros", "parametrization": "ntp"} if normal else start
-        behind.append(Dense(task.outputs, **last))
+                behind.append(Dense(n, activation, init="lecun_normal", dropout=self.dropout))
+        behind.append(Dense(task.outputs, init="zeros" if self.start_from == "normal" else "lecun_normal"))
         if self.clamped and task.limits is not None:
+            from ...layers import Clamp
+
             behind.append(Clamp(*task.limits))
         return [*front, Scale(), *behind]
 
@@ -159,6 +153,8 @@ class RealMLP(Recipe):
         found: list[list[Layer]] = []
         for name, width in encoding.widths.items():
             if name == "numbers":
+                from ...layers import Periodic
+
                 embedded = [
                     Periodic(self.frequencies, self.frequency_std, form="cos"),
                     GroupedDense(width, self.frequencies, self.number_dim - 1),
@@ -174,6 +170,10 @@ class RealMLP(Recipe):
     def start(self, network: Network, inputs: Inputs) -> None:
         if self.start_from == "data":
             start_from_data(network, inputs)
+            return
+        for name, array in list(network.named_parameters().items())[:-1]:
+            if name.endswith(".bias"):
+                _core.initialise(array[None], "normal", 1.0, network.seed, _BIASES + int(name.split(".")[1]))
 
     def optimizer(self, network: Network, task: Task, steps: int) -> Optimizer:
         lr = self._lrs[task.classes == 0] if self.lr is None else self.lr
@@ -182,25 +182,34 @@ class RealMLP(Recipe):
             return Adam(grouped(network, self._group), **options)
         groups = grouped(network, self._group)
         for group in groups:
-            decay = group.pop("decays") * self.weight_decay
-            group["weight_decay"] = FlatCos(decay, steps) if decay else 0.0
+            if group["weight_decay"]:
+                group["weight_decay"] = FlatCos(group["weight_decay"], steps)
         return AdamW(groups, **options)
 
     def _group(self, layer: Layer, array: str) -> Mapping[str, Any]:
-        """What an array of a layer gets: its factor of the rate, and, with decay, its factor of that."""
+        """What an array of a layer gets: its factor of the rate, and its decay.
+
+        The originals have y = x W / sqrt(n_in) + b with standard normal W. With the weights W / sqrt(n_in) Adam makes
+        the very same steps if rate and eps are so many times as large, and decay, which the rate multiplies, the other
+        way.
+        """
         dense_bias = isinstance(layer, Dense) and array == "bias"
-        rate = 1.0
-        if isinstance(layer, Scale):
+        rate, root = 1.0, 1.0
+        if isinstance(layer, Dense) and array == "weight":
+            root = sqrt(layer.n_in or 1)
+        elif isinstance(layer, Scale):
             rate = self.scale_rate
         elif dense_bias:
             rate = self.bias_rate
-        elif isinstance(layer, (Periodic, GroupedDense)):
+        elif layer.kind in ("periodic", "grouped_dense"):
             rate = self.embedding_rate
         elif isinstance(layer, ParametricActivation):
             rate = self.activation_rate
-        if not self.weight_decay:
-            return {"lr_factor": rate}
-        return {"lr_factor": rate, "decays": 0.0 if dense_bias else rate if self.decay_by_rate == "twice" else 1.0}
+        found = {"lr_factor": rate / root, "eps": self.eps * root}
+        if self.weight_decay:
+            decay = 0.0 if dense_bias else self.weight_decay * root
+            found["weight_decay"] = decay * (rate if self.decay_by_rate == "twice" else 1.0)
+        return found
 
     def loss(self, task: Task) -> Loss:
         if task.loss is None and task.classes:
@@ -208,7 +217,7 @@ class RealMLP(Recipe):
         return super().loss(task)
 
     def during(self, steps: int) -> dict[str, Any]:
-        return {"dropout_schedule": FlatCos(1.0, steps)} if self.dropout else {}
+        return {"dropout_factor": FlatCos(1.0, steps)} if self.dropout else {}
 
 
 @dataclass(frozen=True)
