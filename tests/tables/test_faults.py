@@ -70,7 +70,7 @@ def test_a_target_of_truth_values_with_one_gap(tmp_path: Path, gap: str) -> None
     found = table(tmp_path, csv_of(a=["1"] * 9, y=["TRUE", "FALSE", "TRUE"] * 2 + [gap, "FALSE", "TRUE"]))
     target, notes = Target.decide(found, "y")
     assert (target.task, target.classes) == ("classification", (False, True))
-    assert "1 of 9 rows have no 'y' and are left out" in notes
+    assert "left out 1 of 9 rows that have no 'y'" in notes
     assert target.read(found).tolist() == [1, 0, 1, 1, 0, 1, -1, 0, 1]
     assert target.decode(np.array([1, 0])).tolist() == [True, False]
 
@@ -127,7 +127,7 @@ def test_what_a_number_is_is_not_guessed_anew_in_prediction(tmp_path: Path) -> N
     read = schema.read(found)
     np.testing.assert_array_equal(read.numbers[:, 0], [1234, 1.5, NAN, NAN])
     assert read.notes == (
-        "column 'a': 2 of 4 cells, such as '1.5', '12%', are no numbers as in training and count as missing",
+        "column 'a': taken as missing: 2 of 4 cells, no numbers as in training, such as '1.5', '12%'",
     )
 
 
@@ -208,7 +208,7 @@ def test_categories_that_training_did_not_see_are_counted_and_told(tmp_path: Pat
     read = schema.read(table(tmp_path, csv_of(a=["green", "red", "green", "", "pink"], b=["1"] * 5)))
     assert read.codes[:, 0].tolist() == [3, 2, 3, 0, 3]
     assert read.unknown == {"a": (3, ("green", "pink"))}
-    assert read.notes == ("column 'a': 3 of 5 rows have categories that training did not see, such as 'green', 'pink'",)
+    assert read.notes == ("column 'a': 3 of 5 rows with categories that training did not see, such as 'green', 'pink'",)
 
 
 def test_rare_categories_share_a_code_and_are_not_unknown() -> None:

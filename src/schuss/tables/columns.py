@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from . import dates
 from .cells import CALLED, EXACT, SEPARATOR, Cells, Table, Text, Typed
-from .errors import DataError
+from .errors import DataError, many
 from .numerals import MISSING, Form, find_form, is_plain, numbers_of
 
 __all__ = ["Boolean", "Category", "Column", "Date", "Dropped", "Number", "Reading", "decide_columns", "listed"]
@@ -246,7 +246,8 @@ def _times(
     if isinstance(cells, Typed):
         if cells.kind != "time" and not cells.missing.all():
             raise DataError(f"{where} must be dates as in training; got {CALLED[cells.kind]}")
-        return cells.values.astype(np.int64), cells.missing, np.zeros(len(cells), bool)
+        times = cells.values if cells.kind == "time" else np.zeros(len(cells), np.int64)
+        return times, cells.missing, np.zeros(len(cells), bool)
     texts, places = cells.distinct()
     known = [k for k, text in enumerate(texts) if text.lower() not in missing]
     values, gone, bad = (
@@ -403,7 +404,7 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
     notes = []
     if words:
         shown = ", ".join(repr(texts[k]) for k in words[:3])
-        notes.append(f"column {name!r}: {shown} in {int(times[words].sum())} rows counts as missing")
+        notes.append(f"column {name!r}: taken as missing: {shown} in {many(int(times[words].sum()), 'row')}")
 
     def accepted(bad: NDArray[np.bool_], expected: str) -> bool:
         """Whether few enough cells are something else, which the user is then told."""
@@ -413,7 +414,9 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
             return False
         rows = int(known_times[bad].sum())
         example = known[int(bad.argmax())]
-        notes.append(f"column {name!r}: {rows} cells such as {example!r} are no {expected} and count as missing")
+        notes.append(
+            f"column {name!r}: taken as missing: {many(rows, 'cell')} among the {expected}, such as {example!r}"
+        )
         return True
 
     if any({text.lower() for text in known} <= pair for pair in _PAIRS):
@@ -424,7 +427,10 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
     if found is not None:
         values, bad = numbers_of(known, found.form)
         if accepted(bad, "numbers"):
-            _numbers(Typed("number", values, bad), Form(), (), where)
+            infinite = np.isinf(values)
+            if infinite.any():
+                row = int((places == others[int(infinite.argmax())]).argmax())
+                raise DataError(f"{where} is infinite in row {row + 1}")
             if found.zeros:
                 column, _ = _category(name, texts, places, counts_rows)
                 return column, [f"column {name!r} has numbers with leading zeros: they are read as text"]

@@ -28,7 +28,7 @@ import numpy as np
 
 from ..arguments import unknown_name
 from .cells import SEPARATOR, Cells, Table, Text, check_names, table_of
-from .errors import DataError
+from .errors import DataError, many
 
 __all__ = ["open_table", "read_table"]
 
@@ -360,7 +360,8 @@ class _Csv:
         for separator in SEPARATORS:
             rows = [row for row in itertools.islice(_records(lines, separator), 100) if "".join(row).strip()]
             n = len(rows[0]) if rows else 0
-            if n < 2:
+            alone = sum(len(row) == 1 for row in rows[1:])
+            if n < 2 or alone > len(rows) // 2:  # the header of a single column holds the mark
                 continue
             fitting = sum(len(row) == n or _extra(row, n) or len(row) == n + 1 for row in rows) / len(rows)
             if (fitting, n) > score:
@@ -373,8 +374,8 @@ class _Csv:
                 columns = list(zip(*rows[1:], strict=True))
                 if any(all(_is_number(cell) for cell in column) for column in columns):
                     return " "
-            alone = (one for one in SEPARATORS if all(len(row) <= 1 for row in _records(lines[:1000], one)))
-            best = next(alone, best)
+            unused = (one for one in SEPARATORS if all(len(row) <= 1 for row in _records(lines[:1000], one)))
+            best = next(unused, best)
         return best
 
     def _rows(self, lines: Iterator[str], separator: str, comment: str | None) -> Table:
@@ -412,9 +413,11 @@ class _Csv:
         if any("\n" in cell.strip() or "\r" in cell.strip() for cell in rows.last) and last[0].count('"') % 2 == 0:
             raise DataError(f"{path}: a quote that is opened in row {rows.length} is not closed")
         if rows.short:
-            self.notes.append(f"{rows.short} rows of {path} have fewer cells than the header; the rest counts as empty")
+            self.notes.append(
+                f"{many(rows.short, 'row')} of {path} with fewer cells than the header; the rest counts as empty"
+            )
         if rows.blank:
-            self.notes.append(f"{rows.blank} empty lines of {path} are no rows")
+            self.notes.append(f"left out {many(rows.blank, 'empty line')} of {path}")
         if not rows.length:
             raise DataError(f"{path}: has no rows")
         columns = {
