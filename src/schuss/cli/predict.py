@@ -48,7 +48,11 @@ def predict(
         report.tell(answers.notes)
         preview(answers)
         tell_scores(answers)
-        say(f"wrote {len(answers.values):,} predictions to {out}" if out else "write them all with --out predictions.csv")
+        say(
+            f"wrote {len(answers.values):,} predictions to {out}"
+            if out
+            else "write them all with --out predictions.csv"
+        )
 
 
 def answered(path: Path, data: str, probabilities: bool) -> Answers:

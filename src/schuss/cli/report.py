@@ -136,5 +136,6 @@ def few_validate(y: NDArray[Any], target: Target, refit: bool) -> tuple[str, ...
         return ()
     return (
         f"{what}: which epoch is best is uncertain, and so is its score",
-        f"try a larger --validation, or --ensemble 5{'' if refit else ' --refit'}: its networks validate on other rows each",
+        f"try a larger --validation, or --ensemble 5{'' if refit else ' --refit'}, whose networks validate on other"
+        " rows each",
     )

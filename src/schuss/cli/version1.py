@@ -13,11 +13,11 @@ import numpy as np
 
 import schuss
 
-from ..datasets import open_table
-from ..preprocessing import Preprocessing, known_rows
 from ..tables import DataError
 from .answers import Answers
 from .scores import Predicted
+from .version1_columns import Preprocessing, known_rows
+from .version1_files import open_table
 
 METADATA_KEY = "table"  # where the network's metadata hold what prediction needs
 

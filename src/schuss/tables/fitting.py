@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     #: Called after each epoch, with what makes a model of a network as it is; whether training is to end.
     OnEpoch = Callable[[EpochRecord, Callable[[], TableModel]], bool]
-    #: Called before the first training: with what columns and outputs are, what is to be told, all rows, the folds.
-    OnStart = Callable[[Schema, Head, Sequence[str], Read, Sequence[Fold]], None]
     #: Columns, targets and weights of rows.
     Read = tuple[Columns, NDArray[Any], NDArray[np.float64] | None]
+    #: Called before the first training: with what columns and outputs are, what is to be told, all rows, the folds.
+    OnStart = Callable[[Schema, Head, Sequence[str], Read, Sequence[Fold]], None]
 
 # The share of a time limit that epochs are planned for: the rest is for what cannot be foreseen.
 _PLANNED = 0.85
