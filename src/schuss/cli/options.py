@@ -11,6 +11,9 @@ from ..losses import Loss
 from ..tables.heads import resolved
 from ..tables.recipes import BY_NAME, Recipe
 
+# By which an epoch is the best.
+METRICS_OF_CLASSES = ("error", "accuracy", "balanced_accuracy", "log_loss", "auc", "loss")
+METRICS = ("rmse", "mae", "r2", "loss")
 DEFAULT_RECIPE = "realmlp"
 # Options that are numbers of one recipe only: the others' networks are not made of these.
 OF_MLP = ("hidden", "activation", "dropout", "optimizer", "weight_decay", "patience")
@@ -77,6 +80,13 @@ def loss_of(text: str | None, classes: bool) -> Loss | None:
     except (TypeError, ValueError) as error:
         raise ValueError(f"--loss {name}: {error}") from None
     return found
+
+
+def metric_of(text: str | None, classes: bool) -> str | None:
+    """What --metric says. ValueError: it is not known, or for another task."""
+    if text is None:
+        return None
+    return choice("--metric", text.strip().lower().replace("-", "_"), METRICS_OF_CLASSES if classes else METRICS)
 
 
 def check_fractions(test: float, validation: float) -> None:

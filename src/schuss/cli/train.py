@@ -23,7 +23,7 @@ from ..tables.recipes import BY_NAME, Recipe
 from . import output_files, report
 from .app import app, told
 from .evaluation import out_of_fold, predicted, scores_of
-from .options import DEFAULT_RECIPE, check_fractions, hidden_sizes, loss_of, recipe_with
+from .options import DEFAULT_RECIPE, check_fractions, hidden_sizes, loss_of, metric_of, recipe_with
 from .rows import Split, balanced, split
 from .scores import Predicted, Scores, baseline_of_classes, baseline_of_numbers, confusion
 from .terminal import TrainingProgress, say, show_cursor
@@ -57,6 +57,13 @@ def train(
             help="cross_entropy or focal; mse, mae, huber, quantile, poisson, gamma, tweedie or gaussian. "
             "With a number: quantile=0.1,0.5,0.9.",
             show_default="cross_entropy or mse",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="By which the best epoch is kept: error, balanced-accuracy, log-loss, auc; rmse, mae; loss.",
+            show_default="error or rmse",
         ),
     ] = None,
     class_weight: Annotated[str | None, typer.Option(help="balanced: each class weighs the same.")] = None,
@@ -130,6 +137,7 @@ def train(
         settings = Settings(
             chosen,
             loss_of(loss, bool(rows.target.classes)),
+            metric_of(metric, bool(rows.target.classes)),
             epochs=epochs,
             time_limit=seconds,
             members=ensemble,

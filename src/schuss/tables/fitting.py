@@ -64,6 +64,7 @@ class Settings:
 
     recipe: Recipe
     loss: Loss | None = None
+    metric: str | None = None
     epochs: int | None = None
     time_limit: float | None = None
     members: int = 1
@@ -213,7 +214,7 @@ class _Trainer:
         if head.standard is not None and head.limited:
             low, high = head.standard.limits()
             limits = float(low[0]), float(high[0])
-        self._task = Task(classes, head.outputs, settings.loss, limits)
+        self._task = Task(classes, head.outputs, settings.loss, limits, settings.metric)
         self._encoding = recipe.encoding(learned[0], schema.cardinalities)
         self.head = head
 
