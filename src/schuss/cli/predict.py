@@ -125,8 +125,9 @@ def tell_scores(answers: Answers) -> None:
         say(f"not scored: {answers.not_scored}")
     if answers.known is None or not len(answers.known.y):
         return
-    say(f"against {answers.target_name!r} in {len(answers.known.y):,} rows:")
+    rows = f"{len(answers.known.y):,} row{'s' if len(answers.known.y) > 1 else ''}"
+    say(f"against {answers.target_name!r} in {rows}:")
     report.show_scores({"score": answers.scores()})
     if answers.classes:
         matrix = confusion(answers.known.values, answers.known.y)
-        report.show_confusion(matrix, answers.classes, f"the {len(answers.known.y):,} rows")
+        report.show_confusion(matrix, answers.classes, f"the {rows}")

@@ -125,7 +125,7 @@ def train(
                 "hidden": None if hidden is None else hidden_sizes(hidden),
                 "activation": activation,
                 "dropout": dropout,
-                "optimizer": optimizer,
+                "optimizer_name": optimizer,
                 "weight_decay": weight_decay,
                 "patience": patience,
             },
@@ -235,6 +235,10 @@ class Run:
         done = [len(history) for history in fitted.histories]
         if fitted.interrupted:
             say(f"stopped by Ctrl-C in epoch {done[-1] + 1}; going on with what there is", style="yellow")
+        for history in fitted.histories:
+            if history.stopped == "early_stopping":
+                patience = self.settings.recipe.patience
+                say(f"stopped after epoch {len(history)}: no better one for {patience} epochs")
         scores, last = self._scores()
         report.show_scores(scores)
         training = rows.training.y
