@@ -175,6 +175,8 @@ def test_what_is_no_frame_is_refused(frame: Any) -> None:
 def test_columns_of_different_lengths_are_refused() -> None:
     with pytest.raises(DataError, match="equally long"):
         Schema.decide({"a": [1, 2], "b": [1]})
+    with pytest.raises(DataError, match="column 'b' must be an array; got int"):
+        Schema.decide({"a": [1, 2], "b": 1})
 
 
 def test_importing_tables_imports_nothing_large() -> None:

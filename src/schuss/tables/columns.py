@@ -280,13 +280,18 @@ def _told(
 
 @dataclass
 class _Hints:
-    """What the columns say of each other: how the table writes decimals, and whether days come before months."""
+    """What the columns say of each other: how the table writes decimals, and whether days come before months.
+
+    And for the user: how dates are read, and words that mean that a value is missing, with their number.
+    """
 
     decimal_comma: bool | None = None
     day_first: bool | None = None
     commas: set[bool] = field(default_factory=set)
     days: set[bool] = field(default_factory=set)
     again: bool = False
+    dates: dict[str, str] = field(default_factory=dict)
+    words: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
 
 
 def decide_columns(table: Table, leave: Collection[str] = ()) -> tuple[list[Column], list[str]]:
@@ -313,6 +318,15 @@ def decide_columns(table: Table, leave: Collection[str] = ()) -> tuple[list[Colu
             decided[name] = _decide(table, name, place, later)
     columns = [column for column, _ in decided.values()]
     notes = [note for _, told in decided.values() for note in told]
+    hints.dates |= later.dates
+    for how in dict.fromkeys(hints.dates.values()):
+        names = [name for name, its in hints.dates.items() if its == how]
+        notes.append(f"read as {how}: {listed(names)}")
+    for words in dict.fromkeys(words for words, _ in hints.words.values()):
+        where = [f"{name!r} ({many(n, 'row')})" for name, (its, n) in hints.words.items() if its == words]
+        more = f" and {len(where) - 5} more" if len(where) > 5 else ""
+        in_columns = f"column{'s' if len(where) > 1 else ''} {', '.join(where[:5])}{more}"
+        notes.append(f"taken as missing: {', '.join(map(repr, words))} in {in_columns}")
     for why in dict.fromkeys(column.why for column in columns if isinstance(column, Dropped)):
         names = [column.name for column in columns if isinstance(column, Dropped) and column.why == why]
         notes.append(f"left out {listed(names)}: {why}")
@@ -330,6 +344,8 @@ def listed(names: list[str]) -> str:
 
 
 def _decide(table: Table, name: str, place: int, hints: _Hints) -> tuple[Column, list[str]]:
+    if re.fullmatch(r"__index_level_\d+__", name):
+        return Dropped(name, "the index of a pandas frame"), []
     cells = table.cells(name)
     where = f"{table.name}: column {name!r}"
     counts_rows = place == 0 and name in table.nameless
@@ -400,11 +416,9 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
         return Dropped(name, NO_VALUES), []
     known = [texts[k] for k in others]
     known_times = times[others]
+    gone = {name: (tuple(texts[k] for k in words[:3]), int(times[words].sum()))} if words else {}
     gaps = bool((places < 0).any()) or bool(words)
     notes = []
-    if words:
-        shown = ", ".join(repr(texts[k]) for k in words[:3])
-        notes.append(f"column {name!r}: taken as missing: {shown} in {many(int(times[words].sum()), 'row')}")
 
     def accepted(bad: NDArray[np.bool_], expected: str) -> bool:
         """Whether few enough cells are something else, which the user is then told."""
@@ -422,6 +436,7 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
     if any({text.lower() for text in known} <= pair for pair in _PAIRS):
         if len({text.lower() for text in known}) == 1 and not gaps:
             return Dropped(name, CONSTANT), []
+        hints.words |= gone
         return Boolean(name), notes
     found = find_form(known, hints.decimal_comma)
     if found is not None:
@@ -444,6 +459,7 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
                 return Dropped(name, CONSTANT), []
             if found.other is not None and (found.form.thousands or found.form.decimal == ","):
                 notes.append(how_read(name, known, found.form, found.other))
+            hints.words |= gone
             every = good if len(good) == int(known_times.sum()) else np.repeat(good, known_times[~bad])
             return _number(name, every, found.form, counts_rows, found.whole), notes
     orders = dates.find_orders(known)
@@ -460,8 +476,10 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
                 hints.days.add(order == "dmy")
             if len(set(stamps[~bad].tolist())) == 1 and not gaps and not bad.any():
                 return Dropped(name, CONSTANT), []
+            hints.words |= gone
             how = dates.CALLED[order] + (", though it could be the other way round" if both else "")
-            return _date(name, order, stamps[~bad]), [*notes, f"column {name!r} is read as {how}"]
+            hints.dates[name] = how
+            return _date(name, order, stamps[~bad]), notes
     column, told = _category(name, texts, places, counts_rows)
     if found is not None and isinstance(column, Category):
         _, bad = numbers_of(known, found.form)

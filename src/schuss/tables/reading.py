@@ -21,6 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -124,10 +125,9 @@ def _read(path: Path, name: str, head: bytes, opened: Callable[[], IO[bytes]]) -
             raise DataError(f"{path}: is {what}")
     for start, unpack in _PACKED.items():
         if head.startswith(start):
-
-            def unpacked(unpack: Callable[[IO[bytes]], IO[bytes]] = unpack) -> IO[bytes]:
-                return unpack(opened())
-
+            with opened() as file:
+                packed = file.read()
+            unpacked = partial(_unpacked, unpack, packed)
             with unpacked() as file:
                 head = file.read(16)
             return _read(path, name, head, unpacked)
@@ -180,6 +180,10 @@ def _encodings(path: Path, sample: bytes) -> list[str]:
     return ["utf-8-sig", "cp1252", "latin-1"]
 
 
+def _unpacked(unpack: Callable[[IO[bytes]], IO[bytes]], packed: bytes) -> IO[bytes]:
+    return unpack(io.BytesIO(packed))
+
+
 def _gzip(file: IO[bytes]) -> IO[bytes]:
     return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
 
@@ -227,26 +231,31 @@ def _from_pandas(path: Path, name: str, function: str, opened: Callable[[], IO[b
         options = {}
     try:
         with opened() as file:
-            frame = getattr(pd, function)(io.BytesIO(file.read()), **options)
+            source: Any = io.BytesIO(file.read())
+        if function == "read_excel":
+            source = pd.ExcelFile(source)
+            if len(source.sheet_names) > 1:
+                notes.append(f"only {source.sheet_names[0]!r}, the first of {len(source.sheet_names)} sheets, is read")
+        frame = getattr(pd, function)(source, **options)
     except ImportError as error:
         package = re.search(r"`?[Ii]mport (\w+)`? failed|dependency '(\w+)'", str(error))
         needed = (package[1] or package[2]) if package else "pyarrow"
+        needed = {"odf": "odfpy"}.get(needed, needed)
         raise DataError(f"{path}: is {_AN[what]}; reading it needs {needed}: pip install {needed}") from None
     except Exception as error:  # the readers' own errors have no common class
         raise DataError(f"{path}: is {_AN[what]} that cannot be read: {_one_line(error)}") from None
-    index = [str(label) for label in frame.index.names if label is not None]
-    if index or not isinstance(frame.index, pd.RangeIndex):
-        called = f" ({', '.join(map(repr, index))})" if index else ""
-        notes.append(f"the index of the frame in {path}{called} is left out; reset_index() makes columns of it")
+    if not isinstance(frame.index, pd.RangeIndex) and all(label is None for label in frame.index.names):
+        notes.append("the index is left out; reset_index() makes a column of it")
     if not len(frame):
         raise DataError(f"{path}: has no rows")
-    return _with_notes(table_of(frame, name), path, notes)
+    table = table_of(frame, name)
+    return _with_notes(table, [*table.notes, *notes])
 
 
 _AN = {"Parquet": "a Parquet file", "Arrow": "an Arrow file", "Excel": "an Excel workbook", "Stata": "a Stata file"}
 
 
-def _with_notes(table: Table, path: Path, notes: list[str]) -> Table:
+def _with_notes(table: Table, notes: list[str]) -> Table:
     columns = {label: _cells_of(table, label) for label in table.names}
     return Table(table.name, columns, table.n_rows, notes, table.nameless, table.decimal_comma)
 

@@ -81,6 +81,8 @@ class Schema:
         columns, notes = decide_columns(table, leave)
         if all(isinstance(column, Dropped) for column in columns):
             raise DataError(f"{table.name}: no column to learn from{': ' * bool(notes)}{'; '.join(notes)}")
+        if table is not frame:
+            notes = [*table.notes, *notes]
         return cls(tuple(columns)), tuple(notes)
 
     def read(self, frame: Any) -> Columns:
