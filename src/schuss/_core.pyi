@@ -291,6 +291,15 @@ class Net:
     ) -> float:
         """Weighted mean loss over all rows, without dropout, slab by slab. y: int64 labels (rows,) for
         cross_entropy, else the network's dtype (rows, n_out), C-contiguous."""
+    def loss_and_prediction(
+        self,
+        x: Data,
+        y: NDArray[Any],
+        weights: NDArray[np.float64] | None,
+        loss: LossSpec,
+    ) -> tuple[float, NDArray[Any] | None]:
+        """`loss` and what `predict` gives, of one pass; None where the loss takes logits and the network gives
+        probabilities."""
     def loss_and_gradients(
         self,
         x: Data,

@@ -463,7 +463,9 @@ class Passes:
         found: dict[str, float] = {}
         prediction = None
         if with_loss:
-            if isinstance(loss, Loss):
+            if isinstance(loss, Loss) and measures:  # one pass for both
+                found["loss"], prediction = self._core.loss_and_prediction(x, y, weights, loss.spec)
+            elif isinstance(loss, Loss):
                 found["loss"] = self._core.loss(x, y, weights, loss.spec)
             else:
                 prediction = self._core.predict(x, None)

@@ -163,7 +163,7 @@ def test_rates_and_decays_of_every_step(pair):
             rate, peer_decay = pair.peer.rates[step][name]
             np.testing.assert_allclose(group["schedule"](step) * factor, rate, rtol=1e-9, atol=1e-15)
             # pytabkit multiplies by the factors once more where it decays.
-            wanted = peer_decay * peer_factors["wd"] * peer_factors["lr"]
+            wanted = peer_decay * peer_factors.get("wd", 1.0) * peer_factors.get("lr", 1.0)
             np.testing.assert_allclose(decay(step), wanted * root(name, mine), rtol=1e-9, atol=1e-15)
 
 

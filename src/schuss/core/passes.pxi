@@ -221,7 +221,21 @@ cdef class Net(Nodes):
         return out
 
     def loss(self, x, y, weights, loss):
+        return self.loss_into(None, x, y, weights, loss)
+
+    def loss_and_prediction(self, x, y, weights, loss):
+        """The same, and what `predict` gives; None for that where the loss takes what comes before the last activation."""
+        cdef schuss_loss c_loss
+        cdef ptrdiff_t y_bytes
+        self.targets.data(loss, y, self.rows_in(x), &c_loss, &y_bytes)
+        out = None if self.flags_for(&c_loss) else empty((self.rows_in(x), self.n_out), self.dtype)
+        return self.loss_into(out, x, y, weights, loss), out
+
+    cdef object loss_into(self, out, x, y, weights, loss):
+        """The loss; with an array `out`, which none has but its caller, the network's output goes there."""
         cdef Py_ssize_t rows = self.rows_in(x), slab = self.slab, done = 0, n
+        cdef char *into = NULL if out is None else <char *>address_of(out, "out", self.c_net.dtype, 2, rows, self.n_out,
+                                                                      True)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         self.read_inputs(x, rows, inputs)
         cdef schuss_loss c_loss
@@ -232,7 +246,7 @@ cdef class Net(Nodes):
         cdef int flags = self.flags_for(&c_loss)
         cdef double *partial
         cdef Plan plan
-        cdef void *out
+        cdef void *output
         self.enter()
         try:
             partial = self.partial_for(slab)
@@ -240,8 +254,9 @@ cdef class Net(Nodes):
             while done < rows:
                 with nogil:
                     n = min(slab, rows - done)
-                    out = schuss_forward(plan.c_plan, inputs, n, flags, 0, NULL)
-                    value += schuss_loss_value(self.c_net.dtype, &c_loss, n, self.n_out, out, py + done * y_bytes,
+                    output = schuss_forward(plan.c_plan, inputs, n, flags, 0,
+                                            NULL if into == NULL else into + done * self.n_out * self.item)
+                    value += schuss_loss_value(self.c_net.dtype, &c_loss, n, self.n_out, output, py + done * y_bytes,
                                                pw, 1, NULL, partial)
                     self.advance(inputs, n)
                     if pw != NULL:

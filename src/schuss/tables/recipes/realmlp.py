@@ -8,7 +8,17 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ... import _core
-from ...layers import Activation, Concatenate, Dense, Embedding, GroupedDense, Input, ParametricActivation, Scale
+from ...layers import (
+    Activation,
+    Concatenate,
+    Dense,
+    Embedding,
+    GroupedDense,
+    Input,
+    ParametricActivation,
+    Periodic,
+    Scale,
+)
 from ...losses import CrossEntropy, Loss
 from ...optim import Adam, AdamW
 from ...schedules import CosLog, FlatCos
@@ -153,8 +163,6 @@ class RealMLP(Recipe):
         found: list[list[Layer]] = []
         for name, width in encoding.widths.items():
             if name == "numbers":
-                from ...layers import Periodic
-
                 embedded = [
                     Periodic(self.frequencies, self.frequency_std, form="cos"),
                     GroupedDense(width, self.frequencies, self.number_dim - 1),
@@ -201,7 +209,7 @@ class RealMLP(Recipe):
             rate = self.scale_rate
         elif dense_bias:
             rate = self.bias_rate
-        elif layer.kind in ("periodic", "grouped_dense"):
+        elif isinstance(layer, (Periodic, GroupedDense)):
             rate = self.embedding_rate
         elif isinstance(layer, ParametricActivation):
             rate = self.activation_rate
