@@ -595,5 +595,8 @@ int schuss_train_end(struct schuss_train *train, double loss);
 /* Steps, one at least, until the epoch ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE), or something is not
  * finite. */
 int schuss_train_run(struct schuss_train *train, double seconds);
+/* The same of n trainings of different networks and optimizers, each on one thread, as many at once as there are threads.
+ * Comes back early if a thread has nothing left to do while others are in long epochs. status[n]: of each. */
+void schuss_train_side_by_side(struct schuss_train *const *trains, int n, double seconds, int *status);
 
 #endif

@@ -12,7 +12,8 @@ enum {
     LOOK_NANOSECONDS = 20000,   /* between looks at the clock: small steps share one */
     RETRY_NANOSECONDS = 1000000, /* a team that lacks members goes on for so long, then looks for them again */
     STALL_NANOSECONDS = 2000000, /* waited for members that got no CPU: then one thread goes on alone */
-    CLEAR_NANOSECONDS = 2000000  /* a step that takes longer on one thread is a team's anyway */
+    CLEAR_NANOSECONDS = 2000000, /* a step that takes longer on one thread is a team's anyway */
+    IDLE_NANOSECONDS = 2000000   /* a thread that has no training left waits at most so long, or a step, for the others */
 };
 
 static double mean_loss(const struct schuss_train *t, const struct batch *b) {
@@ -29,7 +30,7 @@ static int time_is_up(struct run *run, const struct team *me, int64_t start, int
         pace_stalled(&run->t->plan->pace);
         return 1;
     }
-    return now >= deadline;
+    return now >= deadline || (run->hurry && now >= atomic_load_explicit(run->hurry, memory_order_relaxed));
 }
 
 /* Steps until the epoch ends, it is time to stop, or something is not finite. */
@@ -81,6 +82,9 @@ static void run_member(void *context, struct team *me) {
     run->came = me->count;
 }
 
+/* How many steps go by between looks at the clock. */
+static int looks_of(double step_time) { return 1 + (int)(LOOK_NANOSECONDS / (step_time + 1)); }
+
 int schuss_train_run(struct schuss_train *t, double seconds) {
     struct run run = run_of(t);
     const double time = run.step_time, left = time * (double)((t->rows - t->position + t->batch - 1) / t->batch);
@@ -89,7 +93,7 @@ int schuss_train_run(struct schuss_train *t, double seconds) {
     /* Threads have to come first: there must be enough to do for them. */
     const int most = optimizer_threads(&run.walk, net_threads(t->plan, left, START_WORTH_A_THREAD));
     const int worth = most > 1 ? net_threads(t->plan, time, STEP_WORTH_A_THREAD) : 1;
-    run.looks = 1 + (int)(LOOK_NANOSECONDS / (time + 1));
+    run.looks = looks_of(time);
     const int wanted = most < worth ? most : worth;
     struct pace *pace = wanted > 1 ? &t->plan->pace : NULL;
     int64_t begin = pace ? thread_nanoseconds() : 0;
@@ -109,4 +113,54 @@ int schuss_train_run(struct schuss_train *t, double seconds) {
         if (ends) return run.status;
         if (!deadline || now >= deadline) return SCHUSS_MORE;
     }
+}
+
+/* ---- several trainings side by side ------------------------------------------------------------------------------- */
+
+struct side {
+    struct schuss_train *const *trains;
+    int *status;
+    int n;
+    int64_t deadline;
+    _Atomic(int64_t) hurry; /* brought forward by the first thread that has no training left */
+    atomic_int next;
+};
+
+/* Steps of one training on this thread alone, until its epoch ends or it is time to stop. */
+static int run_alone(struct schuss_train *t, const struct side *side) {
+    struct run run = run_of(t);
+    struct team me = {.index = 0, .count = 1};
+    run.wanted = 1;
+    run.looks = looks_of(run.step_time);
+    run.deadline = side->deadline;
+    run.hurry = &side->hurry;
+    run_member(&run, &me);
+    if (run.status != SCHUSS_OK) return run.status;
+    return t->position >= t->rows ? SCHUSS_OK : SCHUSS_MORE;
+}
+
+/* Takes one training after the other, until none is left. */
+static void side_share(void *context, int index, int count) {
+    struct side *side = context;
+    (void)index;
+    (void)count;
+    for (;;) {
+        const int k = atomic_fetch_add_explicit(&side->next, 1, memory_order_relaxed);
+        const int64_t now = thread_nanoseconds();
+        if (k >= side->n) {
+            int64_t found = atomic_load_explicit(&side->hurry, memory_order_relaxed);
+            const int64_t soon = now + IDLE_NANOSECONDS;
+            if (soon < found) atomic_compare_exchange_strong(&side->hurry, &found, soon);
+            return;
+        }
+        const int late = k > 0 && now >= side->deadline; /* the first one makes a step in any case */
+        side->status[k] = late ? SCHUSS_MORE : run_alone(side->trains[k], side);
+    }
+}
+
+void schuss_train_side_by_side(struct schuss_train *const *trains, int n, double seconds, int *status) {
+    const int64_t deadline = thread_nanoseconds() + (int64_t)(1e9 * seconds);
+    struct side side = {.trains = trains, .status = status, .n = n, .deadline = deadline, .hurry = deadline};
+    const int threads = schuss_get_num_threads();
+    schuss_parallel(n < threads ? n : threads, side_share, &side);
 }

@@ -19,6 +19,7 @@ struct run {
     double step_time;          /* nanoseconds on one thread, roughly */
     int looks;                 /* steps between looks at the clock */
     int64_t deadline;          /* to stop at, after a whole step */
+    const _Atomic(int64_t) *hurry; /* another one, which others may bring forward; NULL: none */
     int stop;
     int status;
     struct optimizer_walk walk;

@@ -77,6 +77,7 @@ __all__ = [
     "Scale",
     "Tweedie",
     "__version__",
+    "fit_side_by_side",
     "get_num_threads",
     "load",
     "load_table",
@@ -97,12 +98,14 @@ if TYPE_CHECKING:
     from .starting import start_from_data
     from .tables.model import load_table
     from .training import EarlyStopping, EpochRecord
+    from .training.side_by_side import fit_side_by_side
 else:
     # Where names that are loaded late come from.
     _LATE = {
         "minimize": ".minimization",
         "load_table": ".tables.model",
         "start_from_data": ".starting",
+        "fit_side_by_side": ".training.side_by_side",
         "EarlyStopping": ".training",
         "EpochRecord": ".training",
     }

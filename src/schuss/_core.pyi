@@ -406,6 +406,10 @@ class Trainer:
     last_loss: float  # of the last batch
     batches_done: int  # of this epoch
 
+def run_side_by_side(trainers: list[Trainer], seconds: float) -> list[object]:
+    """run() of several trainers of different networks and optimizers, each on one thread; losses are compiled ones. For
+    each what run() returns, or the exception that it raises. Comes back soon after a thread has nothing left to do."""
+
 class HasEpochs(Protocol):
     epochs_done: int
 
@@ -423,6 +427,16 @@ class Ending:
         """failure: the exception that says that training has diverged; None: nothing is restored. last: as for in_turn;
         it may be filled later."""
     weights: list[float] | None  # for move_params to where parameters rest; None: they always do; writable
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
+
+class Endings:
+    """A context around several trainers' epochs, at whose end, whatever ends it, each of the endings is made that has
+    not been before."""
+
+    def __init__(self, endings: list[Ending]) -> None: ...
+    def end(self, ending: Ending, error: Exception | None = None) -> None:
+        """Make one of them, after this error."""
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: object) -> None: ...
 

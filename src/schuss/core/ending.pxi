@@ -28,3 +28,31 @@ cdef class Ending:
         if self.weights is not None and not stepper.resting:
             stepper.move_params(0, self.weights if stepper.c_step.t > 1 else [0.0] * len(self.weights), True)
         return 0
+
+
+cdef class Endings:
+    """A context around the epochs of several trainers, each with an Ending of its own. Whatever ends it ends each of them
+    that has not ended by then."""
+    cdef list open
+
+    def __cinit__(self, list endings not None):
+        self.open = list(endings)
+
+    def __enter__(self):
+        return self
+
+    def end(self, Ending ending not None, error=None):
+        self.open.remove(ending)
+        ending.__exit__(None if error is None else type(error), error, None)
+
+    def __exit__(self, kind, error, traceback):
+        cdef Ending ending
+        failure = None
+        while self.open:
+            ending = self.open.pop()
+            try:
+                ending.__exit__(kind, error, traceback)
+            except BaseException as wrong:  # the others are to end all the same
+                failure = wrong
+        if failure is not None:
+            raise failure

@@ -297,6 +297,7 @@ cdef extern from "schuss.h" nogil:
     double schuss_train_loss(schuss_train *train)
     int schuss_train_end(schuss_train *train, double loss)
     int schuss_train_run(schuss_train *train, double seconds)
+    void schuss_train_side_by_side(schuss_train *const *trains, int n, double seconds, int *status)
 
 cdef extern from "fpmode.h" nogil:
     ctypedef int fpmode

@@ -246,10 +246,8 @@ cdef class Trainer:
         self.t.batch_weights = <double *><uintptr_t>self.batch_weights.ctypes.data
         return 0
 
-    def run(self, double seconds):
-        cdef int status = SCHUSS_OK
-        if self.t.position >= self.t.rows:  # an interrupt may have hindered the caller from hearing that it was over
-            return False
+    cdef int begin_run(self) except -1:
+        """What comes before steps: the network and the optimizer are in use until end_run()."""
         self.stepper.enter()
         try:
             self.net.enter()
@@ -262,26 +260,48 @@ cdef class Trainer:
                 self.net.forward_x = None
                 self.t.draws = self.net.draws
                 self.net.c_net.dropout_factor = 1
-                if self.function is None:
-                    with nogil:
-                        status = schuss_train_run(&self.t, seconds)
-                else:
-                    status = self.run_function()
-                self.net.draws = self.t.draws
-                if schuss_plan_fault(self.t.plan):
-                    raise ValueError("codes have changed during training: one is no longer in its table")
-                if self.t.copied:
-                    if self.states_begun is not None and self.epoch_copied != self.epoch_begun:
-                        self.copied[0][self.copied[0].size - self.states_begun.size:] = self.states_begun
-                    self.draws_copied, self.steps_copied = self.draws_begun, self.steps_begun
-                    self.epoch_copied = self.epoch_begun
-            finally:
+            except BaseException:
                 self.net.busy = False
-        finally:
+                raise
+        except BaseException:
             self.stepper.busy = False
+            raise
+        return 0
+
+    cdef int end_run(self, int status) except -1:
+        """And what comes after steps that ended so."""
+        self.net.busy = self.stepper.busy = False
+        self.net.draws = self.t.draws
+        if schuss_plan_fault(self.t.plan):
+            raise ValueError("codes have changed during training: one is no longer in its table")
+        if self.t.copied:
+            if self.states_begun is not None and self.epoch_copied != self.epoch_begun:
+                self.copied[0][self.copied[0].size - self.states_begun.size:] = self.states_begun
+            self.draws_copied, self.steps_copied = self.draws_begun, self.steps_begun
+            self.epoch_copied = self.epoch_begun
         if status == SCHUSS_NONFINITE:
             self.failed = True
             raise_not_finite(self.t.last_loss)
+        return 0
+
+    cdef bint is_over(self) noexcept:
+        return self.t.position >= self.t.rows  # an interrupt may have hindered the caller from hearing of it
+
+    def run(self, double seconds):
+        cdef int status = SCHUSS_OK
+        if self.is_over():
+            return False
+        self.begin_run()
+        if self.function is None:
+            with nogil:
+                status = schuss_train_run(&self.t, seconds)
+        else:
+            try:
+                status = self.run_function()
+            except BaseException:
+                self.net.busy = self.stepper.busy = False
+                raise
+        self.end_run(status)
         return status == SCHUSS_MORE
 
     cdef int run_function(self) except -2:
@@ -308,3 +328,43 @@ cdef class Trainer:
         with nogil:
             status = schuss_train_end(&self.t, value)
         return SCHUSS_MORE if status == SCHUSS_OK and self.t.position < self.t.rows else status
+
+
+def run_side_by_side(list trainers, double seconds):
+    cdef Py_ssize_t i, n = 0
+    cdef list found = [False] * len(trainers), running = []
+    cdef Trainer trainer
+    cdef schuss_train **trains
+    cdef int *status
+    for trainer in trainers:
+        if trainer is None or trainer.function is not None:
+            raise TypeError("trainers holds one whose loss is a Python function, or None")
+    trains = <schuss_train **>PyMem_Calloc(len(trainers) + 1, sizeof(schuss_train *))
+    status = <int *>PyMem_Calloc(len(trainers) + 1, sizeof(int))
+    try:
+        if not (trains and status):
+            raise MemoryError()
+        for i, trainer in enumerate(trainers):
+            if trainer.is_over():
+                continue
+            try:
+                trainer.begin_run()
+            except BaseException as error:  # the others are to end their runs all the same
+                found[i] = error
+                continue
+            running.append(i)
+            trains[n] = &trainer.t
+            n += 1
+        with nogil:
+            schuss_train_side_by_side(trains, <int>n, seconds, status)
+        for n, i in enumerate(running):
+            trainer = trainers[i]
+            try:
+                trainer.end_run(status[n])
+                found[i] = status[n] == SCHUSS_MORE
+            except BaseException as error:
+                found[i] = error
+    finally:
+        PyMem_Free(trains)
+        PyMem_Free(status)
+    return found

@@ -42,6 +42,8 @@ class Epochs:
         that was well. It is compiled, so nothing interrupts its end.
     optimizer : Optimizer
         As it was given.
+    trainer : _core.Trainer
+        What makes the steps.
     steps : int
         Of an epoch.
     """
@@ -66,7 +68,9 @@ class Epochs:
         self._network, self.optimizer = network, optimizer
         self._dropout_factor = dropout_factor
         self._lrs: NDArray[np.float64] | None = None
-        self._trainer = _core.Trainer(
+        self._decays: list[NDArray[np.float64] | None] | None = None
+        self._begun = False
+        self.trainer = _core.Trainer(
             network._core,
             optimizer._stepper,
             optimizer.param_groups,
@@ -80,19 +84,19 @@ class Epochs:
             counts_rows,
             drop_last,
         )
-        self.steps = self._trainer.steps_per_epoch
-        self.context = _core.Ending(self._trainer, network, DivergenceError if restores else None, last)
+        self.steps = self.trainer.steps_per_epoch
+        self.context = _core.Ending(self.trainer, network, DivergenceError if restores else None, last)
         self.context.weights = optimizer._way_to_rest()
 
     @property
     def loss(self) -> float:
         """The mean loss of the last epoch."""
-        return self._trainer.loss
+        return self.trainer.loss
 
     @property
     def last_loss(self) -> float:
         """The loss of its last batch."""
-        return self._trainer.last_loss
+        return self.trainer.last_loss
 
     def run(
         self,
@@ -121,36 +125,48 @@ class Epochs:
         NotFinite
             If a loss or a gradient was not finite; `divergence` has the numbers.
         """
+        self.begin(seed, order, scheduled=scheduled)
+        try:
+            interrupt = self._all_steps(whole, watch)
+        finally:
+            self.write_last()
+        self.end()
+        return interrupt
+
+    def begin(self, seed: int | None, order: NDArray[np.int64] | None = None, *, scheduled: bool = True) -> None:
+        """Begin an epoch, whose steps `trainer` then makes. The arguments are those of `run`."""
         optimizer = self.optimizer
+        self._begun = False
         self._lrs = rates.of_epoch(optimizer, self.steps) if scheduled else None
-        decays = rates.decays_of_epoch(optimizer, self.steps) if scheduled else None
+        self._decays = rates.decays_of_epoch(optimizer, self.steps) if scheduled else None
         dropouts = rates.of_steps("dropout_factor", self._dropout_factor, optimizer.steps, self.steps)
         if dropouts is not None:
             most = int(dropouts.argmax())
             self._network._core.checked_dropout_factor(dropouts[most], f"dropout_factor({optimizer.steps + most})")
         self.context.weights = optimizer._way_to_rest()
         optimizer._enter_steps()
-        self._trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order, decays, dropouts)
-        try:
-            interrupt = self._all_steps(whole, watch)
-        finally:
-            self._write_last(decays)
-        optimizer._leave_steps()
-        return interrupt
+        self.trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order, self._decays, dropouts)
+        self._begun = True
 
-    def _write_last(self, decays: list[NDArray[np.float64] | None] | None) -> None:
-        """Groups have the rate and the decay of the last step made."""
-        last = min(max(self._trainer.batches_done, 1), self.steps) - 1
+    def write_last(self) -> None:
+        """Groups get the rate and the decay of the last step made, or of the one that failed."""
+        if not self._begun:
+            return
+        last = min(max(self.trainer.batches_done, 1), self.steps) - 1
         groups = self.optimizer.param_groups
         if self._lrs is not None:
             for group in groups:
                 group["lr"] = float(self._lrs[last])
-        for group, values in zip(groups, decays or (), strict=False):
+        for group, values in zip(groups, self._decays or (), strict=False):
             if values is not None:
                 group["weight_decay"] = float(values[last])
 
+    def end(self) -> None:
+        """All steps of the epoch are made."""
+        self.optimizer._leave_steps()
+
     def _all_steps(self, whole: bool, watch: Callable[[int, float], None] | None) -> KeyboardInterrupt | None:
-        trainer = self._trainer
+        trainer = self.trainer
         interrupted: KeyboardInterrupt | None = None
         while True:
             try:
@@ -165,6 +181,6 @@ class Epochs:
 
     def divergence(self) -> DivergenceError:
         """What is to be said after NotFinite."""
-        batch = min(self._trainer.batches_done + 1, self.steps)
+        batch = min(self.trainer.batches_done + 1, self.steps)
         lr = self.optimizer.param_groups[0]["lr"] if self._lrs is None else float(self._lrs[batch - 1])
-        return divergence.in_steps(self._network.epochs_done + 1, batch, self.steps, lr, self._trainer.last_loss)
+        return divergence.in_steps(self._network.epochs_done + 1, batch, self.steps, lr, self.trainer.last_loss)

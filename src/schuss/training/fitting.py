@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .split import Data
 
 
-def fit(
+def prepared(
     network: Trained,
     X: Any,
     y: Any,
@@ -56,8 +56,8 @@ def fit(
     clip_value: float | None,
     dropout_factor: float | Callable[[int], float] | None,
     restore_on_divergence: bool,
-) -> History:
-    """`Network.fit`, which documents it. Everything is checked before anything changes."""
+) -> Callable[[], Fit]:
+    """What makes the fit of `Network.fit`, which documents the arguments. They are checked; nothing has changed yet."""
     chosen = losses.resolve(loss)
     measures = network._measures(metrics, chosen)
     epochs = integer("epochs", epochs, 1)
@@ -94,12 +94,20 @@ def fit(
         dropout_factor=dropout_factor,
         last=() if best is None else best.restoring,
     )
-    # From here on things change.
-    if new_lr is not None:
-        optimizer._set_lr(new_lr)
-    wrapper = given if isinstance(given, Averaged) else network._wrapper
-    network.optimizer, network._wrapper = optimizer, wrapper
-    return _Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor).run()
+
+    def begun() -> Fit:
+        if new_lr is not None:
+            optimizer._set_lr(new_lr)
+        wrapper = given if isinstance(given, Averaged) else network._wrapper
+        network.optimizer, network._wrapper = optimizer, wrapper
+        return Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor)
+
+    return begun
+
+
+def fit(network: Trained, X: Any, y: Any, **arguments: Any) -> History:
+    """`Network.fit`, which documents it. Everything is checked before anything changes."""
+    return prepared(network, X, y, **arguments)().run()
 
 
 def _decay_schedules(optimizer: Optimizer) -> list[object]:
@@ -148,8 +156,16 @@ class _Evaluation:
         return found
 
 
-class _Fit:
-    """A fit whose arguments are checked: epochs, until something ends them."""
+class Fit:
+    """A fit whose arguments are checked: epochs, until something ends them.
+
+    Attributes
+    ----------
+    steps : Epochs
+        What makes its steps.
+    history : History
+        Of this fit.
+    """
 
     def __init__(
         self,
@@ -164,23 +180,29 @@ class _Fit:
         verbose: int,
         dropout_factor: object,
     ) -> None:
-        self._network, self._optimizer, self._steps = network, optimizer, steps
+        self._network, self._optimizer, self.steps = network, optimizer, steps
         self._dropout_factor = dropout_factor
+        self._start = 0.0
         self._evaluation, self._best, self._callbacks = evaluation, best, callbacks
         self._seed = network.seed if shuffle else None
         self._last_epoch = network.epochs_done + epochs
         self._epochs_left = epochs  # counted here too: callbacks may write network.epochs_done
         self._progress = Progress(verbose, self._last_epoch, steps.steps)
-        self._history = History()
-        self._history._monitor = network.history._monitor = None if best is None else best.monitor
+        self.history = History()
+        self.history._monitor = network.history._monitor = None if best is None else best.monitor
 
     def run(self) -> History:
         """All epochs. However they end, the network is one to be used, and the histories say why."""
         stopped: str | None = None
         try:
-            with self._steps.context:
+            with self.steps.context:
                 while stopped is None:
-                    stopped = self._epoch()
+                    self._start = perf_counter()
+                    try:
+                        self.steps.run(self._seed, watch=self.watch)
+                    except NotFinite:
+                        raise self.steps.divergence() from None
+                    stopped = self._after_steps()
         except DivergenceError:
             stopped = "diverged"
             raise
@@ -188,16 +210,34 @@ class _Fit:
             stopped = "interrupted"
             raise
         finally:
-            self._history.stopped = self._network.history.stopped = stopped or "failed"
-            self._progress.close()
-        return self._history
+            self.close(stopped or "failed")
+        return self.history
 
-    def _epoch(self) -> str | None:
-        """An epoch from its first step to its callbacks; why it is the last one, if it is."""
-        network, optimizer = self._network, self._optimizer
-        start = perf_counter()
-        self._make_steps()
-        logs = self._evaluation(self._steps.loss)
+    def close(self, stopped: str) -> None:
+        """The fit is over, for this reason."""
+        self.history.stopped = self._network.history.stopped = stopped
+        self._progress.close()
+
+    def begin_epoch(self) -> None:
+        """Begin an epoch, whose steps somebody else makes."""
+        self._start = perf_counter()
+        self.steps.begin(self._seed)
+
+    def end_epoch(self, found: object) -> str | None:
+        """End it where its trainer came to this: False, or an exception. Why it is the last one, if it is."""
+        self.steps.write_last()
+        if isinstance(found, NotFinite):
+            raise self.steps.divergence()
+        if isinstance(found, BaseException):
+            raise found
+        self.steps.end()
+        return self._after_steps()
+
+    def _after_steps(self) -> str | None:
+        """What comes after an epoch's steps, to its callbacks; why it is the last one, if it is."""
+        network, optimizer, start = self._network, self._optimizer, self._start
+        self._check_parameters()
+        logs = self._evaluation(self.steps.loss)
         if not isfinite(logs.get("val_loss", 0.0)):
             rate = optimizer.param_groups[0]["lr"]
             raise divergence.in_validation(network.epochs_done + 1, rate, logs["val_loss"])
@@ -205,7 +245,7 @@ class _Fit:
         rate = optimizer.param_groups[0]["lr"]
         # All that says that the epoch is over, whatever signals come.
         calls: Calls = [(setattr, network, "epochs_done", epoch)]
-        for history in (self._history, network.history):
+        for history in (self.history, network.history):
             calls += history._appending(epoch, seconds, rate, logs)
         _core.in_turn(calls if best is None else calls + best.looking(logs))
         # What was in force at the last step is told.
@@ -220,16 +260,11 @@ class _Fit:
         self._epochs_left -= 1
         return "finished" if self._epochs_left == 0 or network.epochs_done >= self._last_epoch else None
 
-    def _make_steps(self) -> None:
-        """The steps of an epoch, which are to leave finite parameters."""
-        epoch = self._network.epochs_done + 1
-        try:
-            self._steps.run(self._seed, watch=self._watch)
-        except NotFinite:
-            raise self._steps.divergence() from None
+    def _check_parameters(self) -> None:
+        """The steps of an epoch are to leave finite parameters."""
         if not divergence.has_finite_parameters(self._network):
-            rate = self._optimizer.param_groups[0]["lr"]
-            raise divergence.of_parameters(epoch, self._steps.steps, rate, self._steps.last_loss)
+            epoch, rate = self._network.epochs_done + 1, self._optimizer.param_groups[0]["lr"]
+            raise divergence.of_parameters(epoch, self.steps.steps, rate, self.steps.last_loss)
 
     def _is_asked_to_stop(self, seconds: float, logs: dict[str, float]) -> bool:
         """Call all callbacks; whether one has said True."""
@@ -238,5 +273,6 @@ class _Fit:
         answers = [callback(record) for callback in self._callbacks]
         return any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)
 
-    def _watch(self, batches: int, loss: float) -> None:
+    def watch(self, batches: int, loss: float) -> None:
+        """So many batches of an epoch are done, with this mean loss."""
         self._progress.batch(self._network.epochs_done + 1, batches, loss)
