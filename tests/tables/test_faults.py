@@ -70,7 +70,7 @@ def test_a_target_of_truth_values_with_one_gap(tmp_path: Path, gap: str) -> None
     found = table(tmp_path, csv_of(a=["1"] * 9, y=["TRUE", "FALSE", "TRUE"] * 2 + [gap, "FALSE", "TRUE"]))
     target, notes = Target.decide(found, "y")
     assert (target.task, target.classes) == ("classification", (False, True))
-    assert "1 of 9 rows have no 'y' and are left out" in notes
+    assert "left out 1 of 9 rows that have no 'y'" in notes
     assert target.read(found).tolist() == [1, 0, 1, 1, 0, 1, -1, 0, 1]
     assert target.decode(np.array([1, 0])).tolist() == [True, False]
 
@@ -127,7 +127,7 @@ def test_what_a_number_is_is_not_guessed_anew_in_prediction(tmp_path: Path) -> N
     read = schema.read(found)
     np.testing.assert_array_equal(read.numbers[:, 0], [1234, 1.5, NAN, NAN])
     assert read.notes == (
-        "column 'a': 2 of 4 cells, such as '1.5', '12%', are no numbers as in training and count as missing",
+        "column 'a': taken as missing: 2 of 4 cells, no numbers as in training, such as '1.5', '12%'",
     )
 
 
@@ -208,7 +208,7 @@ def test_categories_that_training_did_not_see_are_counted_and_told(tmp_path: Pat
     read = schema.read(table(tmp_path, csv_of(a=["green", "red", "green", "", "pink"], b=["1"] * 5)))
     assert read.codes[:, 0].tolist() == [3, 2, 3, 0, 3]
     assert read.unknown == {"a": (3, ("green", "pink"))}
-    assert read.notes == ("column 'a': 3 of 5 rows have categories that training did not see, such as 'green', 'pink'",)
+    assert read.notes == ("column 'a': 3 of 5 rows with categories that training did not see, such as 'green', 'pink'",)
 
 
 def test_rare_categories_share_a_code_and_are_not_unknown() -> None:
@@ -234,6 +234,11 @@ def test_rare_categories_share_a_code_and_are_not_unknown() -> None:
         (["January 31, 2020", "Jan 2, 1970", ""], [18292, 1, NAN]),
         (["2020-01-31T12:00:00", "1970-01-02 06:00", ""], [18292.5, 1.25, NAN]),
         (["2020-01-31T12:00:00+02:00", "1970-01-02T00:00:00Z", ""], [18292 + 10 / 24, 1, NAN]),
+        (["Jan-31-2020", "Jan-2-1970", ""], [18292, 1, NAN]),
+        (["2020Q2", "1970 q1", ""], [18353, 0, NAN]),
+        (["Feb 2020", "January 1970", ""], [18293, 0, NAN]),
+        (["2020-02", "1970-01", ""], [18293, 0, NAN]),
+        (["12:00", "6:00:00", ""], [0.5, 0.25, NAN]),
         (["1/31/20 6:00 PM", "1/2/70 12:00 AM", ""], [18292.75, 1, NAN]),
     ],
 )
@@ -267,7 +272,9 @@ def test_dates_are_the_same_in_csv_and_parquet(tmp_path: Path) -> None:
 def test_days_and_months_that_could_be_either_are_told() -> None:
     schema, notes = Schema.decide({"a": ["03/04/2020", "05/06/2020"], "b": [1, 2]})
     assert column(schema, "a").order == "mdy"
-    assert any("'a' is read as dates (month, day, year), though" in note for note in notes)
+    assert any(
+        "read as dates (month, day, year), though it could be the other way round: column 'a'" in n for n in notes
+    )
     schema, _ = Schema.decide({"a": ["03/04/2020", "05/06/2020"], "b": ["13/04/2020", "05/06/2020"]})
     assert column(schema, "a").order == column(schema, "b").order == "dmy"
 
@@ -310,7 +317,12 @@ def test_an_index_in_parquet_is_left_out_with_a_word(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "a.parquet")
     found = read_table(tmp_path / "a.parquet")
     assert found.names == ("a",)
-    assert "'key') is left out" in found.notes[0]
+    assert "the index ('key') is left out" in found.notes[0]
+    frame.reset_index(drop=True).iloc[[2, 0, 1]].to_parquet(tmp_path / "b.parquet")
+    assert "the index is left out" in read_table(tmp_path / "b.parquet").notes[0]
+    assert "the index ('key') is left out" in Schema.decide(frame)[1][0]
+    frame.reset_index().to_parquet(tmp_path / "c.parquet")
+    assert not read_table(tmp_path / "c.parquet").notes
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def files(draw: st.DrawFn, names: list[str], rows: list[list[str]]) -> bytes:
     separator = draw(st.sampled_from(",;\t|"))
     end = draw(st.sampled_from(["\n", "\r\n"]))
     quoting: Any = draw(st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
-    if any("\n" in cell or "\r" in cell for row in [names, *rows] for cell in row):
+    if len(names) == 1 or any("\n" in cell or "\r" in cell for row in [names, *rows] for cell in row):
         quoting = csv.QUOTE_ALL
     stream = io.StringIO(newline="")
     if draw(st.booleans()):

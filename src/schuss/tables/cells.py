@@ -210,12 +210,21 @@ def table_of(frame: Any, name: str = "table") -> Table:
     if module == "pandas" and hasattr(frame, "iloc") and hasattr(frame, "columns"):
         labels = list(frame.columns)
         columns = [_later(_of_pandas, frame.iloc[:, k]) for k in range(len(labels))]
-        return _checked(name, labels, columns, len(frame))
+        index = [str(label) for label in frame.index.names if label is not None]
+        notes = (
+            [f"the index ({', '.join(map(repr, index))}) is left out; reset_index() makes columns of it"]
+            if index
+            else []
+        )
+        return _checked(name, labels, columns, len(frame), notes)
     if module == "polars" and hasattr(frame, "get_columns"):
         series = frame.get_columns()
         return _checked(name, frame.columns, [_later(_of_polars, one) for one in series], frame.height)
     if isinstance(frame, Mapping):
         columns = [_later(_of_any, values) for values in frame.values()]
+        single = next((label for label, values in frame.items() if not hasattr(values, "__len__")), None)
+        if single is not None:
+            raise DataError(f"{name}: column {str(single)!r} must be an array; got {type(frame[single]).__name__}")
         lengths = {label: len(values) for label, values in frame.items()}
         if len(set(lengths.values())) > 1:
             raise DataError(f"{name}: columns must be equally long; got {lengths}")
@@ -237,7 +246,9 @@ def check_names(where: str, names: Iterable[str]) -> None:
         raise DataError(f"{where}: has two columns called {twice[0]!r}")
 
 
-def _checked(name: str, labels: list[Any], columns: list[Callable[[], Cells]], n_rows: int) -> Table:
+def _checked(
+    name: str, labels: list[Any], columns: list[Callable[[], Cells]], n_rows: int, notes: Iterable[str] = ()
+) -> Table:
     names = [str(label).strip() for label in labels]
     check_names(name, names)
     nameless = [text for text in names[:1] if text in ("", "None", "Unnamed: 0")]
@@ -252,7 +263,7 @@ def _checked(name: str, labels: list[Any], columns: list[Callable[[], Cells]], n
         return cells
 
     made = {label: of(label, make) for label, make in zip(names, columns, strict=True)}
-    return Table(name, made, n_rows, nameless=nameless)
+    return Table(name, made, n_rows, notes, nameless)
 
 
 def _later(make: Callable[[Any], Cells], source: Any) -> Callable[[], Cells]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from . import dates
 from .cells import CALLED, EXACT, SEPARATOR, Cells, Table, Text, Typed
-from .errors import DataError
+from .errors import DataError, many
 from .numerals import MISSING, Form, find_form, is_plain, numbers_of
 
 __all__ = ["Boolean", "Category", "Column", "Date", "Dropped", "Number", "Reading", "decide_columns", "listed"]
@@ -246,7 +246,8 @@ def _times(
     if isinstance(cells, Typed):
         if cells.kind != "time" and not cells.missing.all():
             raise DataError(f"{where} must be dates as in training; got {CALLED[cells.kind]}")
-        return cells.values.astype(np.int64), cells.missing, np.zeros(len(cells), bool)
+        times = cells.values if cells.kind == "time" else np.zeros(len(cells), np.int64)
+        return times, cells.missing, np.zeros(len(cells), bool)
     texts, places = cells.distinct()
     known = [k for k, text in enumerate(texts) if text.lower() not in missing]
     values, gone, bad = (
@@ -279,13 +280,18 @@ def _told(
 
 @dataclass
 class _Hints:
-    """What the columns say of each other: how the table writes decimals, and whether days come before months."""
+    """What the columns say of each other: how the table writes decimals, and whether days come before months.
+
+    And for the user: how dates are read, and words that mean that a value is missing, with their number.
+    """
 
     decimal_comma: bool | None = None
     day_first: bool | None = None
     commas: set[bool] = field(default_factory=set)
     days: set[bool] = field(default_factory=set)
     again: bool = False
+    dates: dict[str, str] = field(default_factory=dict)
+    words: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
 
 
 def decide_columns(table: Table, leave: Collection[str] = ()) -> tuple[list[Column], list[str]]:
@@ -312,6 +318,15 @@ def decide_columns(table: Table, leave: Collection[str] = ()) -> tuple[list[Colu
             decided[name] = _decide(table, name, place, later)
     columns = [column for column, _ in decided.values()]
     notes = [note for _, told in decided.values() for note in told]
+    hints.dates |= later.dates
+    for how in dict.fromkeys(hints.dates.values()):
+        names = [name for name, its in hints.dates.items() if its == how]
+        notes.append(f"read as {how}: {listed(names)}")
+    for words in dict.fromkeys(words for words, _ in hints.words.values()):
+        where = [f"{name!r} ({many(n, 'row')})" for name, (its, n) in hints.words.items() if its == words]
+        more = f" and {len(where) - 5} more" if len(where) > 5 else ""
+        in_columns = f"column{'s' if len(where) > 1 else ''} {', '.join(where[:5])}{more}"
+        notes.append(f"taken as missing: {', '.join(map(repr, words))} in {in_columns}")
     for why in dict.fromkeys(column.why for column in columns if isinstance(column, Dropped)):
         names = [column.name for column in columns if isinstance(column, Dropped) and column.why == why]
         notes.append(f"left out {listed(names)}: {why}")
@@ -399,11 +414,9 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
         return Dropped(name, NO_VALUES), []
     known = [texts[k] for k in others]
     known_times = times[others]
+    gone = {name: (tuple(texts[k] for k in words[:3]), int(times[words].sum()))} if words else {}
     gaps = bool((places < 0).any()) or bool(words)
     notes = []
-    if words:
-        shown = ", ".join(repr(texts[k]) for k in words[:3])
-        notes.append(f"column {name!r}: {shown} in {int(times[words].sum())} rows counts as missing")
 
     def accepted(bad: NDArray[np.bool_], expected: str) -> bool:
         """Whether few enough cells are something else, which the user is then told."""
@@ -413,18 +426,24 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
             return False
         rows = int(known_times[bad].sum())
         example = known[int(bad.argmax())]
-        notes.append(f"column {name!r}: {rows} cells such as {example!r} are no {expected} and count as missing")
+        notes.append(
+            f"column {name!r}: taken as missing: {many(rows, 'cell')} among the {expected}, such as {example!r}"
+        )
         return True
 
     if any({text.lower() for text in known} <= pair for pair in _PAIRS):
         if len({text.lower() for text in known}) == 1 and not gaps:
             return Dropped(name, CONSTANT), []
+        hints.words |= gone
         return Boolean(name), notes
     found = find_form(known, hints.decimal_comma)
     if found is not None:
         values, bad = numbers_of(known, found.form)
         if accepted(bad, "numbers"):
-            _numbers(Typed("number", values, bad), Form(), (), where)
+            infinite = np.isinf(values)
+            if infinite.any():
+                row = int((places == others[int(infinite.argmax())]).argmax())
+                raise DataError(f"{where} is infinite in row {row + 1}")
             if found.zeros:
                 column, _ = _category(name, texts, places, counts_rows)
                 return column, [f"column {name!r} has numbers with leading zeros: they are read as text"]
@@ -438,6 +457,7 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
                 return Dropped(name, CONSTANT), []
             if found.other is not None and (found.form.thousands or found.form.decimal == ","):
                 notes.append(how_read(name, known, found.form, found.other))
+            hints.words |= gone
             every = good if len(good) == int(known_times.sum()) else np.repeat(good, known_times[~bad])
             return _number(name, every, found.form, counts_rows, found.whole), notes
     orders = dates.find_orders(known)
@@ -454,8 +474,10 @@ def _decide_text(cells: Text, name: str, counts_rows: bool, where: str, hints: _
                 hints.days.add(order == "dmy")
             if len(set(stamps[~bad].tolist())) == 1 and not gaps and not bad.any():
                 return Dropped(name, CONSTANT), []
+            hints.words |= gone
             how = dates.CALLED[order] + (", though it could be the other way round" if both else "")
-            return _date(name, order, stamps[~bad]), [*notes, f"column {name!r} is read as {how}"]
+            hints.dates[name] = how
+            return _date(name, order, stamps[~bad]), notes
     column, told = _category(name, texts, places, counts_rows)
     if found is not None and isinstance(column, Category):
         _, bad = numbers_of(known, found.form)

@@ -26,6 +26,8 @@ CALLED = {
     "bdy": "dates (month, day, year)",
     "ybd": "dates (year, month, day)",
     "ym": "months (year, month)",
+    "by": "months (month, year)",
+    "yq": "quarters (year, quarter)",
     "hm": "times of day",
 }
 ORDERS = tuple(CALLED)
@@ -49,9 +51,11 @@ _DATES = {
     "dmy": rf"{_D}(?P<s>[-/.]){_M}(?P=s){_Y}",
     "mdy": rf"{_M}(?P<s>[-/]){_D}(?P=s){_Y}",
     "dby": rf"{_D}(?:st|nd|rd|th)?\.?[-\s/]?\s*{_WORD}[-\s/,]?\s*{_Y}",
-    "bdy": rf"{_WORD}\s*{_D}(?:st|nd|rd|th)?,?\s+{_Y4}",
+    "bdy": rf"{_WORD}[-\s/]?{_D}(?:st|nd|rd|th)?(?:,?\s+|[-/]){_Y4}",
     "ybd": rf"{_Y4}[-\s/]{_WORD}[-\s/]{_D}",
     "ym": rf"{_Y4}-(?P<m>\d{{2}})",
+    "by": rf"{_WORD}[-\s/,]\s*{_Y}",
+    "yq": rf"{_Y4}[-\s]?q(?P<q>[1-4])",
 }
 _TIME = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?:\s*(?P<p>[ap])\.?m\.?)?"
 _ZONE = r"(?:\s*(?P<z>z|utc|gmt|[+-]\d{2}(?::?\d{2})?))?"
@@ -61,7 +65,7 @@ _ZONE = r"(?:\s*(?P<z>z|utc|gmt|[+-]\d{2}(?::?\d{2})?))?"
 def _pattern(order: str) -> re.Pattern[str]:
     if order == "hm":
         return re.compile(_TIME, re.ASCII)
-    time = rf"(?:(?:t|,?\s+){_TIME}{_ZONE})?" if order != "ym" else ""
+    time = rf"(?:(?:t|,?\s+){_TIME}{_ZONE})?" if "d" in order else ""
     return re.compile(_WEEKDAY + _DATES[order] + time, re.ASCII)
 
 
@@ -82,7 +86,7 @@ def _time(match: re.Match[str] | None) -> int | None:
         year = int(parts["y"])
         if len(parts["y"]) == 2:
             year += 1900 if year >= 69 else 2000  # as POSIX has it
-        month = int(parts["m"]) if parts.get("m") else _MONTHS.get(parts.get("b") or "", 0)
+        month = int(parts.get("m") or 0) or _MONTHS.get(parts.get("b") or "", 0) or 3 * int(parts.get("q") or 0) - 2
         try:
             day = datetime.date(year, month, int(parts.get("d") or 1))
         except ValueError:

@@ -38,6 +38,8 @@ _WITHOUT_UNIT = re.compile(r"[09.,'’+\-−()\s]")
 _GROUPS = {"": "", ",": ",", ".": r"\.", " ": "[ \u00a0\u2009\u202f]", "'": "['’]"}
 _WHOLE = frozenset("09+-−")
 _SIGNED = re.compile(r"[09][.,'’]|[.,'’][09]|[09][ \u00a0\u2009\u202f][09]")
+# Numbers that no table can be trained on; they are refused where they stand.
+_INFINITE = frozenset(sign + word for sign in ("", "+", "-") for word in ("inf", "infinity"))
 # What float() takes beyond this (underscores, "infinity", digits of other scripts) is no number in a table.
 _NOT_PLAIN = re.compile(r"[^0-9+\-.eE\0]")
 
@@ -102,7 +104,7 @@ def numbers_of(texts: list[str], form: Form) -> tuple[NDArray[np.float64], NDArr
         if fit is None:
             fit = fits[shape] = pattern.fullmatch(shape) is not None
         if not fit:
-            values[k] = np.nan
+            values[k] = float(text) if text.lower() in _INFINITE else np.nan
             continue
         if form.unit:
             text = text.replace(form.unit, "").translate(_NO_SPACES)

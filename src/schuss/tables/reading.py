@@ -21,6 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -28,7 +29,7 @@ import numpy as np
 
 from ..arguments import unknown_name
 from .cells import SEPARATOR, Cells, Table, Text, check_names, table_of
-from .errors import DataError
+from .errors import DataError, many
 
 __all__ = ["open_table", "read_table"]
 
@@ -124,10 +125,9 @@ def _read(path: Path, name: str, head: bytes, opened: Callable[[], IO[bytes]]) -
             raise DataError(f"{path}: is {what}")
     for start, unpack in _PACKED.items():
         if head.startswith(start):
-
-            def unpacked(unpack: Callable[[IO[bytes]], IO[bytes]] = unpack) -> IO[bytes]:
-                return unpack(opened())
-
+            with opened() as file:
+                packed = file.read()
+            unpacked = partial(_unpacked, unpack, packed)
             with unpacked() as file:
                 head = file.read(16)
             return _read(path, name, head, unpacked)
@@ -178,6 +178,10 @@ def _encodings(path: Path, sample: bytes) -> list[str]:
             return ["utf-16-be"]
         raise DataError(f"{path}: is not a CSV text file in UTF-8")
     return ["utf-8-sig", "cp1252", "latin-1"]
+
+
+def _unpacked(unpack: Callable[[IO[bytes]], IO[bytes]], packed: bytes) -> IO[bytes]:
+    return unpack(io.BytesIO(packed))
 
 
 def _gzip(file: IO[bytes]) -> IO[bytes]:
@@ -234,19 +238,18 @@ def _from_pandas(path: Path, name: str, function: str, opened: Callable[[], IO[b
         raise DataError(f"{path}: is {_AN[what]}; reading it needs {needed}: pip install {needed}") from None
     except Exception as error:  # the readers' own errors have no common class
         raise DataError(f"{path}: is {_AN[what]} that cannot be read: {_one_line(error)}") from None
-    index = [str(label) for label in frame.index.names if label is not None]
-    if index or not isinstance(frame.index, pd.RangeIndex):
-        called = f" ({', '.join(map(repr, index))})" if index else ""
-        notes.append(f"the index of the frame in {path}{called} is left out; reset_index() makes columns of it")
+    if not isinstance(frame.index, pd.RangeIndex) and all(label is None for label in frame.index.names):
+        notes.append("the index is left out; reset_index() makes a column of it")
     if not len(frame):
         raise DataError(f"{path}: has no rows")
-    return _with_notes(table_of(frame, name), path, notes)
+    table = table_of(frame, name)
+    return _with_notes(table, [*table.notes, *notes])
 
 
 _AN = {"Parquet": "a Parquet file", "Arrow": "an Arrow file", "Excel": "an Excel workbook", "Stata": "a Stata file"}
 
 
-def _with_notes(table: Table, path: Path, notes: list[str]) -> Table:
+def _with_notes(table: Table, notes: list[str]) -> Table:
     columns = {label: _cells_of(table, label) for label in table.names}
     return Table(table.name, columns, table.n_rows, notes, table.nameless, table.decimal_comma)
 
@@ -360,7 +363,8 @@ class _Csv:
         for separator in SEPARATORS:
             rows = [row for row in itertools.islice(_records(lines, separator), 100) if "".join(row).strip()]
             n = len(rows[0]) if rows else 0
-            if n < 2:
+            alone = sum(len(row) == 1 for row in rows[1:])
+            if n < 2 or alone > len(rows) // 2:  # the header of a single column holds the mark
                 continue
             fitting = sum(len(row) == n or _extra(row, n) or len(row) == n + 1 for row in rows) / len(rows)
             if (fitting, n) > score:
@@ -373,8 +377,8 @@ class _Csv:
                 columns = list(zip(*rows[1:], strict=True))
                 if any(all(_is_number(cell) for cell in column) for column in columns):
                     return " "
-            alone = (one for one in SEPARATORS if all(len(row) <= 1 for row in _records(lines[:1000], one)))
-            best = next(alone, best)
+            unused = (one for one in SEPARATORS if all(len(row) <= 1 for row in _records(lines[:1000], one)))
+            best = next(unused, best)
         return best
 
     def _rows(self, lines: Iterator[str], separator: str, comment: str | None) -> Table:
@@ -412,9 +416,11 @@ class _Csv:
         if any("\n" in cell.strip() or "\r" in cell.strip() for cell in rows.last) and last[0].count('"') % 2 == 0:
             raise DataError(f"{path}: a quote that is opened in row {rows.length} is not closed")
         if rows.short:
-            self.notes.append(f"{rows.short} rows of {path} have fewer cells than the header; the rest counts as empty")
+            self.notes.append(
+                f"{many(rows.short, 'row')} of {path} with fewer cells than the header; the rest counts as empty"
+            )
         if rows.blank:
-            self.notes.append(f"{rows.blank} empty lines of {path} are no rows")
+            self.notes.append(f"left out {many(rows.blank, 'empty line')} of {path}")
         if not rows.length:
             raise DataError(f"{path}: has no rows")
         columns = {

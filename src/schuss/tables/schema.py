@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from . import dates
 from .cells import table_of
 from .columns import Boolean, Category, Column, Date, Dropped, Number, decide_columns, listed
-from .errors import DataError
+from .errors import DataError, many
 from .numerals import MISSING
 
 __all__ = ["Columns", "Schema"]
@@ -81,6 +81,8 @@ class Schema:
         columns, notes = decide_columns(table, leave)
         if all(isinstance(column, Dropped) for column in columns):
             raise DataError(f"{table.name}: no column to learn from{': ' * bool(notes)}{'; '.join(notes)}")
+        if table is not frame:
+            notes = [*table.notes, *notes]
         return cls(tuple(columns)), tuple(notes)
 
     def read(self, frame: Any) -> Columns:
@@ -116,14 +118,14 @@ class Schema:
             if reading.unknown:
                 unknown[column.name] = reading.unknown, reading.examples
                 notes.append(
-                    f"column {column.name!r}: {reading.unknown} of {table.n_rows} rows have categories that training"
-                    f" did not see, such as {shown}"
+                    f"column {column.name!r}: {reading.unknown} of {many(table.n_rows, 'row')} with categories that"
+                    f" training did not see, such as {shown}"
                 )
             if reading.unreadable:
                 what = "numbers" if isinstance(column, Number) else "dates"
                 notes.append(
-                    f"column {column.name!r}: {reading.unreadable} of {table.n_rows} cells, such as {shown}, are no"
-                    f" {what} as in training and count as missing"
+                    f"column {column.name!r}: taken as missing: {reading.unreadable} of {many(table.n_rows, 'cell')},"
+                    f" no {what} as in training, such as {shown}"
                 )
         return Columns(numbers, codes, unknown, tuple(notes))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..arguments import unknown_name
 from .cells import EXACT, Cells, Text, Typed, table_of, text_of
 from .columns import FALSE, TRUE, Column, Number, few_enough, how_read
-from .errors import DataError, some
+from .errors import DataError, many, some
 from .numerals import MISSING, find_form, numbers_of
 from .schema import FORMAT, check_format, column_from, column_to_dict
 
@@ -99,7 +99,7 @@ class Target:
             raise DataError(f"{where} has no values")
         n_known = sum(times)
         if n_known < len(cells):
-            notes.append(f"{len(cells) - n_known} of {len(cells)} rows have no {name!r} and are left out")
+            notes.append(f"left out {len(cells) - n_known} of {many(len(cells), 'row')} that have no {name!r}")
         if task == "regression" and kind == "text":
             raise DataError(f"{where} is not numeric (such as {values[0]!r}); regression needs numbers")
         if len(values) < 2:
@@ -118,6 +118,12 @@ class Target:
             if counts:
                 notes.append(f"{name!r} holds counts: a Poisson loss may fit better")
             return cls(name, task, (), counts, kind, number), tuple(notes)
+        if n_known < len(cells) and kind == "number" and isinstance(cells, Text):
+            found, _ = _distinct(cells, kind, number, frozenset(MISSING))
+            if any(isinstance(value, _Unreadable) for value in found):  # classes are no numbers, then
+                kind, number = "text", None
+                values, times = _counted(cells, kind, number, MISSING)
+                n_known = sum(times)
         if len(values) > n_known // 2 and len(values) > 2:
             raise DataError(
                 f"{where} has {len(values)} distinct values in {n_known} rows, too many for classes; choose another "
@@ -147,10 +153,12 @@ class Target:
             raise DataError(f"{table.name}: has no column {self.name!r}")
         cells = table.cells(self.name)
         values, places = _distinct(cells, self.kind, self.number, frozenset(self.missing))
-        if values and all(value is None for value in values) and not _is_empty(cells, self.missing):
-            raise DataError(f"{where} must be {self.kind} values as in training; none is")
         if self.task == "regression":
-            quantities = np.array([*(np.nan if value is None else float(value) for value in values), np.nan])[places]
+            bad = [value for value in values if isinstance(value, _Unreadable)]
+            if bad and all(value is None or isinstance(value, _Unreadable) for value in values):
+                raise DataError(f"{where} must be numbers as in training; got {some(bad, 3)}")
+            real = [np.nan if value is None or isinstance(value, _Unreadable) else float(value) for value in values]
+            quantities = np.array([*real, np.nan])[places]
             infinite = np.isinf(quantities)
             if infinite.any():
                 raise DataError(f"{where} is infinite in row {int(infinite.argmax()) + 1}")
@@ -238,6 +246,12 @@ class Target:
         return cls(**given)
 
 
+class _Unreadable(str):
+    """A cell that is not what the column is."""
+
+    __slots__ = ()
+
+
 def _distinct(
     cells: Cells, kind: Kind, number: Number | None, missing: Collection[str]
 ) -> tuple[list[Any], NDArray[np.int64]]:
@@ -251,7 +265,7 @@ def _distinct(
         if kind == "text":
             return [text_of(value) for value in values], places
         if kind == "truth":
-            return [bool(value) if value in (0, 1) else None for value in values], places
+            return [bool(value) if value in (0, 1) else _Unreadable(text_of(value)) for value in values], places
         return [_exact(value) for value in values], places
     texts = cells.texts()
     different = list(dict.fromkeys(texts))
@@ -261,12 +275,14 @@ def _distinct(
         return [text if text.strip() else None for text in different], places
     lower = [text.strip().lower() for text in different]
     if kind == "truth":
-        return [True if t in TRUE else False if t in FALSE else None for t in lower], places
+        truths: dict[str, Any] = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False), "": None}
+        truths |= dict.fromkeys(missing)
+        return [truths.get(word, _Unreadable(text)) for text, word in zip(different, lower, strict=True)], places
     form = (number or Number("")).form
     known_texts = [text.strip() for text, word in zip(different, lower, strict=True) if word and word not in missing]
     numbers, bad = numbers_of(known_texts, form)
     exact = {
-        text: None if gone else _whole(text, value)
+        text: _Unreadable(text) if gone else _whole(text, value)
         for text, value, gone in zip(known_texts, numbers.tolist(), bad.tolist(), strict=True)
     }
     return [exact.get(text.strip()) for text in different], places
@@ -296,14 +312,9 @@ def _counted(cells: Cells, kind: Kind, number: Number | None, missing: Collectio
     rows = np.bincount(places[places >= 0], minlength=len(values)).tolist()
     times: dict[Any, int] = {}
     for value, n in zip(values, rows, strict=True):
-        if value is not None:
+        if value is not None and not isinstance(value, _Unreadable):
             times[value] = times.get(value, 0) + n
     return list(times), list(times.values())
-
-
-def _is_empty(cells: Cells, missing: Collection[str]) -> bool:
-    texts, _ = cells.distinct()
-    return all(text.lower() in missing for text in texts)
 
 
 def _kind_of(cells: Cells, name: str, where: str, decimal_comma: bool | None) -> tuple[Kind, Number | None, list[str]]:
@@ -321,7 +332,7 @@ def _kind_of(cells: Cells, name: str, where: str, decimal_comma: bool | None) ->
     notes = []
     if words:
         shown = ", ".join(repr(texts[k]) for k in words[:3])
-        notes.append(f"{name!r}: {shown} in {int(times[words].sum())} rows counts as missing")
+        notes.append(f"{name!r}: taken as missing: {shown} in {many(int(times[words].sum()), 'row')}")
     lower = {texts[k].lower() for k in known}
     if lower and lower <= {"true", "false"}:
         return "truth", None, notes
@@ -333,7 +344,8 @@ def _kind_of(cells: Cells, name: str, where: str, decimal_comma: bool | None) ->
         return "text", None, []
     if bad.any():
         example = texts[known[int(bad.argmax())]]
-        notes.append(f"{name!r}: {int(times[known][bad].sum())} cells such as {example!r} are no numbers")
+        rows = int(times[known][bad].sum())
+        notes.append(f"{name!r}: taken as missing: {many(rows, 'cell')} among the numbers, such as {example!r}")
     if found.other is not None and (found.form.thousands or found.form.decimal == ","):
         notes.append(how_read(name, [texts[k] for k in known], found.form, found.other))
     if found.whole and np.nanmax(np.abs(numbers)) > _LARGEST:
