@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import DivergenceError
+from ..training.side_by_side import fit_side_by_side
 from .folds import folds
 from .heads import Head
 from .joining import joined
@@ -226,10 +228,13 @@ class _Trainer:
     # -- training ----------------------------------------------------------------------------------------------------
 
     def fit(self, parts: Sequence[Fold], stops: int | None = None) -> list[Member]:
-        """A network for each part of the rows. stops: after so many epochs, whatever schedules say."""
+        """A network for each part of the rows, side by side. stops: after so many epochs, whatever schedules say."""
         seeds = np.random.SeedSequence(self._settings.seed).generate_state(len(parts), np.uint64).tolist()
-        trainings = (self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True))
-        return [self._run(training, len(parts)) for training in trainings]
+        trainings = [self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True)]
+        if self._clock.limited and not self.planned:
+            share = len(trainings) * (2 if self._settings.refit else 1)
+            self._plan_within(trainings[0], max(self._clock.left, 0.0) * _PLANNED / share)
+        return self._run(trainings)
 
     def _prepared(self, part: Fold, seed: int, stops: int | None) -> Training:
         train, test = part
@@ -249,23 +254,39 @@ class _Trainer:
             encoding=self._encoding,
         )
 
-    def _run(self, training: Training, trainings: int) -> Member:
-        if self._clock.limited and not self.planned:
-            share = trainings * (2 if self._settings.refit else 1)
-            self._plan_within(training, max(self._clock.left, 0.0) * _PLANNED / share)
+    def _run(self, trainings: Sequence[Training]) -> list[Member]:
+        verbose = self._settings.verbose
+        fits = [
+            {
+                "network": training.network,
+                **training.arguments(self.epochs or training.epochs),
+                "callbacks": self._callbacks(),
+                "verbose": verbose if k == 0 else 0,
+            }
+            for k, training in enumerate(trainings)
+        ]
         try:
-            member = training.run(callbacks=self._callbacks(), verbose=self._settings.verbose)
+            for found in fit_side_by_side(fits):
+                if isinstance(found, DivergenceError) and not self._kept_something(trainings):
+                    raise found
         except KeyboardInterrupt:
-            if training.network.epochs_done == 0:
+            if any(training.network.epochs_done == 0 for training in trainings):
                 raise
             warnings.warn("Training interrupted by user.", stacklevel=5)
-            member = training._member(training.network.history)
-        if member.history.stopped == "diverged":
-            done = len(member.history)
-            self.notes.append(f"training was not finite in epoch {done + 1}; the best before, {member.epochs}, is kept")
-        # Training is over: what it has left is not for prediction.
-        training.network.optimizer = None
-        return member
+        members = [training._member(training.network.history) for training in trainings]
+        for member in members:
+            if member.history.stopped == "diverged":
+                done = len(member.history)
+                self.notes.append(
+                    f"training was not finite in epoch {done + 1}; the best before, {member.epochs}, is kept"
+                )
+            # Training is over: what it has left is not for prediction.
+            member.network.optimizer = None
+        return members
+
+    def _kept_something(self, trainings: Sequence[Training]) -> bool:
+        """Whether each network has a best epoch to be left with, where the last one was not finite."""
+        return all(training._validation is not None and len(training.network.history) for training in trainings)
 
     def _callbacks(self) -> list[Callable[[EpochRecord], Any]]:
         """What may end a training before its last epoch."""
@@ -279,10 +300,10 @@ class _Trainer:
 
     def _plan_within(self, training: Training, seconds: float) -> None:
         """Plan no more epochs than there is time for."""
-        epochs = min(training.epochs, training._epochs_within(seconds))
+        epochs = min(training.epochs, training._epochs_within(max(seconds, 1e-9)))
         if epochs < training.epochs:
             self.notes.append(f"{epochs} of {training.epochs} epochs fit the time limit, and are planned")
-        self.epochs = training.epochs = epochs
+        self.epochs = epochs
         self.planned = True
 
     # -- calibration -------------------------------------------------------------------------------------------------
