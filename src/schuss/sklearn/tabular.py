@@ -26,7 +26,7 @@ from ..tables.fitting import Fitted, Rows, Settings
 from ..tables.fitting import fit as fit_table
 from ..tables.heads import OF_CLASSES, OF_NUMBERS, resolved
 from ..tables.importance import permuted
-from ..tables.recipes import BY_NAME, Recipe, recipe_of
+from ..tables.recipes import BY_NAME, Recipe
 from ..tables.target import Target
 from ..targets import check_range
 from ..threads import threads
@@ -110,7 +110,7 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             held = self._encoded(y_val, "y_val")
             check_consistent_length(of_validation, held)
             validation = _of_weight(Rows(of_validation, held, _weights_of(sample_weight_val, of_validation)))
-        recipe = recipe_of(self.recipe)
+        recipe = BY_NAME[self.recipe]() if isinstance(self.recipe, str) else self.recipe
         seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
         epochs = (recipe.epochs if self.epochs is None else self.epochs) * self.n_ensemble * (1 + bool(self.refit))
         tasks = Tasks(self, X, lambda: y, sample_weight, int(epochs))
@@ -440,7 +440,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         return self.classes_[y]  # type: ignore[no-any-return]
 
     def _target(self, name: str) -> Target:
-        return Target(name, "classification", tuple(self.classes_.tolist()))
+        classes = self.classes_.tolist()
+        if all(isinstance(label, bool) for label in classes):
+            return Target(name, "classification", tuple(classes), kind="truth")
+        if all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in classes):
+            return Target(name, "classification", tuple(classes), kind="number")
+        return Target(name, "classification", tuple(map(str, classes)), kind="text")
 
     def _weights(self, y: NDArray[Any], sample_weight: NDArray[Any] | None) -> NDArray[Any] | None:
         if self.class_weight is None:
@@ -745,7 +750,7 @@ def _labels(name: str, y: Any) -> NDArray[Any]:
                 raise ValueError(f"Input {name} contains NaN: {name}[{row}] is {label!r}")
         if all(isinstance(label, (bool, np.bool_)) for label in labels):
             labels = labels.astype(bool)
-        elif all(isinstance(label, Integral) and not isinstance(label, (bool, np.bool_)) for label in labels):
+        elif all(isinstance(label, Real) and not isinstance(label, (bool, np.bool_)) for label in labels):
             labels = np.array(labels.tolist())
     elif labels.dtype.kind == "f" and not np.isfinite(labels).all():
         row = int(np.isfinite(labels).argmin())

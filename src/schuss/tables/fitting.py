@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import DivergenceError
+from ..training.side_by_side import fit_side_by_side
 from .folds import folds
 from .heads import Head
 from .joining import joined
@@ -164,11 +167,12 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
         again.epochs, again.planned = trainer.epochs, True
         stops = max(1, round(sum(best) / len(best)))
         whole = folds(len(everything.y), 0.0, settings.members, settings.seed)
-        networks = tuple(member.network for member in again.fit(whole, stops))
-        interrupted = again.interrupted
-        if not interrupted:
-            model = again.model(networks, temperature)
-            notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
+        with suppress(KeyboardInterrupt):  # the model without a refit is there
+            networks = tuple(member.network for member in again.fit(whole, stops))
+            if not again.interrupted:
+                model = again.model(networks, temperature)
+                notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
+        interrupted = model is before
     histories = tuple(member.history for member in members)
     return Fitted(model, before, histories, best, tuple(dict.fromkeys(notes)), held, interrupted)
 
@@ -188,7 +192,7 @@ class _Trainer:
         Whether those are as many as there is time for.
     notes : list of str
     interrupted : bool
-        Whether Ctrl-C has ended a training; those behind it did not begin.
+        Whether Ctrl-C has ended the trainings.
     """
 
     def __init__(
@@ -246,20 +250,13 @@ class _Trainer:
     # -- training ----------------------------------------------------------------------------------------------------
 
     def fit(self, parts: Sequence[Fold], stops: int | None = None) -> list[Member]:
-        """A network for each part of the rows. stops: after so many epochs, whatever schedules say."""
+        """A network for each part of the rows, side by side. stops: after so many epochs, whatever schedules say."""
         seeds = np.random.SeedSequence(self._settings.seed).generate_state(len(parts), np.uint64).tolist()
-        trainings = (self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True))
-        members: list[Member] = []
-        for training in trainings:
-            try:
-                members.append(self._run(training, len(parts)))
-            except KeyboardInterrupt:
-                if not members and stops is None:
-                    raise
-                self.interrupted = True
-            if self.interrupted:
-                break
-        return members
+        trainings = [self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True)]
+        if self._clock.limited and not self.planned:
+            share = len(trainings) * (2 if self._settings.refit else 1)
+            self._plan_within(trainings[0], max(self._clock.left, 0.0) * _PLANNED / share)
+        return self._run(trainings)
 
     def _prepared(self, part: Fold, seed: int, stops: int | None) -> Training:
         train, test = part
@@ -279,24 +276,40 @@ class _Trainer:
             encoding=self._encoding,
         )
 
-    def _run(self, training: Training, trainings: int) -> Member:
-        if self._clock.limited and not self.planned:
-            share = trainings * (2 if self._settings.refit else 1)
-            self._plan_within(training, max(self._clock.left, 0.0) * _PLANNED / share)
+    def _run(self, trainings: Sequence[Training]) -> list[Member]:
+        verbose = self._settings.verbose
+        fits = [
+            {
+                "network": training.network,
+                **training.arguments(self.epochs or training.epochs),
+                "callbacks": self._callbacks(),
+                "verbose": verbose if k == 0 else 0,
+            }
+            for k, training in enumerate(trainings)
+        ]
         try:
-            member = training.run(callbacks=self._callbacks(), verbose=self._settings.verbose)
+            for found in fit_side_by_side(fits):
+                if isinstance(found, DivergenceError) and not self._kept_something(trainings):
+                    raise found
         except KeyboardInterrupt:
-            if training.network.epochs_done == 0:
+            if any(training.network.epochs_done == 0 for training in trainings):
                 raise
             self.interrupted = True
             warnings.warn("Training interrupted by user.", stacklevel=5)
-            member = training._member(training.network.history)
-        if member.history.stopped == "diverged":
-            done = len(member.history)
-            self.notes.append(f"training was not finite in epoch {done + 1}; the best before, {member.epochs}, is kept")
-        # Training is over: what it has left is not for prediction.
-        training.network.optimizer = None
-        return member
+        members = [training._member(training.network.history) for training in trainings]
+        for member in members:
+            if member.history.stopped == "diverged":
+                done = len(member.history)
+                self.notes.append(
+                    f"training was not finite in epoch {done + 1}; the best before, {member.epochs}, is kept"
+                )
+            # Training is over: what it has left is not for prediction.
+            member.network.optimizer = None
+        return members
+
+    def _kept_something(self, trainings: Sequence[Training]) -> bool:
+        """Whether each network has a best epoch to be left with, where the last one was not finite."""
+        return all(training._validation is not None and len(training.network.history) for training in trainings)
 
     def _callbacks(self) -> list[Callable[[EpochRecord], Any]]:
         """What may end a training before its last epoch."""
@@ -310,10 +323,10 @@ class _Trainer:
 
     def _plan_within(self, training: Training, seconds: float) -> None:
         """Plan no more epochs than there is time for."""
-        epochs = min(training.epochs, training._epochs_within(seconds))
+        epochs = min(training.epochs, training._epochs_within(max(seconds, 1e-9)))
         if epochs < training.epochs:
             self.notes.append(f"{epochs} of {training.epochs} epochs fit the time limit, and are planned")
-        self.epochs = training.epochs = epochs
+        self.epochs = epochs
         self.planned = True
 
     # -- calibration -------------------------------------------------------------------------------------------------

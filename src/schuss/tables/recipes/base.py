@@ -304,7 +304,7 @@ class Training:
             history = self.network.fit(**self.arguments(epochs), callbacks=asked, verbose=verbose)
         except DivergenceError:
             history = self.network.history
-            if not history.epochs or self._validation is None:
+            if not len(history) or self._validation is None:
                 raise
         return self._member(history)
 
