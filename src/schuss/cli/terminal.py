@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -42,14 +41,16 @@ def validation_first(logs: Mapping[str, float]) -> Mapping[str, float]:
 
 @final
 class TrainingProgress(AbstractContextManager["TrainingProgress"]):
-    """Shows epoch, loss and metrics of one training after another: as a bar on a terminal, else as some ten lines.
+    """Shows epoch, loss and metrics of a training and of another after it: as a bar on a terminal, else as ten lines.
 
     Parameters
     ----------
     epochs : int
         Planned; records of epochs say it anew.
+    networks : int
+        That are trained side by side.
     trainings : int
-        How many there are.
+        How many follow each other.
 
     Attributes
     ----------
@@ -57,11 +58,11 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
         Of a quantity: what a distance of 1 is in the target's own units. What is shown is in these.
     """
 
-    def __init__(self, epochs: int, trainings: int = 1) -> None:
+    def __init__(self, epochs: int, networks: int = 1, trainings: int = 1) -> None:
         self.unit = 1.0
-        self._trainings, self._training = trainings, 0
+        self._networks, self._trainings, self._training = networks, trainings, 1
         self._lines = max(1, PLAIN_LINES // trainings)
-        self._last_epoch = sys.maxsize
+        self._epochs: dict[int, int] = {}  # of each network of this training, the last that was told
         self._drawn = 0.0
         self._bar: Progress | None = None
         if out.is_terminal:
@@ -92,10 +93,9 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
             self._bar.start()
 
     def __call__(self, record: EpochRecord) -> None:
-        if record.epoch <= self._last_epoch:
-            self._training += 1
-        self._last_epoch = record.epoch
-        which = f"network {self._training}/{self._trainings}, epoch" if self._trainings > 1 else "epoch"
+        if not self._is_news(record):
+            return
+        which = "epoch" if self._training == 1 else "refit, epoch"
         if self._bar is None:
             if self._has_a_line(record.epoch, record.epochs):
                 place = f"{record.epoch:>{len(str(record.epochs))}}/{record.epochs}"
@@ -106,6 +106,16 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
             self._drawn = now
             logs = escape(numbers(validation_first(self._shown(record.logs))))
             self._bar.update(self._task, description=which, completed=record.epoch, total=record.epochs, logs=logs)
+
+    def _is_news(self, record: EpochRecord) -> bool:
+        """Whether no network of this training has come so far: of several side by side one is shown."""
+        network = id(record.network)
+        if record.epoch == 1 and network not in self._epochs and len(self._epochs) == self._networks:
+            self._epochs = {}
+            self._training += 1
+        newest = record.epoch > max(self._epochs.values(), default=0)
+        self._epochs[network] = record.epoch
+        return newest
 
     def _has_a_line(self, epoch: int, epochs: int) -> bool:
         first = epoch == 1 and self._trainings == 1

@@ -188,8 +188,8 @@ class Run:
         report.headline(rows.name, rows.n_rows, rows.target)
         self._tell(rows.notes)
         epochs = settings.epochs or settings.recipe.epochs
-        trainings = settings.members * (2 if settings.refit else 1)
-        with warnings.catch_warnings(), TrainingProgress(epochs, trainings) as progress:
+        progress = TrainingProgress(epochs, settings.members, 2 if settings.refit else 1)
+        with warnings.catch_warnings(), progress:
             warnings.filterwarnings("ignore", "Training interrupted by user")
 
             def started(schema: Schema, head: Head, notes: Sequence[str], read: Any, parts: Sequence[Fold]) -> None:
