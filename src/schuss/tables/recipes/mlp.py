@@ -25,7 +25,7 @@ LEARNING_RATES = {"sgd": 0.05, "adagrad": 0.01, "rmsprop": 1e-3, "adam": 1e-3, "
 
 @dataclass(frozen=True)
 class MLP(Recipe):
-    """Hidden layers behind robustly scaled numbers, one-hot columns and tables of categories; AdamW, say, with a cosine.
+    """Hidden layers behind robustly scaled numbers, one-hot columns and tables of categories; a rate that falls.
 
     Parameters
     ----------
