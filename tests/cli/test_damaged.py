@@ -20,7 +20,6 @@ from schuss.cli.predict import answered
 from schuss.files.containers import container
 from tests.network.file_cases import rewritten
 
-
 VERSION1 = Path(__file__).parent / "version1"
 MIXED = str(VERSION1 / "mixed.csv")
 

@@ -89,11 +89,10 @@ def test_split_is_a_stratified_partition(labels: list[int], test: float, validat
     y = np.array([*range(3), *range(3), *labels])  # each class twice
     numbers = np.arange(len(y))
     data = table(number=numbers, y=y)
-    try:
-        found = split(data, None, "classification", test, validation, seed)
-    except DataError as error:
-        assert "too few" in str(error) or "too many for classes" in str(error)
-        return
+    few = (test and len(y) * test < 1.001) or (validation and len(y) * (1 - test) * validation < 2.001)
+    if few or len(y) < 12:
+        return  # see test_too_few
+    found = split(data, None, "classification", test, validation, seed)
     trained = found.training.table.cells("number").values
     held = found.test.table.cells("number").values if found.test else np.arange(0)
     np.testing.assert_array_equal(np.sort(np.concatenate([trained, held])), numbers)
