@@ -296,7 +296,7 @@ class _Trainer:
                 raise
             self.interrupted = True
             warnings.warn("Training interrupted by user.", stacklevel=5)
-        members = [training._member(training.network.history) for training in trainings]
+        members = [training.member(training.network.history) for training in trainings]
         for member in members:
             if member.history.stopped == "diverged":
                 done = len(member.history)
@@ -323,7 +323,7 @@ class _Trainer:
 
     def _plan_within(self, training: Training, seconds: float) -> None:
         """Plan no more epochs than there is time for."""
-        epochs = min(training.epochs, training._epochs_within(max(seconds, 1e-9)))
+        epochs = min(training.epochs, training.epochs_within(max(seconds, 1e-9)))
         if epochs < training.epochs:
             self.notes.append(f"{epochs} of {training.epochs} epochs fit the time limit, and are planned")
         self.epochs = epochs
