@@ -266,9 +266,7 @@ class _Trainer:
             for k, training in enumerate(trainings)
         ]
         try:
-            for found in fit_side_by_side(fits):
-                if isinstance(found, DivergenceError) and not self._kept_something(trainings):
-                    raise found
+            self._fit_all(fits, trainings)
         except KeyboardInterrupt:
             if any(training.network.epochs_done == 0 for training in trainings):
                 raise
@@ -284,9 +282,18 @@ class _Trainer:
             member.network.optimizer = None
         return members
 
-    def _kept_something(self, trainings: Sequence[Training]) -> bool:
-        """Whether each network has a best epoch to be left with, where the last one was not finite."""
-        return all(training._validation is not None and len(training.network.history) for training in trainings)
+    def _fit_all(self, fits: Sequence[dict[str, Any]], trainings: Sequence[Training]) -> None:
+        """One fit, or several side by side. A later epoch that is not finite leaves the best one before."""
+        if len(fits) == 1:
+            try:
+                fits[0].pop("network").fit(**fits[0])
+            except DivergenceError:
+                if not _kept(trainings[0]):
+                    raise
+            return
+        for found, training in zip(fit_side_by_side(fits), trainings, strict=True):
+            if isinstance(found, DivergenceError) and not _kept(training):
+                raise found
 
     def _callbacks(self) -> list[Callable[[EpochRecord], Any]]:
         """What may end a training before its last epoch."""
@@ -333,6 +340,11 @@ class _Trainer:
         if weights is not None and not weights.any():
             return 1.0
         return best_temperature(probabilities, rows[1][held], weights)
+
+
+def _kept(training: Training) -> bool:
+    """Whether a fit that has diverged has left a best epoch."""
+    return training._validation is not None and len(training.network.history) > 0
 
 
 def _rows_of(rows: Read, chosen: NDArray[np.int64]) -> Read:
