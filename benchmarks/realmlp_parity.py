@@ -4,6 +4,10 @@
 
 Both get the same rows to train on, to find the best epoch by, and to be scored on; the seeds change the rows of the
 second kind, the start, and the order of rows. Ours takes the decay as pytabkit does, with the rate's factor twice.
+
+    python -m benchmarks.realmlp_parity --recipe realmlp --beside once
+
+puts our fits with decay that takes that factor once beside it instead: which is better?
 """
 
 from __future__ import annotations
@@ -13,7 +17,9 @@ import json
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +91,9 @@ def parted(rows: Rows, seed: int | None, among: NDArray[np.int64]) -> tuple[NDAr
     return np.sort(most), np.sort(rest)
 
 
-def ours(rows: Rows, train: Any, held: Any, test: Any, recipe: str, seed: int, epochs: int) -> NDArray[np.float64]:
+def ours(
+    rows: Rows, train: Any, held: Any, test: Any, recipe: str, seed: int, epochs: int, decay: str = "twice"
+) -> NDArray[np.float64]:
     """What our network says of the test rows: probabilities or quantities."""
     if rows.classes:
         task, target, standard = Task.of_classes(rows.classes), rows.y, None
@@ -93,7 +101,7 @@ def ours(rows: Rows, train: Any, held: Any, test: Any, recipe: str, seed: int, e
         standard = Standardise.fit(rows.y[train, None])
         low, high = standard.limits()
         task, target = Task(limits=(float(low[0]), float(high[0]))), standard.transform(rows.y[:, None])
-    chosen = BY_NAME[recipe](epochs=epochs, decay_by_rate="twice")
+    chosen = BY_NAME[recipe](epochs=epochs, decay_by_rate=decay)
     member = chosen.fit(
         rows.taken(train),
         target[train],
@@ -132,34 +140,35 @@ def scores(rows: Rows, test: Any, predicted: NDArray[np.float64]) -> dict[str, f
     return {"error": float(np.mean(predicted.argmax(axis=1) != y)), "log_loss": float(-np.log(right).mean())}
 
 
-def compared(name: str, recipe: str, seeds: int, epochs: int) -> dict[str, Any]:
+def compared(name: str, recipe: str, seeds: int, epochs: int, beside: str) -> dict[str, Any]:
     """Scores of both for all seeds, and the seconds they took."""
+    other: Callable[..., NDArray[np.float64]] = theirs if beside == "pytabkit" else partial(ours, decay=beside)
     rows = loaded(name)
     among, test = parted(rows, 0, np.arange(len(rows.y)))
     found: dict[str, Any] = {"table": name, "rows": len(rows.y), "recipe": recipe, "epochs": epochs}
-    for who, fit in (("ours", ours), ("pytabkit", theirs)):
+    for who, fit in (("ours", ours), (beside, other)):
         found[who], start = {}, time.perf_counter()
         for seed in range(seeds):
             train, held = parted(rows, seed + 1, among)
             for metric, value in scores(rows, test, fit(rows, train, held, test, recipe, seed, epochs)).items():
                 found[who].setdefault(metric, []).append(value)
         found[f"{who} s"] = (time.perf_counter() - start) / seeds
-    return found
+    return found | {"beside": beside}
 
 
 def lines(found: dict[str, Any]) -> list[str]:
     """A line a metric: means and deviations over seeds, and the difference in units of its standard error."""
-    told = []
+    told, beside = [], found["beside"]
     for metric in found["ours"]:
-        mine, peer = np.array(found["ours"][metric]), np.array(found["pytabkit"][metric])
+        mine, peer = np.array(found["ours"][metric]), np.array(found[beside][metric])
         error = np.sqrt((mine.var(ddof=1) + peer.var(ddof=1)) / len(mine)) if len(mine) > 1 else np.nan
         apart = (mine.mean() - peer.mean()) / error if error > 0 else 0.0
         within = peer.min() <= mine.mean() <= peer.max() or mine.min() <= peer.mean() <= mine.max()
         told.append(
             f"{found['table']:16} {found['rows']:6} {metric:8} ours {mine.mean():.5f} +- {mine.std():.5f}  "
-            f"pytabkit {peer.mean():.5f} +- {peer.std():.5f}  apart {apart:+.1f} standard errors  "
+            f"{beside} {peer.mean():.5f} +- {peer.std():.5f}  apart {apart:+.1f} standard errors  "
             f"{'within' if within else 'OUTSIDE'} the spread  "
-            f"({found['ours s']:.1f} and {found['pytabkit s']:.1f} s a fit)"
+            f"({found['ours s']:.1f} and {found[f'{beside} s']:.1f} s a fit)"
         )
     return told
 
@@ -170,6 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", default=list(PARITY), help=f"default: {', '.join(PARITY)}")
     parser.add_argument("--recipe", choices=list(PEERS), default="realmlp-s")
+    parser.add_argument("--beside", choices=["pytabkit", "once", "twice"], default="pytabkit")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
@@ -177,12 +187,13 @@ def main() -> None:
     options = parser.parse_args()
     schuss.set_num_threads(options.threads)
     torch = module("torch")
-    if torch is None or module("pytabkit") is None:
-        sys.exit("needs pytabkit==1.7.3")
-    torch.set_num_threads(options.threads)
+    if options.beside == "pytabkit":
+        if torch is None or module("pytabkit") is None:
+            sys.exit("needs pytabkit==1.7.3")
+        torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
     for name in options.tables:
-        found = compared(name, options.recipe, options.seeds, options.epochs)
+        found = compared(name, options.recipe, options.seeds, options.epochs, options.beside)
         print(*lines(found), sep="\n", flush=True)
         if options.json is not None:
             with options.json.open("a") as file:

@@ -77,6 +77,7 @@ class Network(Trained):
         sample_weight: Any = None,
         class_weight: str | Mapping[int, float] | Any = None,
         metrics: str | metrics.Metric | Iterable[str | metrics.Metric] = (),
+        training_metrics: bool = True,
         early_stopping: bool | int | EarlyStopping | None = None,
         callbacks: Iterable[Callable[[EpochRecord], Any]] = (),
         verbose: int = 0,
@@ -133,6 +134,8 @@ class Network(Trained):
             accuracy, error, balanced_accuracy, log_loss, auc (of two classes), mse, rmse, mae, r2, or functions
             ``(prediction, target) -> number``, which get what `predict` gives and no weights. Computed after each epoch
             on the training rows and, as "val_...", on the validation rows.
+        training_metrics : bool
+            Whether metrics are computed on the training rows too, which takes another pass over them each epoch.
         early_stopping : bool, int or EarlyStopping, optional
             True: ``EarlyStopping()``; an int: its patience.
         callbacks : callables
@@ -192,6 +195,7 @@ class Network(Trained):
                 sample_weight=sample_weight,
                 class_weight=class_weight,
                 metrics=metrics,
+                training_metrics=training_metrics,
                 early_stopping=early_stopping,
                 callbacks=callbacks,
                 verbose=verbose,

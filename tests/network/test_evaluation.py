@@ -33,3 +33,19 @@ def test_one_pass_gives_the_bits_of_two(case, weighted, rows):
 
     net.evaluate(X, y, loss=loss, metrics=looks, sample_weight=weights)
     np.testing.assert_array_equal(seen[0], net.predict(X))
+
+
+def test_metrics_of_training_rows_may_be_left_out():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 7)), rng.integers(0, 3, 50)
+    options = {"loss": "cross_entropy", "epochs": 2, "metrics": ["error"], "validation_fraction": 0.2}
+    nets = [schuss.Network([schuss.Dense(7, 8, "relu"), schuss.Dense(3)], seed=1) for _ in range(2)]
+    both = nets[0].fit(X, y, **options)
+    less = nets[1].fit(
+        X, y, training_metrics=False, early_stopping=schuss.EarlyStopping(monitor="val_error"), **options
+    )
+    np.testing.assert_array_equal(less["val_error"], both["val_error"])
+    with pytest.raises(KeyError):
+        less["error"]
+    with pytest.raises(TypeError, match="training_metrics must be True or False"):
+        nets[0].fit(X, y, training_metrics=None, **options)

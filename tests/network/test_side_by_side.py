@@ -261,12 +261,16 @@ def test_errors_change_nothing() -> None:
         ([{**fits[0], "network": 1}], TypeError, r"fits\[0\]'s network must be a Network"),
         ([fits[0], {**fits[1], "epochs": 0}], ValueError, r"fits\[1\]: epochs must be"),
         ([fits[0], {**fits[1], "epoch": 1}], TypeError, r"fits\[1\]: .*epoch"),
-        ([fits[0], {**fits[1], "y": Z}], ValueError, r"fits\[1\]: y"),
+        ([fits[0], {**fits[1], "y": Z}], TypeError, r"fits\[1\]: y"),
         ([{**fits[0], "loss": lambda p, t: (0.0, p)}], ValueError, r"fits\[0\]: loss must be a compiled one"),
         (
-            [fits[0], {**fits[2], "optimizer": optimizer, "lr": None}, {**fits[1], "optimizer": optimizer}],
+            [
+                fits[0],
+                {**fits[2], "optimizer": optimizer, "lr": None},
+                {**fits[2], "network": regressor(9), "optimizer": optimizer, "lr": None},
+            ],
             ValueError,
-            r"fits\[2\]: optimizer must be",
+            r"fits\[2\]: optimizer.* must be",
         ),
     ):
         with pytest.raises(kind, match=text):

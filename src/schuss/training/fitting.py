@@ -49,6 +49,7 @@ def prepared(
     sample_weight: Any,
     class_weight: Any,
     metrics: Any,
+    training_metrics: bool,
     early_stopping: bool | int | EarlyStopping | None,
     callbacks: Iterable[Callable[[EpochRecord], Any]],
     verbose: int,
@@ -63,6 +64,7 @@ def prepared(
     epochs = integer("epochs", epochs, 1)
     batch_size = None if batch_size is None else integer("batch_size", batch_size, 1)
     drop_last, shuffle = flag("drop_last", drop_last), flag("shuffle", shuffle)
+    training_metrics = flag("training_metrics", training_metrics)
     restores = flag("restore_on_divergence", restore_on_divergence)
     verbose = integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0, 2)
     clip_value, clip_norm = clipping(clip_value, clip_norm)
@@ -70,7 +72,7 @@ def prepared(
     training, validation = split(
         network, X, y, chosen, validation_data, validation_fraction, sample_weight, class_weight
     )
-    evaluation = _Evaluation(network, chosen, measures, training, validation)
+    evaluation = _Evaluation(network, chosen, measures, training if training_metrics else None, validation)
     best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
     given = optimizer
     optimizer, new_lr = optimizers.resolve(network, optimizer, lr)
@@ -136,19 +138,19 @@ class _Evaluation:
         network: Trained,
         loss: Loss | losses.LossFunction,
         measures: Mapping[str, Measure],
-        training: Data,
+        training: Data | None,
         validation: Data | None,
     ) -> None:
         self._network, self._loss, self._measures = network, loss, measures
         self._training, self._validation = training, validation
-        self.recorded = ["loss", *measures]
+        self.recorded = ["loss"] if training is None else ["loss", *measures]
         if validation is not None:
-            self.recorded += [f"val_{name}" for name in self.recorded]
+            self.recorded += [f"val_{name}" for name in ("loss", *measures)]
 
     def __call__(self, loss: float) -> dict[str, float]:
         """All that is recorded of an epoch in whose steps the mean loss was this."""
         found = {"loss": loss}
-        if self._measures:
+        if self._measures and self._training is not None:
             found.update(self._network._evaluate(self._training, self._loss, self._measures, with_loss=False))
         if self._validation is not None:
             values = self._network._evaluate(self._validation, self._loss, self._measures)

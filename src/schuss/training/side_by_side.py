@@ -72,7 +72,6 @@ def fit_side_by_side(fits: Iterable[Mapping[str, Any]]) -> list[History | Diverg
         for network in networks:
             network._fitting = True
         ready = [_prepared(k, one) for k, one in enumerate(given)]
-        _check_optimizers(given)
         return _Side([begin() for begin in ready]).run()
     finally:
         for network in networks:
@@ -102,16 +101,6 @@ def _prepared(k: int, given: Mapping[str, Any]) -> Callable[[], Fit]:
         return prepared(arguments.pop("self"), **arguments)
     except (ValueError, TypeError) as error:
         raise type(error)(f"fits[{k}]: {error}") from error
-
-
-def _check_optimizers(given: list[Any]) -> None:
-    seen: set[int] = set()
-    for k, one in enumerate(given):
-        optimizer = one.get("optimizer")
-        if optimizer is not None and not isinstance(optimizer, str):
-            if id(optimizer) in seen:
-                raise ValueError(f"fits[{k}]: optimizer must be of this fit alone; got one that another has")
-            seen.add(id(optimizer))
 
 
 class _Side:

@@ -15,7 +15,9 @@ from ...arguments import integer, number
 from ...errors import DivergenceError
 from ...losses import MSE, CrossEntropy, Loss
 from ...network import Network
+from ...threads import get_num_threads, threads
 from ...training import EarlyStopping
+from ...training.side_by_side import fit_side_by_side
 from ..encoding import Encoding
 
 if TYPE_CHECKING:
@@ -265,7 +267,7 @@ class Training:
             metrics = [] if task.monitor == "loss" else [task.monitor]
             patience = epochs if recipe.patience is None else recipe.patience
             best = EarlyStopping(patience, monitor=f"val_{task.monitor}", ties=recipe.ties)
-            found.update(validation_data=self._validation, metrics=metrics, early_stopping=best)
+            found.update(validation_data=self._validation, metrics=metrics, training_metrics=False, early_stopping=best)
         return found
 
     def run(
@@ -289,21 +291,23 @@ class Training:
         DivergenceError
             If no epoch went well. If a later one does not, the best one before is what is left.
         """
-        epochs, asked = self.epochs, list(callbacks)
+        asked = list(callbacks)
+        epochs = self.epochs if time_limit is None else self.epochs_within(time_limit)
         if time_limit is not None:
-            ends = perf_counter() + number("time_limit", time_limit, "(0, inf)")
-            epochs = min(epochs, self._epochs_within(time_limit))
-            asked.append(lambda _: perf_counter() >= ends)
+            asked.append(_until(perf_counter() + time_limit))
         try:
-            history = self.network.fit(**self.arguments(epochs), callbacks=asked, verbose=verbose)
-        except DivergenceError:
-            history = self.network.history
-            if not history.epochs or self._validation is None:
-                raise
-        return self._member(history)
+            found: History | DivergenceError = self.network.fit(
+                **self.arguments(epochs), callbacks=asked, verbose=verbose
+            )
+        except DivergenceError as error:
+            found = error
+        return self.member(found)
 
-    def _epochs_within(self, seconds: float) -> int:
-        """How many epochs take no longer, by what a few steps and one look at the validation rows take."""
+    def epochs_within(self, seconds: float) -> int:
+        """How many epochs take no longer, by what a few steps and one look at the validation rows take; at least one,
+        and at most the recipe's.
+        """
+        number("time_limit", seconds, "(0, inf)")
         few = copy.copy(self)
         few.network = copy.deepcopy(self.network)
         rows = min(self.rows, 10 * self._batch)
@@ -318,9 +322,19 @@ class Training:
             start = perf_counter()
             few.network.predict(self._validation[0])
             each += perf_counter() - start
-        return max(1, int(seconds / each))
+        return min(self.epochs, max(1, int(seconds / each)))
 
-    def _member(self, history: History) -> Member:
+    def member(self, found: History | DivergenceError) -> Member:
+        """What a fit of the network with `arguments` has come to.
+
+        Raises
+        ------
+        DivergenceError
+            That, if no epoch before it went well.
+        """
+        history = self.network.history
+        if isinstance(found, DivergenceError) and (not history.epochs or self._validation is None):
+            raise found
         name = f"val_{self.task.monitor}"
         if self._validation is None:
             return Member(self.encoding, self.network, len(history.epochs), None, history)
@@ -330,6 +344,45 @@ class Training:
         places = np.flatnonzero(scores == best) if best is not None else np.array([len(scores) - 1])
         place = int(places[-1] if self.recipe.ties == "last" else places[0])
         return Member(self.encoding, self.network, place + 1, best, history)
+
+
+def run_all(
+    trainings: Sequence[Training],
+    time_limit: float | None = None,
+    callbacks: Iterable[Callable[[EpochRecord], Any]] = (),
+) -> list[Member]:
+    """Trainings side by side, each on one thread, to what `Training.run` would make of them.
+
+    Parameters
+    ----------
+    trainings : sequence of Training
+    time_limit : float, optional
+        Seconds for all together.
+    callbacks
+        As `Network.fit` takes them, for each of them.
+
+    Raises
+    ------
+    DivergenceError
+        If one of them had no epoch that went well.
+    """
+    asked, epochs = list(callbacks), [training.epochs for training in trainings]
+    if time_limit is not None and trainings:
+        asked.append(_until(perf_counter() + number("time_limit", time_limit, "(0, inf)")))
+        turns = ceil(len(trainings) / get_num_threads())
+        with threads(1):
+            within = trainings[0].epochs_within(time_limit / turns)
+        epochs = [min(within, of_recipe) for of_recipe in epochs]
+    fits = [
+        {"network": training.network, **training.arguments(planned), "callbacks": asked}
+        for training, planned in zip(trainings, epochs, strict=True)
+    ]
+    return [training.member(found) for training, found in zip(trainings, fit_side_by_side(fits), strict=True)]
+
+
+def _until(end: float) -> Callable[[EpochRecord], bool]:
+    """What ends a training with the epoch in which that time has come."""
+    return lambda _: perf_counter() >= end
 
 
 def _first(inputs: Inputs, rows: int) -> Inputs:

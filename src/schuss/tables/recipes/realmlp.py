@@ -154,9 +154,10 @@ class RealMLP(Recipe):
                 behind.append(Dense(n, activation, init="lecun_normal", dropout=self.dropout))
         behind.append(Dense(task.outputs, init="zeros" if self.start_from == "normal" else "lecun_normal"))
         if self.clamped and task.limits is not None:
-            from ...layers import Clamp
+            from ... import layers
 
-            behind.append(Clamp(*task.limits))
+            if hasattr(layers, "Clamp"):
+                behind.append(layers.Clamp(*task.limits))
         return [*front, Scale(), *behind]
 
     def _branches(self, encoding: Encoding) -> list[list[Layer]]:
