@@ -127,6 +127,49 @@ def _codes_by_column(rng: np.random.Generator, rows: int) -> Any:
     return tuple(rng.integers(0, 1000, (rows, 1)) for _ in range(10))
 
 
+def _table(parametrization: str) -> list[Layer]:
+    """What a table of 9 numbers gets: waves, scales, three hidden layers."""
+    waves = [schuss.Input("x", 9), schuss.Periodic(16, 0.1), schuss.GroupedDense(9, 16, 3)]
+    hidden: list[Layer] = [schuss.Dense(256, "mish", parametrization=parametrization) for _ in range(3)]
+    both = schuss.Concatenate([[schuss.Input("x", 9)], waves])
+    return [both, schuss.Scale(), *hidden, schuss.Dense(1, parametrization=parametrization)]
+
+
+def _scaled_table() -> list[Layer]:
+    return _table("ntp")
+
+
+def _plain_table() -> list[Layer]:
+    return [schuss.Dense(36, 256, "mish"), *[schuss.Dense(256, "mish") for _ in range(2)], schuss.Dense(1)]
+
+
+def _table_torch(torch: Any) -> Any:
+    nn = torch.nn
+
+    class Model(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.frequencies = nn.Parameter(0.1 * torch.randn(9, 16))
+            self.phases = nn.Parameter(torch.rand(9, 16))
+            self.maps = nn.Parameter(0.25 * torch.randn(9, 16, 3))
+            self.shifts = nn.Parameter(torch.zeros(9, 1, 3))
+            self.scale = nn.Parameter(torch.ones(36))
+            sizes = ((36, 256), (256, 256), (256, 256), (256, 1))
+            self.weights = nn.ParameterList([torch.randn(*size) for size in sizes])
+            self.biases = nn.ParameterList([torch.zeros(n_out) for _, n_out in sizes])
+
+        def forward(self, x: Any) -> Any:
+            waves = torch.cos(2 * torch.pi * x[:, :, None] * self.frequencies + self.phases)
+            mapped = torch.baddbmm(self.shifts, waves.transpose(0, 1), self.maps).transpose(0, 1).flatten(1)
+            z = torch.cat([x, mapped], 1) * self.scale
+            for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+                z = z @ weight / len(weight) ** 0.5 + bias
+                z = nn.functional.mish(z) if k < 3 else z
+            return z
+
+    return Model()
+
+
 def _square(last: str) -> Layer:
     return schuss.Dense(256, 256, last)
 
@@ -167,6 +210,7 @@ def _wide_torch(torch: Any) -> Any:
 
 
 _NORM_PRODUCTS = 3 * (64 * 128 + 128 * 128 + 128 * 10) - 64 * 128
+_TABLE_PRODUCTS = 3 * (36 * 256 + 2 * 256 * 256 + 256 + 9 * 16 * 3)
 _CODE_PRODUCTS = 3 * (80 * 256 + 256 * 256 + 256)
 CASES = (
     *(
@@ -186,6 +230,16 @@ CASES = (
         _coded_by_column_torch,
         _CODE_PRODUCTS,
         _codes_by_column,
+        1,
+    ),
+    Case(
+        "9 numbers x 4, 256-256-256-1, ntp",
+        256,
+        _scaled_table,
+        _plain_table,
+        _table_torch,
+        _TABLE_PRODUCTS,
+        _numbers(9),
         1,
     ),
     Case(
@@ -253,7 +307,8 @@ def measure(options: Any, threads: int, limits: Limits) -> list[Result]:
             y: Any = rng.standard_normal((rows, 1)).astype(np.float32)
         else:
             y = rng.integers(0, case.outputs, rows)
-        plain = rng.standard_normal((rows, 80)).astype(np.float32) if case.other is _uncoded else x
+        columns = {_uncoded: 80, _plain_table: 36}.get(case.other)
+        plain = x if columns is None else rng.standard_normal((rows, columns)).astype(np.float32)
         contenders = [
             _ours("ours", case.layers(), case, x, y, case.frozen),
             _ours("without", case.other(), case, plain, y, ()),
@@ -265,8 +320,8 @@ def measure(options: Any, threads: int, limits: Limits) -> list[Result]:
         result.rows.append(row(label, threads, ["ours"], times, limit, None, aside=["without"]))
     result.notes = [
         "Training steps in fit, float32, Adam, ours and torch's (eager, fused=True). without: our own network without "
-        "the layers in question: without norms; with 80 numbers in place of the codes' vectors; without the sums; with "
-        "nothing frozen.",
+        "the layers in question: without norms; with 80 numbers in place of the codes' vectors, and 36 in place of "
+        "embedded ones; without the sums; with nothing frozen.",
         ARITHMETIC_NOTE,
         *limits.seen(),
     ]

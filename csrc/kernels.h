@@ -59,6 +59,8 @@ struct rule_constants {
  *   ADD       C = alpha sums + beta add
  *   CONSUME   C is not stored: blocks of it go to consume()
  *
+ * With `scaled`, all sums are multiplied by beta before; not with ADD.
+ *
  * Each array is [m x n], has rows that lie ld_NAME elements apart, and is not C. The bias is [n]. A part of the end is
  * left out where its array is NULL: bias, mask, raw, and values and add of FORWARD. */
 enum tile_end_kind { END_NONE, END_FORWARD, END_BACKWARD, END_ADD, END_CONSUME };
@@ -70,6 +72,7 @@ struct tile_end {
     void *values;         /* FORWARD: written; NULL: not. BACKWARD: read */
     ptrdiff_t ld_values;
     int values_activated; /* FORWARD: values are what comes out of act, else what goes in */
+    int scaled;           /* beta is a factor of the sums */
     const void *mask;
     ptrdiff_t ld_mask;
     const void *add;
@@ -109,7 +112,7 @@ struct gemm {
     void *c;
     ptrdiff_t ldc;
     /* NULL, or [m x n], where each element's first chain begins in place of zero. It may be C itself, with the same row
-     * length: C is read before it is written. Not with compressed rows, nor with END_CONSUME. */
+     * length: C is read before it is written. Not with compressed rows, nor with END_CONSUME, nor with a scaled end. */
     const void *start;
     ptrdiff_t ld_start;
     struct tile_end end;
@@ -197,7 +200,7 @@ struct kernels {
     void (*multiply)(ptrdiff_t n, const void *x, void *d);
     void (*add)(ptrdiff_t n, const void *x, void *d);
     /* The end of rows [row, row + rows) x [col, col + cols) that were computed elsewhere: c is their first element, ldc
-     * elements a row. All of it but the bias. */
+     * elements a row. All of it but the factor and the bias. */
     void (*finish_rows)(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, void *c, ptrdiff_t ldc, ptrdiff_t row,
                         ptrdiff_t col);
     /* The kinds of layers, by enum schuss_kind. */

@@ -123,6 +123,9 @@ static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, 
             sums = aside;
             ld = n;
         } while (p0 < g->k);
+        const real factor = g->end.scaled ? (real)g->end.beta : 1;
+        for (ptrdiff_t i = 0; g->end.scaled && i < i1 - i0; i++)
+            for (ptrdiff_t j = 0; j < n; j++) c[i * ldc + j] *= factor;
         if (consumes) found |= g->end.consume(g->end.context, i0, col0, i1 - i0, n, room);
     }
     return found;

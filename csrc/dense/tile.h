@@ -32,10 +32,15 @@ ALWAYS_INLINE int finishes_in_registers(const struct tile_end *end) {
     return end->kind != END_ADD;
 }
 
-/* The end of a tile at (row, col) of C while its sums sum[rows x nv] are in registers: all of it, or the bias alone
- * where finish_rows() follows. `last` masks the last vector of each row. */
+/* The end of a tile at (row, col) of C while its sums sum[rows x nv] are in registers: all of it, or factor and bias
+ * alone where finish_rows() follows. `last` masks the last vector of each row. */
 ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, const struct tile_end *end, ptrdiff_t row,
                           ptrdiff_t col) {
+    if (__builtin_expect(end->scaled, 0)) {
+        const vec factor = v_set1((real)end->beta);
+#pragma GCC unroll 28
+        for (int i = 0; i < rows * nv; i++) sum[i] *= factor;
+    }
     if (end->kind == END_FORWARD) {
         if (end->bias) {
             const real *bias = (const real *)end->bias + col;
@@ -163,7 +168,7 @@ static int is_one_row(const struct tile_end *end, ptrdiff_t cols, ptrdiff_t ldc)
            (!end->add || end->ld_add == cols) && (!end->raw || end->ld_raw == cols);
 }
 
-/* The whole end, but for the bias, of c[rows x cols], which is C from its element (row, col) on: for rows that nothing
+/* The whole end, but for factor and bias, of c[rows x cols], which is C from its element (row, col) on: for rows that nothing
  * has finished yet. */
 static void finish_rows(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, real *c, ptrdiff_t ldc,
                         ptrdiff_t row, ptrdiff_t col) {

@@ -14,6 +14,8 @@
 #include "ensemble_dense.h"
 #include "grouped_dense.h"
 #include "periodic.h"
+#include "piecewise_linear.h"
+#include "clamp.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

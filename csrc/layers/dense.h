@@ -1,12 +1,26 @@
-/* Y = X W + b: X[rows x n_in], W[n_in x n_out], b[n_out]. */
+/* Y = scale X W + b: X[rows x n_in], W[n_in x n_out], b[n_out]; scale is a number, mostly 1. */
 
-enum { DENSE_WEIGHT, DENSE_BIAS, FEW_ROWS = 8 /* of W a member; with fewer, members share its columns */ };
+enum {
+    DENSE_WEIGHT,
+    DENSE_BIAS,
+    FEW_ROWS = 8,      /* of W a member; with fewer, members share its columns */
+    ROWS_ASIDE = 256   /* of a gradient that is computed aside, at most */
+};
 
 /* Nanoseconds of a multiply-add, and of what else a layer does for one output. */
 static const double PRODUCT_NS = 0.01, OUTPUT_NS = 0.05;
 
+/* Whether there is a scale. */
+ALWAYS_INLINE int is_scaled(const struct schuss_node *node) { return node->numbers[1] != 1; }
+/* Gives it to the end of a product. */
+ALWAYS_INLINE void put_scale(const struct here *h, struct tile_end *end) {
+    end->scaled = is_scaled(h->node);
+    end->beta = h->node->numbers[1];
+}
+
 /* The products of a node, filled when the plan is laid. Passes set only what they bring. */
 struct dense_products {
+    int aside; /* whether a part of the gradient by the input is scaled and then added to what is there */
     struct gemm forward, gradient, down[]; /* down: one for each part */
 };
 
@@ -23,12 +37,20 @@ static const char *dense_shape(const struct schuss_node *node, const struct shap
     return NULL;
 }
 
+/* Bytes of some rows of the gradient by X, which begin at a multiple of 64. */
+static ptrdiff_t aside_bytes(ptrdiff_t rows, ptrdiff_t n_in) {
+    const ptrdiff_t together = rows < ROWS_ASIDE ? rows : ROWS_ASIDE;
+    if (n_in > PTRDIFF_MAX / 8 / (ptrdiff_t)sizeof(real) / ROWS_ASIDE) return PTRDIFF_MAX / 4;
+    return (together * n_in * (ptrdiff_t)sizeof(real) + 63) / 64 * 64;
+}
+
 static struct needs dense_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
     const ptrdiff_t n_in = in->channels, n_out = node->channels, item = sizeof(real);
     ptrdiff_t scratch[4] = {gemm_scratch(rows, n_out, n_in, END_FORWARD)}, most = 0;
     if (passes != SCHUSS_FORWARD_ONLY) {
         scratch[1] = gemm_scratch(n_in, n_out, rows, END_CONSUME);
         scratch[2] = gemm_scratch(rows, n_in, n_out, END_BACKWARD);
+        if (is_scaled(node)) scratch[2] += aside_bytes(rows, n_in);
         if (node->inputs[0] == 0) scratch[3] = sparse_scratch(n_out, rows);
     }
     for (int i = 0; i < 4; i++) most = scratch[i] > most ? scratch[i] : most;
@@ -43,18 +65,23 @@ static struct needs dense_needs(const struct schuss_node *node, const struct sha
 static void dense_prepare(struct here *h) {
     struct dense_products *products = h->prepared;
     const ptrdiff_t n = h->node->channels;
+    products->aside = 0;
     products->forward = (struct gemm){
         .n = n, .k = h->channels, .a_row = h->x.ld, .a_col = 1, .b = h->arrays[DENSE_WEIGHT], .ldb = n,
         .ldc = h->y.ld, .end = h->end,
     };
+    put_scale(h, &products->forward.end);
     products->forward.end.bias = h->arrays[DENSE_BIAS];
     for (int k = 0; k < h->n_parts; k++) {
         const struct part *part = &h->parts[k];
         products->down[k] = (struct gemm){
             .n = part->n, .k = n, .a = h->dy.at, .a_row = h->dy.ld, .a_col = 1,
             .b = (const real *)h->arrays[DENSE_WEIGHT] + part->first * n, .ldb = n, .b_transposed = 1,
-            .start = part->start.at, .ld_start = part->start.ld, .ldc = part->d.ld, .end = part->end,
+            .start = part->start.at, .ld_start = part->start.ld, .ldc = part->d.ld,
+            .end = part->end,
         };
+        put_scale(h, &products->down[k].end);
+        products->aside |= products->down[k].end.scaled && part->start.ld; /* inputs get theirs later */
     }
     products->gradient = (struct gemm){
         .m = h->channels, .n = n, .a_row = 1, .a_col = h->x.ld, .b = h->dy.at, .ldb = h->dy.ld,
@@ -86,7 +113,34 @@ static void dense_forward(struct here *h, const struct pass *pass, struct team *
     member_product(h, g, pass->own, pass->by_columns, me);
 }
 
+/* The gradient by the input of the member's own rows or columns, some rows at a time computed aside and handed over:
+ * where sums pass through C, a product cannot scale them and then add what is there. */
+static __attribute__((noinline, cold)) void dense_down_aside(const struct here *h, const struct pass *pass, const struct team *me) {
+    const ptrdiff_t n = h->node->channels, n_in = h->channels;
+    const struct share rows = pass->by_columns ? (struct share){0, pass->rows} : pass->own;
+    const struct share columns = pass->by_columns ? own_columns(n_in, me) : (struct share){0, n_in};
+    const ptrdiff_t cols = columns.end - columns.first;
+    real *room = (real *)h->scratch;
+    char *scratch = h->scratch + aside_bytes(pass->rows, n_in);
+    if (cols < 1) return;
+    for (ptrdiff_t i0 = rows.first, i1; i0 < rows.end; i0 = i1) {
+        i1 = i0 + ROWS_ASIDE < rows.end ? i0 + ROWS_ASIDE : rows.end;
+        struct gemm g = {
+            .m = i1 - i0, .n = cols, .k = n, .a = (const real *)h->dy.at + i0 * h->dy.ld, .a_row = h->dy.ld, .a_col = 1,
+            .b = (const real *)h->arrays[DENSE_WEIGHT] + columns.first * n, .ldb = n, .b_transposed = 1,
+            .c = room, .ldc = cols,
+        };
+        put_scale(h, &g.end);
+        h->kernels->gemm(&g, 0, g.m, 0, cols, scratch);
+        hand_over(h, i0, i1 - i0, columns.first, cols, room);
+    }
+}
+
 static void dense_down(struct here *h, const struct pass *pass, struct team *me) {
+    if (((struct dense_products *)h->prepared)->aside) {
+        dense_down_aside(h, pass, me);
+        return;
+    }
     for (int k = 0; k < h->n_parts; k++) {
         struct gemm *g = &((struct dense_products *)h->prepared)->down[k];
         g->m = pass->rows;
@@ -110,6 +164,7 @@ static void dense_gradients(struct here *h, const struct pass *pass, struct birt
             born = birth_of(births, h->kernels, (int)weight, n);
             g->end = birth_end(&born);
         }
+        if (is_scaled(h->node)) put_scale(h, &g->end);
         /* Rules like long pieces: whole rows of weights, unless they are few. */
         const int by_columns = g->m < FEW_ROWS * me->count && n > g->m;
         const int found = member_product(h, g, own_rows(g->m, me), by_columns, me);
@@ -128,7 +183,7 @@ static void dense_gradients(struct here *h, const struct pass *pass, struct birt
 }
 
 static const struct kind dense_kind = {
-    .name = "dense", .sizes = "n_in n_out", .numbers = "bias",
+    .name = "dense", .sizes = "n_in n_out", .numbers = "bias scale",
     .shape = dense_shape, .needs = dense_needs, .sharing = SHARES_EITHER,
     .backward_reads = GRADIENTS_READ_INPUT,
     .prepare = dense_prepare, .forward = dense_forward, .down = dense_down, .gradients = dense_gradients,

@@ -1,5 +1,6 @@
 /* Y_j = X_j W_j + b_j for each of g groups of columns: X[rows x (g n_in)], W[g x n_in x n_out], b[g x n_out]
- * -> Y[rows x (g n_out)]. Each group is a product of its own. */
+ * -> Y[rows x (g n_out)]. Each group is a product of its own. Products are called through the table: the compiler
+ * inlines them into a dense layer, whose smallest steps take no longer than a few calls, and not everywhere. */
 
 enum {
     GROUPED_ROWS = 256, /* rows that go through all groups together, so that their results are in cache at the end */
@@ -59,10 +60,10 @@ static void grouped_dense_forward(struct here *h, const struct pass *pass, struc
             g.c = (real *)h->y.at + j * n_out;
             g.end.bias = from_column(b, j * n_out);
             if (at_once) g.end.add = from_column(h->end.add, j * n_out);
-            gemm(&g, i0, i1, 0, n_out, h->scratch);
+            h->kernels->gemm(&g, i0, i1, 0, n_out, h->scratch);
         }
         if (!at_once)
-            finish_rows(&h->end, i1 - i0, groups * n_out, (real *)h->y.at + i0 * h->y.ld, h->y.ld, i0, 0);
+            h->kernels->finish_rows(&h->end, i1 - i0, groups * n_out, (real *)h->y.at + i0 * h->y.ld, h->y.ld, i0, 0);
     }
 }
 
@@ -79,7 +80,7 @@ static void grouped_dense_part(const struct here *h, const struct part *part, pt
     g.end.values = from_column(part->end.values, at);
     g.end.mask = from_column(part->end.mask, at);
     g.end.raw = from_column(part->end.raw, at);
-    gemm(&g, i0, i1, 0, g.n, h->scratch);
+    h->kernels->gemm(&g, i0, i1, 0, g.n, h->scratch);
 }
 
 static void grouped_dense_down(struct here *h, const struct pass *pass, struct team *me) {
@@ -112,14 +113,14 @@ static void grouped_dense_gradients(struct here *h, const struct pass *pass, str
         ptrdiff_t born = first; /* groups before this one are updated */
         for (ptrdiff_t j = first; j < end; j++) {
             g.b = (const real *)h->dy.at + j * n_out;
-            gemm(&g, j * n_in, (j + 1) * n_in, 0, n_out, h->scratch);
+            h->kernels->gemm(&g, j * n_in, (j + 1) * n_in, 0, n_out, h->scratch);
             if ((j + 1 - born) * each < GROUPED_TOGETHER && j + 1 < end) continue;
             vector_born(h, births, DENSE_WEIGHT, born * each, (j + 1) * each);
             born = j + 1;
         }
     }
     if (h->node->n_arrays < 2 || !h->wanted[DENSE_BIAS]) return;
-    column_sums(pass->rows, first * n_out, end * n_out, h->dy.at, h->dy.ld, h->gradients[DENSE_BIAS]);
+    h->kernels->column_sums(pass->rows, first * n_out, end * n_out, h->dy.at, h->dy.ld, h->gradients[DENSE_BIAS]);
     vector_born(h, births, DENSE_BIAS, first * n_out, end * n_out);
 }
 

@@ -16,6 +16,8 @@
     KIND(prelu)            \
     KIND(ensemble_dense)   \
     KIND(grouped_dense)    \
-    KIND(periodic)
+    KIND(periodic)         \
+    KIND(piecewise_linear) \
+    KIND(clamp)
 
 #endif

@@ -21,6 +21,7 @@ struct layer {
     ptrdiff_t dim;           /* which have so many elements */
     int codes;               /* of an input: it is of codes, fewer than so many; 0: of numbers */
     int no_bias;             /* of a dense layer */
+    double scale;            /* of a dense layer; 0: 1 */
     int activation;
     double alpha, dropout;
     int add;                 /* 1 + the node whose value is added; 0: none */
@@ -57,6 +58,7 @@ static inline void set_up(struct network *network, int dtype, int n_layers, cons
             to->sizes[0] = before;
             to->sizes[1] = layer->n;
             to->numbers[0] = !layer->no_bias;
+            to->numbers[1] = layer->scale ? layer->scale : 1;
             break;
         case SCHUSS_KIND_parametric:
             to->sizes[0] = before;
@@ -92,8 +94,8 @@ static inline void begin(const struct network *network) {
         const int zero = !strcmp(array->name, "bias") || !strcmp(array->name, "running_mean");
         const double scale = node->kind == SCHUSS_KIND_dense ? sqrt(2 / (double)array->rows) : 1;
         void *at = (char *)net->params + array->at * item;
-        if (array->ndim == 2)
-            schuss_initialise(net->dtype, at, array->rows, array->cols, SCHUSS_INIT_NORMAL, scale, net->seed,
+        if (array->ndim >= 2)
+            schuss_initialise(net->dtype, at, array->matrices * array->rows, array->cols, SCHUSS_INIT_NORMAL, scale, net->seed,
                               node->stream, NULL);
         else
             for (ptrdiff_t i = 0; i < array->n; i++) {

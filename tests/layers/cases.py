@@ -12,6 +12,7 @@ import schuss
 from schuss import (
     Activation,
     BatchNorm,
+    Clamp,
     Concatenate,
     Dense,
     Embedding,
@@ -20,6 +21,7 @@ from schuss import (
     LayerNorm,
     ParametricActivation,
     Periodic,
+    PiecewiseLinear,
     PReLU,
     Residual,
     Scale,
@@ -27,6 +29,12 @@ from schuss import (
 
 Array = NDArray[Any]
 Layers = list[schuss.layers.Layer]
+
+
+def _bins(n: int) -> list[Array]:
+    """Bins of n columns, of one to five a column."""
+    return [np.linspace(-1 - 0.01 * c, 1.3, 2 + c % 5) for c in range(n)]
+
 
 # n is the width; smooth activations, as finite differences need.
 CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
@@ -39,6 +47,11 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
         "inside": lambda n: [Dense(n, n + 2), BatchNorm(eps=1e-3), Activation("silu"), Dense(3)],
         "last": lambda n: [Dense(n, n, "tanh"), BatchNorm(momentum=0.5)],
     },
+    "clamp": {
+        "last": lambda n: [Dense(n, n, "tanh"), Clamp(-0.2, 0.3)],
+        "first": lambda n: [Clamp(np.linspace(-1, 0, n), 0.5), Dense(n, "gelu"), Dense(2)],
+        "inside": lambda n: [Dense(n, 3), Clamp([-0.1, 0, 0.2], [0, 0.5, 0.2]), Activation("silu"), Dense(2)],
+    },
     "concatenate": {
         "branches": lambda n: [Dense(n, n), Concatenate([[], Dense(3, "tanh"), [Scale(), LayerNorm()]]), Dense(2)],
         "of inputs": lambda n: [Concatenate([Input("x", n), Input("z", 2), [Input("x", n), Dense(2, "silu")]])],
@@ -50,6 +63,17 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
     "dense": {
         "two": lambda n: [Dense(n, 4, "tanh", dropout=0.2), Dense(n, "gelu", bias=False)],
         "softmax": lambda n: [Dense(n, 4, "silu"), Dense(3, "softmax")],
+        "ntp": lambda n: [
+            Dense(n, 4, "mish", parametrization="ntp", dropout=0.2),
+            Dense(n, "tanh", parametrization="ntp", bias=False),
+            Dense(3, parametrization="ntp"),
+        ],
+        "ntp adds": lambda n: [
+            Dense(n, n, "tanh", parametrization="ntp"),
+            Concatenate([[], Dense(2, "gelu", parametrization="ntp")]),
+            Residual([Dense(n + 3, "silu", parametrization="ntp"), Dense(n + 2, parametrization="ntp")]),
+            Concatenate([Dense(2, parametrization="ntp"), Dense(1)]),
+        ],
     },
     "embedding": {
         "alone": lambda n: [Input("codes", 3, dtype="int64"), Embedding(5, n)],
@@ -104,6 +128,11 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             Residual([Activation("tanh")]),
         ],
     },
+    "piecewise_linear": {
+        "first": lambda n: [PiecewiseLinear(_bins(n)), Dense(3, "tanh")],
+        "inside": lambda n: [Dense(n, n), PiecewiseLinear(_bins(n)), Activation("silu"), Dense(2)],
+        "last": lambda n: [Dense(n, 2, "tanh"), PiecewiseLinear([[-0.3, 0.4], [-0.5, -0.1, 0.2, 0.6, 0.7]])],
+    },
     "prelu": {
         "first": lambda n: [PReLU(n), Dense(3, "tanh")],
         "inside": lambda n: [Dense(n, n + 2), PReLU(slope=-0.3), Activation("silu"), Dense(3)],
@@ -134,6 +163,8 @@ def network(kind: str, name: str, n: int, dtype: str = "float64", seed: int = 5)
         if p.ndim == 1:
             p[...] = rng.uniform(0.5, 1.5, p.shape) if path.endswith(("weight", "scale")) else rng.normal(size=p.shape)
     for path, state in net.named_states().items():
+        if path.endswith(("edges", "bins", "low", "high")):
+            continue
         state[...] = rng.uniform(0.5, 2, state.shape) if path.endswith("var") else rng.normal(size=state.shape)
     return net
 

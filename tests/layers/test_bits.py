@@ -79,6 +79,12 @@ NETS: dict[str, list[schuss.layers.Layer]] = {
         Periodic(5, 0.3, form="cos_sin"),
         Dense(4),
     ],
+    "ntp": [
+        Residual([Dense(7, 300, "mish", parametrization="ntp"), Dense(7, parametrization="ntp")]),
+        Concatenate([[], Dense(290, "relu", parametrization="ntp", dropout=0.2)]),
+        Residual([Dense(600, "gelu", parametrization="ntp"), Dense(297, parametrization="ntp")]),
+        Dense(4, parametrization="ntp", bias_std=0.1),
+    ],
     "last adds": [Dense(7, 4), Residual([Dense(200, "relu"), Dense(90), Dense(4, "tanh", dropout=0.2)])],
 }
 nets = pytest.mark.parametrize("name", list(NETS))

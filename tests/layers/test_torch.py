@@ -32,14 +32,18 @@ def tensor(array: Array) -> Any:
 class Linear(torch.nn.Module):  # type: ignore[misc]
     """A dense layer with our layout and its activation."""
 
-    def __init__(self, n_in: int, n_out: int, act: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, act: Callable[[Any], Any] | None = None, scale: float | None = None
+    ) -> None:
         super().__init__()
+        self.scale = scale
         self.weight = torch.nn.Parameter(torch.zeros(n_in, n_out))
         self.bias = torch.nn.Parameter(torch.zeros(n_out))
         self.act = act or (lambda z: z)
 
     def forward(self, x: Any) -> Any:
-        return self.act(x @ self.weight + self.bias)
+        z = x @ self.weight
+        return self.act((z if self.scale is None else z * self.scale) + self.bias)
 
 
 class Grouped(torch.nn.Module):  # type: ignore[misc]
@@ -169,6 +173,20 @@ MODELS: dict[str, Callable[[], Made]] = {
     "periodic cos_sin": lambda: (
         [schuss.Scale(6), schuss.Periodic(5, 0.05, form="cos_sin"), schuss.Activation("tanh"), schuss.Dense(3)],
         nn.Sequential(Factors(6), Waves(6, 5, False), nn.Tanh(), Linear(60, 3)),
+    ),
+    "ntp": lambda: (
+        [
+            schuss.Scale(6),
+            schuss.Dense(20, "mish", parametrization="ntp"),
+            schuss.Dense(9, "selu", parametrization="ntp", init="lecun_normal"),
+            schuss.Dense(3, parametrization="ntp", init="zeros"),
+        ],
+        nn.Sequential(
+            Factors(6),
+            Linear(6, 20, nn.functional.mish, 6**-0.5),
+            Linear(20, 9, nn.functional.selu, 20**-0.5),
+            Linear(9, 3, None, 9**-0.5),
+        ),
     ),
     "residual": residual,
     "concatenate": concatenate,

@@ -52,6 +52,8 @@ class Tree:
                     rng.uniform(0.5, 1.5, p.shape) if name.endswith(("weight", "scale")) else rng.normal(size=p.shape)
                 )
         for name, state in net.named_states().items():
+            if not name.endswith(("mean", "var")):
+                continue
             state[...] = rng.uniform(0.5, 2, state.shape) if name.endswith("var") else rng.normal(size=state.shape)
         return net
 
@@ -72,15 +74,36 @@ class Tree:
 def leaves(draw: st.DrawFn, columns: int) -> tuple[Layer, int]:
     """A layer without layers in it, and how many columns it gives."""
     kind = draw(
-        st.sampled_from(["dense", "dense", "activation", "scale", "layer_norm", "batch_norm", "grouped", "periodic"])
+        st.sampled_from(
+            [
+                "dense",
+                "dense",
+                "activation",
+                "scale",
+                "layer_norm",
+                "batch_norm",
+                "grouped",
+                "periodic",
+                "clamp",
+                "bins",
+            ]
+        )
     )
     if kind == "dense":
         n = draw(widths)
-        return schuss.Dense(n, draw(st.sampled_from(ACTIVATIONS)), bias=draw(st.booleans()), dropout=draw(dropouts)), n
+        end = {"bias": draw(st.booleans()), "dropout": draw(dropouts)}
+        parametrization = draw(st.sampled_from(["standard", "standard", "ntp"]))
+        return schuss.Dense(n, draw(st.sampled_from(ACTIVATIONS)), parametrization=parametrization, **end), n
     if kind == "periodic":
         frequencies, form = draw(st.integers(1, 3)), draw(st.sampled_from(["cos", "cos_sin"]))
         waves = schuss.Periodic(frequencies, 0.3, form=form)
         return waves, columns * frequencies * (1 if form == "cos" else 2)
+    if kind == "clamp":
+        return schuss.Clamp(-0.5, draw(st.sampled_from([-0.5, 0.25, 2.0]))), columns
+    if kind == "bins":
+        counts = [draw(st.integers(1, 3)) for _ in range(columns)]
+        bins = [np.linspace(-0.9, 0.8 + 0.01 * k, 1 + n) for k, n in enumerate(counts)]
+        return schuss.PiecewiseLinear(bins), sum(counts)
     if kind == "grouped":
         groups = draw(st.sampled_from([g for g in range(1, columns + 1) if columns % g == 0]))
         n = draw(st.integers(1, 5))

@@ -161,13 +161,14 @@ Slope = Callable[[Array], tuple[Array | None, Arrays]]
 
 
 def dense(walk: Pass, layer: schuss.Dense, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
-    y = x @ a["weight"]
+    scale = 1 / np.sqrt(layer.n_in) if layer.parametrization == "ntp" else 1.0
+    y = x @ a["weight"] * scale
     if layer.bias:
         y = y + a["bias"]
 
     def slope(d: Array) -> tuple[Array, Arrays]:
-        found = {"weight": x.T @ d}
-        return d @ a["weight"].T, {**found, "bias": d.sum(axis=0)} if layer.bias else found
+        found = {"weight": x.T @ d * scale}
+        return d @ a["weight"].T * scale, {**found, "bias": d.sum(axis=0)} if layer.bias else found
 
     return y, slope
 
@@ -205,6 +206,32 @@ def periodic(walk: Pass, layer: schuss.Periodic, a: Arrays, x: Array, path: str)
         return dx, {**found, "bias": by_phase.sum(axis=0)} if layer.form == "cos" else found
 
     return y.reshape(len(x), -1), slope
+
+
+def piecewise_linear(walk: Pass, layer: schuss.PiecewiseLinear, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    edges, counts = walk.states[f"{path}.edges"], walk.states[f"{path}.bins"]
+    encoded, slopes = [], []
+    for c, count in enumerate(counts.astype(int)):
+        left, right = edges[c, :count], edges[c, 1 : count + 1]
+        at = (x[:, [c]] - left) / (right - left)
+        walk.gap = min(walk.gap, float(np.min(np.abs(x[:, [c]] - edges[c, 1:count]), initial=np.inf)))
+        low, high = np.zeros(count), np.ones(count)
+        low[0], high[-1] = -np.inf, np.inf
+        encoded.append(np.clip(at, low, high))
+        slopes.append(np.where((at >= low) & (at <= high), 1 / (right - left), 0))
+    ends = np.cumsum(counts.astype(int))[:-1]
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        parts = np.split(d * np.concatenate(slopes, axis=1), ends, axis=1)
+        return np.stack([part.sum(axis=1) for part in parts], axis=1), {}
+
+    return np.concatenate(encoded, axis=1), slope
+
+
+def clamp(walk: Pass, layer: schuss.Clamp, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    if walk.training:
+        return x, lambda d: (d, {})
+    return np.clip(x, walk.states[f"{path}.low"], walk.states[f"{path}.high"]), lambda d: (d, {})
 
 
 def activation(walk: Pass, layer: schuss.Activation, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
@@ -279,6 +306,8 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
     "grouped_dense": grouped_dense,
     "periodic": periodic,
+    "piecewise_linear": piecewise_linear,
+    "clamp": clamp,
     "activation": activation,
     "scale": scale,
     "layer_norm": layer_norm,

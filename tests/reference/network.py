@@ -21,7 +21,7 @@ def nodes_of(layers: list[Layer]) -> list[tuple[Any, ...]]:
     ]
     for k, (n_in, n_out, activation, alpha, bias, dropout) in enumerate(layers):
         sizes = {"n_in": n_in, "n_out": n_out}
-        nodes.append(("dense", (k,), sizes, {"bias": float(bias)}, activation, alpha, dropout, -1, k))
+        nodes.append(("dense", (k,), sizes, {"bias": float(bias), "scale": 1.0}, activation, alpha, dropout, -1, k))
     return nodes
 
 

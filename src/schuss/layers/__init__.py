@@ -7,6 +7,7 @@ from typing import Any
 
 from .activation import Activation
 from .base import Layer, Shape
+from .clamp import Clamp
 from .dense import Dense
 from .embedding import Embedding
 from .ensemble_dense import EnsembleDense
@@ -16,6 +17,7 @@ from .joins import Concatenate, Residual
 from .norms import BatchNorm, LayerNorm
 from .parametric import ParametricActivation
 from .periodic import Periodic
+from .piecewise_linear import PiecewiseLinear
 from .prelu import PReLU
 from .scale import Scale
 
@@ -24,6 +26,7 @@ KINDS: dict[str, type[Layer]] = {
     for layer in (
         Activation,
         BatchNorm,
+        Clamp,
         Concatenate,
         Dense,
         Embedding,
@@ -33,6 +36,7 @@ KINDS: dict[str, type[Layer]] = {
         LayerNorm,
         ParametricActivation,
         Periodic,
+        PiecewiseLinear,
         PReLU,
         Residual,
         Scale,
@@ -43,6 +47,7 @@ __all__ = [
     "KINDS",
     "Activation",
     "BatchNorm",
+    "Clamp",
     "Concatenate",
     "Dense",
     "Embedding",
@@ -54,6 +59,7 @@ __all__ = [
     "PReLU",
     "ParametricActivation",
     "Periodic",
+    "PiecewiseLinear",
     "Residual",
     "Scale",
     "Shape",

@@ -97,8 +97,9 @@ class Layer:
         """The numbers that the core wants, by its names."""
         return {}
 
-    def starts(self) -> dict[str, float | tuple[str, float]]:
-        """How each array starts, by name: a value for all elements, or kind and scale of random ones."""
+    def starts(self) -> dict[str, Any]:
+        """How each array starts, by name: a value for all elements, an array of them, or kind and scale of random
+        ones."""
         return {}
 
     def repeats(self, name: str) -> tuple[bool, tuple[int, ...] | None]:

@@ -109,6 +109,7 @@ static inline void draw_layer(struct dice *dice, const struct drawing *how, stru
         channels = chance(dice, 0.5) ? d->channels[draw_value(dice, d)] : some(dice, 1, how->widest);
         layer.n = channels;
         layer.no_bias = chance(dice, 0.2);
+        layer.scale = chance(dice, 0.2) ? 0.5 + some(dice, 0, 10) / 20.0 : 0;
     } else layer.kind = kinds[between(dice, 0, how->smooth ? 4 : 5)];
     draw_end(dice, how->smooth, &layer);
     if (chance(dice, 0.5)) layer.add = draw_residual(dice, d, channels);
