@@ -236,6 +236,7 @@ def test_rare_categories_share_a_code_and_are_not_unknown() -> None:
         (["2020-01-31T12:00:00+02:00", "1970-01-02T00:00:00Z", ""], [18292 + 10 / 24, 1, NAN]),
         (["Jan-31-2020", "Jan-2-1970", ""], [18292, 1, NAN]),
         (["2020Q2", "1970 q1", ""], [18353, 0, NAN]),
+        (["Feb-20", "January-1970", ""], [18293, 0, NAN]),
         (["Feb 2020", "January 1970", ""], [18293, 0, NAN]),
         (["2020-02", "1970-01", ""], [18293, 0, NAN]),
         (["12:00", "6:00:00", ""], [0.5, 0.25, NAN]),
@@ -318,6 +319,8 @@ def test_an_index_in_parquet_is_left_out_with_a_word(tmp_path: Path) -> None:
     found = read_table(tmp_path / "a.parquet")
     assert found.names == ("a",)
     assert "the index ('key') is left out" in found.notes[0]
+    kept = Schema.decide({"a": frame["a"].to_numpy(), "__index_level_0__": [5, 3, 5]})  # as polars reads such a file
+    assert kept[0].number_names == ("a",) and any("the index of a pandas frame" in note for note in kept[1])
     frame.reset_index(drop=True).iloc[[2, 0, 1]].to_parquet(tmp_path / "b.parquet")
     assert "the index is left out" in read_table(tmp_path / "b.parquet").notes[0]
     assert "the index ('key') is left out" in Schema.decide(frame)[1][0]
