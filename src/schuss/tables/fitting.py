@@ -221,7 +221,7 @@ class _Trainer:
 
     def model(self, networks: tuple[Trained, ...], temperature: float) -> TableModel:
         """Of these networks."""
-        head = replace(self._head, members=networks[0].n_out // self._head.outputs)
+        head = replace(self._head, activation=networks[0]._graph.activation)
         recipe = self._settings.recipe.to_dict()
         return TableModel(self._schema, self._target, self._encoding, head, networks, temperature, recipe)
 
