@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from copy import deepcopy
+from contextlib import nullcontext, suppress
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DivergenceError
+from ..threads import get_num_threads, threads
 from ..training.side_by_side import fit_side_by_side
 from .folds import folds
 from .heads import Head
@@ -37,9 +40,14 @@ if TYPE_CHECKING:
     OnEpoch = Callable[[EpochRecord, Callable[[], TableModel]], bool]
     #: Columns, targets and weights of rows.
     Read = tuple[Columns, NDArray[Any], NDArray[np.float64] | None]
+    #: Called before the first training: with what columns and outputs are, what is to be told, all rows, the folds.
+    OnStart = Callable[[Schema, Head, Sequence[str], Read, Sequence[Fold]], None]
 
 # The share of a time limit that epochs are planned for: the rest is for what cannot be foreseen.
 _PLANNED = 0.85
+# Of seconds, where nothing is left; and of an epoch, to which it is foreseen how many fit.
+_LEAST = 1e-3
+_PARTS = 1000
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class Settings:
 
     recipe: Recipe
     loss: Loss | None = None
+    metric: str | None = None
     epochs: int | None = None
     time_limit: float | None = None
     members: int = 1
@@ -72,6 +81,7 @@ class Settings:
     fraction: float = 0.2
     seed: int = 0
     on_epoch: OnEpoch | None = None
+    on_start: OnStart | None = None
     verbose: int = 0
 
 
@@ -82,6 +92,8 @@ class Fitted:
     Attributes
     ----------
     model : TableModel
+    before : TableModel
+        Without a refit: the one whose members have not seen the rows that they validate on.
     histories : tuple of History
         Of each member's training before a refit.
     best_epochs : tuple of int
@@ -90,13 +102,17 @@ class Fitted:
         What the user should know.
     held : (Columns, y, weights) or None
         The rows that validated a single network, or all members, as they were read.
+    interrupted : bool
+        Whether Ctrl-C has ended it early: what was trained until then is the model.
     """
 
     model: TableModel
+    before: TableModel
     histories: tuple[History, ...]
     best_epochs: tuple[int, ...]
     notes: tuple[str, ...]
     held: Read | None
+    interrupted: bool = False
 
 
 class Clock:
@@ -137,26 +153,33 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
     parts = folds(len(training.y), fraction, settings.members, settings.seed, labels)
     learned = parts[0][0] if len(parts) == 1 else np.unique(np.concatenate([train for train, _ in parts]))
     trainer = _Trainer.of(training, learned, validation, target, settings, clock)
+    if settings.on_start is not None:
+        settings.on_start(trainer.schema, trainer.head, tuple(trainer.notes), trainer.rows, parts)
     members = trainer.fit(parts)
+    parts = parts[: len(members)]
     best = tuple(member.epochs for member in members)
     networks = tuple(member.network for member in members)
     temperature = trainer.temperature(networks, parts) if settings.calibrate and target.classes else 1.0
-    model = trainer.model(networks, temperature)
+    model = before = trainer.model(networks, temperature)
     held = trainer.held
     if held is None and len(parts) == 1 and len(parts[0][1]):
         held = _rows_of(trainer.rows, parts[0][1])
     notes = trainer.notes
-    if settings.refit:
+    interrupted = trainer.interrupted
+    if settings.refit and not interrupted:
         everything = training if validation is None else _joined(training, validation)
         again = _Trainer.of(everything, np.arange(len(everything.y)), None, target, settings, clock)
         again.epochs, again.planned = trainer.epochs, True
         stops = max(1, round(sum(best) / len(best)))
         whole = folds(len(everything.y), 0.0, settings.members, settings.seed)
-        networks = tuple(member.network for member in again.fit(whole, stops))
-        model = again.model(networks, temperature)
-        notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
+        with suppress(KeyboardInterrupt):  # the model without a refit is there
+            networks = tuple(member.network for member in again.fit(whole, stops))
+            if not again.interrupted:
+                model = again.model(networks, temperature)
+                notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
+        interrupted = model is before
     histories = tuple(member.history for member in members)
-    return Fitted(model, histories, best, tuple(dict.fromkeys(notes)), held)
+    return Fitted(model, before, histories, best, tuple(dict.fromkeys(notes)), held, interrupted)
 
 
 class _Trainer:
@@ -164,6 +187,8 @@ class _Trainer:
 
     Attributes
     ----------
+    schema : Schema
+    head : Head
     rows, held : Read
         All rows that train or are held out of training, and validation rows of the user's own or None.
     epochs : int or None
@@ -171,6 +196,8 @@ class _Trainer:
     planned : bool
         Whether those are as many as there is time for.
     notes : list of str
+    interrupted : bool
+        Whether Ctrl-C has ended the trainings.
     """
 
     def __init__(
@@ -184,11 +211,11 @@ class _Trainer:
         settings: Settings,
         clock: Clock,
     ) -> None:
-        self._schema, self._target, self._settings, self._clock = schema, target, settings, clock
+        self.schema, self._target, self._settings, self._clock = schema, target, settings, clock
         self.rows, self.held = rows, held
         self.notes = [*notes, *rows[0].notes]
         self.epochs = settings.epochs
-        self.planned = False
+        self.planned = self.interrupted = False
         recipe, classes = settings.recipe, len(target.classes)
         loss = recipe.loss(Task(classes, classes or 1, settings.loss))
         head = Head(loss, classes) if classes else Head.of_numbers(loss, learned[1], learned[2])
@@ -196,9 +223,9 @@ class _Trainer:
         if head.standard is not None and head.limited:
             low, high = head.standard.limits()
             limits = float(low[0]), float(high[0])
-        self._task = Task(classes, head.outputs, settings.loss, limits)
+        self._task = Task(classes, head.outputs, settings.loss, limits, settings.metric)
         self._encoding = recipe.encoding(learned[0], schema.cardinalities)
-        self._head = head
+        self.head = head
 
     @classmethod
     def of(
@@ -221,31 +248,29 @@ class _Trainer:
 
     def model(self, networks: tuple[Trained, ...], temperature: float) -> TableModel:
         """Of these networks."""
-        head = replace(self._head, activation=networks[0]._graph.activation)
+        head = replace(self.head, activation=networks[0]._graph.activation)
         recipe = self._settings.recipe.to_dict()
-        return TableModel(self._schema, self._target, self._encoding, head, networks, temperature, recipe)
+        return TableModel(self.schema, self._target, self._encoding, head, networks, temperature, recipe)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
     def fit(self, parts: Sequence[Fold], stops: int | None = None) -> list[Member]:
         """A network for each part of the rows, side by side. stops: after so many epochs, whatever schedules say."""
         seeds = np.random.SeedSequence(self._settings.seed).generate_state(len(parts), np.uint64).tolist()
-        trainings = [self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True)]
         if self._clock.limited and not self.planned:
-            share = len(trainings) * (2 if self._settings.refit else 1)
-            self._plan_within(trainings[0], max(self._clock.left, 0.0) * _PLANNED / share)
-        return self._run(trainings)
+            parts = self._planned(parts, seeds[0])
+        return self._run([self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True)])
 
     def _prepared(self, part: Fold, seed: int, stops: int | None) -> Training:
         train, test = part
         columns, y, weights = _rows_of(self.rows, train)
         held = self.held if self.held is not None else _rows_of(self.rows, test) if len(test) else None
-        validation = None if held is None else (held[0], self._head.targets(held[1]), *held[2:])
+        validation = None if held is None else (held[0], self.head.targets(held[1]), *held[2:])
         return self._settings.recipe.prepare(
             columns,
-            self._head.targets(y),
+            self.head.targets(y),
             self._task,
-            cardinalities=self._schema.cardinalities,
+            cardinalities=self.schema.cardinalities,
             validation=validation,
             sample_weight=weights,
             seed=seed,
@@ -270,8 +295,9 @@ class _Trainer:
         except KeyboardInterrupt:
             if any(training.network.epochs_done == 0 for training in trainings):
                 raise
+            self.interrupted = True
             warnings.warn("Training interrupted by user.", stacklevel=5)
-        members = [training._member(training.network.history) for training in trainings]
+        members = [training.member(training.network.history) for training in trainings]
         for member in members:
             if member.history.stopped == "diverged":
                 done = len(member.history)
@@ -305,13 +331,28 @@ class _Trainer:
             found.append(lambda record: on_epoch(record, lambda: self.model((deepcopy(record.network),), 1.0)))
         return found
 
-    def _plan_within(self, training: Training, seconds: float) -> None:
-        """Plan no more epochs than there is time for."""
-        epochs = min(training.epochs, training._epochs_within(max(seconds, 1e-9)))
-        if epochs < training.epochs:
-            self.notes.append(f"{epochs} of {training.epochs} epochs fit the time limit, and are planned")
-        self.epochs = epochs
-        self.planned = True
+    def _planned(self, parts: Sequence[Fold], seed: int) -> Sequence[Fold]:
+        """Plan no more epochs than there is time for, and where there is none for one, fewer rows of each part."""
+        training = self._prepared(parts[0], seed, None)
+        # Several go side by side, each on one thread.
+        turns = ceil(len(parts) / get_num_threads())
+        share = turns * (2 if self._settings.refit else 1)
+        seconds = max(self._clock.left * _PLANNED / share, _LEAST)
+        probe = copy(training)
+        probe.epochs = _PARTS * training.epochs
+        with threads(1) if len(parts) > 1 else nullcontext():
+            within = probe.epochs_within(seconds * _PARTS) / _PARTS
+        self.epochs, self.planned = max(1, min(training.epochs, int(within))), True
+        if self.epochs < training.epochs:
+            self.notes.append(f"{self.epochs} of {training.epochs} epochs fit the time limit, and are planned")
+        if within >= 1.0:
+            return parts
+        rows = max(self._settings.recipe.batch_size, int(within * len(parts[0][0])))
+        if rows >= len(parts[0][0]):
+            return parts
+        self.notes.append(f"the time limit is shorter than an epoch: {rows} of {len(parts[0][0])} rows train")
+        draw = np.random.Generator(np.random.PCG64([seed, 1]))
+        return [(np.sort(draw.permutation(train)[:rows]), test) for train, test in parts]
 
     # -- calibration -------------------------------------------------------------------------------------------------
 
