@@ -49,13 +49,14 @@ class Passes:
             start = starts[name]
             if isinstance(start, tuple):
                 assert layer is not None
+                kind, scale = start
                 # Each array of a layer has draws of its own, the first those of the layer's number alone.
                 stream = self._graph.nodes[node][-1] + (list(starts).index(name) << _STREAM_BITS)
                 alike, widths = layer.repeats(name)
                 drawn = array
                 if alike or widths is not None:
                     drawn = np.empty((1 if alike else len(array), len(widths or array[0])), array.dtype)
-                _core.initialise(drawn.reshape(-1, drawn.shape[-1]), *start, self.seed, stream)
+                _core.initialise(drawn.reshape(-1, drawn.shape[-1]), kind, scale, self.seed, stream)
                 if drawn is not array:
                     array[...] = drawn if widths is None else np.repeat(drawn, widths, axis=1)
             else:

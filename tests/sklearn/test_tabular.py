@@ -330,6 +330,17 @@ def test_validation_rows_of_ones_own(X: Any, columns: dict[str, Any]) -> None:
         small(TabularClassifier).fit(*train, X_val=X, y_val=y[:-1])
 
 
+@pytest.mark.parametrize("metric", [None, "loss", "error", "accuracy", "log_loss", "auc", "balanced_accuracy"])
+def test_the_metric_says_which_epoch_is_best(X: Any, columns: dict[str, Any], metric: str | None) -> None:
+    clf = small(TabularClassifier, metric=metric).fit(X, sold(columns))
+    curve = clf.history_[f"val_{metric or 'error'}"] * (1 if metric in (None, "loss", "error", "log_loss") else -1)
+    assert curve[clf.best_epoch_ - 1] == curve.min()
+    with pytest.raises(ValueError, match="metric must be one of loss, error, accuracy"):
+        small(TabularClassifier, metric="rmse").fit(X, sold(columns))
+    with pytest.raises(ValueError, match="metric must be 'loss' or None with the loss 'poisson'"):
+        small(TabularRegressor, metric="rmse", loss="poisson").fit(X, price(columns))
+
+
 def test_no_validation_keeps_the_last_epoch(X: Any, columns: dict[str, Any]) -> None:
     clf = small(TabularClassifier, validation_fraction=0.0).fit(X, sold(columns))
     assert clf.best_epoch_ == clf.n_iter_ == 12 and clf.temperature_ == 1.0 and "val_loss" not in clf.history_

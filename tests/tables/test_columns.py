@@ -81,9 +81,20 @@ def test_counts_are_recognised() -> None:
         assert not Target.decide({"y": values}, "y")[0].counts
 
 
+def test_a_comma_in_the_target_is_read_as_in_the_other_columns() -> None:
+    y = ["1,234", "950", "22,100", "3"]
+    for other, value in (("0,5", 1.234), ("0.5", 1234.0)):
+        target, notes = Target.decide({"y": y, "b": [other, "7", "8", "9"]}, "y")
+        assert target.read({"y": y})[0] == value and any("'1,234' is read as" in note for note in notes)
+
+
 def test_the_task_can_be_given() -> None:
     assert Target.decide({"y": [1, 2, 1, 2]}, "y", "regression")[0].task == "regression"
     assert Target.decide({"y": [0.5, 1.5, 0.5, 1.5]}, "y", "classification")[0].classes == (0.5, 1.5)
+    assert list(map(type, Target.decide({"y": [0.5, 1.0, 0.5, 1.0]}, "y", "classification")[0].classes)) == [
+        float,
+        float,
+    ]
     target, _ = Target.decide({"y": [True, False, None]}, "y", "regression")
     np.testing.assert_array_equal(target.read({"y": [True, None, False]}), [1, NAN, 0])
     with pytest.raises(DataError, match="'y' is not numeric"):

@@ -182,7 +182,7 @@ def test_parts_of_different_models(saved: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
     changes: list[Callable[[dict[str, Any]], Any]] = [
         lambda header: header["metadata"]["table"]["head"].update(classes=3),
-        lambda header: header["metadata"]["table"]["head"].update(members=2),
+        lambda header: header["metadata"]["table"]["head"].update(loss="quantile", number=[0.1, 0.2]),
         lambda header: header["metadata"]["table"]["target"].update(classes=["a", "b", "c"]),
         lambda header: header["metadata"]["table"]["schema"]["columns"].pop(),
         lambda header: header["others"].pop(),
@@ -284,11 +284,20 @@ def test_heads() -> None:
         Head.of_numbers(schuss.Poisson(), np.array([1.0, -2.0]), None)
 
 
-def test_members_within_a_network_are_averaged() -> None:
-    head = Head(schuss.CrossEntropy(), 2, None, members=2)
-    output = np.log(np.array([[0.9, 0.1, 0.5, 0.5]]))
-    np.testing.assert_allclose(head.probabilities([output], 1.0), [[0.7, 0.3]])
-    np.testing.assert_allclose(head.probabilities([output, output], 1.0), [[0.7, 0.3]])
+def test_what_a_network_gives_may_be_probabilities_or_amounts() -> None:
+    shares = np.array([[0.9, 0.1], [1.0, 0.0]])
+    logits = Head(schuss.CrossEntropy(), 2)
+    head = Head(schuss.CrossEntropy(), 2, None, "softmax")
+    np.testing.assert_allclose(head.probabilities([shares], 1.0), shares, atol=1e-12)
+    with np.errstate(divide="ignore"):
+        as_logits = [np.maximum(np.log(shares), -700)]
+    for t in (0.5, 1.0, 3.0):
+        np.testing.assert_allclose(head.probabilities([shares], t), logits.probabilities(as_logits, t), atol=1e-12)
+    several = [shares, np.array([[0.5, 0.5], [0.5, 0.5]])]
+    np.testing.assert_allclose(head.probabilities(several, 1.0), [[0.7, 0.3], [0.75, 0.25]])
+    amounts = Head.of_numbers(schuss.Poisson(), np.array([1.0, 3.0]), None)
+    found = Head(amounts.loss, 0, amounts.standard, "exp").quantities([np.array([[1.5]])])
+    np.testing.assert_allclose(found, [3.0])
 
 
 def test_losses_by_name_and_object() -> None:

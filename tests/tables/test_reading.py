@@ -10,8 +10,10 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from schuss.tables import DataError, Schema, Table, open_table, read_table
 from schuss.tables.cells import Text
@@ -181,3 +183,56 @@ def test_json_that_is_no_table(tmp_path: Path, text: str, message: str) -> None:
 
 def test_a_table_that_begins_with_a_bracket_is_no_json(tmp_path: Path) -> None:
     assert texts(read(tmp_path, "[a],{b}\n1,2\n")) == {"[a]": ["1"], "{b}": ["2"]}
+
+
+WHOLE_FILES = (
+    b"a,b,c\n1,x,2020-01-01\n2,y,2021-02-03\n3,z,\n" * 3,
+    'ä;b\n"1.234,5";x\n2,5;"y\nz"\n'.encode(),
+    "a\tb\n1\t2\n".encode("utf-16"),
+    b'[{"a":1,"b":"x"},{"a":2,"b":null}]',
+    gzip.compress(CSV.encode()),
+    zipped(CSV.encode()),
+)
+SCRAPS = (
+    b"\0",
+    b'"',
+    b",",
+    b";",
+    b"\n",
+    b"\r",
+    b"#",
+    b"sep=",
+    b"{",
+    b"[",
+    b"\xff\xfe",
+    b"\x80",
+    b"1e999",
+    b"(",
+    b"$",
+    b"99:99",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("damaged")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(WHOLE_FILES), st.lists(st.tuples(st.integers(0, 200), st.integers(0, 4), st.sampled_from(SCRAPS)))
+)
+def test_damaged_files_are_read_or_refused_in_one_line(
+    folder: Path, data: bytes, cuts: list[tuple[int, int, bytes]]
+) -> None:
+    for place, gone, scrap in cuts:
+        data = data[:place] + scrap + data[place + gone :]
+    try:
+        table = read(folder, data)
+        schema, _ = Schema.decide(table)
+        columns = schema.read(table)
+    except DataError as error:
+        if "\n" in str(error):
+            raise
+    else:
+        assert len(columns.numbers) == len(columns.codes) == table.n_rows

@@ -18,6 +18,7 @@ cdef extern from *:
     };
     """
     PyObject *PyList_GET_ITEM(object items, Py_ssize_t i)  # borrowed, unlike Cython's own
+    PyObject *PyDict_GetItemWithError(object items, object key) noexcept  # borrowed too; NULL: there is none
     ctypedef struct schuss_ndarray:
         char *data
         int nd

@@ -351,7 +351,7 @@ cdef class Net(Nodes):
             try:
                 stepper.check_not_resting()
                 stepper.check_params()
-                stepper.apply_schedules(groups)
+                stepper.apply_schedules(groups, True)
                 stepper.read_groups(groups)
                 stepper.set_stages(1, clip_value, clip_norm, True, False)
                 binding = self.bind(stepper)

@@ -257,6 +257,20 @@ cdef list as_read(dict group):
     return read
 
 
+cdef bint is_as_read(dict group, list read) noexcept:
+    """Whether the group still holds the very objects in read, which is the rule, and looked at before each step."""
+    cdef Py_ssize_t place = 0, i = 0
+    cdef PyObject *key
+    cdef PyObject *value
+    if read is None or group is None or 2 * PyDict_Size(group) != PyList_GET_SIZE(read):
+        return False
+    while PyDict_Next(group, &place, &key, &value):
+        if key != PyList_GET_ITEM(read, i) or value != PyList_GET_ITEM(read, i + 1):
+            return False
+        i += 2
+    return True
+
+
 cdef bint read_scheduled(dict group, list read, schuss_group *g) except -1:
     """Whether the group still holds the very objects in read, but for what schedules write: then these numbers are read."""
     cdef Py_ssize_t place = 0, i = 0

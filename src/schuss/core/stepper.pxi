@@ -190,7 +190,7 @@ cdef class Stepper(Parameters):
             raise ValueError(f"groups has {len(groups)} entries, expected {self.c_step.n_groups}")
         for i in range(self.c_step.n_groups):
             group, read = groups[i], self.groups_read[i]
-            if not read_scheduled(group, read, &self.numbers[i]):
+            if not is_as_read(group, read) and not read_scheduled(group, read, &self.numbers[i]):
                 self.groups_read[i] = None
                 self.read_group(group, i)
                 self.groups_read[i] = as_read(group)
@@ -257,18 +257,20 @@ cdef class Stepper(Parameters):
     cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
         return schuss_rule_by_element(self.c_step.groups[self.segments[i].group].rule) and not self.averages
 
-    cdef int apply_schedules(self, list groups, bint rates=True) except -1:
+    cdef int apply_schedules(self, list groups, bint rates) except -1:
         """Writes the rate, if asked to, and the decay of the step about to be made into each group that has a schedule."""
         cdef dict group
+        cdef PyObject *schedule
+        cdef PyObject *none = <PyObject *>None
         for group in groups:
             if group is None:
                 raise TypeError("param_groups holds None, expected dicts")
-            schedule = group.get("schedule")
-            if schedule is not None and rates:
-                group["lr"] = self.scheduled("lr", schedule)
-            schedule = group.get("decay_schedule")
-            if schedule is not None:
-                group["weight_decay"] = self.scheduled("weight_decay", schedule)
+            schedule = PyDict_GetItemWithError(group, "schedule")
+            if schedule != NULL and schedule != none and rates:
+                group["lr"] = self.scheduled("lr", <object>schedule)
+            schedule = PyDict_GetItemWithError(group, "decay_schedule")
+            if schedule != NULL and schedule != none:
+                group["weight_decay"] = self.scheduled("weight_decay", <object>schedule)
         return 0
 
     cdef object scheduled(self, name, schedule):

@@ -20,11 +20,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted, column_or_1d, validate_data
 
 from ..arguments import integer
-from ..losses import Loss
+from ..losses import Gaussian, Loss, Quantile
+from ..metrics import KNOWN
 from ..tables.cells import Table, table_of
 from ..tables.fitting import Fitted, Rows, Settings
 from ..tables.fitting import fit as fit_table
-from ..tables.heads import OF_CLASSES, OF_NUMBERS, resolved
+from ..tables.heads import LOG_LINK, OF_CLASSES, OF_NUMBERS, resolved
 from ..tables.importance import permuted
 from ..tables.recipes import BY_NAME, Recipe
 from ..tables.target import Target
@@ -48,6 +49,7 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "recipe": [StrOptions(set(BY_NAME)), Recipe],
+        "metric": [StrOptions(set(KNOWN) | {"loss"}), None],
         "epochs": [Interval(Integral, 1, None, closed="left"), None],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
         "n_ensemble": [Interval(Integral, 1, None, closed="left")],
@@ -60,6 +62,8 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     }
 
     loss: Any
+    # What `metric` may be.
+    _metrics: ClassVar[tuple[str, ...]]
     model_: TableModel
     permutation_importance_: Bunch
     # Outputs that stand for those of the next rows, while importances are looked for.
@@ -82,6 +86,12 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _weights(self, y: NDArray[Any], sample_weight: NDArray[Any] | None) -> NDArray[Any] | None:
         """Weights of training rows, those of classes with them."""
         return sample_weight
+
+    def _metric(self) -> str | None:
+        """By which an epoch is the best."""
+        if self.metric is not None and self.metric not in self._metrics:
+            raise ValueError(f"metric must be one of {', '.join(self._metrics)} or None; got {self.metric!r}")
+        return self.metric  # type: ignore[no-any-return]
 
     def _check_training(self, rows: Rows) -> None:
         """Whether rows that count are enough."""
@@ -117,6 +127,7 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         settings = Settings(
             recipe,
             resolved(self.loss, isinstance(self, ClassifierMixin)),
+            self._metric(),
             epochs=None if self.epochs is None else int(self.epochs),
             time_limit=None if self.time_limit is None else float(self.time_limit),
             members=int(self.n_ensemble),
@@ -323,6 +334,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         whose numbers may be others.
     loss : {'cross_entropy', 'log_loss', 'focal'}, loss object or None, default=None
         Such as ``schuss.CrossEntropy(0.05)``. None: the recipe's own.
+    metric : {'loss', 'error', 'accuracy', 'balanced_accuracy', 'log_loss', 'auc'} or None, default=None
+        By which of the rows held out an epoch is the best. None: the recipe's, the share of wrong classes.
     epochs : int or None, default=None
         That rates and other schedules are made for. None: as many as the recipe says.
     time_limit : float or None, default=None
@@ -395,6 +408,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         recipe: Any = "realmlp",
         *,
         loss: Any = None,
+        metric: str | None = None,
         epochs: int | None = None,
         time_limit: float | None = None,
         n_ensemble: int = 1,
@@ -409,6 +423,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     ) -> None:
         self.recipe = recipe
         self.loss = loss
+        self.metric = metric
         self.epochs = epochs
         self.time_limit = time_limit
         self.n_ensemble = n_ensemble
@@ -422,6 +437,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         self.verbose = verbose
 
     # -- labels ------------------------------------------------------------------------------------------------------
+
+    _metrics = ("loss", "error", "accuracy", "balanced_accuracy", "log_loss", "auc")
 
     def _learn_targets(self, y: Any) -> NDArray[Any]:
         labels = _labels("y", y)
@@ -565,6 +582,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         gives a column each. None: the recipe's own, the squared error. Huber's delta is in standard deviations of y.
         'gaussian': a scale is predicted too, and ``predict(X, return_std=True)`` gives it. What poisson, gamma and
         tweedie predict is above 0.
+    metric : {'loss', 'mse', 'rmse', 'mae', 'r2'} or None, default=None
+        By which of the rows held out an epoch is the best. None: the recipe's, or the loss where that is another than
+        the squared error; of several quantiles, gaussian, poisson, gamma and tweedie always the loss.
     epochs, time_limit, n_ensemble, refit, validation_fraction, random_state, n_jobs, verbose
         As in `TabularClassifier`. Predictions of several networks are averaged.
     importance_repeats : int, default=0
@@ -600,6 +620,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         recipe: Any = "realmlp",
         *,
         loss: Any = None,
+        metric: str | None = None,
         epochs: int | None = None,
         time_limit: float | None = None,
         n_ensemble: int = 1,
@@ -612,6 +633,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     ) -> None:
         self.recipe = recipe
         self.loss = loss
+        self.metric = metric
         self.epochs = epochs
         self.time_limit = time_limit
         self.n_ensemble = n_ensemble
@@ -621,6 +643,16 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    _metrics = ("loss", "mse", "rmse", "mae", "r2")
+
+    def _metric(self) -> str | None:
+        found = super()._metric()
+        loss = resolved(self.loss, False)
+        only_loss = loss is not None and (isinstance(loss, (*LOG_LINK, Gaussian, Quantile)))
+        if found not in (None, "loss") and only_loss:
+            raise ValueError(f"metric must be 'loss' or None with the loss {self.loss!r}; got {found!r}")
+        return found
 
     def _learn_targets(self, y: Any) -> NDArray[Any]:
         return self._encoded(y, "y")

@@ -19,3 +19,8 @@ def some(values: Iterable[Any], most: int = 10) -> str:
     """The first few values, for a message."""
     texts = [f"{value:g}" if isinstance(value, float) else repr(value) for value in values]
     return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
+def one_line(error: BaseException) -> str:
+    """What another library says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

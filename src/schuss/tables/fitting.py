@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from copy import deepcopy
+from contextlib import nullcontext, suppress
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DivergenceError
+from ..threads import get_num_threads, threads
 from ..training.side_by_side import fit_side_by_side
 from .folds import folds
 from .heads import Head
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 
 # The share of a time limit that epochs are planned for: the rest is for what cannot be foreseen.
 _PLANNED = 0.85
+# Of seconds, where nothing is left; and of an epoch, to which it is foreseen how many fit.
+_LEAST = 1e-3
+_PARTS = 1000
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,7 @@ class _Trainer:
 
     def model(self, networks: tuple[Trained, ...], temperature: float) -> TableModel:
         """Of these networks."""
-        head = replace(self.head, members=networks[0].n_out // self.head.outputs)
+        head = replace(self.head, activation=networks[0]._graph.activation)
         recipe = self._settings.recipe.to_dict()
         return TableModel(self.schema, self._target, self._encoding, head, networks, temperature, recipe)
 
@@ -252,11 +257,9 @@ class _Trainer:
     def fit(self, parts: Sequence[Fold], stops: int | None = None) -> list[Member]:
         """A network for each part of the rows, side by side. stops: after so many epochs, whatever schedules say."""
         seeds = np.random.SeedSequence(self._settings.seed).generate_state(len(parts), np.uint64).tolist()
-        trainings = [self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True)]
         if self._clock.limited and not self.planned:
-            share = len(trainings) * (2 if self._settings.refit else 1)
-            self._plan_within(trainings[0], max(self._clock.left, 0.0) * _PLANNED / share)
-        return self._run(trainings)
+            parts = self._planned(parts, seeds[0])
+        return self._run([self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True)])
 
     def _prepared(self, part: Fold, seed: int, stops: int | None) -> Training:
         train, test = part
@@ -288,9 +291,7 @@ class _Trainer:
             for k, training in enumerate(trainings)
         ]
         try:
-            for found in fit_side_by_side(fits):
-                if isinstance(found, DivergenceError) and not self._kept_something(trainings):
-                    raise found
+            self._fit_all(fits, trainings)
         except KeyboardInterrupt:
             if any(training.network.epochs_done == 0 for training in trainings):
                 raise
@@ -307,9 +308,18 @@ class _Trainer:
             member.network.optimizer = None
         return members
 
-    def _kept_something(self, trainings: Sequence[Training]) -> bool:
-        """Whether each network has a best epoch to be left with, where the last one was not finite."""
-        return all(training._validation is not None and len(training.network.history) for training in trainings)
+    def _fit_all(self, fits: Sequence[dict[str, Any]], trainings: Sequence[Training]) -> None:
+        """One fit, or several side by side. A later epoch that is not finite leaves the best one before."""
+        if len(fits) == 1:
+            try:
+                fits[0].pop("network").fit(**fits[0])
+            except DivergenceError:
+                if not _kept(trainings[0]):
+                    raise
+            return
+        for found, training in zip(fit_side_by_side(fits), trainings, strict=True):
+            if isinstance(found, DivergenceError) and not _kept(training):
+                raise found
 
     def _callbacks(self) -> list[Callable[[EpochRecord], Any]]:
         """What may end a training before its last epoch."""
@@ -321,13 +331,28 @@ class _Trainer:
             found.append(lambda record: on_epoch(record, lambda: self.model((deepcopy(record.network),), 1.0)))
         return found
 
-    def _plan_within(self, training: Training, seconds: float) -> None:
-        """Plan no more epochs than there is time for."""
-        epochs = min(training.epochs, training.epochs_within(max(seconds, 1e-9)))
-        if epochs < training.epochs:
-            self.notes.append(f"{epochs} of {training.epochs} epochs fit the time limit, and are planned")
-        self.epochs = epochs
-        self.planned = True
+    def _planned(self, parts: Sequence[Fold], seed: int) -> Sequence[Fold]:
+        """Plan no more epochs than there is time for, and where there is none for one, fewer rows of each part."""
+        training = self._prepared(parts[0], seed, None)
+        # Several go side by side, each on one thread.
+        turns = ceil(len(parts) / get_num_threads())
+        share = turns * (2 if self._settings.refit else 1)
+        seconds = max(self._clock.left * _PLANNED / share, _LEAST)
+        probe = copy(training)
+        probe.epochs = _PARTS * training.epochs
+        with threads(1) if len(parts) > 1 else nullcontext():
+            within = probe.epochs_within(seconds * _PARTS) / _PARTS
+        self.epochs, self.planned = max(1, min(training.epochs, int(within))), True
+        if self.epochs < training.epochs:
+            self.notes.append(f"{self.epochs} of {training.epochs} epochs fit the time limit, and are planned")
+        if within >= 1.0:
+            return parts
+        rows = max(self._settings.recipe.batch_size, int(within * len(parts[0][0])))
+        if rows >= len(parts[0][0]):
+            return parts
+        self.notes.append(f"the time limit is shorter than an epoch: {rows} of {len(parts[0][0])} rows train")
+        draw = np.random.Generator(np.random.PCG64([seed, 1]))
+        return [(np.sort(draw.permutation(train)[:rows]), test) for train, test in parts]
 
     # -- calibration -------------------------------------------------------------------------------------------------
 
@@ -356,6 +381,11 @@ class _Trainer:
         if weights is not None and not weights.any():
             return 1.0
         return best_temperature(probabilities, rows[1][held], weights)
+
+
+def _kept(training: Training) -> bool:
+    """Whether a fit that has diverged has left a best epoch."""
+    return training._validation is not None and len(training.network.history) > 0
 
 
 def _rows_of(rows: Read, chosen: NDArray[np.int64]) -> Read:

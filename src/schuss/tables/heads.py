@@ -67,14 +67,15 @@ class Head:
         How many there are; 0: a quantity is predicted.
     standard : Standardise or None
         Of a quantity: the network works in these units.
-    members : int
-        Of an ensemble within the network, whose outputs lie one member after the other.
+    activation : str
+        What the network's outputs have gone through: none ("identity"); "softmax" or "exp", where the mean of members
+        of an ensemble within the network is one of probabilities or of amounts.
     """
 
     loss: Loss
     classes: int = 0
     standard: Standardise | None = None
-    members: int = 1
+    activation: str = "identity"
 
     @classmethod
     def of_numbers(cls, loss: Loss, y: NDArray[np.float64], weights: NDArray[np.float64] | None) -> Head:
@@ -95,7 +96,7 @@ class Head:
 
     @property
     def outputs(self) -> int:
-        """How many the loss needs, of each member."""
+        """How many the loss needs."""
         if self.classes:
             return self.classes
         if isinstance(self.loss, Gaussian):
@@ -131,41 +132,36 @@ class Head:
     # -- predictions -------------------------------------------------------------------------------------------------
 
     def probabilities(self, outputs: Sequence[NDArray[Any]], temperature: float) -> NDArray[np.float64]:
-        """(rows, classes): the mean over all members of the softmax of their logits by the temperature."""
-        total: NDArray[np.float64] | None = None
-        parts = [part for output in outputs for part in self._parts(output)]
-        for part in parts:
-            found = softmax(part / temperature)
-            total = found if total is None else total + found
-        assert total is not None
-        return total / len(parts)
+        """(rows, classes): the mean over all networks of the softmax of their logits by the temperature."""
+        total = np.zeros((len(outputs[0]), self.classes))
+        for output in outputs:
+            logits = output.astype(np.float64)
+            if self.activation == "softmax":
+                logits = np.log(np.maximum(logits, np.finfo(np.float64).tiny))
+            total += softmax(logits / temperature)
+        return total / len(outputs)
 
     def quantities(self, outputs: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """(rows,), or with several quantiles (rows, quantiles), in the target's own units."""
         assert self.standard is not None
-        parts = [part for output in outputs for part in self._parts(output)]
+        parts = [output.astype(np.float64) for output in outputs]
         if isinstance(self.loss, Gaussian):
             parts = [part[:, :1] for part in parts]
-        if self.log_link:
+        if self.log_link and self.activation != "exp":
             with np.errstate(over="ignore"):
                 parts = [np.exp(part) for part in parts]
         mean = sum(parts[1:], parts[0]) / len(parts)
-        found = mean * self.standard.deviations + self.standard.means
+        found: NDArray[np.float64] = mean * self.standard.deviations + self.standard.means
         return found if self.quantiles else found[:, 0]
 
     def deviations(self, outputs: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """(rows,) of the normal distributions of a gaussian loss: that of their mixture, where there are several."""
         assert self.standard is not None
-        parts = [part for output in outputs for part in self._parts(output)]
+        parts = [output.astype(np.float64) for output in outputs]
         with np.errstate(over="ignore"):
             variance = sum((np.exp(2 * part[:, 1]) for part in parts), np.zeros(len(parts[0]))) / len(parts)
         means = np.stack([part[:, 0] for part in parts])
         return np.sqrt(variance + means.var(axis=0)) * self.standard.deviations[0]  # type: ignore[no-any-return]
-
-    def _parts(self, output: NDArray[Any]) -> list[NDArray[np.float64]]:
-        """The outputs (rows, outputs) of each member, in double."""
-        split = output.astype(np.float64).reshape(len(output), self.members, self.outputs)
-        return [split[:, k] for k in range(self.members)]
 
 
 def softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -229,7 +229,7 @@ class TableModel:
                 "number": list(head.loss.spec[1]) if isinstance(head.loss.spec[1], tuple) else head.loss.spec[1],
                 "classes": head.classes,
                 "standard": None if head.standard is None else head.standard.to_dict(),
-                "members": head.members,
+                "activation": head.activation,
             },
             "temperature": self.temperature,
             "recipe": dict(self.recipe),
@@ -258,7 +258,7 @@ class TableModel:
                 "number": lambda name, value: value,
                 "classes": whole(0, 2**31),
                 "standard": optional(mapping),
-                "members": whole(1, 2**20),
+                "activation": one_of("identity", "softmax", "exp"),
             }
         )
         given = record(
@@ -302,10 +302,8 @@ class TableModel:
             widths = {part.name: part.n for part in network.inputs}
             if list(widths.values()) != list(encoding.widths.values()):
                 raise ValueError(f"its networks take {widths}, its encoding gives {encoding.widths}")
-            if network.n_out != head.outputs * head.members:
-                raise ValueError(
-                    f"its networks have {network.n_out} outputs, its head takes {head.outputs * head.members}"
-                )
+            if network.n_out != head.outputs:
+                raise ValueError(f"its networks have {network.n_out} outputs, its head takes {head.outputs}")
         # What else does not fit shows in a table of no rows.
         nothing = Columns(np.empty((0, encoding.n_numbers)), np.empty((0, len(encoding.cardinalities)), np.int64))
         encoding.transform(nothing)
@@ -324,7 +322,7 @@ def _head(data: Mapping[str, Any]) -> Head:
     make: Callable[..., Loss] = type(kind)
     loss = make(number) if kind._number else make()
     standard = None if data["standard"] is None else Standardise.from_dict(data["standard"])
-    return Head(loss, data["classes"], standard, data["members"])
+    return Head(loss, data["classes"], standard, data["activation"])
 
 
 def load_table(path: str | os.PathLike[str]) -> TableModel:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from . import dates
 from .cells import table_of
-from .columns import Boolean, Category, Column, Date, Dropped, Number, decide_columns, listed
+from .columns import Boolean, Category, Column, Date, Dropped, Number
+from .deciding import decide_columns, listed
 from .errors import DataError, many
 from .numerals import MISSING
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import unknown_name
-from .cells import EXACT, Cells, Text, Typed, table_of, text_of
-from .columns import FALSE, TRUE, Column, Number, few_enough, how_read
+from .cells import EXACT, Cells, Table, Text, Typed, table_of, text_of
+from .columns import FALSE, TRUE, Column, Number
+from .deciding import decimal_comma_of, few_enough, how_read
 from .errors import DataError, many, some
 from .numerals import MISSING, find_form, numbers_of
 from .schema import FORMAT, check_format, column_from, column_to_dict
@@ -93,7 +94,7 @@ class Target:
         if name not in table:
             raise DataError(str(unknown_name(f"{table.name}: target", name, table.names)))
         cells = table.cells(name)
-        kind, number, notes = _kind_of(cells, name, where, table.decimal_comma)
+        kind, number, notes = _kind_of(table, cells, name, where)
         values, times = _counted(cells, kind, number, MISSING)
         if not values:
             raise DataError(f"{where} has no values")
@@ -133,6 +134,8 @@ class Target:
             notes += [
                 f"{name!r}: {word!r} is a class, not a missing value" for word in values if word.lower() in MISSING
             ]
+        if kind == "number" and not whole:
+            values = [float(value) for value in values]
         return cls(name, task, tuple(sorted(values)), False, kind, number), tuple(notes)
 
     def read(self, frame: Any) -> NDArray[Any]:
@@ -317,7 +320,7 @@ def _counted(cells: Cells, kind: Kind, number: Number | None, missing: Collectio
     return list(times), list(times.values())
 
 
-def _kind_of(cells: Cells, name: str, where: str, decimal_comma: bool | None) -> tuple[Kind, Number | None, list[str]]:
+def _kind_of(table: Table, cells: Cells, name: str, where: str) -> tuple[Kind, Number | None, list[str]]:
     """What the column holds, and how its numbers are written."""
     if isinstance(cells, Typed):
         if cells.kind == "time" and not cells.missing.all():
@@ -336,7 +339,9 @@ def _kind_of(cells: Cells, name: str, where: str, decimal_comma: bool | None) ->
     lower = {texts[k].lower() for k in known}
     if lower and lower <= {"true", "false"}:
         return "truth", None, notes
-    found = find_form([texts[k] for k in known], decimal_comma)
+    found = find_form([texts[k] for k in known], table.decimal_comma)
+    if found is not None and found.other is not None:
+        found = find_form([texts[k] for k in known], decimal_comma_of(table, (name,)))
     if found is None or found.zeros:
         return "text", None, []
     numbers, bad = numbers_of([texts[k] for k in known], found.form)
