@@ -19,7 +19,7 @@ from ...layers import (
     Periodic,
     Scale,
 )
-from ...losses import CrossEntropy, Loss
+from ...losses import CrossEntropy, Gaussian, Loss
 from ...optim import Adam, AdamW
 from ...schedules import CosLog, FlatCos
 from ...starting import start_from_data
@@ -64,7 +64,7 @@ class RealMLP(Recipe):
         Whether each neuron learns how much of its activation it applies.
     dropout : float
     lr : float or None
-        The top of each wave of the rate. None: 0.04 for classes, 0.2 for quantities.
+        The top of each wave of the rate. None: 0.04 for classes and a predicted deviation, 0.2 for quantities.
     waves : int
     betas, eps : as `schuss.Adam`
     weight_decay : float
@@ -185,7 +185,9 @@ class RealMLP(Recipe):
                 _core.initialise(array[None], "normal", 1.0, network.seed, _BIASES + int(name.split(".")[1]))
 
     def optimizer(self, network: Network, task: Task, steps: int) -> Optimizer:
-        lr = self._lrs[task.classes == 0] if self.lr is None else self.lr
+        # The likelihood of a deviation is steep where that is small: it takes the smaller rate.
+        quantity = task.classes == 0 and not isinstance(task.loss, Gaussian)
+        lr = self._lrs[quantity] if self.lr is None else self.lr
         options: dict[str, Any] = {"lr": CosLog(lr, steps, self.waves), "betas": self.betas, "eps": self.eps}
         if not self.weight_decay:
             return Adam(grouped(network, self._group), **options)
