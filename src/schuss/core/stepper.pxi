@@ -197,7 +197,8 @@ cdef class Stepper(Parameters):
                 self.c_step.groups[i] = self.numbers[i]
             # each time: schedules of a fit write here,
             self.c_step.groups[i].lr = self.numbers[i].lr * self.numbers[i].lr_factor
-            self.c_step.groups[i].weight_decay = self.numbers[i].weight_decay
+            if self.c_step.groups[i].weight_decay != self.numbers[i].weight_decay:
+                self.c_step.groups[i].weight_decay = self.numbers[i].weight_decay
             self.c_step.groups[i].penalty1 = self.c_step.groups[i].penalty2 = 0  # and a penalty here
         if self.sums is None:
             sums = np.empty(schuss_step_sums(&self.c_step))
