@@ -22,11 +22,6 @@ KINDS = {
 }
 
 
-def root(name, mine):
-    """pytabkit's weights are so many times ours: it divides what they compute, y = x W / sqrt(n_in) + b."""
-    return np.sqrt(len(mine)) if name.endswith("/weight") else 1.0
-
-
 class Pair:
     """A fit of pytabkit, and our recipe for the same rows with pytabkit's start."""
 
@@ -87,7 +82,7 @@ class Pair:
     def start(self):
         """Both networks as pytabkit's started."""
         for name, mine in zip(self.names(), self.network.parameters, strict=True):
-            mine[...] = self.peer.start[name].reshape(mine.shape) / root(name, mine)
+            mine[...] = self.peer.start[name].reshape(mine.shape)
             with torch.no_grad():
                 self.peer.parameters[name][0].copy_(torch.as_tensor(self.peer.start[name]))
 
@@ -131,12 +126,17 @@ def test_values_and_gradients(pair):
         pair.network.forward(pair.taken(rows)), output["x_cont"][0].detach().numpy(), rtol=1e-4, atol=1e-5
     )
     for name, mine in zip(pair.names(), pair.network.gradients, strict=True):
-        wanted = pair.peer.parameters[name].grad[0].numpy().reshape(mine.shape) * root(name, mine)
+        wanted = pair.peer.parameters[name].grad[0].numpy().reshape(mine.shape)
         np.testing.assert_allclose(mine, wanted, rtol=1e-4, atol=1e-5 * max(np.abs(wanted).max(), 1e-3), err_msg=name)
 
 
 def test_predictions(pair):
     pair.start()
+    # Far from trained, so that some quantities are clamped.
+    name = pair.names()[-2]
+    pair.network.parameters[-2][...] *= 10
+    with torch.no_grad():
+        pair.peer.parameters[name] *= 10
     model = pair.peer.model.eval()
     far = pair.peer.batch(np.arange(ROWS))
     with torch.no_grad():
@@ -144,9 +144,9 @@ def test_predictions(pair):
     found = pair.network.predict(pair.inputs)
     if pair.standard is not None:
         found = pair.standard.inverse(found)
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
-    if pair.kind == "td quantity":  # the start is far from trained: some rows are clamped
-        assert (wanted == wanted.max()).sum() > 1
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
+    if pair.kind == "td quantity":
+        assert (wanted == wanted.max()).sum() > 1 and (wanted == wanted.min()).sum() > 1
 
 
 def test_rates_and_decays_of_every_step(pair):
@@ -156,7 +156,7 @@ def test_rates_and_decays_of_every_step(pair):
     of_array = {id(array): group for group in optimizer.param_groups for array in group["params"]}
     for name, mine in zip(pair.names(), pair.network.parameters, strict=True):
         group = of_array[id(mine)]
-        factor = group.get("lr_factor", 1.0) * root(name, mine)
+        factor = group.get("lr_factor", 1.0)
         peer_factors = pair.peer.factors[name]
         decay = group.get("decay_schedule") or (lambda step, group=group: group.get("weight_decay", 0.0))
         for step in range(steps):
@@ -164,7 +164,7 @@ def test_rates_and_decays_of_every_step(pair):
             np.testing.assert_allclose(group["schedule"](step) * factor, rate, rtol=1e-9, atol=1e-15)
             # pytabkit multiplies by the factors once more where it decays.
             wanted = peer_decay * peer_factors.get("wd", 1.0) * peer_factors.get("lr", 1.0)
-            np.testing.assert_allclose(decay(step), wanted * root(name, mine), rtol=1e-9, atol=1e-15)
+            np.testing.assert_allclose(decay(step), wanted, rtol=1e-9, atol=1e-15)
 
 
 def test_a_whole_stretch_of_training(pair):
@@ -187,10 +187,10 @@ def test_starts(pair):
         pair.rows(train), pair.target[train], pair.task, cardinalities=CARDINALITIES, seed=7
     ).network
     for name, mine in zip(pair.names(), fresh.parameters, strict=True):
-        theirs = pair.peer.start[name].reshape(mine.shape) / root(name, mine)
+        theirs = pair.peer.start[name].reshape(mine.shape)
         assert (mine.std() == 0) == (theirs.std() == 0), name
         if mine.size == 1:
-            assert mine != 0 and theirs != 0 or mine == theirs, name
+            assert (mine != 0 and theirs != 0) or mine == theirs, name
         elif mine.std() == 0:
             np.testing.assert_array_equal(mine, theirs, err_msg=name)
         elif mine.size >= 200:

@@ -102,7 +102,8 @@ def test_starts(pair):
             # Uniform within one over the root of what comes in: 10 columns at first, then the hidden ones.
             bound = 1 / np.sqrt(10 if place < 4 else HIDDEN)
             assert 0.5 * bound < np.abs(mine).max() <= bound and 0.5 * bound < np.abs(wanted).max() <= bound
-            np.testing.assert_allclose(mine.std(), wanted.std(), rtol=0.4)
+            if mine.size > 2 * HIDDEN:
+                np.testing.assert_allclose(mine.std(), wanted.std(), rtol=0.3)
         # Biases are equal in all members, but for the heads'.
         if mine.shape == (MEMBERS, HIDDEN) and len(np.unique(wanted)) > 2:
             assert (mine == mine[0]).all() and (wanted == wanted[0]).all()

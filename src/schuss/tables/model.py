@@ -15,7 +15,7 @@ from ..network import Network
 from ..trained import Trained
 from .encoding import Encoding, Standardise
 from .errors import DataError
-from .heads import Head
+from .heads import Head, resolved
 from .schema import Columns, Schema
 from .target import Target
 
@@ -321,6 +321,7 @@ def _head(data: Mapping[str, Any]) -> Head:
     number = tuple(data["number"]) if isinstance(data["number"], list) else data["number"]
     make: Callable[..., Loss] = type(kind)
     loss = make(number) if kind._number else make()
+    resolved(loss, data["classes"] > 0)
     standard = None if data["standard"] is None else Standardise.from_dict(data["standard"])
     return Head(loss, data["classes"], standard, data["activation"])
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ... import _core
 from ...layers import (
     Activation,
+    Clamp,
     Concatenate,
     Dense,
     Embedding,
@@ -19,15 +18,12 @@ from ...layers import (
     Periodic,
     Scale,
 )
-from ...losses import CrossEntropy, Loss
+from ...losses import CrossEntropy, Gaussian, Loss
 from ...optim import Adam, AdamW
 from ...schedules import CosLog, FlatCos
 from ...starting import start_from_data
 from ..encoding import Encoding
 from .base import Recipe, Task, grouped
-
-# Of random numbers that nothing else has.
-_BIASES = 1 << 18
 
 if TYPE_CHECKING:
     from ...layers import Layer
@@ -64,7 +60,7 @@ class RealMLP(Recipe):
         Whether each neuron learns how much of its activation it applies.
     dropout : float
     lr : float or None
-        The top of each wave of the rate. None: 0.04 for classes, 0.2 for quantities.
+        The top of each wave of the rate. None: 0.04 for classes and a predicted deviation, 0.2 for quantities.
     waves : int
     betas, eps : as `schuss.Adam`
     weight_decay : float
@@ -144,20 +140,19 @@ class RealMLP(Recipe):
         branches = self._branches(encoding)
         front: list[Layer] = branches[0] if len(branches) == 1 else [Concatenate(branches)]
         activation = self.activation or ("selu" if task.classes else "mish")
+        normal = self.start_from == "normal"
+        start: dict[str, Any] = {"parametrization": "ntp", "bias_std": 1.0 if normal else 0.0}
         behind: list[Layer] = []
         for n in self.hidden:
             if self.parametric:
-                behind += [Dense(n, init="lecun_normal"), ParametricActivation(activation)]
+                behind += [Dense(n, **start), ParametricActivation(activation)]
                 if self.dropout:
                     behind.append(Activation("identity", dropout=self.dropout))
             else:
-                behind.append(Dense(n, activation, init="lecun_normal", dropout=self.dropout))
-        behind.append(Dense(task.outputs, init="zeros" if self.start_from == "normal" else "lecun_normal"))
+                behind.append(Dense(n, activation, dropout=self.dropout, **start))
+        behind.append(Dense(task.outputs, parametrization="ntp", init="zeros" if normal else None))
         if self.clamped and task.limits is not None:
-            from ... import layers
-
-            if hasattr(layers, "Clamp"):
-                behind.append(layers.Clamp(*task.limits))
+            behind.append(Clamp(*task.limits))
         return [*front, Scale(), *behind]
 
     def _branches(self, encoding: Encoding) -> list[list[Layer]]:
@@ -179,13 +174,11 @@ class RealMLP(Recipe):
     def start(self, network: Network, inputs: Inputs) -> None:
         if self.start_from == "data":
             start_from_data(network, inputs)
-            return
-        for name, array in list(network.named_parameters().items())[:-1]:
-            if name.endswith(".bias"):
-                _core.initialise(array[None], "normal", 1.0, network.seed, _BIASES + int(name.split(".")[1]))
 
     def optimizer(self, network: Network, task: Task, steps: int) -> Optimizer:
-        lr = self._lrs[task.classes == 0] if self.lr is None else self.lr
+        # The likelihood of a deviation is steep where that is small: it takes the smaller rate.
+        quantity = task.classes == 0 and not isinstance(task.loss, Gaussian)
+        lr = self._lrs[quantity] if self.lr is None else self.lr
         options: dict[str, Any] = {"lr": CosLog(lr, steps, self.waves), "betas": self.betas, "eps": self.eps}
         if not self.weight_decay:
             return Adam(grouped(network, self._group), **options)
@@ -196,17 +189,10 @@ class RealMLP(Recipe):
         return AdamW(groups, **options)
 
     def _group(self, layer: Layer, array: str) -> Mapping[str, Any]:
-        """What an array of a layer gets: its factor of the rate, and its decay.
-
-        The originals have y = x W / sqrt(n_in) + b with standard normal W. With the weights W / sqrt(n_in) Adam makes
-        the very same steps if rate and eps are so many times as large, and decay, which the rate multiplies, the other
-        way.
-        """
+        """What an array of a layer gets: its factor of the rate, and its decay."""
         dense_bias = isinstance(layer, Dense) and array == "bias"
-        rate, root = 1.0, 1.0
-        if isinstance(layer, Dense) and array == "weight":
-            root = sqrt(layer.n_in or 1)
-        elif isinstance(layer, Scale):
+        rate = 1.0
+        if isinstance(layer, Scale):
             rate = self.scale_rate
         elif dense_bias:
             rate = self.bias_rate
@@ -214,11 +200,10 @@ class RealMLP(Recipe):
             rate = self.embedding_rate
         elif isinstance(layer, ParametricActivation):
             rate = self.activation_rate
-        found = {"lr_factor": rate / root, "eps": self.eps * root}
-        if self.weight_decay:
-            decay = 0.0 if dense_bias else self.weight_decay * root
-            found["weight_decay"] = decay * (rate if self.decay_by_rate == "twice" else 1.0)
-        return found
+        if not self.weight_decay:
+            return {"lr_factor": rate}
+        decay = 0.0 if dense_bias else self.weight_decay * (rate if self.decay_by_rate == "twice" else 1.0)
+        return {"lr_factor": rate, "weight_decay": decay}
 
     def loss(self, task: Task) -> Loss:
         if task.loss is None and task.classes:
