@@ -328,3 +328,17 @@ def test_numbers_beyond_float32_become_its_largest():
     far = Columns(np.array([[1e300], [-1e300]]), np.empty((2, 0), np.int64))
     largest = np.finfo(np.float32).max
     np.testing.assert_array_equal(encoding.transform(far)["columns"], [[largest], [-largest]])
+
+
+@pytest.mark.parametrize("parted", [False, True])
+def test_rows_go_a_part_at_a_time(parted, monkeypatch):
+    rng = np.random.default_rng(3)
+    columns = Columns(rng.normal(size=(50, 3)), rng.integers(0, [4, 30], (50, 2)))
+    encoding = Encoding.fit(columns, [3, 29], most_one_hot=8, parted=parted)
+    whole = encoding.transform(columns)
+    monkeypatch.setattr("schuss.tables.encoding.table.ROWS_AT_A_TIME", 7)
+    parts = encoding.transform(columns)
+    assert list(parts) == list(whole)
+    for name, values in whole.items():
+        assert parts[name].dtype == values.dtype and parts[name].flags.c_contiguous
+        np.testing.assert_array_equal(parts[name], values)
