@@ -374,6 +374,73 @@ def test_a_time_limit(X: Any, columns: dict[str, Any]) -> None:
     assert any("fit the time limit" in note for note in clf.notes_)
 
 
+def test_no_time_for_an_epoch(X: Any, columns: dict[str, Any]) -> None:
+    clf = small(TabularClassifier, time_limit=1e-4).fit(X, sold(columns))
+    assert clf.n_iter_ == 1 and clf.predict(X).shape == (N,)
+    assert any(note.startswith("the time limit is shorter than an epoch: 256 of 960 rows train") for note in clf.notes_)
+
+
+class Interrupt(Watch):
+    """Ctrl-C in an epoch."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> bool:
+        ends = super().on_fit_task_end(estimator, context, fitted_estimator=fitted_estimator)
+        if ends and context.task_name == "epoch":
+            raise KeyboardInterrupt
+        return False
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_ctrl_c_keeps_what_there_is(X: Any, columns: dict[str, Any], refit: bool) -> None:
+    pytest.importorskip("sklearn.callback")
+    clf = small(TabularClassifier, refit=refit).set_callbacks(Interrupt(3))
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        clf.fit(X, sold(columns))
+    assert clf.n_iter_ == 3 and clf.predict(X).shape == (N,)
+
+
+def test_an_error_leaves_an_estimator_as_it_was(X: Any, columns: dict[str, Any]) -> None:
+    clf = small(TabularClassifier, epochs=2).fit(X, sold(columns))
+    before = clf.predict(X)
+    for y, more in ((np.ones(N), {}), (np.where(before, "a", "b"), {"X_val": X.assign(size=np.inf), "y_val": before})):
+        with pytest.raises(ValueError, match=r"class|infinit"):
+            clf.fit(X, y, **more)
+        assert np.array_equal(clf.predict(X), before) and clf.classes_.tolist() == [False, True]
+    fresh = small(TabularClassifier)
+    with pytest.raises(ValueError, match="y must have at least two classes"):
+        fresh.fit(X, np.ones(N))
+    assert not hasattr(fresh, "classes_") and not hasattr(fresh, "n_features_in_")
+
+
+RECIPES = ["realmlp", "realmlp-s", "mlp", *(["tabm"] if hasattr(schuss, "MeanOfMembers") else [])]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe(X: Any, columns: dict[str, Any], recipe: str, tmp_path: Any) -> None:
+    y = np.where(sold(columns), "sold", "kept")
+    several = {"n_ensemble": 2} if recipe != "tabm" else {}
+    clf = TabularClassifier(recipe, epochs=25, random_state=0, **several).fit(X[:TRAIN], y[:TRAIN])
+    reg = TabularRegressor(recipe, epochs=25, random_state=0).fit(X[:TRAIN], price(columns)[:TRAIN])
+    assert log_loss(y[TRAIN:], clf.predict_proba(X[TRAIN:])) < 0.6
+    assert reg.score(X[TRAIN:], price(columns)[TRAIN:]) > 0.5
+    for estimator in (clf, reg):
+        estimator.save(tmp_path / "model.npz")
+        again = schuss.load_table(tmp_path / "model.npz")
+        assert np.array_equal(again.predict(X), estimator.predict(X))
+    assert again.recipe["recipe"] == recipe
+
+
+def test_a_recipe_with_other_numbers(X: Any, columns: dict[str, Any]) -> None:
+    from schuss.tables.recipes import RealMLPS
+
+    clf = small(TabularClassifier, recipe=RealMLPS(hidden=(32,), batch_size=64, epochs=3), epochs=None)
+    clf.fit(X, sold(columns))
+    assert clf.n_iter_ == 3 and clf.model_.networks[0].n_parameters < 2000
+    assert clone(clf).fit(X, sold(columns)).predict_proba(X).tobytes() == clf.predict_proba(X).tobytes()
+    with pytest.raises(ValueError, match="'recipe' parameter"):
+        small(TabularClassifier, recipe="forest").fit(X, sold(columns))
+
+
 def test_calibration(X: Any, columns: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     y = sold(columns) ^ (rng.random(N) < 0.25)

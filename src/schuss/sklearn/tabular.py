@@ -105,10 +105,18 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, eval_set: Any
     ) -> None:
-        """All of `fit`."""
+        """All of `fit`. Whatever ends it early leaves the estimator as it was."""
+        before = dict(self.__dict__)
+        try:
+            self._fit_anew(X, y, sample_weight, *_own_validation(X_val, y_val, sample_weight_val, eval_set))
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _fit_anew(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> None:
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None")
-        X_val, y_val, sample_weight_val = _own_validation(X_val, y_val, sample_weight_val, eval_set)
         table = self._table(X, reset=True)
         encoded = self._learn_targets(y)
         check_consistent_length(table, encoded)
