@@ -98,7 +98,7 @@ def test_named_data_sets(run: Run, name: str) -> None:
         assert score(result, "R2") >= 0.3 and 40 < score(result, "RMSE") < 65 < score(result, "RMSE", "baseline")
     else:
         assert score(result, "accuracy") >= 90
-    assert "mse" not in result.stdout
+    assert " mse" not in result.stdout
     again = run("predict", f"{name}.safetensors", name)
     assert again.exit_code == 0, again.output
     assert "against 'target'" in again.stdout

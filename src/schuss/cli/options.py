@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from ..arguments import choice, integer, number
@@ -16,27 +16,34 @@ METRICS_OF_CLASSES = ("error", "accuracy", "balanced_accuracy", "log_loss", "auc
 METRICS = ("rmse", "mae", "r2", "loss")
 DEFAULT_RECIPE = "realmlp"
 # Options that are numbers of one recipe only: the others' networks are not made of these.
-OF_MLP = ("hidden", "activation", "dropout", "optimizer", "weight_decay", "patience")
+OF_MLP = {
+    "hidden": "--hidden",
+    "activation": "--activation",
+    "dropout": "--dropout",
+    "optimizer_name": "--optimizer",
+    "weight_decay": "--weight-decay",
+    "patience": "--patience",
+}
 
 
-def recipe_with(name: str, given: Mapping[str, Any]) -> Recipe:
+def named(recipe: str) -> Recipe:
+    """A recipe with its own numbers. ValueError: there is no such one."""
+    return BY_NAME[choice("--recipe", recipe, BY_NAME)]()
+
+
+def recipe_with(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
     """A recipe with what was given in place of its own numbers; None is nothing given.
 
     Raises
     ------
     ValueError
-        If there is no such recipe, an option is for another, or it does not take the number.
+        If an option is for another recipe.
     """
-    choice("--recipe", name, BY_NAME)
     asked = {key: value for key, value in given.items() if value is not None}
-    for key in OF_MLP:
-        if key in asked and name != "mlp":
-            raise ValueError(f"--{key.replace('_', '-')} is for --recipe mlp; {name} has a number of its own for it")
-    recipe = BY_NAME[name]()
-    known = {field.name for field in fields(recipe)}
-    unknown = [key for key in asked if key not in known]
-    if unknown:
-        raise ValueError(f"--{unknown[0].replace('_', '-')} is not for --recipe {name}")
+    for key in asked:
+        if key in OF_MLP and recipe.name != "mlp":
+            option = OF_MLP[key]
+            raise ValueError(f"{option} is for --recipe mlp; {recipe.name} has a number of its own for it")
     return replace(recipe, **asked)
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ..tables import Schema, Target
 from ..tables.columns import Boolean, Category, Date, Number
-from ..tables.errors import some
 from .scores import Scores
 from .terminal import out, say, show_table
 
@@ -20,6 +19,7 @@ MOST_CLASSES = 10
 FEW_ROWS, FEW_OF_A_CLASS = 50, 5
 # Of a list of names in one line.
 NAMES_WIDTH = 56
+CLASSES_WIDTH = 30
 PERCENT = ("accuracy", "balanced accuracy")
 LONGEST_NAME = 24
 
@@ -32,8 +32,9 @@ def tell(notes: Iterable[str]) -> None:
 
 def headline(name: str, rows: int, target: Target) -> None:
     """What is learned from how much."""
-    what = f"{len(target.classes)} classes: {some(target.classes)}" if target.classes else "a quantity"
-    say(f"{name}: {rows:,} rows; target {target.name!r}: {target.task}, {what}")
+    what = f"{len(target.classes)} classes" if target.classes else "a quantity"
+    classes = f": {listed(list(map(repr, target.classes)), CLASSES_WIDTH)}" if target.classes else ""
+    say(f"{name}: {rows:,} rows; target {target.name!r}: {target.task}, {what}{classes}")
 
 
 def columns_of(schema: Schema) -> None:
@@ -66,6 +67,17 @@ def shortened(name: str, longest: int = LONGEST_NAME) -> str:
     """A name in one line, cut where it is very long."""
     name = " ".join(name.split())
     return name if len(name) <= longest else name[: longest - 3] + "..."
+
+
+def resumed_notes(path: str, before: int, now: int) -> tuple[str, ...]:
+    """What going on from a model means."""
+    notes: tuple[str, ...] = (
+        f"goes on from {path}: its columns, its parameters and, with its seed, its rows of each kind",
+        "the rate's schedule and the optimizer begin anew, so this is not one longer training",
+    )
+    if before != now:
+        notes += (f"the table has {now:,} rows, it had {before:,}: some that test now may have been trained on",)
+    return notes
 
 
 # ---- scores -------------------------------------------------------------------------------------------------------

@@ -23,8 +23,10 @@ from ..tables.recipes import BY_NAME, Recipe
 from . import output_files, report
 from .app import app, told
 from .evaluation import out_of_fold, predicted, scores_of
-from .options import DEFAULT_RECIPE, check_fractions, hidden_sizes, loss_of, metric_of, recipe_with
-from .rows import Split, balanced, split
+from .options import DEFAULT_RECIPE, check_fractions, hidden_sizes, loss_of, metric_of, named, recipe_with
+from .resume import Told
+from .resume import load as resumed
+from .rows import Split, balanced, split, split_by
 from .scores import Predicted, Scores, baseline_of_classes, baseline_of_numbers, confusion
 from .terminal import TrainingProgress, say, show_cursor
 
@@ -43,11 +45,15 @@ def train(
     task: Annotated[
         str | None, typer.Option(help="classification or regression.", show_default="found out from the target")
     ] = None,
-    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(BY_NAME)}.")] = DEFAULT_RECIPE,
+    recipe: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(BY_NAME)}.", show_default=DEFAULT_RECIPE)
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option("--time", help="Seconds that training may take.", show_default="no limit")
     ] = None,
-    ensemble: Annotated[int, typer.Option(help="Networks whose predictions are averaged.")] = 1,
+    ensemble: Annotated[
+        int | None, typer.Option(help="Networks whose predictions are averaged.", show_default="1")
+    ] = None,
     refit: Annotated[
         bool, typer.Option(help="Train again on validation rows, too, for as many epochs as were best.")
     ] = False,
@@ -67,12 +73,21 @@ def train(
         ),
     ] = None,
     class_weight: Annotated[str | None, typer.Option(help="balanced: each class weighs the same.")] = None,
-    test: Annotated[float, typer.Option(help="Share of the rows that are used for the last score only.")] = 0.2,
-    validation: Annotated[float, typer.Option(help="Share of the others that finds the best epoch.")] = 0.2,
+    test: Annotated[
+        float | None, typer.Option(help="Share of the rows that are used for the last score only.", show_default="0.2")
+    ] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Share of the others that finds the best epoch.", show_default="0.2")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many.", show_default="by recipe")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows a step.", show_default="by recipe")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="by recipe")] = None,
-    seed: Annotated[int, typer.Option(help="Decides rows of each kind, initial parameters and order.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Decides rows of each kind, initial parameters and order.", show_default="0")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the model at --save: from what it has learned, by its recipe.")
+    ] = False,
     threads: Annotated[int | None, typer.Option(help="Same result for any number.", show_default="all")] = None,
     save: Annotated[
         Path | None, typer.Option(help="Model file (.safetensors, .npz).", show_default="<data>.safetensors")
@@ -103,12 +118,10 @@ def train(
     ends the training early and keeps what it has.
     """
     with told():
-        integer("--ensemble", ensemble, 1)
-        integer("--seed", seed, 0, 2**31 - 1)
-        check_fractions(test, validation)
-        for option, value in (("--epochs", epochs), ("--batch-size", batch_size), ("--patience", patience)):
-            if value is not None:
-                integer(option, value, 1)
+        counts = {"--ensemble": ensemble, "--epochs": epochs, "--batch-size": batch_size, "--patience": patience}
+        for option, count in counts.items():
+            if count is not None:
+                integer(option, count, 1)
         if seconds is not None:
             number("--time", seconds, "(0, inf)")
         if task is not None:
@@ -117,39 +130,67 @@ def train(
             choice("--class-weight", class_weight, ("balanced",))
         if threads is not None:
             schuss.set_num_threads(integer("--threads", threads, 1))
-        chosen = recipe_with(
-            recipe,
-            {
-                "batch_size": batch_size,
-                "lr": lr,
-                "hidden": None if hidden is None else hidden_sizes(hidden),
-                "activation": activation,
-                "dropout": dropout,
-                "optimizer_name": optimizer,
-                "weight_decay": weight_decay,
-                "patience": patience,
-            },
+        wanted = Told(
+            0,
+            0.2 if test is None else test,
+            0.2 if validation is None else validation,
+            0 if seed is None else integer("--seed", seed, 0, 2**31 - 1),
+            refit,
+            class_weight,
+            loss,
+            metric,
         )
+        numbers = {
+            "batch_size": batch_size,
+            "lr": lr,
+            "hidden": None if hidden is None else hidden_sizes(hidden),
+            "activation": activation,
+            "dropout": dropout,
+            "optimizer_name": optimizer,
+            "weight_decay": weight_decay,
+            "patience": patience,
+        }
+        check_fractions(wanted.test, wanted.validation)
+        base = named(DEFAULT_RECIPE if recipe is None else recipe)
+        if not resume:
+            chosen = recipe_with(base, numbers)
         table = open_table(data)
         model_path, plot_path = output_files.of_training(table.name, save, no_save, plot, no_plot)
-        rows = split(table, target, task, test, validation, seed)  # type: ignore[arg-type]
+        start = None
+        if resume:
+            fixed = {"--recipe": recipe, "--ensemble": ensemble, "--loss": loss, "--task": task, "--target": target,
+                     "--test": test, "--validation": validation, "--seed": seed}  # fmt: skip
+            for option, kept in fixed.items():
+                if kept is not None:
+                    raise ValueError(f"{option} cannot be together with --resume: the model's own is kept")
+            start, before, base = resumed(model_path)
+            chosen = recipe_with(base, numbers)
+            wanted = replace(
+                before, refit=refit, class_weight=class_weight or before.class_weight, metric=metric or before.metric
+            )
+            rows = split_by(table, start.target, wanted.test, wanted.validation, wanted.seed, table.notes)
+        else:
+            rows = split(table, target, task, wanted.test, wanted.validation, wanted.seed)  # type: ignore[arg-type]
         del table
         settings = Settings(
             chosen,
-            loss_of(loss, bool(rows.target.classes)),
-            metric_of(metric, bool(rows.target.classes)),
+            loss_of(wanted.loss, bool(rows.target.classes)),
+            metric_of(wanted.metric, bool(rows.target.classes)),
             epochs=epochs,
             time_limit=seconds,
-            members=ensemble,
+            members=(ensemble or 1) if start is None else len(start.networks),
             refit=refit,
-            fraction=validation,
-            seed=seed,
+            fraction=wanted.validation,
+            seed=wanted.seed,
+            start=start,
         )
-        run = Run(weighted(rows, class_weight), settings)
+        run = Run(weighted(proposed(rows, wanted.loss), wanted.class_weight), settings)
+        if resume:
+            run.notes = report.resumed_notes(str(model_path), wanted.rows, rows.n_rows)
         run.train()
         run.tell_scores()
         if model_path:
-            run.fitted.model.save(model_path)
+            replace(wanted, rows=rows.n_rows).within(run.fitted.model).save(model_path)
             say(f"wrote {model_path}")
             say(f"  in the shell:  schuss predict {model_path} DATA")
             say(f'  in Python:     schuss.load_table("{model_path}").predict(DATA_FRAME)')
@@ -170,6 +211,16 @@ def weighted(rows: Split, class_weight: str | None) -> Split:
     return replace(rows, training=replace(rows.training, weights=balanced(y, len(rows.target.classes))))
 
 
+def proposed(rows: Split, loss: str | None) -> Split:
+    """The rows with a note that names the option for counts, if none was given, in place of the target's own."""
+    if not rows.target.counts:
+        return rows
+    notes = tuple(note for note in rows.notes if "Poisson" not in note)
+    if loss is None:
+        notes += (f"{rows.target.name!r} holds counts: --loss poisson may fit better",)
+    return replace(rows, notes=notes)
+
+
 class Run:
     """A training that is told as it goes."""
 
@@ -177,6 +228,7 @@ class Run:
 
     def __init__(self, rows: Split, settings: Settings) -> None:
         self.rows, self.settings = rows, settings
+        self.notes: tuple[str, ...] = ()
         self._told: set[str] = set()
         self._parts: Sequence[Fold] = ()
         self._columns: Columns | None = None
@@ -186,7 +238,7 @@ class Run:
         """Fit, with a bar or lines that show how far it is."""
         settings, rows = self.settings, self.rows
         report.headline(rows.name, rows.n_rows, rows.target)
-        self._tell(rows.notes)
+        self._tell((*rows.notes, *self.notes))
         epochs = settings.epochs or settings.recipe.epochs
         progress = TrainingProgress(epochs, settings.members, 2 if settings.refit else 1)
         with warnings.catch_warnings(), progress:

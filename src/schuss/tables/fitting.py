@@ -82,6 +82,8 @@ class Settings:
     seed: int = 0
     on_epoch: OnEpoch | None = None
     on_start: OnStart | None = None
+    #: Whose columns, encoding and parameters training begins with, where it goes on from a model.
+    start: TableModel | None = None
     verbose: int = 0
 
 
@@ -217,14 +219,18 @@ class _Trainer:
         self.epochs = settings.epochs
         self.planned = self.interrupted = False
         recipe, classes = settings.recipe, len(target.classes)
+        start = settings.start
         loss = recipe.loss(Task(classes, classes or 1, settings.loss))
-        head = Head(loss, classes) if classes else Head.of_numbers(loss, learned[1], learned[2])
+        if start is not None:
+            head = start.head
+        else:
+            head = Head(loss, classes) if classes else Head.of_numbers(loss, learned[1], learned[2])
         limits = None
         if head.standard is not None and head.limited:
             low, high = head.standard.limits()
             limits = float(low[0]), float(high[0])
         self._task = Task(classes, head.outputs, settings.loss, limits, settings.metric)
-        self._encoding = recipe.encoding(learned[0], schema.cardinalities)
+        self._encoding = recipe.encoding(learned[0], schema.cardinalities) if start is None else start.encoding
         self.head = head
 
     @classmethod
@@ -239,7 +245,11 @@ class _Trainer:
     ) -> _Trainer:
         """One that learns from these of the rows what columns are and how numbers are spread."""
         whole = len(learned) == len(training.y)
-        schema, notes = Schema.decide(training.table if whole else training.table.take(learned))
+        schema, notes = (
+            (settings.start.schema, ())
+            if settings.start is not None
+            else Schema.decide(training.table if whole else training.table.take(learned))
+        )
         rows = schema.read(training.table), training.y, training.weights
         held = None
         if validation is not None:
@@ -259,7 +269,11 @@ class _Trainer:
         seeds = np.random.SeedSequence(self._settings.seed).generate_state(len(parts), np.uint64).tolist()
         if self._clock.limited and not self.planned:
             parts = self._planned(parts, seeds[0])
-        return self._run([self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True)])
+        trainings = [self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True)]
+        if self._settings.start is not None:
+            for training, before in zip(trainings, self._settings.start.networks, strict=True):
+                _carry_over(before, training.network)
+        return self._run(trainings)
 
     def _prepared(self, part: Fold, seed: int, stops: int | None) -> Training:
         train, test = part
@@ -386,6 +400,17 @@ class _Trainer:
 def _kept(training: Training) -> bool:
     """Whether a fit that has diverged has left a best epoch."""
     return training._validation is not None and len(training.network.history) > 0
+
+
+def _carry_over(before: Trained, network: Trained) -> None:
+    """What a network has learned, to one of the same layers."""
+    pairs = [(network.named_parameters(), before.named_parameters()), (network.named_states(), before.named_states())]
+    for mine, theirs in pairs:
+        if {name: array.shape for name, array in mine.items()} != {name: a.shape for name, a in theirs.items()}:
+            raise ValueError("the model to go on from has other layers than those asked for")
+    for mine, theirs in pairs:
+        for name, array in mine.items():
+            array[...] = theirs[name]
 
 
 def _rows_of(rows: Read, chosen: NDArray[np.int64]) -> Read:
