@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -163,6 +164,26 @@ def test_polars_and_arrays_are_as_pandas(X: Any, columns: dict[str, Any]) -> Non
     table = polars.DataFrame({**columns, "wet": columns["wet"].tolist(), "kind": columns["kind"].tolist()})
     found.append(small(TabularClassifier, epochs=2).fit(table, y).predict_proba(table))
     assert np.array_equal(*found)
+
+
+def test_columns_without_names_are_known_by_their_places(columns: dict[str, Any]) -> None:
+    pandas = pytest.importorskip("pandas")
+    y, numbers = sold(columns), np.random.default_rng(0).normal(size=(N, 4))
+    numbers[:, 2] += y
+    named, numbered = pandas.DataFrame(numbers, columns=list("abcd")), pandas.DataFrame(numbers)
+    found = []
+    for fitted in (numbers, named, numbered):
+        clf = small(TabularClassifier, epochs=2).fit(fitted, y, X_val=fitted, y_val=y)
+        for given in (numbers, named, numbered):
+            if fitted is named or given is named:
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
+                    if fitted is named and given is numbered:
+                        continue  # refused by scikit-learn, or not, by its version
+                    found.append(clf.predict_proba(given))
+            else:
+                found.append(clf.predict_proba(given))
+    assert all(np.array_equal(found[0], other) for other in found)
 
 
 @pytest.mark.parametrize(

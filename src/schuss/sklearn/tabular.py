@@ -202,11 +202,17 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             validate_data(self, X, skip_check_array=True, reset=reset)
             if not len(X):
                 raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
-            return table_of(X)
-        if isinstance(X, (list, tuple)):
-            X = _of_lists(X)
-        array = validated(self, X, dtype=None, ensure_all_finite="allow-nan", reset=reset)
-        return table_of(array)
+            table = table_of(X)
+        else:
+            if isinstance(X, (list, tuple)):
+                X = _of_lists(X)
+            table = table_of(validated(self, X, dtype=None, ensure_all_finite="allow-nan", reset=reset))
+        if reset:
+            self._names = table.names
+        elif not set(self._names) <= set(table.names):
+            # A DataFrame came in place of an array, or the other way round: columns are known by their places.
+            table = table.renamed(self._names)
+        return table
 
     # -- prediction --------------------------------------------------------------------------------------------------
 
