@@ -362,6 +362,33 @@ def test_the_metric_says_which_epoch_is_best(X: Any, columns: dict[str, Any], me
         small(TabularRegressor, metric="rmse", loss="poisson").fit(X, price(columns))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_predictions_are_those_of_trainings_own_evaluation(X: Any, columns: dict[str, Any], weighted: bool) -> None:
+    """Each row is read in prediction as it was for the curves of training."""
+    y, weights = sold(columns), np.arange(N) % 4 + 1.0 if weighted else None
+    more = {} if weights is None else {"sample_weight_val": weights[TRAIN:]}
+    own = {"X_val": X[TRAIN:], "y_val": y[TRAIN:], **more}
+    clf = small(TabularClassifier).fit(X[:TRAIN], y[:TRAIN], **own)
+    of_rows = None if weights is None else weights[TRAIN:]
+    error = clf.history_["val_error"][clf.best_epoch_ - 1]
+    assert 1 - clf.score(X[TRAIN:], y[TRAIN:], of_rows) == pytest.approx(error, abs=1e-12)
+    target = price(columns)
+    own["y_val"] = target[TRAIN:]
+    reg = small(TabularRegressor).fit(X[:TRAIN], target[:TRAIN], **own)
+    distance = np.sqrt(np.average((reg.predict(X[TRAIN:]) - target[TRAIN:]) ** 2, weights=of_rows))
+    rmse = reg.history_["val_rmse"][reg.best_epoch_ - 1] * target[:TRAIN].std()
+    assert distance == pytest.approx(rmse, rel=1e-5)
+
+
+def test_a_class_of_one_row_with_several_networks() -> None:
+    rng = np.random.default_rng(0)
+    clf = small(TabularClassifier, n_ensemble=3, validation_fraction=0.4, epochs=2)
+    clf.fit(rng.normal(size=(5, 2)), [0, 0, 0, 0, 1])
+    assert clf.predict_proba(rng.normal(size=(7, 2))).shape == (7, 2)
+    clf.fit(rng.normal(size=(3, 2)), [2, 0, 2])
+    assert clf.temperature_ > 0
+
+
 def test_no_validation_keeps_the_last_epoch(X: Any, columns: dict[str, Any]) -> None:
     clf = small(TabularClassifier, validation_fraction=0.0).fit(X, sold(columns))
     assert clf.best_epoch_ == clf.n_iter_ == 12 and clf.temperature_ == 1.0 and "val_loss" not in clf.history_
