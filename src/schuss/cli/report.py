@@ -105,7 +105,7 @@ def shown_score(name: str, value: float) -> str:
 
 def amount(value: float) -> str:
     """Four digits, or all before the point."""
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:#.4g}"
 
 
 def show_confusion(matrix: NDArray[np.int64], classes: Sequence[Any], rows: str) -> None:
