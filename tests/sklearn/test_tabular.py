@@ -544,6 +544,22 @@ def test_importance_is_that_of_columns_dealt_anew(X: Any, columns: dict[str, Any
             np.testing.assert_allclose(found.importances[k, repeat], expected_loss, rtol=1e-9, atol=1e-12)
 
 
+def test_importance_is_of_rows_not_learned_from(X: Any, columns: dict[str, Any]) -> None:
+    y = sold(columns)
+    plain = small(TabularClassifier, importance_repeats=2).fit(X, y).permutation_importance_
+    again = small(TabularClassifier, importance_repeats=2, refit=True).fit(X, y).permutation_importance_
+    np.testing.assert_array_equal(plain.importances, again.importances)
+    target = price(columns)
+    plain = small(TabularRegressor, importance_repeats=2).fit(X, target).permutation_importance_
+    again = small(TabularRegressor, importance_repeats=2, refit=True).fit(X, target).permutation_importance_
+    np.testing.assert_array_equal(plain.importances, again.importances)
+    own = small(TabularClassifier, importance_repeats=2, n_ensemble=2)
+    own.fit(X[:TRAIN], y[:TRAIN], X_val=X[TRAIN:], y_val=y[TRAIN:])
+    seed = own.permutation_importance(X[TRAIN:], y[TRAIN:], 2, "loss", random_state=0).importances
+    assert own.permutation_importance_.importances.shape == seed.shape
+    assert not hasattr(small(TabularClassifier).fit(X, y), "permutation_importance_")
+
+
 def test_importance_needs_rows_held_out(X: Any, columns: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="importance_repeats must be 0"):
         small(TabularClassifier, importance_repeats=2, n_ensemble=2).fit(X, sold(columns))
