@@ -132,7 +132,7 @@ def test_names(tree: Tree) -> None:
         path, _, last = name.rpartition(".")
         start = layer_at(net, path).starts()[last]
         if not isinstance(start, tuple):
-            assert (array == start).all()
+            assert (array == np.asarray(start, array.dtype)).all()
     assert repr(schuss.Network(net.layers, seed=tree.seed)) == repr(net)
     net.summary()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -163,6 +164,26 @@ def test_polars_and_arrays_are_as_pandas(X: Any, columns: dict[str, Any]) -> Non
     table = polars.DataFrame({**columns, "wet": columns["wet"].tolist(), "kind": columns["kind"].tolist()})
     found.append(small(TabularClassifier, epochs=2).fit(table, y).predict_proba(table))
     assert np.array_equal(*found)
+
+
+def test_columns_without_names_are_known_by_their_places(columns: dict[str, Any]) -> None:
+    pandas = pytest.importorskip("pandas")
+    y, numbers = sold(columns), np.random.default_rng(0).normal(size=(N, 4))
+    numbers[:, 2] += y
+    named, numbered = pandas.DataFrame(numbers, columns=list("abcd")), pandas.DataFrame(numbers)
+    found = []
+    for fitted in (numbers, named, numbered):
+        clf = small(TabularClassifier, epochs=2).fit(fitted, y, X_val=fitted, y_val=y)
+        for given in (numbers, named, numbered):
+            if fitted is named or given is named:
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
+                    if fitted is named and given is numbered:
+                        continue  # refused by scikit-learn, or not, by its version
+                    found.append(clf.predict_proba(given))
+            else:
+                found.append(clf.predict_proba(given))
+    assert all(np.array_equal(found[0], other) for other in found)
 
 
 @pytest.mark.parametrize(
@@ -341,6 +362,33 @@ def test_the_metric_says_which_epoch_is_best(X: Any, columns: dict[str, Any], me
         small(TabularRegressor, metric="rmse", loss="poisson").fit(X, price(columns))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_predictions_are_those_of_trainings_own_evaluation(X: Any, columns: dict[str, Any], weighted: bool) -> None:
+    """Each row is read in prediction as it was for the curves of training."""
+    y, weights = sold(columns), np.arange(N) % 4 + 1.0 if weighted else None
+    more = {} if weights is None else {"sample_weight_val": weights[TRAIN:]}
+    own = {"X_val": X[TRAIN:], "y_val": y[TRAIN:], **more}
+    clf = small(TabularClassifier).fit(X[:TRAIN], y[:TRAIN], **own)
+    of_rows = None if weights is None else weights[TRAIN:]
+    error = clf.history_["val_error"][clf.best_epoch_ - 1]
+    assert 1 - clf.score(X[TRAIN:], y[TRAIN:], of_rows) == pytest.approx(error, abs=1e-12)
+    target = price(columns)
+    own["y_val"] = target[TRAIN:]
+    reg = small(TabularRegressor).fit(X[:TRAIN], target[:TRAIN], **own)
+    distance = np.sqrt(np.average((reg.predict(X[TRAIN:]) - target[TRAIN:]) ** 2, weights=of_rows))
+    rmse = reg.history_["val_rmse"][reg.best_epoch_ - 1] * target[:TRAIN].std()
+    assert distance == pytest.approx(rmse, rel=1e-5)
+
+
+def test_a_class_of_one_row_with_several_networks() -> None:
+    rng = np.random.default_rng(0)
+    clf = small(TabularClassifier, n_ensemble=3, validation_fraction=0.4, epochs=2)
+    clf.fit(rng.normal(size=(5, 2)), [0, 0, 0, 0, 1])
+    assert clf.predict_proba(rng.normal(size=(7, 2))).shape == (7, 2)
+    clf.fit(rng.normal(size=(3, 2)), [2, 0, 2])
+    assert clf.temperature_ > 0
+
+
 def test_no_validation_keeps_the_last_epoch(X: Any, columns: dict[str, Any]) -> None:
     clf = small(TabularClassifier, validation_fraction=0.0).fit(X, sold(columns))
     assert clf.best_epoch_ == clf.n_iter_ == 12 and clf.temperature_ == 1.0 and "val_loss" not in clf.history_
@@ -372,6 +420,73 @@ def test_a_time_limit(X: Any, columns: dict[str, Any]) -> None:
     assert time.perf_counter() - start < 3.0
     assert clf.n_iter_ < 100_000 and clf.score(X, y) > 0.5
     assert any("fit the time limit" in note for note in clf.notes_)
+
+
+def test_no_time_for_an_epoch(X: Any, columns: dict[str, Any]) -> None:
+    clf = small(TabularClassifier, time_limit=1e-4).fit(X, sold(columns))
+    assert clf.n_iter_ == 1 and clf.predict(X).shape == (N,)
+    assert any(note.startswith("the time limit is shorter than an epoch: 256 of 960 rows train") for note in clf.notes_)
+
+
+class Interrupt(Watch):
+    """Ctrl-C in an epoch."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> bool:
+        ends = super().on_fit_task_end(estimator, context, fitted_estimator=fitted_estimator)
+        if ends and context.task_name == "epoch":
+            raise KeyboardInterrupt
+        return False
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_ctrl_c_keeps_what_there_is(X: Any, columns: dict[str, Any], refit: bool) -> None:
+    pytest.importorskip("sklearn.callback")
+    clf = small(TabularClassifier, refit=refit).set_callbacks(Interrupt(3))
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        clf.fit(X, sold(columns))
+    assert clf.n_iter_ == 3 and clf.predict(X).shape == (N,)
+
+
+def test_an_error_leaves_an_estimator_as_it_was(X: Any, columns: dict[str, Any]) -> None:
+    clf = small(TabularClassifier, epochs=2).fit(X, sold(columns))
+    before = clf.predict(X)
+    for y, more in ((np.ones(N), {}), (np.where(before, "a", "b"), {"X_val": X.assign(size=np.inf), "y_val": before})):
+        with pytest.raises(ValueError, match=r"class|infinit"):
+            clf.fit(X, y, **more)
+        assert np.array_equal(clf.predict(X), before) and clf.classes_.tolist() == [False, True]
+    fresh = small(TabularClassifier)
+    with pytest.raises(ValueError, match="y must have at least two classes"):
+        fresh.fit(X, np.ones(N))
+    assert not hasattr(fresh, "classes_") and not hasattr(fresh, "n_features_in_")
+
+
+RECIPES = ["realmlp", "realmlp-s", "mlp", *(["tabm"] if hasattr(schuss, "MeanOfMembers") else [])]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe(X: Any, columns: dict[str, Any], recipe: str, tmp_path: Any) -> None:
+    y = np.where(sold(columns), "sold", "kept")
+    several = {"n_ensemble": 2} if recipe != "tabm" else {}
+    clf = TabularClassifier(recipe, epochs=25, random_state=0, **several).fit(X[:TRAIN], y[:TRAIN])
+    reg = TabularRegressor(recipe, epochs=25, random_state=0).fit(X[:TRAIN], price(columns)[:TRAIN])
+    assert log_loss(y[TRAIN:], clf.predict_proba(X[TRAIN:])) < 0.6
+    assert reg.score(X[TRAIN:], price(columns)[TRAIN:]) > 0.5
+    for estimator in (clf, reg):
+        estimator.save(tmp_path / "model.npz")
+        again = schuss.load_table(tmp_path / "model.npz")
+        assert np.array_equal(again.predict(X), estimator.predict(X))
+    assert again.recipe["recipe"] == recipe
+
+
+def test_a_recipe_with_other_numbers(X: Any, columns: dict[str, Any]) -> None:
+    from schuss.tables.recipes import RealMLPS
+
+    clf = small(TabularClassifier, recipe=RealMLPS(hidden=(32,), batch_size=64, epochs=3), epochs=None)
+    clf.fit(X, sold(columns))
+    assert clf.n_iter_ == 3 and clf.model_.networks[0].n_parameters < 2000
+    assert clone(clf).fit(X, sold(columns)).predict_proba(X).tobytes() == clf.predict_proba(X).tobytes()
+    with pytest.raises(ValueError, match="'recipe' parameter"):
+        small(TabularClassifier, recipe="forest").fit(X, sold(columns))
 
 
 def test_calibration(X: Any, columns: dict[str, Any]) -> None:
@@ -427,6 +542,22 @@ def test_importance_is_that_of_columns_dealt_anew(X: Any, columns: dict[str, Any
             dealt[name] = X[name].to_numpy()[order]
             expected_loss = before + log_loss(y, clf.predict_proba(dealt))
             np.testing.assert_allclose(found.importances[k, repeat], expected_loss, rtol=1e-9, atol=1e-12)
+
+
+def test_importance_is_of_rows_not_learned_from(X: Any, columns: dict[str, Any]) -> None:
+    y = sold(columns)
+    plain = small(TabularClassifier, importance_repeats=2).fit(X, y).permutation_importance_
+    again = small(TabularClassifier, importance_repeats=2, refit=True).fit(X, y).permutation_importance_
+    np.testing.assert_array_equal(plain.importances, again.importances)
+    target = price(columns)
+    plain = small(TabularRegressor, importance_repeats=2).fit(X, target).permutation_importance_
+    again = small(TabularRegressor, importance_repeats=2, refit=True).fit(X, target).permutation_importance_
+    np.testing.assert_array_equal(plain.importances, again.importances)
+    own = small(TabularClassifier, importance_repeats=2, n_ensemble=2)
+    own.fit(X[:TRAIN], y[:TRAIN], X_val=X[TRAIN:], y_val=y[TRAIN:])
+    seed = own.permutation_importance(X[TRAIN:], y[TRAIN:], 2, "loss", random_state=0).importances
+    assert own.permutation_importance_.importances.shape == seed.shape
+    assert not hasattr(small(TabularClassifier).fit(X, y), "permutation_importance_")
 
 
 def test_importance_needs_rows_held_out(X: Any, columns: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ def test_zero_is_no_amount_of_gamma() -> None:
         MLPRegressor("gamma").fit(X, y)
     with pytest.raises(ValueError, match=r"y must be > 0 for tweedie; y\[3\] is 0\.0"):
         MLPRegressor(schuss.Tweedie(2.5)).fit(X, y)
-    MLPRegressor("poisson", solver="lbfgs", max_iter=2000).fit(X, y)
+    MLPRegressor("poisson", solver="lbfgs", max_iter=200).fit(X, y)
 
 
 def test_negative_targets_of_validation_and_of_a_further_fit() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,21 @@ def test_labels_from_a_file(path: Path, labels: list[Any]) -> None:
 
 def _codes(model: TableModel) -> list[int]:
     return model.predict_proba(X).argmax(axis=1).tolist()  # type: ignore[no-any-return]
+
+
+def test_a_model_needs_no_scikit_learn(path: Path) -> None:
+    clf = TabularClassifier(**SMALL).fit(X, LABELS)
+    clf.save(path)
+    np.save(path.with_suffix(".rows.npy"), X, allow_pickle=True)
+    code = f"""
+import sys
+sys.modules["sklearn"] = sys.modules["pandas"] = None
+import numpy as np, schuss
+X = np.load({str(path.with_suffix(".rows.npy"))!r}, allow_pickle=True)
+print(schuss.load_table({str(path)!r}).predict_proba(X).tobytes().hex())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == clf.predict_proba(X).tobytes().hex()
 
 
 def test_a_target_called_something(path: Path) -> None:

@@ -46,13 +46,13 @@ class Pair:
 
     def pairs(self):
         """Arrays of ours and of theirs, turned as ours."""
-        for k, mine in enumerate(self.network.layers[1:-1]):
+        shared = [layer for layer in self.network.layers if layer.kind == "ensemble_dense"]
+        for k in range(len(shared)):
             theirs = self.peer.backbone.blocks[k][0]
             named = self.network.named_parameters()
             for name in ("weight", "r", "s", "bias"):
                 parameter = getattr(theirs, name)
                 yield named[f"layers.{k + 1}.{name}"], parameter, name == "weight"
-            assert mine.kind == "ensemble_dense"
         heads = self.network.parameters[-2:]
         yield heads[0], self.peer.output.weight, False
         yield heads[1], self.peer.output.bias, False

@@ -37,6 +37,7 @@ from .validation import validated
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..tables import Columns
     from ..tables.model import TableModel
     from ..training import EpochRecord
 
@@ -105,10 +106,18 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any, eval_set: Any
     ) -> None:
-        """All of `fit`."""
+        """All of `fit`. Whatever ends it early leaves the estimator as it was."""
+        before = dict(self.__dict__)
+        try:
+            self._fit_anew(X, y, sample_weight, *_own_validation(X_val, y_val, sample_weight_val, eval_set))
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _fit_anew(self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any) -> None:
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None")
-        X_val, y_val, sample_weight_val = _own_validation(X_val, y_val, sample_weight_val, eval_set)
         table = self._table(X, reset=True)
         encoded = self._learn_targets(y)
         check_consistent_length(table, encoded)
@@ -120,6 +129,8 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             held = self._encoded(y_val, "y_val")
             check_consistent_length(of_validation, held)
             validation = _of_weight(Rows(of_validation, held, _weights_of(sample_weight_val, of_validation)))
+        if self.importance_repeats and validation is None:
+            self._check_importance(len(training.y))
         recipe = BY_NAME[self.recipe]() if isinstance(self.recipe, str) else self.recipe
         seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
         epochs = (recipe.epochs if self.epochs is None else self.epochs) * self.n_ensemble * (1 + bool(self.refit))
@@ -147,6 +158,14 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             for note in self.notes_:
                 print(f"schuss: {note}", file=sys.stderr)
 
+    def _check_importance(self, rows: int) -> None:
+        """Whether a fit will hold rows out for the whole model."""
+        if self.n_ensemble > 1 or int(rows * self.validation_fraction) == 0:
+            raise ValueError(
+                "importance_repeats must be 0 where no rows are held out for the whole model, as with n_ensemble above "
+                "1 or validation_fraction=0; use permutation_importance, or give X_val and y_val"
+            )
+
     def _keep(self, fitted: Fitted, seed: int) -> None:
         """The fitted attributes."""
         self.model_ = fitted.model
@@ -159,14 +178,10 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.best_epoch_ = round(sum(fitted.best_epochs) / len(fitted.best_epochs))
         if "permutation_importance_" in self.__dict__:
             del self.permutation_importance_
-        if self.importance_repeats:
-            if fitted.held is None:
-                raise ValueError(
-                    "importance_repeats must be 0 where no rows are held out for the whole model, as with n_ensemble "
-                    "above 1 or validation_fraction=0; use permutation_importance, or give X_val and y_val"
-                )
-            columns, y, weights = fitted.held
-            self.permutation_importance_ = self._importance(columns, y, weights, self.importance_repeats, "loss", seed)
+        if self.importance_repeats and fitted.held is not None:
+            # Of the model that has not learned from these rows, where there was a refit.
+            found = self._importance(fitted.before, *fitted.held, self.importance_repeats, "loss", seed)
+            self.permutation_importance_ = found
 
     def _epoch_of(self, tasks: Tasks) -> Callable[[EpochRecord, Callable[[], TableModel]], bool]:
         """What is done after an epoch for scikit-learn's callbacks."""
@@ -194,11 +209,17 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             validate_data(self, X, skip_check_array=True, reset=reset)
             if not len(X):
                 raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
-            return table_of(X)
-        if isinstance(X, (list, tuple)):
-            X = _of_lists(X)
-        array = validated(self, X, dtype=None, ensure_all_finite="allow-nan", reset=reset)
-        return table_of(array)
+            table = table_of(X)
+        else:
+            if isinstance(X, (list, tuple)):
+                X = _of_lists(X)
+            table = table_of(validated(self, X, dtype=None, ensure_all_finite="allow-nan", reset=reset))
+        if reset:
+            self._names = table.names
+        elif not set(self._names) <= set(table.names):
+            # A DataFrame came in place of an array, or the other way round: columns are known by their places.
+            table = table.renamed(self._names)
+        return table
 
     # -- prediction --------------------------------------------------------------------------------------------------
 
@@ -270,12 +291,21 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         weights = _weights_of(sample_weight, table)
         seed = int(check_random_state(random_state).randint(_LARGEST_SEED))
         with self._threads():
-            return self._importance(self.schema_.read(table), encoded, weights, n_repeats, scoring, seed)
+            columns = self.schema_.read(table)
+            return self._importance(self.model_, columns, encoded, weights, n_repeats, scoring, seed)
 
-    def _importance(self, columns: Any, y: NDArray[Any], weights: Any, repeats: int, scoring: Any, seed: int) -> Bunch:
-        model = self.model_
-        names = [column.name for column in self.schema_.columns]
-        score = self._scorer(scoring, y, weights)
+    def _importance(
+        self,
+        model: TableModel,
+        columns: Columns,
+        y: NDArray[Any],
+        weights: NDArray[Any] | None,
+        repeats: int,
+        scoring: Any,
+        seed: int,
+    ) -> Bunch:
+        names = [column.name for column in model.schema.columns]
+        score = self._scorer(model, scoring, y, weights)
         before = score(model.outputs(columns))
         importances = np.zeros((len(names), repeats))
         for name, outputs in permuted(model, columns, repeats, seed):
@@ -287,10 +317,12 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             feature_names=np.array(names, object),
         )
 
-    def _scorer(self, scoring: Any, y: NDArray[Any], weights: Any) -> Callable[[list[NDArray[Any]]], float]:
+    def _scorer(
+        self, model: TableModel, scoring: Any, y: NDArray[Any], weights: Any
+    ) -> Callable[[list[NDArray[Any]]], float]:
         """From the networks' outputs to a score of which more is better."""
         if isinstance(scoring, str) and scoring == "loss":
-            return lambda outputs: -self._loss_of(outputs, y, weights)
+            return lambda outputs: -self._loss_of(model, outputs, y, weights)
         # Scorers ask an estimator: a copy, whose outputs are there already.
         asked = copy.copy(self)
         scorer = check_scoring(asked, scoring)
@@ -306,7 +338,7 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _decoded(self, y: NDArray[Any]) -> NDArray[Any]:
         raise NotImplementedError
 
-    def _loss_of(self, outputs: list[NDArray[Any]], y: NDArray[Any], weights: Any) -> float:
+    def _loss_of(self, model: TableModel, outputs: list[NDArray[Any]], y: NDArray[Any], weights: Any) -> float:
         raise NotImplementedError
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -563,10 +595,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
             return np.log(self.predict_proba(X))
 
-    def _loss_of(self, outputs: list[NDArray[Any]], y: NDArray[Any], weights: Any) -> float:
+    def _loss_of(self, model: TableModel, outputs: list[NDArray[Any]], y: NDArray[Any], weights: Any) -> float:
         from ..tables.temperature import log_loss
 
-        return log_loss(self.model_.head.probabilities(outputs, self.model_.temperature), y, weights)
+        return log_loss(model.head.probabilities(outputs, model.temperature), y, weights)
 
 
 class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
@@ -751,9 +783,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         ]
         return float(np.mean(scores))
 
-    def _loss_of(self, outputs: list[NDArray[Any]], y: NDArray[Any], weights: Any) -> float:
-        found = self.model_.head.quantities(outputs)
-        quantiles = self.model_.head.quantiles
+    def _loss_of(self, model: TableModel, outputs: list[NDArray[Any]], y: NDArray[Any], weights: Any) -> float:
+        found, quantiles = model.head.quantities(outputs), model.head.quantiles
         if quantiles:
             distance = y[:, None] - found
             losses = np.maximum(np.array(quantiles) * distance, (np.array(quantiles) - 1) * distance).mean(axis=1)

@@ -375,14 +375,20 @@ class _Trainer:
         head = self.model(tuple(networks), 1.0).head
         everyone = self.held is not None
         rows = self.rows if self.held is None else self.held
-        tests = [np.arange(len(rows[1])) if everyone else test for _, test in parts]
-        if not any(len(test) for test in tests):
+        # Of each network, the rows that it has not learned from.
+        pairs = [
+            (network, np.arange(len(rows[1])) if everyone else test)
+            for network, (_, test) in zip(networks, parts, strict=True)
+            if everyone or len(test)
+        ]
+        if not pairs:
             return 1.0
-        outputs = []
-        for network, test in zip(networks, tests, strict=True):
-            outputs.append(network.predict(given(network, self._encoding.transform(_rows_of(rows, test)[0]))))
-        held, place = np.unique(np.concatenate(tests), return_inverse=True)
-        places = np.split(place, np.cumsum([len(test) for test in tests])[:-1])
+        outputs = [
+            network.predict(given(network, self._encoding.transform(_rows_of(rows, test)[0])))
+            for network, test in pairs
+        ]
+        held, place = np.unique(np.concatenate([test for _, test in pairs]), return_inverse=True)
+        places = np.split(place, np.cumsum([len(test) for _, test in pairs])[:-1])
         counts = np.bincount(place)[:, None]
 
         def probabilities(t: float) -> NDArray[np.float64]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ... import layers
 from ...layers import EnsembleDense, GroupedDense, Input
+from ...losses import Gamma, Poisson, Tweedie
 from ...optim import AdamW
 from ..encoding import Encoding
 from .base import Recipe, Task
@@ -72,7 +74,17 @@ class TabM(Recipe):
             # One draw a feature and member, however many columns the feature has.
             first = {"shares_input": True, "start": "signs", "start_groups": encoding.chunks()} if not place else {}
             found.append(EnsembleDense(n, self.activation, members=k, dropout=self.dropout, **first))  # type: ignore[arg-type]
-        return [*found, GroupedDense(k, None, task.outputs)]
+        found.append(GroupedDense(k, None, task.outputs))
+        # Where ensembles cannot end in their mean, such a network gives all members, and no compiled loss trains it.
+        mean = getattr(layers, "MeanOfMembers", None)
+        return found if mean is None else [*found, mean(k, _activation(task))]
 
     def optimizer(self, network: Network, task: Task, steps: int) -> Optimizer:
         return AdamW(network.parameters, lr=self.lr, weight_decay=self.weight_decay)
+
+
+def _activation(task: Task) -> str:
+    """What each member's outputs go through before their mean: predictions are averaged, not logits."""
+    if task.classes:
+        return "softmax"
+    return "exp" if isinstance(task.loss, (Gamma, Poisson, Tweedie)) else "identity"
