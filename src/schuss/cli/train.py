@@ -16,8 +16,8 @@ import schuss
 
 from ..arguments import choice, integer, number
 from ..datasets import NAMES
-from ..tables import Columns, Schema, TableModel, open_table
-from ..tables.fitting import Fitted, Settings, fit
+from ..tables import Columns, Schema, Table, TableModel, open_table
+from ..tables.fitting import Fitted, Rows, Settings, fit
 from ..tables.heads import Head
 from ..tables.recipes import BY_NAME, Recipe
 from . import output_files, report
@@ -184,13 +184,15 @@ def train(
             seed=wanted.seed,
             start=start,
         )
+        n_rows = rows.n_rows
         run = Run(weighted(proposed(rows, wanted.loss), wanted.class_weight), settings)
+        del rows  # with the cells, once they are read
         if resume:
-            run.notes = report.resumed_notes(str(model_path), wanted.rows, rows.n_rows)
+            run.notes = report.resumed_notes(str(model_path), wanted.rows, n_rows)
         run.train()
         run.tell_scores()
         if model_path:
-            replace(wanted, rows=rows.n_rows).within(run.fitted.model).save(model_path)
+            replace(wanted, rows=n_rows).within(run.fitted.model).save(model_path)
             say(f"wrote {model_path}")
             say(f"  in the shell:  schuss predict {model_path} DATA")
             say(f'  in Python:     schuss.load_table("{model_path}").predict(DATA_FRAME)')
@@ -221,6 +223,11 @@ def proposed(rows: Split, loss: str | None) -> Split:
     return replace(rows, notes=notes)
 
 
+def read_up(rows: Rows) -> Rows:
+    """The rows without cells, which take the most memory."""
+    return replace(rows, table=Table(rows.table.name, {}, 0))
+
+
 class Run:
     """A training that is told as it goes."""
 
@@ -232,13 +239,14 @@ class Run:
         self._told: set[str] = set()
         self._parts: Sequence[Fold] = ()
         self._columns: Columns | None = None
+        self._of_test: Columns | None = None
         self._seconds = 0.0
 
     def train(self) -> None:
         """Fit, with a bar or lines that show how far it is."""
-        settings, rows = self.settings, self.rows
-        report.headline(rows.name, rows.n_rows, rows.target)
-        self._tell((*rows.notes, *self.notes))
+        settings = self.settings
+        report.headline(self.rows.name, self.rows.n_rows, self.rows.target)
+        self._tell((*self.rows.notes, *self.notes))
         epochs = settings.epochs or settings.recipe.epochs
         progress = TrainingProgress(epochs, settings.members, 2 if settings.refit else 1)
         with warnings.catch_warnings(), progress:
@@ -246,6 +254,9 @@ class Run:
 
             def started(schema: Schema, head: Head, notes: Sequence[str], read: Any, parts: Sequence[Fold]) -> None:
                 self._columns, self._parts = read[0], parts
+                if self.rows.test is not None and not settings.refit:
+                    self._of_test = schema.read(self.rows.test.table)
+                    self.rows = replace(self.rows, test=read_up(self.rows.test))
                 progress.unit = 1.0 if head.standard is None else float(head.standard.deviations[0])
                 self._tell_columns(schema, notes)
                 progress.start()
@@ -256,10 +267,17 @@ class Run:
 
             start = time.perf_counter()
             settings = replace(settings, on_start=started, on_epoch=after_epoch)
-            self.fitted = fit(rows.training, None, rows.target, settings)
+            self.fitted = fit(self._training(), None, self.rows.target, settings)
             self._seconds = time.perf_counter() - start
         show_cursor()  # an interrupt may have come while the bar was being taken away
         self._tell(self.fitted.notes)
+
+    def _training(self) -> Rows:
+        """The rows to train on. Their cells are kept only where a refit, whose columns are decided anew, is scored."""
+        rows = self.rows.training
+        if not self.settings.refit:
+            self.rows = replace(self.rows, training=read_up(rows))
+        return rows
 
     def _tell(self, notes: Sequence[str]) -> None:
         """What has not been told yet."""
@@ -309,12 +327,13 @@ class Run:
         again = model is not fitted.before
         alone = len(self._parts) == 1 and not again
         seen = self._parts[0][0] if alone else np.arange(len(training.y))
-        found = {"training": predicted(model, columns, training.y, seen)}
+        of_model = model.schema.read(training.table) if again else columns
+        found = {"training": predicted(model, of_model, training.y, seen)}
         held = out_of_fold(fitted.before, columns, training.y, self._parts)
         if held is not None:
             found["validation"] = held
         if rows.test is not None:
-            of_test = model.schema.read(rows.test.table)
+            of_test = self._of_test or model.schema.read(rows.test.table)
             self._tell([f"test rows: {note}" for note in of_test.notes])
             found["test"] = predicted(model, of_test, rows.test.y)
         scores = {part: scores_of(one, rows.target, loss) for part, one in found.items()}

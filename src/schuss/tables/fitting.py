@@ -155,6 +155,11 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
     parts = folds(len(training.y), fraction, settings.members, settings.seed, labels)
     learned = parts[0][0] if len(parts) == 1 else np.unique(np.concatenate([train for train, _ in parts]))
     trainer = _Trainer.of(training, learned, validation, target, settings, clock)
+    everything = None
+    if settings.refit:
+        everything = training if validation is None else _joined(training, validation)
+    # Where the caller has let go of them, too, the cells of the tables are gone: they have been read.
+    del training, validation
     if settings.on_start is not None:
         settings.on_start(trainer.schema, trainer.head, tuple(trainer.notes), trainer.rows, parts)
     members = trainer.fit(parts)
@@ -168,8 +173,7 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
         held = _rows_of(trainer.rows, parts[0][1])
     notes = trainer.notes
     interrupted = trainer.interrupted
-    if settings.refit and not interrupted:
-        everything = training if validation is None else _joined(training, validation)
+    if everything is not None and not interrupted:
         again = _Trainer.of(everything, np.arange(len(everything.y)), None, target, settings, clock)
         again.epochs, again.planned = trainer.epochs, True
         stops = max(1, round(sum(best) / len(best)))
