@@ -224,3 +224,25 @@ def test_metrics(run: Run) -> None:
         best = values.argmin() if metric == "log-loss" else values.argmax()
         assert f"best epoch {best + 1} of 5" in result.stdout
     refused(run("train", "t.csv", *FAST, "--loss", "focal", "--metric", "auc", "--no-save"), "focal")
+
+
+def test_names_of_any_kind(run: Run) -> None:
+    long = "a class with quite a long name, number "
+    names = ["two\nlines", "[bold]x[/bold]", "größe €"]
+    write_csv("t.csv", names, [[f"{long}{i % 3}", i % 7 + i / 100, i % 5] for i in range(90)])
+    result = run("train", "t.csv", *FAST, "--save", "m.npz", "--target", "two lines")
+    assert result.exit_code == 0, result.output
+    assert "[bold]x[/bold], größe €" in result.stdout
+    header = next(line for line in result.stdout.splitlines() if line.startswith("true"))
+    assert header.split()[-3:] == ["(1)", "(2)", "(3)"]  # cut, they would be the same
+    assert max(map(len, result.stdout.splitlines())) <= 120
+    assert run("predict", "m.npz", "t.csv").exit_code == 0
+
+
+def test_numbers_beyond_what_can_be_squared(run: Run) -> None:
+    rng = np.random.default_rng(0)
+    write_csv("t.csv", ["x", "y"], [[a * 1e200, b * 1e300 - 1e299] for a, b in rng.random((90, 2)).tolist()])
+    result = run("train", "t.csv", *FAST, "--save", "m.npz")
+    assert result.exit_code == 0 and result.stderr == "", result.output
+    assert "unknown" in result.stdout and "nan" not in result.stdout
+    assert run("predict", "m.npz", "t.csv").exit_code == 0

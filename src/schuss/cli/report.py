@@ -22,6 +22,7 @@ NAMES_WIDTH = 56
 CLASSES_WIDTH = 30
 PERCENT = ("accuracy", "balanced accuracy")
 LONGEST_NAME = 24
+CORNER = "true \\ predicted"
 
 
 def tell(notes: Iterable[str]) -> None:
@@ -33,7 +34,7 @@ def tell(notes: Iterable[str]) -> None:
 def headline(name: str, rows: int, target: Target) -> None:
     """What is learned from how much."""
     what = f"{len(target.classes)} classes" if target.classes else "a quantity"
-    classes = f": {listed(list(map(repr, target.classes)), CLASSES_WIDTH)}" if target.classes else ""
+    classes = f": {listed([quoted(name) for name in target.classes], CLASSES_WIDTH)}" if target.classes else ""
     say(f"{name}: {rows:,} rows; target {target.name!r}: {target.task}, {what}{classes}")
 
 
@@ -61,6 +62,11 @@ def listed(names: Sequence[str], width: int = NAMES_WIDTH) -> str:
     taken = max(1, sum(length <= width for length in np.cumsum([len(name) + 2 for name in shown]).tolist()))
     rest = len(names) - taken
     return ", ".join(shown[:taken]) + (f" and {rest} more" if rest else "")
+
+
+def quoted(label: Any) -> str:
+    """A class as Python writes it, cut where it is very long."""
+    return repr(shortened(label, LONGEST_NAME - 2)) if isinstance(label, str) else str(label)
 
 
 def shortened(name: str, longest: int = LONGEST_NAME) -> str:
@@ -112,12 +118,15 @@ def show_confusion(matrix: NDArray[np.int64], classes: Sequence[Any], rows: str)
     """How often which class is taken for which."""
     if len(classes) > MOST_CLASSES:
         return
-    names = [str(name) for name in classes]
-    first = max([len("true \\ predicted"), *(len(shortened(name)) for name in names)])
+    names = [shortened(str(name)) for name in classes]
+    first = max(len(CORNER), *map(len, names))
     room = max(3, (out.width - first - 2) // len(names) - 2)
+    above = [shortened(name, room) for name in names]
+    if len(set(above)) < len(above) or room < 6 < max(map(len, names)):  # numbers tell them apart where names do not
+        above = [f"({k + 1})" for k in range(len(names))]
+        names = [f"({k + 1}) {name}" for k, name in enumerate(names)]
     say(f"\n{rows}, by class:")
-    header = ["true \\ predicted", *(shortened(name, room) for name in names)]
-    show_table(header, ([shortened(name), *map(str, row)] for name, row in zip(names, matrix.tolist(), strict=True)))
+    show_table([CORNER, *above], ([name, *map(str, row)] for name, row in zip(names, matrix.tolist(), strict=True)))
 
 
 def baseline_note(training: NDArray[Any], target: Target, names: Iterable[str]) -> str:
@@ -125,7 +134,7 @@ def baseline_note(training: NDArray[Any], target: Target, names: Iterable[str]) 
     if target.classes:
         counts = np.bincount(training, minlength=len(target.classes))
         often, share = int(counts.argmax()), counts.max() / len(training)
-        return f"baseline: the shares of classes in training; {target.classes[often]!r} has {share:.1%}"
+        return f"baseline: the shares of classes in training; {quoted(target.classes[often])} has {share:.1%}"
     if "MAE" not in names:
         return "baseline: the quantiles of training"
     return (
@@ -143,7 +152,7 @@ def few_validate(y: NDArray[Any], target: Target, refit: bool) -> tuple[str, ...
         counts = np.bincount(y, minlength=len(target.classes))
         if counts.min() < FEW_OF_A_CLASS:
             rare = int(counts.argmin())
-            what = f"only {counts[rare]} of the rows that validate are {target.classes[rare]!r}"
+            what = f"only {counts[rare]} of the rows that validate are {quoted(target.classes[rare])}"
     if what is None:
         return ()
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,9 +50,18 @@ def split(table: Table, wanted: str | None, task: Task | None, test: float, vali
     DataError
         If the target is not there, or there are too few rows.
     """
-    name = find_target(table.names, wanted)
+    name = find_target(table.names, as_named(wanted, table.names))
     target, notes = Target.decide(table, name, task)
     return split_by(table, target, test, validation, seed, (*table.notes, *notes))
+
+
+def as_named(wanted: str | None, names: Iterable[str]) -> str | None:
+    """The one name that a shell's line can say only with other spaces: names may hold newlines."""
+    names = list(names)
+    if wanted is None or wanted in names:
+        return wanted
+    same = [name for name in names if name.split() == wanted.split()]
+    return same[0] if len(same) == 1 else wanted
 
 
 def split_by(

@@ -116,8 +116,9 @@ def of_numbers(found: Predicted, loss: Loss | None = None) -> Scores:
 
 def r2(values: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """1 - squared error over that of the mean; NaN where all are equal."""
-    total = float(((y - y.mean()) ** 2).sum())
-    return 1.0 - float(((y - values) ** 2).sum()) / total if total > 0 else float("nan")
+    with np.errstate(over="ignore"):
+        total, rest = float(((y - y.mean()) ** 2).sum()), float(((y - values) ** 2).sum())
+    return 1.0 - rest / total if 0 < total < np.inf else float("nan")
 
 
 def rmse(values: NDArray[np.float64], y: NDArray[np.float64]) -> float:
@@ -179,7 +180,8 @@ def baseline_of_numbers(training: NDArray[np.float64], y: NDArray[np.float64], l
     if isinstance(loss, Quantile):
         constants = np.quantile(training, loss.quantile)
         return of_numbers(Predicted(y, np.broadcast_to(constants, (len(y), np.size(constants)))), loss)
-    whole = np.full(len(y), training.mean())
-    scores = of_numbers(Predicted(y, whole, np.full(len(y), training.std())), loss)
+    with np.errstate(over="ignore"):
+        mean, deviation = training.mean(), training.std()
+    scores = of_numbers(Predicted(y, np.full(len(y), mean), np.full(len(y), deviation)), loss)
     scores["MAE"] = mae(np.full(len(y), np.median(training)), y)
     return scores
