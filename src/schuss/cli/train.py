@@ -192,7 +192,8 @@ def train(
         run.train()
         run.tell_scores()
         if model_path:
-            replace(wanted, rows=n_rows).within(run.fitted.model).save(model_path)
+            refitted = run.fitted.model is not run.fitted.before
+            replace(wanted, rows=n_rows, refit=refitted).within(run.fitted.model).save(model_path)
             say(f"wrote {model_path}")
             say(f"  in the shell:  schuss predict {model_path} DATA")
             say(f'  in Python:     schuss.load_table("{model_path}").predict(DATA_FRAME)')
@@ -304,7 +305,9 @@ class Run:
         fitted, rows = self.fitted, self.rows
         done = [len(history) for history in fitted.histories]
         if fitted.interrupted:
-            say(f"stopped by Ctrl-C in epoch {done[-1] + 1}; going on with what there is", style="yellow")
+            finished = all(history.stopped != "interrupted" for history in fitted.histories)
+            where = "the refit; the model from before it is kept" if finished else f"epoch {done[-1] + 1}; going on"
+            say(f"stopped by Ctrl-C in {where}{'' if finished else ' with what there is'}", style="yellow")
         for history in fitted.histories:
             if history.stopped == "early_stopping":
                 patience = self.settings.recipe.patience
