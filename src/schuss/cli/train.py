@@ -114,8 +114,8 @@ def train(
 ) -> None:
     """Train a model on a table; write it, and a plot of its training.
 
-    What each column is, is found out and stored with the model. Scores are of rows that training never sees. Ctrl-C
-    ends the training early and keeps what it has.
+    What each column is, is found out and stored with the model. Scores are of rows that training never sees.
+    Ctrl-C ends the training early and keeps what it has.
     """
     with told():
         counts = {"--ensemble": ensemble, "--epochs": epochs, "--batch-size": batch_size, "--patience": patience}
