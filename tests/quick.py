@@ -116,6 +116,7 @@ QUICK = [
     "sklearn/test_messages.py",
     "sklearn/test_same_results.py::test_single_precision_is_kept",
     "tables/test_encoding.py",
+    "tables/test_recipes.py::test_each_learns",
     "tables/test_faults.py",
 ]
 

@@ -77,6 +77,8 @@ def expected(estimator: Any) -> dict[str, str]:
 
 @parametrize_with_checks(
     [
+        TabularClassifier(epochs=30),
+        TabularRegressor(epochs=30),
         TabularClassifier(RECIPE, epochs=30),
         TabularRegressor(RECIPE, epochs=30),
         TabularClassifier(RECIPE, epochs=40, n_ensemble=2, refit=True, class_weight="balanced", n_jobs=1),
@@ -476,6 +478,17 @@ def test_every_recipe(X: Any, columns: dict[str, Any], recipe: str, tmp_path: An
         again = schuss.load_table(tmp_path / "model.npz")
         assert np.array_equal(again.predict(X), estimator.predict(X))
     assert again.recipe["recipe"] == recipe
+
+
+def test_a_training_that_diverges_at_once_begins_anew_with_caution() -> None:
+    """Three different rows make weights whose outputs cancel until dropout takes some; exp of that overflows."""
+    rng = np.random.default_rng(954)
+    for seed in range(8):
+        X, y = rng.integers(0, 3, (300, 1)), rng.poisson(2, 300)
+        reg = TabularRegressor("realmlp", loss="poisson", epochs=3, random_state=seed).fit(X, y)
+        assert np.isfinite(reg.predict(X)).all()
+    huge = TabularRegressor("realmlp", epochs=3, random_state=0, loss="poisson", validation_fraction=0.0)
+    assert np.isfinite(huge.fit(np.arange(2.0)[:, None], [3, 3]).predict([[0.0], [1.0]])).all()
 
 
 def test_a_recipe_with_other_numbers(X: Any, columns: dict[str, Any]) -> None:

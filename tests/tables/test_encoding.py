@@ -1,5 +1,7 @@
 """The steps in front of a table's network: their numbers, their plain data, and what they refuse."""
 
+import doctest
+import importlib
 import json
 
 import numpy as np
@@ -328,6 +330,13 @@ def test_numbers_beyond_float32_become_its_largest():
     far = Columns(np.array([[1e300], [-1e300]]), np.empty((2, 0), np.int64))
     largest = np.finfo(np.float32).max
     np.testing.assert_array_equal(encoding.transform(far)["columns"], [[largest], [-largest]])
+
+
+@pytest.mark.parametrize("name", ["bins", "missing", "one_hot", "quantile", "robust", "targets"])
+def test_examples(name):
+    module = importlib.import_module(f"schuss.tables.encoding.{name}")
+    found = doctest.testmod(module)
+    assert found.attempted and not found.failed
 
 
 @pytest.mark.parametrize("parted", [False, True])

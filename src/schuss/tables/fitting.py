@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from math import ceil
@@ -147,7 +147,7 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
     DataError
         If there is nothing to learn from.
     DivergenceError
-        If the loss of the first epoch was not finite.
+        If the loss of the first epoch was not finite, with the recipe's cautious form too.
     """
     clock = Clock(settings.time_limit)
     fraction = settings.fraction if validation is None else 0.0
@@ -162,7 +162,16 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
     del training, validation
     if settings.on_start is not None:
         settings.on_start(trainer.schema, trainer.head, tuple(trainer.notes), trainer.rows, parts)
-    members = trainer.fit(parts)
+    try:
+        members = trainer.fit(parts)
+    except DivergenceError as error:
+        cautious = settings.recipe.cautious()
+        if cautious is None:
+            raise
+        told, settings = trainer.notes, replace(settings, recipe=cautious)
+        trainer = _Trainer.of(training, learned, validation, target, settings, clock)
+        trainer.notes = [*told, f"training began anew, with another start and a smaller rate: {error}"]
+        members = trainer.fit(parts)
     parts = parts[: len(members)]
     best = tuple(member.epochs for member in members)
     networks = tuple(member.network for member in members)
@@ -178,12 +187,17 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
         again.epochs, again.planned = trainer.epochs, True
         stops = max(1, round(sum(best) / len(best)))
         whole = folds(len(everything.y), 0.0, settings.members, settings.seed)
-        with suppress(KeyboardInterrupt):  # the model without a refit is there
+        try:
             networks = tuple(member.network for member in again.fit(whole, stops))
+        except KeyboardInterrupt:  # the model without a refit is there
+            again.interrupted = True
+        except DivergenceError as error:
+            notes = [*notes, f"the refit on all rows is left out: {error}"]
+        else:
             if not again.interrupted:
                 model = again.model(networks, temperature)
                 notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
-        interrupted = model is before
+        interrupted = again.interrupted
     histories = tuple(member.history for member in members)
     return Fitted(model, before, histories, best, tuple(dict.fromkeys(notes)), held, interrupted)
 

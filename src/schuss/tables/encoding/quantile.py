@@ -50,10 +50,11 @@ class QuantileNormal(Step):
     --------
     >>> import numpy as np
     >>> from schuss.tables import QuantileNormal
-    >>> X = np.random.default_rng(0).exponential(size=(1000, 1))
-    >>> normal = QuantileNormal.fit(X, noise=1e-5)
-    >>> normal.transform(np.log(2.0)[None, None]).round(1)
-    array([[-0.]])
+    >>> normal = QuantileNormal.fit([[0.0], [1.0], [4.0], [9.0], [100.0]])
+    >>> normal.transform([[2.5], [4.0], [1000.0]]).round(2)
+    array([[-0.32],
+           [ 0.  ],
+           [ 5.2 ]])
     """
 
     _arrays: ClassVar[Mapping[str, np.dtype[Any]]] = {"quantiles": FLOAT64}

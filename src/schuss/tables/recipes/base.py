@@ -105,6 +105,10 @@ class Recipe:
     def start(self, network: Network, inputs: Inputs) -> None:
         """What parameters start from beyond what the layers say."""
 
+    def cautious(self) -> Recipe | None:
+        """The same, with a start and a rate that are less likely to diverge; None: there is none."""
+        return None
+
     def optimizer(self, network: Network, task: Task, steps: int) -> Optimizer:
         """Over the network's parameters, with schedules for so many steps in all."""
         raise NotImplementedError

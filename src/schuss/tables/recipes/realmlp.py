@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...layers import (
@@ -174,6 +174,13 @@ class RealMLP(Recipe):
     def start(self, network: Network, inputs: Inputs) -> None:
         if self.start_from == "data":
             start_from_data(network, inputs)
+
+    def cautious(self) -> RealMLP | None:
+        if self.start_from == "normal":
+            return None
+        # Few different rows, or almost equal ones, make large weights whose outputs cancel, until dropout takes some.
+        lowest = min(self._lrs)
+        return replace(self, start_from="normal", lr=lowest if self.lr is None else min(lowest, self.lr))
 
     def optimizer(self, network: Network, task: Task, steps: int) -> Optimizer:
         # The likelihood of a deviation is steep where that is small: it takes the smaller rate.
