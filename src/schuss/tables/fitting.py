@@ -168,9 +168,10 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
         cautious = settings.recipe.cautious()
         if cautious is None:
             raise
-        told, settings = trainer.notes, replace(settings, recipe=cautious)
-        trainer = _Trainer.of(training, learned, validation, target, settings, clock)
-        trainer.notes = [*told, f"training began anew, with another start and a smaller rate: {error}"]
+        settings = replace(settings, recipe=cautious)
+        notes = [*trainer.notes, f"training began anew, with another start and a smaller rate: {error}"]
+        rows = trainer.rows
+        trainer = _Trainer(trainer.schema, notes, rows, _rows_of(rows, learned), trainer.held, target, settings, clock)
         members = trainer.fit(parts)
     parts = parts[: len(members)]
     best = tuple(member.epochs for member in members)
