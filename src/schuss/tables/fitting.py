@@ -169,7 +169,8 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
         if cautious is None:
             raise
         told, settings = trainer.notes, replace(settings, recipe=cautious)
-        trainer = _Trainer.of(training, learned, validation, target, settings, clock)
+        rows = trainer.rows
+        trainer = _Trainer(trainer.schema, told, rows, _rows_of(rows, learned), trainer.held, target, settings, clock)
         trainer.notes = [*told, f"training began anew, with another start and a smaller rate: {error}"]
         members = trainer.fit(parts)
     parts = parts[: len(members)]
