@@ -138,3 +138,6 @@ def test_a_recipes_numbers_may_be_others():
     assert RealMLPS().to_dict()["recipe"] == "realmlp-s" and set(BY_NAME) == {"realmlp", "realmlp-s", "tabm", "mlp"}
     with pytest.raises(AttributeError):
         RealMLP().epochs = 5
+    for wrong in ({"decay_by_rate": "thrice"}, {"start_from": "dates"}):
+        with pytest.raises(ValueError, match="is not known"):
+            RealMLPS(**wrong)

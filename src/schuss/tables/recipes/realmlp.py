@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ...arguments import choice
 from ...layers import (
     Activation,
     Clamp,
@@ -84,7 +85,7 @@ class RealMLP(Recipe):
         Columns of the table.
     limit : float
         Of the scaled numbers.
-    start : {"data", "normal"}
+    start_from : {"data", "normal"}
         Whether parameters start by what they do to the training rows, or as normal numbers, the last layer as zeros.
     clamped : bool
         Whether predicted quantities stay within those of training.
@@ -126,6 +127,10 @@ class RealMLP(Recipe):
     start_from: str = "data"
     clamped: bool = True
     _lrs: ClassVar[tuple[float, float]] = (0.04, 0.2)
+
+    def __post_init__(self) -> None:
+        choice("decay_by_rate", self.decay_by_rate, ("once", "twice"))
+        choice("start_from", self.start_from, ("data", "normal"))
 
     def encoding(self, columns: Columns, cardinalities: Sequence[int]) -> Encoding:
         return Encoding.fit(
