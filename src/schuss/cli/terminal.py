@@ -95,7 +95,7 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
     def __call__(self, record: EpochRecord) -> None:
         if not self._is_news(record):
             return
-        which = "epoch" if self._training == 1 else "refit, epoch"
+        which = "epoch" if self._training < 2 or self._trainings == 1 else "refit, epoch"
         if self._bar is None:
             if self._has_a_line(record.epoch, record.epochs):
                 place = f"{record.epoch:>{len(str(record.epochs))}}/{record.epochs}"

@@ -168,10 +168,10 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
         cautious = settings.recipe.cautious()
         if cautious is None:
             raise
-        settings = replace(settings, recipe=cautious)
-        notes = [*trainer.notes, f"training began anew, with another start and a smaller rate: {error}"]
+        told, settings = trainer.notes, replace(settings, recipe=cautious)
         rows = trainer.rows
-        trainer = _Trainer(trainer.schema, notes, rows, _rows_of(rows, learned), trainer.held, target, settings, clock)
+        trainer = _Trainer(trainer.schema, told, rows, _rows_of(rows, learned), trainer.held, target, settings, clock)
+        trainer.notes = [*told, f"training began anew, with another start and a smaller rate: {error}"]
         members = trainer.fit(parts)
     parts = parts[: len(members)]
     best = tuple(member.epochs for member in members)
