@@ -86,6 +86,7 @@ __all__ = [
     "fit_side_by_side",
     "get_num_threads",
     "load",
+    "load_table",
     "minimize",
     "schedules",
     "scipy",
@@ -101,12 +102,14 @@ if TYPE_CHECKING:
     from . import schedules, scipy
     from .minimization import minimize
     from .starting import start_from_data
+    from .tables.model import load_table
     from .training import EarlyStopping, EpochRecord
     from .training.side_by_side import fit_side_by_side
 else:
     # Where names that are loaded late come from.
     _LATE = {
         "minimize": ".minimization",
+        "load_table": ".tables.model",
         "start_from_data": ".starting",
         "fit_side_by_side": ".training.side_by_side",
         "EarlyStopping": ".training",

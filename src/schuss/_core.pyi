@@ -224,6 +224,12 @@ Node: TypeAlias = tuple[str, Sequence[int], Mapping[str, int], Mapping[str, floa
 def shapes(nodes: Sequence[Node]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     """Shapes of the parameters and of the states of a network of these nodes. Errors as of Net."""
 
+def predict_permuted(
+    net: Net, x: Data, columns: Sequence[Sequence[int]], orders: NDArray[np.int64], out: NDArray[Any]
+) -> None:
+    """out[r, i] becomes the network's output for row i of x with these columns, numbers for each input, from row
+    orders[r, i]. Nothing as large as x is copied. out: (repeats, rows, n_out), C-contiguous."""
+
 class Misfit(ValueError):
     """A node does not fit those before it: its number, and the size or number that is wrong."""
 

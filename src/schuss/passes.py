@@ -51,7 +51,7 @@ class Passes:
                 assert layer is not None
                 kind, scale = start
                 # Each array of a layer has draws of its own, the first those of the layer's number alone.
-                stream = self._graph.nodes[node][-1] + (list(layer.starts()).index(name) << _STREAM_BITS)
+                stream = self._graph.nodes[node][-1] + (list(starts).index(name) << _STREAM_BITS)
                 alike, widths = layer.repeats(name)
                 drawn = array
                 if alike or widths is not None:

@@ -39,5 +39,7 @@ def load(path: str | os.PathLike[str]) -> Network:
     from .files.networks import as_damage, read
 
     name, parts = read(path)
+    if len(parts) > 1:
+        raise ValueError(f"{name} holds {len(parts)} networks, of a table's model: schuss.load_table reads it")
     with as_damage(name):
-        return Network._of_parts(parts)
+        return Network._of_parts(parts[0])

@@ -49,13 +49,18 @@ def prepare(
             raise ValueError(f"loss gaussian needs two outputs of the network for each target; got {n_out}")
         n_out //= 2
     target = _real_targets(y, rows, n_out, dtype, name)
-    if not _core.targets_in_range(loss.name, target):
+    check_range(loss, target, name)
+    return target
+
+
+def check_range(loss: Loss, target: NDArray[Any], name: str) -> None:
+    """ValueError with the first position of a number that this loss has no value for. NaN is left to check_finite."""
+    if not _core.targets_in_range(loss.name, target.reshape(len(target), -1)):
         if isinstance(loss, (BinaryCrossEntropy, BinaryFocal)):
             arrays.check_where(name, target, (target >= 0) & (target <= 1), f"in [0, 1] for {loss.name}")
         arrays.check_where(name, target, target >= 0, f">= 0 for {loss.name}")
     if isinstance(loss, Gamma) or (isinstance(loss, Tweedie) and loss.power >= 2):
         arrays.check_where(name, target, ~(target <= 0), f"> 0 for {loss.name}")
-    return target
 
 
 def _check_rows(name: str, array: NDArray[Any], rows: int) -> None:

@@ -106,6 +106,7 @@ BAD: list[tuple[tuple[Any, ...], list[Any]]] = [
     (("history", "names"), [*NOT_A_LIST, [], ["loss"], ["loss", "loss"], [3, 4], [["loss"], "val_loss"]]),
     (("history", "stopped"), [3, [], {}, True, "nonesuch"]),
     (("history", "monitor"), [3, "loss", [], ["loss"], ["loss", 1], [3, True], ["loss", True, 1]]),
+    (("others",), [*NOT_A_LIST, [3], [{}], [None], [[]]]),
     (("nonesuch",), [1]),
     (("optimizer", "nonesuch"), [1]),
     (("history", "nonesuch"), [1]),

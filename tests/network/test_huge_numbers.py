@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import schuss
-from schuss.preprocessing import NumberColumn, Target
+from schuss.cli.version1_columns import NumberColumn, Target
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0.5, 1.0, (20, 3))

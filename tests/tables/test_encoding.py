@@ -337,3 +337,17 @@ def test_examples(name):
     module = importlib.import_module(f"schuss.tables.encoding.{name}")
     found = doctest.testmod(module)
     assert found.attempted and not found.failed
+
+
+@pytest.mark.parametrize("parted", [False, True])
+def test_rows_go_a_part_at_a_time(parted, monkeypatch):
+    rng = np.random.default_rng(3)
+    columns = Columns(rng.normal(size=(50, 3)), rng.integers(0, [4, 30], (50, 2)))
+    encoding = Encoding.fit(columns, [3, 29], most_one_hot=8, parted=parted)
+    whole = encoding.transform(columns)
+    monkeypatch.setattr("schuss.tables.encoding.table.ROWS_AT_A_TIME", 7)
+    parts = encoding.transform(columns)
+    assert list(parts) == list(whole)
+    for name, values in whole.items():
+        assert parts[name].dtype == values.dtype and parts[name].flags.c_contiguous
+        np.testing.assert_array_equal(parts[name], values)

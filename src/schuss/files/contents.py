@@ -36,6 +36,8 @@ WRAPPERS: dict[str, type[Wrapper]] = {kind.__name__: kind for kind in (Averaged,
 # Of the array that the core remembers a group's numbers in: the step that they are of, and whether parameters are away
 # from where steps are made from.
 _STEP, _RESTING = 0, -1
+# With a number, how the names of the arrays of a network beside the first begin.
+_OTHERS = "others"
 
 
 class Content:
@@ -65,14 +67,23 @@ class Content:
 # ---- parts to header and arrays --------------------------------------------------------------------------------------
 
 
-def encoded(parts: NetworkParts) -> tuple[dict[str, Any], Arrays]:
-    """The header, without checksums, and the arrays of a network."""
+def encoded(parts: NetworkParts, others: Sequence[NetworkParts] = ()) -> tuple[dict[str, Any], Arrays]:
+    """The header, without checksums, and the arrays of a network, and of others in the same file."""
+    header, arrays = _encoded(parts)
+    more = []
+    for k, of_other in enumerate(others):
+        fields, found = _encoded(of_other)
+        more.append({key: value for key, value in fields.items() if key in checks.SCHEMA_OF_OTHER})
+        arrays.update((f"{_OTHERS}.{k}.{name}", array) for name, array in found.items())
+    header = {"format": checks.FORMAT, "version": checks.VERSION, **header}
+    return ({**header, "others": more} if more else header), arrays
+
+
+def _encoded(parts: NetworkParts) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {f"parameters.{k}": np.ascontiguousarray(array) for k, array in enumerate(parts["parameters"])}
     arrays.update((f"states.{k}", np.ascontiguousarray(array)) for k, array in enumerate(parts["states"]))
     optimizer = parts["optimizer"]
     header = {
-        "format": checks.FORMAT,
-        "version": checks.VERSION,
         "layers": [layer.described() for layer in parts["layers"]],
         "dtype": parts["dtype"],
         "seed": parts["seed"],
@@ -144,8 +155,20 @@ def _by_groups(order: Sequence[int]) -> list[int]:
 # ---- header and arrays to parts --------------------------------------------------------------------------------------
 
 
-def decoded(header: Mapping[str, Any], arrays: Arrays) -> NetworkParts:
-    """The parts of a network from a header that was checked, and the arrays of a file. ValueError, TypeError: not."""
+def decoded(header: Mapping[str, Any], arrays: Arrays) -> list[NetworkParts]:
+    """The parts of a file's networks from a header that was checked, and its arrays. ValueError, TypeError: not."""
+    others = header.get("others", [])
+    of_all: list[Arrays] = [{} for _ in (header, *others)]
+    places = {str(k): k + 1 for k in range(len(others))}
+    for name, array in arrays.items():
+        first, _, rest = name.partition(".")
+        number, _, own = rest.partition(".")
+        place = places.get(number, 0) if first == _OTHERS else 0
+        of_all[place][own if place else name] = array
+    return [_decoded({"metadata": {}, **fields}, own) for fields, own in zip((header, *others), of_all, strict=True)]
+
+
+def _decoded(header: Mapping[str, Any], arrays: Arrays) -> NetworkParts:
     content = Content(arrays)
     layers = [of_description(layer) for layer in header["layers"]]
     dtype = np.dtype(header["dtype"])

@@ -176,9 +176,8 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
     "wrappers": array_of(record({"kind": text, "numbers": mapping, "arrays": mapping})),
 }
 
-SCHEMA: dict[str, Check] = {
-    "format": one_of(FORMAT),
-    "version": whole(1, VERSION),
+# Of every network in a file.
+SCHEMA_OF_OTHER: dict[str, Check] = {
     "layers": array_of(layer),
     "dtype": one_of("float32", "float64"),
     "seed": whole(0, 2**64 - 1),
@@ -191,7 +190,14 @@ SCHEMA: dict[str, Check] = {
         )
     ),
     "history": record({"names": distinct(text), "stopped": optional(one_of(*_STOPPED)), "monitor": optional(monitor)}),
+}
+
+SCHEMA: dict[str, Check] = {
+    "format": one_of(FORMAT),
+    "version": whole(1, VERSION),
+    **SCHEMA_OF_OTHER,
     "metadata": mapping,
+    "others": array_of(record(SCHEMA_OF_OTHER)),
     "checksums": mapping,
 }
 
@@ -206,4 +212,4 @@ def newer_version(header: Any) -> int | None:
 
 def checked(header: Any) -> dict[str, Any]:
     """A header all of whose fields are in order. ValueError, TypeError that say which is not."""
-    return record(SCHEMA)("its header", header)  # type: ignore[no-any-return]
+    return record(SCHEMA, ("others",))("its header", header)  # type: ignore[no-any-return]

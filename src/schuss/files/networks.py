@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..parts import NetworkParts
 
 
-def write(path: str | os.PathLike[str], parts: NetworkParts) -> None:
-    """Write a file; `Network.save` documents it."""
+def write(path: str | os.PathLike[str], parts: NetworkParts, others: Sequence[NetworkParts] = ()) -> None:
+    """Write a file of a network, and of others beside it; `Network.save` documents it."""
     name = file_path("path", path)
     encode = container(name).encode
     metadata = parts["metadata"]
@@ -32,7 +32,7 @@ def write(path: str | os.PathLike[str], parts: NetworkParts) -> None:
         json.dumps(metadata)
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(f"metadata must be what JSON can hold; {error}") from None
-    header, arrays = encoded(parts)
+    header, arrays = encoded(parts, others)
     header["checksums"] = {key: checksum(array) for key, array in arrays.items()}
     text = json.dumps(header)
     # What this could not read, it does not write: a counter may have been set to anything.
@@ -40,8 +40,8 @@ def write(path: str | os.PathLike[str], parts: NetworkParts) -> None:
     replace(os.path.realpath(name), encode(arrays, text))
 
 
-def read(path: str | os.PathLike[str]) -> tuple[str, NetworkParts]:
-    """The name of a file, and what is in it; `load` documents it. ValueError that says what is wrong with it."""
+def read(path: str | os.PathLike[str]) -> tuple[str, list[NetworkParts]]:
+    """The name of a file, and the networks in it; `load` documents it. ValueError that says what is wrong with it."""
     name = file_path("path", path)
     decode = container(name).decode
     kind = os.stat(name).st_mode

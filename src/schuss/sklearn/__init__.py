@@ -1,7 +1,10 @@
 """scikit-learn's multi-layer perceptrons, compiled: the same arguments, the same results, and what was asked for.
 
-Needs scikit-learn. ``docs/sklearn.md`` lists what these estimators have in addition.
+And estimators for tables as they are, `TabularClassifier` and `TabularRegressor`. Needs scikit-learn.
+``docs/sklearn.md`` says what all of these estimators can.
 """
+
+from typing import TYPE_CHECKING
 
 try:
     import sklearn  # noqa: F401
@@ -11,4 +14,21 @@ except ImportError:
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+if TYPE_CHECKING:
+    from .tabular import TabularClassifier, TabularRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]
+
+
+def __getattr__(name: str) -> object:
+    """Load what is for tables when it is first asked for."""
+    if name in ("TabularClassifier", "TabularRegressor"):
+        from . import tabular
+
+        found = globals()[name] = getattr(tabular, name)
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -217,6 +217,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             )
         return True
 
+    def _as_it_is(self) -> dict[str, Any]:
+        """What a copy needs in order to predict as this would now."""
+        return {
+            "coefs_": [array.copy() for array in self.coefs_],
+            "intercepts_": [array.copy() for array in self.intercepts_],
+            "_network": None,
+        }
+
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
         state.pop("_lock", None)

@@ -16,7 +16,10 @@ __all__ = ["CallbackSupportMixin", "Tasks"]
 
 
 class Tasks:
-    """The tasks of one fit. Without callbacks it does nothing, and costs nothing."""
+    """The tasks of one fit. Without callbacks it does nothing, and costs nothing.
+
+    The estimator's `_as_it_is` gives what a copy of it needs in order to predict as it would now.
+    """
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, epochs: int) -> None:
         self._estimator = estimator
@@ -45,7 +48,7 @@ class Tasks:
             return False
         return bool(
             self._epoch.call_on_fit_task_end(
-                estimator=self._estimator, **self._data, reconstruction_attributes=self._fitted
+                estimator=self._estimator, **self._data, reconstruction_attributes=self._estimator._as_it_is
             )
         )
 
@@ -53,14 +56,5 @@ class Tasks:
         """End the fit."""
         if self._context is not None:
             self._context.call_on_fit_task_end(
-                estimator=self._estimator, **self._data, reconstruction_attributes=self._fitted
+                estimator=self._estimator, **self._data, reconstruction_attributes=self._estimator._as_it_is
             )
-
-    def _fitted(self) -> dict[str, Any]:
-        """What a copy of the estimator needs in order to predict as it would now."""
-        estimator = self._estimator
-        return {
-            "coefs_": [array.copy() for array in estimator.coefs_],
-            "intercepts_": [array.copy() for array in estimator.intercepts_],
-            "_network": None,
-        }

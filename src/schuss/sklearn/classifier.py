@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..losses import Loss
 from . import fitting, objective
 from .base import BaseMLP
-from .heads import ColumnBinarizer, ColumnLoss
+from .heads import ColumnBinarizer, ColumnLoss, columns_of
 from .validation import validated
 
 if TYPE_CHECKING:
@@ -281,6 +281,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         MLPClassifier
             Itself.
         """
+        if self.multi_output:
+            y, y_val = columns_of(y), None if y_val is None else columns_of(y_val)
         return fitting.fit(self, X, y, sample_weight, False, X_val, y_val, sample_weight_val)
 
     @available_if(lambda est: est._check_solver())
@@ -311,6 +313,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             Itself.
         """
         if self.multi_output:
+            y, y_val = columns_of(y), None if y_val is None else columns_of(y_val)
             if not hasattr(self, "classes_"):
                 if classes is None:
                     raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -359,7 +362,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         """
         if not self.multi_output:
             return float(super().score(X, y, sample_weight=sample_weight))
-        return float(np.average((self.predict(X) == np.asarray(y)).all(axis=1), weights=sample_weight))
+        return float(np.average((self.predict(X) == columns_of(y)).all(axis=1), weights=sample_weight))
 
     def predict_proba(self, X: Any) -> Any:
         """The probability of each class, in the order of `classes_`.

@@ -11,6 +11,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def columns_of(y: Any) -> NDArray[Any]:
+    """Labels (rows, columns) as an array in which numbers beside text stay numbers."""
+    if hasattr(y, "shape") or hasattr(y, "__array__"):
+        return np.asarray(y)
+    rows = list(y)
+    kinds = {isinstance(label, str) for row in rows if isinstance(row, (list, tuple)) for label in row}
+    return np.array(rows, dtype=object if len(kinds) > 1 else None)
+
+
+def _of_one_kind(k: int, column: NDArray[Any]) -> NDArray[Any]:
+    """The labels of one column, in its own dtype where the table's is that of any object."""
+    if column.dtype != object:
+        return column
+    labels = column.tolist()
+    for kinds in ((bool, np.bool_), (str,), (int, np.integer, float, np.floating)):
+        fit = [
+            isinstance(label, kinds) and (bool in kinds or not isinstance(label, (bool, np.bool_))) for label in labels
+        ]
+        if all(fit):
+            return column if str in kinds else np.array(labels)
+        if any(fit):
+            row = fit.index(False)
+            raise ValueError(f"y[:, {k}] must hold labels of one kind; y[{row}, {k}] is {labels[row]!r} beside others")
+    raise ValueError(f"y[:, {k}] must hold text, numbers or truth values; y[0, {k}] is {labels[0]!r}")
+
+
 class ColumnBinarizer:
     """What LabelBinarizer is for one column of labels, for several.
 
@@ -29,7 +55,7 @@ class ColumnBinarizer:
         columns = np.asarray(y)
         if columns.ndim != 2:
             raise ValueError(f"y must have shape (rows, columns) with multi_output=True; got {columns.shape}")
-        return self.fit_classes([np.unique(column) for column in columns.T])
+        return self.fit_classes([np.unique(_of_one_kind(k, column)) for k, column in enumerate(columns.T)])
 
     def fit_classes(self, classes: Any) -> ColumnBinarizer:
         """Take the classes of each column."""
@@ -45,14 +71,15 @@ class ColumnBinarizer:
 
     def transform(self, y: Any) -> NDArray[Any]:
         """The binary form (rows, columns of all)."""
-        columns = np.asarray(y)
-        if columns.ndim != 2 or columns.shape[1] != len(self._binarizers):
-            raise ValueError(f"y must have shape (rows, {len(self._binarizers)}); got {columns.shape}")
-        for k, (binarizer, column) in enumerate(zip(self._binarizers, columns.T, strict=True)):
+        given = np.asarray(y)
+        if given.ndim != 2 or given.shape[1] != len(self._binarizers):
+            raise ValueError(f"y must have shape (rows, {len(self._binarizers)}); got {given.shape}")
+        columns = [_of_one_kind(k, column) for k, column in enumerate(given.T)]
+        for k, (binarizer, column) in enumerate(zip(self._binarizers, columns, strict=True)):
             unknown = np.setdiff1d(column, binarizer.classes_)
             if len(unknown):
                 raise ValueError(f"y[:, {k}] must hold classes of {binarizer.classes_}; got {unknown}")
-        parts = [binarizer.transform(column) for binarizer, column in zip(self._binarizers, columns.T, strict=True)]
+        parts = [binarizer.transform(column) for binarizer, column in zip(self._binarizers, columns, strict=True)]
         return np.concatenate(parts, axis=1)
 
     def inverse_transform(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -62,7 +89,11 @@ class ColumnBinarizer:
             group = values[:, part]
             index = group.argmax(axis=1) if group.shape[1] > 1 else (group[:, 0] > 0).astype(int)
             chosen.append(of_column[np.minimum(index, len(of_column) - 1)])
-        return np.stack(chosen, axis=1)
+        kinds = {"n" if of_column.dtype.kind in "iuf" else of_column.dtype.kind for of_column in self.classes_}
+        if len(kinds) == 1:
+            return np.stack(chosen, axis=1)
+        # One dtype for all would turn numbers beside text into text.
+        return np.stack([of_column.astype(object) for of_column in chosen], axis=1)
 
     def probabilities(self, logits: NDArray[Any]) -> list[NDArray[Any]]:
         """Those of each column's classes."""

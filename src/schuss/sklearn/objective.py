@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import losses
+from .. import losses, targets
 from ..arrays import converted
 from ..losses import Loss
 
@@ -114,6 +114,14 @@ def of_numbers(loss: Any, columns: int) -> Objective:
             raise ValueError(f"loss with several quantiles needs a y of one column; got {columns}")
     activation = "exp" if isinstance(chosen, _LOG_LINK) else "identity"
     return Objective((*chosen.spec, "sklearn"), activation, n_out)
+
+
+def check_numbers(loss: Any, y: NDArray[Any], name: str) -> None:
+    """ValueError with the first position of a target that the loss has no value for, as a count below 0."""
+    chosen = _resolved("loss", loss, OF_NUMBERS)
+    if isinstance(chosen, _LOG_LINK):
+        dtype = y.dtype if y.dtype in (np.float32, np.float64) else np.float64
+        targets.check_range(chosen, np.ascontiguousarray(y, dtype), name)
 
 
 def _resolved(name: str, given: Any, known: dict[str, Loss]) -> AnyLoss:

@@ -117,10 +117,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        objective.check_numbers(self.loss, y, "y")
         return X, y
 
     def _encoded(self, y: Any) -> NDArray[Any]:
-        return np.asarray(y, dtype=np.float64)
+        encoded = np.asarray(y, dtype=np.float64)
+        objective.check_numbers(self.loss, encoded, "y_val")
+        return encoded
 
     def _decoded(self, y: NDArray[Any]) -> NDArray[Any]:
         return y

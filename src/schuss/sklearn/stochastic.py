@@ -229,6 +229,12 @@ def _split(est: BaseMLP, X: Any, y: NDArray[Any], sample_weight: Any, own: bool)
     weights = sample_weight_val = None
     if sample_weight is not None:
         weights, sample_weight_val = sample_weight[train], sample_weight[test]
+        for part, of_part in (("training", weights), ("validation", sample_weight_val)):
+            if not of_part.any():
+                raise ValueError(
+                    f"sample_weight must be above 0 in a row of the {part} split, where all rows have 0: "
+                    "Sample weights must contain at least one non-zero number."
+                )
     y_val = y[test]
     return X[train], y[train], weights, Held(X[test], y_val, est._decoded(y_val), sample_weight_val)
 

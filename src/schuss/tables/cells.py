@@ -182,6 +182,11 @@ class Table:
         found = self._columns[name]
         return found() if callable(found) else found
 
+    def renamed(self, names: Iterable[str]) -> Table:
+        """The same columns by other names, in order."""
+        columns = {new: self._columns[old] for new, old in zip(names, self.names, strict=True)}
+        return Table(self.name, columns, self.n_rows, self.notes, self.nameless, self.decimal_comma)
+
     def take(self, rows: NDArray[Any]) -> Table:
         """The table of these rows: numbers of rows, or a truth value for each."""
         rows = np.asarray(rows)

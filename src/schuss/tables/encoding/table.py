@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _STEPS = {step.__name__: step for step in (MedianFill, OneHot, QuantileNormal, RobustScale)}
 
+# Rows that are transformed together.
+ROWS_AT_A_TIME = 1 << 14
+
 
 @dataclass(frozen=True, eq=False)
 class Encoding(Step):
@@ -145,6 +148,24 @@ class Encoding(Step):
         indicators = self.fill.width - self.n_numbers
         return [1] * (self.n_numbers + indicators) + [width for width in self.one_hot.widths.tolist() if width]
 
+    def places(self, numbers: Sequence[int], codes: Sequence[int]) -> dict[str, list[int]]:
+        """Which columns of each input come from these columns of numbers and of codes."""
+        indicators = np.cumsum(self.fill.indicated) - 1
+        flags = [int(indicators[k]) for k in numbers if self.fill.indicated[k]]
+        embedded = self.embedded.tolist()
+        told_apart = [k for k in range(len(self.cardinalities)) if k not in embedded]
+        ends = np.cumsum(self.one_hot.widths) + int(self.fill.indicated.sum())
+        for code in codes:
+            if code not in embedded:
+                place = told_apart.index(code)
+                flags += range(int(ends[place] - self.one_hot.widths[place]), int(ends[place]))
+        found = {"codes": [embedded.index(code) for code in codes if code in embedded]}
+        if self.parted:
+            found.update(numbers=list(numbers), flags=flags)
+        else:
+            found["columns"] = [*numbers, *(self.n_numbers + k for k in flags)]
+        return {name: found[name] for name in self.widths}
+
     def transform(self, columns: Columns) -> dict[str, NDArray[Any]]:
         """The network's inputs by name.
 
@@ -153,6 +174,19 @@ class Encoding(Step):
         ValueError, TypeError
             If an array is not of this table's columns, a number is infinite or a code out of range.
         """
+        rows = len(columns.numbers)
+        if rows <= ROWS_AT_A_TIME:
+            return self._transformed(columns)
+        # What is made on the way is float64 and there several times: for all rows at once it takes more than the table.
+        first = self._transformed(_part(columns, slice(0, ROWS_AT_A_TIME)))
+        found = {name: np.empty((rows, part.shape[1]), part.dtype) for name, part in first.items()}
+        for start in range(0, rows, ROWS_AT_A_TIME):
+            part = slice(start, start + ROWS_AT_A_TIME)
+            for name, values in self._transformed(_part(columns, part)).items():
+                found[name][part] = values
+        return found
+
+    def _transformed(self, columns: Columns) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = {}
         if self.parted:
             found["numbers"], found["flags"] = float32(self._numbers(columns)), float32(self._flags(columns, True))
@@ -205,3 +239,7 @@ def _step(data: Mapping[str, Any]) -> Step:
     if kind not in _STEPS:
         raise ValueError(f"step must be one of {', '.join(_STEPS)}; got {kind!r}")
     return _STEPS[kind].from_dict(numbers)
+
+
+def _part(columns: Columns, rows: slice) -> Columns:
+    return Columns(columns.numbers[rows], columns.codes[rows])

@@ -14,6 +14,7 @@ import numpy as np
 from ...arguments import integer, number
 from ...errors import DivergenceError
 from ...losses import MSE, CrossEntropy, Loss
+from ...metrics import KNOWN
 from ...network import Network
 from ...threads import get_num_threads, threads
 from ...training import EarlyStopping
@@ -47,12 +48,15 @@ class Task:
         None: the recipe's own.
     limits : (low, high) or None
         Between which predictions lie, in the network's units. None: anywhere.
+    metric : str or None
+        "loss" or one of `schuss.metrics.KNOWN`, by which an epoch is the best. None: found out.
     """
 
     classes: int = 0
     outputs: int = 1
     loss: Loss | None = None
     limits: tuple[float, float] | None = None
+    metric: str | None = None
 
     @classmethod
     def of_classes(cls, classes: int, loss: Loss | None = None) -> Task:
@@ -61,7 +65,9 @@ class Task:
 
     @property
     def monitor(self) -> str:
-        """The metric by which an epoch is the best: of wrong classes, of distance, or the loss itself."""
+        """The metric by which an epoch is the best; unless told, of wrong classes, of distance, or the loss itself."""
+        if self.metric is not None:
+            return self.metric
         if isinstance(self.loss, (CrossEntropy, type(None))) and self.classes:
             return "error"
         return "rmse" if isinstance(self.loss, (MSE, type(None))) else "loss"
@@ -98,6 +104,10 @@ class Recipe:
 
     def start(self, network: Network, inputs: Inputs) -> None:
         """What parameters start from beyond what the layers say."""
+
+    def cautious(self) -> Recipe | None:
+        """The same, with a start and a rate that are less likely to diverge; None: there is none."""
+        return None
 
     def optimizer(self, network: Network, task: Task, steps: int) -> Optimizer:
         """Over the network's parameters, with schedules for so many steps in all."""
@@ -196,7 +206,7 @@ class Member:
     epochs : int
         After so many epochs its parameters were what they are.
     score : float or None
-        Of that epoch, in the metric that was monitored on validation rows. Less is better.
+        Of that epoch, in the metric that was monitored on validation rows, negative where more is better.
     history : History
         Of its training.
     """
@@ -333,12 +343,12 @@ class Training:
             That, if no epoch before it went well.
         """
         history = self.network.history
-        if isinstance(found, DivergenceError) and (not history.epochs or self._validation is None):
+        if isinstance(found, DivergenceError) and (not len(history) or self._validation is None):
             raise found
         name = f"val_{self.task.monitor}"
         if self._validation is None:
             return Member(self.encoding, self.network, len(history.epochs), None, history)
-        scores = np.array(history[name])
+        scores = np.array(history[name]) * (1.0 if KNOWN.get(self.task.monitor, True) else -1.0)
         # NaN is never the best.
         best = float(np.nanmin(scores)) if not np.isnan(scores).all() else None
         places = np.flatnonzero(scores == best) if best is not None else np.array([len(scores) - 1])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...layers import Concatenate, Dense, Embedding, Input
-from ...optim import AdamW
+from ...optim import by_name
 from ...schedules import Cosine
 from ..encoding import Encoding
 from .base import Recipe, Task
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from ..schema import Columns
     from .base import Inputs
 
+# Where a cosine starts from unless told otherwise; the other optimizers' own rates stay what they are.
+LEARNING_RATES = {"sgd": 0.05, "adagrad": 0.01, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3, "nadam": 1e-3}
+
 
 @dataclass(frozen=True)
 class MLP(Recipe):
-    """Hidden layers behind robustly scaled numbers, one-hot columns and tables of categories; AdamW with a cosine.
+    """Hidden layers behind robustly scaled numbers, one-hot columns and tables of categories; a rate that falls.
 
     Parameters
     ----------
@@ -31,10 +34,12 @@ class MLP(Recipe):
         Neurons of each hidden layer.
     activation : str
     dropout : float
-    lr : float
-        At the start; it falls to 0 along half a cosine.
-    weight_decay : float
-        Not of biases.
+    optimizer_name : str
+        Any of `schuss.optim` by name.
+    lr : float or None
+        At the start; it falls to 0 along half a cosine. None: what suits the optimizer.
+    weight_decay : float or None
+        Not of biases. None: the optimizer's own.
     most_one_hot : int or None
         A column of more categories than this becomes a table. None: none does.
     category_dim : int
@@ -53,8 +58,9 @@ class MLP(Recipe):
     hidden: tuple[int, ...] = (256, 256, 256)
     activation: str = "mish"
     dropout: float = 0.0
-    lr: float = 1e-3
-    weight_decay: float = 0.01
+    optimizer_name: str = "adamw"
+    lr: float | None = None
+    weight_decay: float | None = None
     most_one_hot: int | None = 8
     category_dim: int = 8
     limit: float = 3.0
@@ -75,5 +81,11 @@ class MLP(Recipe):
         return [*front, *hidden, Dense(task.outputs)]
 
     def optimizer(self, network: Network, task: Task, steps: int) -> Optimizer:
-        groups = network.parameter_groups({"*.bias": {"weight_decay": 0.0}})
-        return AdamW(groups, lr=Cosine(self.lr, steps), weight_decay=self.weight_decay)
+        kind = by_name(self.optimizer_name)
+        options: dict[str, Any] = dict(kind._of_network)
+        lr = LEARNING_RATES.get(self.optimizer_name) if self.lr is None else self.lr
+        if lr is not None:
+            options["lr"] = Cosine(lr, steps)
+        if self.weight_decay is not None:
+            options["weight_decay"] = self.weight_decay
+        return kind(network.parameter_groups({"*.bias": {"weight_decay": 0.0}}), **options)

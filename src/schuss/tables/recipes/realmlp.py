@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...arguments import choice
@@ -19,7 +19,7 @@ from ...layers import (
     Periodic,
     Scale,
 )
-from ...losses import CrossEntropy, Loss
+from ...losses import CrossEntropy, Gaussian, Loss
 from ...optim import Adam, AdamW
 from ...schedules import CosLog, FlatCos
 from ...starting import start_from_data
@@ -61,7 +61,7 @@ class RealMLP(Recipe):
         Whether each neuron learns how much of its activation it applies.
     dropout : float
     lr : float or None
-        The top of each wave of the rate. None: 0.04 for classes, 0.2 for quantities.
+        The top of each wave of the rate. None: 0.04 for classes and a predicted deviation, 0.2 for quantities.
     waves : int
     betas, eps : as `schuss.Adam`
     weight_decay : float
@@ -180,8 +180,17 @@ class RealMLP(Recipe):
         if self.start_from == "data":
             start_from_data(network, inputs)
 
+    def cautious(self) -> RealMLP | None:
+        if self.start_from == "normal":
+            return None
+        # Few different rows, or almost equal ones, make large weights whose outputs cancel, until dropout takes some.
+        lowest = min(self._lrs)
+        return replace(self, start_from="normal", lr=lowest if self.lr is None else min(lowest, self.lr))
+
     def optimizer(self, network: Network, task: Task, steps: int) -> Optimizer:
-        lr = self._lrs[task.classes == 0] if self.lr is None else self.lr
+        # The likelihood of a deviation is steep where that is small: it takes the smaller rate.
+        quantity = task.classes == 0 and not isinstance(task.loss, Gaussian)
+        lr = self._lrs[quantity] if self.lr is None else self.lr
         options: dict[str, Any] = {"lr": CosLog(lr, steps, self.waves), "betas": self.betas, "eps": self.eps}
         if not self.weight_decay:
             return Adam(grouped(network, self._group), **options)

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .datasets import DataError
-from .serialization import load
+from ..files.networks import read
+from ..tables import DataError
 
 MODEL_ENDINGS = (".safetensors", ".npz")
 # The entry of a picture's metadata that names the program; a file that has it is ours.
@@ -44,7 +44,7 @@ def of_training(
             raise DataError(f"{model_path}: needs safetensors: pip install safetensors, or use a name in .npz")
         if model_path.exists():
             try:
-                load(model_path)
+                read(model_path)
             except ValueError:
                 raise not_ours(model_path, "--save") from None
     if plot_path:

@@ -1,0 +1,106 @@
+"""What options say, checked: recipes with other numbers, losses, fractions of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..arguments import choice, integer, number
+from ..losses import Loss
+from ..tables.heads import resolved
+from ..tables.recipes import BY_NAME, Recipe
+
+# By which an epoch is the best.
+METRICS_OF_CLASSES = ("error", "accuracy", "balanced_accuracy", "log_loss", "auc", "loss")
+METRICS = ("rmse", "mae", "r2", "loss")
+DEFAULT_RECIPE = "realmlp"
+# Options that are numbers of one recipe only: the others' networks are not made of these.
+OF_MLP = {
+    "hidden": "--hidden",
+    "activation": "--activation",
+    "dropout": "--dropout",
+    "optimizer_name": "--optimizer",
+    "weight_decay": "--weight-decay",
+    "patience": "--patience",
+}
+
+
+def named(recipe: str) -> Recipe:
+    """A recipe with its own numbers. ValueError: there is no such one."""
+    return BY_NAME[choice("--recipe", recipe, BY_NAME)]()
+
+
+def recipe_with(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
+    """A recipe with what was given in place of its own numbers; None is nothing given.
+
+    Raises
+    ------
+    ValueError
+        If an option is for another recipe.
+    """
+    asked = {key: value for key, value in given.items() if value is not None}
+    for key in asked:
+        if key in OF_MLP and recipe.name != "mlp":
+            option = OF_MLP[key]
+            raise ValueError(f"{option} is for --recipe mlp; {recipe.name} has a number of its own for it")
+    return replace(recipe, **asked)
+
+
+def hidden_sizes(text: str) -> tuple[int, ...]:
+    """What --hidden says: 100,50 is (100, 50); 0 or nothing is ()."""
+    if text.strip() in ("", "0"):
+        return ()
+    try:
+        return tuple(integer("--hidden", int(part), 1) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--hidden must be units such as 100,50, or 0 for none; got {text!r}") from None
+
+
+def loss_of(text: str | None, classes: bool) -> Loss | None:
+    """What --loss says: a name, and after = the loss's number, or numbers, where it has one.
+
+    Raises
+    ------
+    ValueError
+        If it is not known, is not for the task, or does not take the number.
+    """
+    if text is None:
+        return None
+    name, equals, value = text.partition("=")
+    try:
+        loss = resolved(name.strip(), classes)
+    except ValueError as error:
+        raise ValueError(f"--{error}") from None
+    assert loss is not None
+    if not equals:
+        return loss
+    if not loss._number:
+        raise ValueError(f"--loss {name} has no number; got {text!r}")
+    try:
+        numbers = tuple(map(float, value.split(",")))
+    except ValueError:
+        raise ValueError(f"--loss {name} takes a number, such as {name}=0.5; got {text!r}") from None
+    try:
+        made: Any = type(loss)
+        found: Loss = made(numbers[0] if len(numbers) == 1 else numbers)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"--loss {name}: {error}") from None
+    return found
+
+
+def metric_of(text: str | None, classes: bool) -> str | None:
+    """What --metric says. ValueError: it is not known, or for another task."""
+    if text is None:
+        return None
+    return choice("--metric", text.strip().lower().replace("-", "_"), METRICS_OF_CLASSES if classes else METRICS)
+
+
+def check_fractions(test: float, validation: float) -> None:
+    """ValueError unless both are such and leave rows to train on."""
+    number("--test", test, "[0, 1)")
+    number("--validation", validation, "[0, 1)")
+    if test + validation >= 1:
+        raise ValueError(
+            f"--test {test:g} and --validation {validation:g} leave no rows to train on; their sum must be below 1"
+        )

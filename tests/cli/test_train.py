@@ -1,0 +1,248 @@
+"""What ``schuss train`` learns from, tells and writes, beyond the old command's."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("typer")
+pytest.importorskip("rich")
+pytest.importorskip("pandas")
+
+import schuss
+from tests.cli.test_cli import FAST, Run, refused, run, score, write_csv, write_mixed
+
+__all__ = ["run"]
+
+
+def write_line(path: str, n: int = 200, seed: int = 0) -> list[list[object]]:
+    rng = np.random.default_rng(seed)
+    rows: list[list[object]] = [[f"{a:.6f}", f"{b:.6f}", f"{3 * a - b + 10:.6f}"] for a, b in rng.normal(size=(n, 2))]
+    write_csv(path, ["a", "b", "y"], rows)
+    return rows
+
+
+def parameters(path: str) -> np.ndarray:
+    networks = schuss.load_table(path).networks
+    return np.concatenate([p.ravel() for network in networks for p in network.parameters])
+
+
+def test_test_rows_are_used_for_nothing_but_their_score(run: Run) -> None:
+    rows = write_line("t.csv")
+    assert run("train", "t.csv", *FAST, "--save", "m.npz").exit_code == 0
+    before = parameters("m.npz")
+    changed = 0
+    for place in range(0, 200, 7):  # a fifth of the rows test: most of these train or validate
+        other = [list(row) for row in rows]
+        other[place] = ["100.5", "0.25", "7.5"]
+        write_csv("t.csv", ["a", "b", "y"], other)
+        assert run("train", "t.csv", *FAST, "--save", "n.npz").exit_code == 0
+        changed += not np.array_equal(parameters("n.npz"), before)
+    # Those of a test row change nothing at all; those of a training row everything.
+    assert 10 <= changed <= 27
+
+
+@pytest.mark.parametrize("recipe", ["realmlp", "realmlp-s", "tabm", "mlp"])
+def test_recipes(run: Run, recipe: str) -> None:
+    write_mixed("t.csv")
+    result = run("train", "t.csv", "--recipe", recipe, "--epochs", 8, "--no-plot", "--save", "m.npz")
+    assert result.exit_code == 0, result.output
+    assert f"recipe {recipe}: 128 rows that train, 32 validate, 40 test; seed 0" in result.stdout
+    assert score(result, "accuracy") > score(result, "accuracy", "baseline")
+    predicted = run("predict", "m.npz", "t.csv", "--out", "p.csv")
+    assert predicted.exit_code == 0 and len(Path("p.csv").read_text().splitlines()) == 201
+    again = schuss.load_table("m.npz")
+    assert again.recipe["recipe"] == recipe
+    import pandas as pd
+
+    found = again.predict(pd.read_csv("t.csv", dtype={"code": str}))
+    assert found.tolist() == Path("p.csv").read_text().splitlines()[1:]
+
+
+def test_the_story_of_a_table(run: Run) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        [f"1.{i % 10:03},{rng.integers(0, 99):02}", ["TRUE", "FALSE", ""][rng.integers(0, 3)], f"2026-0{i % 9 + 1}-11",
+         ["?", "3", "4", "5"][rng.integers(0, 4)], "x", "NA" if i % 3 else "None"]
+        for i in range(120)
+    ]  # fmt: skip
+    write_csv("t.csv", ["price", "flag", "when", "asked", "same", "label"], rows)
+    result = run("train", "t.csv", *FAST, "--no-save")
+    assert result.exit_code == 0, result.output
+    for line in (
+        "2 classes: 'NA', 'None'",
+        "numbers: price, asked",
+        "truth values: flag",
+        "dates: when (day, month",
+        "'same'",
+    ):
+        assert line in result.stdout
+    assert "true \\ predicted  NA  None" in result.stdout
+
+
+def test_scores_are_those_of_the_saved_model(run: Run) -> None:
+    write_mixed("t.csv")
+    result = run("train", "t.csv", *FAST, "--test", "0", "--validation", "0", "--save", "m.npz")
+    again = run("predict", "m.npz", "t.csv")
+    lines = again.stdout.splitlines()
+    for name in ("log loss", "accuracy", "balanced accuracy", "AUC"):
+        line = next(line for line in lines if line.startswith(name + " "))
+        assert float(line.split()[-1].rstrip("%")) == score(result, name, "training")
+
+
+def test_a_quantity_is_told_in_its_own_units(run: Run) -> None:
+    rows = write_line("t.csv")
+    write_csv("t.csv", ["a", "b", "y"], [[a, b, 1000 * float(str(y))] for a, b, y in rows])
+    result = run("train", "t.csv", *FAST, "--epochs", 40, "--lr", 0.02, "--save", "m.npz")
+    assert result.exit_code == 0, result.output
+    assert 2000 < score(result, "RMSE", "baseline") < 4500 and score(result, "RMSE") < score(result, "RMSE", "baseline")
+    assert score(result, "R2", "baseline") == pytest.approx(0, abs=0.1)
+    shown = [line for line in result.stdout.splitlines() if line.startswith("epoch ")]
+    assert len(shown) >= 5 and all("loss" not in line for line in shown)
+    first, last = (float(line.split("val_rmse ")[1].split()[0]) for line in (shown[0], shown[-1]))
+    assert last < first and 500 < first < 9000  # not in standard units
+    assert re.search(r"baseline: the mean of training, (9|10),\d{3}; for MAE the median, (9|10),\d{3}\n", result.stdout)
+
+
+def test_counts_are_recognised_and_poisson_is_proposed_only(run: Run) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, 300)
+    write_csv("t.csv", ["x", "n"], [[f"{a:.5f}", rng.poisson(math.exp(1.5 + a))] for a in x])
+    result = run("train", "t.csv", *FAST, "--no-save", "--task", "regression")
+    assert "'n' holds counts: --loss poisson may fit better" in result.stdout and "deviance" not in result.stdout
+    options = [*FAST, "--epochs", 30, "--lr", 0.02, "--task", "regression", "--loss", "poisson"]
+    result = run("train", "t.csv", *options, "--save", "m.npz")
+    assert result.exit_code == 0, result.output
+    assert "may fit better" not in result.stdout
+    assert score(result, "Poisson deviance") < score(result, "Poisson deviance", "baseline")
+    assert run("predict", "m.npz", "t.csv", "--out", "p.csv").exit_code == 0
+    assert np.loadtxt("p.csv", skiprows=1).min() > 0
+
+
+def test_quantiles_and_deviations(run: Run) -> None:
+    write_line("t.csv")
+    result = run("train", "t.csv", *FAST, "--loss", "quantile=0.1,0.9", "--save", "m.npz")
+    assert result.exit_code == 0, result.output
+    assert "pinball loss of 0.1" in result.stdout and "share of rows below 0.9" in result.stdout
+    assert run("predict", "m.npz", "t.csv", "--out", "p.csv").exit_code == 0
+    assert Path("p.csv").read_text().startswith("prediction_0.1,prediction_0.9\n")
+    result = run("train", "t.csv", *FAST, "--loss", "gaussian", "--save", "m.npz")
+    assert result.exit_code == 0 and "negative log-likelihood" in result.stdout
+    assert run("predict", "m.npz", "t.csv", "--out", "p.csv").exit_code == 0
+    with open("p.csv", encoding="utf-8") as file:
+        assert all(float(row["deviation"]) > 0 for row in csv.DictReader(file))
+
+
+def test_ensemble_refit_and_time(run: Run) -> None:
+    write_mixed("t.csv", 400)
+    result = run("train", "t.csv", *FAST, "--ensemble", 3, "--refit", "--save", "m.npz")
+    assert result.exit_code == 0, result.output
+    assert "3 networks, each with" in result.stdout and "refitted on all 320 rows" in result.stdout
+    assert "best epochs" in result.stdout
+    assert len(schuss.load_table("m.npz").networks) == 3
+    options = ["--recipe", "realmlp-s", "--time", "0.2", "--epochs", "5000", "--no-plot", "--no-save"]
+    result = run("train", "t.csv", *options)
+    assert result.exit_code == 0 and "epochs fit the time limit" in result.stdout
+    assert float(result.stdout.split(" kept; ")[1].split()[0]) < 10
+
+
+def test_balanced_classes(run: Run) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=600)
+    labels = ["rare" if a + rng.normal() > 2.4 else "usual" for a in x]
+    write_csv("t.csv", ["x", "label"], [[f"{a:.4f}", label] for a, label in zip(x, labels, strict=True)])
+    plain = run("train", "t.csv", *FAST, "--epochs", 40, "--no-save", "--test", "0.4")
+    even = run("train", "t.csv", *FAST, "--epochs", 40, "--no-save", "--test", "0.4", "--class-weight", "balanced")
+    assert plain.exit_code == even.exit_code == 0, even.output
+    assert score(even, "balanced accuracy") > score(plain, "balanced accuracy")
+    write_line("line.csv")
+    refused(run("train", "line.csv", "--class-weight", "balanced"), "--class-weight balanced is for classes")
+
+
+def test_few_rows_that_validate_are_warned_of(run: Run) -> None:
+    write_mixed("t.csv", 150)
+    result = run("train", "t.csv", *FAST, "--no-save")
+    assert "only 24 rows validate" in result.stdout and "--ensemble 5 --refit" in result.stdout
+    write_csv("u.csv", ["x", "y"], [[i, "rare" if i % 60 == 0 else "usual"] for i in range(600)])
+    assert "of the rows that validate are 'rare'" in run("train", "u.csv", *FAST, "--no-save").stdout
+    write_mixed("t.csv", 600)
+    assert "only" not in run("train", "t.csv", *FAST, "--no-save").stdout
+
+
+@pytest.mark.parametrize(("classes", "shown"), [(2, True), (10, True), (11, False)])
+def test_confusion_of_few_classes(run: Run, classes: int, shown: bool) -> None:
+    write_csv("t.csv", ["x", "y"], [[i % classes + i / 1000, f"class {i % classes}"] for i in range(20 * classes)])
+    result = run("train", "t.csv", *FAST, "--no-save")
+    assert result.exit_code == 0 and ("true \\ predicted" in result.stdout) == shown
+    assert max(map(len, result.stdout.splitlines())) <= 120
+
+
+def test_going_on(run: Run) -> None:
+    write_line("t.csv", 300)
+    assert run("train", "t.csv", *FAST, "--epochs", 40, "--save", "m.npz", "--seed", 5).exit_code == 0
+    first = schuss.load_table("m.npz")
+    result = run("train", "t.csv", "--save", "m.npz", "--resume", "--no-plot", "--epochs", 40)
+    assert result.exit_code == 0, result.output
+    assert "goes on from m.npz" in result.stdout and "seed 5" in result.stdout
+    assert "recipe mlp: 192 rows that train" in result.stdout
+    again = schuss.load_table("m.npz")
+    assert again.schema == first.schema and again.recipe["hidden"] == first.recipe["hidden"] == [8]
+    shown = [line for line in result.stdout.splitlines() if line.startswith("epoch ")]
+    fresh = run("train", "t.csv", *FAST, "--epochs", 40, "--no-save", "--seed", 5)
+    begun = next(line for line in fresh.stdout.splitlines() if line.startswith("epoch "))
+    assert float(shown[0].split("val_rmse ")[1]) < 0.9 * float(begun.split("val_rmse ")[1])  # not from the start
+    write_line("t.csv", 301)
+    result = run("train", "t.csv", "--save", "m.npz", "--resume", "--no-plot", "--epochs", 1)
+    assert "the table has 301 rows, it had 300" in result.stdout
+
+
+def test_going_on_is_refused(run: Run) -> None:
+    write_line("t.csv", 300)
+    refused(run("train", "t.csv", "--resume"), "--resume: there is no model t.safetensors", "--save")
+    refused(run("train", "t.csv", "--resume", "--no-save"), "--resume")
+    assert run("train", "t.csv", *FAST, "--refit", "--save", "m.npz").exit_code == 0
+    refused(run("train", "t.csv", "--resume", "--save", "m.npz"), "was refitted")
+    assert run("train", "t.csv", *FAST, "--save", "m.npz").exit_code == 0
+    refused(run("train", "t.csv", "--resume", "--save", "m.npz", "--seed", 1), "--seed", "--resume")
+    refused(run("train", "t.csv", "--resume", "--save", "m.npz", "--hidden", "9"), "other layers")
+    write_mixed("u.csv")
+    refused(run("train", "u.csv", "--resume", "--save", "m.npz"), "'y'")
+
+
+def test_metrics(run: Run) -> None:
+    write_mixed("t.csv")
+    for metric in ("accuracy", "balanced-accuracy", "log-loss", "auc"):
+        result = run("train", "t.csv", *FAST, "--metric", metric, "--save", "m.npz")
+        assert result.exit_code == 0, result.output
+        (network,) = schuss.load_table("m.npz").networks
+        values = network.history[f"val_{metric.replace('-', '_')}"]
+        best = values.argmin() if metric == "log-loss" else values.argmax()
+        assert f"best epoch {best + 1} of 5" in result.stdout
+    refused(run("train", "t.csv", *FAST, "--loss", "focal", "--metric", "auc", "--no-save"), "focal")
+
+
+def test_names_of_any_kind(run: Run) -> None:
+    long = "a class with quite a long name, number "
+    names = ["two\nlines", "[bold]x[/bold]", "größe €"]
+    write_csv("t.csv", names, [[f"{long}{i % 3}", i % 7 + i / 100, i % 5] for i in range(90)])
+    result = run("train", "t.csv", *FAST, "--save", "m.npz", "--target", "two lines")
+    assert result.exit_code == 0, result.output
+    assert "[bold]x[/bold], größe €" in result.stdout
+    header = next(line for line in result.stdout.splitlines() if line.startswith("true"))
+    assert header.split()[-3:] == ["(1)", "(2)", "(3)"]  # cut, they would be the same
+    assert max(map(len, result.stdout.splitlines())) <= 120
+    assert run("predict", "m.npz", "t.csv").exit_code == 0
+
+
+def test_numbers_beyond_what_can_be_squared(run: Run) -> None:
+    rng = np.random.default_rng(0)
+    write_csv("t.csv", ["x", "y"], [[a * 1e200, b * 1e300 - 1e299] for a, b in rng.random((90, 2)).tolist()])
+    result = run("train", "t.csv", *FAST, "--save", "m.npz")
+    assert result.exit_code == 0 and result.stderr == "", result.output
+    assert "unknown" in result.stdout and "nan" not in result.stdout
+    assert run("predict", "m.npz", "t.csv").exit_code == 0
