@@ -48,8 +48,8 @@ static void check_end(struct run *r, int kind, int activation) {
         } else {
             g.end.values = numbers(r, g.m * g.ldc, 1);
             g.end.mask = variant & 2 ? numbers(r, g.m * g.ldc, 2) : NULL; /* of whatever bits */
-            g.end.dropout = 0.25;
-            if (!g.end.mask && activation != SCHUSS_RELU) g.end.dropout = 0;
+            static const double dropout = 0.25;
+            g.end.dropout = g.end.mask || activation == SCHUSS_RELU ? &dropout : NULL;
             g.end.raw = variant & 1 ? zeros(r, g.m * g.ldc) : NULL;
         }
         g.end.ld_values = g.end.ld_add = g.end.ld_raw = g.ldc;

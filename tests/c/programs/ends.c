@@ -108,14 +108,14 @@ static void end_row(const struct kernels *kernels, const struct tile_end *end, p
         if (end->values && !end->values_activated) memcpy(row_of(values, i), row, bytes);
         kernels->activate(end->activation, end->alpha, c->cols, row, row);
         if (end->values && end->values_activated) memcpy(row_of(values, i), row, bytes);
-        if (end->mask) kernels->apply_mask(c->cols, end->dropout, row_of(mask, i), row, row);
+        if (end->mask) kernels->apply_mask(c->cols, *end->dropout, row_of(mask, i), row, row);
         for (ptrdiff_t j = 0; end->add && j < c->cols; j++)
             set(c, i, j, rounded(c->dtype, get(c, i, j) + get(add, i, j)));
     } else if (end->kind == END_BACKWARD) {
         if (end->raw) memcpy(row_of(raw, i), row, bytes);
-        if (end->mask) kernels->apply_mask(c->cols, end->dropout, row_of(mask, i), row, row);
-        for (ptrdiff_t j = 0; !end->mask && end->dropout > 0 && j < c->cols; j++)
-            set(c, i, j, rounded(c->dtype, get(c, i, j) * rounded(c->dtype, 1 / (1 - end->dropout))));
+        if (end->mask) kernels->apply_mask(c->cols, *end->dropout, row_of(mask, i), row, row);
+        for (ptrdiff_t j = 0; !end->mask && end->dropout && j < c->cols; j++)
+            set(c, i, j, rounded(c->dtype, get(c, i, j) * rounded(c->dtype, 1 / (1 - *end->dropout))));
         kernels->differentiate(end->activation, end->alpha, c->cols, row_of(values, i), row);
     } else if (end->kind == END_ADD)
         for (ptrdiff_t j = 0; j < c->cols; j++) {
@@ -236,7 +236,8 @@ static void check(const struct kernels *kernels, const char *level, ptrdiff_t m,
         end->mask = draw(2) ? mask.data : NULL;
         end->raw = draw(2) ? raw.data : NULL;
     }
-    if (end->mask || (kind == END_BACKWARD && end->activation == SCHUSS_RELU && draw(2))) end->dropout = 0.375;
+    static const double dropout = 0.375;
+    if (end->mask || (kind == END_BACKWARD && end->activation == SCHUSS_RELU && draw(2))) end->dropout = &dropout;
     if (!compressed && !a_transposed && draw(3) == 0) {
         g.a = NULL, g.a_row = 0, g.a_col = 1;
         g.fill = fill, g.fill_context = &a;

@@ -131,8 +131,7 @@ static struct results run_passes(struct world *w, int passes, int threads, int a
     w->network.net.grads = results.grads;
     const int n_inputs = w->network.net.n_inputs;
     struct job job = {.w = w, .plan = new_plan(w, w->batch, passes, threads, apart), .results = &results};
-    job.outside = (struct outside){.inputs = job.inputs, .gathered = gathered, .rows = w->batch, .draw = 5,
-                                   .dropout = 1};
+    job.outside = (struct outside){.inputs = job.inputs, .gathered = gathered, .rows = w->batch, .draw = 5};
     for (int k = 0; k < n_inputs; k++) {
         job.from[k] = w->x[k];
         job.inputs[k].x = gathered ? block_of(w->batch * row_bytes(w, k), 0xFF) : w->x[k];
