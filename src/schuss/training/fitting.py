@@ -212,7 +212,9 @@ class Fit:
             stopped = "interrupted"
             raise
         finally:
-            self.close(stopped or "failed")
+            # As in close(), at whose entry a second Ctrl-C could come before.
+            self.history.stopped = self._network.history.stopped = stopped or "failed"
+            self._progress.close()
         return self.history
 
     def close(self, stopped: str) -> None:
