@@ -91,8 +91,8 @@ OF_NET = {
     "flat_parameters": "parameters", "parameters": "parameters", "flat_states": "states", "states": "states",
     "dtype": "dtype", "draws": "draws", "c_net": "seed",
     **dict.fromkeys(
-        ["names", "state_names", "n_in", "n_out", "members", "input_names", "input_lists", "code_limits", "item", "arena_size",
-         "most_dropout"],
+        ["names", "state_names", "n_in", "n_out", "members", "input_names", "input_lists", "code_limits", "item",
+         "arena_size", "most_dropout"],
         "layers",
     ),
     **dict.fromkeys(

@@ -462,7 +462,7 @@ def test_an_error_leaves_an_estimator_as_it_was(X: Any, columns: dict[str, Any])
     assert not hasattr(fresh, "classes_") and not hasattr(fresh, "n_features_in_")
 
 
-RECIPES = ["realmlp", "realmlp-s", "mlp", *(["tabm"] if hasattr(schuss, "MeanOfMembers") else [])]
+RECIPES = ["realmlp", "realmlp-s", "mlp", "tabm"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ... import layers
-from ...layers import EnsembleDense, GroupedDense, Input
+from ...layers import EnsembleDense, GroupedDense, Input, MeanOfMembers
 from ...losses import Gamma, Poisson, Tweedie
 from ...optim import AdamW
 from ..encoding import Encoding
@@ -74,10 +73,7 @@ class TabM(Recipe):
             # One draw a feature and member, however many columns the feature has.
             first = {"shares_input": True, "start": "signs", "start_groups": encoding.chunks()} if not place else {}
             found.append(EnsembleDense(n, self.activation, members=k, dropout=self.dropout, **first))  # type: ignore[arg-type]
-        found.append(GroupedDense(k, None, task.outputs))
-        # Where ensembles cannot end in their mean, such a network gives all members, and no compiled loss trains it.
-        mean = getattr(layers, "MeanOfMembers", None)
-        return found if mean is None else [*found, mean(k, _activation(task))]
+        return [*found, GroupedDense(k, None, task.outputs), MeanOfMembers(k, _activation(task))]
 
     def optimizer(self, network: Network, task: Task, steps: int) -> Optimizer:
         return AdamW(network.parameters, lr=self.lr, weight_decay=self.weight_decay)
