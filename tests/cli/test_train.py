@@ -210,6 +210,8 @@ def test_going_on_is_refused(run: Run) -> None:
     assert run("train", "t.csv", *FAST, "--save", "m.npz").exit_code == 0
     refused(run("train", "t.csv", "--resume", "--save", "m.npz", "--seed", 1), "--seed", "--resume")
     refused(run("train", "t.csv", "--resume", "--save", "m.npz", "--hidden", "9"), "other layers")
+    refused(run("train", "t.csv", "--resume", "--save", "m.npz", "--recipe", "tabm"), "--recipe tabm", "recipe mlp")
+    refused(run("predict", ".", "t.csv"), "is a folder")
     write_mixed("u.csv")
     refused(run("train", "u.csv", "--resume", "--save", "m.npz"), "'y'")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -158,12 +159,14 @@ def train(
         model_path, plot_path = output_files.of_training(table.name, save, no_save, plot, no_plot)
         start = None
         if resume:
-            fixed = {"--recipe": recipe, "--ensemble": ensemble, "--loss": loss, "--task": task, "--target": target,
+            fixed = {"--ensemble": ensemble, "--loss": loss, "--task": task, "--target": target,
                      "--test": test, "--validation": validation, "--seed": seed}  # fmt: skip
             for option, kept in fixed.items():
                 if kept is not None:
                     raise ValueError(f"{option} cannot be together with --resume: the model's own is kept")
             start, before, base = resumed(model_path)
+            if recipe not in (None, base.name):
+                raise ValueError(f"--recipe {recipe} cannot go on from {model_path}, which is of recipe {base.name}")
             chosen = recipe_with(base, numbers)
             wanted = replace(
                 before, refit=refit, class_weight=class_weight or before.class_weight, metric=metric or before.metric
@@ -195,8 +198,8 @@ def train(
             refitted = run.fitted.model is not run.fitted.before
             replace(wanted, rows=n_rows, refit=refitted).within(run.fitted.model).save(model_path)
             say(f"wrote {model_path}")
-            say(f"  in the shell:  schuss predict {model_path} DATA")
-            say(f'  in Python:     schuss.load_table("{model_path}").predict(DATA_FRAME)')
+            say(f"  in the shell:  schuss predict {shlex.quote(str(model_path))} DATA")
+            say(f'  in Python:     schuss.load_table("{model_path.as_posix()}").predict(DATA_FRAME)')
         if plot_path and len(run.fitted.histories[0]):
             output_files.save_figure(run.fitted.histories[0].plot(), plot_path)
             say(f"wrote {plot_path}")
