@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 # The share of a time limit that epochs are planned for: the rest is for what cannot be foreseen.
 _PLANNED = 0.85
 # Of seconds, where nothing is left; and of an epoch, to which it is foreseen how many fit.
-_LEAST = 1e-3
+_LEAST = 1e-6
 _PARTS = 1000
 
 
