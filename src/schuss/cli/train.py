@@ -157,7 +157,7 @@ def train(
             chosen = recipe_with(base, numbers)
         table = open_table(data)
         model_path, plot_path = output_files.of_training(table.name, save, no_save, plot, no_plot)
-        start = None
+        start, exact = None, False
         if resume:
             fixed = {"--ensemble": ensemble, "--loss": loss, "--task": task, "--target": target,
                      "--test": test, "--validation": validation, "--seed": seed}  # fmt: skip
@@ -170,6 +170,11 @@ def train(
             chosen = recipe_with(base, numbers)
             wanted = replace(
                 before, refit=refit, class_weight=class_weight or before.class_weight, metric=metric or before.metric
+            )
+            exact = (
+                not (wanted.validation or refit)
+                and (chosen, wanted.class_weight, wanted.metric) == (base, before.class_weight, before.metric)
+                and all(network.optimizer is not None for network in start.networks)
             )
             rows = split_by(table, start.target, wanted.test, wanted.validation, wanted.seed, table.notes)
         else:
@@ -186,12 +191,13 @@ def train(
             fraction=wanted.validation,
             seed=wanted.seed,
             start=start,
+            resumable=not (wanted.validation or refit) and (exact or start is None),
         )
         n_rows = rows.n_rows
         run = Run(weighted(proposed(rows, wanted.loss), wanted.class_weight), settings)
         del rows  # with the cells, once they are read
         if resume:
-            run.notes = report.resumed_notes(str(model_path), wanted.rows, n_rows)
+            run.notes = report.resumed_notes(str(model_path), exact, wanted.rows, n_rows)
         run.train()
         run.tell_scores()
         if model_path:
