@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ pytest.importorskip("rich")
 pytest.importorskip("pandas")
 
 import schuss
+from schuss.tables.recipes import BY_NAME
+from schuss.tables.recipes import MLP as MLPRecipe
 from tests.cli.test_cli import FAST, Run, refused, run, score, write_csv, write_mixed
 
 __all__ = ["run"]
@@ -210,6 +214,8 @@ def test_going_on_is_refused(run: Run) -> None:
     assert run("train", "t.csv", *FAST, "--save", "m.npz").exit_code == 0
     refused(run("train", "t.csv", "--resume", "--save", "m.npz", "--seed", 1), "--seed", "--resume")
     refused(run("train", "t.csv", "--resume", "--save", "m.npz", "--hidden", "9"), "other layers")
+    refused(run("train", "t.csv", "--resume", "--save", "m.npz", "--recipe", "tabm"), "--recipe tabm", "recipe mlp")
+    refused(run("predict", ".", "t.csv"), "is a folder")
     write_mixed("u.csv")
     refused(run("train", "u.csv", "--resume", "--save", "m.npz"), "'y'")
 
@@ -246,3 +252,34 @@ def test_numbers_beyond_what_can_be_squared(run: Run) -> None:
     assert result.exit_code == 0 and result.stderr == "", result.output
     assert "unknown" in result.stdout and "nan" not in result.stdout
     assert run("predict", "m.npz", "t.csv").exit_code == 0
+
+
+@dataclass(frozen=True)
+class Steady(MLPRecipe):
+    """A recipe with a constant rate."""
+
+    name: ClassVar[str] = "steady"
+    batch_size: int = 16
+    hidden: tuple[int, ...] = (8,)
+
+    def optimizer(self, network: Any, task: Any, steps: int) -> Any:
+        return schuss.Adam(network.parameters, lr=0.01)
+
+
+@pytest.mark.parametrize("ensemble", [1, 2])
+def test_going_on_is_exact_where_it_can_be(run: Run, monkeypatch: pytest.MonkeyPatch, ensemble: int) -> None:
+    monkeypatch.setitem(BY_NAME, "steady", Steady)
+    write_line("t.csv", 300)
+    options = ["--no-plot", "--save", "m.npz"]
+    fresh = [*options, "--recipe", "steady", "--validation", 0, "--ensemble", ensemble]
+    assert run("train", "t.csv", *fresh, "--epochs", 7).exit_code == 0
+    expected = parameters("m.npz")
+    assert run("train", "t.csv", *fresh, "--epochs", 3).exit_code == 0
+    result = run("train", "t.csv", *options, "--resume", "--epochs", 4)
+    assert result.exit_code == 0, result.output
+    assert "one longer training, to the last bit" in result.stdout
+    np.testing.assert_array_equal(parameters("m.npz"), expected)
+    again = run("train", "t.csv", *options, "--resume", "--epochs", 2, "--lr", 0.001)
+    assert again.exit_code == 0 and "begin anew" in again.stdout
+    assert run("train", "t.csv", *fresh, "--validation", 0.2, "--epochs", 3).exit_code == 0
+    assert "begin anew" in run("train", "t.csv", *options, "--resume", "--epochs", 1).stdout

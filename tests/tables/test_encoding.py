@@ -351,3 +351,14 @@ def test_rows_go_a_part_at_a_time(parted, monkeypatch):
     for name, values in whole.items():
         assert parts[name].dtype == values.dtype and parts[name].flags.c_contiguous
         np.testing.assert_array_equal(parts[name], values)
+
+
+@pytest.mark.parametrize("binary", ["one", "two"])
+def test_flags_are_scaled_by_what_all_of_them_together_would_say(binary, monkeypatch):
+    rng = np.random.default_rng(4)
+    sizes = [2, 1, 3, 8, 9, 30]
+    numbers = np.where(rng.random((200, 2)) < 0.3, np.nan, rng.normal(size=(200, 2)))
+    columns = Columns(numbers, rng.integers(0, np.array(sizes) + 2, (200, len(sizes))))
+    encoding = Encoding.fit(columns, sizes, binary=binary)
+    whole = RobustScale.fit(encoding._flags(columns))
+    assert encoding.flags == whole

@@ -59,6 +59,8 @@ def answered(path: Path, data: str, probabilities: bool) -> Answers:
     """What the model in a file says of a table; it may be one that an older version has written."""
     if not path.exists():
         raise DataError(f"{path}: no such file")
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, not a file")
     try:
         model = load_table(path)
     except ValueError:

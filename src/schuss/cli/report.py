@@ -75,11 +75,13 @@ def shortened(name: str, longest: int = LONGEST_NAME) -> str:
     return name if len(name) <= longest else name[: longest - 3] + "..."
 
 
-def resumed_notes(path: str, before: int, now: int) -> tuple[str, ...]:
+def resumed_notes(path: str, exact: bool, before: int, now: int) -> tuple[str, ...]:
     """What going on from a model means."""
     notes: tuple[str, ...] = (
         f"goes on from {path}: its columns, its parameters and, with its seed, its rows of each kind",
-        "the rate's schedule and the optimizer begin anew, so this is not one longer training",
+        "its rate is constant and nothing validates: on the same table this is one longer training, to the last bit"
+        if exact
+        else "the rate's schedule and the optimizer begin anew, so this is not one longer training",
     )
     if before != now:
         notes += (f"the table has {now:,} rows, it had {before:,}: some that test now may have been trained on",)

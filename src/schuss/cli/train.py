@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -156,17 +157,24 @@ def train(
             chosen = recipe_with(base, numbers)
         table = open_table(data)
         model_path, plot_path = output_files.of_training(table.name, save, no_save, plot, no_plot)
-        start = None
+        start, exact = None, False
         if resume:
-            fixed = {"--recipe": recipe, "--ensemble": ensemble, "--loss": loss, "--task": task, "--target": target,
+            fixed = {"--ensemble": ensemble, "--loss": loss, "--task": task, "--target": target,
                      "--test": test, "--validation": validation, "--seed": seed}  # fmt: skip
             for option, kept in fixed.items():
                 if kept is not None:
                     raise ValueError(f"{option} cannot be together with --resume: the model's own is kept")
             start, before, base = resumed(model_path)
+            if recipe not in (None, base.name):
+                raise ValueError(f"--recipe {recipe} cannot go on from {model_path}, which is of recipe {base.name}")
             chosen = recipe_with(base, numbers)
             wanted = replace(
                 before, refit=refit, class_weight=class_weight or before.class_weight, metric=metric or before.metric
+            )
+            exact = (
+                not (wanted.validation or refit)
+                and (chosen, wanted.class_weight, wanted.metric) == (base, before.class_weight, before.metric)
+                and all(network.optimizer is not None for network in start.networks)
             )
             rows = split_by(table, start.target, wanted.test, wanted.validation, wanted.seed, table.notes)
         else:
@@ -183,20 +191,21 @@ def train(
             fraction=wanted.validation,
             seed=wanted.seed,
             start=start,
+            resumable=not (wanted.validation or refit) and (exact or start is None),
         )
         n_rows = rows.n_rows
         run = Run(weighted(proposed(rows, wanted.loss), wanted.class_weight), settings)
         del rows  # with the cells, once they are read
         if resume:
-            run.notes = report.resumed_notes(str(model_path), wanted.rows, n_rows)
+            run.notes = report.resumed_notes(str(model_path), exact, wanted.rows, n_rows)
         run.train()
         run.tell_scores()
         if model_path:
             refitted = run.fitted.model is not run.fitted.before
             replace(wanted, rows=n_rows, refit=refitted).within(run.fitted.model).save(model_path)
             say(f"wrote {model_path}")
-            say(f"  in the shell:  schuss predict {model_path} DATA")
-            say(f'  in Python:     schuss.load_table("{model_path}").predict(DATA_FRAME)')
+            say(f"  in the shell:  schuss predict {shlex.quote(str(model_path))} DATA")
+            say(f'  in Python:     schuss.load_table("{model_path.as_posix()}").predict(DATA_FRAME)')
         if plot_path and len(run.fitted.histories[0]):
             output_files.save_figure(run.fitted.histories[0].plot(), plot_path)
             say(f"wrote {plot_path}")

@@ -84,6 +84,9 @@ class Settings:
     on_start: OnStart | None = None
     #: Whose columns, encoding and parameters training begins with, where it goes on from a model.
     start: TableModel | None = None
+    #: Whether optimizers stay with networks where nothing validates and rates are constant: so that going on from the
+    #: model, with epochs more, is one longer training.
+    resumable: bool = False
     verbose: int = 0
 
 
@@ -291,7 +294,10 @@ class _Trainer:
         trainings = [self._prepared(part, seed, stops) for part, seed in zip(parts, seeds, strict=True)]
         if self._settings.start is not None:
             for training, before in zip(trainings, self._settings.start.networks, strict=True):
-                _carry_over(before, training.network)
+                if self._settings.resumable and before.optimizer is not None:
+                    training.network = deepcopy(before)  # type: ignore[assignment]  # it is a Network
+                else:
+                    _carry_over(before, training.network)
         return self._run(trainings)
 
     def _prepared(self, part: Fold, seed: int, stops: int | None) -> Training:
@@ -317,7 +323,7 @@ class _Trainer:
         fits = [
             {
                 "network": training.network,
-                **training.arguments(self.epochs or training.epochs),
+                **_going_on(training.network, training.arguments(self.epochs or training.epochs)),
                 "callbacks": self._callbacks(),
                 "verbose": verbose if k == 0 else 0,
             }
@@ -331,14 +337,15 @@ class _Trainer:
             self.interrupted = True
             warnings.warn("Training interrupted by user.", stacklevel=5)
         members = [training.member(training.network.history) for training in trainings]
-        for member in members:
+        for member, training in zip(members, trainings, strict=True):
             if member.history.stopped == "diverged":
                 done = len(member.history)
                 self.notes.append(
                     f"training was not finite in epoch {done + 1}; the best before, {member.epochs}, is kept"
                 )
             # Training is over: what it has left is not for prediction.
-            member.network.optimizer = None
+            if not (self._settings.resumable and training._validation is None and _is_steady(member.network)):
+                member.network.optimizer = None
         return members
 
     def _fit_all(self, fits: Sequence[dict[str, Any]], trainings: Sequence[Training]) -> None:
@@ -425,6 +432,17 @@ class _Trainer:
 def _kept(training: Training) -> bool:
     """Whether a fit that has diverged has left a best epoch."""
     return training._validation is not None and len(training.network.history) > 0
+
+
+def _going_on(network: Trained, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a fit with the network's own optimizer, where it has one."""
+    return arguments if network.optimizer is None else {**arguments, "optimizer": network.optimizer}
+
+
+def _is_steady(network: Trained) -> bool:
+    """Whether nothing that the optimizer does depends on how many steps are still to come."""
+    groups = [] if network.optimizer is None else network.optimizer.param_groups
+    return all(group.get("schedule") is None and group.get("decay_schedule") is None for group in groups)
 
 
 def _carry_over(before: Trained, network: Trained) -> None:

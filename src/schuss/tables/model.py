@@ -211,7 +211,7 @@ class TableModel:
         """
         from ..files.networks import write
 
-        first, *others = (network._parts_with(None) for network in self.networks)
+        first, *others = (network._parts_with(network.optimizer) for network in self.networks)
         first["metadata"] = {METADATA_KEY: self.to_dict()}
         write(path, first, others)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _STEPS = {step.__name__: step for step in (MedianFill, OneHot, QuantileNormal, RobustScale)}
 
-# Rows that are transformed together.
+# Rows that are transformed together, and one-hot columns that are looked at together.
 ROWS_AT_A_TIME = 1 << 14
+FLAGS_AT_A_TIME = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,9 @@ class Encoding(Step):
             numbers = QuantileNormal.fit(columns.numbers, noise=noise)
         new = cls(sizes, fill, numbers, one_hot, None, np.flatnonzero(many), parted)
         if scaled_flags:
-            flags = RobustScale.fit(new._flags(columns), limit=limit)
+            parts = [RobustScale.fit(part, limit=limit) for part in new._flags_by_parts(columns)]
+            medians = np.concatenate([part.medians for part in parts])
+            flags = RobustScale(medians, np.concatenate([part.factors for part in parts]), limit)
             new = cls(sizes, fill, numbers, one_hot, flags, np.flatnonzero(many), parted)
         if not new.widths:
             raise DataError("there is no column to learn from")
@@ -206,6 +209,20 @@ class Encoding(Step):
     def _flags(self, columns: Columns, scaled: bool = False) -> NDArray[np.float64]:
         found = np.hstack([self.fill.indicators(columns.numbers), self.one_hot.transform(self._told_apart(columns))])
         return found if not scaled or self.flags is None else self.flags.transform(found)
+
+    def _flags_by_parts(self, columns: Columns) -> Iterator[NDArray[np.float64]]:
+        """The columns of `_flags`, a few at a time: all of them, in float64, take far more than the table."""
+        yield self.fill.indicators(columns.numbers)
+        chosen, step = self._told_apart(columns), self.one_hot
+        for k, (c, width) in enumerate(zip(step.cardinalities.tolist(), step.widths.tolist(), strict=True)):
+            column = chosen[:, k]
+            if width < c:
+                yield OneHot(np.array([c]), step.binary).transform(column[:, None])
+                continue
+            for low in range(0, c, FLAGS_AT_A_TIME):
+                n = min(FLAGS_AT_A_TIME, c - low)
+                within = (column > low) & (column <= low + n)
+                yield OneHot(np.array([n]), "two").transform(np.where(within, column - low, 0)[:, None])
 
     def _told_apart(self, columns: Columns) -> NDArray[np.int64]:
         return np.delete(codes("codes", columns.codes, self.cardinalities), self.embedded, axis=1)
