@@ -175,6 +175,10 @@ def test_quantiles_are_those_of_scikit_learn(rows):
     np.testing.assert_allclose(step.transform(other), peer.transform(other), rtol=1e-9, atol=1e-9)
 
 
+def test_quantiles_leave_gaps_in_a_constant_column():
+    assert np.isnan(QuantileNormal.fit([[2.0], [2.0]]).transform([[np.nan]])).all()
+
+
 @given(matrices(st.floats(-1e300, 1e300, allow_subnormal=False)), st.floats(allow_nan=True, allow_infinity=False))
 def test_quantiles_keep_the_order(X, value):
     step = QuantileNormal.fit(X)

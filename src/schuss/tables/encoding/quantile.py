@@ -121,6 +121,7 @@ def _normal(
     share = 0.5 * (below + above)
     share[values + _END > quantiles[-1]] = 1.0
     share[values - _END < quantiles[0]] = 0.0
+    share[np.isnan(values)] = np.nan  # of a constant column, interpolation gives a number for it
     out = np.full(len(values), np.nan)
     out[share <= 0.0], out[share >= 1.0] = _LOWEST, _HIGHEST
     inside = (share > 0.0) & (share < 1.0)
