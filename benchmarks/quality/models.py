@@ -71,7 +71,7 @@ def _schuss(recipe: str) -> Maker:
         """Ours gets the raw rows."""
         ours = importlib.import_module("schuss.sklearn")
         kind = ours.TabularRegressor if quantity else ours.TabularClassifier
-        return kind(recipe=recipe, random_state=seed)
+        return kind(recipe=recipe, n_jobs=1, random_state=seed)
 
     return make
 

@@ -1,4 +1,4 @@
-"""The file of results: a JSON object a line, one for each table, split and model, appended as they are made."""
+"""The file of results: a JSON object a line, one for each table, split, seed and model, appended as they are made."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-Key = tuple[str, int, str]
+Key = tuple[str, int, int, str]
 
 
 def key(row: dict[str, Any]) -> Key:
-    """Return what a row is the result of."""
-    return row["table"], row["split"], row["model"]
+    """Return what a row is the result of; the seed is the split's number where none is told."""
+    return row["table"], row["split"], row.get("seed", row["split"]), row["model"]
 
 
 def read(paths: Iterable[Path]) -> dict[Key, dict[str, Any]]:

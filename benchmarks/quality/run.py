@@ -85,6 +85,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models", default="peers", help=f"names or groups, with commas: {', '.join(GROUPS)}")
     parser.add_argument("--tables", default="all", help="names or all, regression, classification, parity")
     parser.add_argument("--splits", type=int, default=SPLITS, help="the first so many")
+    parser.add_argument("--seeds", type=int, help="so many trainings a split; without, one, seeded with its number")
     parser.add_argument("--rows", type=int, default=10**9, help="only tables of at most so many rows")
     parser.add_argument("--limit", type=float, default=300, help="seconds of a fit; what takes longer is left out")
     parser.add_argument("--again", action="store_true", help="try again what failed or took too long")
@@ -113,16 +114,20 @@ def main() -> None:
         for number in range(options.splits):
             for name in chosen:
                 data = table(name)
-                wanted = [each for each in models if (name, number, each) not in done and (name, each) not in slow]
-                if len(data.X) > options.rows or not wanted:
+                seeds = range(options.seeds) if options.seeds else (number,)
+                todo = [(each, seed) for seed in seeds for each in models if (name, number, seed, each) not in done]
+                if len(data.X) > options.rows or not todo:
                     continue
                 rows = split(data, number)
                 quantity = data.table.task == "regression"
-                for model in wanted:
-                    row = {"table": name, "split": number, "model": model, "task": data.table.task, "rows": len(data.X)}
-                    row |= measure(model, quantity, rows, number, options.limit)
+                for model, seed in todo:
+                    if (name, model) in slow:
+                        continue
+                    row = {"table": name, "task": data.table.task, "rows": len(data.X)}
+                    row |= {"split": number, "seed": seed, "model": model}
+                    row |= measure(model, quantity, rows, seed, options.limit)
                     results.append(options.out, row)
-                    print(name, number, model, row.get("scores") or row, f"{row.get('wall', 0):.1f} s", flush=True)
+                    print(*results.key(row), row.get("scores") or row, f"{row.get('wall', 0):.1f} s", flush=True)
                     if "too_long" in row:
                         slow.add((name, model))
 

@@ -11,6 +11,7 @@ from statistics import fmean, median
 import pandas as pd
 
 from . import results
+from .markdown import markdown
 from .models import GROUPS, MODELS
 from .scores import RANKED_BY
 from .tables import CLASSIFICATION, REGRESSION
@@ -46,8 +47,8 @@ def collect(paths: Sequence[Path], task: str, models: Sequence[str]) -> dict[str
     """Return the scores of one kind of table."""
     order = [each.name for each in (REGRESSION if task == "regression" else CLASSIFICATION)]
     scored: dict[str, dict[str, Scored]] = {name: {} for name in order}
-    for (table, number, model), row in results.read(paths).items():
-        if table not in scored or model not in models or "scores" not in row:
+    for (table, number, seed, model), row in results.read(paths).items():
+        if table not in scored or model not in models or "scores" not in row or seed != number:
             continue
         entry = scored[table].setdefault(model, Scored())
         entry.ranked[number] = row["scores"][RANKED_BY[task]]
@@ -89,14 +90,6 @@ def against(scores: Scores, model: str, other: str) -> tuple[int, int]:
     return better, both
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join([_line(head), _line(["---"] * len(head)), *map(_line, rows)])
-
-
 def overall(scores: Scores, models: Sequence[str], other: str) -> str:
     """Return the table of models: ranks, wins, pairwise wins, seconds."""
     placed = ranks(scores, models)
@@ -110,7 +103,7 @@ def overall(scores: Scores, models: Sequence[str], other: str) -> str:
         versus = "-" if model == other else f"{better} of {both}"
         rows.append([model, str(len(entries)), rank, str(int((placed[model] == 1).sum())), versus, *seconds, total])
     head = ["model", "tables", f"mean rank ({len(placed)} tables)", "wins", f"better than {other}"]
-    return _markdown([*head, "median s of a fit", "median CPU s", "CPU s of all tables once"], rows)
+    return markdown([*head, "median s of a fit", "median CPU s", "CPU s of all tables once"], rows)
 
 
 def each_table(scores: Scores, models: Sequence[str], task: str) -> str:
@@ -123,7 +116,7 @@ def each_table(scores: Scores, models: Sequence[str], task: str) -> str:
         cells = ["-" if each not in mean else f"{mean[each]:.4g}" for each in models]
         cells = [f"**{cell}**" if mean.get(each) == best else cell for each, cell in zip(models, cells, strict=True)]
         rows.append([table, str(len(numbers)), *cells, f"{max(beside):.3f}" if beside else "-"])
-    return _markdown([f"{RANKED_BY[task]} on", "splits", *models, f"best {BESIDE[task]}"], rows)
+    return markdown([f"{RANKED_BY[task]} on", "splits", *models, f"best {BESIDE[task]}"], rows)
 
 
 def main() -> None:

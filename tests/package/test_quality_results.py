@@ -13,7 +13,7 @@ pytest.importorskip("sklearn")
 
 import pandas as pd
 
-from benchmarks.quality import results, summary
+from benchmarks.quality import parity, results, summary
 from benchmarks.quality.columns import Categories
 from benchmarks.quality.loading import Data
 from benchmarks.quality.models import PEERS
@@ -100,3 +100,14 @@ def test_results_are_read_as_they_were_kept_and_counted(tmp_path: Path) -> None:
     assert placed["linear"].tolist() == [2.0, 1.0] and placed["lightgbm"].tolist() == [1.0, 2.0]
     assert "| ames | 1 | 4 | **3** | 0.500 |" in summary.each_table(scores, models, "regression")
     assert "| linear | 3 | 1.50 | 1 | 1 of 2 |" in summary.overall(scores, models, "lightgbm")
+
+
+def test_trainings_with_other_seeds_count_for_parity_alone(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    for seed, (ours, theirs) in enumerate([(1.0, 1.0), (3.0, 2.0), (2.0, 3.0)]):
+        results.append(path, {**_row("ames", 0, "schuss-realmlp", ours), "seed": seed})
+        results.append(path, {**_row("ames", 0, "pytabkit-td", theirs), "seed": seed})
+    told = parity.compare(parity.collect([path], 0), "schuss-realmlp", "pytabkit-td")
+    assert "| ames | rmse | 3, 3 | 2 (1 to 3) | 2 (1 to 3) | +0.0 | yes |" in told
+    scores = summary.collect([path], "regression", ["schuss-realmlp"])
+    assert scores["ames"]["schuss-realmlp"].ranked == {0: 1.0}
