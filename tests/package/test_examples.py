@@ -132,3 +132,17 @@ def test_sklearn_interval(tmp_path: Path) -> None:
 
 def test_each_has_a_test() -> None:
     assert {f"test_{path.stem}" for path in EXAMPLES.glob("*.py")} <= set(globals())
+
+
+def test_tables(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("pandas")
+    pytest.importorskip("matplotlib")
+    printed = run("tables.py", str(tmp_path / "tables.png"))
+    assert (tmp_path / "tables.png").stat().st_size > 20000
+    assert "taken as missing: 'k.A.' in column 'Fläche'" in printed
+    error, constant, least = numbers(
+        r"mean error ([\d.]+) €; a constant's ([\d.]+) €, what noise leaves ([\d.]+) €", printed
+    )
+    assert least < error < 0.3 * constant
+    assert re.findall(r"without (\w+)", printed)[:2] == ["Fläche", "Stadtteil"]
