@@ -32,7 +32,7 @@ def offers(rows, seed=0):
 
     file = io.StringIO()
     frame = pd.DataFrame({
-        "Fläche": [f"{german(value, 1)}" if known else "k.A." for value, known in zip(size, draw.random(rows) > 0.03, strict=True)],
+        "Fläche": np.where(draw.random(rows) > 0.03, [german(value, 1) for value in size], "k.A."),
         "Baujahr": built,
         "Stadtteil": district,
         "Balkon": balcony,
