@@ -23,8 +23,9 @@ TWO_PI_REST = {"float32": -1.748455600074497132e-7, "float64": 2.449293598294706
 
 
 def rest(x: Array) -> Array:
-    """x without its whole numbers, exactly."""
-    return np.asarray(x - np.rint(x))
+    """x without its whole numbers, exactly; 0 has the sign of x."""
+    a = np.abs(x)
+    return np.where(np.signbit(x), -(a - np.rint(a)), a - np.rint(a))
 
 
 def horner(coefficients: tuple[float, ...], z: Array) -> Array:

@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import schuss
 from schuss.sklearn import TabularClassifier, TabularRegressor
+from schuss.tables.recipes import BY_NAME
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
@@ -64,7 +65,7 @@ def X(columns: dict[str, Any]) -> Any:
 
 
 def small(estimator: Any, **arguments: Any) -> Any:
-    return estimator(**{"recipe": RECIPE, "epochs": 12, "random_state": 0, **arguments})
+    return estimator(**{"recipe": RECIPE, "epochs": 12, "n_ensemble": 1, "random_state": 0, **arguments})
 
 
 # -- scikit-learn ------------------------------------------------------------------------------------------------------
@@ -404,6 +405,15 @@ def test_refit_on_all_rows(X: Any, columns: dict[str, Any]) -> None:
     assert f"refitted on all {N} rows for {plain.best_epoch_} epochs" in again.notes_
     own = small(TabularRegressor, refit=True).fit(X[:TRAIN], y[:TRAIN], X_val=X[TRAIN:], y_val=y[TRAIN:])
     assert any(note.startswith(f"refitted on all {N} rows") for note in own.notes_)
+
+
+def test_small_tables_get_several_networks(X: Any, columns: dict[str, Any]) -> None:
+    y = price(columns)
+    assert len(small(TabularRegressor, epochs=1, n_ensemble=None).fit(X, y).histories_) == 5
+    assert len(small(TabularRegressor, epochs=1, n_ensemble=None, importance_repeats=1).fit(X, y).histories_) == 1
+    counts = {8000: 5, 8001: 4, 10_001: 3, 13_334: 2, 20_000: 2, 20_001: 1, 10**9: 1, 0: 5}
+    assert {rows: BY_NAME["realmlp"]().networks(rows) for rows in counts} == counts
+    assert BY_NAME["tabm"]().networks(100) == 1
 
 
 def test_an_ensemble_is_better_than_its_members(X: Any, columns: dict[str, Any]) -> None:

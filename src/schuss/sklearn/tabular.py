@@ -53,7 +53,7 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         "metric": [StrOptions(set(KNOWN) | {"loss"}), None],
         "epochs": [Interval(Integral, 1, None, closed="left"), None],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
-        "n_ensemble": [Interval(Integral, 1, None, closed="left")],
+        "n_ensemble": [Interval(Integral, 1, None, closed="left"), None],
         "refit": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "importance_repeats": [Interval(Integral, 0, None, closed="left")],
@@ -129,11 +129,13 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             held = self._encoded(y_val, "y_val")
             check_consistent_length(of_validation, held)
             validation = _of_weight(Rows(of_validation, held, _weights_of(sample_weight_val, of_validation)))
-        if self.importance_repeats and validation is None:
-            self._check_importance(len(training.y))
         recipe = BY_NAME[self.recipe]() if isinstance(self.recipe, str) else self.recipe
+        alone = self.importance_repeats and validation is None
+        networks = self.n_ensemble or (1 if alone else recipe.networks(len(training.y)))
+        if alone:
+            self._check_importance(len(training.y))
         seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
-        epochs = (recipe.epochs if self.epochs is None else self.epochs) * self.n_ensemble * (1 + bool(self.refit))
+        epochs = (recipe.epochs if self.epochs is None else self.epochs) * networks * (1 + bool(self.refit))
         tasks = Tasks(self, X, lambda: y, sample_weight, int(epochs))
         settings = Settings(
             recipe,
@@ -141,7 +143,7 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             self._metric(),
             epochs=None if self.epochs is None else int(self.epochs),
             time_limit=None if self.time_limit is None else float(self.time_limit),
-            members=int(self.n_ensemble),
+            members=int(networks),
             refit=bool(self.refit),
             calibrate=bool(getattr(self, "calibrate", False)),
             fraction=float(self.validation_fraction),
@@ -160,7 +162,7 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     def _check_importance(self, rows: int) -> None:
         """Whether a fit will hold rows out for the whole model."""
-        if self.n_ensemble > 1 or int(rows * self.validation_fraction) == 0:
+        if (self.n_ensemble or 1) > 1 or int(rows * self.validation_fraction) == 0:
             raise ValueError(
                 "importance_repeats must be 0 where no rows are held out for the whole model, as with n_ensemble above "
                 "1 or validation_fraction=0; use permutation_importance, or give X_val and y_val"
@@ -372,9 +374,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         That rates and other schedules are made for. None: as many as the recipe says.
     time_limit : float or None, default=None
         Seconds for the fit. Schedules are made for as many epochs as fit in; the best epoch so far is kept.
-    n_ensemble : int, default=1
+    n_ensemble : int or None, default=None
         So many networks, whose probabilities are averaged. Each starts from a seed of its own and holds other rows out,
-        as in cross-validation, so that with several of them every row trains.
+        as in cross-validation, so that with several of them every row trains. None: five for up to 8000 rows, fewer for
+        more, one from 20 001 rows on, with the recipe 'tabm', which is an ensemble itself, and with importance_repeats.
     refit : bool, default=False
         Train again on all rows, for the number of epochs that was best (in the mean, of several networks).
     class_weight : dict, 'balanced' or None, default=None
@@ -443,7 +446,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         metric: str | None = None,
         epochs: int | None = None,
         time_limit: float | None = None,
-        n_ensemble: int = 1,
+        n_ensemble: int | None = None,
         refit: bool = False,
         class_weight: Any = None,
         validation_fraction: float = 0.2,
@@ -655,7 +658,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         metric: str | None = None,
         epochs: int | None = None,
         time_limit: float | None = None,
-        n_ensemble: int = 1,
+        n_ensemble: int | None = None,
         refit: bool = False,
         validation_fraction: float = 0.2,
         importance_repeats: int = 0,

@@ -94,6 +94,10 @@ class Recipe:
     drop_last: bool
     clip_norm: float | None
 
+    def networks(self, rows: int) -> int:
+        """How many networks so many rows are given, unless told: five where that is cheap, one from 20 001 rows on."""
+        return max(1, min(5, 40_000 // max(rows, 1)))
+
     def encoding(self, columns: Columns, cardinalities: Sequence[int]) -> Encoding:
         """Learn from training rows how columns become the network's inputs."""
         raise NotImplementedError

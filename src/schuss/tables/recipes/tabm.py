@@ -61,6 +61,10 @@ class TabM(Recipe):
     weight_decay: float = 3e-4
     noise: float = 1e-5
 
+    def networks(self, rows: int) -> int:
+        """One: it is an ensemble."""
+        return 1
+
     def encoding(self, columns: Columns, cardinalities: Sequence[int]) -> Encoding:
         return Encoding.fit(
             columns, cardinalities, scaled="quantiles", scaled_flags=False, binary="two", noise=self.noise
