@@ -70,7 +70,8 @@ OF_STEPPER = {
     "params": "groups", "form": "form", "states": "states", "averages": "averages", "memories": "memories",
     "specs": "averages", "c_step": "steps",
     **dict.fromkeys(
-        ["sums", "scratch", "level", "arenas", "state_names", "groups_read", "numbers", "views", "n_views", "wants",
+        ["sums", "scratch", "level", "arenas", "state_names", "groups_read", "unscheduled",
+         "numbers", "views", "n_views", "wants",
          "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy",
          "given", "places", "disjoint", "asked", "settings", "state_shapes"],
         SETTLED,

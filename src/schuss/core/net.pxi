@@ -159,6 +159,12 @@ cdef class Nodes:
             raise ValueError(f"{name} must leave each dropout below 1, one of which is {self.most_dropout:g}; got {factor:g}")
         return factor
 
+    cdef inline double dropout_factor_of(self, value) except -1:
+        """The same, at once where it is 1, as in nearly all passes."""
+        if type(value) is float and <double>value == 1:
+            return 1
+        return self.checked_dropout_factor(value)
+
     cdef Py_ssize_t rows_in(self, x) except -1:
         return extent(x[0] if type(x) is tuple else x, 0)
 

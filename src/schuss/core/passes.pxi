@@ -101,7 +101,7 @@ cdef class Net(Nodes):
         return self.bound
 
     def forward(self, x, bint training, dropout_factor=1.0):
-        cdef double factor = self.checked_dropout_factor(dropout_factor)
+        cdef double factor = self.dropout_factor_of(dropout_factor)
         cdef Py_ssize_t rows = self.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef Plan plan
@@ -300,7 +300,7 @@ cdef class Net(Nodes):
         return self.pass_both_ways(x, y, weights, loss, dropout_factor)
 
     cdef double pass_both_ways(self, x, y, weights, loss, dropout_factor) except? -1.5:
-        cdef double factor = self.checked_dropout_factor(dropout_factor)
+        cdef double factor = self.dropout_factor_of(dropout_factor)
         cdef schuss_train t
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef double value
@@ -328,7 +328,7 @@ cdef class Net(Nodes):
 
     def try_train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value, clip_norm,
                        dropout_factor=1.0):
-        cdef double factor = self.checked_dropout_factor(dropout_factor)
+        cdef double factor = self.dropout_factor_of(dropout_factor)
         cdef double value_limit = limit("clip_value", clip_value), norm_limit = limit("clip_norm", clip_norm)
         if not self.fit_at_once(x, y, weights, loss):
             return None
@@ -337,7 +337,7 @@ cdef class Net(Nodes):
     def train_step(self, x, y, weights, loss, Stepper stepper, list groups, clip_value=None, clip_norm=None,
                    dropout_factor=1.0):
         return self.step(x, y, weights, loss, stepper, groups, limit("clip_value", clip_value),
-                         limit("clip_norm", clip_norm), self.checked_dropout_factor(dropout_factor))
+                         limit("clip_norm", clip_norm), self.dropout_factor_of(dropout_factor))
 
     cdef double step(self, x, y, weights, loss, Stepper stepper, list groups, double clip_value, double clip_norm,
                      double dropout_factor) except? -1.5:
@@ -352,8 +352,7 @@ cdef class Net(Nodes):
             try:
                 stepper.check_not_resting()
                 stepper.check_params()
-                stepper.apply_schedules(groups, True)
-                stepper.read_groups(groups)
+                stepper.read_for_step(groups, True)
                 stepper.set_stages(1, clip_value, clip_norm, True, False)
                 binding = self.bind(stepper)
                 self.begin(&t, x, y, weights, loss, binding.wanted)

@@ -14,6 +14,7 @@ cdef class Stepper(Parameters):
     cdef readonly object scratch # None: not asked for since groups were read
     cdef int level             # the ISA level that it is for
     cdef list groups_read      # of each group what as_read() gave
+    cdef bint unscheduled      # whether no group, as it was read, has a schedule
     cdef schuss_group *numbers # what was read
     cdef schuss_step c_step
     cdef uint64_t number       # no other stepper has it
@@ -195,11 +196,38 @@ cdef class Stepper(Parameters):
                 self.read_group(group, i)
                 self.groups_read[i] = as_read(group)
                 self.c_step.groups[i] = self.numbers[i]
-            # each time: schedules of a fit write here,
+        return self.get_ready()
+
+    cdef int read_for_step(self, list groups, bint rates) except -1:
+        """What schedules say of the step about to be made, of rates only if asked to, and all groups' numbers."""
+        cdef Py_ssize_t i, n = self.c_step.n_groups
+        cdef dict group
+        cdef list read
+        if self.unscheduled and groups is not None and PyList_GET_SIZE(groups) == n:
+            for i in range(n):
+                group, read = groups[i], self.groups_read[i]
+                if not is_as_read(group, read):
+                    break
+            else:
+                return self.get_ready()
+        self.unscheduled = False
+        self.apply_schedules(groups, rates)
+        self.read_groups(groups)
+        for group in groups:
+            if group.get("schedule") is not None or group.get("decay_schedule") is not None:
+                return 0
+        self.unscheduled = True
+        return 0
+
+    cdef int get_ready(self) except -1:
+        """Sets what fits write, and what room depends on."""
+        cdef int i
+        for i in range(self.c_step.n_groups):
+            # Schedules of a fit write here,
             self.c_step.groups[i].lr = self.numbers[i].lr * self.numbers[i].lr_factor
             if self.c_step.groups[i].weight_decay != self.numbers[i].weight_decay:
                 self.c_step.groups[i].weight_decay = self.numbers[i].weight_decay
-            self.c_step.groups[i].penalty1 = self.c_step.groups[i].penalty2 = 0  # and a penalty here
+            self.c_step.groups[i].penalty1 = self.c_step.groups[i].penalty2 = 0  # and a penalty here.
         if self.sums is None:
             sums = np.empty(schuss_step_sums(&self.c_step))
             self.c_step.sums = <double *>start_of(sums)
@@ -312,8 +340,7 @@ cdef class Stepper(Parameters):
         try:
             self.check_not_resting()
             self.check_params()
-            self.apply_schedules(groups, lr is None)
-            self.read_groups(groups)
+            self.read_for_step(groups, lr is None)
             if lr is not None:
                 self.set_rate(rate)
             self.set_stages(scale, value_limit, norm_limit, first, zero)
