@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import os
 import signal
@@ -40,6 +41,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def version(model: str) -> str:
     """Return the package of a model with its version."""
     package = PACKAGE.get(model.split("-")[0], "scikit-learn")
+    if package == "schuss":  # from a checkout it has no metadata
+        return f"schuss {importlib.import_module('schuss').__version__}"
     return f"{package} {importlib.metadata.version(package)}"
 
 
