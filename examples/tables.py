@@ -20,7 +20,7 @@ def offers(rows, seed=0):
     built = draw.integers(1890, 2024, rows)
     district = draw.choice(list(DISTRICTS), rows)
     balcony = draw.choice(["ja", "nein", ""], rows, p=[0.5, 0.4, 0.1])
-    agent = draw.choice([f"Makler {k}" for k in range(30)], rows)
+    broker = draw.choice([f"Makler {k}" for k in range(30)], rows)
     day = pd.Timestamp("2021-01-01") + pd.to_timedelta(draw.integers(0, 1460, rows), unit="D")
     per_metre = 9 + np.array([DISTRICTS[name] for name in district]) + 25 / np.sqrt(size)
     per_metre += 1.5 * (balcony == "ja") + 2.0 * np.abs((built - 1960) / 60) + 0.9 * (day - day.min()).days / 365
@@ -36,7 +36,7 @@ def offers(rows, seed=0):
         "Baujahr": built,
         "Stadtteil": district,
         "Balkon": balcony,
-        "Makler": agent,
+        "Makler": broker,
         "Angebot vom": day.strftime("%d.%m.%Y"),
         "Miete": [f"{german(value, 2)} €" for value in noisy],
     })  # fmt: skip
