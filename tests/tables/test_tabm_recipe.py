@@ -116,12 +116,18 @@ def test_values_and_gradients(pair):
     pair.start()
     rows = np.arange(200)
     outputs = pair.forward(rows)
-    outputs.retain_grad()
+    loss = pair.loss(outputs, rows)
     pair.peer.zero_grad()
-    pair.loss(outputs, rows).backward()
-    found = pair.network.forward(pair.inputs["columns"][rows])
-    np.testing.assert_allclose(found, outputs.detach().numpy().reshape(200, -1), rtol=1e-4, atol=1e-5)
-    pair.network.backward(outputs.grad.numpy().reshape(200, -1))
+    loss.backward()
+    # Where predictions are the mean of probabilities, members give probabilities.
+    members = outputs.softmax(-1) if pair.classes else outputs
+    columns = pair.inputs["columns"][rows]
+    found = pair.network.forward(columns)
+    np.testing.assert_allclose(found, members.detach().numpy().reshape(200, -1), rtol=1e-4, atol=1e-5)
+    wanted = members.mean(1).detach().numpy()
+    np.testing.assert_allclose(pair.network.predict(columns), wanted, rtol=1e-4, atol=1e-5)
+    value = pair.network.loss_and_gradients(columns, pair.y[rows], "cross_entropy" if pair.classes else "mse")
+    np.testing.assert_allclose(value, float(loss.detach()), rtol=1e-5)
     gradients = dict(zip(map(id, pair.network.parameters), pair.network.gradients, strict=True))
     for mine, theirs, turned in pair.pairs():
         wanted = theirs.grad.numpy().T if turned else theirs.grad.numpy()
