@@ -54,7 +54,7 @@ def train(
     ] = None,
     ensemble: Annotated[
         int | None,
-        typer.Option(help="Networks that are averaged.", show_default="5, fewer above 8000 rows"),
+        typer.Option(help="Networks whose predictions are averaged.", show_default="1"),
     ] = None,
     refit: Annotated[
         bool, typer.Option(help="Train again on validation rows, too, for as many epochs as were best.")
@@ -187,7 +187,7 @@ def train(
             metric_of(wanted.metric, bool(rows.target.classes)),
             epochs=epochs,
             time_limit=seconds,
-            members=len(start.networks) if start else ensemble or chosen.networks(len(rows.training.y)),
+            members=(ensemble or 1) if start is None else len(start.networks),
             refit=refit,
             fraction=wanted.validation,
             seed=wanted.seed,
