@@ -14,7 +14,7 @@ from .base import BaseMLP
 from .held import Held
 from .memory import Memory
 from .objective import Objective
-from .validation import validated
+from .validation import given_together, validated
 
 AnyMLP = TypeVar("AnyMLP", bound=BaseMLP)
 NON_FINITE = (
@@ -58,12 +58,8 @@ def fit(
 
 def _validation_data(est: BaseMLP, X_val: Any, y_val: Any, sample_weight_val: Any) -> Held | None:
     """The user's own validation data, checked."""
-    if X_val is None and y_val is None:
-        if sample_weight_val is not None:
-            raise ValueError("sample_weight_val needs X_val and y_val; got neither")
+    if not given_together(X_val, y_val, sample_weight_val):
         return None
-    if X_val is None or y_val is None:
-        raise ValueError("X_val and y_val must be given together; got only one of them")
     if est.solver == "lbfgs":
         raise ValueError("X_val must be None with solver='lbfgs', which has no epochs to validate after")
     X_val = validated(est, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)

@@ -1,4 +1,4 @@
-"""scikit-learn's checks of arrays, which here always give NumPy's."""
+"""scikit-learn's checks of arrays, which here always give NumPy's, and of validation rows of the user's own."""
 
 from __future__ import annotations
 
@@ -14,3 +14,14 @@ def validated(estimator: Any, *arrays: Any, **checks: Any) -> Any:
         with config_context(array_api_dispatch=False):
             return validate_data(estimator, *arrays, **checks)
     return validate_data(estimator, *arrays, **checks)
+
+
+def given_together(X_val: Any, y_val: Any, sample_weight_val: Any) -> bool:
+    """Whether there are validation rows of the user's own. ValueError if a part of them is missing."""
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val needs X_val and y_val; got neither")
+        return False
+    if X_val is None or y_val is None:
+        raise ValueError("X_val and y_val must be given together; got only one of them")
+    return True

@@ -15,12 +15,12 @@ import numpy as np
 
 from ..errors import DivergenceError
 from ..threads import get_num_threads, threads
-from ..training.side_by_side import fit_side_by_side
 from .folds import folds
 from .heads import Head
 from .joining import joined
 from .model import TableModel, given
 from .recipes import Recipe, Task
+from .recipes.base import fitted
 from .schema import Columns, Schema
 from .temperature import best_temperature
 
@@ -330,13 +330,13 @@ class _Trainer:
             for k, training in enumerate(trainings)
         ]
         try:
-            self._fit_all(fits, trainings)
+            members = fitted(trainings, fits)
         except KeyboardInterrupt:
             if any(training.network.epochs_done == 0 for training in trainings):
                 raise
             self.interrupted = True
             warnings.warn("Training interrupted by user.", stacklevel=5)
-        members = [training.member(training.network.history) for training in trainings]
+            members = [training.member(training.network.history) for training in trainings]
         for member, training in zip(members, trainings, strict=True):
             if member.history.stopped == "diverged":
                 done = len(member.history)
@@ -347,19 +347,6 @@ class _Trainer:
             if not (self._settings.resumable and training._validation is None and _is_steady(member.network)):
                 member.network.optimizer = None
         return members
-
-    def _fit_all(self, fits: Sequence[dict[str, Any]], trainings: Sequence[Training]) -> None:
-        """One fit, or several side by side. A later epoch that is not finite leaves the best one before."""
-        if len(fits) == 1:
-            try:
-                fits[0].pop("network").fit(**fits[0])
-            except DivergenceError:
-                if not _kept(trainings[0]):
-                    raise
-            return
-        for found, training in zip(fit_side_by_side(fits), trainings, strict=True):
-            if isinstance(found, DivergenceError) and not _kept(training):
-                raise found
 
     def _callbacks(self) -> list[Callable[[EpochRecord], Any]]:
         """What may end a training before its last epoch."""
@@ -427,11 +414,6 @@ class _Trainer:
         if weights is not None and not weights.any():
             return 1.0
         return best_temperature(probabilities, rows[1][held], weights)
-
-
-def _kept(training: Training) -> bool:
-    """Whether a fit that has diverged has left a best epoch."""
-    return training._validation is not None and len(training.network.history) > 0
 
 
 def _going_on(network: Trained, arguments: dict[str, Any]) -> dict[str, Any]:

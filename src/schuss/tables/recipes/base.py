@@ -309,13 +309,8 @@ class Training:
         epochs = self.epochs if time_limit is None else self.epochs_within(time_limit)
         if time_limit is not None:
             asked.append(_until(perf_counter() + time_limit))
-        try:
-            found: History | DivergenceError = self.network.fit(
-                **self.arguments(epochs), callbacks=asked, verbose=verbose
-            )
-        except DivergenceError as error:
-            found = error
-        return self.member(found)
+        arguments = {"network": self.network, **self.arguments(epochs), "callbacks": asked, "verbose": verbose}
+        return fitted([self], [arguments])[0]
 
     def epochs_within(self, seconds: float) -> int:
         """How many epochs take no longer, by what a few steps and one look at the validation rows take; at least one,
@@ -360,6 +355,32 @@ class Training:
         return Member(self.encoding, self.network, place + 1, best, history)
 
 
+def fitted(trainings: Sequence[Training], fits: Sequence[Mapping[str, Any]]) -> list[Member]:
+    """What trainings come to by these fits: a lone one on all threads, several side by side, each on one.
+
+    Parameters
+    ----------
+    trainings : sequence of Training
+    fits : sequence of mapping
+        For each, its network as "network" and the arguments of `Network.fit`.
+
+    Raises
+    ------
+    DivergenceError
+        If one of them had no epoch that went well.
+    """
+    found: Sequence[History | DivergenceError]
+    if len(fits) == 1:
+        arguments = dict(fits[0])
+        try:
+            found = [arguments.pop("network").fit(**arguments)]
+        except DivergenceError as error:
+            found = [error]
+    else:
+        found = fit_side_by_side(fits)
+    return [training.member(of_one) for training, of_one in zip(trainings, found, strict=True)]
+
+
 def run_all(
     trainings: Sequence[Training],
     time_limit: float | None = None,
@@ -391,7 +412,7 @@ def run_all(
         {"network": training.network, **training.arguments(planned), "callbacks": asked}
         for training, planned in zip(trainings, epochs, strict=True)
     ]
-    return [training.member(found) for training, found in zip(trainings, fit_side_by_side(fits), strict=True)]
+    return fitted(trainings, fits)
 
 
 def _until(end: float) -> Callable[[EpochRecord], bool]:
