@@ -315,10 +315,10 @@ class Passes:
 
         Parameters and optimizer are then as they were.
         """
-        if isinstance(optimizer, Averaged):
-            optimizer = optimizer.optimizer
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
+            if not isinstance(optimizer, Averaged):
+                raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
+            optimizer = optimizer.optimizer
         groups = optimizer.param_groups
         stepper = optimizer._stepper
         try:
