@@ -96,20 +96,14 @@ struct strip {
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
 
-/* Where the positions of a value lie. */
-struct positions {
-    char *at;
-    ptrdiff_t row, position;   /* elements from one to the next */
-};
-ALWAYS_INLINE struct positions positions_of(const struct matrix *m, ptrdiff_t channels) {
-    return (struct positions){m->at, m->ld, channels};
-}
-ALWAYS_INLINE real *position_at(struct positions p, ptrdiff_t row, ptrdiff_t position) {
-    return (real *)(void *)p.at + row * p.row + position * p.position;
+/* Position `position` of a row that has so many. */
+ALWAYS_INLINE real *position_at(const struct matrix *m, ptrdiff_t positions, ptrdiff_t row, ptrdiff_t position) {
+    return (real *)m->at + (row * positions + position) * m->ld;
 }
 
+/* Steps that a row makes. */
 ALWAYS_INLINE ptrdiff_t length_of(const struct recurrent *r, ptrdiff_t row) {
-    return r->lengths ? (ptrdiff_t)r->lengths[row] : r->times;
+    return r->lengths && r->lengths[row] < r->times ? (ptrdiff_t)r->lengths[row] : r->times;
 }
 /* The position of a row's step. */
 ALWAYS_INLINE ptrdiff_t position_of(const struct recurrent *r, ptrdiff_t length, ptrdiff_t step) {
@@ -201,13 +195,11 @@ static struct recurrent recurrent_of(const struct here *h, const struct cell *ce
 static const char *recurrent_shape(const struct cell *cell, const struct schuss_node *node, const struct shape *in, struct shape *out,
                                    struct schuss_array *arrays, int *n_arrays) {
     const ptrdiff_t times = node->sizes[TIMES], n_in = node->sizes[N_IN], n_hidden = node->sizes[N_HIDDEN];
-    ptrdiff_t columns, all;
     if (in->storage != SCHUSS_REAL) return "input";
-    if (times < 1) return "times";
-    if (n_in < 1 || __builtin_mul_overflow(times, n_in, &columns) || columns != in->channels) return "n_in";
-    if (n_hidden < 1 || __builtin_mul_overflow(n_hidden, cell->gates + 1, &all) || __builtin_mul_overflow(times, n_hidden, &all))
-        return "n_hidden";
-    *out = (struct shape){node->numbers[SEQUENCES] != 0 ? all : n_hidden, SCHUSS_REAL};
+    if (times != in->positions) return "times";
+    if (n_in != in->channels) return "n_in";
+    if (n_hidden < 1 || n_hidden > PTRDIFF_MAX / 2 / MOST_GATES) return "n_hidden";
+    *out = (struct shape){n_hidden, SCHUSS_REAL, node->numbers[SEQUENCES] != 0 ? times : 1};
     arrays[(*n_arrays)++] = matrix_array("weight", n_in, cell->gates * n_hidden);
     arrays[(*n_arrays)++] = matrix_array("recurrent", n_hidden, cell->gates * n_hidden);
     if (node->numbers[BIASES] > 0) arrays[(*n_arrays)++] = vector_array("bias", cell->gates * n_hidden, 1);
@@ -263,10 +255,10 @@ static void count_steps(struct recurrent *r) {
     memset(r->first, 0, (size_t)(r->times + 1) * sizeof *r->first);
     memset(r->alive, 0, (size_t)(r->times + 1) * sizeof *r->alive);
     ptrdiff_t here = own.end - own.first, before = 0, total = 0;
-    for (ptrdiff_t i = own.first; i < own.end; i++) r->alive[r->lengths[i]]++;
+    for (ptrdiff_t i = own.first; i < own.end; i++) r->alive[length_of(r, i)]++;
     for (ptrdiff_t s = 0; s < r->times; s++) here -= r->alive[s], r->alive[s] = here;
     /* first: how many rows of the batch make the step, then where it begins. */
-    for (ptrdiff_t i = 0; i < r->rows; i++) r->first[r->lengths[i]]++;
+    for (ptrdiff_t i = 0; i < r->rows; i++) r->first[length_of(r, i)]++;
     ptrdiff_t all = r->rows;
     for (ptrdiff_t s = 0; s < r->times; s++) {
         all -= r->first[s];
@@ -276,10 +268,10 @@ static void count_steps(struct recurrent *r) {
     r->total = total;
     if (own.first == 0) return;
     for (ptrdiff_t i = 0; i < own.first; i++)
-        before = r->lengths[i] > before ? (ptrdiff_t)r->lengths[i] : before;
+        before = length_of(r, i) > before ? length_of(r, i) : before;
     for (ptrdiff_t s = 0; s < before; s++) { /* rows before the own ones that make step s */
         ptrdiff_t n = 0;
-        for (ptrdiff_t i = 0; i < own.first; i++) n += r->lengths[i] > s;
+        for (ptrdiff_t i = 0; i < own.first; i++) n += length_of(r, i) > s;
         r->first[s] += n;
     }
 }
@@ -289,7 +281,7 @@ static ptrdiff_t list_step(const struct recurrent *r, ptrdiff_t s) {
     if (!r->lengths) return r->alive[s];
     ptrdiff_t n = 0;
     for (ptrdiff_t i = r->own.first; i < r->own.end; i++)
-        if (r->lengths[i] > s) r->list[n++] = i;
+        if (length_of(r, i) > s) r->list[n++] = i;
     return n;
 }
 
@@ -411,7 +403,7 @@ static void put_first(const struct recurrent *r, ptrdiff_t n) {
     const ptrdiff_t hidden = r->n_hidden, at = step_at(r, 0);
     for (ptrdiff_t i = 0; i < n; i++) {
         const ptrdiff_t row = r->list[i];
-        const real *state = h->state_in ? (const real *)h->state_in + row * h->ld_state : NULL;
+        const real *state = h->state ? (const real *)h->state + row * h->ld_state : NULL;
         put_state(r, row, state ? state : r->zeros, r->xh + (at + i) * r->ld_xh + r->h_at);
         if (r->state_before) copy_reals(hidden, state ? state : r->zeros, r->state_before + (at + i) * r->ld_state);
         if (r->cell->cells) copy_reals(hidden, state ? state + hidden : r->zeros, r->cell_before + (at + i) * r->ld_state);
@@ -420,11 +412,10 @@ static void put_first(const struct recurrent *r, ptrdiff_t n) {
 
 /* The x of a step. */
 static void put_inputs(const struct recurrent *r, ptrdiff_t s, ptrdiff_t n) {
-    const struct positions x = positions_of(&r->h->x, r->n_in);
     real *to = r->xh + step_at(r, s) * r->ld_xh + r->x_at;
     for (ptrdiff_t i = 0; i < n; i++, to += r->ld_xh) {
         const ptrdiff_t row = r->list[i];
-        copy_reals(r->n_in, position_at(x, row, position_of(r, length_of(r, row), s)), to);
+        copy_reals(r->n_in, position_at(&r->h->x, r->times, row, position_of(r, length_of(r, row), s)), to);
     }
 }
 
@@ -452,7 +443,7 @@ ALWAYS_INLINE void begin_strip(struct strip *strip, const struct recurrent *r, p
 
 /* Step s. */
 static void step_forward(const struct recurrent *r, ptrdiff_t s, ptrdiff_t n) {
-    const struct positions y = positions_of(&r->h->y, r->n_hidden);
+    const struct matrix *y = &r->h->y;
     const ptrdiff_t height = strip_height(r, n), after = s + 1 < r->times ? step_at(r, s + 1) : 0;
     ptrdiff_t goes_on = 0; /* rows that make the next step */
     for (ptrdiff_t i = 0; i < n; i += height) {
@@ -467,7 +458,9 @@ static void step_forward(const struct recurrent *r, ptrdiff_t s, ptrdiff_t n) {
                             : r->state_before ? r->state_before + to * r->ld_state
                                               : r->xh + to * r->ld_xh + r->h_at;
             if (r->cell->cells) strip.next_cell[k] = ends ? r->last_cell + own * r->ld_state : r->cell_before + to * r->ld_state;
-            strip.out[k] = r->sequences ? position_at(y, row, position_of(r, length, s)) : ends ? position_at(y, row, 0) : NULL;
+            strip.out[k] = r->sequences ? position_at(y, r->times, row, position_of(r, length, s))
+                           : ends       ? position_at(y, 1, row, 0)
+                                        : NULL;
             goes_on += !ends;
         }
         r->cell->forward(&strip);
@@ -484,18 +477,17 @@ static void step_forward(const struct recurrent *r, ptrdiff_t s, ptrdiff_t n) {
 static void end_row(const struct recurrent *r, ptrdiff_t row) {
     const struct here *h = r->h;
     const ptrdiff_t length = length_of(r, row), hidden = r->n_hidden, own = row - r->own.first;
-    const struct positions y = positions_of(&h->y, hidden);
     real *last = r->last + own * r->ld_state, *last_cell = r->last_cell + own * r->ld_state;
     if (length == 0) {
-        const real *state = h->state_in ? (const real *)h->state_in + row * h->ld_state : NULL;
+        const real *state = h->state ? (const real *)h->state + row * h->ld_state : NULL;
         copy_reals(hidden, state ? state : r->zeros, last);
         if (r->cell->cells) copy_reals(hidden, state ? state + hidden : r->zeros, last_cell);
-        if (!r->sequences) copy_reals(hidden, last, position_at(y, row, 0));
+        if (!r->sequences) copy_reals(hidden, last, position_at(&h->y, 1, row, 0));
     }
     if (r->sequences)
-        for (ptrdiff_t p = length; p < r->times; p++) memset(position_at(y, row, p), 0, (size_t)hidden * sizeof(real));
-    if (!h->state_out) return;
-    real *out = (real *)h->state_out + row * h->ld_state;
+        for (ptrdiff_t p = length; p < r->times; p++) memset(position_at(&h->y, r->times, row, p), 0, (size_t)hidden * sizeof(real));
+    if (!h->state) return;
+    real *out = (real *)h->state + row * h->ld_state;
     copy_reals(hidden, last, out);
     if (r->cell->cells) copy_reals(hidden, last_cell, out + hidden);
 }
@@ -511,16 +503,14 @@ static void recurrent_forward(struct here *h, const struct cell *cell, const str
         put_inputs(&r, s, n);
         step_forward(&r, s, n);
     }
-    for (ptrdiff_t i = r.own.first; i < r.own.end; i++) {
-        end_row(&r, i);
-        finish_row(h, i, (real *)h->y.at + i * h->y.ld);
-    }
+    for (ptrdiff_t i = r.own.first; i < r.own.end; i++) end_row(&r, i);
+    finish_positions(h, r.own, r.sequences ? r.times : 1);
 }
 
 /* ---- back -------------------------------------------------------------------------------------------------------- */
 
 static void step_back(const struct recurrent *r, ptrdiff_t s, ptrdiff_t n) {
-    const struct positions dy = positions_of(&r->h->dy, r->n_hidden);
+    const struct matrix *dy = &r->h->dy;
     const ptrdiff_t height = strip_height(r, n);
     const real *returned = r->returned[(s + 1) & 1];
     for (ptrdiff_t i = 0; i < n; i += height) {
@@ -531,7 +521,9 @@ static void step_back(const struct recurrent *r, ptrdiff_t s, ptrdiff_t n) {
         for (ptrdiff_t k = 0; k < rows; k++) {
             const ptrdiff_t row = r->list[i + k], length = length_of(r, row);
             const int ends = length == s + 1;
-            strip.dy[k] = r->sequences ? position_at(dy, row, position_of(r, length, s)) : ends ? position_at(dy, row, 0) : r->zeros;
+            strip.dy[k] = r->sequences ? position_at(dy, r->times, row, position_of(r, length, s))
+                          : ends       ? position_at(dy, 1, row, 0)
+                                       : r->zeros;
             strip.returned[k] = ends ? r->zeros : returned;
             if (!ends) returned += r->ld_state;
             strip.carried[k] = r->carried + (row - r->own.first) * r->ld_state;
@@ -571,9 +563,9 @@ static struct gate_run run_from(const struct cell *cell, const int *places, int 
 /* The gradient by a position of the input. */
 static void give_position(const struct recurrent *r, ptrdiff_t row, ptrdiff_t position, const real *dx) {
     const struct here *h = r->h;
-    const ptrdiff_t col = position * r->n_in;
-    if (hands_over_at_once(h)) copy_reals(r->n_in, dx, gradient_row(h, row, col, NULL));
-    hand_over(h, row, 1, col, r->n_in, dx);
+    const ptrdiff_t at = row * r->times + position;
+    if (hands_over_at_once(h)) copy_reals(r->n_in, dx, gradient_row(h, at, 0, NULL));
+    hand_over(h, at, 1, 0, r->n_in, dx);
 }
 
 /* Steps [s, end), whose rows lie side by side: the gradients by their positions. */
@@ -614,7 +606,7 @@ static void recurrent_down(struct here *h, const struct cell *cell, const struct
     }
     if (!r.lengths) return;
     for (ptrdiff_t i = r.own.first; i < r.own.end; i++)
-        for (ptrdiff_t p = r.lengths[i]; p < r.times; p++) give_position(&r, i, p, r.zeros);
+        for (ptrdiff_t p = length_of(&r, i); p < r.times; p++) give_position(&r, i, p, r.zeros);
 }
 
 /* ---- gradients of parameters ------------------------------------------------------------------------------------- */
@@ -711,6 +703,9 @@ ALWAYS_INLINE vec through_tanh(vec y) { return v_set1(1) - y * y; }
                                     struct schuss_array *arrays, int *n_arrays) {                                    \
         return recurrent_shape(CELL(node), node, in, out, arrays, n_arrays);                                         \
     }                                                                                                                \
+    static ptrdiff_t NAME##_carries(const struct schuss_node *node) {                                                \
+        return (1 + CELL(node)->cells) * node->sizes[N_HIDDEN];                                                      \
+    }                                                                                                                \
     static struct needs NAME##_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) { \
         (void)in;                                                                                                    \
         return recurrent_needs(CELL(node), node, rows, passes);                                                      \
@@ -728,6 +723,7 @@ ALWAYS_INLINE vec through_tanh(vec y) { return v_set1(1) - y * y; }
     }                                                                                                                \
     static const struct kind NAME##_kind = {                                                                         \
         .name = #NAME, .sizes = RECURRENT_SIZES, .numbers = RECURRENT_NUMBERS MORE_NUMBERS,                          \
-        .shape = NAME##_shape, .needs = NAME##_needs, .sharing = SHARES_ROWS, .prepare = recurrent_prepare,          \
+        .shape = NAME##_shape, .needs = NAME##_needs, .sharing = SHARES_ROWS, .spatial = 1, .state = NAME##_carries, \
+        .prepare = recurrent_prepare,                                                                                \
         .forward = NAME##_forward, .down = NAME##_down, .gradients = NAME##_gradients,                               \
     }
