@@ -47,7 +47,7 @@ from .losses import (
 )
 from .network import Network
 from .optim import *  # noqa: F403  its list is below
-from .sequences import Sequences
+from .sequences import Sequences, streams, windows
 from .serialization import load
 from .threads import get_num_threads, set_num_threads, threads
 
@@ -103,7 +103,9 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "start_from_data",
+    "streams",
     "threads",
+    "windows",
 ]
 # All optimizers by their names.
 __all__ += optim.__all__
