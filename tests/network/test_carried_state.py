@@ -57,7 +57,6 @@ def same(a: schuss.Network, b: schuss.Network) -> None:
         np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("ragged", [False, True])
@@ -77,7 +76,6 @@ def test_fit_is_a_loop_of_steps_with_a_state(kind: str, ragged: bool, dtype: str
     assert any((mine != theirs).any() for mine, theirs in zip(a.parameters, other.parameters, strict=True))
 
 
-@pytest.mark.quick
 def test_rows_of_an_epoch_go_on_and_the_next_begins_anew() -> None:
     """With a rate of zero, losses are those of whole streams."""
     X, y, _ = data("rnn")
@@ -91,7 +89,6 @@ def test_rows_of_an_epoch_go_on_and_the_next_begins_anew() -> None:
     np.testing.assert_allclose(history["loss"], [np.mean(pieces)] * 2, rtol=1e-12)
 
 
-@pytest.mark.quick
 def test_interrupted_saved_and_gone_on(tmp_path: Path) -> None:
     X, y, lengths = data()
     arguments = {"loss": "mse", "batch_size": BATCH, "carry_state": True, "lengths": lengths}
@@ -106,7 +103,6 @@ def test_interrupted_saved_and_gone_on(tmp_path: Path) -> None:
     same(whole, parts)
 
 
-@pytest.mark.quick
 def test_ended_by_a_signal_and_gone_on() -> None:
     X, y, _ = data()
     arguments = {"loss": "mse", "batch_size": BATCH, "carry_state": True}
@@ -123,7 +119,6 @@ def test_ended_by_a_signal_and_gone_on() -> None:
     same(whole, parts)
 
 
-@pytest.mark.quick
 def test_slices_of_time_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y, _ = data()
     whole, sliced = network(), network()
@@ -133,7 +128,6 @@ def test_slices_of_time_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     same(whole, sliced)
 
 
-@pytest.mark.quick
 def test_losses_of_ones_own_weights_and_validation() -> None:
     X, y, lengths = data()
 
@@ -154,7 +148,6 @@ def test_losses_of_ones_own_weights_and_validation() -> None:
     assert all(np.isfinite(p).all() for p in weighted.parameters)
 
 
-@pytest.mark.quick
 def test_side_by_side_and_streams() -> None:
     series = np.sin(np.arange(400) / 5)
     X, y = (schuss.streams(part, BATCH, TIMES) for part in (series[:-1], series[1:]))
@@ -167,7 +160,6 @@ def test_side_by_side_and_streams() -> None:
         same(net, alone)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("features", [None, 1, 3])
 @pytest.mark.parametrize("left", [0, 1, 14])
 def test_streams_go_on_in_the_next_batch(features: int | None, left: int) -> None:
@@ -180,7 +172,6 @@ def test_streams_go_on_in_the_next_batch(features: int | None, left: int) -> Non
     np.testing.assert_array_equal(long.reshape(-1, *shape[1:]), series[: len(series) - left])
 
 
-@pytest.mark.quick
 def test_a_last_batch_is_left_out() -> None:
     X, y, _ = data(rows=ROWS + 4)
     a, b = network(), network()
@@ -189,7 +180,6 @@ def test_a_last_batch_is_left_out() -> None:
     same(a, b)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -212,7 +202,6 @@ def test_wrong_arguments_are_named(change: dict[str, object], error: type[Except
     assert net.optimizer is None and net.epochs_done == 0
 
 
-@pytest.mark.quick
 def test_states_are_for_networks_that_carry_one_and_of_the_batch() -> None:
     X, y, _ = data()
     plain = schuss.Network([schuss.Dense(3, 2)], seed=0)
@@ -238,7 +227,6 @@ def test_states_are_for_networks_that_carry_one_and_of_the_batch() -> None:
             schuss.streams(series, rows, times)
 
 
-@pytest.mark.quick
 def test_a_fit_that_diverges_goes_back_and_another_begins_at_zeros() -> None:
     X, y, _ = data("rnn")
     net = network("rnn")

@@ -49,7 +49,6 @@ def data(rows: int, dtype: str = "float32") -> np.ndarray:
     return np.random.default_rng(rows).normal(size=(rows, TIMES, FEATURES)).astype(dtype)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rows", [1, 2, 9, 40])
 @pytest.mark.parametrize("case", CASES)
@@ -73,7 +72,6 @@ def test_times_one_by_one_are_the_sequence(case: str, rows: int, dtype: str) -> 
     np.testing.assert_array_equal(again[-1], on[:, -1] if on.ndim == 3 else on)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_any_threads_and_any_number_of_rows(threads: int) -> None:
     net = network("dense behind")
@@ -90,7 +88,6 @@ def test_any_threads_and_any_number_of_rows(threads: int) -> None:
             np.testing.assert_array_equal(alone[0], state[i])
 
 
-@pytest.mark.quick
 def test_what_is_given_otherwise() -> None:
     net = network("lstm")
     X = data(1)[0]
@@ -114,7 +111,6 @@ def test_what_is_given_otherwise() -> None:
     np.testing.assert_array_equal(net.step({"x": X[:1]}, state), rows)
 
 
-@pytest.mark.quick
 def test_several_inputs_and_codes() -> None:
     layers = [
         schuss.Concatenate(
@@ -139,7 +135,6 @@ def test_several_inputs_and_codes() -> None:
     np.testing.assert_array_equal(state, before)
 
 
-@pytest.mark.quick
 def test_parameters_are_those_of_the_network(tmp_path: Path) -> None:
     net = network("dense behind")
     X = data(3)
@@ -159,7 +154,6 @@ def test_parameters_are_those_of_the_network(tmp_path: Path) -> None:
     np.testing.assert_array_equal(net.step(X[:, 0].copy(), state), net.predict(X)[:, 0])
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("x", "state", "out", "error", "message"),
     [
@@ -194,7 +188,6 @@ def test_wrong_arguments_are_named(x: object, state: object, out: object, error:
             net.step(np.zeros(3), net.initial_state())
 
 
-@pytest.mark.quick
 def test_memory_that_is_shared_is_refused() -> None:
     net = schuss.Network([schuss.RNN(3, input_shape=(TIMES, FEATURES))], seed=0)
     memory = np.zeros(12, np.float32)
@@ -208,7 +201,6 @@ def test_memory_that_is_shared_is_refused() -> None:
         net.step(state[0], state, out)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
@@ -228,7 +220,6 @@ def test_networks_that_need_all_times_are_refused(layers: Layers, message: str) 
         net.step(np.zeros(3), np.zeros((1, net.state_size), np.float32))
 
 
-@pytest.mark.quick
 def test_nan_stays_in_its_row_and_its_state() -> None:
     net = network("gru")
     X = data(2)
@@ -240,7 +231,6 @@ def test_nan_stays_in_its_row_and_its_state() -> None:
     np.testing.assert_array_equal(found, net.predict(X))
 
 
-@pytest.mark.quick
 def test_one_call_at_a_time() -> None:
     net = network("gru")
 

@@ -36,7 +36,6 @@ def by_hand(
     return found[..., None] if array.ndim == 1 else found, np.array(y)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("features", "past", "ahead", "targets", "step", "gap"),
     [
@@ -64,7 +63,6 @@ def test_windows_are_slices(features: int | None, past: int, ahead: int, targets
         assert np.shares_memory(y, array)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("array", "arguments", "error", "message"),
     [
@@ -92,7 +90,6 @@ def test_wrong_windows_are_named(
         schuss.windows(array, **arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("given", ["float32", "float64", "int32", ">f4"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("step", [1, 4, PAST, 7])
@@ -116,7 +113,6 @@ def test_training_on_windows_is_that_on_copies(given: str, dtype: str, step: int
         np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.quick
 def test_windows_of_columns_and_of_several_inputs() -> None:
     array, other = series(), series(60, 2)
     X, y = schuss.windows(array, PAST, AHEAD, targets=[0, 1])
@@ -139,7 +135,6 @@ def test_windows_of_columns_and_of_several_inputs() -> None:
     np.testing.assert_array_equal(flat[0].predict(x[..., 0]), flat[1].predict(x[..., 0].copy()))
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("step", [1, 3])
 def test_windows_of_codes(step: int) -> None:
     tokens = np.random.default_rng(0).integers(0, 9, 50)
@@ -160,7 +155,6 @@ def test_windows_of_codes(step: int) -> None:
         np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.quick
 def test_what_is_not_finite_is_named_in_the_first_window_that_has_it() -> None:
     array = series(dtype="float32")
     array[20, 1] = np.nan
@@ -172,7 +166,6 @@ def test_what_is_not_finite_is_named_in_the_first_window_that_has_it() -> None:
     assert np.isfinite(network().predict(X)).all()
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("at", [0, 20, 35, 36])
 def test_out_must_not_lie_in_windows(at: int) -> None:
     memory = np.zeros(80, np.float32)
@@ -185,7 +178,6 @@ def test_out_must_not_lie_in_windows(at: int) -> None:
         np.testing.assert_array_equal(net.predict(x, out), net.predict(x.copy()))
 
 
-@pytest.mark.quick
 def test_memory_stays_where_windows_look() -> None:
     memory = np.zeros(100, np.float32)
     memory[:] = series(100, None)
