@@ -20,12 +20,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 
 def model(*layers: Any, shape: tuple[int, ...] = (TIMES, FEATURES), dtype: str = "float32", seed: int = 0) -> Any:
-    before = keras.config.floatx()
-    keras.config.set_floatx(dtype)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
     try:
         made = keras.Sequential([keras.Input(shape, dtype=dtype), *(layer() for layer in layers)])
     finally:
-        keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(before)
     rng = np.random.default_rng(seed)
     made.set_weights([w + np.abs(rng.normal(0, 0.3, w.shape)).astype(w.dtype) for w in made.get_weights()])
     return made
@@ -55,7 +55,7 @@ def loss_and_gradients(made: Any, x: np.ndarray, y: np.ndarray) -> tuple[float, 
     made.zero_grad()
     value = ((made(x, training=False) - torch.from_numpy(y)) ** 2).mean()
     value.backward()
-    return float(value), [v.value.grad.numpy() for v in made.trainable_variables]
+    return value.item(), [v.value.grad.numpy() for v in made.trainable_variables]
 
 
 CASES: dict[str, list[Any]] = {
@@ -73,6 +73,7 @@ CASES: dict[str, list[Any]] = {
         lambda: K.Dropout(0.2),
         lambda: K.TimeDistributed(K.Dense(3, activation="tanh")),
         lambda: K.LeakyReLU(negative_slope=0.1),
+        lambda: K.Activation("gelu"),
         lambda: K.Dense(2, use_bias=False),
         lambda: K.ELU(alpha=0.5),
     ],

@@ -196,8 +196,8 @@ def _made(network: Network) -> Any:
         raise ValueError("network must have an input with the channels last; got 'first'")
     layers = [layer for layer in network.layers if not isinstance(layer, Input)]
     shape = first.dims if first.codes and first.n == 1 else first.row_shape
-    before = keras.config.floatx()
-    keras.config.set_floatx(network.dtype.name)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(network.dtype.name)
     try:
         behind: list[Part] = []
         made = [keras.Input(shape, dtype="int32" if first.codes else network.dtype.name)]
@@ -209,4 +209,4 @@ def _made(network: Network) -> Any:
             behind.append(Part(layer, {}, where))
         return keras.Sequential(made)
     finally:
-        keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(before)
