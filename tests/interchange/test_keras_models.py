@@ -155,7 +155,7 @@ def test_functional_models_and_single_layers() -> None:
 def test_codes() -> None:
     made = keras.Sequential([keras.Input((TIMES,), dtype="int32"), K.Embedding(9, 4), K.GRU(3), K.Dense(2)])
     net = schuss.from_keras(made)
-    codes = np.random.default_rng(0).integers(0, 9, (5, TIMES))
+    codes = np.random.default_rng(0).integers(0, 9, (5, TIMES)).astype(np.int32)
     np.testing.assert_allclose(net.predict(codes[..., None]), answer(made, codes), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(answer(schuss.to_keras(net), codes), net.predict(codes[..., None]), rtol=1e-5, atol=1e-5)
 

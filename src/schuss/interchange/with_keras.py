@@ -170,7 +170,7 @@ def _check(network: Network, model: Any, layers: Sequence[tuple[str, Any]]) -> N
     x: NDArray[Any]
     if first.codes:
         limit = next(layer.input_dim for _, layer in layers if type(layer).__name__ == "Embedding")
-        x = rng.integers(0, limit, (3, *first.row_shape))
+        x = rng.integers(0, limit, (3, *first.row_shape)).astype(np.int32)
     else:
         x = rng.normal(size=(3, *first.row_shape)).astype(network.dtype)
     try:
