@@ -19,7 +19,7 @@ pytest.importorskip("pandas")
 import schuss
 from schuss.tables.recipes import BY_NAME
 from schuss.tables.recipes import MLP as MLPRecipe
-from tests.cli.test_cli import FAST, Run, refused, run, score, write_csv, write_mixed
+from tests.cli.test_cli import FAST, MLP, Run, refused, run, score, write_csv, write_mixed
 
 __all__ = ["run"]
 
@@ -56,16 +56,32 @@ def test_recipes(run: Run, recipe: str) -> None:
     write_mixed("t.csv")
     result = run("train", "t.csv", "--recipe", recipe, "--epochs", 8, "--no-plot", "--save", "m.npz")
     assert result.exit_code == 0, result.output
-    assert f"recipe {recipe}: 128 rows that train, 32 validate, 40 test; seed 0" in result.stdout
+    networks = 1 if recipe == "tabm" else 5
+    each = "" if networks == 1 else "5 networks, each with "
+    assert f"recipe {recipe}: {each}128 rows that train, 32 validate, 40 test; seed 0" in result.stdout
     assert score(result, "accuracy") > score(result, "accuracy", "baseline")
     predicted = run("predict", "m.npz", "t.csv", "--out", "p.csv")
     assert predicted.exit_code == 0 and len(Path("p.csv").read_text().splitlines()) == 201
     again = schuss.load_table("m.npz")
-    assert again.recipe["recipe"] == recipe
+    assert again.recipe["recipe"] == recipe and len(again.networks) == networks
     import pandas as pd
 
     found = again.predict(pd.read_csv("t.csv", dtype={"code": str}))
     assert found.tolist() == Path("p.csv").read_text().splitlines()[1:]
+
+
+@pytest.mark.parametrize(("rows", "networks"), [(8000, 5), (8001, 4), (20_000, 2), (20_001, 1)])
+def test_as_many_networks_as_the_estimators_train(run: Run, rows: int, networks: int) -> None:
+    pytest.importorskip("sklearn")
+    from schuss.sklearn import TabularRegressor
+
+    x = np.random.default_rng(0).normal(size=(rows, 1))
+    write_csv("t.csv", ["x", "y"], [[f"{a:.5f}", f"{2 * a:.5f}"] for a in x[:, 0]])
+    options = [*MLP, "--batch-size", 1000, "--hidden", 2, "--epochs", 1, "--test", 0, "--no-plot", "--save", "m.npz"]
+    assert run("train", "t.csv", *options).exit_code == 0
+    assert len(schuss.load_table("m.npz").networks) == networks
+    recipe = MLPRecipe(batch_size=1000, hidden=(2,), epochs=1)
+    assert len(TabularRegressor(recipe).fit(x, 2 * x[:, 0]).model_.networks) == networks
 
 
 def test_the_story_of_a_table(run: Run) -> None:
@@ -171,7 +187,11 @@ def test_balanced_classes(run: Run) -> None:
 def test_few_rows_that_validate_are_warned_of(run: Run) -> None:
     write_mixed("t.csv", 150)
     result = run("train", "t.csv", *FAST, "--no-save")
-    assert "only 24 rows validate" in result.stdout and "--ensemble 5 --refit" in result.stdout
+    assert "only 24 rows validate:" in result.stdout and "--ensemble 5 --refit" in result.stdout
+    result = run("train", "t.csv", *FAST, "--ensemble", 5, "--no-save")
+    assert "only 24 rows validate each network:" in result.stdout and "or --refit" in result.stdout
+    assert "--ensemble" not in result.stdout
+    assert "or --refit" not in run("train", "t.csv", *FAST, "--ensemble", 5, "--refit", "--no-save").stdout
     write_csv("u.csv", ["x", "y"], [[i, "rare" if i % 60 == 0 else "usual"] for i in range(600)])
     assert "of the rows that validate are 'rare'" in run("train", "u.csv", *FAST, "--no-save").stdout
     write_mixed("t.csv", 600)
