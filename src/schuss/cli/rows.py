@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..tables import DataError, Table, Target, find_target
 from ..tables.cells import Cells
 from ..tables.fitting import Rows
-from ..tables.folds import folds
+from ..tables.folds import folds, held_out
 from ..tables.target import Task
 
 
@@ -84,14 +84,14 @@ def check_enough(name: str, rows: int, train: int, test_rows: int, test: float, 
     """DataError if a share that is asked for is less than a row, or too few are left to train on."""
     for what, share, of, count in (
         ("test", test, rows, test_rows),
-        ("validate", validation, train, int(train * validation + 1e-9)),
+        ("validate", validation, train, held_out(train, validation)),
     ):
         if share and not count:
             option = "--test" if what == "test" else "--validation"
             raise DataError(
                 f"{name}: {rows} rows are too few to {what} on {share:g} of {of}; another {option}, or {option} 0"
             )
-    if train - int(train * validation + 1e-9) < 2:
+    if train - held_out(train, validation) < 2:
         raise DataError(f"{name}: {rows} rows are too few to train on")
 
 

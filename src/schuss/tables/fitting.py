@@ -105,8 +105,9 @@ class Fitted:
         Of each member, the epoch whose parameters were kept; the last one where nothing validates.
     notes : tuple of str
         What the user should know.
-    held : (Columns, y, weights) or None
-        The rows that validated a single network, or all members, as they were read.
+    held : tuple of (TableModel, (Columns, y, weights))
+        Rows that have validated, as they were read, each with a model that has not learned from them: `before` where
+        they are the user's own, else each member of it with its fold.
     interrupted : bool
         Whether Ctrl-C has ended it early: what was trained until then is the model.
     """
@@ -116,7 +117,7 @@ class Fitted:
     histories: tuple[History, ...]
     best_epochs: tuple[int, ...]
     notes: tuple[str, ...]
-    held: Read | None
+    held: tuple[tuple[TableModel, Read], ...]
     interrupted: bool = False
 
 
@@ -181,9 +182,7 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
     networks = tuple(member.network for member in members)
     temperature = trainer.temperature(networks, parts) if settings.calibrate and target.classes else 1.0
     model = before = trainer.model(networks, temperature)
-    held = trainer.held
-    if held is None and len(parts) == 1 and len(parts[0][1]):
-        held = _rows_of(trainer.rows, parts[0][1])
+    held = trainer.held_out(before, parts)
     notes = trainer.notes
     interrupted = trainer.interrupted
     if everything is not None and not interrupted:
@@ -283,6 +282,16 @@ class _Trainer:
         head = replace(self.head, activation=networks[0]._graph.activation)
         recipe = self._settings.recipe.to_dict()
         return TableModel(self.schema, self._target, self._encoding, head, networks, temperature, recipe)
+
+    def held_out(self, model: TableModel, parts: Sequence[Fold]) -> tuple[tuple[TableModel, Read], ...]:
+        """What has not learned from which rows, for a model whose members these parts have trained."""
+        if self.held is not None:
+            return ((model, self.held),)
+        return tuple(
+            (replace(model, networks=(network,)), _rows_of(self.rows, test))
+            for network, (_, test) in zip(model.networks, parts, strict=True)
+            if len(test)
+        )
 
     # -- training ----------------------------------------------------------------------------------------------------
 
