@@ -433,6 +433,7 @@ def test_a_time_limit(X: Any, columns: dict[str, Any]) -> None:
     clf = TabularClassifier(RECIPE, epochs=100_000, time_limit=1.0, random_state=0).fit(X, y)
     assert time.perf_counter() - start < 3.0
     assert clf.n_iter_ < 100_000 and clf.score(X, y) > 0.5
+    assert len(clf.histories_) == 5 and all(len(history) < 100_000 for history in clf.histories_)
     assert any("fit the time limit" in note for note in clf.notes_)
 
 
