@@ -184,6 +184,31 @@ def test_balanced_classes(run: Run) -> None:
     refused(run("train", "line.csv", "--class-weight", "balanced"), "--class-weight balanced is for classes")
 
 
+def test_weights_of_classes_by_name(run: Run) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=600)
+    labels = [("a, b=c" if a + rng.normal() > 2.4 else "usual") for a in x]
+    write_csv("t.csv", ["x", "label"], [[f"{a:.4f}", label] for a, label in zip(x, labels, strict=True)])
+    options = [*FAST, "--epochs", 40, "--test", "0.4", "--class-weight"]
+    counts = [labels.count("a, b=c"), labels.count("usual")]
+    even = run("train", "t.csv", *FAST, "--epochs", 40, "--no-save", "--test", "0.4")
+    rare = run("train", "t.csv", *options, f"usual=1, a, b=c={counts[1] / counts[0]}", "--save", "m.npz")
+    assert rare.exit_code == even.exit_code == 0, rare.output
+    assert score(rare, "balanced accuracy") > score(even, "balanced accuracy")
+    # Every class 1 is as none; a class that is not named weighs 1.
+    run("train", "t.csv", *options, "usual=1", "--save", "n.npz")
+    run("train", "t.csv", *options[:-1], "--save", "o.npz")
+    np.testing.assert_array_equal(parameters("n.npz"), parameters("o.npz"))
+    # What was said is kept, and counts when training goes on.
+    result = run("train", "t.csv", "--resume", "--save", "m.npz", "--no-plot", "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    assert schuss.load_table("m.npz").recipe["command"]["class_weight"].startswith("usual=1, a, b=c=")
+    refused(run("train", "t.csv", *options, "usual=1,rar=2", "--no-save"), "--class-weight of 'rar'", "known: a, b=c")
+    refused(run("train", "t.csv", *options, "Usual=2", "--no-save"), "did you mean 'usual'")
+    write_line("line.csv")
+    refused(run("train", "line.csv", "--class-weight", "a=2"), "--class-weight a=2 is for classes")
+
+
 def test_few_rows_that_validate_are_warned_of(run: Run) -> None:
     write_mixed("t.csv", 150)
     result = run("train", "t.csv", *FAST, "--no-save")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import choice
 from ..tables import DataError, Table, Target, find_target
 from ..tables.cells import Cells
 from ..tables.fitting import Rows
@@ -103,6 +105,22 @@ def without(table: Table, left: str) -> Table:
 
     columns = {name: cells_of(name) for name in table.names if name != left}
     return Table(table.name, columns, table.n_rows, table.notes, table.nameless, table.decimal_comma)
+
+
+def weights_of(y: NDArray[np.int64], classes: Sequence[Any], given: Mapping[str, float] | None) -> NDArray[np.float64]:
+    """Weights of rows by those of their classes, by name: a class that is not named weighs 1. None: balanced.
+
+    Raises
+    ------
+    ValueError
+        If a name is none of the classes.
+    """
+    if given is None:
+        return balanced(y, len(classes))
+    names = [str(label) for label in classes]
+    for name in given:
+        choice("--class-weight of", name, names)
+    return np.array([given.get(name, 1.0) for name in names])[y]
 
 
 def balanced(y: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
