@@ -17,6 +17,7 @@ pytest.importorskip("rich")
 pytest.importorskip("pandas")
 
 import schuss
+from schuss.tables import fitting
 from schuss.tables.recipes import BY_NAME
 from schuss.tables.recipes import MLP as MLPRecipe
 from tests.cli.test_cli import FAST, MLP, Run, refused, run, score, write_csv, write_mixed
@@ -229,6 +230,46 @@ def test_confusion_of_few_classes(run: Run, classes: int, shown: bool) -> None:
     result = run("train", "t.csv", *FAST, "--no-save")
     assert result.exit_code == 0 and ("true \\ predicted" in result.stdout) == shown
     assert max(map(len, result.stdout.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("trained", [[], [3], [1, 3], [0, 1, 2, 3, 4]])
+def test_an_interrupt_keeps_the_networks_that_have_had_an_epoch(
+    run: Run, monkeypatch: pytest.MonkeyPatch, trained: list[int]
+) -> None:
+    write_mixed("t.csv")
+    done = list(trained)
+
+    def interrupted(trainings: Any, fits: Any) -> Any:
+        for k in done:
+            arguments = dict(fits[k])
+            arguments.pop("network").fit(**arguments)
+        raise KeyboardInterrupt
+
+    options = [*FAST, "--ensemble", 5, "--save"]
+    assert run("train", "t.csv", *options, "whole.npz").exit_code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, "fitted", interrupted)
+        result = run("train", "t.csv", *options, "m.npz")
+    assert result.exit_code == 130, result.output
+    if not trained:
+        assert "interrupted" in result.stderr and not Path("m.npz").exists()
+        return
+    assert "stopped by Ctrl-C" in result.stdout and "wrote m.npz" in result.stdout
+    left = 5 - len(trained)
+    assert (f"{left} of 5 networks had no epoch yet, and are left out" in result.stdout) == (left > 0)
+    whole, networks = schuss.load_table("whole.npz").networks, schuss.load_table("m.npz").networks
+    assert len(networks) == len(trained)
+    for k, network in zip(trained, networks, strict=True):
+        for mine, wanted in zip(network.parameters, whole[k].parameters, strict=True):
+            np.testing.assert_array_equal(mine, wanted)
+    # The score is of each row by the networks that have not trained on it.
+    assert 0 <= score(result, "accuracy", "validation") <= 100
+    before = Path("m.npz").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, "fitted", interrupted)
+        done.pop()
+        result = run("train", "t.csv", "--resume", "--save", "m.npz", "--no-plot", "--epochs", 2)
+    assert result.exit_code == 130 and Path("m.npz").read_bytes() == before
 
 
 def test_going_on(run: Run) -> None:

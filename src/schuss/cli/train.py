@@ -294,6 +294,7 @@ class Run:
             settings = replace(settings, on_start=started, on_epoch=after_epoch)
             self.fitted = fit(self._training(), None, self.rows.target, settings)
             self._seconds = time.perf_counter() - start
+        self._parts = self.fitted.parts
         show_cursor()  # an interrupt may have come while the bar was being taken away
         self._tell(self.fitted.notes)
 

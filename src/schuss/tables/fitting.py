@@ -108,6 +108,8 @@ class Fitted:
     held : tuple of (TableModel, (Columns, y, weights))
         Rows that have validated, as they were read, each with a model that has not learned from them: `before` where
         they are the user's own, else each member of it with its fold.
+    parts : tuple of folds
+        Which rows have trained and validated each member of `before`.
     interrupted : bool
         Whether Ctrl-C has ended it early: what was trained until then is the model.
     """
@@ -118,6 +120,7 @@ class Fitted:
     best_epochs: tuple[int, ...]
     notes: tuple[str, ...]
     held: tuple[tuple[TableModel, Read], ...]
+    parts: tuple[Fold, ...]
     interrupted: bool = False
 
 
@@ -177,7 +180,7 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
         trainer = _Trainer(trainer.schema, told, rows, _rows_of(rows, learned), trainer.held, target, settings, clock)
         trainer.notes = [*told, f"training began anew, with another start and a smaller rate: {error}"]
         members = trainer.fit(parts)
-    parts = parts[: len(members)]
+    parts = [parts[k] for k in trainer.kept]
     best = tuple(member.epochs for member in members)
     networks = tuple(member.network for member in members)
     temperature = trainer.temperature(networks, parts) if settings.calibrate and target.classes else 1.0
@@ -202,7 +205,7 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
                 notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
         interrupted = again.interrupted
     histories = tuple(member.history for member in members)
-    return Fitted(model, before, histories, best, tuple(dict.fromkeys(notes)), held, interrupted)
+    return Fitted(model, before, histories, best, tuple(dict.fromkeys(notes)), held, tuple(parts), interrupted)
 
 
 class _Trainer:
@@ -219,6 +222,8 @@ class _Trainer:
     planned : bool
         Whether those are as many as there is time for.
     notes : list of str
+    kept : list of int
+        Of the parts, those whose networks are there.
     interrupted : bool
         Whether Ctrl-C has ended the trainings.
     """
@@ -239,6 +244,7 @@ class _Trainer:
         self.notes = [*notes, *rows[0].notes]
         self.epochs = settings.epochs
         self.planned = self.interrupted = False
+        self.kept: list[int] = []
         recipe, classes = settings.recipe, len(target.classes)
         start = settings.start
         loss = recipe.loss(Task(classes, classes or 1, settings.loss))
@@ -296,7 +302,10 @@ class _Trainer:
     # -- training ----------------------------------------------------------------------------------------------------
 
     def fit(self, parts: Sequence[Fold], stops: int | None = None) -> list[Member]:
-        """A network for each part of the rows, side by side. stops: after so many epochs, whatever schedules say."""
+        """A network for each part of the rows, side by side; where Ctrl-C ends it, for those that have had an epoch.
+
+        stops: after so many epochs, whatever schedules say.
+        """
         seeds = np.random.SeedSequence(self._settings.seed).generate_state(len(parts), np.uint64).tolist()
         if self._clock.limited and not self.planned:
             parts = self._planned(parts, seeds[0])
@@ -338,13 +347,20 @@ class _Trainer:
             }
             for k, training in enumerate(trainings)
         ]
+        self.kept = list(range(len(trainings)))
         try:
             members = fitted(trainings, fits)
         except KeyboardInterrupt:
-            if any(training.network.epochs_done == 0 for training in trainings):
+            self.kept = [k for k in self.kept if trainings[k].network.epochs_done]
+            # A model to go on from is worth more than some of its networks.
+            if not self.kept or (self._settings.start is not None and len(self.kept) < len(trainings)):
                 raise
             self.interrupted = True
             warnings.warn("Training interrupted by user.", stacklevel=5)
+            if len(self.kept) < len(trainings):
+                left = len(trainings) - len(self.kept)
+                self.notes.append(f"{left} of {len(trainings)} networks had no epoch yet, and are left out")
+            trainings = [trainings[k] for k in self.kept]
             members = [training.member(training.network.history) for training in trainings]
         for member, training in zip(members, trainings, strict=True):
             if member.history.stopped == "diverged":
