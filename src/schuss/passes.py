@@ -77,7 +77,7 @@ class Passes:
         # The shape of a row that comes in, if there is one input, and of one that comes out, where they have positions.
         self._row_in = self.inputs[0].row_shape if len(self.inputs) == 1 and self.inputs[0].dims else None
         self._dims_out = self._graph.shape.dims
-        self._shaped = bool(self._dims_out) or any(put.dims for put in self.inputs)
+        self._shaped = self._core.shaped = bool(self._dims_out) or any(put.dims for put in self.inputs)
         self._one_time: _core.OneTime | None = None
         self._core.named_losses = _SPECS
         self._core.input_names = [put.name for put in self.inputs]
@@ -245,9 +245,8 @@ class Passes:
             None if part is None else inputs.shaped(put, part) for put, part in zip(self.inputs, dx, strict=True)
         )
 
-    def predict(
-        self, X: Any, out: NDArray[Any] | None = None, *, lengths: Any = None, state: Any = None
-    ) -> NDArray[Any]:
+    # Arguments that are keywords only would take a tenth of a small prediction.
+    def predict(self, X: Any, out: NDArray[Any] | None = None, lengths: Any = None, state: Any = None) -> NDArray[Any]:
         """The network's output, without dropout.
 
         Parameters
@@ -272,13 +271,14 @@ class Passes:
         ValueError, TypeError
             If X or out is not as described.
         """
+        if lengths is None and state is None:
+            found = self._core.try_predict(X, out)
+            if found is not None:
+                return found
         if self._shaped:
             return self._predict_shaped(joined(X, lengths, state), out)
         if lengths is not None or state is not None:
             raise ValueError("lengths and state must be None for a network whose input has no times")
-        found = self._core.try_predict(X, out)
-        if found is not None:
-            return found
         if out is not None:
             if not isinstance(out, np.ndarray):
                 raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
