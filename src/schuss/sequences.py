@@ -91,8 +91,8 @@ def windows(
         at a time; in another dtype than the network's, they convert the series once.
     y : array of shape (windows, ahead), or (windows, ahead, columns)
         The latter for a series of several features, unless `targets` is one number. A network that ends in
-        ``Dense(ahead)`` takes the former; ``Dense(ahead * columns)`` takes ``y.reshape(len(y), -1)``. Targets are copied
-        by what takes them.
+        ``Dense(ahead)`` takes the former; ``Dense(ahead * columns)`` takes ``y.reshape(len(y), -1)``. What takes them
+        copies targets.
 
     Raises
     ------
