@@ -19,6 +19,8 @@
     KIND(periodic)         \
     KIND(piecewise_linear) \
     KIND(clamp)            \
-    KIND(mean_of_members)
+    KIND(mean_of_members)  \
+    KIND(pool)             \
+    KIND(flatten)
 
 #endif

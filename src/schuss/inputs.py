@@ -69,7 +69,7 @@ def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]
 
 def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     if not put.codes:
-        return arrays.matrix(name, value, put.n, dtype)
+        return _flat(put, name, arrays.real_array(name, value), dtype)
     array = arrays.real_array(name, value)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold codes, integers; got dtype {array.dtype}")
@@ -82,7 +82,34 @@ def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any
         and int(array.max()) > np.iinfo(np.int64).max
     ):
         raise ValueError(f"{name} must hold codes below 2**63; got {shown(int(array.max()))}")
-    return arrays.matrix(name, array, put.n, np.dtype(np.int64))
+    return _flat(put, name, array, np.dtype(np.int64))
+
+
+def _flat(put: Input, name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Data as a matrix, whose rows have their positions one after the other."""
+    if len(put.row_shape) == 1:
+        return arrays.matrix(name, array, put.n, dtype)
+    if array.shape[1:] != put.row_shape or not array.size:
+        expected = f"(rows, {', '.join(map(str, put.row_shape))})"
+        hint = (
+            f"; one row is {name}.reshape(1, {', '.join(map(str, array.shape))})"
+            if array.shape == put.row_shape
+            else ""
+        )
+        if not hint and array.shape[1:] == put.row_shape:
+            hint = ", without a row"
+        raise ValueError(f"{name} must have shape {expected}; got {array.shape}{hint}")
+    if put.channels == "first":
+        array = np.moveaxis(array, 1, -1)
+    return arrays.converted(array, dtype).reshape(len(array), put.n)
+
+
+def shaped(put: Input, flat: NDArray[Any]) -> NDArray[Any]:
+    """Rows as `put` takes them, from rows as the core has them."""
+    if len(put.row_shape) == 1:
+        return flat
+    rows = flat.reshape(len(flat), *put.shape.dims, put.shape.columns)
+    return rows if put.channels == "last" else np.moveaxis(rows, -1, 1)
 
 
 def rows(data: Data) -> int:
@@ -98,7 +125,7 @@ def select(data: Data, index: NDArray[Any]) -> Data:
 def check_finite(inputs: Sequence[Input], name: str, data: Data) -> None:
     """ValueError with the first position where a number is NaN or infinite."""
     if not isinstance(data, tuple):
-        arrays.check_finite(name, data)
+        arrays.check_finite(name, shaped(inputs[0], data))
         return
     for put, array in zip(inputs, data, strict=True):
-        arrays.check_finite(f"{name}[{put.name!r}]", array)
+        arrays.check_finite(f"{name}[{put.name!r}]", shaped(put, array))

@@ -189,7 +189,12 @@ class Passes:
             If no forward pass came before.
         """
         array = arrays.converted(arrays.real_array("dout", dout), self.dtype)
-        return self._core.backward(array, True)
+        found = self._core.backward(array, True)
+        if isinstance(found, tuple):
+            return tuple(
+                None if by is None else inputs.shaped(put, by) for put, by in zip(self.inputs, found, strict=True)
+            )
+        return None if found is None else inputs.shaped(self.inputs[0], found)
 
     def predict(self, X: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The network's output, without dropout.
@@ -224,10 +229,15 @@ class Passes:
         if len(self.inputs) > 1 or self.inputs[0].codes or isinstance(X, Mapping):
             return self._core.predict(self._data(X, "X"), out)
         array = arrays.real_array("X", X)
-        if array.ndim != 1:
+        row = self.inputs[0].row_shape
+        if array.ndim != len(row):
             return self._core.predict(self._data(array, "X"), out)
-        if len(array) != self.n_in:
-            raise ValueError(f"X must have shape (rows, {self.n_in}) or ({self.n_in},); got {array.shape}")
+        if array.shape != row:
+            sizes = ", ".join(map(str, row))
+            one = f"({sizes},)" if len(row) == 1 else f"({sizes})"
+            raise ValueError(f"X must have shape (rows, {sizes}) or {one}; got {array.shape}")
+        if len(row) > 1:
+            array = self._data(array[None], "X").reshape(-1)
         if out is not None and out.shape != (self.n_out,):
             raise ValueError(f"out must have shape ({self.n_out},); got {out.shape}")
         return self._core.predict(arrays.converted(array, self.dtype), out)

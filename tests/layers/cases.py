@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 import schuss
 from schuss import (
     Activation,
+    AvgPool,
     BatchNorm,
     Clamp,
     Concatenate,
     Dense,
     Embedding,
     EnsembleDense,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
     GroupedDense,
     Input,
     LayerNorm,
+    MaxPool,
     MeanOfMembers,
     ParametricActivation,
     Periodic,
@@ -38,11 +43,27 @@ def _bins(n: int) -> list[Array]:
     return [np.linspace(-1 - 0.01 * c, 1.3, 2 + c % 5) for c in range(n)]
 
 
+def _image(height: int, width: int, n: int) -> schuss.Input:
+    return Input("x", (height, width, n))
+
+
 # n is the width; smooth activations, as finite differences need.
 CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
     "activation": {
         "behind a join": lambda n: [Residual(Dense(n, n)), Activation("tanh", dropout=0.3), Dense(3)],
         "first and last": lambda n: [Concatenate([Input("x", n)]), Activation("gelu"), Scale(), Activation("sigmoid")],
+    },
+    "avg_pool": {
+        "of an image": lambda n: [
+            _image(5, 4, n),
+            AvgPool(2),
+            Activation("tanh"),
+            AvgPool(2, 1, "same"),
+            Flatten(),
+            Dense(2),
+        ],
+        "of times": lambda n: [AvgPool(3, 2, 1, count_include_pad=True, input_shape=(9, n)), Flatten(), Dense(2)],
+        "with gaps": lambda n: [AvgPool(2, 3, ((0, 1), (1, 0)), input_shape=(6, 7, n)), Flatten(), Dense(3, "tanh")],
     },
     "batch_norm": {
         "first": lambda n: [BatchNorm(n), Dense(3, "tanh")],
@@ -89,6 +110,23 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             Dense(2),
         ],
     },
+    "flatten": {
+        "first": lambda n: [Flatten(input_shape=(3, 2, n)), Dense(4, "tanh"), Dense(2)],
+        "behind it": lambda n: [Flatten(input_shape=(3, n)), Scale()],
+        "in a branch": lambda n: [
+            _image(2, 3, n),
+            Concatenate([Flatten(), [MaxPool(2, 1), Flatten(), Dense(3, "silu")], GlobalAvgPool()]),
+            Dense(2),
+        ],
+    },
+    "global_avg_pool": {
+        "of an image": lambda n: [GlobalAvgPool(input_shape=(4, 5, n)), Dense(3, "tanh")],
+        "behind it": lambda n: [_image(3, 3, n), Activation("tanh"), GlobalAvgPool(), Scale()],
+    },
+    "global_max_pool": {
+        "of times": lambda n: [GlobalMaxPool(input_shape=(6, n)), Dense(3, "tanh")],
+        "behind a pool": lambda n: [_image(6, 6, n), AvgPool(3, 1), Activation("silu"), GlobalMaxPool(), Dense(2)],
+    },
     "grouped_dense": {
         "first": lambda n: [GroupedDense(3, n, 2, "tanh", dropout=0.2), Dense(2)],
         "one and many": lambda n: [
@@ -132,6 +170,19 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
         "first": lambda n: [LayerNorm(n), Dense(3, "tanh")],
         "inside": lambda n: [Dense(n, n + 2), LayerNorm(eps=1e-3), Activation("silu"), Dense(3)],
         "last": lambda n: [Dense(n, n, "tanh"), LayerNorm()],
+    },
+    "max_pool": {
+        "of an image": lambda n: [
+            _image(6, 4, n),
+            Activation("tanh"),
+            MaxPool(2),
+            Activation("silu", dropout=0.2),
+            MaxPool((3, 2), 1, "same"),
+            Flatten(),
+            Dense(2),
+        ],
+        "of times": lambda n: [MaxPool(3, 2, 1, input_shape=(9, n)), Flatten(), Dense(2)],
+        "with gaps": lambda n: [MaxPool(2, 3, ((0, 1), (1, 0)), input_shape=(6, 7, n)), Flatten(), Dense(3, "tanh")],
     },
     "mean_of_members": {
         "values": lambda n: [
@@ -209,6 +260,8 @@ def data(net: schuss.Network, rows: int, seed: int = 0) -> dict[str, Array]:
     """For each input by name; codes are below 5, which each case's tables have."""
     rng = np.random.default_rng(seed)
     return {
-        put.name: rng.integers(0, 5, (rows, put.n)) if put.codes else rng.normal(size=(rows, put.n)).astype(net.dtype)
+        put.name: rng.integers(0, 5, (rows, *put.row_shape))
+        if put.codes
+        else rng.normal(size=(rows, *put.row_shape)).astype(net.dtype)
         for put in net.inputs
     }

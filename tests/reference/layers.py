@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import schuss
 
 from . import activations, philox
+from .pools import pool as pooled
 
 Array = NDArray[Any]
 
@@ -341,6 +342,23 @@ def mean_of_members(walk: Pass, layer: schuss.MeanOfMembers, a: Arrays, x: Array
     return y.reshape(len(x), layer.members, -1).mean(axis=1), slope
 
 
+def pool(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    image = x if x.ndim == 4 else x[:, None]
+    sizes = layer.sizes()
+    kernel, stride = ((sizes[f"{what}_height"], sizes[f"{what}_width"]) for what in ("kernel", "stride"))
+    padding = [(sizes["top"], sizes["bottom"]), (sizes["left"], sizes["right"])]
+    numbers = layer.numbers()
+    how = "max" if not numbers["average"] else "padded mean" if numbers["count_include_pad"] else "mean"
+    y, slope, gap = pooled(image, kernel, stride, padding, how)
+    walk.gap = min(walk.gap, gap)
+    shape = (len(x), *layer.shape.dims, x.shape[-1])
+    return y.reshape(shape), lambda d: (slope(d.reshape(y.shape)).reshape(x.shape), {})
+
+
+def flatten(walk: Pass, layer: schuss.Flatten, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    return x.reshape(len(x), -1), lambda d: (d.reshape(x.shape), {})
+
+
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
     "grouped_dense": grouped_dense,
@@ -356,6 +374,11 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "prelu": prelu,
     "ensemble_dense": ensemble_dense,
     "mean_of_members": mean_of_members,
+    "max_pool": pool,
+    "avg_pool": pool,
+    "global_max_pool": pool,
+    "global_avg_pool": pool,
+    "flatten": flatten,
 }
 
 

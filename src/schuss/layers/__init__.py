@@ -19,6 +19,7 @@ from .norms import BatchNorm, LayerNorm
 from .parametric import ParametricActivation
 from .periodic import Periodic
 from .piecewise_linear import PiecewiseLinear
+from .pools import AvgPool, Flatten, GlobalAvgPool, GlobalMaxPool, MaxPool
 from .prelu import PReLU
 from .scale import Scale
 
@@ -26,15 +27,20 @@ KINDS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
         Activation,
+        AvgPool,
         BatchNorm,
         Clamp,
         Concatenate,
         Dense,
         Embedding,
         EnsembleDense,
+        Flatten,
+        GlobalAvgPool,
+        GlobalMaxPool,
         GroupedDense,
         Input,
         LayerNorm,
+        MaxPool,
         MeanOfMembers,
         ParametricActivation,
         Periodic,
@@ -48,16 +54,21 @@ KINDS: dict[str, type[Layer]] = {
 __all__ = [
     "KINDS",
     "Activation",
+    "AvgPool",
     "BatchNorm",
     "Clamp",
     "Concatenate",
     "Dense",
     "Embedding",
     "EnsembleDense",
+    "Flatten",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
     "GroupedDense",
     "Input",
     "Layer",
     "LayerNorm",
+    "MaxPool",
     "MeanOfMembers",
     "PReLU",
     "ParametricActivation",

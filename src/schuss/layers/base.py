@@ -16,10 +16,12 @@ Start = float | tuple[str, float]
 
 
 class Shape(NamedTuple):
-    """What comes into a layer: so many columns, of numbers or of codes."""
+    """What comes into a layer: so many columns, of numbers or of codes, at each position. Positions are () of one alone,
+    (times,), or (height, width)."""
 
     columns: int
     codes: bool = False
+    dims: tuple[int, ...] = ()
 
 
 # What dataclasses would write for each class, Layer has once for all: that takes a tenth of the time at import.
@@ -37,6 +39,10 @@ class Layer:
     """
 
     kind: ClassVar[str]
+    # The name in the compiled core, where that is another than in files.
+    _core_kind: ClassVar[str | None] = None
+    # Whether it knows positions; the others work at each of them alike, and leave them as they are.
+    _spatial: ClassVar[bool] = False
     # Whether it takes codes rather than numbers.
     _of_codes: ClassVar[bool] = False
     # Whether it has an activation, alpha and dropout.
@@ -78,6 +84,11 @@ class Layer:
     def columns_in(self) -> int | None:
         """Columns that come in, if the layer alone tells how many numbers these are."""
         return None if self._of_codes else getattr(self, "n", None)
+
+    @property
+    def shape_in(self) -> int | tuple[int, ...] | None:
+        """What comes in, without the rows, if the layer alone tells it."""
+        return self.columns_in
 
     @property
     def shape(self) -> Shape:

@@ -130,7 +130,8 @@ class _Builder:
         if isinstance(layer, Activation) and value is not start and value.bare:
             made = value
         else:
-            made = self.node(layer.kind, name, layer.shape, layer, [value])
+            shape = layer.shape if layer._spatial else layer.shape._replace(dims=value.shape.dims)
+            made = self.node(layer._core_kind or layer.kind, name, shape, layer, [value])
         if layer._has_end:
             end: Any = layer
             made.activation, made.alpha, made.dropout = end.activation, end.alpha or 0.0, end.dropout
@@ -142,7 +143,7 @@ class _Builder:
         columns = layer
         while isinstance(columns, Residual):
             columns = columns.layers[0]
-        size = columns.columns_in
+        size = columns.shape_in
         if size is None:
             raise ValueError(
                 f"{name}, {type(columns).__name__}, must tell how many columns come in, as Dense(n_in, n_out), "

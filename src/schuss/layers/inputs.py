@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 from ..arguments import choice, integer, shown
 from .base import Layer, Shape
+
+
+def _row_shape(n: Any) -> tuple[int, ...]:
+    """The shape of a row from the number of its columns, or from the shape itself."""
+    if not isinstance(n, (list, tuple)):
+        return (integer("n", n, 1),)
+    if not 2 <= len(n) <= 3:
+        raise ValueError(
+            f"n must be a number of columns, (times, features), or (height, width, channels); got {shown(tuple(n))}"
+        )
+    return tuple(integer(f"n[{k}]", each, 1) for k, each in enumerate(n))
 
 
 @dataclass(init=False, repr=False, eq=False)
@@ -19,10 +31,15 @@ class Input(Layer):
     ----------
     name : str
         By which data are given: ``fit({"numbers": X, "codes": C}, y, ...)``.
-    n : int
-        Columns.
+    n : int or tuple of int
+        Columns; or the shape of a row: (times, features), or (height, width, channels) of an image. An attribute `n` is
+        how many numbers a row has in all, `row_shape` the shape.
     dtype : {None, "int64"}
         None: real numbers, in the network's dtype. "int64": codes, which an `Embedding` takes.
+    channels : {"last", "first"}
+        Where data have their channels. "first": arrays are (rows, channels, height, width), as in torch, and n is
+        (channels, height, width); or (rows, features, times). They are turned around when they come in, so that layers,
+        whose channels are last, and what they compute are the same.
 
     Raises
     ------
@@ -47,13 +64,24 @@ class Input(Layer):
     name: str
     n: int
     dtype: str | None
+    row_shape: tuple[int, ...]
+    channels: str
 
-    def __init__(self, name: str, n: int, *, dtype: Any = None) -> None:
+    def __init__(self, name: str, n: Any, *, dtype: Any = None, channels: str = "last") -> None:
         if not isinstance(name, str) or not name:
             raise TypeError(f"name must be a name; got {shown(name)} ({type(name).__name__})")
         if dtype is not None:
             dtype = choice("dtype", getattr(dtype, "__name__", str(dtype)), ("int64",))
-        self._set(name=name, n=integer("n", n, 1), dtype=dtype)
+        row = _row_shape(n)
+        channels = choice("channels", channels, ("last", "first"))
+        if channels == "first" and len(row) == 1:
+            raise ValueError(f"channels must be last where n, {row[0]}, is a number of columns; got {channels!r}")
+        self._set(name=name, n=prod(row), dtype=dtype, row_shape=row, channels=channels)
+
+    def __repr__(self) -> str:
+        n = self.row_shape if len(self.row_shape) > 1 else self.n
+        first = "" if self.channels == "last" else f", channels={self.channels!r}"
+        return f"Input(name={self.name!r}, n={n}, dtype={self.dtype!r}{first})"
 
     @property
     def codes(self) -> bool:
@@ -65,7 +93,10 @@ class Input(Layer):
 
     @property
     def shape(self) -> Shape:
-        return Shape(self.n, self.codes)
+        columns, dims = self.row_shape[-1], self.row_shape[:-1]
+        if self.channels == "first":
+            columns, dims = self.row_shape[0], self.row_shape[1:]
+        return Shape(columns, self.codes, dims)
 
     @property
     def n_parameters(self) -> int:
@@ -78,4 +109,11 @@ class Input(Layer):
         return {"codes": float(self.codes)}
 
     def row(self) -> tuple[str, str, str, str]:
-        return f"Input {self.name!r} {self.n}{' codes' if self.codes else ''}", "", "", ""
+        size = " x ".join(map(str, self.row_shape))
+        first = "" if self.channels == "last" else " (channels first)"
+        return f"Input {self.name!r} {size}{' codes' if self.codes else ''}{first}", "", "", ""
+
+    def described(self) -> dict[str, Any]:
+        n: Any = list(self.row_shape) if len(self.row_shape) > 1 else self.n
+        found = {"kind": self.kind, "name": self.name, "n": n, "dtype": self.dtype}
+        return found if self.channels == "last" else {**found, "channels": self.channels}
