@@ -103,7 +103,7 @@ class Input(Layer):
         return 0
 
     def sizes(self) -> dict[str, int]:
-        return {"n": self.n}
+        return {"n": self.n, "positions": 1}
 
     def numbers(self) -> dict[str, float]:
         return {"codes": float(self.codes)}
