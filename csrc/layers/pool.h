@@ -1,5 +1,5 @@
-/* Pooling: X[rows x height x width x n] -> Y[rows x out_height x out_width x n], of each channel the maximum or the mean
- * of a window. Padding takes no part in a maximum; in a mean it counts as zeros if the second number says so, else it is
+/* Pooling: X[rows x height x width x n] -> Y[rows x windows down x windows across x n], of each channel the maximum or
+ * the mean of a window. Padding takes no part in a maximum; in a mean it counts as zeros if the second number says so, else it is
  * left out. Of equal elements the first is the maximum, and a NaN is larger than all. One dimension is height 1.
  *
  * A window sums in increasing position, in blocks of COLUMN_BLOCK of them, and multiplies by one rounded factor. The
@@ -55,35 +55,33 @@ static const char *axis_fault(const ptrdiff_t *sizes, int x) {
 static const char *pool_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                               struct schuss_array *arrays, int *n_arrays) {
     const ptrdiff_t *sizes = node->sizes;
-    ptrdiff_t elements, window;
+    ptrdiff_t positions, window;
     (void)arrays, (void)n_arrays;
     if (in->storage != SCHUSS_REAL) return "input";
     for (int x = 0; x < 2; x++) {
         const char *wrong = axis_fault(sizes, x);
         if (wrong) return wrong;
     }
-    if (sizes[POOL_N] < 1 || __builtin_mul_overflow(sizes[POOL_HEIGHT], sizes[POOL_WIDTH], &elements) ||
-        __builtin_mul_overflow(elements, sizes[POOL_N], &elements) || elements != in->channels)
-        return "n";
+    if (__builtin_mul_overflow(sizes[POOL_HEIGHT], sizes[POOL_WIDTH], &positions) || positions != in->positions)
+        return "width";
+    if (sizes[POOL_N] != in->channels) return "n";
     if (__builtin_mul_overflow(sizes[POOL_KERNEL_HEIGHT], sizes[POOL_KERNEL_WIDTH], &window) || window > INT32_MAX)
         return "kernel_width";
     const struct pooling p = pooling_of(node);
-    if (__builtin_mul_overflow(p.y.windows, p.x.windows, &elements) ||
-        __builtin_mul_overflow(elements, p.channels, &elements))
-        return "n";
-    *out = (struct shape){elements, SCHUSS_REAL};
+    if (__builtin_mul_overflow(p.y.windows, p.x.windows, &positions)) return "width";
+    *out = (struct shape){in->channels, SCHUSS_REAL, positions};
     return NULL;
 }
 
 static struct needs pool_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
     const struct pooling p = pooling_of(node);
-    const ptrdiff_t item = (ptrdiff_t)sizeof(real), row = node->channels * item;
+    const ptrdiff_t item = (ptrdiff_t)sizeof(real), row = node->positions * node->channels * item;
     (void)in;
     return (struct needs){
         .kept = passes == SCHUSS_FORWARD_ONLY || node->numbers[POOL_AVERAGE] || rows > PTRDIFF_MAX / 4 / row ? 0
                                                                                                              : rows * row,
         .scratch = p.x.size * p.channels * item,
-        .nanoseconds = (double)node->channels * (double)(p.y.kernel * p.x.kernel) * OUTPUT_NS / 4,
+        .nanoseconds = (double)node->positions * (double)node->channels * (double)p.window * OUTPUT_NS / 4,
     };
 }
 
@@ -158,44 +156,43 @@ ALWAYS_INLINE void mean_of_window(const struct pooling *p, const real *x, ptrdif
 
 static void pool_forward(struct here *h, const struct pass *pass, struct team *me) {
     const struct pooling p = pooling_of(h->node);
-    const ptrdiff_t ld = p.channels, line = p.x.windows * p.channels;
     (void)me;
     for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
-        const real *x = (const real *)h->x.at + i * h->x.ld;
+        const real *x = (const real *)h->x.at + i * h->positions * h->x.ld;
         for (ptrdiff_t oy = 0; oy < p.y.windows; oy++) {
-            real *y = (real *)h->y.at + i * h->y.ld + oy * line;
-            real *arg = h->kept ? (real *)h->kept + i * h->node->channels + oy * line : NULL;
+            const ptrdiff_t row = i * h->node->positions + oy * p.x.windows;
+            real *y = (real *)h->y.at + row * h->y.ld, *arg = h->kept ? (real *)h->kept + row * p.channels : NULL;
             const struct share wy = window_of(&p.y, oy);
             for (ptrdiff_t ox = 0; ox < p.x.windows; ox++) {
                 const struct share wx = window_of(&p.x, ox);
-                const ptrdiff_t at = ox * p.channels;
-                if (p.average) mean_of_window(&p, x, ld, wy, wx, mean_factor(&p, wy, wx), y + at);
+                real *to = y + ox * h->y.ld;
+                if (p.average) mean_of_window(&p, x, h->x.ld, wy, wx, mean_factor(&p, wy, wx), to);
                 else
-                    max_of_window(&p, x, ld, wy, wx, oy * p.y.stride - p.y.before, ox * p.x.stride - p.x.before, y + at,
-                                  arg ? arg + at : NULL);
+                    max_of_window(&p, x, h->x.ld, wy, wx, oy * p.y.stride - p.y.before, ox * p.x.stride - p.x.before, to,
+                                  arg ? arg + ox * p.channels : NULL);
             }
-            finish_columns(h, i, oy * line, line, y);
+            finish_some(h, row, p.x.windows, y);
         }
     }
 }
 
 /* dx[n] of the element (iy, ix), from the windows [wy) x [wx) that cover it. */
-ALWAYS_INLINE void pool_slope(const struct pooling *p, const real *dy, const real *arg, struct share wy, struct share wx,
-                              ptrdiff_t iy, ptrdiff_t ix, real *dx) {
+ALWAYS_INLINE void pool_slope(const struct pooling *p, const real *dy, ptrdiff_t ld, const real *arg, struct share wy,
+                              struct share wx, ptrdiff_t iy, ptrdiff_t ix, real *dx) {
     for (ptrdiff_t c = 0; c < p->channels; c += LANES) {
         const ptrdiff_t n = p->channels - c;
         vec sum = v_set1(0);
         for (ptrdiff_t oy = wy.first; oy < wy.end; oy++)
             for (ptrdiff_t ox = wx.first; ox < wx.end; ox++) {
-                const ptrdiff_t at = (oy * p->x.windows + ox) * p->channels + c;
-                const vec d = v_load_n(dy + at, n);
+                const ptrdiff_t at = oy * p->x.windows + ox;
+                const vec d = v_load_n(dy + at * ld + c, n);
                 if (p->average) {
                     sum += d * v_set1(mean_factor(p, window_of(&p->y, oy), window_of(&p->x, ox)));
                     continue;
                 }
                 const ptrdiff_t number = (iy + p->y.before - oy * p->y.stride) * p->x.kernel + ix + p->x.before -
                                          ox * p->x.stride;
-                sum += v_select((veci)v_load_n(arg + at, n) == v_seti((real_int)number), d, v_set1(0));
+                sum += v_select((veci)v_load_n(arg + at * p->channels + c, n) == v_seti((real_int)number), d, v_set1(0));
             }
         v_store_n(dx + c, sum, n);
     }
@@ -203,21 +200,23 @@ ALWAYS_INLINE void pool_slope(const struct pooling *p, const real *dy, const rea
 
 static void pool_down(struct here *h, const struct pass *pass, struct team *me) {
     const struct pooling p = pooling_of(h->node);
-    const ptrdiff_t line = p.x.size * p.channels;
+    const ptrdiff_t ld = hands_over_at_once(h) ? h->parts->d.ld : p.channels;
     (void)me;
     for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
-        const real *dy = (const real *)h->dy.at + i * h->dy.ld;
-        const real *arg = p.average ? NULL : (const real *)h->kept + i * h->node->channels;
+        const ptrdiff_t first = i * h->node->positions;
+        const real *dy = (const real *)h->dy.at + first * h->dy.ld;
+        const real *arg = p.average ? NULL : (const real *)h->kept + first * p.channels;
         struct share wy = {0, 0};
         for (ptrdiff_t iy = 0; iy < p.y.size; iy++) {
-            real *dx = gradient_row(h, i, iy * line, (real *)h->scratch);
+            const ptrdiff_t row = i * h->positions + iy * p.x.size;
+            real *dx = gradient_row(h, row, 0, (real *)h->scratch);
             struct share wx = {0, 0};
             move_to(&p.y, iy, &wy);
             for (ptrdiff_t ix = 0; ix < p.x.size; ix++) {
                 move_to(&p.x, ix, &wx);
-                pool_slope(&p, dy, arg, wy, wx, iy, ix, dx + ix * p.channels);
+                pool_slope(&p, dy, h->dy.ld, arg, wy, wx, iy, ix, dx + ix * ld);
             }
-            hand_over(h, i, 1, iy * line, line, dx);
+            hand_over(h, row, p.x.size, 0, p.channels, dx);
         }
     }
 }
@@ -226,6 +225,6 @@ static const struct kind pool_kind = {
     .name = "pool",
     .sizes = "height width n kernel_height kernel_width stride_height stride_width top bottom left right",
     .numbers = "average count_include_pad",
-    .shape = pool_shape, .needs = pool_needs, .sharing = SHARES_ROWS,
+    .shape = pool_shape, .needs = pool_needs, .sharing = SHARES_ROWS, .spatial = 1,
     .forward = pool_forward, .down = pool_down,
 };

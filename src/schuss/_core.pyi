@@ -251,6 +251,7 @@ class Net:
     names: list[tuple[int, str]]  # node and name of each parameter, and of each state
     state_names: list[tuple[int, str]]
     input_names: list[str]  # what messages call the inputs; writable
+    takes_rows: bool  # whether x (rows, n_in) may be what a user gave; if not, no x is seen at once to fit; writable
     named_losses: dict[str, LossSpec]  # losses that may be given by their names; writable
     n_in: int  # of a network whose one input are numbers, else -1
     n_out: int

@@ -73,6 +73,7 @@ class Passes:
         self._core = _core.Net(self._graph.nodes, self.dtype, seed)
         self._core.named_losses = _SPECS
         self._core.input_names = [put.name for put in self.inputs]
+        self._core.takes_rows = all(len(put.row_shape) == 1 for put in self.inputs)
         self._parameters: tuple[NDArray[Any], ...] = tuple(self._core.parameters)
         self._gradients: tuple[NDArray[Any], ...] = tuple(self._core.gradients)
 

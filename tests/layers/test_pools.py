@@ -154,7 +154,7 @@ def test_bits(case: Any, before: int, after: int, each_isa: Levels, set_threads:
     assert_allclose(found[0][1].reshape(6, -1), slope(d.astype(float).reshape(y.shape)).reshape(6, -1), atol=4e-6)
 
 
-# ---- what stands where ------------------------------------------------------------------------------------------------
+# ---- what stands where -----------------------------------------------------------------------------------------------
 
 
 def test_first_of_equals() -> None:
@@ -206,7 +206,7 @@ def test_same(size: int, kernel: int, stride: int) -> None:
     assert axis.after - axis.before in (0, 1)
 
 
-# ---- as the user meets them -------------------------------------------------------------------------------------------
+# ---- as the user meets them ------------------------------------------------------------------------------------------
 
 
 def test_sizes() -> None:

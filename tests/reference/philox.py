@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray

@@ -16,8 +16,8 @@ Start = float | tuple[str, float]
 
 
 class Shape(NamedTuple):
-    """What comes into a layer: so many columns, of numbers or of codes, at each position. Positions are () of one alone,
-    (times,), or (height, width)."""
+    """What comes into a layer: so many columns, of numbers or of codes, at each position. Of positions there are
+    (times,), or (height, width), or () one alone."""
 
     columns: int
     codes: bool = False

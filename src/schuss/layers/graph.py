@@ -158,10 +158,14 @@ class _Builder:
             raise ValueError(f"{name}.layers[0] must not be an Input: a residual adds what came in before")
         resolved, made = self.chain(layer.layers, value, f"{name}.layers")
         assert made is not None
-        if made.shape != value.shape:
+        if made.shape.columns != value.shape.columns:
             raise ValueError(
                 f"{name}.layers must give back {value.shape.columns} columns, as many as come in; "
                 f"got {made.shape.columns}"
+            )
+        if made.shape.dims != value.shape.dims:
+            raise ValueError(
+                f"{name}.layers must give back {_positions(value.shape)}, as come in; got {_positions(made.shape)}"
             )
         if made.activation == "softmax":
             raise ValueError(f"{made.path}.activation must not be softmax, which only the last layer may have")
@@ -185,6 +189,10 @@ class _Builder:
                 raise ValueError(f"{end.path}.activation must not be softmax, which only the last layer may have")
             if end is value or end.placed or end.kind == "input":
                 end = self.copy(end, path)
+            if ends and end.shape.dims != ends[0].shape.dims:
+                raise ValueError(
+                    f"{path} must give {_positions(ends[0].shape)}, as {name}.branches[0]; got {_positions(end.shape)}"
+                )
             end.placed = True
             branches.append(resolved)
             ends.append(end)
@@ -192,7 +200,14 @@ class _Builder:
         if layer.n not in (None, columns):
             raise ValueError(f"{name}.n must be {columns}, what its branches give together; got {layer.n}")
         resolved_layer = Concatenate(tuple(branches), columns)
-        return resolved_layer, self.node("concatenate", name, Shape(columns), resolved_layer, ends)
+        return resolved_layer, self.node(
+            "concatenate", name, Shape(columns, dims=ends[0].shape.dims), resolved_layer, ends
+        )
+
+
+def _positions(shape: Shape) -> str:
+    """How messages call where values are."""
+    return f"{' x '.join(map(str, shape.dims))} positions" if shape.dims else "one position"
 
 
 def _before(name: str) -> str:

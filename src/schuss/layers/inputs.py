@@ -103,7 +103,8 @@ class Input(Layer):
         return 0
 
     def sizes(self) -> dict[str, int]:
-        return {"n": self.n, "positions": 1}
+        shape = self.shape
+        return {"n": shape.columns, "positions": prod(shape.dims)}
 
     def numbers(self) -> dict[str, float]:
         return {"codes": float(self.codes)}

@@ -171,8 +171,8 @@ class MaxPool(_WindowPool):
 
 @dataclass(init=False, repr=False, eq=False)
 class AvgPool(_WindowPool):
-    """The mean of each window, for each channel: (rows, height, width, channels) to (rows, windows down, windows across,
-    channels), or (rows, times, channels) to (rows, windows, channels).
+    """The mean of each window, for each channel: (rows, height, width, channels) to (rows, windows down, windows
+    across, channels), or (rows, times, channels) to (rows, windows, channels).
 
     Parameters
     ----------
@@ -240,7 +240,8 @@ class _GlobalPool(_Pool):
 
 @dataclass(init=False, repr=False, eq=False)
 class GlobalMaxPool(_GlobalPool):
-    """The largest value of each channel: (rows, height, width, channels) or (rows, times, channels) to (rows, channels).
+    """The largest value of each channel: (rows, height, width, channels) or (rows, times, channels) to (rows,
+    channels).
 
     Parameters
     ----------
