@@ -212,7 +212,7 @@ def test_same(size: int, kernel: int, stride: int) -> None:
 def test_sizes() -> None:
     net = schuss.Network([Input("x", (28, 20, 3)), MaxPool(2), AvgPool((3, 2), 1), Flatten(), Dense(10)], seed=0)
     assert [layer.shape for layer in net.layers[1:4]] == [(3, False, (14, 10)), (3, False, (12, 9)), (324, False, ())]
-    assert (net.n_in, net.n_out) == (1680, 10)
+    assert (net.n_in, net.n_out) == (3, 10)
     assert net.inputs[0].row_shape == (28, 20, 3)
     assert net.layers[1] == MaxPool((2), stride=2, input_shape=[28, 20, 3])
     text = net.summary()
@@ -272,9 +272,9 @@ def test_channels_first() -> None:
         (lambda: AvgPool(2, padding=((1, 2, 3), 1)), r"padding\[0\] must be a number, or before and after"),
         (lambda: MaxPool(2, input_shape=28), "input_shape must be"),
         (lambda: MaxPool(2, input_shape=(28, 28, 1, 1)), "input_shape must be"),
-        (lambda: Input("x", (1, 2, 3, 4)), "n must be a number of columns"),
+        (lambda: Input("x", (1, 2, 3, 4)), "n must be columns"),
         (lambda: Input("x", (3, 0)), r"n\[1\] must be"),
-        (lambda: Input("x", 3, channels="first"), "channels must be last where n, 3"),
+        (lambda: Input("x", 3, channels="first"), "channels must be 'last' without"),
         (lambda: Input("x", (3, 2), channels="middle"), "channels 'middle' is not known"),
     ],
 )
@@ -312,9 +312,7 @@ def test_misfits(layers: list[Layer], message: str) -> None:
         schuss.Network(layers)
 
 
-@pytest.mark.parametrize(
-    "shape", [(5, 16), (5, 4, 4), (4, 5, 5, 1), (0, 4, 4, 1), (4, 4), (5, 1, 4, 4), (5, 4, 4, 1, 1)]
-)
+@pytest.mark.parametrize("shape", [(5, 16), (4, 5, 5, 1), (0, 4, 4, 1), (4, 4), (5, 1, 4, 4), (5, 4, 4, 1, 1)])
 def test_wrong_rank(shape: tuple[int, ...]) -> None:
     net = schuss.Network([MaxPool(2, input_shape=(4, 4, 1)), Flatten(), Dense(1)], seed=0)
     x = np.zeros(shape, np.float32)
@@ -326,7 +324,7 @@ def test_wrong_rank(shape: tuple[int, ...]) -> None:
         lambda: net.train_step(x, np.zeros((len(x), 1), np.float32), "mse", schuss.SGD(net.parameters, lr=0.1)),
         lambda: net.loss_and_gradients(x, np.zeros((len(x), 1), np.float32), "mse"),
     ):
-        with pytest.raises(ValueError, match=r"must have shape \(rows, 4, 4, 1\)"):
+        with pytest.raises(ValueError, match=r"must have (shape \(rows, 4, 4, 1\)|at least one row)"):
             call()
     assert_array_equal(net.parameters[0], before)
 

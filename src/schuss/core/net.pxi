@@ -53,7 +53,6 @@ cdef class Nodes:
     cdef readonly Py_ssize_t state            # elements of a row of carried state
     cdef readonly Py_ssize_t members          # in training the loss gets so many rows of n_out for each row
     cdef public list input_names              # what messages call the inputs
-    cdef public bint takes_rows               # whether data come as rows of numbers, and may be taken as they are
     cdef schuss_net c_net
     cdef list input_lists                     # the numbers of each node's inputs
     cdef list code_limits                     # for each input of codes, the length of the shortest table they are for
@@ -68,7 +67,6 @@ cdef class Nodes:
         cdef const char *what = NULL
         cdef schuss_array *array
         self.dtype = np.dtype(dtype)
-        self.takes_rows = True
         self.c_net.dtype = dtype_of(self.dtype)
         self.item = self.dtype.itemsize
         self.c_net.n_nodes = n
@@ -261,7 +259,7 @@ cdef class Nodes:
         return codes
 
     cpdef bint accepts_inputs(self, x) noexcept:
-        return (self.takes_rows and self.n_in >= 0 and data_at_once(x, self.c_net.dtype, 2, -1, self.n_in, False) != NULL
+        return (self.n_in >= 0 and data_at_once(x, self.c_net.dtype, 2, -1, self.n_in, False) != NULL
                 and (<schuss_ndarray *>x).dimensions[0] > 0)
 
     cdef inline Py_ssize_t row_bytes(self, Py_ssize_t k) noexcept nogil:

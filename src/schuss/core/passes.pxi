@@ -160,7 +160,7 @@ cdef class Net(Nodes):
     def try_predict(self, x, out):
         cdef const schuss_ndarray *a = numpy_head(x)
         cdef int ndim
-        if a == NULL or a.nd < 1 or a.nd > 2 or a.dimensions[0] < 1 or self.n_in < 0 or not self.takes_rows:
+        if a == NULL or a.nd < 1 or a.nd > 2 or a.dimensions[0] < 1 or self.n_in < 0:
             return None
         ndim = a.nd
         if (data_at_once(x, self.c_net.dtype, ndim, -1, -1, False) == NULL or a.dimensions[ndim - 1] != self.n_in

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
 from ..arguments import choice, integer, shown
 from .base import Layer, Shape
-
-
-def _row_shape(n: Any) -> tuple[int, ...]:
-    """The shape of a row from the number of its columns, or from the shape itself."""
-    if not isinstance(n, (list, tuple)):
-        return (integer("n", n, 1),)
-    if not 2 <= len(n) <= 3:
-        raise ValueError(
-            f"n must be a number of columns, (times, features), or (height, width, channels); got {shown(tuple(n))}"
-        )
-    return tuple(integer(f"n[{k}]", each, 1) for k, each in enumerate(n))
 
 
 @dataclass(init=False, repr=False, eq=False)
@@ -31,15 +21,21 @@ class Input(Layer):
     ----------
     name : str
         By which data are given: ``fit({"numbers": X, "codes": C}, y, ...)``.
-    n : int or tuple of int
-        Columns; or the shape of a row: (times, features), or (height, width, channels) of an image. An attribute `n` is
-        how many numbers a row has in all, `row_shape` the shape.
+    n : int or tuple
+        Columns; or the shape of a row: (times, features) of a sequence, (height, width, channels) of an image. Data are
+        then (rows, times, features) or (rows, height, width, channels); one feature or channel may be left out there.
     dtype : {None, "int64"}
         None: real numbers, in the network's dtype. "int64": codes, which an `Embedding` takes.
     channels : {"last", "first"}
-        Where data have their channels. "first": arrays are (rows, channels, height, width), as in torch, and n is
-        (channels, height, width); or (rows, features, times). They are turned around when they come in, so that layers,
-        whose channels are last, and what they compute are the same.
+        "first": n is (channels, height, width), or (features, times), and data come so. They are brought into the
+        other order, which layers have; what comes out has that one too.
+
+    Attributes
+    ----------
+    n : int
+        Columns, features or channels.
+    dims : tuple of int
+        (times,), (height, width), or ().
 
     Raises
     ------
@@ -61,27 +57,40 @@ class Input(Layer):
     """
 
     kind: ClassVar[str] = "input"
+    _spatial: ClassVar[bool] = True
     name: str
     n: int
     dtype: str | None
-    row_shape: tuple[int, ...]
+    dims: tuple[int, ...]
     channels: str
 
-    def __init__(self, name: str, n: Any, *, dtype: Any = None, channels: str = "last") -> None:
+    def __init__(
+        self,
+        name: str,
+        n: int | Iterable[int],
+        *,
+        dtype: Any = None,
+        dims: Iterable[int] = (),
+        channels: str = "last",
+    ) -> None:
         if not isinstance(name, str) or not name:
             raise TypeError(f"name must be a name; got {shown(name)} ({type(name).__name__})")
         if dtype is not None:
             dtype = choice("dtype", getattr(dtype, "__name__", str(dtype)), ("int64",))
-        row = _row_shape(n)
         channels = choice("channels", channels, ("last", "first"))
-        if channels == "first" and len(row) == 1:
-            raise ValueError(f"channels must be last where n, {row[0]}, is a number of columns; got {channels!r}")
-        self._set(name=name, n=prod(row), dtype=dtype, row_shape=row, channels=channels)
-
-    def __repr__(self) -> str:
-        n = self.row_shape if len(self.row_shape) > 1 else self.n
-        first = "" if self.channels == "last" else f", channels={self.channels!r}"
-        return f"Input(name={self.name!r}, n={n}, dtype={self.dtype!r}{first})"
+        if isinstance(n, (tuple, list)):
+            sizes = tuple(integer(f"n[{k}]", size, 1) for k, size in enumerate(n))
+            if not 1 <= len(sizes) <= 3 or tuple(dims):
+                raise ValueError(
+                    f"n must be columns, (times, features) or (height, width, channels); got {shown(tuple(n))}"
+                )
+            first = channels == "first"
+            columns, places = (sizes[0], sizes[1:]) if first else (sizes[-1], sizes[:-1])
+        else:
+            columns, places = integer("n", n, 1), tuple(integer("dims", size, 1) for size in dims)
+        if channels == "first" and not places:
+            raise ValueError("channels must be 'last' without times or places; got 'first'")
+        self._set(name=name, n=columns, dtype=dtype, dims=places, channels=channels)
 
     @property
     def codes(self) -> bool:
@@ -93,28 +102,35 @@ class Input(Layer):
 
     @property
     def shape(self) -> Shape:
-        columns, dims = self.row_shape[-1], self.row_shape[:-1]
-        if self.channels == "first":
-            columns, dims = self.row_shape[0], self.row_shape[1:]
-        return Shape(columns, self.codes, dims)
+        return Shape(self.n, self.codes, self.dims)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of a row as data have it."""
+        return (self.n, *self.dims) if self.channels == "first" else (*self.dims, self.n)
 
     @property
     def n_parameters(self) -> int:
         return 0
 
     def sizes(self) -> dict[str, int]:
-        shape = self.shape
-        return {"n": shape.columns, "positions": prod(shape.dims)}
+        return {"n": self.n, "positions": prod(self.dims)}
 
     def numbers(self) -> dict[str, float]:
         return {"codes": float(self.codes)}
 
     def row(self) -> tuple[str, str, str, str]:
-        size = " x ".join(map(str, self.row_shape))
-        first = "" if self.channels == "last" else " (channels first)"
-        return f"Input {self.name!r} {size}{' codes' if self.codes else ''}{first}", "", "", ""
+        shape = " x ".join(map(str, self.shape.of_row))
+        return f"Input {self.name!r} {shape}{' codes' if self.codes else ''}", "", "", ""
+
+    def __repr__(self) -> str:
+        of_row = self.n if not self.dims else self.row_shape
+        channels = f", channels={self.channels!r}" if self.channels != "last" else ""
+        return f"Input(name={self.name!r}, n={of_row!r}, dtype={self.dtype!r}{channels})"
 
     def described(self) -> dict[str, Any]:
-        n: Any = list(self.row_shape) if len(self.row_shape) > 1 else self.n
-        found = {"kind": self.kind, "name": self.name, "n": n, "dtype": self.dtype}
-        return found if self.channels == "last" else {**found, "channels": self.channels}
+        """What a file holds of it; without what it may also have since newer versions, where it has none of that."""
+        held = super().described()
+        if not self.dims:
+            del held["dims"], held["channels"]
+        return held

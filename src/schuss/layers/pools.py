@@ -43,8 +43,8 @@ class _OfPositions(Layer):
         """ValueError if it does not fit behind its input_shape."""
 
     @property
-    def shape_in(self) -> tuple[int, ...] | None:
-        return self.input_shape
+    def shape_in(self) -> Shape | None:
+        return None if self.input_shape is None else Shape(self.input_shape[-1], dims=self.input_shape[:-1])
 
     @property
     def n_parameters(self) -> int:
