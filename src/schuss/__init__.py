@@ -56,6 +56,7 @@ __all__ = [
     "MAE",
     "MSE",
     "Activation",
+    "Augment",
     "AvgPool",
     "BatchNorm",
     "BinaryCrossEntropy",
@@ -112,6 +113,7 @@ __all__ += optim.__all__
 
 if TYPE_CHECKING:
     from . import schedules, scipy
+    from .augment import Augment
     from .minimization import minimize
     from .starting import start_from_data
     from .tables.model import load_table
@@ -120,6 +122,7 @@ if TYPE_CHECKING:
 else:
     # Where names that are loaded late come from.
     _LATE = {
+        "Augment": ".augment",
         "minimize": ".minimization",
         "load_table": ".tables.model",
         "start_from_data": ".starting",

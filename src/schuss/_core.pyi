@@ -373,6 +373,14 @@ class AsBefore:
     def __enter__(self) -> None: ...
     def __exit__(self, *exception: object) -> None: ...
 
+# A least share of height and width that is cut out; whether images are turned upside down, and left to right; most
+# places that they are moved down, and across; what comes in from outside.
+Augmentation = tuple[float, tuple[bool, bool], tuple[int, int], float]
+
+def augmented(x: NDArray[Any], given: Augmentation, seed: int, draw: int) -> NDArray[Any]:
+    """x (rows, height, width, channels), C-contiguous, as training pass `draw` of a network with this seed would have
+    it; a new array."""
+
 class Trainer:
     """Whole epochs. Holds references to the data; X, y as in Net.loss, weights float64 or None."""
 
@@ -392,6 +400,7 @@ class Trainer:
         penalty: tuple[int, float, float] | None = None,
         counts_rows: bool = False,
         drop_last: bool = False,
+        augment: tuple[int, Sequence[int], Augmentation] | None = None,
     ) -> None:
         """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given), with
         weights theirs too, and returns (mean value, gradient of it, C-contiguous, of the prediction's shape and dtype).
@@ -399,7 +408,8 @@ class Trainer:
         values. restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's
         loss gets (l1 sum |p| + l2 / 2 sum p^2) / total of its weights over the parameters of this group. counts_rows:
         `loss` counts batches by their rows, not by their weights. drop_last: a last batch with fewer rows than the
-        others is left out of each epoch."""
+        others is left out of each epoch. augment: the number of an input, its (height, width), and what happens to its
+        images as batches are gathered."""
     steps_per_epoch: int
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite. Its number."""

@@ -10,6 +10,7 @@ from .trained import Trained
 
 if TYPE_CHECKING:
     from . import metrics
+    from .augment import Augment
     from .history import History
     from .passes import AnyLoss
     from .training import EarlyStopping, EpochRecord
@@ -77,6 +78,7 @@ class Network(Trained):
         sample_weight: Any = None,
         class_weight: str | Mapping[int, float] | Any = None,
         lengths: Any = None,
+        augment: Augment | None = None,
         metrics: str | metrics.Metric | Iterable[str | metrics.Metric] = (),
         training_metrics: bool = True,
         early_stopping: bool | int | EarlyStopping | None = None,
@@ -136,6 +138,9 @@ class Network(Trained):
         lengths : array of integers (rows,), optional
             How many times of each row of X are there, see `Sequences`. What lies beyond is computed by no layer that
             goes through times, and counts in no loss at each time.
+        augment : Augment, optional
+            What happens to images at random each time they are trained on: shifts, flips, crops. Validation rows and
+            metrics have the images as they are.
         metrics : str, callable or sequence of these
             accuracy, error, balanced_accuracy, log_loss, auc (of two classes), mse, rmse, mae, r2, or functions
             ``(prediction, target) -> number``, which get what `predict` gives and no weights. Computed after each epoch
@@ -201,6 +206,7 @@ class Network(Trained):
                 sample_weight=sample_weight,
                 class_weight=class_weight,
                 lengths=lengths,
+                augment=augment,
                 metrics=metrics,
                 training_metrics=training_metrics,
                 early_stopping=early_stopping,
