@@ -17,6 +17,7 @@
 #include "piecewise_linear.h"
 #include "clamp.h"
 #include "mean_of_members.h"
+#include "convolution.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

@@ -19,6 +19,7 @@
     KIND(periodic)         \
     KIND(piecewise_linear) \
     KIND(clamp)            \
-    KIND(mean_of_members)
+    KIND(mean_of_members)  \
+    KIND(convolution)
 
 #endif

@@ -14,6 +14,8 @@ from schuss import (
     BatchNorm,
     Clamp,
     Concatenate,
+    Conv1D,
+    Conv2D,
     Dense,
     Embedding,
     EnsembleDense,
@@ -61,6 +63,30 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             Dense(n, 3),
             Concatenate([[Concatenate([[], Dense(n)]), Scale()], [Concatenate([[Concatenate([[], []])]])]]),
         ],
+    },
+    "conv1d": {
+        "causal": lambda n: [
+            Conv1D(3, 2, "tanh", padding="causal", dilation=3, dropout=0.2, input_shape=(9, n)),
+            Conv1D(n, 4, "gelu", stride=3, padding=(2, 5), bias=False, input_shape=(9, 3)),
+            Dense(2),
+        ],
+        "first of a residual": lambda n: [
+            Residual([Conv1D(n, 3, "silu", padding="same", input_shape=(5, n)), Conv1D(n, 1, input_shape=(5, n))]),
+            Conv1D(2, 5, input_shape=(5, n)),
+        ],
+    },
+    "conv2d": {
+        "strides": lambda n: [
+            Conv2D(4, (3, 2), "tanh", stride=(2, 1), padding="same", dropout=0.2, input_shape=(5, 4, n)),
+            Conv2D(n, 3, "gelu", padding=((2, 0), (1, 1)), dilation=(1, 2), input_shape=(3, 4, 4)),
+            Dense(3),
+        ],
+        "beside its input": lambda n: [
+            Dense(n, 12, "silu"),
+            Concatenate([[], Conv2D(n, 2, stride=3, padding=1, bias=False, input_shape=(2, 3, 2))]),
+            Dense(2),
+        ],
+        "last": lambda n: [Dense(n, 16), Conv2D(3, 2, "softplus", stride=2, input_shape=(4, 4, 1))],
     },
     "dense": {
         "two": lambda n: [Dense(n, 4, "tanh", dropout=0.2), Dense(n, "gelu", bias=False)],

@@ -20,6 +20,8 @@ from schuss import (
     Activation,
     BatchNorm,
     Concatenate,
+    Conv1D,
+    Conv2D,
     Dense,
     Embedding,
     GroupedDense,
@@ -84,6 +86,19 @@ NETS: dict[str, list[schuss.layers.Layer]] = {
         Concatenate([[], Dense(290, "relu", parametrization="ntp", dropout=0.2)]),
         Residual([Dense(600, "gelu", parametrization="ntp"), Dense(297, parametrization="ntp")]),
         Dense(4, parametrization="ntp", bias_std=0.1),
+    ],
+    "series": [
+        Conv1D(20, 3, "relu", padding="causal", input_shape=(7, 1)),
+        Residual([Conv1D(20, 4, "gelu", padding="same", dilation=2, dropout=0.2, input_shape=(7, 20))]),
+        Conv1D(3, 2, stride=2, input_shape=(7, 20)),
+        Dense(4),
+    ],
+    "images": [
+        Dense(7, 25),
+        Conv2D(33, 3, "relu", padding="same", input_shape=(5, 5, 1)),
+        Conv2D(70, (2, 3), "tanh", padding=1, stride=2, input_shape=(5, 5, 33)),
+        Conv2D(5, 3, "relu", input_shape=(3, 3, 70), bias=False),
+        Dense(4),
     ],
     "last adds": [Dense(7, 4), Residual([Dense(200, "relu"), Dense(90), Dense(4, "tanh", dropout=0.2)])],
 }

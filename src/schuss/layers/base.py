@@ -33,10 +33,13 @@ class Layer:
     Attributes
     ----------
     kind : str
-        The name in files and in the compiled core.
+        The name in files.
+    core_kind : str
+        That in the compiled core, if it is another: several kinds may be one there.
     """
 
     kind: ClassVar[str]
+    core_kind: ClassVar[str] = ""
     # Whether it takes codes rather than numbers.
     _of_codes: ClassVar[bool] = False
     # Whether it has an activation, alpha and dropout.

@@ -130,7 +130,7 @@ class _Builder:
         if isinstance(layer, Activation) and value is not start and value.bare:
             made = value
         else:
-            made = self.node(layer.kind, name, layer.shape, layer, [value])
+            made = self.node(layer.core_kind or layer.kind, name, layer.shape, layer, [value])
         if layer._has_end:
             end: Any = layer
             made.activation, made.alpha, made.dropout = end.activation, end.alpha or 0.0, end.dropout
