@@ -56,28 +56,19 @@ static const char *convolution_shape(const struct schuss_node *node, const struc
         if (s[k] < (k < 10) || s[k] > MOST) return names[k];
     if (!can_be_addressed(s[0] + s[10] + s[11], s[1] + s[12] + s[13], s[2], 1)) return "height";
     if (!can_be_addressed(s[4], s[5], s[2], s[3])) return "n_out";
-    if (s[0] * s[1] * s[2] != in->channels) return "n_in";
+    if (s[2] != in->channels) return "n_in";
+    if (s[0] * s[1] != in->positions) return "height";
     if ((s[4] - 1) * s[8] >= s[0] + s[10] + s[11]) return "kernel_height";
     if ((s[5] - 1) * s[9] >= s[1] + s[12] + s[13]) return "kernel_width";
     const struct convolution c = convolution_of(node);
     if (!can_be_addressed(c.out_height, c.out_width, c.n_out, 1)) return "n_out";
-    *out = (struct shape){c.out_height * c.out_width * c.n_out, SCHUSS_REAL};
+    *out = (struct shape){c.n_out, SCHUSS_REAL, c.out_height * c.out_width};
     arrays[(*n_arrays)++] = matrix_array("weight", convolution_depth(&c), c.n_out);
     if (node->numbers[0] != 0) arrays[(*n_arrays)++] = vector_array("bias", c.n_out, 1);
     return NULL;
 }
 
 /* ---- images ------------------------------------------------------------------------------------------------------ */
-
-/* The rows of a value: elements from image to image, and from position to position. */
-struct images {
-    const real *at;
-    ptrdiff_t image, ld;
-};
-
-static struct images images_of(const struct matrix *m, ptrdiff_t channels) {
-    return (struct images){(const real *)m->at, m->ld, channels};
-}
 
 /* Images as products read them: where they lie, or in a copy of their positions [first_y, end_y) x [first_x, end_x) if
  * these go beyond their borders. */
@@ -90,8 +81,8 @@ struct window {
 };
 
 static struct window window_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdiff_t first_y, ptrdiff_t end_y,
-                               ptrdiff_t first_x, ptrdiff_t end_x, ptrdiff_t image, ptrdiff_t ld) {
-    struct window w = {height, width, channels, first_y, end_y, first_x, end_x, 0, image, width * ld, ld, 0};
+                               ptrdiff_t first_x, ptrdiff_t end_x, ptrdiff_t ld) {
+    struct window w = {height, width, channels, first_y, end_y, first_x, end_x, 0, height * width * ld, width * ld, ld, 0};
     w.copied = first_y < 0 || end_y > height || first_x < 0 || end_x > width;
     if (!w.copied) return w;
     w.ld = channels;
@@ -110,8 +101,8 @@ static void clear_window(const struct window *w, ptrdiff_t n, real *to) {
 }
 
 /* Image i as products read it, copied to `room` if it has to be. */
-static const real *window_on(const struct window *w, const struct images *from, ptrdiff_t i, real *room) {
-    const real *x = from->at + i * from->image;
+static const real *window_on(const struct window *w, const struct matrix *from, ptrdiff_t i, real *room) {
+    const real *x = (const real *)from->at + i * w->height * w->width * from->ld;
     if (!w->copied) return x;
     const ptrdiff_t y0 = w->first_y > 0 ? w->first_y : 0, y1 = w->end_y < w->height ? w->end_y : w->height;
     const ptrdiff_t x0 = w->first_x > 0 ? w->first_x : 0, x1 = w->end_x < w->width ? w->end_x : w->width;
@@ -142,7 +133,8 @@ struct grid {
     ptrdiff_t c_row, c_step;
     const real *start;                      /* NULL: zeros. Its positions lie like those of C */
     ptrdiff_t start_row, start_step;
-    const struct tile_end *end;             /* NULL: none. Position (y, x) is row y width + x of its arrays */
+    const struct tile_end *end;             /* NULL: none */
+    ptrdiff_t end_row;                      /* position (y, x) is row end_row + y width + x of its arrays */
 };
 
 static void grid_product(const struct grid *g) {
@@ -159,7 +151,7 @@ static void grid_product(const struct grid *g) {
                 tile_runs_deep(rows, g->n_runs, g->runs, g->a + y * g->a_row + x * g->a_step, g->a_step, 1, g->b + j,
                                g->ldb, g->c + y * g->c_row + x * g->c_step + j, g->c_step, cols,
                                g->start ? g->start + y * g->start_row + x * g->start_step + j : NULL, g->start_step,
-                               g->end, y * width + x, j);
+                               g->end, g->end_row + y * width + x, j);
             }
     }
 }
@@ -167,10 +159,10 @@ static void grid_product(const struct grid *g) {
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 /* X as forward() and gradients() read it. */
-static struct window convolution_input(const struct convolution *c, ptrdiff_t image, ptrdiff_t ld) {
+static struct window convolution_input(const struct convolution *c, ptrdiff_t ld) {
     const ptrdiff_t end_y = (c->out_height - 1) * c->stride_height + (c->kernel_height - 1) * c->dilation_height + 1;
     const ptrdiff_t end_x = (c->out_width - 1) * c->stride_width + (c->kernel_width - 1) * c->dilation_width + 1;
-    return window_of(c->height, c->width, c->n_in, -c->top, end_y - c->top, -c->left, end_x - c->left, image, ld);
+    return window_of(c->height, c->width, c->n_in, -c->top, end_y - c->top, -c->left, end_x - c->left, ld);
 }
 
 /* The runs of W's rows, from where what a position sees begins. */
@@ -197,19 +189,10 @@ ALWAYS_INLINE ptrdiff_t scratch_bytes(ptrdiff_t elements, size_t each) {
     return (elements * (ptrdiff_t)each + 63) / 64 * 64;
 }
 
-/* The end for the positions of row i of a value alone. */
-static struct tile_end end_of_image(const struct tile_end *end, ptrdiff_t i, ptrdiff_t n) {
-    struct tile_end own = *end;
-    own.values = end_element(end->values, end->ld_values, i, 0);
-    own.add = end_element(end->add, end->ld_add, i, 0);
-    own.ld_values = own.ld_add = n;
-    return own;
-}
-
 static void convolution_forward(struct here *h, const struct pass *pass, struct team *me) {
     const struct convolution c = convolution_of(h->node);
-    const struct images x = images_of(&h->x, c.n_in), y = images_of(&h->y, c.n_out);
-    const struct window w = convolution_input(&c, x.image, x.ld);
+    const struct window w = convolution_input(&c, h->x.ld);
+    const ptrdiff_t positions = h->node->positions;
     char *scratch = h->scratch;
     struct run *runs = scratch_piece(&scratch, scratch_bytes(convolution_most_runs(&c, c.n_in), sizeof(struct run)));
     real *room = (real *)scratch;
@@ -219,17 +202,17 @@ static void convolution_forward(struct here *h, const struct pass *pass, struct 
                      .a_row = c.stride_height * w.row, .a_step = c.stride_width * w.ld,
                      .n_runs = convolution_runs(&c, &w, runs), .runs = runs,
                      .b = h->arrays[CONVOLUTION_WEIGHT], .ldb = c.n_out,
-                     .c_row = c.out_width * y.ld, .c_step = y.ld, .end = &end};
+                     .c_row = c.out_width * h->y.ld, .c_step = h->y.ld, .end = &end};
     (void)me;
+    if (at_once) end = h->end;
+    end.bias = h->arrays[CONVOLUTION_BIAS];
     clear_window(&w, 1, room);
     for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
-        real *to = (real *)h->y.at + i * y.image;
-        if (at_once) end = end_of_image(&h->end, i, c.n_out);
-        end.bias = h->arrays[CONVOLUTION_BIAS];
-        g.a = window_on(&w, &x, i, room) + w.origin - c.top * w.row - c.left * w.ld;
-        g.c = to;
+        g.a = window_on(&w, &h->x, i, room) + w.origin - c.top * w.row - c.left * w.ld;
+        g.c = (real *)h->y.at + i * positions * h->y.ld;
+        g.end_row = i * positions;
         grid_product(&g);
-        if (!at_once) finish_rows(&h->end, 1, h->node->channels, to, h->y.ld, i, 0);
+        if (!at_once) finish_rows(&h->end, positions, c.n_out, g.c, h->y.ld, i * positions, 0);
     }
 }
 
@@ -273,13 +256,13 @@ static void sides_of(const struct convolution *c, struct extent *up, struct exte
 }
 
 /* dY as down() reads it. */
-static struct window convolution_output(const struct convolution *c, ptrdiff_t image, ptrdiff_t ld) {
+static struct window convolution_output(const struct convolution *c, ptrdiff_t ld) {
     struct extent up, across;
     ptrdiff_t first_y, end_y, first_x, end_x;
     sides_of(c, &up, &across);
     positions_read(&up, &first_y, &end_y);
     positions_read(&across, &first_x, &end_x);
-    return window_of(c->out_height, c->out_width, c->n_out, first_y, end_y, first_x, end_x, image, ld);
+    return window_of(c->out_height, c->out_width, c->n_out, first_y, end_y, first_x, end_x, ld);
 }
 
 struct phase {
@@ -327,46 +310,46 @@ static ptrdiff_t convolution_down_runs(const struct convolution *c) {
 
 static void convolution_down(struct here *h, const struct pass *pass, struct team *me) {
     const struct convolution c = convolution_of(h->node);
-    const struct images dy = images_of(&h->dy, c.n_out);
-    const struct window w = convolution_output(&c, dy.image, dy.ld);
+    const struct window w = convolution_output(&c, h->dy.ld);
+    const ptrdiff_t positions = c.height * c.width;
     char *scratch = h->scratch;
     struct phase *phases = scratch_piece(&scratch, scratch_bytes(convolution_n_phases(&c), sizeof(struct phase)));
     struct run *runs = scratch_piece(&scratch, scratch_bytes(convolution_down_runs(&c), sizeof(struct run)));
     real *turned = scratch_piece(&scratch, scratch_bytes(convolution_depth(&c) * c.n_out, sizeof(real)));
-    real *image = scratch_piece(&scratch, scratch_bytes(c.height * c.width * c.n_in, sizeof(real)));
+    real *image = scratch_piece(&scratch, scratch_bytes(positions * c.n_in, sizeof(real)));
     real *room = (real *)scratch;
     const ptrdiff_t n_phases = convolution_phases(&c, &w, h->arrays[CONVOLUTION_WEIGHT], phases, runs, turned);
     const struct part *part = h->parts;
-    const int whole = h->n_parts == 1 && part->n == h->channels;
+    const int whole = h->n_parts == 1 && part->n == c.n_in;
     const int at_once = whole && n_phases == 1 && finishes_in_registers(&part->end);
-    struct tile_end end;
-    struct grid g = {.n = c.n_in, .a_row = w.row, .a_step = w.ld, .ldb = c.n_in, .c_row = c.stride_height * c.width * c.n_in,
-                     .c_step = c.stride_width * c.n_in, .end = at_once ? &end : NULL};
+    const ptrdiff_t ld = whole ? part->d.ld : c.n_in, ld_start = part->start.ld;
+    struct grid g = {.n = c.n_in, .a_row = w.row, .a_step = w.ld, .ldb = c.n_in,
+                     .c_row = c.stride_height * c.width * ld, .c_step = c.stride_width * ld,
+                     .start_row = c.stride_height * c.width * ld_start, .start_step = c.stride_width * ld_start,
+                     .end = at_once ? &part->end : NULL};
     struct extent up, across;
     sides_of(&c, &up, &across);
     (void)me;
     clear_window(&w, 1, room);
     for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
-        real *to = whole ? (real *)part->d.at + i * part->d.ld : image;
-        const real *from = window_on(&w, &dy, i, room) + w.origin;
-        const real *start = whole && part->start.at ? (const real *)part->start.at + i * part->start.ld : NULL;
-        if (at_once) end = end_of_image(&part->end, i, c.n_in);
+        real *to = whole ? (real *)part->d.at + i * positions * ld : image;
+        const real *start = whole && part->start.at ? (const real *)part->start.at + i * positions * ld_start : NULL;
+        g.a = window_on(&w, &h->dy, i, room) + w.origin;
+        g.end_row = i * positions;
         for (const struct phase *p = phases; p < phases + n_phases; p++) {
-            const ptrdiff_t at = (p->y * c.width + p->x) * c.n_in;
+            const ptrdiff_t at = p->y * c.width + p->x;
             g.height = phase_size(&up, p->y);
             g.width = phase_size(&across, p->x);
-            g.a = from;
             g.n_runs = p->n_runs;
             g.runs = p->runs;
             g.b = p->b;
-            g.c = to + at;
-            g.start = start ? start + at : NULL;
-            g.start_row = g.c_row;
-            g.start_step = g.c_step;
+            g.c = to + at * ld;
+            g.start = start ? start + at * ld_start : NULL;
             grid_product(&g);
         }
-        if (!whole) hand_over(h, i, 1, 0, h->channels, image);
-        else if (!at_once && part->end.kind != END_NONE) finish_rows(&part->end, 1, part->n, to, part->d.ld, i, 0);
+        if (!whole) hand_over(h, i * positions, positions, 0, c.n_in, image);
+        else if (!at_once && part->end.kind != END_NONE)
+            finish_rows(&part->end, positions, c.n_in, to, ld, i * positions, 0);
     }
 }
 
@@ -429,26 +412,26 @@ static void band_rows(const struct convolution *c, const struct window *w, const
 }
 
 static void convolution_weight_gradient(struct here *h, const struct pass *pass, const struct convolution *c,
-                                        const real *dy, ptrdiff_t ld, struct share own, char *scratch) {
-    const struct images x = images_of(&h->x, c->n_in);
-    const struct window w = convolution_input(c, x.image, x.ld);
+                                        struct share own) {
+    const struct window w = convolution_input(c, h->x.ld);
+    char *scratch = h->scratch;
     const ptrdiff_t positions = c->out_height * c->out_width, all = pass->rows * positions;
     const ptrdiff_t group = convolution_group(c, &w, pass->rows);
     real *aside = scratch_piece(&scratch, scratch_bytes(convolution_depth(c) * c->n_out, sizeof(real)));
     real *room = (real *)scratch;
-    struct band band = {.step = c->stride_width * w.ld, .ld = ld, .sums = h->gradients[CONVOLUTION_WEIGHT], .aside = aside};
+    struct band band = {.step = c->stride_width * w.ld, .ld = h->dy.ld, .sums = h->gradients[CONVOLUTION_WEIGHT], .aside = aside};
     clear_window(&w, group, room);
     for (ptrdiff_t i0 = 0, i1; i0 < pass->rows; i0 = i1) {
         i1 = i0 + group < pass->rows ? i0 + group : pass->rows;
-        const real *first = w.copied ? room : x.at;
-        for (ptrdiff_t i = i0; i < i1 && w.copied; i++) window_on(&w, &x, i, room + (i - i0) * w.image);
+        const real *first = w.copied ? room : h->x.at;
+        for (ptrdiff_t i = i0; i < i1 && w.copied; i++) window_on(&w, &h->x, i, room + (i - i0) * w.image);
         band.x = first + w.origin - c->top * w.row - c->left * w.ld;
         for (ptrdiff_t q = i0 * positions, next; q < i1 * positions; q = next) {
             const ptrdiff_t block = (q / LONG_K + 1) * LONG_K;
             next = q + CONVOLUTION_BAND < i1 * positions ? q + CONVOLUTION_BAND : i1 * positions;
             if (next > block) next = block;
             band_of(c, &w, q - i0 * positions, next - i0 * positions, &band);
-            band.dy = dy + q * ld;
+            band.dy = (const real *)h->dy.at + q * h->dy.ld;
             band.opens = q % LONG_K == 0;
             band.later = q >= LONG_K;
             band.closes = next == block || next == all;
@@ -462,38 +445,30 @@ static void convolution_gradients(struct here *h, const struct pass *pass, struc
     const ptrdiff_t positions = c.out_height * c.out_width, depth = convolution_depth(&c), n = c.n_out;
     const struct share own = {share_start(depth, 1, me->index, me->count), share_start(depth, 1, me->index + 1, me->count)};
     const struct share columns = own_columns(n, me);
-    char *scratch = h->scratch;
-    const real *dy = h->dy.at;
-    if (h->dy.ld != positions * n) {
-        real *to = scratch_piece(&scratch, scratch_bytes(pass->rows * positions * n, sizeof(real)));
-        for (ptrdiff_t i = 0; i < pass->rows; i++)
-            memcpy(to + i * positions * n, dy + i * h->dy.ld, (size_t)(positions * n) * sizeof(real));
-        dy = to;
-    }
     if (h->wanted[CONVOLUTION_WEIGHT] && own.first < own.end) {
-        convolution_weight_gradient(h, pass, &c, dy, n, own, scratch);
+        convolution_weight_gradient(h, pass, &c, own);
         vector_born(h, births, CONVOLUTION_WEIGHT, own.first * n, own.end * n);
     }
     if (h->node->n_arrays < 2 || !h->wanted[CONVOLUTION_BIAS] || columns.first == columns.end) return;
-    h->kernels->column_sums(pass->rows * positions, columns.first, columns.end, dy, n, h->gradients[CONVOLUTION_BIAS]);
+    h->kernels->column_sums(pass->rows * positions, columns.first, columns.end, h->dy.at, h->dy.ld,
+                            h->gradients[CONVOLUTION_BIAS]);
     vector_born(h, births, CONVOLUTION_BIAS, columns.first, columns.end);
 }
 
 static struct needs convolution_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
     const struct convolution c = convolution_of(node);
     const ptrdiff_t depth = convolution_depth(&c), positions = c.out_height * c.out_width, item = sizeof(real);
-    const struct window input = convolution_input(&c, in->channels, c.n_in);
+    const struct window input = convolution_input(&c, c.n_in);
     const ptrdiff_t weight = scratch_bytes(depth * c.n_out, sizeof(real));
     ptrdiff_t scratch[3] = {scratch_bytes(convolution_most_runs(&c, c.n_in), sizeof(struct run)) +
                             scratch_bytes(window_elements(&input, 1), sizeof(real))};
     ptrdiff_t most = 0;
     if (passes != SCHUSS_FORWARD_ONLY) {
-        const struct window output = convolution_output(&c, positions * c.n_out, c.n_out);
+        const struct window output = convolution_output(&c, c.n_out);
         scratch[1] = scratch_bytes(convolution_n_phases(&c), sizeof(struct phase)) +
                      scratch_bytes(convolution_down_runs(&c), sizeof(struct run)) + weight +
-                     scratch_bytes(in->channels, sizeof(real)) + scratch_bytes(window_elements(&output, 1), sizeof(real));
-        scratch[2] = weight + scratch_bytes(rows * positions * c.n_out, sizeof(real)) +
-                     scratch_bytes(window_elements(&input, convolution_group(&c, &input, rows)), sizeof(real));
+                     scratch_bytes(in->positions * in->channels, sizeof(real)) + scratch_bytes(window_elements(&output, 1), sizeof(real));
+        scratch[2] = weight + scratch_bytes(window_elements(&input, convolution_group(&c, &input, rows)), sizeof(real));
     }
     for (int i = 0; i < 3; i++) most = scratch[i] > most ? scratch[i] : most;
     return (struct needs){
@@ -508,7 +483,7 @@ static const struct kind convolution_kind = {
     .sizes = "height width n_in n_out kernel_height kernel_width stride_height stride_width dilation_height dilation_width "
              "top bottom left right",
     .numbers = "bias",
-    .shape = convolution_shape, .needs = convolution_needs, .sharing = SHARES_ROWS,
+    .shape = convolution_shape, .needs = convolution_needs, .sharing = SHARES_ROWS, .spatial = 1,
     .backward_reads = GRADIENTS_READ_INPUT,
     .forward = convolution_forward, .down = convolution_down, .gradients = convolution_gradients,
 };

@@ -45,6 +45,7 @@ from .losses import (
 )
 from .network import Network
 from .optim import *  # noqa: F403  its list is below
+from .sequences import Sequences
 from .serialization import load
 from .threads import get_num_threads, set_num_threads, threads
 
@@ -85,6 +86,7 @@ __all__ = [
     "Quantile",
     "Residual",
     "Scale",
+    "Sequences",
     "Tweedie",
     "__version__",
     "fit_side_by_side",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, dataclass, fields
+from math import prod
 from typing import Any, ClassVar, NamedTuple
 
 from ..arguments import integer, number
@@ -16,10 +17,31 @@ Start = float | tuple[str, float]
 
 
 class Shape(NamedTuple):
-    """What comes into a layer: so many columns, of numbers or of codes."""
+    """What comes into a layer: so many columns, of numbers or of codes, at each of some positions.
+
+    Attributes
+    ----------
+    columns : int
+        Of one position: the features of a time, the channels of a place in an image.
+    codes : bool
+        Whether they are codes.
+    dims : tuple of int
+        How many positions a row has: (times,), (height, width), or () for one.
+    """
 
     columns: int
     codes: bool = False
+    dims: tuple[int, ...] = ()
+
+    @property
+    def positions(self) -> int:
+        """How many there are in all."""
+        return prod(self.dims)
+
+    @property
+    def of_row(self) -> tuple[int, ...]:
+        """The shape of a row's array."""
+        return (*self.dims, self.columns)
 
 
 # What dataclasses would write for each class, Layer has once for all: that takes a tenth of the time at import.
@@ -33,17 +55,18 @@ class Layer:
     Attributes
     ----------
     kind : str
-        The name in files.
-    core_kind : str
-        That in the compiled core, if it is another: several kinds may be one there.
+        The name in files and in the compiled core.
     """
 
     kind: ClassVar[str]
-    core_kind: ClassVar[str] = ""
+    # The name in the compiled core, where that is another than in files.
+    _core_kind: ClassVar[str | None] = None
     # Whether it takes codes rather than numbers.
     _of_codes: ClassVar[bool] = False
     # Whether it has an activation, alpha and dropout.
     _has_end: ClassVar[bool] = False
+    # Whether it knows positions: others work at each position alike, and `shape` says nothing of them.
+    _spatial: ClassVar[bool] = False
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}: layers do not change; make another one")
@@ -83,8 +106,13 @@ class Layer:
         return None if self._of_codes else getattr(self, "n", None)
 
     @property
+    def shape_in(self) -> Shape | None:
+        """The shape of what comes in, if the layer alone tells it."""
+        return None if self.columns_in is None else Shape(self.columns_in)
+
+    @property
     def shape(self) -> Shape:
-        """The shape of what comes out, once all sizes are there."""
+        """The shape of what comes out, once all sizes are there. `_spatial` says whether it tells positions."""
         raise NotImplementedError
 
     @property

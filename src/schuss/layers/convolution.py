@@ -81,7 +81,8 @@ def checked_padding(padding: Any, sides: int, names: tuple[str, ...]) -> Padding
 class _Convolution(Layer):
     """What both have in common."""
 
-    core_kind: ClassVar[str] = "convolution"
+    _core_kind: ClassVar[str | None] = "convolution"
+    _spatial: ClassVar[bool] = True
     _has_end: ClassVar[bool] = True
     _sides: ClassVar[int]
     _paddings: ClassVar[tuple[str, ...]]
@@ -135,19 +136,29 @@ class _Convolution(Layer):
 
     def after(self, shape: Shape, name: str) -> Layer:
         self._check_storage(shape, name)
-        if self.input_shape is None or prod(self.input_shape) != shape.columns:
-            raise ValueError(f"{name}.input_shape must have {shape.columns} elements; got {self.input_shape}")
-        for k, side in enumerate(self._all_sides):
+        if len(shape.dims) != self._sides:
+            what = "(height, width, channels)" if self._sides == 2 else "(times, channels)"
+            raise ValueError(f"{name}, {type(self).__name__}, must come behind {what}; got {shape.of_row}")
+        if self.input_shape not in (None, shape.of_row):
+            raise ValueError(f"{name}.input_shape must be {shape.of_row}, what comes before; got {self.input_shape}")
+        arguments = {**self.described(), "input_shape": shape.of_row}
+        del arguments["kind"]
+        made = type(self)(**arguments)
+        for k, side in enumerate(made._all_sides):
             if side.out < 1:
                 raise ValueError(
                     f"{name}.kernel must fit into what comes in: along side {k} it reaches over {side.reach} positions "
                     f"of {side.size + side.before + side.after}, zeros included; got kernel {self.kernel[k]}"
                 )
-        return self
+        return made
 
     @property
     def columns_in(self) -> int | None:
-        return None if self.input_shape is None else prod(self.input_shape)
+        return None if self.input_shape is None else self.input_shape[-1]
+
+    @property
+    def shape_in(self) -> Shape | None:
+        return None if self.input_shape is None else Shape(self.input_shape[-1], dims=self.input_shape[:-1])
 
     @property
     def _all_sides(self) -> list[Side]:
@@ -160,7 +171,7 @@ class _Convolution(Layer):
 
     @property
     def shape(self) -> Shape:
-        return Shape(prod(side.out for side in self._all_sides) * self.n_out)
+        return Shape(self.n_out, dims=tuple(side.out for side in self._all_sides))
 
     @property
     def _depth(self) -> int:
