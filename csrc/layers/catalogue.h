@@ -18,6 +18,8 @@
 #include "clamp.h"
 #include "mean_of_members.h"
 #include "convolution.h"
+#include "pool.h"
+#include "flatten.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

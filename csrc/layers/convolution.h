@@ -72,7 +72,7 @@ static const char *convolution_shape(const struct schuss_node *node, const struc
 
 /* Images as products read them: where they lie, or in a copy of their positions [first_y, end_y) x [first_x, end_x) if
  * these go beyond their borders. */
-struct window {
+struct view {
     ptrdiff_t height, width, channels;      /* of an image */
     ptrdiff_t first_y, end_y, first_x, end_x;
     int copied;
@@ -80,9 +80,9 @@ struct window {
     ptrdiff_t origin;                       /* where position (0, 0) is, from where an image begins */
 };
 
-static struct window window_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdiff_t first_y, ptrdiff_t end_y,
+static struct view view_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdiff_t first_y, ptrdiff_t end_y,
                                ptrdiff_t first_x, ptrdiff_t end_x, ptrdiff_t ld) {
-    struct window w = {height, width, channels, first_y, end_y, first_x, end_x, 0, height * width * ld, width * ld, ld, 0};
+    struct view w = {height, width, channels, first_y, end_y, first_x, end_x, 0, height * width * ld, width * ld, ld, 0};
     w.copied = first_y < 0 || end_y > height || first_x < 0 || end_x > width;
     if (!w.copied) return w;
     w.ld = channels;
@@ -93,15 +93,15 @@ static struct window window_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t chan
 }
 
 /* Elements of the copies of n images. */
-ALWAYS_INLINE ptrdiff_t window_elements(const struct window *w, ptrdiff_t n) { return w->copied ? n * w->image : 0; }
+ALWAYS_INLINE ptrdiff_t view_elements(const struct view *w, ptrdiff_t n) { return w->copied ? n * w->image : 0; }
 
 /* Fills `to` with zeros where copies of n images will lie: what is beyond the borders stays. */
-static void clear_window(const struct window *w, ptrdiff_t n, real *to) {
+static void clear_view(const struct view *w, ptrdiff_t n, real *to) {
     if (w->copied) memset(to, 0, (size_t)(n * w->image) * sizeof(real));
 }
 
 /* Image i as products read it, copied to `room` if it has to be. */
-static const real *window_on(const struct window *w, const struct matrix *from, ptrdiff_t i, real *room) {
+static const real *view_on(const struct view *w, const struct matrix *from, ptrdiff_t i, real *room) {
     const real *x = (const real *)from->at + i * w->height * w->width * from->ld;
     if (!w->copied) return x;
     const ptrdiff_t y0 = w->first_y > 0 ? w->first_y : 0, y1 = w->end_y < w->height ? w->end_y : w->height;
@@ -159,14 +159,14 @@ static void grid_product(const struct grid *g) {
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 /* X as forward() and gradients() read it. */
-static struct window convolution_input(const struct convolution *c, ptrdiff_t ld) {
+static struct view convolution_input(const struct convolution *c, ptrdiff_t ld) {
     const ptrdiff_t end_y = (c->out_height - 1) * c->stride_height + (c->kernel_height - 1) * c->dilation_height + 1;
     const ptrdiff_t end_x = (c->out_width - 1) * c->stride_width + (c->kernel_width - 1) * c->dilation_width + 1;
-    return window_of(c->height, c->width, c->n_in, -c->top, end_y - c->top, -c->left, end_x - c->left, ld);
+    return view_of(c->height, c->width, c->n_in, -c->top, end_y - c->top, -c->left, end_x - c->left, ld);
 }
 
 /* The runs of W's rows, from where what a position sees begins. */
-static ptrdiff_t convolution_runs(const struct convolution *c, const struct window *w, struct run *runs) {
+static ptrdiff_t convolution_runs(const struct convolution *c, const struct view *w, struct run *runs) {
     ptrdiff_t n = 0, k = 0;
     for (ptrdiff_t ky = 0; ky < c->kernel_height; ky++)
         for (ptrdiff_t kx = 0; kx < c->kernel_width; kx++)
@@ -191,7 +191,7 @@ ALWAYS_INLINE ptrdiff_t scratch_bytes(ptrdiff_t elements, size_t each) {
 
 static void convolution_forward(struct here *h, const struct pass *pass, struct team *me) {
     const struct convolution c = convolution_of(h->node);
-    const struct window w = convolution_input(&c, h->x.ld);
+    const struct view w = convolution_input(&c, h->x.ld);
     const ptrdiff_t positions = h->node->positions;
     char *scratch = h->scratch;
     struct run *runs = scratch_piece(&scratch, scratch_bytes(convolution_most_runs(&c, c.n_in), sizeof(struct run)));
@@ -206,9 +206,9 @@ static void convolution_forward(struct here *h, const struct pass *pass, struct 
     (void)me;
     if (at_once) end = h->end;
     end.bias = h->arrays[CONVOLUTION_BIAS];
-    clear_window(&w, 1, room);
+    clear_view(&w, 1, room);
     for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
-        g.a = window_on(&w, &h->x, i, room) + w.origin - c.top * w.row - c.left * w.ld;
+        g.a = view_on(&w, &h->x, i, room) + w.origin - c.top * w.row - c.left * w.ld;
         g.c = (real *)h->y.at + i * positions * h->y.ld;
         g.end_row = i * positions;
         grid_product(&g);
@@ -256,13 +256,13 @@ static void sides_of(const struct convolution *c, struct extent *up, struct exte
 }
 
 /* dY as down() reads it. */
-static struct window convolution_output(const struct convolution *c, ptrdiff_t ld) {
+static struct view convolution_output(const struct convolution *c, ptrdiff_t ld) {
     struct extent up, across;
     ptrdiff_t first_y, end_y, first_x, end_x;
     sides_of(c, &up, &across);
     positions_read(&up, &first_y, &end_y);
     positions_read(&across, &first_x, &end_x);
-    return window_of(c->out_height, c->out_width, c->n_out, first_y, end_y, first_x, end_x, ld);
+    return view_of(c->out_height, c->out_width, c->n_out, first_y, end_y, first_x, end_x, ld);
 }
 
 struct phase {
@@ -273,7 +273,7 @@ struct phase {
 };
 
 /* The phases, their runs, and the parts of W that belong to them, transposed, all behind each other. */
-static ptrdiff_t convolution_phases(const struct convolution *c, const struct window *w, const real *weight,
+static ptrdiff_t convolution_phases(const struct convolution *c, const struct view *w, const real *weight,
                                     struct phase *phases, struct run *runs, real *turned) {
     struct extent up, across;
     ptrdiff_t n = 0;
@@ -310,7 +310,7 @@ static ptrdiff_t convolution_down_runs(const struct convolution *c) {
 
 static void convolution_down(struct here *h, const struct pass *pass, struct team *me) {
     const struct convolution c = convolution_of(h->node);
-    const struct window w = convolution_output(&c, h->dy.ld);
+    const struct view w = convolution_output(&c, h->dy.ld);
     const ptrdiff_t positions = c.height * c.width;
     char *scratch = h->scratch;
     struct phase *phases = scratch_piece(&scratch, scratch_bytes(convolution_n_phases(&c), sizeof(struct phase)));
@@ -330,11 +330,11 @@ static void convolution_down(struct here *h, const struct pass *pass, struct tea
     struct extent up, across;
     sides_of(&c, &up, &across);
     (void)me;
-    clear_window(&w, 1, room);
+    clear_view(&w, 1, room);
     for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
         real *to = whole ? (real *)part->d.at + i * positions * ld : image;
         const real *start = whole && part->start.at ? (const real *)part->start.at + i * positions * ld_start : NULL;
-        g.a = window_on(&w, &h->dy, i, room) + w.origin;
+        g.a = view_on(&w, &h->dy, i, room) + w.origin;
         g.end_row = i * positions;
         for (const struct phase *p = phases; p < phases + n_phases; p++) {
             const ptrdiff_t at = p->y * c.width + p->x;
@@ -356,7 +356,7 @@ static void convolution_down(struct here *h, const struct pass *pass, struct tea
 /* ---- the gradients of the parameters ----------------------------------------------------------------------------- */
 
 /* The images that are copied together: the positions of one alone may be too few to be summed at once. */
-static ptrdiff_t convolution_group(const struct convolution *c, const struct window *w, ptrdiff_t rows) {
+static ptrdiff_t convolution_group(const struct convolution *c, const struct view *w, ptrdiff_t rows) {
     const ptrdiff_t positions = c->out_height * c->out_width, bytes = w->image * (ptrdiff_t)sizeof(real);
     const ptrdiff_t few = (CONVOLUTION_BAND + positions - 1) / positions, fit = CONVOLUTION_GROUP / bytes;
     const ptrdiff_t group = few < fit ? few : fit;
@@ -377,7 +377,7 @@ struct band {
 };
 
 /* Positions [first, end) of all, of which an image has out_height x out_width. Image 0 is the one that w is on. */
-static void band_of(const struct convolution *c, const struct window *w, ptrdiff_t first, ptrdiff_t end, struct band *band) {
+static void band_of(const struct convolution *c, const struct view *w, ptrdiff_t first, ptrdiff_t end, struct band *band) {
     const ptrdiff_t positions = c->out_height * c->out_width;
     ptrdiff_t k = 0;
     band->n_runs = 0;
@@ -390,7 +390,7 @@ static void band_of(const struct convolution *c, const struct window *w, ptrdiff
 }
 
 /* Rows [first, end) of the gradient by W. */
-static void band_rows(const struct convolution *c, const struct window *w, const struct band *band, ptrdiff_t first,
+static void band_rows(const struct convolution *c, const struct view *w, const struct band *band, ptrdiff_t first,
                       ptrdiff_t end) {
     const ptrdiff_t n = c->n_out;
     const int joined = c->dilation_width == 1 && w->ld == c->n_in; /* rows of neighbouring kx lie side by side */
@@ -413,18 +413,18 @@ static void band_rows(const struct convolution *c, const struct window *w, const
 
 static void convolution_weight_gradient(struct here *h, const struct pass *pass, const struct convolution *c,
                                         struct share own) {
-    const struct window w = convolution_input(c, h->x.ld);
+    const struct view w = convolution_input(c, h->x.ld);
     char *scratch = h->scratch;
     const ptrdiff_t positions = c->out_height * c->out_width, all = pass->rows * positions;
     const ptrdiff_t group = convolution_group(c, &w, pass->rows);
     real *aside = scratch_piece(&scratch, scratch_bytes(convolution_depth(c) * c->n_out, sizeof(real)));
     real *room = (real *)scratch;
     struct band band = {.step = c->stride_width * w.ld, .ld = h->dy.ld, .sums = h->gradients[CONVOLUTION_WEIGHT], .aside = aside};
-    clear_window(&w, group, room);
+    clear_view(&w, group, room);
     for (ptrdiff_t i0 = 0, i1; i0 < pass->rows; i0 = i1) {
         i1 = i0 + group < pass->rows ? i0 + group : pass->rows;
         const real *first = w.copied ? room : h->x.at;
-        for (ptrdiff_t i = i0; i < i1 && w.copied; i++) window_on(&w, &h->x, i, room + (i - i0) * w.image);
+        for (ptrdiff_t i = i0; i < i1 && w.copied; i++) view_on(&w, &h->x, i, room + (i - i0) * w.image);
         band.x = first + w.origin - c->top * w.row - c->left * w.ld;
         for (ptrdiff_t q = i0 * positions, next; q < i1 * positions; q = next) {
             const ptrdiff_t block = (q / LONG_K + 1) * LONG_K;
@@ -458,17 +458,17 @@ static void convolution_gradients(struct here *h, const struct pass *pass, struc
 static struct needs convolution_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
     const struct convolution c = convolution_of(node);
     const ptrdiff_t depth = convolution_depth(&c), positions = c.out_height * c.out_width, item = sizeof(real);
-    const struct window input = convolution_input(&c, c.n_in);
+    const struct view input = convolution_input(&c, c.n_in);
     const ptrdiff_t weight = scratch_bytes(depth * c.n_out, sizeof(real));
     ptrdiff_t scratch[3] = {scratch_bytes(convolution_most_runs(&c, c.n_in), sizeof(struct run)) +
-                            scratch_bytes(window_elements(&input, 1), sizeof(real))};
+                            scratch_bytes(view_elements(&input, 1), sizeof(real))};
     ptrdiff_t most = 0;
     if (passes != SCHUSS_FORWARD_ONLY) {
-        const struct window output = convolution_output(&c, c.n_out);
+        const struct view output = convolution_output(&c, c.n_out);
         scratch[1] = scratch_bytes(convolution_n_phases(&c), sizeof(struct phase)) +
                      scratch_bytes(convolution_down_runs(&c), sizeof(struct run)) + weight +
-                     scratch_bytes(in->positions * in->channels, sizeof(real)) + scratch_bytes(window_elements(&output, 1), sizeof(real));
-        scratch[2] = weight + scratch_bytes(window_elements(&input, convolution_group(&c, &input, rows)), sizeof(real));
+                     scratch_bytes(in->positions * in->channels, sizeof(real)) + scratch_bytes(view_elements(&output, 1), sizeof(real));
+        scratch[2] = weight + scratch_bytes(view_elements(&input, convolution_group(&c, &input, rows)), sizeof(real));
     }
     for (int i = 0; i < 3; i++) most = scratch[i] > most ? scratch[i] : most;
     return (struct needs){

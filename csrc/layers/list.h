@@ -20,6 +20,8 @@
     KIND(piecewise_linear) \
     KIND(clamp)            \
     KIND(mean_of_members)  \
+    KIND(pool)             \
+    KIND(flatten)          \
     KIND(convolution)
 
 #endif

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
@@ -39,8 +39,8 @@ class Case:
     def data(self, net: schuss.Network) -> tuple[Array, Array]:
         """What comes in, and a gradient by what comes out."""
         rng = np.random.default_rng(self.rows)
-        x = rng.normal(size=(self.rows, net.n_in)).astype(net.dtype)
-        return x, rng.normal(size=(self.rows, net.n_out)).astype(net.dtype)
+        x = rng.normal(size=(self.rows, *self.layer.input_shape)).astype(net.dtype)
+        return x, rng.normal(size=(self.rows, *self.layer.shape.of_row)).astype(net.dtype)
 
 
 @st.composite
@@ -129,7 +129,7 @@ def by_hand(case: Case, net: schuss.Network, x: Array, d: Array) -> list[Array]:
         if parts:
             a, b = np.concatenate(parts, axis=1), np.concatenate(factors)
             by_x[:, position] = _core.gemm(np.ascontiguousarray(a), np.ascontiguousarray(b))
-    found = [y.reshape(rows, -1), by_x.reshape(rows, -1), by_weight]
+    found = [y.reshape(d.shape), by_x.reshape(x.shape), by_weight]
     return [*found, sums.columns(g)] if case.layer.bias else found
 
 
@@ -192,20 +192,20 @@ def test_torch(case: Case, dtype: str, set_threads: SetThreads) -> None:
     set_threads(2)
     net = case.network(dtype)
     x, d = case.data(net)
-    layer, sides = case.layer, len(case.layer.kernel)
+    layer: Any = net.layers[0]
+    sides = len(layer.kernel)
     channels = layer.input_shape[-1]
     first = (0, sides + 1, *range(1, sides + 1))
     last = (0, *range(2, sides + 2), 1)
-    theirs = torch.tensor(x.reshape(len(x), *layer.input_shape).transpose(first).copy(), requires_grad=True)
+    theirs = torch.tensor(x.transpose(first).copy(), requires_grad=True)
     weight = net.parameters[0].reshape(*layer.kernel, channels, layer.n_out)
     weight = torch.tensor(np.moveaxis(weight, (-1, -2), (0, 1)).copy(), requires_grad=True)
     bias = torch.tensor(net.parameters[1].copy(), requires_grad=True) if layer.bias else None
-    assume(all(before == after for before, after in layer.padding))
     convolve = torch.nn.functional.conv1d if sides == 1 else torch.nn.functional.conv2d
     y = convolve(
         theirs, weight, bias, stride=layer.stride, padding=[p for p, _ in layer.padding], dilation=layer.dilation
     )
-    y.backward(torch.tensor(d.reshape(len(x), *np.array(y.shape)[list(last[1:])]).transpose(first).copy()))
+    y.backward(torch.tensor(d.transpose(first).copy()))
     wanted = [
         y.detach().numpy().transpose(last),
         theirs.grad.numpy().transpose(last),
@@ -225,20 +225,20 @@ def test_same_gives_as_many_positions_as_strides_fit(size: int, kernel: int, str
     """With the extra zero after, where their number is odd: the rule of Keras and TensorFlow."""
     layer = Conv1D(1, kernel, stride=stride, padding="same", input_shape=(size, 1))
     s = layer.sizes()
-    assert layer.shape.columns == -(-size // stride)
+    assert layer.shape.dims == (-(-size // stride),)
     assert s["right"] - s["left"] in (0, 1)
-    assert (s["left"] + s["right"]) == max(0, (layer.shape.columns - 1) * stride + kernel - size)
+    assert (s["left"] + s["right"]) == max(0, (layer.shape.dims[0] - 1) * stride + kernel - size)
 
 
 def test_causal_sees_nothing_later() -> None:
     net = schuss.Network([Conv1D(2, 3, dilation=2, padding="causal", input_shape=(8, 1))], seed=0, dtype="float64")
-    x = np.random.default_rng(0).normal(size=(1, 8))
+    x = np.random.default_rng(0).normal(size=(1, 8, 1))
     before = net.predict(x)
     x[0, 5:] += 1
     after = net.predict(x)
-    assert after.shape == (1, 16)
-    assert_array_equal(after[:, :10], before[:, :10])
-    assert np.all(after[:, 10:] != before[:, 10:])
+    assert after.shape == (1, 8, 2)
+    assert_array_equal(after[:, :5], before[:, :5])
+    assert np.all(after[:, 5:] != before[:, 5:])
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
@@ -249,22 +249,39 @@ def test_causal_sees_nothing_later() -> None:
     [
         (lambda: Conv2D(0, 3), "n_out must be an integer >= 1; got 0"),
         (lambda: Conv2D(3, 0), "kernel must be an integer >= 1; got 0"),
-        (lambda: Conv2D(3, (3, 3, 3)), r"kernel must be a number or 2 of them; got \(3, 3, 3\)"),
+        (lambda: Conv2D(3, (3, 3, 3)), "kernel must be a number, or one for each of one or two dimensions; got 3"),
+        (lambda: Conv2D(3, (3,)), r"kernel must be a number, or 2 of them; got \(3,\)"),
+        (lambda: Conv1D(3, (3, 3)), r"kernel must be a number, or 1 of them; got \(3, 3\)"),
         (lambda: Conv2D(3, 3, stride=0), "stride must be an integer >= 1; got 0"),
-        (lambda: Conv2D(3, 3, dilation=(1, 0)), "dilation must be an integer >= 1; got 0"),
+        (lambda: Conv2D(3, 3, dilation=(1, 0)), r"dilation\[1\] must be an integer >= 1; got 0"),
         (lambda: Conv2D(3, 3, padding=-1), "padding must be an integer >= 0; got -1"),
         (lambda: Conv2D(3, 3, padding="causal"), "padding 'causal' is not known"),
-        (lambda: Conv2D(3, 3, padding=(1, 2, 3)), "padding must be a name, a number or 2 of them"),
+        (lambda: Conv2D(3, 3, padding=(1, 2, 3)), "padding must be a number, or one for each of one or two dimensions"),
         (lambda: Conv2D(3, 3, "softmax"), "activation must not be 'softmax'"),
-        (lambda: Conv2D(3, 3, input_shape=(5, 5)), r"input_shape must have 3 numbers; got \(5, 5\)"),
-        (lambda: Conv1D(3, 3, input_shape=(5, 0)), "input_shape must be an integer >= 1; got 0"),
+        (
+            lambda: Conv2D(3, 3, input_shape=(5, 5)),
+            r"input_shape must be \(height, width, channels\), without the rows; got \(5, 5\)",
+        ),
+        (lambda: Conv1D(3, 3, input_shape=(5, 0)), r"input_shape\[1\] must be an integer >= 1; got 0"),
+        (
+            lambda: schuss.Network([schuss.Input("x", (4, 4, 2)), Conv1D(3, 3)], seed=0),
+            r"layers\[1\], Conv1D, must come behind \(times, channels\); got \(4, 4, 2\)",
+        ),
+        (
+            lambda: schuss.Network([schuss.Dense(4, 3), Conv2D(3, 3)], seed=0),
+            r"layers\[1\], Conv2D, must come behind",
+        ),
+        (
+            lambda: schuss.Network([schuss.Input("x", (4, 4, 2)), Conv2D(3, 3, input_shape=(4, 4, 3))], seed=0),
+            r"layers\[1\].input_shape must be \(4, 4, 2\), what comes before it has; got \(4, 4, 3\)",
+        ),
         (
             lambda: schuss.Network([Conv2D(3, (2, 5), padding=(0, 1), input_shape=(4, 2, 1))], seed=0),
-            r"layers\[0\].kernel must fit into what comes in: along side 1 it reaches over 5 positions of 4",
+            r"layers\[0\].kernel must be at most 4 x 4, what comes in with its padding; got 2 x 5",
         ),
         (
             lambda: schuss.Network([Conv1D(3, 3, dilation=4, input_shape=(8, 1))], seed=0),
-            r"layers\[0\].kernel must fit into what comes in: along side 0 it reaches over 9 positions of 8",
+            r"layers\[0\].kernel must be at most 8, what comes in with its padding; got 9, dilated",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import schuss
 
 from . import activations, philox
+from .pools import pool as pooled
 
 Array = NDArray[Any]
 
@@ -97,11 +98,11 @@ class Pass:
 
     def concatenate(self, layer: schuss.Concatenate, value: Value | None, path: str) -> Value:
         parts = [self.chain(branch, value, f"{path}.branches.{k}") for k, branch in enumerate(layer.branches)]
-        made = Value(np.concatenate([part.array for part in parts], axis=1))
-        ends = np.cumsum([part.array.shape[1] for part in parts])[:-1]
+        made = Value(np.concatenate([part.array for part in parts], axis=-1))
+        ends = np.cumsum([part.array.shape[-1] for part in parts])[:-1]
 
         def backward() -> None:
-            for part, d in zip(parts, np.split(made.d, ends, axis=1), strict=True):
+            for part, d in zip(parts, np.split(made.d, ends, axis=-1), strict=True):
                 part.d = part.d + d
 
         self._tape.append(backward)
@@ -379,7 +380,24 @@ def convolution(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple
         found = {"weight": by_weight.reshape(a["weight"].shape)}
         return dx, {**found, "bias": d.sum(axis=(0, 1, 2))} if layer.bias else found
 
-    return y.reshape(len(x), -1), slope
+    return y.reshape(len(x), *layer.shape.of_row), slope
+
+
+def pool(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    image = x if x.ndim == 4 else x[:, None]
+    sizes = layer.sizes()
+    kernel, stride = ((sizes[f"{what}_height"], sizes[f"{what}_width"]) for what in ("kernel", "stride"))
+    padding = [(sizes["top"], sizes["bottom"]), (sizes["left"], sizes["right"])]
+    numbers = layer.numbers()
+    how = "max" if not numbers["average"] else "padded mean" if numbers["count_include_pad"] else "mean"
+    y, slope, gap = pooled(image, kernel, stride, padding, how)
+    walk.gap = min(walk.gap, gap)
+    shape = (len(x), *layer.shape.dims, x.shape[-1])
+    return y.reshape(shape), lambda d: (slope(d.reshape(y.shape)).reshape(x.shape), {})
+
+
+def flatten(walk: Pass, layer: schuss.Flatten, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    return x.reshape(len(x), -1), lambda d: (d.reshape(x.shape), {})
 
 
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
@@ -399,6 +417,11 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "mean_of_members": mean_of_members,
     "conv1d": convolution,
     "conv2d": convolution,
+    "max_pool": pool,
+    "avg_pool": pool,
+    "global_max_pool": pool,
+    "global_avg_pool": pool,
+    "flatten": flatten,
 }
 
 

@@ -20,6 +20,7 @@ from .norms import BatchNorm, LayerNorm
 from .parametric import ParametricActivation
 from .periodic import Periodic
 from .piecewise_linear import PiecewiseLinear
+from .pools import AvgPool, Flatten, GlobalAvgPool, GlobalMaxPool, MaxPool
 from .prelu import PReLU
 from .scale import Scale
 
@@ -27,6 +28,7 @@ KINDS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
         Activation,
+        AvgPool,
         BatchNorm,
         Clamp,
         Concatenate,
@@ -35,9 +37,13 @@ KINDS: dict[str, type[Layer]] = {
         Dense,
         Embedding,
         EnsembleDense,
+        Flatten,
+        GlobalAvgPool,
+        GlobalMaxPool,
         GroupedDense,
         Input,
         LayerNorm,
+        MaxPool,
         MeanOfMembers,
         ParametricActivation,
         Periodic,
@@ -51,6 +57,7 @@ KINDS: dict[str, type[Layer]] = {
 __all__ = [
     "KINDS",
     "Activation",
+    "AvgPool",
     "BatchNorm",
     "Clamp",
     "Concatenate",
@@ -59,10 +66,14 @@ __all__ = [
     "Dense",
     "Embedding",
     "EnsembleDense",
+    "Flatten",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
     "GroupedDense",
     "Input",
     "Layer",
     "LayerNorm",
+    "MaxPool",
     "MeanOfMembers",
     "PReLU",
     "ParametricActivation",
