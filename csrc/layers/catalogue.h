@@ -17,6 +17,7 @@
 #include "piecewise_linear.h"
 #include "clamp.h"
 #include "mean_of_members.h"
+#include "convolution.h"
 #include "pool.h"
 #include "flatten.h"
 

@@ -21,6 +21,7 @@
     KIND(clamp)            \
     KIND(mean_of_members)  \
     KIND(pool)             \
-    KIND(flatten)
+    KIND(flatten)          \
+    KIND(convolution)
 
 #endif

@@ -15,6 +15,8 @@ from schuss import (
     BatchNorm,
     Clamp,
     Concatenate,
+    Conv1D,
+    Conv2D,
     Dense,
     Embedding,
     EnsembleDense,
@@ -82,6 +84,37 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             Dense(n, 3),
             Concatenate([[Concatenate([[], Dense(n)]), Scale()], [Concatenate([[Concatenate([[], []])]])]]),
         ],
+    },
+    "conv1d": {
+        "causal": lambda n: [
+            Conv1D(3, 2, "tanh", padding="causal", dilation=3, dropout=0.2, input_shape=(9, n)),
+            Conv1D(n, 4, "gelu", stride=3, padding=((2, 5),), bias=False),
+            Flatten(),
+            Dense(2),
+        ],
+        "first of a residual": lambda n: [
+            Residual([Conv1D(n, 3, "silu", padding="same", input_shape=(5, n)), Conv1D(n, 1)]),
+            Conv1D(2, 5),
+            Flatten(),
+        ],
+    },
+    "conv2d": {
+        "strides": lambda n: [
+            Conv2D(4, (3, 2), "tanh", stride=(2, 1), padding="same", dropout=0.2, input_shape=(5, 4, n)),
+            Conv2D(n, 3, "gelu", padding=((2, 0), (1, 1)), dilation=(1, 2)),
+            Flatten(),
+            Dense(3),
+        ],
+        "of parts": lambda n: [
+            _image(3, 4, n),
+            Conv2D(n, 1, "silu"),
+            Concatenate([[], Conv2D(2, 2, "tanh", padding=((0, 1), (1, 0)), bias=False)]),
+            Conv2D(n + 2, 3, stride=(1, 2), padding="same"),
+            Residual([Conv2D(n + 2, 3, "gelu", padding=1)]),
+            Flatten(),
+            Dense(2),
+        ],
+        "last": lambda n: [_image(4, 4, n), Activation("tanh"), Conv2D(3, 2, "softplus", stride=3), Flatten()],
     },
     "dense": {
         "two": lambda n: [Dense(n, 4, "tanh", dropout=0.2), Dense(n, "gelu", bias=False)],

@@ -98,11 +98,11 @@ class Pass:
 
     def concatenate(self, layer: schuss.Concatenate, value: Value | None, path: str) -> Value:
         parts = [self.chain(branch, value, f"{path}.branches.{k}") for k, branch in enumerate(layer.branches)]
-        made = Value(np.concatenate([part.array for part in parts], axis=1))
-        ends = np.cumsum([part.array.shape[1] for part in parts])[:-1]
+        made = Value(np.concatenate([part.array for part in parts], axis=-1))
+        ends = np.cumsum([part.array.shape[-1] for part in parts])[:-1]
 
         def backward() -> None:
-            for part, d in zip(parts, np.split(made.d, ends, axis=1), strict=True):
+            for part, d in zip(parts, np.split(made.d, ends, axis=-1), strict=True):
                 part.d = part.d + d
 
         self._tape.append(backward)
@@ -342,6 +342,47 @@ def mean_of_members(walk: Pass, layer: schuss.MeanOfMembers, a: Arrays, x: Array
     return y.reshape(len(x), layer.members, -1).mean(axis=1), slope
 
 
+def convolution(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    """Each element of the kernel is a product of its own, of what it sees with its matrix."""
+    s = layer.sizes()
+    kernel = (s["kernel_height"], s["kernel_width"])
+    stride, dilation = (s["stride_height"], s["stride_width"]), (s["dilation_height"], s["dilation_width"])
+    padded = np.pad(
+        x.reshape(len(x), s["height"], s["width"], s["n_in"]),
+        ((0, 0), (s["top"], s["bottom"]), (s["left"], s["right"]), (0, 0)),
+    )
+    out = [
+        (size - (k - 1) * gap - 1) // step + 1
+        for size, k, step, gap in zip(padded.shape[1:3], kernel, stride, dilation, strict=True)
+    ]
+    weight = a["weight"].reshape(*kernel, s["n_in"], s["n_out"])
+
+    def seen(array: Array, ky: int, kx: int) -> Array:
+        """The part of an array, which may be written, that element (ky, kx) sees from all positions."""
+        top, left = ky * dilation[0], kx * dilation[1]
+        return array[:, top : top + out[0] * stride[0] : stride[0], left : left + out[1] * stride[1] : stride[1]]
+
+    y = np.zeros((len(x), *out, s["n_out"]))
+    for ky, kx in np.ndindex(*kernel):
+        y = y + seen(padded, ky, kx) @ weight[ky, kx]
+    if layer.bias:
+        y = y + a["bias"]
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        d = d.reshape(y.shape)
+        by_padded, by_weight = np.zeros_like(padded), np.zeros_like(weight)
+        for ky, kx in np.ndindex(*kernel):
+            by_weight[ky, kx] = np.einsum("rhwi,rhwo->io", seen(padded, ky, kx), d)
+            part = seen(by_padded, ky, kx)
+            part += d @ weight[ky, kx].T
+        down, right = padded.shape[1] - s["bottom"], padded.shape[2] - s["right"]
+        dx = by_padded[:, s["top"] : down, s["left"] : right].reshape(x.shape)
+        found = {"weight": by_weight.reshape(a["weight"].shape)}
+        return dx, {**found, "bias": d.sum(axis=(0, 1, 2))} if layer.bias else found
+
+    return y.reshape(len(x), *layer.shape.of_row), slope
+
+
 def pool(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
     image = x if x.ndim == 4 else x[:, None]
     sizes = layer.sizes()
@@ -374,6 +415,8 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "prelu": prelu,
     "ensemble_dense": ensemble_dense,
     "mean_of_members": mean_of_members,
+    "conv1d": convolution,
+    "conv2d": convolution,
     "max_pool": pool,
     "avg_pool": pool,
     "global_max_pool": pool,

@@ -8,6 +8,7 @@ from typing import Any
 from .activation import Activation
 from .base import Layer, Shape
 from .clamp import Clamp
+from .convolution import Conv1D, Conv2D
 from .dense import Dense
 from .embedding import Embedding
 from .ensemble_dense import EnsembleDense
@@ -31,6 +32,8 @@ KINDS: dict[str, type[Layer]] = {
         BatchNorm,
         Clamp,
         Concatenate,
+        Conv1D,
+        Conv2D,
         Dense,
         Embedding,
         EnsembleDense,
@@ -58,6 +61,8 @@ __all__ = [
     "BatchNorm",
     "Clamp",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
     "Dense",
     "Embedding",
     "EnsembleDense",
