@@ -157,7 +157,10 @@ class Passes:
         overlap stay so, if that is allowed."""
         if not self._shaped and self._core.accepts_inputs(x):
             return x  # type: ignore[no-any-return]
-        return inputs.checked(self.inputs, x, name, self.dtype, overlapping)
+        found = inputs.checked(self.inputs, x, name, self.dtype, overlapping)
+        if isinstance(found, _core.Sequences) and found.state is not None:
+            arrays.check_writable("state", found.state, (inputs.rows(found), self.state_size), self.dtype)
+        return found
 
     def _flattened(self, x: Any, y: Any) -> tuple[Any, Any]:
         """A batch whose rows have positions as one without, as far as that is seen at once; else None for x."""
@@ -305,7 +308,7 @@ class Passes:
         shape = (*self._dims_out, self.n_out) if alone else (rows, *self._dims_out, self.n_out)
         flat = None
         if out is not None:
-            _check_array("out", out, shape, self.dtype)
+            arrays.check_writable("out", out, shape, self.dtype)
             flat = out.reshape(rows, -1)
         found = self._core.predict(data, flat)
         return found.reshape(shape) if out is None else out
@@ -369,11 +372,11 @@ class Passes:
         alone = len(at_one) == 1 and not isinstance(x, Mapping) and np.ndim(x) == 1
         data = inputs.checked(at_one, np.asarray(x)[None] if alone else x, "x", self.dtype)
         rows = inputs.rows(data)
-        _check_array("state", state, (rows, self.state_size), self.dtype)
+        arrays.check_writable("state", state, (rows, self.state_size), self.dtype)
         shape = (self.n_out,) if alone else (rows, self.n_out)
         if out is None:
             out = np.empty(shape, self.dtype)
-        _check_array("out", out, shape, self.dtype)
+        arrays.check_writable("out", out, shape, self.dtype)
         self._one_time.step(data, state, out.reshape(rows, -1))
         return out  # type: ignore[no-any-return]
 
@@ -685,17 +688,6 @@ class Passes:
             assert prediction is not None
             found[name] = measure(prediction, y, weights)
         return found
-
-
-def _check_array(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Whether something is an array that may be written into."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} must be a numpy.ndarray; got {shown(array)} ({type(array).__name__})")
-    if array.shape != shape or array.dtype != dtype or not array.flags.carray:
-        raise ValueError(
-            f"{name} must be {dtype} of shape {shape}, C-contiguous and writable; "
-            f"got {array.dtype} of shape {array.shape}"
-        )
 
 
 def _not_finite(where: str, value: float) -> str:
