@@ -8,8 +8,12 @@ from .config import show_config
 from .errors import DivergenceError
 from .history import History
 from .layers import (
+    GRU,
+    LSTM,
+    RNN,
     Activation,
     BatchNorm,
+    Bidirectional,
     Clamp,
     Concatenate,
     Dense,
@@ -48,10 +52,14 @@ from .serialization import load
 from .threads import get_num_threads, set_num_threads, threads
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "MAE",
     "MSE",
+    "RNN",
     "Activation",
     "BatchNorm",
+    "Bidirectional",
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Clamp",
