@@ -84,13 +84,12 @@ def series_of(name: str, X: Any, estimator: Any) -> Series:
         )
     if x.ndim not in (2, 3):
         raise ValueError(f"{name} must have shape {_SHAPES}; got {x.shape}")
+    for axis, what in ((1, "feature" if x.ndim == 2 else "time"), (2, "feature")):
+        if x.ndim > axis and x.shape[axis] == 0:
+            # The words of scikit-learn's own check, which its users know.
+            raise ValueError(f"Found array with 0 {what}(s) (shape={x.shape}) while a minimum of 1 is required.")
     if x.ndim == 2:
         x = x[:, :, None]
-    for what, size in (("time", x.shape[1]), ("feature", x.shape[2])):
-        if size == 0:
-            # The words of scikit-learn's own check, which its users know.
-            found = f"Found array with 0 feature(s) (shape={x.shape})"
-            raise ValueError(f"{found} while a minimum of 1 {what} is required.")
     return Series(x, None if lengths is None else _lengths_of(name, lengths, x))
 
 
