@@ -245,7 +245,7 @@ def test_losses(loss: Any, shape: tuple[int, ...]) -> None:
     found = reg.predict(X)
     assert found.shape == y.shape + shape and reg.score(X, y) > 0.7
     if shape:
-        assert (np.diff(found, axis=-1) > 0).mean() > 0.9
+        assert (np.diff(found, axis=-1) > 0).mean() > 0.8
     if loss == "gaussian":
         mean, deviation = reg.predict(X, return_std=True)
         assert mean.shape == deviation.shape == y.shape and (deviation > 0).all()
@@ -343,7 +343,7 @@ BAD_FITS: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
     (np.zeros((20, 2, 2, 2)), LABELS, {}, ValueError, r"X must have shape \(rows, times, features\) or \(rows, times\)"),
     ([np.zeros((3, 2)), np.zeros((4, 3))], LABELS[:2], {}, ValueError, r"X\[1\] must have shape \(length, ...\) as X\[0\]"),
     ([*ROWS[:-1], ROWS[-1] * np.nan], LABELS, {}, ValueError, "Input X contains NaN"),
-    ([*ROWS[:-1], "text"], LABELS, {}, ValueError, "X"),
+    ([*ROWS[:-1], "text"], LABELS, {}, TypeError, r"X\[19\] must be an array of real numbers"),
     (np.zeros((20, 0, 2)), LABELS, {}, ValueError, r"0 time\(s\)"),
     (np.zeros((20, 3, 0)), LABELS, {}, ValueError, r"0 feature\(s\)"),
     ([row[:0] for row in ROWS], LABELS, {}, ValueError, r"0 time\(s\)"),
@@ -388,7 +388,7 @@ def test_bad_rows_are_named_and_change_nothing(case: int) -> None:
         ({"loss": "mse"}, "'loss' parameter"),
         ({"loss": schuss.MSE()}, "loss must be one for classes"),
         ({"validation_rows": "first"}, "'validation_rows' parameter"),
-        ({"layer_options": {"dialect": "french"}}, "dialect must be one of"),
+        ({"layer_options": {"dialect": "french"}}, "dialect 'french' is not known"),
         ({"dtype": "float16"}, "'dtype' parameter"),
         ({"early_stopping": True, "validation_rows": "last", "validation_fraction": 0.99}, "must leave rows to train on"),
     ],

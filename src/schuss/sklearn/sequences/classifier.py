@@ -39,7 +39,7 @@ class SequenceClassifier(ClassifierMixin, BaseSequence):  # type: ignore[misc]
     recurrent_dropout : float, default=0.0
         Probability that an element of the state is dropped before it meets its weights; the same at all times of a row.
     layer_options : dict or None, default=None
-        Further arguments of the layers, such as ``{"dialect": "torch"}``, or of 'conv' ``{"kernel_size": 3}``.
+        Further arguments of the layers, such as ``{"dialect": "torch"}``, or of 'conv' ``{"kernel": 3}``.
     optimizer : str or class, default='adam'
         Any of schuss, by its name or class.
     lr : float, callable or None, default=None

@@ -96,9 +96,9 @@ def series_of(name: str, X: Any, estimator: Any) -> Series:
 def _is_list(X: Any) -> bool:
     """Whether X is rows one by one, which may have different lengths."""
     if isinstance(X, (list, tuple)):
-        return bool(X) and all(isinstance(row, (list, tuple)) or np.ndim(row) > 0 for row in X)
+        return any(isinstance(row, (list, tuple)) or np.ndim(row) > 0 for row in X)
     kind = getattr(getattr(X, "dtype", None), "kind", "")
-    return kind == "O" and getattr(X, "ndim", 0) == 1 and all(np.ndim(row) > 0 for row in X)
+    return kind == "O" and getattr(X, "ndim", 0) == 1 and any(np.ndim(row) > 0 for row in X)
 
 
 def _of_list(name: str, rows: Iterable[Any]) -> tuple[NDArray[Any], NDArray[np.int64] | None]:

@@ -40,16 +40,14 @@ def _convolutions(est: Any, times: int) -> list[Layer]:
     if est.bidirectional or est.recurrent_dropout:
         raise ValueError("bidirectional must be False and recurrent_dropout 0 with layer='conv', which has no state")
     found: list[Layer] = []
-    options = {"kernel_size": _KERNEL, "padding": "same", "activation": "relu", **(est.layer_options or {})}
+    options = {"kernel": _KERNEL, "activation": "relu", "padding": "same", "dropout": float(est.dropout)}
+    options.update(est.layer_options or {})
     for _ in range(est.n_layers):
         found.append(layers.Conv1D(int(est.n_hidden), **options))
         if times >= 2:
             found.append(layers.MaxPool(2))
             times //= 2
-    found.append(layers.Flatten())
-    if est.dropout:
-        found.append(layers.Activation("identity", dropout=float(est.dropout)))
-    return found
+    return [*found, layers.Flatten()]
 
 
 def longer(network: Network, times: int) -> Network:
