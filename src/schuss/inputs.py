@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     Data = Arrays | _core.Sequences
 
 
-def checked(
-    inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any], overlapping: bool = False
-) -> Data:
+def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any], overlapping: bool = False) -> Data:
     """Data of a network's inputs as the core takes them; their values are left to others.
 
     Parameters
@@ -144,7 +142,7 @@ def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any], overlapping: b
 
 
 def _as_they_lie(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    return (overlaps if overlaps.found_in(array) else arrays).converted(array, dtype)
+    return overlaps.converted(array, dtype) if overlaps.found_in(array) else arrays.converted(array, dtype)
 
 
 def rows(data: Data) -> int:

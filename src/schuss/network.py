@@ -142,8 +142,8 @@ class Network(Trained):
             Whether layers that go through times go on: row i of a batch begins in the state in which row i of the batch
             before ended, and those of an epoch's first batch begin at zeros. So sequences may be far longer than what
             gradients go back through, which is one row: truncated backpropagation through time. `schuss.streams` brings
-            long series into such rows. The batch size has to divide the rows, and nothing is shuffled. Validation begins
-            each row at zeros.
+            long series into such rows. The batch size has to divide the rows, and nothing is shuffled. Validation
+            begins each row at zeros.
         metrics : str, callable or sequence of these
             accuracy, error, balanced_accuracy, log_loss, auc (of two classes), mse, rmse, mae, r2, or functions
             ``(prediction, target) -> number``, which get what `predict` gives and no weights. Computed after each epoch

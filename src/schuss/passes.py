@@ -153,8 +153,8 @@ class Passes:
     # -- passes ------------------------------------------------------------------------------------------------------
 
     def _data(self, x: Any, name: str = "x", overlapping: bool = False) -> Data:
-        """Turn x into what the core takes; what fits already is taken as it is, without a pass over it. Rows that overlap
-        stay so, if that is allowed."""
+        """Turn x into what the core takes; what fits already is taken as it is, without a pass over it. Rows that
+        overlap stay so, if that is allowed."""
         if not self._shaped and self._core.accepts_inputs(x):
             return x  # type: ignore[no-any-return]
         return inputs.checked(self.inputs, x, name, self.dtype, overlapping)
@@ -335,8 +335,8 @@ class Passes:
         Raises
         ------
         ValueError, TypeError
-            If an argument is not as described, or a layer needs more than this time and what the state holds: layers that
-            begin with the last time, such as `Bidirectional`, convolutions over times, `Flatten`. Nothing has changed.
+            If an argument is not as described, or a layer needs more than this time and what the state holds: one that
+            begins with the last time, as in `Bidirectional`, convolutions over times, `Flatten`. Nothing has changed.
 
         Notes
         -----
@@ -693,7 +693,8 @@ def _check_array(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[
         raise TypeError(f"{name} must be a numpy.ndarray; got {shown(array)} ({type(array).__name__})")
     if array.shape != shape or array.dtype != dtype or not array.flags.carray:
         raise ValueError(
-            f"{name} must be {dtype} of shape {shape}, C-contiguous and writable; got {array.dtype} of shape {array.shape}"
+            f"{name} must be {dtype} of shape {shape}, C-contiguous and writable; "
+            f"got {array.dtype} of shape {array.shape}"
         )
 
 

@@ -36,5 +36,7 @@ def nodes_of(graph: Graph) -> list[Node]:
             )
         nodes.append((kind, inputs, sizes, numbers, *rest))
     if not goes:
-        raise ValueError("step must be for a network with a layer that goes through times, such as GRU; got one without")
-    return nodes  # type: ignore[return-value]
+        raise ValueError(
+            "step must be for a network with a layer that goes through times, such as GRU; got one without"
+        )
+    return nodes

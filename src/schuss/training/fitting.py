@@ -77,6 +77,8 @@ def prepared(
     training, validation = split(
         network, joined(X, lengths), y, chosen, validation_data, validation_fraction, sample_weight, class_weight
     )
+    if isinstance(training[0], _core.Sequences) and training[0].state is not None:
+        raise ValueError("state must be None in fit: rows begin at zeros, or go on with carry_state=True")
     evaluation = _Evaluation(network, chosen, measures, training if training_metrics else None, validation)
     best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
     given = optimizer
