@@ -38,12 +38,12 @@ class Series:
     @property
     def times(self) -> int:
         """Of the longest row that there may be."""
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     @property
     def features(self) -> int:
         """At each time."""
-        return self.x.shape[2]
+        return int(self.x.shape[2])
 
     def __len__(self) -> int:
         return len(self.x)

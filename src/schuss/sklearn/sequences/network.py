@@ -13,8 +13,10 @@ from ...optim import BY_NAME, Optimizer
 
 if TYPE_CHECKING:
     from ...layers import Layer
+    from ...layers.recurrent import Recurrent
+    from ...parts import NetworkParts
 
-RECURRENT: Mapping[str, Callable[..., Layer]] = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.RNN}
+RECURRENT: Mapping[str, Callable[..., Recurrent]] = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.RNN}
 KINDS = (*RECURRENT, "conv")
 # Positions that a convolution sees, unless layer_options say otherwise.
 _KERNEL = 5
@@ -32,7 +34,7 @@ def _recurrent(est: Any) -> list[Layer]:
     options = {"dropout": float(est.dropout), "recurrent_dropout": float(est.recurrent_dropout)}
     options.update(est.layer_options or {})
     found = [kind(int(est.n_hidden), return_sequences=k + 1 < est.n_layers, **options) for k in range(est.n_layers)]
-    return [layers.Bidirectional(layer) for layer in found] if est.bidirectional else found
+    return [layers.Bidirectional(layer) if est.bidirectional else layer for layer in found]
 
 
 def _convolutions(est: Any, times: int) -> list[Layer]:
@@ -52,10 +54,10 @@ def _convolutions(est: Any, times: int) -> list[Layer]:
 
 def longer(network: Network, times: int) -> Network:
     """The same network, with all it has, for rows of so many times."""
-    parts = network.__getstate__()
     put = network.inputs[0]
     rest = [layers.of_description(_of_any_times(layer.described())) for layer in network.layers[1:]]
-    return Network._of_parts(deepcopy({**parts, "layers": [Input(put.name, (times, put.n)), *rest]}))
+    parts: NetworkParts = {**network.__getstate__(), "layers": [Input(put.name, (times, put.n)), *rest]}
+    return Network._of_parts(deepcopy(parts))
 
 
 def _of_any_times(described: Any) -> Any:

@@ -51,8 +51,9 @@ class Quantities:
     @property
     def quantiles(self) -> tuple[float, ...]:
         """Those that have an output each; none, unless there are several."""
-        several = isinstance(self.loss, Quantile) and isinstance(self.loss.quantile, tuple)
-        return self.loss.quantile if several else ()  # type: ignore[attr-defined, no-any-return]
+        if isinstance(self.loss, Quantile) and isinstance(self.loss.quantile, tuple):
+            return self.loss.quantile
+        return ()
 
     @property
     def outputs(self) -> int:
@@ -82,11 +83,11 @@ class Quantities:
         if self.quantiles:
             found = found.reshape(rows, -1, len(self.quantiles)) * deviations[:, None] + means[:, None]
             return found.reshape(rows, *self.shape, len(self.quantiles))
-        return (found * deviations + means).reshape(rows, *self.shape)  # type: ignore[no-any-return]
+        return (found * deviations + means).reshape(rows, *self.shape)
 
     def spread(self, output: NDArray[Any]) -> NDArray[np.float64]:
         """The standard deviations that a gaussian loss has learned, in the shape of y."""
         count = len(self.standard.means)
         with np.errstate(over="ignore"):
             found = np.exp(output[:, count:].astype(np.float64)) * self.standard.deviations
-        return found.reshape(len(output), *self.shape)  # type: ignore[no-any-return]
+        return found.reshape(len(output), *self.shape)
