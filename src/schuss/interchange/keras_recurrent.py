@@ -18,7 +18,7 @@ from .parts import Binding, Part
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_OURS: dict[str, type[Recurrent]] = {"SimpleRNN": RNN, "GRU": GRU, "LSTM": LSTM}
+_OURS: dict[str, Any] = {"SimpleRNN": RNN, "GRU": GRU, "LSTM": LSTM}
 _THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
 
 
@@ -54,13 +54,14 @@ def _layer(layer: Any, reverse: bool) -> Recurrent:
         arguments["reset"] = "after" if layer.reset_after else "before"
     if kind == "SimpleRNN":
         arguments["activation"] = _activation(layer)
-    return _OURS[kind](
+    found: Recurrent = _OURS[kind](
         layer.units,
         return_sequences=bool(layer.return_sequences),
         reverse=reverse,
         recurrent_dropout=float(layer.recurrent_dropout),
         **arguments,
     )
+    return found
 
 
 def read_two(layer: Any, where: str) -> list[Part]:

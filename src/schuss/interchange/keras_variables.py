@@ -16,7 +16,9 @@ def bound(variable: Any) -> Binding:
     """A variable, which lies as ours do."""
 
     def read() -> NDArray[Any]:
-        found: NDArray[Any] = np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable)
+        import keras
+
+        found: NDArray[Any] = np.asarray(keras.ops.convert_to_numpy(variable.value))
         return found
 
     return Binding(read, variable.assign)

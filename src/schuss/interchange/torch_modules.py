@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-import torch
+torch: Any = import_module("torch")
 
 
 class Recurrent(torch.nn.Module):  # type: ignore[misc]

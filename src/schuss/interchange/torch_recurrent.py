@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..layers.base import Shape
     from .parts import Binding
 
-_OURS: dict[str, type[Recurrent]] = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
+_OURS: dict[str, Any] = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
 _ARRAYS = {"weight": "weight_ih", "recurrent": "weight_hh", "bias": "bias_ih", "recurrent_bias": "bias_hh"}
 
 
