@@ -12,16 +12,23 @@ from .layers import (
     LSTM,
     RNN,
     Activation,
+    AvgPool,
     BatchNorm,
     Bidirectional,
     Clamp,
     Concatenate,
+    Conv1D,
+    Conv2D,
     Dense,
     Embedding,
     EnsembleDense,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
     GroupedDense,
     Input,
     LayerNorm,
+    MaxPool,
     MeanOfMembers,
     ParametricActivation,
     Periodic,
@@ -58,12 +65,16 @@ __all__ = [
     "MSE",
     "RNN",
     "Activation",
+    "Augment",
+    "AvgPool",
     "BatchNorm",
     "Bidirectional",
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Clamp",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
     "CrossEntropy",
     "Dense",
     "DivergenceError",
@@ -71,15 +82,19 @@ __all__ = [
     "Embedding",
     "EnsembleDense",
     "EpochRecord",
+    "Flatten",
     "Focal",
     "Gamma",
     "Gaussian",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
     "GroupedDense",
     "History",
     "Huber",
     "Input",
     "LayerNorm",
     "Loss",
+    "MaxPool",
     "MeanOfMembers",
     "Network",
     "PReLU",
@@ -116,6 +131,7 @@ __all__ += optim.__all__
 
 if TYPE_CHECKING:
     from . import schedules, scipy
+    from .augment import Augment
     from .interchange.with_keras import from_keras, to_keras
     from .interchange.with_torch import from_torch, to_torch
     from .minimization import minimize
@@ -126,6 +142,7 @@ if TYPE_CHECKING:
 else:
     # Where names that are loaded late come from.
     _LATE = {
+        "Augment": ".augment",
         "minimize": ".minimization",
         "load_table": ".tables.model",
         "start_from_data": ".starting",

@@ -116,7 +116,7 @@ def _flat(put: Input, name: str, value: Any) -> NDArray[Any]:
         raise ValueError(f"{name} must have shape (rows, {', '.join(map(str, shape))}); got {array.shape}{hint}")
     if put.channels == "first" and shape is not put.dims:
         array = np.moveaxis(array, 1, -1)
-    return array.reshape(len(array), -1)
+    return array.reshape(len(array), prod(shape))
 
 
 def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any], overlapping: bool) -> NDArray[Any]:

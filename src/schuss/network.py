@@ -10,6 +10,7 @@ from .trained import Trained
 
 if TYPE_CHECKING:
     from . import metrics
+    from .augment import Augment
     from .history import History
     from .passes import AnyLoss
     from .training import EarlyStopping, EpochRecord
@@ -78,6 +79,7 @@ class Network(Trained):
         class_weight: str | Mapping[int, float] | Any = None,
         lengths: Any = None,
         carry_state: bool = False,
+        augment: Augment | None = None,
         metrics: str | metrics.Metric | Iterable[str | metrics.Metric] = (),
         training_metrics: bool = True,
         early_stopping: bool | int | EarlyStopping | None = None,
@@ -144,6 +146,9 @@ class Network(Trained):
             gradients go back through, which is one row: truncated backpropagation through time. `schuss.streams` brings
             long series into such rows. The batch size has to divide the rows, and nothing is shuffled. Validation
             begins each row at zeros.
+        augment : Augment, optional
+            What happens to images at random each time they are trained on: shifts, flips, crops. Validation rows and
+            metrics have the images as they are.
         metrics : str, callable or sequence of these
             accuracy, error, balanced_accuracy, log_loss, auc (of two classes), mse, rmse, mae, r2, or functions
             ``(prediction, target) -> number``, which get what `predict` gives and no weights. Computed after each epoch
@@ -210,6 +215,7 @@ class Network(Trained):
                 class_weight=class_weight,
                 lengths=lengths,
                 carry_state=carry_state,
+                augment=augment,
                 metrics=metrics,
                 training_metrics=training_metrics,
                 early_stopping=early_stopping,

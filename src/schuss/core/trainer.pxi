@@ -11,6 +11,7 @@ cdef class Trainer:
     cdef schuss_copy *copies
     cdef list copied           # the copies' memory
     cdef schuss_penalty penalty
+    cdef schuss_augment augment
     cdef schuss_compressed compressed
     cdef object penalty_sums
     cdef uint64_t draws_begun, draws_copied
@@ -31,7 +32,7 @@ cdef class Trainer:
 
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
                   Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False, penalty=None,
-                  bint counts_rows=False, bint drop_last=False, bint carries=False):
+                  bint counts_rows=False, bint drop_last=False, bint carries=False, augment=None):
         cdef Sequences sequences = x if type(x) is Sequences else Sequences(x)
         x = sequences.x
         cdef bint compressed = isinstance(x, tuple) and net.n_in >= 0
@@ -68,6 +69,8 @@ cdef class Trainer:
             self.feeds[i].stride = self.feeds[i].row_bytes if compressed else strides[i]
             self.gathers |= compressed or self.feeds[i].stride != self.feeds[i].row_bytes
         self.t.counts_rows = counts_rows
+        if augment is not None:
+            self.read_augment(augment[0], augment[1], augment[2])
         if callable(loss):
             self.function = loss
             self.t.y = NULL
@@ -127,6 +130,18 @@ cdef class Trainer:
         PyMem_Free(self.copies)
         PyMem_Free(self.feeds)
         PyMem_Free(self.decays_of)
+
+    cdef int read_augment(self, Py_ssize_t k, dims, given) except -1:
+        """Has input k changed as it is gathered."""
+        if not 0 <= k < self.net.c_net.n_inputs or self.feeds[k].x == NULL:
+            raise ValueError(f"augment is of input {k}, expected one of {self.net.c_net.n_inputs}, not compressed")
+        cdef Py_ssize_t channels = self.net.c_net.nodes[k].channels
+        if self.net.c_net.nodes[k].storage != SCHUSS_REAL or self.net.c_net.nodes[k].positions != dims[0] * dims[1]:
+            raise ValueError(f"augment is of images {dims}, expected the positions of input {k}, numbers")
+        fill_augment(given, dims, channels, self.net.dtype, &self.augment)
+        self.feeds[k].augment = &self.augment
+        self.t.augments = 1
+        return 0
 
     cdef int read_compressed(self, start, indices, data) except -1:
         """Checks compressed rows, and points at private copies of what says where columns are: the core writes where they
@@ -222,7 +237,7 @@ cdef class Trainer:
             self.order = order
         elif shuffle_seed is not None and (self.t.batch < self.rows_given or self.function is not None):
             self.order = permutation(self.rows_given, shuffle_seed, epoch)
-        elif self.gathers:
+        elif self.gathers or self.t.augments:
             self.order = np.arange(self.rows_given)
         if self.carried is not None and order is None and shuffle_seed is not None:
             raise ValueError("shuffle_seed is given, expected None where rows go on from the batch before")

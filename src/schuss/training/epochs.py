@@ -27,7 +27,7 @@ class Epochs:
     ----------
     network, optimizer
         What is trained. Nothing about them changes before the first epoch.
-    loss, data, batch_size, clip_value, clip_norm, restores, penalty, counts_rows, drop_last, carries
+    loss, data, batch_size, clip_value, clip_norm, restores, penalty, counts_rows, drop_last, carries, augment
         As `_core.Trainer` takes them, data being x, y and weights.
     dropout_factor : float or callable, optional
         What probabilities of dropout are multiplied by, at each of the optimizer's steps.
@@ -63,6 +63,7 @@ class Epochs:
         counts_rows: bool = False,
         drop_last: bool = False,
         carries: bool = False,
+        augment: tuple[Any, ...] | None = None,
         dropout_factor: float | Callable[[int], float] | None = None,
         last: Sequence[tuple[Any, ...]] = (),
     ) -> None:
@@ -85,6 +86,7 @@ class Epochs:
             counts_rows,
             drop_last,
             carries,
+            augment,
         )
         self.steps = self.trainer.steps_per_epoch
         self.context = _core.Ending(self.trainer, network, DivergenceError if restores else None, last)

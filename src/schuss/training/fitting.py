@@ -13,6 +13,7 @@ import numpy as np
 from .. import _core, inputs, losses
 from .._core import NotFinite
 from ..arguments import clipping, flag, integer, items, shown
+from ..augment import of_inputs
 from ..errors import DivergenceError
 from ..history import History
 from ..losses import Loss
@@ -27,6 +28,7 @@ from .split import split
 
 if TYPE_CHECKING:
     from .._core import Calls
+    from ..augment import Augment
     from ..metrics import Measure
     from ..optim import Optimizer
     from ..trained import Trained
@@ -51,6 +53,7 @@ def prepared(
     class_weight: Any,
     lengths: Any,
     carry_state: bool,
+    augment: Augment | None,
     metrics: Any,
     training_metrics: bool,
     early_stopping: bool | int | EarlyStopping | None,
@@ -74,6 +77,7 @@ def prepared(
     verbose = integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0, 2)
     clip_value, clip_norm = clipping(clip_value, clip_norm)
     asked = _checked_callbacks(callbacks)
+    changes = of_inputs(augment, network.inputs)
     training, validation = split(
         network, joined(X, lengths), y, chosen, validation_data, validation_fraction, sample_weight, class_weight
     )
@@ -107,6 +111,7 @@ def prepared(
         restores=restores,
         drop_last=drop_last,
         carries=carry_state,
+        augment=changes,
         dropout_factor=dropout_factor,
         last=() if best is None else best.restoring,
     )
