@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import doctest
+import importlib
 import pickle
 import re
 from typing import Any
@@ -257,6 +259,24 @@ def test_targets_of_any_shape() -> None:
         assert reg.predict(X).shape == shape and reg.score(X, target) > 0.5
         with pytest.raises(ValueError, match="y must have shape"):
             reg.partial_fit(X, y[:, :3])
+    in_columns = small(SequenceRegressor).fit(np.asfortranarray(X), np.asfortranarray(y))
+    assert np.array_equal(in_columns.predict(X), small(SequenceRegressor).fit(X, y).predict(X))
+
+
+def test_frames_and_series_of_pandas() -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y = ragged(30)
+    clf = small(SequenceClassifier).fit(pandas.Series(X), pandas.Series(y))
+    assert np.array_equal(clf.predict_proba(pandas.Series(X)), small(SequenceClassifier).fit(X, y).predict_proba(X))
+    X, y = waves(30)
+    reg = small(SequenceRegressor).fit(pandas.DataFrame(X), pandas.DataFrame(y))
+    assert np.array_equal(reg.predict(pandas.DataFrame(X)), small(SequenceRegressor).fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("name", ["classifier", "regressor"])
+def test_examples_of_the_docstrings(name: str) -> None:
+    module = importlib.import_module(f"schuss.sklearn.sequences.{name}")
+    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize(
