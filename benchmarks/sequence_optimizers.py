@@ -147,21 +147,21 @@ def best_rate(problem: Problem, name: str) -> tuple[float, dict[float, float]]:
             attempt(lr)
 
 
-def measured() -> dict[str, Any]:
-    """All of it."""
-    found: dict[str, Any] = {}
+def measure(path: Path) -> dict[str, Any]:
+    """All that the file does not have yet; it is written after each optimizer."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for title, make in PROBLEMS.items():
         problem = make()
-        found[title] = {"unit": problem.unit, "epochs": problem.epochs, "optimizers": {}}
+        of_problem = found.setdefault(title, {"unit": problem.unit, "epochs": problem.epochs, "optimizers": {}})
         for name in OPTIMIZERS:
+            if name in of_problem["optimizers"]:
+                continue
             start = time.process_time()
             lr, tried = best_rate(problem, name)
             runs = [problem.run(name, lr, seed) for seed in REPORTED]
-            found[title]["optimizers"][name] = {
-                "lr": lr,
-                "tried": {str(rate): tried[rate] for rate in tried},
-                "runs": runs,
-            }
+            tried_by_name = {f"{rate:g}": loss for rate, loss in tried.items()}
+            of_problem["optimizers"][name] = {"lr": lr, "tried": tried_by_name, "runs": runs}
+            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
             errors = sorted(run["error"] for run in runs)
             print(
                 f"{title:<20}{name:<20}rate {lr:<8g}error {errors[2]:.4f} ({errors[0]:.4f} to {errors[-1]:.4f})  "
@@ -188,12 +188,7 @@ def draw(found: dict[str, Any], picture: str) -> None:
 
 
 def main(results: str, picture: str | None = None) -> None:
-    path = Path(results)
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-    else:
-        found = measured()
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    found = measure(Path(results))
     if picture is not None:
         draw(found, picture)
 
