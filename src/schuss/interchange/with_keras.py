@@ -170,7 +170,7 @@ def _check(network: Network, model: Any, layers: Sequence[tuple[str, Any]]) -> N
     x: NDArray[Any]
     if first.codes:
         limit = next(layer.input_dim for _, layer in layers if type(layer).__name__ == "Embedding")
-        x = rng.integers(0, limit, (3, *first.row_shape))
+        x = rng.integers(0, limit, (3, *first.row_shape)).astype(np.int32)
     else:
         x = rng.normal(size=(3, *first.row_shape)).astype(network.dtype)
     try:
@@ -196,8 +196,8 @@ def _made(network: Network) -> Any:
         raise ValueError("network must have an input with the channels last; got 'first'")
     layers = [layer for layer in network.layers if not isinstance(layer, Input)]
     shape = first.dims if first.codes and first.n == 1 else first.row_shape
-    before = keras.config.floatx()
-    keras.config.set_floatx(network.dtype.name)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(network.dtype.name)
     try:
         behind: list[Part] = []
         made = [keras.Input(shape, dtype="int32" if first.codes else network.dtype.name)]
@@ -209,4 +209,4 @@ def _made(network: Network) -> Any:
             behind.append(Part(layer, {}, where))
         return keras.Sequential(made)
     finally:
-        keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(before)
