@@ -102,6 +102,7 @@ __all__ = [
     "__version__",
     "fit_side_by_side",
     "get_num_threads",
+    "interchange",
     "load",
     "load_table",
     "minimize",
@@ -116,7 +117,7 @@ __all__ = [
 __all__ += optim.__all__
 
 if TYPE_CHECKING:
-    from . import schedules, scipy
+    from . import interchange, schedules, scipy
     from .augment import Augment
     from .minimization import minimize
     from .starting import start_from_data
@@ -139,7 +140,7 @@ else:
         """Load what is first asked for by its name: it would take a quarter of the import's time."""
         from importlib import import_module
 
-        if name in ("schedules", "scipy"):
+        if name in ("interchange", "schedules", "scipy"):
             return import_module(f".{name}", __name__)
         if name in _LATE:
             found = globals()[name] = getattr(import_module(_LATE[name], __name__), name)
