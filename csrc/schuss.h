@@ -364,7 +364,7 @@ int schuss_slope_needs_input(int activation);
 #define SCHUSS_KIND_NUMBER(NAME) SCHUSS_KIND_##NAME,
 enum schuss_kind { SCHUSS_KINDS(SCHUSS_KIND_NUMBER) SCHUSS_N_KINDS };
 #undef SCHUSS_KIND_NUMBER
-enum { SCHUSS_NODE_SIZES = 16, SCHUSS_NODE_NUMBERS = 3, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
+enum { SCHUSS_NODE_SIZES = 16, SCHUSS_NODE_NUMBERS = 6, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
 
 /* What a value's elements are: numbers of the network's dtype, or int64_t codes. */
 enum schuss_storage { SCHUSS_REAL, SCHUSS_INDEX };

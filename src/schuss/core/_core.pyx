@@ -46,6 +46,7 @@ include "plan.pxi"        # buffers of a network's passes
 include "net.pxi"         # nodes, their arrays, inputs
 include "binding.pxi"     # which arrays of a network an optimizer updates
 include "passes.pxi"      # forward, backward, loss, one training step
+include "one_time.pxi"    # one time of sequences that go on
 include "permuted.pxi"    # predictions with columns of other rows
 include "augment.pxi"     # images that change as batches are gathered
 include "trainer.pxi"     # whole epochs

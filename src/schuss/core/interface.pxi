@@ -162,7 +162,7 @@ cdef extern from "schuss.h" nogil:
         int kind, n_inputs
         const int *inputs
         ptrdiff_t sizes[16]
-        double numbers[3]
+        double numbers[6]
         int activation
         double alpha, dropout
         int residual
