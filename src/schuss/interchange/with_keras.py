@@ -28,8 +28,8 @@ def from_keras(model: Any, input_shape: Any = None, *, seed: int | None = None) 
     """A network with the layers and the weights of a model of Keras.
 
     Known are Dense, SimpleRNN, GRU, LSTM, Bidirectional, TimeDistributed of Dense, Conv1D, Conv2D, max and average
-    pools, global ones, Flatten, zero padding in front of a convolution, Embedding, LayerNormalization, BatchNormalization,
-    Dropout, Activation, ReLU, LeakyReLU, ELU, Softmax, and models of these, one after the other.
+    pools, global ones, Flatten, zero padding in front of a convolution, Embedding, LayerNormalization,
+    BatchNormalization, Dropout, Activation, ReLU, LeakyReLU, ELU, Softmax, and models of these, one after the other.
     What the model gives for random rows is compared with what the network gives.
 
     Parameters

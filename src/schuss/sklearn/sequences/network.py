@@ -42,7 +42,12 @@ def _convolutions(est: Any, times: int) -> list[Layer]:
     if est.bidirectional or est.recurrent_dropout:
         raise ValueError("bidirectional must be False and recurrent_dropout 0 with layer='conv', which has no state")
     found: list[Layer] = []
-    options = {"kernel": _KERNEL, "activation": "relu", "padding": "same", "dropout": float(est.dropout)}
+    options: dict[str, Any] = {
+        "kernel": _KERNEL,
+        "activation": "relu",
+        "padding": "same",
+        "dropout": float(est.dropout),
+    }
     options.update(est.layer_options or {})
     for _ in range(est.n_layers):
         found.append(layers.Conv1D(int(est.n_hidden), **options))
