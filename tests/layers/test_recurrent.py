@@ -1,8 +1,8 @@
 """Recurrent layers: against torch and Keras live, with lengths and carried states, and the same bits however they run.
 
-Where the two part: at times that are not there stand zeros (torch's packed sequences; Keras repeats the last output); a
-row of length 0 ends in the state in which it began (Keras; torch refuses it); a reversed layer begins at each row's last
-time (both).
+Where the two part: at times that are not there stand zeros (torch's packed sequences; Keras repeats the last output);
+a row of length 0 ends in the state in which it began (Keras; torch refuses it); a reversed layer begins at each row's
+last time (both).
 """
 
 from __future__ import annotations
