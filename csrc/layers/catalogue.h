@@ -17,6 +17,8 @@
 #include "piecewise_linear.h"
 #include "clamp.h"
 #include "mean_of_members.h"
+#include "taps.h"
+#include "grid.h"
 #include "convolution.h"
 #include "pool.h"
 #include "flatten.h"
