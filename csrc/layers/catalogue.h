@@ -22,6 +22,10 @@
 #include "convolution.h"
 #include "pool.h"
 #include "flatten.h"
+#include "recurrent.h"
+#include "rnn.h"
+#include "gru.h"
+#include "lstm.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

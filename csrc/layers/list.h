@@ -22,6 +22,9 @@
     KIND(mean_of_members)  \
     KIND(pool)             \
     KIND(flatten)          \
-    KIND(convolution)
+    KIND(convolution)      \
+    KIND(rnn)              \
+    KIND(gru)              \
+    KIND(lstm)
 
 #endif

@@ -3,7 +3,8 @@
  * left out. Of equal elements the first is the maximum, and a NaN is larger than all. One dimension is height 1.
  *
  * A window sums in increasing position, in blocks of COLUMN_BLOCK of them, and multiplies by one rounded factor. The
- * gradient by an element is summed over the windows that cover it, in increasing position. */
+ * gradient by an element is summed over the windows that cover it, in increasing position: a line at a time, which stays
+ * in L1. */
 
 enum { POOL_HEIGHT, POOL_WIDTH, POOL_N, POOL_KERNEL_HEIGHT, POOL_KERNEL_WIDTH, POOL_STRIDE_HEIGHT, POOL_STRIDE_WIDTH,
        POOL_TOP, POOL_BOTTOM, POOL_LEFT, POOL_RIGHT };
@@ -91,11 +92,11 @@ ALWAYS_INLINE struct share window_of(const struct axis *a, ptrdiff_t at) {
     return (struct share){first < 0 ? 0 : first, end > a->size ? a->size : end};
 }
 
-/* The windows that cover an element: those after the one before it, whose elements increase. */
-ALWAYS_INLINE void move_to(const struct axis *a, ptrdiff_t element, struct share *windows) {
-    const ptrdiff_t at = element + a->before;
-    while (windows->first < a->windows && windows->first * a->stride + a->kernel <= at) windows->first++;
-    while (windows->end < a->windows && windows->end * a->stride <= at) windows->end++;
+/* The windows that cover an element. */
+ALWAYS_INLINE struct share windows_of(const struct axis *a, ptrdiff_t element) {
+    const ptrdiff_t at = element + a->before, last = at / a->stride;
+    const ptrdiff_t first = at < a->kernel ? 0 : (at - a->kernel) / a->stride + 1;
+    return (struct share){first, last < a->windows ? last + 1 : a->windows};
 }
 
 /* What the mean over a window is multiplied by. */
@@ -110,115 +111,148 @@ ALWAYS_INLINE void v_store_n(real *p, vec v, ptrdiff_t n) {
     else v_store_m(p, v, v_mask(n));
 }
 
-/* y[n] = the maximum of x[height x width x n] over a window, which begins at (from_y, from_x), outside the image perhaps;
- * arg[n] = its number in the window. ld: from position to position. */
-ALWAYS_INLINE void max_of_window(const struct pooling *p, const real *x, ptrdiff_t ld, struct share wy, struct share wx,
-                                 ptrdiff_t from_y, ptrdiff_t from_x, real *y, real *arg) {
-    for (ptrdiff_t c = 0; c < p->channels; c += LANES) {
-        const ptrdiff_t n = p->channels - c;
-        vec best = v_load_n(x + (wy.first * p->x.size + wx.first) * ld + c, n);
-        veci at = v_seti((real_int)((wy.first - from_y) * p->x.kernel + wx.first - from_x));
-        for (ptrdiff_t i = wy.first; i < wy.end; i++) {
-            real_int number = (real_int)((i - from_y) * p->x.kernel + wx.first - from_x);
-            const real *from = x + (i * p->x.size + wx.first) * ld + c;
-            for (ptrdiff_t j = wx.first; j < wx.end; j++, number++, from += ld) {
-                const vec v = v_load_n(from, n);
-                const veci larger = (v > best) | (v != v);
-                best = v_select(larger, v, best);
-                at = (larger & v_seti(number)) | (~larger & at);
-            }
-        }
-        v_store_n(y + c, best, n);
-        if (arg) v_store_n(arg + c, (vec)at, n);
+/* Work on channels a vector at a time: body(c, n) for channels [c, c + n), n = LANES but for the last. */
+#define EACH_VECTOR(channels, BODY)                               \
+    do {                                                          \
+        ptrdiff_t c = 0;                                          \
+        for (; c + LANES <= (channels); c += LANES) BODY(LANES)   \
+        if (c < (channels)) BODY((channels) - c)                  \
+    } while (0)
+
+/* y[n] = the maximum over `high` x `wide` positions from x on, ld from position to position and `line` from line to line;
+ * arg[n] = its number in the window, in which those of a line follow one another from `number` on, and kernel_width apart. */
+ALWAYS_INLINE void max_of_window(const struct pooling *p, const ptrdiff_t high, const ptrdiff_t wide, const real *x,
+                                 ptrdiff_t ld, ptrdiff_t line, ptrdiff_t number, real *y, real *arg) {
+#define MAX_BODY(count)                                                                       \
+    {                                                                                         \
+        vec best = v_load_n(x + c, count);                                                    \
+        veci at = v_seti((real_int)number);                                                   \
+        for (ptrdiff_t i = 0; i < high; i++)                                                  \
+            for (ptrdiff_t j = 0; j < wide; j++) {                                            \
+                const vec v = v_load_n(x + i * line + j * ld + c, count);                     \
+                const veci larger = (v > best) | (v != v);                                    \
+                best = v_select(larger, v, best);                                             \
+                at = (larger & v_seti((real_int)(number + i * p->x.kernel + j))) | (~larger & at); \
+            }                                                                                 \
+        v_store_n(y + c, best, count);                                                        \
+        if (arg) v_store_n(arg + c, (vec)at, count);                                          \
     }
+    EACH_VECTOR(p->channels, MAX_BODY);
+#undef MAX_BODY
 }
 
-/* y[n] = factor times the sum of x over a window. */
-ALWAYS_INLINE void mean_of_window(const struct pooling *p, const real *x, ptrdiff_t ld, struct share wy, struct share wx,
-                                  real factor, real *y) {
-    for (ptrdiff_t c = 0; c < p->channels; c += LANES) {
-        const ptrdiff_t n = p->channels - c;
-        vec total = v_set1(0), sum = v_set1(0);
-        ptrdiff_t left = COLUMN_BLOCK;
-        for (ptrdiff_t i = wy.first; i < wy.end; i++) {
-            const real *from = x + (i * p->x.size + wx.first) * ld + c;
-            for (ptrdiff_t j = wx.first; j < wx.end; j++, from += ld) {
-                sum += v_load_n(from, n);
-                if (--left) continue;
-                total += sum;
-                sum = v_set1(0);
-                left = COLUMN_BLOCK;
-            }
-        }
-        v_store_n(y + c, (total + sum) * v_set1(factor), n);
+/* y[n] = factor times the sum over these positions. */
+ALWAYS_INLINE void mean_of_window(const struct pooling *p, const ptrdiff_t high, const ptrdiff_t wide, const real *x,
+                                  ptrdiff_t ld, ptrdiff_t line, real factor, real *y) {
+#define MEAN_BODY(count)                                             \
+    {                                                                \
+        vec total = v_set1(0), sum = v_set1(0);                      \
+        ptrdiff_t left = COLUMN_BLOCK;                               \
+        for (ptrdiff_t i = 0; i < high; i++)                         \
+            for (ptrdiff_t j = 0; j < wide; j++) {                   \
+                sum += v_load_n(x + i * line + j * ld + c, count);   \
+                if (--left) continue;                                \
+                total += sum;                                        \
+                sum = v_set1(0);                                     \
+                left = COLUMN_BLOCK;                                 \
+            }                                                        \
+        v_store_n(y + c, (total + sum) * v_set1(factor), count);     \
+    }
+    EACH_VECTOR(p->channels, MEAN_BODY);
+#undef MEAN_BODY
+}
+
+/* One line of windows of an image x: its positions lie ld apart. */
+ALWAYS_INLINE void pool_line(const struct pooling *p, const real *x, ptrdiff_t ld, ptrdiff_t oy, real *y, ptrdiff_t ld_y,
+                             real *arg) {
+    const struct share wy = window_of(&p->y, oy);
+    const ptrdiff_t line = p->x.size * ld, high = wy.end - wy.first;
+    const ptrdiff_t above = wy.first - (oy * p->y.stride - p->y.before);
+    for (ptrdiff_t ox = 0; ox < p->x.windows; ox++, y += ld_y) {
+        const struct share wx = window_of(&p->x, ox);
+        const ptrdiff_t wide = wx.end - wx.first;
+        const ptrdiff_t number = above * p->x.kernel + wx.first - (ox * p->x.stride - p->x.before);
+        const real *from = x + wy.first * line + wx.first * ld;
+        if (p->average) mean_of_window(p, high, wide, from, ld, line, mean_factor(p, wy, wx), y);
+        else if (high == 2 && wide == 2) max_of_window(p, 2, 2, from, ld, line, number, y, arg);
+        else max_of_window(p, high, wide, from, ld, line, number, y, arg);
+        if (arg) arg += p->channels;
     }
 }
 
 static void pool_forward(struct here *h, const struct pass *pass, struct team *me) {
     const struct pooling p = pooling_of(h->node);
     (void)me;
-    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
-        const real *x = (const real *)h->x.at + i * h->positions * h->x.ld;
+    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++)
         for (ptrdiff_t oy = 0; oy < p.y.windows; oy++) {
             const ptrdiff_t row = i * h->node->positions + oy * p.x.windows;
-            real *y = (real *)h->y.at + row * h->y.ld, *arg = h->kept ? (real *)h->kept + row * p.channels : NULL;
-            const struct share wy = window_of(&p.y, oy);
-            for (ptrdiff_t ox = 0; ox < p.x.windows; ox++) {
-                const struct share wx = window_of(&p.x, ox);
-                real *to = y + ox * h->y.ld;
-                if (p.average) mean_of_window(&p, x, h->x.ld, wy, wx, mean_factor(&p, wy, wx), to);
-                else
-                    max_of_window(&p, x, h->x.ld, wy, wx, oy * p.y.stride - p.y.before, ox * p.x.stride - p.x.before, to,
-                                  arg ? arg + ox * p.channels : NULL);
-            }
+            real *y = (real *)h->y.at + row * h->y.ld;
+            pool_line(&p, (const real *)h->x.at + i * h->positions * h->x.ld, h->x.ld, oy, y, h->y.ld,
+                      h->kept ? (real *)h->kept + row * p.channels : NULL);
             finish_some(h, row, p.x.windows, y);
         }
-    }
 }
 
-/* dx[n] of the element (iy, ix), from the windows [wy) x [wx) that cover it. */
-ALWAYS_INLINE void pool_slope(const struct pooling *p, const real *dy, ptrdiff_t ld, const real *arg, struct share wy,
-                              struct share wx, ptrdiff_t iy, ptrdiff_t ix, real *dx) {
-    for (ptrdiff_t c = 0; c < p->channels; c += LANES) {
-        const ptrdiff_t n = p->channels - c;
-        vec sum = v_set1(0);
-        for (ptrdiff_t oy = wy.first; oy < wy.end; oy++)
-            for (ptrdiff_t ox = wx.first; ox < wx.end; ox++) {
-                const ptrdiff_t at = oy * p->x.windows + ox;
-                const vec d = v_load_n(dy + at * ld + c, n);
-                if (p->average) {
-                    sum += d * v_set1(mean_factor(p, window_of(&p->y, oy), window_of(&p->x, ox)));
-                    continue;
-                }
-                const ptrdiff_t number = (iy + p->y.before - oy * p->y.stride) * p->x.kernel + ix + p->x.before -
-                                         ox * p->x.stride;
-                sum += v_select((veci)v_load_n(arg + at * p->channels + c, n) == v_seti((real_int)number), d, v_set1(0));
-            }
-        v_store_n(dx + c, sum, n);
+/* Whether the windows of an axis cover each element once. */
+ALWAYS_INLINE int tiles(const struct axis *a) {
+    return a->stride == a->kernel && a->before == 0 && a->windows * a->kernel == a->size;
+}
+
+/* The gradient by `wide` positions dx, ld apart, that one window covers, of which dy is the gradient: put there, or added.
+ * Those of a maximum have these numbers in the window, from `number` on. */
+ALWAYS_INLINE void slope_of_window(const struct pooling *p, const int adds, const ptrdiff_t wide, ptrdiff_t number,
+                                   real factor, const real *dy, const real *arg, real *dx, ptrdiff_t ld) {
+#define SLOPE_BODY(count)                                                                                    \
+    {                                                                                                        \
+        const vec d = v_load_n(dy + c, count) * v_set1(factor);                                              \
+        const veci at = arg ? (veci)v_load_n(arg + c, count) : v_seti(0);                                    \
+        for (ptrdiff_t j = 0; j < wide; j++) {                                                               \
+            vec v = arg ? v_select(at == v_seti((real_int)(number + j)), d, v_set1(0)) : d;                  \
+            if (adds) v += v_load_n(dx + j * ld + c, count);                                                 \
+            v_store_n(dx + j * ld + c, v, count);                                                            \
+        }                                                                                                    \
+    }
+    EACH_VECTOR(p->channels, SLOPE_BODY);
+#undef SLOPE_BODY
+}
+
+/* What line oy of the windows adds to the gradient dx by line iy of an image. */
+ALWAYS_INLINE void line_slope(const struct pooling *p, const int adds, const real *dy, ptrdiff_t ld_y, const real *arg,
+                              ptrdiff_t iy, ptrdiff_t oy, real *dx, ptrdiff_t ld) {
+    const struct share wy = window_of(&p->y, oy);
+    const ptrdiff_t line = (iy - (oy * p->y.stride - p->y.before)) * p->x.kernel;
+    for (ptrdiff_t ox = 0; ox < p->x.windows; ox++, dy += ld_y) {
+        const struct share wx = window_of(&p->x, ox);
+        const ptrdiff_t wide = wx.end - wx.first, number = line + wx.first - (ox * p->x.stride - p->x.before);
+        const real factor = p->average ? mean_factor(p, wy, wx) : 1;
+        real *to = dx + wx.first * ld;
+        if (wide == 2) slope_of_window(p, adds, 2, number, factor, dy, arg, to, ld);
+        else slope_of_window(p, adds, wide, number, factor, dy, arg, to, ld);
+        if (arg) arg += p->channels;
     }
 }
 
 static void pool_down(struct here *h, const struct pass *pass, struct team *me) {
     const struct pooling p = pooling_of(h->node);
     const ptrdiff_t ld = hands_over_at_once(h) ? h->parts->d.ld : p.channels;
+    const int once = tiles(&p.x) && tiles(&p.y);
     (void)me;
-    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
-        const ptrdiff_t first = i * h->node->positions;
-        const real *dy = (const real *)h->dy.at + first * h->dy.ld;
-        const real *arg = p.average ? NULL : (const real *)h->kept + first * p.channels;
-        struct share wy = {0, 0};
+    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++)
         for (ptrdiff_t iy = 0; iy < p.y.size; iy++) {
             const ptrdiff_t row = i * h->positions + iy * p.x.size;
+            const struct share lines = windows_of(&p.y, iy);
             real *dx = gradient_row(h, row, 0, (real *)h->scratch);
-            struct share wx = {0, 0};
-            move_to(&p.y, iy, &wy);
-            for (ptrdiff_t ix = 0; ix < p.x.size; ix++) {
-                move_to(&p.x, ix, &wx);
-                pool_slope(&p, dy, h->dy.ld, arg, wy, wx, iy, ix, dx + ix * ld);
+            for (ptrdiff_t ix = 0; !once && ix < p.x.size; ix++)
+                memset(dx + ix * ld, 0, (size_t)p.channels * sizeof(real));
+            for (ptrdiff_t oy = lines.first; oy < lines.end; oy++) {
+                const ptrdiff_t from = i * h->node->positions + oy * p.x.windows;
+                const real *dy = (const real *)h->dy.at + from * h->dy.ld;
+                const real *arg = p.average ? NULL : (const real *)h->kept + from * p.channels;
+                if (once) line_slope(&p, 0, dy, h->dy.ld, arg, iy, oy, dx, ld);
+                else line_slope(&p, 1, dy, h->dy.ld, arg, iy, oy, dx, ld);
             }
             hand_over(h, row, p.x.size, 0, p.channels, dx);
         }
-    }
 }
 
 static const struct kind pool_kind = {

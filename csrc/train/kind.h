@@ -71,6 +71,7 @@ struct here {
     char *kept;                 /* needs.kept bytes, shared by all members */
     char *scratch;              /* needs.scratch bytes of this member, 64-byte aligned */
     void *prepared;             /* needs.prepared bytes of this member */
+    int passes;                 /* enum schuss_passes of the plan */
 };
 
 /* The rows of a batch that are a member's own. */
@@ -92,6 +93,8 @@ struct pass {
     int training;   /* 1: the plan is for training, so statistics are of the batch, and are kept */
     int logits;     /* 1: the network's value is to be what goes into its activation */
     int by_columns; /* whether this call is shared by columns */
+    uint64_t seed, draw; /* of what the kind draws in training: functions of these and the node's stream */
+    double dropout_factor; /* which probabilities of dropout are multiplied by */
     int *fault;     /* forward() sets it to 1 where a code is not in its table */
 };
 

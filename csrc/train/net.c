@@ -146,6 +146,9 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
     struct pass pass = {
         .training = plan->passes != SCHUSS_FORWARD_ONLY,
         .logits = outside->flags & SCHUSS_LOGITS,
+        .seed = plan->net->seed,
+        .draw = outside->draw,
+        .dropout_factor = plan->dropout_factor,
         .fault = &plan->fault,
     };
     for (int c = from; c < to; c++) {

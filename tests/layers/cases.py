@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 import schuss
 from schuss import (
+    GRU,
+    LSTM,
+    RNN,
     Activation,
     AvgPool,
     BatchNorm,
+    Bidirectional,
     Clamp,
     Concatenate,
     Conv1D,
@@ -174,6 +178,19 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             GroupedDense(7, 2, n, "softplus"),
         ],
     },
+    "gru": {
+        "reset after": lambda n: [
+            GRU(n, return_sequences=True, dropout=0.2, recurrent_dropout=0.3, input_shape=(5, 3)),
+            Dense(4, "tanh"),
+            GRU(n + 1, dialect="torch", reverse=True),
+            Dense(2),
+        ],
+        "reset before": lambda n: [
+            GRU(n, reset="before", return_sequences=True, recurrent_dropout=0.3, input_shape=(4, n)),
+            Residual(GRU(n, reset="before", return_sequences=True, reverse=True)),
+            RNN(3),
+        ],
+    },
     "ensemble_dense": {
         "of one input": lambda n: [
             EnsembleDense(4, "tanh", members=3, n_in=n, shares_input=True, start="normal", dropout=0.2),
@@ -203,6 +220,20 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
         "first": lambda n: [LayerNorm(n), Dense(3, "tanh")],
         "inside": lambda n: [Dense(n, n + 2), LayerNorm(eps=1e-3), Activation("silu"), Dense(3)],
         "last": lambda n: [Dense(n, n, "tanh"), LayerNorm()],
+    },
+    "lstm": {
+        "last": lambda n: [
+            LSTM(n, return_sequences=True, input_shape=(6, 2)),
+            LSTM(n, dropout=0.2, recurrent_dropout=0.3, reverse=True),
+        ],
+        "both directions": lambda n: [
+            Input("x", (4, n)),
+            Concatenate([[], Bidirectional(LSTM(3, return_sequences=True, dialect="torch"))]),
+            LayerNorm(),
+            Residual(LSTM(n + 6, return_sequences=True)),
+            Bidirectional(LSTM(n, dialect="torch")),
+            Dense(2, "tanh"),
+        ],
     },
     "max_pool": {
         "of an image": lambda n: [
@@ -265,6 +296,14 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             Residual([LayerNorm(), Dense(4, "gelu", dropout=0.3), Dense(n, "tanh")]),
         ],
         "two on one": lambda n: [Scale(n), Residual(Residual([BatchNorm(), Dense(n, "silu", dropout=0.2)])), Dense(2)],
+    },
+    "rnn": {
+        "two": lambda n: [
+            RNN(n, return_sequences=True, recurrent_dropout=0.3, input_shape=(5, 2)),
+            Scale(),
+            RNN(n, dialect="torch", reverse=True, dropout=0.2),
+        ],
+        "one time": lambda n: [RNN(n, input_shape=(1, n)), Dense(2)],
     },
     "scale": {
         "first": lambda n: [Scale(n), Dense(3, "tanh")],

@@ -22,6 +22,7 @@ from .periodic import Periodic
 from .piecewise_linear import PiecewiseLinear
 from .pools import AvgPool, Flatten, GlobalAvgPool, GlobalMaxPool, MaxPool
 from .prelu import PReLU
+from .recurrent import GRU, LSTM, RNN, Bidirectional
 from .scale import Scale
 
 KINDS: dict[str, type[Layer]] = {
@@ -40,8 +41,10 @@ KINDS: dict[str, type[Layer]] = {
         Flatten,
         GlobalAvgPool,
         GlobalMaxPool,
+        GRU,
         GroupedDense,
         Input,
+        LSTM,
         LayerNorm,
         MaxPool,
         MeanOfMembers,
@@ -49,16 +52,21 @@ KINDS: dict[str, type[Layer]] = {
         Periodic,
         PiecewiseLinear,
         PReLU,
+        RNN,
         Residual,
         Scale,
     )
 }
 
 __all__ = [
+    "GRU",
     "KINDS",
+    "LSTM",
+    "RNN",
     "Activation",
     "AvgPool",
     "BatchNorm",
+    "Bidirectional",
     "Clamp",
     "Concatenate",
     "Conv1D",

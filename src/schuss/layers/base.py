@@ -94,6 +94,12 @@ class Layer:
         """
         raise NotImplementedError
 
+    @property
+    def end(self) -> tuple[str, float, float]:
+        """What comes behind what it computes, where there is such an end: activation, alpha, dropout."""
+        made: Any = self
+        return made.activation, made.alpha or 0.0, made.dropout
+
     def _check_storage(self, shape: Shape, name: str) -> None:
         if shape.codes != self._of_codes:
             takes, comes = ("codes", "numbers") if self._of_codes else ("numbers", "codes")

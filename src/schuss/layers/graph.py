@@ -136,8 +136,7 @@ class _Builder:
             shape = layer.shape if layer._spatial else layer.shape._replace(dims=value.shape.dims)
             made = self.node(layer._core_kind or layer.kind, name, shape, layer, [value])
         if layer._has_end:
-            end: Any = layer
-            made.activation, made.alpha, made.dropout = end.activation, end.alpha or 0.0, end.dropout
+            made.activation, made.alpha, made.dropout = layer.end
         made.stream = stream
         return layer, made
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from ...losses import Loss
 from ...tables.fitting import Rows
 from ...tables.heads import OF_CLASSES
 from ...tables.target import Target
+from ..labels import codes_of, labels_of, weights_with_classes
 from .base import BaseTabular
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     n_ensemble : int or None, default=None
         So many networks, whose probabilities are averaged. Each starts from a seed of its own and holds other rows out,
         as in cross-validation, so that with several of them every row trains. None: five for up to 8000 rows, fewer for
-        more, one from 20 001 rows on, with the recipe 'tabm', which is an ensemble itself, and with importance_repeats.
+        more, one from 20 001 rows on and with the recipe 'tabm', which is an ensemble itself.
     refit : bool, default=False
         Train again on all rows, for the number of epochs that was best (in the mean, of several networks).
     class_weight : dict, 'balanced' or None, default=None
@@ -57,7 +55,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     calibrate : bool, default=True
         Divide all logits by a number, `temperature_`, with which the log loss of the rows held out is least.
     importance_repeats : int, default=0
-        More than 0: `permutation_importance_` of the rows held out, by their log loss, with so many repeats.
+        More than 0: `permutation_importance_` of the rows held out, by their log loss, with so many repeats; of several
+        networks the mean of each one's on its own rows. Where no rows are held out it is refused.
     random_state : int, RandomState instance or None, default=None
         What the split, initial parameters and orders of rows follow from.
     n_jobs : int or None, default=None
@@ -145,17 +144,13 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     _metrics = ("loss", "error", "accuracy", "balanced_accuracy", "log_loss", "auc")
 
     def _learn_targets(self, y: Any) -> NDArray[Any]:
-        labels = _labels("y", y)
+        labels = labels_of("y", y)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         return codes.astype(np.int64)
 
     def _encoded(self, y: Any, name: str) -> NDArray[Any]:
-        labels = _labels(name, y)
-        unknown = np.setdiff1d(labels, self.classes_)
-        if len(unknown):
-            raise ValueError(f"{name} must hold classes of y, {self.classes_}; got {unknown}")
-        return np.searchsorted(self.classes_, labels).astype(np.int64)
+        return codes_of(name, y, self.classes_)
 
     def _decoded(self, y: NDArray[Any]) -> NDArray[Any]:
         return self.classes_[y]  # type: ignore[no-any-return]
@@ -169,19 +164,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         return Target(name, "classification", tuple(map(str, classes)), kind="text")
 
     def _weights(self, y: NDArray[Any], sample_weight: NDArray[Any] | None) -> NDArray[Any] | None:
-        if self.class_weight is None:
-            return sample_weight
-        of_class = np.zeros(len(self.classes_))
-        counts = slice(None) if sample_weight is None else sample_weight > 0
-        present = np.unique(y[counts])
-        of_class[present] = compute_class_weight(
-            self.class_weight,
-            classes=self.classes_[present],
-            y=self.classes_[y[counts]],
-            sample_weight=None if sample_weight is None else sample_weight[counts],
-        )
-        of_rows: NDArray[Any] = of_class[y]
-        return of_rows if sample_weight is None else sample_weight * of_rows
+        return weights_with_classes(self.class_weight, self.classes_, y, sample_weight)
 
     def _check_training(self, rows: Rows) -> None:
         present = len(np.unique(rows.y))
@@ -271,20 +254,3 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         from ...tables.temperature import log_loss
 
         return log_loss(model.head.probabilities(outputs, model.temperature), y, weights)
-
-
-def _labels(name: str, y: Any) -> NDArray[Any]:
-    """(rows,) labels, none of which is missing."""
-    labels = column_or_1d(y, warn=True)
-    if labels.dtype.kind == "O":
-        for row, label in enumerate(labels):
-            if label is None or label != label or type(label).__name__ == "NAType":
-                raise ValueError(f"Input {name} contains NaN: {name}[{row}] is {label!r}")
-        if all(isinstance(label, (bool, np.bool_)) for label in labels):
-            labels = labels.astype(bool)
-        elif all(isinstance(label, Real) and not isinstance(label, (bool, np.bool_)) for label in labels):
-            labels = np.array(labels.tolist())
-    elif labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        row = int(np.isfinite(labels).argmin())
-        raise ValueError(f"Input {name} contains NaN or infinity: {name}[{row}] is {labels[row]}")
-    return labels  # type: ignore[no-any-return]
