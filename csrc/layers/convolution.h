@@ -90,6 +90,16 @@ ALWAYS_INLINE ptrdiff_t margin_elements(const struct margins *m, ptrdiff_t heigh
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
+/* W and b with the node behind folded in: W factor, and b factor + level. Of bias there is room for two. */
+static void fold(const struct here *h, ptrdiff_t depth, ptrdiff_t n, real *weight, real *bias) {
+    const real *w = h->arrays[CONVOLUTION_WEIGHT], *b = h->node->n_arrays > 1 ? h->arrays[CONVOLUTION_BIAS] : NULL;
+    real *factor = bias + n;
+    h->kernels->kinds[h->folded->kind]->affine(h->folded, h->folded_arrays, n, factor, bias);
+    for (ptrdiff_t j = 0; b && j < n; j++) bias[j] += b[j] * factor[j];
+    for (ptrdiff_t i = 0; i < depth; i++)
+        for (ptrdiff_t j = 0; j < n; j++) weight[i * n + j] = w[i * n + j] * factor[j];
+}
+
 static void convolution_forward(struct here *h, const struct pass *pass, struct team *me) {
     const struct convolution c = convolution_of(h->node);
     const ptrdiff_t positions = h->node->positions, images = pass->own.end - pass->own.first;
@@ -98,9 +108,16 @@ static void convolution_forward(struct here *h, const struct pass *pass, struct 
     struct tile_end end = {.kind = END_FORWARD};
     struct side_of_kernel up, across;
     sides_of(&c, &up, &across);
+    const ptrdiff_t depth = convolution_depth(&c);
+    const real *weight = h->arrays[CONVOLUTION_WEIGHT], *bias = h->arrays[CONVOLUTION_BIAS];
+    if (h->folded) {
+        real *folded = scratch_piece(&scratch, (depth + 2) * c.n_out, sizeof(real));
+        fold(h, depth, c.n_out, folded, folded + depth * c.n_out);
+        weight = folded;
+        bias = folded + depth * c.n_out;
+    }
     const struct grid g = {
-        .up = taps_forward(&up), .across = taps_forward(&across), .channels = c.n_in, .a = h->x,
-        .b = h->arrays[CONVOLUTION_WEIGHT], .n = c.n_out, .places = {positions, 0, c.out_width, 1}, .to = h->y, .end = &end,
+        .up = taps_forward(&up), .across = taps_forward(&across), .channels = c.n_in, .a = h->x, .b = weight, .n = c.n_out, .places = {positions, 0, c.out_width, 1}, .to = h->y, .end = &end,
         .runs = scratch_piece(&scratch, grid_runs(c.kernel_height * c.kernel_width, c.n_in), sizeof(struct run))};
     const struct margins margins = margins_of(&g.across);
     const int copied = has_margins(&margins, c.width), abreast = goes_abreast(&g, images);
@@ -108,7 +125,7 @@ static void convolution_forward(struct here *h, const struct pass *pass, struct 
     real *room = (real *)scratch;
     (void)me;
     if (at_once) end = h->end;
-    end.bias = h->arrays[CONVOLUTION_BIAS];
+    end.bias = bias;
     if (copied && !abreast) memset(room, 0, (size_t)margin_elements(&margins, c.height, c.width, c.n_in) * sizeof(real));
     for (ptrdiff_t i = pass->own.first, n; i < pass->own.end; i += n) {
         const real *image = (const real *)h->x.at + i * c.height * c.width * h->x.ld;
@@ -359,7 +376,9 @@ static struct needs convolution_needs(const struct schuss_node *node, const stru
     const ptrdiff_t depth = convolution_depth(&c), positions = c.out_height * c.out_width, item = sizeof(real);
     const ptrdiff_t kernel = c.kernel_height * c.kernel_width;
     const struct weight_gradient w = weight_gradient_of(&c, c.n_in);
-    ptrdiff_t scratch[3] = {scratch_bytes(grid_runs(kernel, c.n_in), sizeof(struct run)) +
+    const int folds = passes == SCHUSS_FORWARD_ONLY; /* it may have to */
+    ptrdiff_t scratch[3] = {scratch_bytes(folds * (depth + 2) * c.n_out, sizeof(real)) +
+                            scratch_bytes(grid_runs(kernel, c.n_in), sizeof(struct run)) +
                             scratch_bytes(margin_elements(&w.margins, c.height, c.width, c.n_in), sizeof(real))};
     ptrdiff_t most = 0;
     if (passes != SCHUSS_FORWARD_ONLY) {
@@ -386,4 +405,5 @@ static const struct kind convolution_kind = {
     .shape = convolution_shape, .needs = convolution_needs, .sharing = SHARES_ROWS, .spatial = 1,
     .backward_reads = GRADIENTS_READ_INPUT,
     .forward = convolution_forward, .down = convolution_down, .gradients = convolution_gradients,
+    .folds = 1,
 };
