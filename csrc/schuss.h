@@ -364,13 +364,14 @@ int schuss_slope_needs_input(int activation);
 #define SCHUSS_KIND_NUMBER(NAME) SCHUSS_KIND_##NAME,
 enum schuss_kind { SCHUSS_KINDS(SCHUSS_KIND_NUMBER) SCHUSS_N_KINDS };
 #undef SCHUSS_KIND_NUMBER
-enum { SCHUSS_NODE_SIZES = 3, SCHUSS_NODE_NUMBERS = 3, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
+enum { SCHUSS_NODE_SIZES = 16, SCHUSS_NODE_NUMBERS = 6, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
 
 /* What a value's elements are: numbers of the network's dtype, or int64_t codes. */
 enum schuss_storage { SCHUSS_REAL, SCHUSS_INDEX };
 
-/* One node of a network: it makes a value [rows x channels] from those of other nodes. First what its kind computes,
- * then the end: activation, dropout, another value added. */
+/* One node of a network: it makes a value [rows x positions x channels] from those of other nodes. First what its kind
+ * computes, then the end: activation, dropout, another value added. Positions are times, or the places of an image, row
+ * by row; a value of plain columns has one. */
 struct schuss_node {
     int kind;                /* enum schuss_kind */
     int n_inputs;            /* 0: an input of the network; more than 1: concatenate only */
@@ -383,8 +384,10 @@ struct schuss_node {
     int residual;            /* the node whose value is added; -1: none */
     uint32_t stream;         /* of the dropout's random numbers */
     /* by schuss_net_shape(): */
-    ptrdiff_t channels;
+    ptrdiff_t channels;      /* of one position */
+    ptrdiff_t positions;
     ptrdiff_t members;       /* in training a row of the network's value is so many of `channels` for the loss */
+    ptrdiff_t state0;        /* where its part of a row of carried state begins */
     int storage;
     int first_array, n_arrays;
     int within;              /* the concatenation that the value is a part of; -1: none */
@@ -412,6 +415,7 @@ struct schuss_net {
     void *params, *grads;    /* arenas of equal layout */
     uint64_t seed;           /* of the dropout masks */
     double dropout_factor;   /* which probabilities of dropout are multiplied by; by schuss_net_shape(): 1 */
+    ptrdiff_t state;         /* by schuss_net_shape(): elements of a row of carried state, see schuss_input */
 };
 
 /* The name of a kind of layer, NULL past the last; the names of its sizes and of its numbers, with spaces between. */
@@ -423,7 +427,7 @@ const char *schuss_kind_numbers(int kind);
  * of its size or number that is wrong, "input" or "residual". Else *what is untouched: the elements overflow. */
 ptrdiff_t schuss_net_shape(struct schuss_net *net, int *node, const char **what);
 /* Rows that go through all layers together where no gradients are wanted, so that their widest value stays in cache. A
- * multiple of 64 that does not depend on the threads, so that sums over such slabs do not either. */
+ * multiple of 16 that does not depend on the threads, so that sums over such slabs do not either. */
 ptrdiff_t schuss_net_slab(const struct schuss_net *net);
 /* Whether all nodes that read this input can read it as compressed rows: only dense layers can. */
 int schuss_net_reads_compressed(const struct schuss_net *net, int input);
@@ -437,12 +441,16 @@ struct schuss_compressed {
     const void *data;
 };
 
-/* One input of a pass: x[rows x channels] without gaps. Where compressed is not NULL, x is not read: the input is its
- * rows order[0], order[1], ... */
+/* One input of a pass: x[rows x positions x channels] without gaps. Where compressed is not NULL, x is not read: the
+ * input is its rows order[0], order[1], ... The first input says of all what layers that go through times need: how many
+ * positions of each row there are (lengths[rows], each at most the positions; NULL: all), and what they carry from pass
+ * to pass: state[rows x net->state] is where they begin, and then where they ended. NULL: they begin at zero. */
 struct schuss_input {
     const void *x;
     const struct schuss_compressed *compressed;
     const int64_t *order;
+    const int64_t *lengths;
+    void *state;
 };
 
 /* The program of a network's passes, for up to max_rows rows and so many threads, and its buffers. */
@@ -464,16 +472,16 @@ void schuss_plan_lay(struct schuss_plan *plan, void *room);
 enum schuss_forward_flags {
     SCHUSS_LOGITS = 1        /* leave the last activation out */
 };
-/* The network's value out[rows x channels], without gaps; out NULL: into the plan. Returns where it lies. draw: number
+/* The network's value out[rows x positions x channels], without gaps; out NULL: into the plan. Returns where it lies. draw: number
  * of the pass, from which dropout follows. A plan for backward passes makes a training pass. */
 void *schuss_forward(struct schuss_plan *plan, const struct schuss_input *inputs, ptrdiff_t rows, int flags,
                      uint64_t draw, void *out);
-/* The backward pass. The gradient by the network's value, [rows x channels] in schuss_plan_dout(), is read and then
- * overwritten. The gradients by parameters go to net->grads, those by inputs to dx[input][rows x channels]; they are
- * left out where dx or dx[input] is NULL. inputs and flags must be those of the forward pass before. */
+/* The backward pass. The gradient by the network's value, [rows x positions x channels] in schuss_plan_dout(), is read
+ * and then overwritten. The gradients by parameters go to net->grads, those by inputs to dx[input], which is as large as
+ * the input; they are left out where dx or dx[input] is NULL. inputs and flags must be those of the forward pass before. */
 void schuss_backward(struct schuss_plan *plan, const struct schuss_input *inputs, ptrdiff_t rows, int flags,
                      void *const *dx);
-/* The plan's [max_rows x channels] buffer for the gradient by the network's value. */
+/* The plan's [max_rows x positions x channels] buffer for the gradient by the network's value. */
 void *schuss_plan_dout(struct schuss_plan *plan);
 /* Where a pass with out NULL leaves the network's value. */
 void *schuss_plan_output(const struct schuss_plan *plan);
@@ -543,9 +551,10 @@ struct schuss_copy {
 
 /* One input of an epoch. */
 struct schuss_feed {
-    const void *x;                     /* [rows x channels], contiguous; NULL: the rows are compressed */
+    const void *x;                     /* [rows x positions x channels]; NULL: the rows are compressed */
     const struct schuss_compressed *compressed; /* NULL: they are not. If they are, the epoch has an order */
-    ptrdiff_t row_bytes;
+    ptrdiff_t row_bytes;               /* of a row, which has no gaps, */
+    ptrdiff_t stride;                  /* and from row to row; where these differ, the epoch has an order */
     void *batch;                       /* room for one batch; unused while there is no order */
 };
 
@@ -561,10 +570,13 @@ struct schuss_train {
     const struct schuss_feed *feeds;   /* [inputs of the network] */
     const void *y;                     /* [rows x ...], contiguous */
     ptrdiff_t y_row_bytes;
-    const double *weights;             /* [rows] or NULL */
+    const double *weights;             /* [rows x positions of the network's value] or NULL */
+    const int64_t *lengths;            /* [rows] or NULL, see schuss_input */
+    void *state;                       /* [batch x net->state] or NULL; rows of one batch go on in the next */
     int64_t *order;                    /* [rows] the epoch's permutation; NULL: in order */
     void *batch_y;                     /* room for one batch; unused while order is NULL */
     double *batch_weights;             /* room for one batch; unused while order or weights is NULL */
+    int64_t *batch_lengths;            /* the same for lengths */
     double *partial;                   /* schuss_loss_partials(batch) */
     const double *lr;                  /* one a step of the epoch, for every group; NULL: the groups' own */
     const double *const *decays;       /* [groups] the same for the weight decay of each; decays or decays[g] NULL: own */

@@ -17,6 +17,10 @@
 #include "piecewise_linear.h"
 #include "clamp.h"
 #include "mean_of_members.h"
+#include "recurrent.h"
+#include "rnn.h"
+#include "gru.h"
+#include "lstm.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

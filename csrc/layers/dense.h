@@ -30,7 +30,7 @@ static const char *dense_shape(const struct schuss_node *node, const struct shap
     if (in->storage != SCHUSS_REAL) return "input";
     if (node->sizes[0] != in->channels) return "n_in";
     if (n_out < 1) return "n_out";
-    *out = (struct shape){n_out, SCHUSS_REAL};
+    *out = (struct shape){n_out, SCHUSS_REAL, 0};
     arrays[(*n_arrays)++] = matrix_array("weight", in->channels, n_out);
     if (node->numbers[0] != 0)
         arrays[(*n_arrays)++] = vector_array("bias", n_out, 1);

@@ -6,7 +6,7 @@ static const char *embedding_shape(const struct schuss_node *node, const struct 
     if (in->storage != SCHUSS_INDEX) return "input";
     if (node->sizes[0] < 1) return "n";
     if (node->sizes[1] < 1 || node->sizes[1] > PTRDIFF_MAX / in->channels) return "dim";
-    *out = (struct shape){in->channels * node->sizes[1], SCHUSS_REAL};
+    *out = (struct shape){in->channels * node->sizes[1], SCHUSS_REAL, 0};
     arrays[(*n_arrays)++] = matrix_array("weight", node->sizes[0], node->sizes[1]);
     return NULL;
 }

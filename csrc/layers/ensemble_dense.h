@@ -153,7 +153,7 @@ static const char *ensemble_dense_shape(const struct schuss_node *node, const st
     if (members < 1 || __builtin_mul_overflow(members, n_out, &all_out)) return "members";
     if (n_out < 1) return "n_out";
     if (n_in != in->channels && (__builtin_mul_overflow(members, n_in, &all_in) || all_in != in->channels)) return "n_in";
-    *out = (struct shape){all_out, SCHUSS_REAL};
+    *out = (struct shape){all_out, SCHUSS_REAL, 0};
     arrays[(*n_arrays)++] = matrix_array("weight", n_in, n_out);
     arrays[(*n_arrays)++] = matrix_array("r", members, n_in);
     arrays[(*n_arrays)++] = matrix_array("s", members, n_out);

@@ -14,7 +14,7 @@ static const char *grouped_dense_shape(const struct schuss_node *node, const str
     if (groups < 1 || in->channels % groups) return "groups";
     if (n_in != in->channels / groups) return "n_in";
     if (n_out < 1 || n_out > PTRDIFF_MAX / groups) return "n_out";
-    *out = (struct shape){groups * n_out, SCHUSS_REAL};
+    *out = (struct shape){groups * n_out, SCHUSS_REAL, 0};
     arrays[*n_arrays] = matrix_array("weight", n_in, n_out);
     arrays[*n_arrays].ndim = 3;
     arrays[(*n_arrays)++].matrices = groups;

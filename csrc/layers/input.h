@@ -4,8 +4,9 @@ static const char *input_shape(const struct schuss_node *node, const struct shap
                                struct schuss_array *arrays, int *n_arrays) {
     (void)in, (void)arrays, (void)n_arrays;
     if (node->sizes[0] < 1) return "n";
-    *out = (struct shape){node->sizes[0], node->numbers[0] != 0 ? SCHUSS_INDEX : SCHUSS_REAL};
+    if (node->sizes[1] < 1) return "positions";
+    *out = (struct shape){node->sizes[0], node->numbers[0] != 0 ? SCHUSS_INDEX : SCHUSS_REAL, node->sizes[1]};
     return NULL;
 }
 
-static const struct kind input_kind = {.name = "input", .sizes = "n", .numbers = "codes", .shape = input_shape};
+static const struct kind input_kind = {.name = "input", .sizes = "n positions", .numbers = "codes", .shape = input_shape};

@@ -19,6 +19,9 @@
     KIND(periodic)         \
     KIND(piecewise_linear) \
     KIND(clamp)            \
-    KIND(mean_of_members)
+    KIND(mean_of_members)  \
+    KIND(rnn)              \
+    KIND(gru)              \
+    KIND(lstm)
 
 #endif

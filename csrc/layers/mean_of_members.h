@@ -8,9 +8,9 @@ static const char *mean_of_members_shape(const struct schuss_node *node, const s
                                          struct schuss_array *arrays, int *n_arrays) {
     const ptrdiff_t members = node->sizes[0];
     (void)arrays, (void)n_arrays;
-    if (in->storage != SCHUSS_REAL) return "input";
+    if (in->storage != SCHUSS_REAL || in->positions > 1) return "input";
     if (members < 1 || in->channels % members != 0) return "members";
-    *out = (struct shape){in->channels / members, SCHUSS_REAL};
+    *out = (struct shape){in->channels / members, SCHUSS_REAL, 0};
     return NULL;
 }
 

@@ -17,7 +17,7 @@ static const char *periodic_shape(const struct schuss_node *node, const struct s
     if (in->storage != SCHUSS_REAL) return "input";
     if (node->sizes[0] != in->channels) return "n";
     if (node->sizes[1] < 1 || node->sizes[1] > PTRDIFF_MAX / 2 / in->channels) return "frequencies";
-    *out = (struct shape){in->channels * periodic_width(node), SCHUSS_REAL};
+    *out = (struct shape){in->channels * periodic_width(node), SCHUSS_REAL, 0};
     arrays[(*n_arrays)++] = matrix_array("weight", in->channels, node->sizes[1]);
     if (node->numbers[0] == 0) arrays[(*n_arrays)++] = matrix_array("bias", in->channels, node->sizes[1]);
     return NULL;

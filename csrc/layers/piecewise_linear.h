@@ -14,7 +14,7 @@ static const char *piecewise_linear_shape(const struct schuss_node *node, const 
     if (node->sizes[0] != in->channels) return "n";
     if (node->sizes[1] < 1 || node->sizes[1] > PTRDIFF_MAX / 2) return "most";
     if (node->sizes[2] < 1) return "total";
-    *out = (struct shape){node->sizes[2], SCHUSS_REAL};
+    *out = (struct shape){node->sizes[2], SCHUSS_REAL, 0};
     arrays[*n_arrays] = matrix_array("edges", in->channels, node->sizes[1] + 1);
     arrays[(*n_arrays)++].stepped = 0;
     arrays[(*n_arrays)++] = vector_array("bins", in->channels, 0);

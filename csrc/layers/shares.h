@@ -33,6 +33,14 @@ ALWAYS_INLINE void finish_row(const struct here *h, ptrdiff_t i, real *y) {
         finish_rows(end, 1, h->node->channels, y, h->y.ld, i, 0);
 }
 
+/* The end of all positions of some rows, which have been computed; each row has so many. */
+ALWAYS_INLINE void finish_positions(const struct here *h, struct share rows, ptrdiff_t positions) {
+    const struct tile_end *end = &h->end;
+    const ptrdiff_t first = rows.first * positions;
+    if (end->activation != SCHUSS_IDENTITY || end->values || end->mask || end->add)
+        finish_rows(end, rows.end * positions - first, h->node->channels, (real *)h->y.at + first * h->y.ld, h->y.ld, first, 0);
+}
+
 /* Whether the gradient by the input is one part, and nothing is there yet to add it to. */
 ALWAYS_INLINE int hands_over_at_once(const struct here *h) {
     return h->n_parts == 1 && h->parts->n == h->channels && !h->parts->start.at;

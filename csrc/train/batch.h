@@ -14,16 +14,17 @@ enum {
 };
 
 /* Asks for the beginning of a row that will be read soon. */
-static inline void fetch_row(const void *from, int64_t row, ptrdiff_t bytes) {
-    const char *start = (const char *)from + row * bytes;
+static inline void fetch_row(const void *from, int64_t row, ptrdiff_t bytes, ptrdiff_t stride) {
+    const char *start = (const char *)from + row * stride;
     for (ptrdiff_t at = 0; at < bytes && at < GATHER_AHEAD_BYTES; at += 64) __builtin_prefetch(start + at);
 }
 
-/* to[n x bytes] = the rows order[0..n-1] of from. */
-static inline void gather(ptrdiff_t n, const int64_t *order, ptrdiff_t bytes, const void *from, void *to) {
+/* to[n x bytes] = the rows order[0..n-1] of from, which lie so many bytes apart. */
+static inline void gather(ptrdiff_t n, const int64_t *order, ptrdiff_t bytes, ptrdiff_t stride, const void *from,
+                          void *to) {
     for (ptrdiff_t i = 0; i < n; i++) {
-        if (i + GATHER_AHEAD < n) fetch_row(from, order[i + GATHER_AHEAD], bytes);
-        memcpy((char *)to + i * bytes, (const char *)from + order[i] * bytes, (size_t)bytes);
+        if (i + GATHER_AHEAD < n) fetch_row(from, order[i + GATHER_AHEAD], bytes, stride);
+        memcpy((char *)to + i * bytes, (const char *)from + order[i] * stride, (size_t)bytes);
     }
 }
 
@@ -33,9 +34,25 @@ struct batch {
     struct schuss_input inputs[SCHUSS_MAX_INPUTS]; /* as many as the network has */
     const void *y;
     const double *weights;
-    double total;         /* of the weights */
+    double total;         /* of the weights; without any, the rows */
     const int64_t *order; /* the rows that are gathered; NULL if they are used where they lie */
 };
+
+/* How many weights a row has: one for each position of the network's value. */
+static inline ptrdiff_t weights_each(const struct schuss_train *t) {
+    return t->net->nodes[t->net->n_nodes - 1].positions;
+}
+
+/* The sum of the weights of the n rows from `position` on. */
+static inline double weight_of(const struct schuss_train *t, ptrdiff_t position, ptrdiff_t n) {
+    const ptrdiff_t each = weights_each(t);
+    double total = 0;
+    for (ptrdiff_t i = position; i < position + n; i++) {
+        const double *weights = t->weights + (t->order ? t->order[i] : i) * each;
+        for (ptrdiff_t k = 0; k < each; k++) total += weights[k];
+    }
+    return total;
+}
 
 /* The batch that begins at row `position` of the epoch, into *b. */
 static inline void batch_at(const struct schuss_train *t, ptrdiff_t position, struct batch *b) {
@@ -45,15 +62,16 @@ static inline void batch_at(const struct schuss_train *t, ptrdiff_t position, st
     const ptrdiff_t row = order ? order[0] : position;
     b->rows = n;
     b->total = (double)n;
-    if (t->weights) {
-        b->total = 0;
-        for (ptrdiff_t i = 0; i < n; i++) b->total += t->weights[order ? order[i] : position + i];
-    }
+    if (t->weights) b->total = weight_of(t, position, n);
     for (int k = 0; k < t->net->n_inputs; k++) {
         const struct schuss_feed *feed = &t->feeds[k];
-        b->inputs[k] = (struct schuss_input){gathers ? feed->batch : (const char *)feed->x + row * feed->row_bytes,
-                                             feed->compressed, order};
+        b->inputs[k] = (struct schuss_input){
+            .x = gathers ? feed->batch : (const char *)feed->x + row * feed->stride,
+            .compressed = feed->compressed, .order = order,
+        };
     }
+    if (t->lengths) b->inputs->lengths = gathers ? t->batch_lengths : t->lengths + row;
+    b->inputs->state = t->state;
     if (gathers) {
         b->order = order;
         b->y = t->batch_y;
@@ -61,7 +79,7 @@ static inline void batch_at(const struct schuss_train *t, ptrdiff_t position, st
     } else {
         b->order = NULL;
         b->y = t->y ? (const char *)t->y + row * t->y_row_bytes : NULL;
-        b->weights = t->weights ? t->weights + row : NULL;
+        b->weights = t->weights ? t->weights + row * weights_each(t) : NULL;
     }
 }
 
@@ -75,16 +93,18 @@ static inline void gather_own(const struct schuss_train *t, const struct batch *
     for (int k = 0; k < t->net->n_inputs; k++) {
         const struct schuss_feed *feed = &t->feeds[k];
         if (!feed->compressed)
-            gather(n, order, feed->row_bytes, feed->x, (char *)feed->batch + own.first * feed->row_bytes);
+            gather(n, order, feed->row_bytes, feed->stride, feed->x, (char *)feed->batch + own.first * feed->row_bytes);
     }
-    if (t->y) gather(n, order, t->y_row_bytes, t->y, (char *)t->batch_y + own.first * t->y_row_bytes);
-    if (t->weights) gather(n, order, sizeof(double), t->weights, t->batch_weights + own.first);
+    if (t->y) gather(n, order, t->y_row_bytes, t->y_row_bytes, t->y, (char *)t->batch_y + own.first * t->y_row_bytes);
+    const ptrdiff_t each = weights_each(t), weights = each * (ptrdiff_t)sizeof(double), length = sizeof(int64_t);
+    if (t->weights) gather(n, order, weights, weights, t->weights, t->batch_weights + own.first * each);
+    if (t->lengths) gather(n, order, length, length, t->lengths, t->batch_lengths + own.first);
     for (int k = 0; k < t->net->n_inputs; k++) {
         const struct schuss_feed *feed = &t->feeds[k];
         const ptrdiff_t bytes = feed->row_bytes;
         if (feed->compressed || t->rows * bytes <= CACHED_BYTES || t->batch * bytes >= CACHED_BYTES / 8) continue;
         for (ptrdiff_t i = position + b->rows + own.first; i < position + b->rows + own.end && i < t->rows; i++)
-            fetch_row(feed->x, t->order[i], bytes);
+            fetch_row(feed->x, t->order[i], bytes, feed->stride);
     }
 }
 

@@ -100,6 +100,7 @@ static void size_up(struct schuss_plan *plan) {
                                  .row = row};
         b[KEPT] = (struct buffer){.used = backward && p->needs.kept > 0, .bytes = p->needs.kept};
         b[ARRAYS] = (struct buffer){.used = node->n_arrays > 0, .outside = 1};
+        for (int role = 0; role < BUFFER_ROLES; role++) b[role].positions = node->positions;
     }
 }
 
@@ -136,14 +137,19 @@ static void find_lifetimes(struct schuss_plan *plan) {
  * be some layers ahead of another: what it writes there the other may still read. */
 static int reuses(const struct schuss_plan *plan) { return plan->passes == SCHUSS_FORWARD_ONLY || !plan->by_rows; }
 
-/* The slot for a buffer b, given the bytes size[n_slots] of all slots and the last call last[n_slots] that uses each.
- * Of the free slots it is the smallest that is large enough; else the largest, which then grows. Where none is free it
- * is a new one, number n_slots. */
+/* Whether a member may be a layer ahead of another, and writes its rows where that one has others; see align_rows(). */
+static int runs_ahead(const struct schuss_plan *plan) {
+    return plan->passes == SCHUSS_FORWARD_ONLY && plan->threads > 1;
+}
+
+/* The slot for a buffer b, given the bytes size[n_slots] of all slots, the last call last[n_slots] that uses each and the
+ * positions of the rows in it. Of the free slots it is the smallest that is large enough; else the largest, which then
+ * grows. Where none is free it is a new one, number n_slots. */
 static int slot_for(const struct schuss_plan *plan, const struct buffer *b, int n_slots, const ptrdiff_t *size,
-                    const int *last) {
+                    const int *last, const ptrdiff_t *positions) {
     int best = n_slots;
     for (int s = 0; s < n_slots && reuses(plan); s++) {
-        if (last[s] >= b->first) continue;
+        if (last[s] >= b->first || (runs_ahead(plan) && positions[s] != b->positions)) continue;
         if (best == n_slots) best = s;
         else if (size[best] < b->bytes ? size[s] > size[best] : size[s] >= b->bytes && size[s] < size[best]) best = s;
     }
@@ -164,10 +170,10 @@ static struct buffer *next_born(const struct schuss_plan *plan, const struct buf
 }
 
 /* In a plan for forward passes buffers share memory, and a member with rows of its own may be a layer ahead of
- * another. They do not meet if row i lies at the same bytes in all buffers of a slot, so all have rows as long
- * as the longest. */
+ * another. They do not meet if row i lies at the same bytes in all buffers of a slot, so all have as many positions, and
+ * these are as long as the longest. */
 static void align_rows(struct schuss_plan *plan, int n_slots, ptrdiff_t *longest) {
-    if (plan->passes != SCHUSS_FORWARD_ONLY || plan->threads < 2) return;
+    if (!runs_ahead(plan)) return;
     for (int s = 0; s < n_slots; s++) longest[s] = 0;
     for (int set = 0; set < 2; set++)
         for (int i = 0; i < plan->net->n_nodes - 1; i++) {
@@ -185,14 +191,16 @@ ptrdiff_t plan_buffers(struct schuss_plan *plan) {
     size_up(plan);
     find_lifetimes(plan);
     /* The list of slots lies where the members' lists will be, which are longer. */
-    ptrdiff_t *size = (ptrdiff_t *)(void *)plan->members;
-    int *last = (int *)(size + (ptrdiff_t)n * BUFFER_ROLES);
+    ptrdiff_t *size = (ptrdiff_t *)(void *)plan->members, *positions = size + (ptrdiff_t)n * BUFFER_ROLES;
+    int *last = (int *)(positions + (ptrdiff_t)n * BUFFER_ROLES);
     for (struct buffer *b = next_born(plan, NULL); b; b = next_born(plan, b)) {
         if (b->row && (__builtin_mul_overflow(plan->max_rows, b->row, &b->bytes) ||
+                       __builtin_mul_overflow(b->bytes, b->positions, &b->bytes) ||
                        __builtin_mul_overflow(b->bytes, item, &b->bytes)))
             return -1;
-        b->slot = slot_for(plan, b, n_slots, size, last);
+        b->slot = slot_for(plan, b, n_slots, size, last, positions);
         if (b->slot == n_slots) size[n_slots++] = 0;
+        positions[b->slot] = b->positions;
         if (size[b->slot] < b->bytes) size[b->slot] = b->bytes;
         last[b->slot] = b->last;
     }
@@ -214,6 +222,6 @@ ptrdiff_t plan_buffers(struct schuss_plan *plan) {
         return -1;
     align_rows(plan, n_slots, size);
     /* The members' lists are expected to be zero before they are filled. */
-    for (ptrdiff_t k = 0; k < (ptrdiff_t)n * BUFFER_ROLES; k++) size[k] = 0, last[k] = 0;
+    for (ptrdiff_t k = 0; k < (ptrdiff_t)n * BUFFER_ROLES; k++) size[k] = positions[k] = last[k] = 0;
     return scratch;
 }

@@ -30,16 +30,26 @@ static int most_links(const struct schuss_net *net) {
 
 /* ---- what is needed ---------------------------------------------------------------------------------------------- */
 
-/* Asks the kind of each node what it needs for so many rows, into nodes[n_nodes]. */
+/* What a node needs for so many rows of a batch. */
+static struct needs needs_of(const struct schuss_net *net, const struct kernels *kernels, const struct schuss_node *node,
+                             ptrdiff_t rows, int passes) {
+    const struct kind *kind = kernels->kinds[node->kind];
+    const struct schuss_node *input = &net->nodes[node->inputs[0]];
+    const struct shape in = {input->channels, input->storage, input->positions};
+    ptrdiff_t counted = rows;
+    if (kind->spatial) return kind->needs(node, &in, rows, passes);
+    if (__builtin_mul_overflow(rows, node->positions, &counted)) counted = PTRDIFF_MAX / 8; /* buffers are too large, too */
+    struct needs needs = kind->needs(node, &in, counted, passes);
+    needs.nanoseconds *= (double)node->positions;
+    return needs;
+}
+
+/* Asks each node what it needs for so many rows, into nodes[n_nodes]. */
 static void ask_needs(const struct schuss_net *net, const struct kernels *kernels, ptrdiff_t rows, int passes,
                       struct node_plan *nodes) {
     for (int i = 0; i < net->n_nodes; i++) {
         const struct schuss_node *node = &net->nodes[i];
-        const struct kind *kind = kernels->kinds[node->kind];
-        if (!kind->forward) continue;
-        const struct schuss_node *input = &net->nodes[node->inputs[0]];
-        const struct shape in = {input->channels, input->storage};
-        nodes[i].needs = kind->needs(node, &in, rows, passes);
+        if (kernels->kinds[node->kind]->forward) nodes[i].needs = needs_of(net, kernels, node, rows, passes);
     }
 }
 
@@ -83,6 +93,9 @@ static struct call *add_call(struct schuss_plan *plan, enum call_type type, int 
     *call = (struct call){
         .type = (unsigned char)type, .node = node, .kind = kind_at(plan, node), .first_link = plan->n_links,
     };
+    call->outside = call->kind->state != NULL;
+    const int by_kind = type == CALL_FORWARD || type == CALL_DOWN || type == CALL_GRADIENTS;
+    call->positions = by_kind && call->kind->spatial ? 1 : plan->net->nodes[node].positions;
     return call;
 }
 
@@ -102,7 +115,7 @@ static void add_forward_calls(struct schuss_plan *plan) {
         if (plan->nodes[i].drops) add_call(plan, CALL_DRAW, i);
         struct call *call = add_call(plan, CALL_FORWARD, i);
         const int adds_input = node->residual >= 0 && net->nodes[node->residual].n_inputs == 0;
-        call->outside = net->nodes[node->inputs[0]].n_inputs == 0 || adds_input || i == net->n_nodes - 1;
+        call->outside |= net->nodes[node->inputs[0]].n_inputs == 0 || adds_input || i == net->n_nodes - 1;
         call->columns_up_to = columns_for(plan, kind_at(plan, i)->sharing, node->channels);
         /* In prediction, who takes the mean over members has taken the softmax of each. */
         if (node->activation == SCHUSS_SOFTMAX && (node->members == 1 || passes_back(plan)))
@@ -174,7 +187,7 @@ static void add_gradients(struct schuss_plan *plan, int node, const unsigned cha
         any |= plan->net->arrays[k].stepped && (!wanted || wanted[k]);
     if (!any) return;
     struct call *call = add_call(plan, CALL_GRADIENTS, node);
-    call->outside = plan->net->nodes[n->inputs[0]].n_inputs == 0;
+    call->outside |= plan->net->nodes[n->inputs[0]].n_inputs == 0;
     call->columns_up_to = INT32_MAX;
 }
 
@@ -236,12 +249,9 @@ ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, int passes, int thread
     for (int i = 0; i < net->n_nodes; i++) {
         struct node_plan one[1] = {0};
         const struct schuss_node *node = &net->nodes[i];
-        const struct kind *kind = schuss_kernels(net->dtype)->kinds[node->kind];
-        if (kind->forward) {
-            const struct schuss_node *input = &net->nodes[node->inputs[0]];
-            const struct shape in = {input->channels, input->storage};
-            one->needs = kind->needs(node, &in, 1, passes); /* what is prepared does not depend on the rows */
-        }
+        const struct kernels *kernels = schuss_kernels(net->dtype);
+        if (kernels->kinds[node->kind]->forward)
+            *one = (struct node_plan){.needs = needs_of(net, kernels, node, 1, passes)}; /* what is prepared does not depend on the rows */
         rest += here_bytes(net, i, one, threads);
     }
     return (ptrdiff_t)lists(NULL, net, threads, rest);

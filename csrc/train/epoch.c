@@ -16,12 +16,6 @@ enum {
     IDLE_NANOSECONDS = 2000000   /* a thread that has no training left waits at most so long, or a step, for the others */
 };
 
-static double mean_loss(const struct schuss_train *t, const struct batch *b) {
-    const ptrdiff_t members = t->net->nodes[t->net->n_nodes - 1].members;
-    const double total = b->total * (double)members;
-    return total == 0 ? 0 : dense_loss_sum(b->rows * members, t->partial) / total; /* of NaN weights: NaN */
-}
-
 /* What member 0 decides before the last wait of a step: whether to stop after it. */
 static int time_is_up(struct run *run, const struct team *me, int64_t start, int64_t deadline, int *steps) {
     if (me->stalled < STALL_NANOSECONDS && ++*steps < run->looks) return 0;
@@ -62,7 +56,7 @@ static void run_member(void *context, struct team *me) {
         penalty_own(t, me);
         step_enter(t, &b, me);
         team_wait(me);
-        const double loss = mean_loss(t, &b);
+        const double loss = step_loss(t, &b);
         const double penalised = me->index == 0 ? loss + penalty_of(t, b.total) : loss;
         if (me->index == 0) t->last_loss = penalised;
         status = isfinite(loss) ? step_end(run, &b, position, &births, me) : SCHUSS_NONFINITE;

@@ -83,10 +83,13 @@ static void fill_member(struct schuss_plan *plan, int number, int member, char *
     const struct kind *kind = plan->kernels->kinds[node->kind];
     const ptrdiff_t item = plan->kernels->item;
     h->kernels = plan->kernels;
+    h->passes = plan->passes;
     h->node = node; /* of a concatenation too, where it is the network's value */
     if (!kind->forward) return;
     h->x = rows_of(plan, node->inputs[0], DATA);
     h->channels = net->nodes[node->inputs[0]].channels;
+    h->positions = net->nodes[node->inputs[0]].positions;
+    h->ld_state = net->state;
     m->mask = rows_of(plan, number, MASK);
     h->y = rows_of(plan, number, DATA);
     h->end = forward_end(plan, number);

@@ -11,8 +11,9 @@
 #include "births.h"
 
 struct shape {
-    ptrdiff_t channels; /* elements of a row */
-    int storage;        /* enum schuss_storage */
+    ptrdiff_t channels;  /* elements of a position */
+    int storage;         /* enum schuss_storage */
+    ptrdiff_t positions; /* of a row; in what shape() gives, 0: as many as come in */
 };
 
 /* What a node needs beside its value. */
@@ -31,14 +32,14 @@ enum sharing { SHARES_ROWS, SHARES_COLUMNS, SHARES_EITHER };
 /* Which functions of the backward pass read the node's input. */
 enum { DOWN_READS_INPUT = 1, GRADIENTS_READ_INPUT = 2 };
 
-/* Rows of a value: ld elements from row to row. */
+/* Positions of a value, all those of a row one after the other: ld elements from position to position. */
 struct matrix {
     void *at;
     ptrdiff_t ld;
 };
 
 /* A part of the gradient by a node's input: its columns [first, first + n), which are the gradient by one value. They
- * go to d[rows x n]. Where start is not NULL, start[rows x n] is added to them first; it may be d itself. At last the
+ * go to d[rows x positions x n]. Where start is not NULL, start of the same shape is added to them first; it may be d itself. At last the
  * derivative of the value's end is applied. */
 struct part {
     int value;
@@ -51,13 +52,17 @@ struct part {
 struct here {
     const struct kernels *kernels;
     const struct schuss_node *node;
-    struct matrix x;            /* [rows x channels of the input], or codes [rows x channels] without gaps */
-    ptrdiff_t channels;         /* of the input */
+    struct matrix x;            /* [rows x positions x channels of the input], or codes of that shape without gaps */
+    ptrdiff_t channels;         /* of the input, at one position */
+    ptrdiff_t positions;        /* of the input */
+    const int64_t *lengths;     /* [rows] how many of them each row has; NULL: all */
+    void *state;                /* this node's part of the first row's carried state, or NULL: read, then overwritten */
+    ptrdiff_t ld_state;         /* elements from row to row of it */
     const struct schuss_compressed *compressed; /* not NULL: x is these rows order[0], order[1], ... */
     const int64_t *order;
-    struct matrix y;            /* [rows x channels] what forward() makes */
+    struct matrix y;            /* [rows x positions x channels] what forward() makes */
     struct tile_end end;        /* the end that forward() applies to it */
-    struct matrix dy;           /* [rows x channels] the gradient by what the kind computed, before the end */
+    struct matrix dy;           /* of y's shape: the gradient by what the kind computed, before the end */
     int n_parts;
     struct part *parts;         /* of the gradient by the input */
     void *arrays[SCHUSS_NODE_ARRAYS]; /* parameters and states, in the order of shape() */
@@ -66,6 +71,7 @@ struct here {
     char *kept;                 /* needs.kept bytes, shared by all members */
     char *scratch;              /* needs.scratch bytes of this member, 64-byte aligned */
     void *prepared;             /* needs.prepared bytes of this member */
+    int passes;                 /* enum schuss_passes of the plan */
 };
 
 /* The rows of a batch that are a member's own. */
@@ -79,13 +85,16 @@ static inline struct share own_rows(ptrdiff_t rows, const struct team *me) {
                           share_start(rows, ROW_UNIT, me->index + 1, me->count)};
 }
 
-/* One pass, as one member knows it. */
+/* One pass, as one member knows it. To a kind that is not spatial each position is a row: it finds them counted here, and
+ * knows of nothing else. */
 struct pass {
     ptrdiff_t rows;
     struct share own;
     int training;   /* 1: the plan is for training, so statistics are of the batch, and are kept */
     int logits;     /* 1: the network's value is to be what goes into its activation */
     int by_columns; /* whether this call is shared by columns */
+    uint64_t seed, draw; /* of what the kind draws in training: functions of these and the node's stream */
+    double dropout_factor; /* which probabilities of dropout are multiplied by */
     int *fault;     /* forward() sets it to 1 where a code is not in its table */
 };
 
@@ -97,7 +106,11 @@ struct kind {
     const char *(*shape)(const struct schuss_node *node, const struct shape *in, struct shape *out,
                          struct schuss_array *arrays, int *n_arrays);
     enum sharing sharing;
+    int spatial; /* 1: positions are not alike to it, or their number changes. Of arrays of ends and of parts, row
+                  * i positions + p belongs to position p of row i, as with the others */
     int backward_reads;
+    /* Elements that a row carries from pass to pass. NULL: none. */
+    ptrdiff_t (*state)(const struct schuss_node *node);
     struct needs (*needs)(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes);
     /* Fills h->prepared. NULL: nothing. */
     void (*prepare)(struct here *h);

@@ -33,7 +33,7 @@ static void draw_rows(const struct schuss_plan *plan, int number, const struct m
                       const struct outside *outside) {
     const struct schuss_node *node = m->here.node;
     const double dropout = plan->nodes[number].dropout;
-    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++)
+    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) /* positions, of all own rows */
         plan->kernels->draw_mask(i * node->channels, node->channels, dropout, plan->net->seed, node->stream,
                                  outside->draw, row_at(plan->kernels, &m->mask, i));
 }
@@ -116,6 +116,11 @@ static void bring_in(const struct schuss_plan *plan, struct member_node *m, cons
         h->compressed = outside->inputs[input].compressed;
         h->order = outside->inputs[input].order;
     }
+    if (call->kind->state) {
+        h->lengths = outside->inputs->lengths;
+        h->state = outside->inputs->state;
+        if (h->state) h->state = (char *)h->state + node->state0 * plan->kernels->item;
+    }
     if (call->type == CALL_DOWN) send_out(plan, h->parts, h->n_parts, outside->dx);
     if (call->type == CALL_ADD) send_out(plan, m->to_added, m->n_added, outside->dx);
     if (call->type != CALL_FORWARD && call->type != CALL_END) return;
@@ -137,11 +142,13 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
                  struct team *me) {
     const unsigned char *waits = waits_of(plan, outside, me);
     struct member_node *members = plan->members + me->index * plan->net->n_nodes;
+    const struct share own = own_rows(outside->rows, me);
     struct pass pass = {
-        .rows = outside->rows,
-        .own = own_rows(outside->rows, me),
         .training = plan->passes != SCHUSS_FORWARD_ONLY,
         .logits = outside->flags & SCHUSS_LOGITS,
+        .seed = plan->net->seed,
+        .draw = outside->draw,
+        .dropout_factor = plan->dropout_factor,
         .fault = &plan->fault,
     };
     for (int c = from; c < to; c++) {
@@ -150,6 +157,8 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
         if (waits[c]) team_wait(me); /* later calls count on it, whether this one is made or not */
         if (is_idle(plan, call, outside)) continue;
         if (call->outside && call->type != CALL_OUTPUT) bring_in(plan, m, call, outside);
+        pass.rows = outside->rows * call->positions;
+        pass.own = (struct share){own.first * call->positions, own.end * call->positions};
         pass.by_columns = me->count > 1 && me->count <= call->columns_up_to;
         switch (call->type) {
         case CALL_DRAW: draw_rows(plan, call->node, m, &pass, outside); break;
@@ -200,7 +209,8 @@ void *schuss_forward(struct schuss_plan *plan, const struct schuss_input *inputs
     plan_set_dropout(plan, plan->net->dropout_factor);
     schuss_team(net_threads(plan, time, PASS_WORTH_A_THREAD), net_patience(time, time), forward_member, &job);
     if (copies)
-        memcpy(out, schuss_plan_output(plan), (size_t)(rows * value_columns(plan, plan->net->n_nodes - 1) * plan->kernels->item));
+        memcpy(out, schuss_plan_output(plan),
+               (size_t)(rows * last->positions * value_columns(plan, plan->net->n_nodes - 1) * plan->kernels->item));
     return out ? out : schuss_plan_output(plan);
 }
 

@@ -21,6 +21,7 @@ struct call {
     unsigned char type;
     unsigned char outside; /* 1: it uses what a pass brings, such as inputs, outputs and flags */
     unsigned char only_dx; /* 1: nothing needs it but gradients by the network's inputs */
+    ptrdiff_t positions;   /* which each row counts as, to what is called */
     int node;
     const struct kind *kind;
     int columns_up_to;     /* teams of so many members share it by columns, larger ones by rows */
@@ -53,7 +54,8 @@ enum buffer_role {
 struct buffer {
     int used;            /* 1: it exists */
     int outside;         /* 1: its memory comes with the pass */
-    ptrdiff_t row;       /* elements from row to row; 0: not rows */
+    ptrdiff_t positions; /* of a row, */
+    ptrdiff_t row;       /* and elements from one to the next; 0: not rows */
     ptrdiff_t bytes;
     int first, last;     /* the first and the last call that use it; first -1: none does */
     int slot;
@@ -123,7 +125,7 @@ static inline int has_place(const struct buffer *b) { return b->used && !b->outs
 static inline int pointwise_activation(const struct schuss_node *node) {
     return node->activation == SCHUSS_SOFTMAX ? SCHUSS_IDENTITY : node->activation;
 }
-/* Elements of a row of the node's value in this plan. */
+/* Elements of a position of the node's value in this plan. */
 static inline ptrdiff_t value_columns(const struct schuss_plan *plan, int node) {
     const struct schuss_node *n = &plan->net->nodes[node];
     return plan->passes == SCHUSS_FORWARD_ONLY ? n->channels : n->channels * n->members;

@@ -14,10 +14,11 @@ const char *schuss_kind_numbers(int kind) { return schuss_kernels(SCHUSS_F32)->k
 /* A concatenation's shape: its inputs lie in it side by side. Returns NULL, or what does not fit. */
 static const char *shape_of_concatenation(struct schuss_net *net, int number, struct shape *out) {
     struct schuss_node *node = &net->nodes[number];
-    *out = (struct shape){0, SCHUSS_REAL};
+    *out = (struct shape){.storage = SCHUSS_REAL, .positions = net->nodes[node->inputs[0]].positions};
     for (int k = 0; k < node->n_inputs; k++) {
         struct schuss_node *input = &net->nodes[node->inputs[k]];
         if (input->n_inputs == 0 || input->within >= 0 || input->storage != SCHUSS_REAL) return "input";
+        if (input->positions != out->positions) return "input";
         input->within = number;
         input->channel0 = out->channels;
         node->n_parts += input->kind == SCHUSS_KIND_concatenate ? input->n_parts : 1;
@@ -46,12 +47,14 @@ static ptrdiff_t place(struct schuss_net *net, int stepped, ptrdiff_t used) {
 ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **what) {
     net->n_arrays = net->n_inputs = 0;
     net->dropout_factor = 1;
+    net->state = 0;
     *what = NULL;
     for (int i = 0; i < net->n_nodes; i++) {
         struct schuss_node *node = &net->nodes[i];
-        struct shape out = {0, SCHUSS_REAL};
+        struct shape out = {.storage = SCHUSS_REAL};
+        ptrdiff_t columns;
         const struct schuss_node *input = node->n_inputs ? &net->nodes[node->inputs[0]] : NULL;
-        const struct shape in = input ? (struct shape){input->channels, input->storage} : out;
+        const struct shape in = input ? (struct shape){input->channels, input->storage, input->positions} : out;
         int n_arrays = 0;
         *number = i;
         node->within = -1;
@@ -62,14 +65,20 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **wha
         if (node->kind == SCHUSS_KIND_concatenate) *what = shape_of_concatenation(net, i, &out);
         else *what = kind_of(net, node)->shape(node, &in, &out, net->arrays + net->n_arrays, &n_arrays);
         if (*what) return -1;
+        if (out.positions == 0) out.positions = input ? in.positions : 1;
+        if (__builtin_mul_overflow(out.positions, out.channels, &columns)) return -1;
         if (node->residual >= 0) {
             const struct schuss_node *added = &net->nodes[node->residual];
-            if (added->storage != SCHUSS_REAL || out.storage != SCHUSS_REAL || added->channels != out.channels) {
+            if (added->storage != SCHUSS_REAL || out.storage != SCHUSS_REAL || added->channels != out.channels ||
+                added->positions != out.positions) {
                 *what = "residual";
                 return -1;
             }
         }
         node->channels = out.channels;
+        node->positions = out.positions;
+        node->state0 = net->state;
+        if (kind_of(net, node)->state) net->state += kind_of(net, node)->state(node);
         node->members = node->kind == SCHUSS_KIND_mean_of_members ? node->sizes[0] : 1;
         node->storage = out.storage;
         node->n_arrays = n_arrays;
@@ -82,13 +91,16 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **wha
 }
 
 ptrdiff_t schuss_net_slab(const struct schuss_net *net) {
-    enum { SLAB_BYTES = 1 << 20, LEAST = 64, MOST = 4096 };
+    enum { SLAB_BYTES = 1 << 20, LEAST = 64, FEW = 16, MOST = 4096 }; /* FEW: of rows that have many positions */
     const ptrdiff_t item = schuss_kernels(net->dtype)->item;
-    ptrdiff_t widest = 1;
-    for (int i = net->n_inputs; i < net->n_nodes; i++)
-        if (net->nodes[i].channels > widest) widest = net->nodes[i].channels;
-    const ptrdiff_t rows = SLAB_BYTES / (widest * item) / LEAST * LEAST;
-    return rows < LEAST ? LEAST : rows > MOST ? MOST : rows;
+    ptrdiff_t widest = 1, unit = LEAST;
+    for (int i = net->n_inputs; i < net->n_nodes; i++) {
+        const ptrdiff_t columns = net->nodes[i].positions * net->nodes[i].channels;
+        if (columns > widest) widest = columns;
+        if (net->nodes[i].positions > 1) unit = FEW;
+    }
+    const ptrdiff_t rows = SLAB_BYTES / (widest * item) / unit * unit;
+    return rows < unit ? unit : rows > MOST ? MOST : rows;
 }
 
 int schuss_net_reads_compressed(const struct schuss_net *net, int input) {

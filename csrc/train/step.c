@@ -94,12 +94,26 @@ static void repeat(ptrdiff_t n, ptrdiff_t members, ptrdiff_t bytes, const char *
         for (ptrdiff_t m = 0; m < members; m++, to += bytes) memcpy(to, from + i * bytes, (size_t)bytes);
 }
 
-/* Rows [first, end) of a batch as its loss gets them: members have the targets and the weight of their row. */
+/* How many rows of the loss a row of a batch is. */
+static ptrdiff_t rows_of_loss(const struct schuss_net *net) {
+    const struct schuss_node *last = &net->nodes[net->n_nodes - 1];
+    return last->members * last->positions;
+}
+
+/* What the weights of the batch's rows of the loss add up to. Members have that of their row, positions their own. */
+static double total_of_loss(const struct schuss_train *t, const struct batch *b) {
+    const struct schuss_node *last = &t->net->nodes[t->net->n_nodes - 1];
+    return b->total * (double)(b->weights ? last->members : last->members * last->positions);
+}
+
+/* Rows [first, end) of a batch as its loss gets them: members have the targets and the weight of their row, positions
+ * their own. */
 static struct loss_rows rows_for_loss(const struct schuss_train *t, const struct batch *b, const void *output,
                                       ptrdiff_t first, ptrdiff_t end) {
     const struct schuss_node *last = &t->net->nodes[t->net->n_nodes - 1];
     const ptrdiff_t members = last->members, bytes = t->y_row_bytes;
-    struct loss_rows l = {&t->loss, last->channels, output, b->y, b->weights, b->total, schuss_plan_dout(t->plan)};
+    struct loss_rows l = {&t->loss, last->channels, output, b->y, b->weights, total_of_loss(t, b),
+                          schuss_plan_dout(t->plan)};
     if (members == 1) return l;
     const ptrdiff_t doubles = (ptrdiff_t)sizeof(double);
     char *weights = t->plan->memory + buffer_of(t->plan, t->net->n_nodes - 1, KEPT)->at;
@@ -109,20 +123,24 @@ static struct loss_rows rows_for_loss(const struct schuss_train *t, const struct
         repeat(end - first, members, doubles, (const char *)(b->weights + first), weights + first * members * doubles);
     l.target = y;
     l.weights = b->weights ? (const double *)(const void *)weights : NULL;
-    l.total = b->total * (double)members;
     return l;
 }
 
 void step_losses(const struct schuss_train *t, const struct batch *b, const void *output, struct team *me) {
     const struct share own = own_rows(b->rows, me);
-    const ptrdiff_t members = t->net->nodes[t->net->n_nodes - 1].members;
+    const ptrdiff_t each = rows_of_loss(t->net);
     const struct loss_rows l = rows_for_loss(t, b, output, own.first, own.end);
-    t->plan->kernels->loss(&l, own.first * members, own.end * members, t->partial);
+    t->plan->kernels->loss(&l, own.first * each, own.end * each, t->partial);
 }
 
 void step_enter(const struct schuss_train *t, const struct batch *b, struct team *me) {
     const struct outside outside = outside_of(t, b, 0);
     net_enter_backward(t->plan, &outside, me);
+}
+
+double step_loss(const struct schuss_train *t, const struct batch *b) {
+    const double total = total_of_loss(t, b);
+    return total == 0 ? 0 : dense_loss_sum(b->rows * rows_of_loss(t->net), t->partial) / total; /* of NaN weights: NaN */
 }
 
 int step_end(struct run *run, const struct batch *b, ptrdiff_t position, struct births *births, struct team *me) {
@@ -182,13 +200,12 @@ void schuss_train_begin(struct schuss_train *t) {
 }
 
 double schuss_train_loss(struct schuss_train *t) {
-    const struct schuss_net *net = t->net;
     const struct batch b = {.rows = t->current_rows, .y = t->current_y, .weights = t->current_weights,
                             .total = t->current_total};
     const struct loss_rows l = rows_for_loss(t, &b, schuss_plan_output(t->plan), 0, b.rows);
-    const double sum = schuss_loss_value(net->dtype, &t->loss, b.rows * net->nodes[net->n_nodes - 1].members, l.cols,
-                                         l.prediction, l.target, l.weights, l.total, l.gradient, t->partial);
-    return t->current_total == 0 ? 0 : sum / l.total;
+    const double sum = schuss_loss_value(t->net->dtype, &t->loss, b.rows * rows_of_loss(t->net), l.cols, l.prediction,
+                                         l.target, l.weights, l.total, l.gradient, t->partial);
+    return l.total == 0 ? 0 : sum / l.total;
 }
 
 static void end_member(void *context, struct team *me) {

@@ -37,6 +37,8 @@ const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t 
                        struct team *me);
 /* The losses of the member's own rows, and their gradients. */
 void step_losses(const struct schuss_train *t, const struct batch *b, const void *output, struct team *me);
+/* The batch's mean loss, from those of all its rows, once all members are through with theirs. */
+double step_loss(const struct schuss_train *t, const struct batch *b);
 /* The first part of the backward pass, see net_enter_backward(). */
 void step_enter(const struct schuss_train *t, const struct batch *b, struct team *me);
 /* The rest of the backward pass and the update, once the batch's loss is known and the first part of the backward pass

@@ -18,7 +18,7 @@ static int meet(const struct buffer *a, const struct buffer *b, int *aligned) {
     *aligned = 1;
     if (a == b) return 1;
     if (!has_place(a) || !has_place(b) || a->slot != b->slot) return 0;
-    *aligned = a->row == b->row;
+    *aligned = a->row == b->row && a->positions == b->positions;
     return 1;
 }
 

@@ -8,8 +8,12 @@ from .config import show_config
 from .errors import DivergenceError
 from .history import History
 from .layers import (
+    GRU,
+    LSTM,
+    RNN,
     Activation,
     BatchNorm,
+    Bidirectional,
     Clamp,
     Concatenate,
     Dense,
@@ -43,14 +47,19 @@ from .losses import (
 )
 from .network import Network
 from .optim import *  # noqa: F403  its list is below
+from .sequences import Sequences
 from .serialization import load
 from .threads import get_num_threads, set_num_threads, threads
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "MAE",
     "MSE",
+    "RNN",
     "Activation",
     "BatchNorm",
+    "Bidirectional",
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Clamp",
@@ -81,6 +90,7 @@ __all__ = [
     "Quantile",
     "Residual",
     "Scale",
+    "Sequences",
     "Tweedie",
     "__version__",
     "fit_side_by_side",

@@ -216,7 +216,7 @@ class NotFinite(FloatingPointError):
 
 # An array, or one for each input of the network in order: numbers of its dtype or int64 codes, (rows, columns),
 # C-contiguous.
-Data: TypeAlias = NDArray[Any] | tuple[NDArray[Any], ...]
+Data: TypeAlias = "NDArray[Any] | tuple[NDArray[Any], ...] | Sequences"
 # kind, numbers of the nodes it reads, sizes and numbers by the core's names, and its end: activation, alpha, dropout,
 # the node whose value is added (-1: none), and the stream of its random numbers.
 Node: TypeAlias = tuple[str, Sequence[int], Mapping[str, int], Mapping[str, float], str, float, float, int, int]
@@ -236,6 +236,22 @@ class Misfit(ValueError):
     node: int
     what: str
 
+class Sequences:
+    """Inputs of a pass, and what layers that go through times need beside them: int64 lengths (rows,), and the state
+    (rows, Net.state) that rows begin with, overwritten with what they end with."""
+
+    x: NDArray[Any] | tuple[NDArray[Any], ...]
+    lengths: NDArray[np.int64] | None
+    state: NDArray[Any] | None
+    ndim: int
+    def __init__(
+        self,
+        x: NDArray[Any] | tuple[NDArray[Any], ...],
+        lengths: NDArray[np.int64] | None = None,
+        state: NDArray[Any] | None = None,
+    ) -> None: ...
+    def copy(self) -> Sequences: ...
+
 class Net:
     """Nodes, arenas and plans of one network. One call at a time: RuntimeError if busy in another thread."""
 
@@ -252,8 +268,11 @@ class Net:
     state_names: list[tuple[int, str]]
     input_names: list[str]  # what messages call the inputs; writable
     named_losses: dict[str, LossSpec]  # losses that may be given by their names; writable
-    n_in: int  # of a network whose one input are numbers, else -1
+    n_in: int  # of a row of a network whose one input are numbers, else -1
     n_out: int
+    positions: int  # of the network's value, with n_out columns each
+    row_out: int  # elements of a row of it
+    state: int  # elements of a row of carried state
     dtype: np.dtype[Any]
     members: int  # in training the loss gets so many rows of n_out for each row
     seed: int  # of dropout; writable

@@ -65,6 +65,23 @@ def matrix(name: str, value: Any, columns: int, dtype: np.dtype[Any]) -> NDArray
     return converted(array, dtype)
 
 
+def padded(name: str, rows: list[Any], times: int | None = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Arrays (length, features) as one (rows, times, features), zeros behind each, and their lengths. times: of the
+    longest where None."""
+    found = [real_array(f"{name}[{k}]", row) for k, row in enumerate(rows)]
+    for k, row in enumerate(found):
+        if row.ndim != found[0].ndim or row.shape[1:] != found[0].shape[1:] or row.ndim == 0:
+            raise ValueError(
+                f"{name}[{k}] must have shape (length, ...) as {name}[0] {found[0].shape}; got {row.shape}"
+            )
+    lengths = np.array([len(row) for row in found], np.int64)
+    longest = int(lengths.max()) if times is None else times
+    array = np.zeros((len(found), longest, *found[0].shape[1:]), np.result_type(*found))
+    for into, row in zip(array, found, strict=True):
+        into[: len(row)] = row
+    return array, lengths
+
+
 def check_finite(name: str, array: NDArray[Any]) -> None:
     """ValueError with the first position where the array is NaN or infinite."""
     if array.dtype.kind != "f":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import arrays
+from . import _core, arrays
 from .arguments import shown, unknown_name
+from .sequences import Sequences
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from .layers import Input
 
     # One array, or one for each input in the network's order.
-    Data = NDArray[Any] | tuple[NDArray[Any], ...]
+    Arrays = NDArray[Any] | tuple[NDArray[Any], ...]
+    # The same, or with lengths and state.
+    Data = Arrays | _core.Sequences
 
 
 def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]) -> Data:
@@ -26,7 +30,7 @@ def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]
     ----------
     inputs : sequence of Input
         Those of the network.
-    value : array, dict or tuple
+    value : array, dict, tuple or Sequences
         For one input its array; for more a dict by their names, or a tuple or list in their order.
     name : str
         What messages call it.
@@ -38,6 +42,11 @@ def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]
     ValueError, TypeError
         If an array is missing, too much, or not of its input's shape and kind.
     """
+    return (_sequences if isinstance(value, Sequences) else _arrays)(inputs, value, name, dtype)
+
+
+def _arrays(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]) -> Arrays:
+    """Data without lengths and state."""
     if len(inputs) == 1 and not isinstance(value, Mapping):
         return _one(inputs[0], name, value, dtype)
     names = [put.name for put in inputs]
@@ -67,13 +76,53 @@ def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]
     return found[0] if len(found) == 1 else tuple(found)
 
 
+def _sequences(inputs: Sequence[Input], value: Sequences, name: str, dtype: np.dtype[Any]) -> _core.Sequences:
+    """Data with lengths and state."""
+    times = inputs[0].dims[0] if len(inputs[0].dims) == 1 else None
+    x, lengths = value.x, value.lengths
+    if lengths is not None:
+        if times is None:
+            raise ValueError(f"lengths must be None for a network whose input has no times; got {shown(lengths)}")
+        lengths = arrays.real_array("lengths", lengths)
+        if lengths.dtype.kind not in "iu":
+            raise TypeError(f"lengths must be integers; got dtype {lengths.dtype}")
+        if isinstance(x, np.ndarray) and x.ndim == 3 and x.shape[1] < times and len(inputs) == 1:
+            x = np.concatenate([x, np.zeros((len(x), times - x.shape[1], x.shape[2]), x.dtype)], axis=1)
+    data = _arrays(inputs, x, name, dtype)
+    if lengths is not None:
+        if lengths.shape != (rows(data),):
+            raise ValueError(f"lengths must have shape ({rows(data)},), one a row; got {lengths.shape}")
+        arrays.check_where(
+            "lengths", lengths, (lengths >= 0) & (lengths <= times), f"in [0, {times}], the times there are"
+        )
+        lengths = arrays.converted(lengths, np.dtype(np.int64))
+    return _core.Sequences(data, lengths, value.state)
+
+
+def _flat(put: Input, name: str, value: Any) -> NDArray[Any]:
+    """Rows of an input's shape, each as one row of numbers."""
+    array = arrays.real_array(name, value)
+    shape = put.row_shape
+    if put.n == 1 and array.shape[1:] == put.dims:  # its one feature or channel is left out
+        shape = put.dims
+    if array.shape[1:] != shape or array.ndim == 0:
+        hint = f"; one row is {name}[None]" if array.shape == shape else ""
+        raise ValueError(f"{name} must have shape (rows, {', '.join(map(str, shape))}); got {array.shape}{hint}")
+    if put.channels == "first" and shape is not put.dims:
+        array = np.moveaxis(array, 1, -1)
+    return array.reshape(len(array), -1)
+
+
 def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    columns = prod(put.row_shape)
+    if put.dims:
+        value = _flat(put, name, value)
     if not put.codes:
-        return arrays.matrix(name, value, put.n, dtype)
+        return arrays.matrix(name, value, columns, dtype)
     array = arrays.real_array(name, value)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold codes, integers; got dtype {array.dtype}")
-    if array.ndim == 1 and put.n == 1:
+    if array.ndim == 1 and columns == 1:
         array = array.reshape(-1, 1)
     if (
         array.dtype.kind == "u"
@@ -82,23 +131,46 @@ def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any
         and int(array.max()) > np.iinfo(np.int64).max
     ):
         raise ValueError(f"{name} must hold codes below 2**63; got {shown(int(array.max()))}")
-    return arrays.matrix(name, array, put.n, np.dtype(np.int64))
+    return arrays.matrix(name, array, columns, np.dtype(np.int64))
 
 
 def rows(data: Data) -> int:
     """How many rows there are."""
+    if isinstance(data, _core.Sequences):
+        data = data.x
     return len(data[0]) if isinstance(data, tuple) else len(data)
 
 
 def select(data: Data, index: NDArray[Any]) -> Data:
     """The rows of these numbers, copied."""
+    if isinstance(data, _core.Sequences):
+        if data.state is not None:
+            raise ValueError("state must be None where rows are held out or shuffled")
+        lengths = None if data.lengths is None else data.lengths[index]
+        return _core.Sequences(_select(data.x, index), lengths)
+    return _select(data, index)
+
+
+def _select(data: Arrays, index: NDArray[Any]) -> Arrays:
     return tuple(array[index] for array in data) if isinstance(data, tuple) else data[index]
 
 
 def check_finite(inputs: Sequence[Input], name: str, data: Data) -> None:
     """ValueError with the first position where a number is NaN or infinite."""
+    if isinstance(data, _core.Sequences):
+        if data.state is not None:
+            arrays.check_finite("state", data.state)
+        data = data.x
     if not isinstance(data, tuple):
-        arrays.check_finite(name, data)
+        arrays.check_finite(name, shaped(inputs[0], data))
         return
     for put, array in zip(inputs, data, strict=True):
-        arrays.check_finite(f"{name}[{put.name!r}]", array)
+        arrays.check_finite(f"{name}[{put.name!r}]", shaped(put, array))
+
+
+def shaped(put: Input, array: NDArray[Any]) -> NDArray[Any]:
+    """Rows in the shape that messages speak of."""
+    if not put.dims:
+        return array
+    array = array.reshape(len(array), *put.dims, put.n)
+    return np.moveaxis(array, -1, 1) if put.channels == "first" else array

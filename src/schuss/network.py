@@ -76,6 +76,7 @@ class Network(Trained):
         validation_fraction: float = 0.0,
         sample_weight: Any = None,
         class_weight: str | Mapping[int, float] | Any = None,
+        lengths: Any = None,
         metrics: str | metrics.Metric | Iterable[str | metrics.Metric] = (),
         training_metrics: bool = True,
         early_stopping: bool | int | EarlyStopping | None = None,
@@ -126,10 +127,15 @@ class Network(Trained):
         validation_fraction : float
             In [0, 1): share of the rows to hold out instead, chosen by the network's seed.
         sample_weight : array of shape (rows,), optional
-            Finite, >= 0. The loss of a batch is the weighted mean over its rows.
+            Finite, >= 0. The loss of a batch is the weighted mean over its rows. Where the network has an output at
+            each position, y has a target for each, (rows, times) or (rows, times, n_out), and weights may be
+            (rows, times).
         class_weight : "balanced", dict or array, optional
             Weights by label, times the sample weights; a dict's missing labels weigh 1. "balanced" is rows / (classes
             present * rows of the class). For integer labels and for binary_cross_entropy with one output.
+        lengths : array of integers (rows,), optional
+            How many times of each row of X are there, see `Sequences`. What lies beyond is computed by no layer that
+            goes through times, and counts in no loss at each time.
         metrics : str, callable or sequence of these
             accuracy, error, balanced_accuracy, log_loss, auc (of two classes), mse, rmse, mae, r2, or functions
             ``(prediction, target) -> number``, which get what `predict` gives and no weights. Computed after each epoch
@@ -194,6 +200,7 @@ class Network(Trained):
                 validation_fraction=validation_fraction,
                 sample_weight=sample_weight,
                 class_weight=class_weight,
+                lengths=lengths,
                 metrics=metrics,
                 training_metrics=training_metrics,
                 early_stopping=early_stopping,

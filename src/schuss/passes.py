@@ -18,6 +18,7 @@ from .layers.graph import built
 from .losses import Loss
 from .optim import Averaged, Optimizer
 from .optim.grouping import parameter_groups
+from .sequences import joined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,6 +72,10 @@ class Passes:
         self.n_in = sum(put.n for put in self.inputs)
         self.n_out = self.layers[-1].shape.columns
         self._core = _core.Net(self._graph.nodes, self.dtype, seed)
+        # The shape of a row that comes in, if there is one input, and of one that comes out, where they have positions.
+        self._row_in = self.inputs[0].row_shape if len(self.inputs) == 1 and self.inputs[0].dims else None
+        self._dims_out = self._graph.shape.dims
+        self._shaped = bool(self._dims_out) or any(put.dims for put in self.inputs)
         self._core.named_losses = _SPECS
         self._core.input_names = [put.name for put in self.inputs]
         self._parameters: tuple[NDArray[Any], ...] = tuple(self._core.parameters)
@@ -146,29 +151,62 @@ class Passes:
 
     def _data(self, x: Any, name: str = "x") -> Data:
         """Turn x into what the core takes; what fits already is taken as it is, without a pass over it."""
-        if self._core.accepts_inputs(x):
+        if not self._shaped and self._core.accepts_inputs(x):
             return x  # type: ignore[no-any-return]
         return inputs.checked(self.inputs, x, name, self.dtype)
 
-    def forward(self, x: Any, training: bool = True, *, dropout_factor: float = 1.0) -> NDArray[Any]:
+    def _flattened(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """A batch whose rows have positions as one without, as far as that is seen at once; else None for x."""
+        if type(x) is not np.ndarray or x.shape[1:] != self._row_in or not x.flags.c_contiguous or not len(x):
+            return None, y
+        if self.inputs[0].channels == "first":
+            return None, y
+        if self._dims_out:
+            places = 1 + len(self._dims_out)
+            if type(y) is not np.ndarray or y.shape[:places] != (len(x), *self._dims_out):
+                return None, y
+            y = y.reshape(-1, *y.shape[places:])
+        return x.reshape(len(x), -1), y
+
+    def _shaped_output(self, output: NDArray[Any]) -> NDArray[Any]:
+        """Rows of the network's value in the shape that users know."""
+        return output.reshape(len(output), *self._dims_out, -1) if self._dims_out else output
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that a row carries from one pass to the next, of all layers that go through times."""
+        return self._core.state
+
+    def initial_state(self, rows: int = 1) -> NDArray[Any]:
+        """The state in which sequences begin where none is given: zeros (rows, state_size)."""
+        return np.zeros((integer("rows", rows, 1), self.state_size), self.dtype)
+
+    def forward(
+        self, x: Any, training: bool = True, *, lengths: Any = None, state: Any = None, dropout_factor: float = 1.0
+    ) -> NDArray[Any]:
         """The network's output, keeping what `backward` needs.
 
         Parameters
         ----------
         x : array of shape (rows, n_in)
             Real numbers of any dtype and layout. With several inputs a dict by their names, or a tuple in their order.
+            Of an input of sequences or images (rows, times, features) or (rows, height, width, channels).
         training : bool
             Whether dropout applies, statistics are those of the batch, and `backward` may follow.
+        lengths, state : array, optional
+            Of sequences, see `Sequences`.
         dropout_factor : float
             As for `train_step`.
 
         Returns
         -------
         array of shape (rows, n_out)
-            A new one. NaN in x gives NaN here. In training mode all members of an ensemble that ends in
+            A new one; (rows, times, n_out) or (rows, height, width, n_out) where there is an output at each position.
+            NaN in x gives NaN here. In training mode all members of an ensemble that ends in
             `MeanOfMembers`: (rows, members * n_out).
         """
-        return self._core.forward(self._data(x), flag("training", training), dropout_factor)
+        x = self._data(joined(x, lengths, state))
+        return self._shaped_output(self._core.forward(x, flag("training", training), dropout_factor))
 
     def backward(self, dout: Any) -> NDArray[Any] | tuple[NDArray[Any] | None, ...] | None:
         """Backpropagate through the last `forward` in training mode: fills `gradients`.
@@ -189,9 +227,23 @@ class Passes:
             If no forward pass came before.
         """
         array = arrays.converted(arrays.real_array("dout", dout), self.dtype)
-        return self._core.backward(array, True)
+        if self._dims_out:
+            if array.shape[1:] != (*self._dims_out, self.n_out):
+                expected = ", ".join(map(str, (*self._dims_out, self.n_out)))
+                raise ValueError(f"dout must have shape (rows, {expected}), as the output has; got {array.shape}")
+            array = array.reshape(len(array), -1)
+        dx = self._core.backward(array, True)
+        if not self._shaped or dx is None:
+            return dx
+        if not isinstance(dx, tuple):
+            return inputs.shaped(self.inputs[0], dx)
+        return tuple(
+            None if part is None else inputs.shaped(put, part) for put, part in zip(self.inputs, dx, strict=True)
+        )
 
-    def predict(self, X: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def predict(
+        self, X: Any, out: NDArray[Any] | None = None, *, lengths: Any = None, state: Any = None
+    ) -> NDArray[Any]:
         """The network's output, without dropout.
 
         Parameters
@@ -201,10 +253,13 @@ class Passes:
             their names, or a tuple in their order, of (rows, ...) arrays.
         out : array, optional
             Where to write: the result's shape, the network's dtype, C-contiguous, writable.
+        lengths, state : array, optional
+            Of sequences, see `Sequences`.
 
         Returns
         -------
         array of shape (rows, n_out), or (n_out,) for one row
+            With an output at each position (rows, times, n_out) or (rows, height, width, n_out).
             Probabilities if the output layer is softmax or sigmoid, otherwise what the last layer gives (logits, for a
             network trained with a cross-entropy).
 
@@ -213,6 +268,10 @@ class Passes:
         ValueError, TypeError
             If X or out is not as described.
         """
+        if self._shaped:
+            return self._predict_shaped(joined(X, lengths, state), out)
+        if lengths is not None or state is not None:
+            raise ValueError("lengths and state must be None for a network whose input has no times")
         found = self._core.try_predict(X, out)
         if found is not None:
             return found
@@ -234,6 +293,24 @@ class Passes:
 
     __call__ = predict
 
+    def _predict_shaped(self, X: Any, out: NDArray[Any] | None) -> NDArray[Any]:
+        """`predict` where rows have positions."""
+        alone = self._row_in is not None and getattr(X, "shape", None) == self._row_in
+        data = self._data(X[None] if alone else X, "X")
+        rows = inputs.rows(data)
+        shape = (*self._dims_out, self.n_out) if alone else (rows, *self._dims_out, self.n_out)
+        flat = None
+        if out is not None:
+            if not isinstance(out, np.ndarray):
+                raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
+            if out.shape != shape or not out.flags.carray or out.dtype != self.dtype:
+                raise ValueError(
+                    f"out must be {self.dtype} of shape {shape}, C-contiguous and writable; got {out.shape}"
+                )
+            flat = out.reshape(rows, -1)
+        found = self._core.predict(data, flat)
+        return found.reshape(shape) if out is None else out
+
     def loss_and_gradients(
         self,
         x: Any,
@@ -242,6 +319,8 @@ class Passes:
         *,
         sample_weight: Any = None,
         class_weight: Any = None,
+        lengths: Any = None,
+        state: Any = None,
         dropout_factor: float = 1.0,
     ) -> float:
         """Forward and backward pass with dropout: fills `gradients`, returns the weighted mean loss.
@@ -253,6 +332,8 @@ class Passes:
             As for `fit`.
         loss, sample_weight, class_weight
             As for `fit`.
+        lengths, state : array, optional
+            Of sequences, see `Sequences`.
         dropout_factor : float
             As for `train_step`.
 
@@ -264,11 +345,14 @@ class Passes:
             If the loss is NaN or infinite; the parameters are as they were.
         """
         value = None
-        if class_weight is None:
-            value = self._core.try_loss_and_gradients(x, y, sample_weight, loss, dropout_factor)
+        if class_weight is None and lengths is None and state is None:
+            if not self._shaped:
+                value = self._core.try_loss_and_gradients(x, y, sample_weight, loss, dropout_factor)
+            elif sample_weight is None:
+                value = self._core.try_loss_and_gradients(*self._flattened(x, y), None, loss, dropout_factor)
         if value is None:
             chosen = losses.resolve(loss)
-            x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
+            x, y, weights = self._batch(joined(x, lengths, state), y, chosen, sample_weight, class_weight)
             if isinstance(chosen, Loss):
                 value = self._core.loss_and_gradients(x, y, weights, chosen.spec, dropout_factor)
             else:
@@ -291,6 +375,8 @@ class Passes:
         *,
         sample_weight: Any = None,
         class_weight: Any = None,
+        lengths: Any = None,
+        state: Any = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
         dropout_factor: float = 1.0,
@@ -303,6 +389,9 @@ class Passes:
             As for `fit`.
         optimizer : Optimizer
             Over this network's `parameters`.
+        lengths, state : array, optional
+            Of sequences, see `Sequences`. A state that goes from step to step makes it truncated backpropagation
+            through time: gradients do not go back beyond the step.
         dropout_factor : float
             What the probability of every dropout is multiplied by in this step; each product must stay below 1.
 
@@ -322,14 +411,22 @@ class Passes:
         groups = optimizer.param_groups
         stepper = optimizer._stepper
         try:
-            if class_weight is None:
-                value = self._core.try_train_step(
-                    x, y, sample_weight, loss, stepper, groups, clip_value, clip_norm, dropout_factor
-                )
+            if class_weight is None and lengths is None and state is None:
+                if not self._shaped:
+                    value = self._core.try_train_step(
+                        x, y, sample_weight, loss, stepper, groups, clip_value, clip_norm, dropout_factor
+                    )
+                elif sample_weight is None:
+                    flat_x, flat_y = self._flattened(x, y)
+                    value = self._core.try_train_step(
+                        flat_x, flat_y, None, loss, stepper, groups, clip_value, clip_norm, dropout_factor
+                    )
+                else:
+                    value = None
                 if value is not None:
                     return value
             chosen = losses.resolve(loss)
-            x, y, weights = self._batch(x, y, chosen, sample_weight, class_weight)
+            x, y, weights = self._batch(joined(x, lengths, state), y, chosen, sample_weight, class_weight)
             if not isinstance(chosen, Loss):
                 return self._own_train_step(x, y, chosen, optimizer, clip_value, clip_norm, dropout_factor)
             return self._core.train_step(
@@ -366,6 +463,8 @@ class Passes:
         """A batch as the core takes it. Whether it is finite is left to the loss, the range of int64 labels to the core
         unless class weights are looked up with them."""
         x = self._data(x)
+        if self._dims_out:
+            return self._at_positions(x, y, loss, sample_weight, class_weight, ("x", "y", "sample_weight"))
         rows = inputs.rows(x)
         if class_weight is not None or not self._core.accepts_targets(y, rows, loss):
             y = targets.prepare(loss, y, rows, self.n_out, self.dtype)
@@ -373,6 +472,35 @@ class Passes:
         if sample_weight is not None or class_weight is not None:
             weights = targets.prepare_weights(loss, sample_weight, class_weight, y, self.n_out)
         return x, y, weights
+
+    def _at_positions(
+        self,
+        x: Data,
+        y: Any,
+        loss: Loss | losses.LossFunction,
+        sample_weight: Any,
+        class_weight: Any,
+        names: tuple[str, str, str],
+    ) -> tuple[Data, NDArray[Any], NDArray[np.float64] | None]:
+        """A batch whose network has an output at each position, and whose targets and weights have a row for each.
+        Positions beyond the length of their row weigh nothing."""
+        rows, dims, positions = inputs.rows(x), self._dims_out, self._core.positions
+        array = targets.at_positions(names[1], y, rows, dims)
+        there = None
+        lengths = x.lengths if isinstance(x, _core.Sequences) else None
+        if lengths is not None and dims == self.inputs[0].dims:
+            if not isinstance(loss, Loss):
+                raise ValueError("lengths must be None with a loss function of one's own at each time")
+            there = (np.arange(positions) < lengths[:, None]).reshape(-1)
+            array = np.where(there.reshape(-1, *(1,) * (array.ndim - 1)), array, array.dtype.type(0))
+        target = targets.prepare(loss, array, rows * positions, self.n_out, self.dtype, names[1])
+        weights = None
+        if sample_weight is not None:
+            weights = targets.weights_at_positions(names[2], sample_weight, rows, dims)
+        weights = targets.prepare_weights(loss, weights, class_weight, target, self.n_out, names[2])
+        if there is not None:
+            weights = there.astype(np.float64) if weights is None else weights * there
+        return x, target, weights
 
     def _check_batch(self, x: Data, y: NDArray[Any]) -> None:
         """Whether what was not finite came in with the data: ValueError that says where. Looked at only then."""
@@ -384,7 +512,7 @@ class Passes:
     ) -> float:
         prediction = self._core.forward(x, True, dropout_factor)
         members = self._core.members
-        if members > 1:
+        if members > 1 or self._dims_out:
             prediction, y = prediction.reshape(-1, self.n_out), np.repeat(y, members, axis=0)
         value, gradient = losses.evaluated(loss, prediction, y)
         self._core.backward(gradient.reshape(inputs.rows(x), -1), False)
@@ -417,12 +545,13 @@ class Passes:
         *,
         sample_weight: Any = None,
         class_weight: Any = None,
+        lengths: Any = None,
     ) -> dict[str, float]:
         """Weighted mean loss and metrics over all rows, without dropout.
 
         Parameters
         ----------
-        X, y, loss, metrics, sample_weight, class_weight
+        X, y, loss, metrics, sample_weight, class_weight, lengths
             As for `fit`.
 
         Returns
@@ -432,7 +561,7 @@ class Passes:
         """
         chosen = losses.resolve(loss)
         measures = self._measures(metrics, chosen)
-        data = self._checked_data(X, y, chosen, sample_weight, class_weight)
+        data = self._checked_data(joined(X, lengths), y, chosen, sample_weight, class_weight)
         return self._evaluate(data, chosen, measures)
 
     def _measures(self, given: Any, loss: Loss | losses.LossFunction) -> dict[str, metrics.Measure]:
@@ -449,11 +578,15 @@ class Passes:
     ) -> tuple[Data, NDArray[Any], NDArray[np.float64] | None]:
         """Data as the core takes it, every value checked."""
         x = self._data(X, names[0])
-        target = targets.prepare(loss, y, inputs.rows(x), self.n_out, self.dtype, names[1])
+        if self._dims_out:
+            x, target, weights = self._at_positions(x, y, loss, sample_weight, class_weight, names)
+        else:
+            target = targets.prepare(loss, y, inputs.rows(x), self.n_out, self.dtype, names[1])
         inputs.check_finite(self.inputs, names[0], x)
         self._core.check_inputs(x)
         arrays.check_finite(names[1], target)
-        weights = targets.prepare_weights(loss, sample_weight, class_weight, target, self.n_out, names[2])
+        if not self._dims_out:
+            weights = targets.prepare_weights(loss, sample_weight, class_weight, target, self.n_out, names[2])
         targets.check_not_all_zero(weights, names[2])
         return x, target, weights
 
@@ -474,9 +607,14 @@ class Passes:
                 found["loss"] = self._core.loss(x, y, weights, loss.spec)
             else:
                 prediction = self._core.predict(x, None)
-                found["loss"] = losses.evaluated(loss, prediction, y)[0]
+                found["loss"] = losses.evaluated(loss, prediction.reshape(len(y), -1), y)[0]
         if measures and prediction is None:
             prediction = self._core.predict(x, None)
+        if measures and prediction is not None and self._dims_out:
+            prediction = prediction.reshape(len(y), -1)
+            if isinstance(x, _core.Sequences) and x.lengths is not None and weights is not None:
+                there = weights > 0  # functions get no weights, and should not see what is not there
+                prediction, y, weights = prediction[there], y[there], weights[there]
         for name, measure in measures.items():
             assert prediction is not None
             found[name] = measure(prediction, y, weights)

@@ -67,7 +67,10 @@ def start_from_data(network: Network, X: Any, *, weights: bool = True, rows: int
     rows = None if rows is None else integer("rows", rows, 1)
     if network._fitting:
         raise RuntimeError("this network is being fitted")
+    if network._shaped:
+        raise ValueError("network must take and give plain columns: its layers have positions, such as times")
     x = network._data(X, "X")
+    assert not isinstance(x, _core.Sequences)
     inputs.check_finite(network.inputs, "X", x)
     network._core.check_inputs(x)
     started = [array.copy() for array in network.parameters]

@@ -53,6 +53,34 @@ def prepare(
     return target
 
 
+def at_positions(name: str, y: Any, rows: int, dims: tuple[int, ...]) -> NDArray[Any]:
+    """Targets (rows, *dims) or (rows, *dims, columns) with a row for each position."""
+    array = arrays.real_array(name, y)
+    if array.shape[: 1 + len(dims)] != (rows, *dims) or array.ndim > 2 + len(dims):
+        shape = ", ".join(map(str, (rows, *dims)))
+        raise ValueError(
+            f"{name} must have shape ({shape}) or ({shape}, columns), one at each position; got {array.shape}"
+        )
+    return array.reshape(-1, *array.shape[1 + len(dims) :])
+
+
+def weights_at_positions(name: str, weights: Any, rows: int, dims: tuple[int, ...]) -> NDArray[Any]:
+    """Weights (rows,) or (rows, *dims) with one for each position."""
+    array = arrays.real_array(name, weights)
+    if array.shape == (rows,):
+        array = np.broadcast_to(array.reshape(rows, *(1,) * len(dims)), (rows, *dims))
+    if array.shape != (rows, *dims):
+        raise ValueError(f"{name} must have shape ({rows},) or {(rows, *dims)}; got {array.shape}")
+    return array.reshape(-1)
+
+
+def select(array: NDArray[Any], rows: int, index: NDArray[Any]) -> NDArray[Any]:
+    """Of targets or weights of so many rows, with a row for each position, those of the rows of these numbers."""
+    rest = array.shape[1:]
+    found: NDArray[Any] = array[index] if len(array) == rows else array.reshape(rows, -1, *rest)[index]
+    return found.reshape(-1, *rest)
+
+
 def check_range(loss: Loss, target: NDArray[Any], name: str) -> None:
     """ValueError with the first position of a number that this loss has no value for. NaN is left to check_finite."""
     if not _core.targets_in_range(loss.name, target.reshape(len(target), -1)):

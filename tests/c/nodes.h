@@ -52,6 +52,7 @@ static inline void set_up(struct network *network, int dtype, int n_layers, cons
         case SCHUSS_KIND_input:
             to->n_inputs = 0;
             to->sizes[0] = layer->n;
+            to->sizes[1] = 1;
             to->numbers[0] = layer->codes > 0;
             break;
         case SCHUSS_KIND_dense:

@@ -245,7 +245,7 @@ static void *targets_of(struct run *r, const struct training *t, ptrdiff_t n_out
 static struct schuss_feed feed_of(struct run *r, const struct training *c, const struct network *network, int input) {
     const struct schuss_node *node = &network->nodes[input];
     const ptrdiff_t n = node->channels, row_bytes = n * (node->storage == SCHUSS_INDEX ? 8 : r->item);
-    struct schuss_feed feed = {.row_bytes = row_bytes, .batch = aligned(c->batch * row_bytes)};
+    struct schuss_feed feed = {.row_bytes = row_bytes, .stride = row_bytes, .batch = aligned(c->batch * row_bytes)};
     if (node->storage == SCHUSS_REAL) feed.x = numbers(r, c->rows * n, 2);
     else {
         int64_t *codes = aligned(c->rows * row_bytes);

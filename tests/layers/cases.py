@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 
 import schuss
 from schuss import (
+    GRU,
+    LSTM,
+    RNN,
     Activation,
     BatchNorm,
+    Bidirectional,
     Clamp,
     Concatenate,
     Dense,
@@ -103,6 +107,19 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             GroupedDense(7, 2, n, "softplus"),
         ],
     },
+    "gru": {
+        "reset after": lambda n: [
+            GRU(n, return_sequences=True, dropout=0.2, recurrent_dropout=0.3, input_shape=(5, 3)),
+            Dense(4, "tanh"),
+            GRU(n + 1, dialect="torch", reverse=True),
+            Dense(2),
+        ],
+        "reset before": lambda n: [
+            GRU(n, reset="before", return_sequences=True, recurrent_dropout=0.3, input_shape=(4, n)),
+            Residual(GRU(n, reset="before", return_sequences=True, reverse=True)),
+            RNN(3),
+        ],
+    },
     "ensemble_dense": {
         "of one input": lambda n: [
             EnsembleDense(4, "tanh", members=3, n_in=n, shares_input=True, start="normal", dropout=0.2),
@@ -132,6 +149,20 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
         "first": lambda n: [LayerNorm(n), Dense(3, "tanh")],
         "inside": lambda n: [Dense(n, n + 2), LayerNorm(eps=1e-3), Activation("silu"), Dense(3)],
         "last": lambda n: [Dense(n, n, "tanh"), LayerNorm()],
+    },
+    "lstm": {
+        "last": lambda n: [
+            LSTM(n, return_sequences=True, input_shape=(6, 2)),
+            LSTM(n, dropout=0.2, recurrent_dropout=0.3, reverse=True),
+        ],
+        "both directions": lambda n: [
+            Input("x", (4, n)),
+            Concatenate([[], Bidirectional(LSTM(3, return_sequences=True, dialect="torch"))]),
+            LayerNorm(),
+            Residual(LSTM(n + 6, return_sequences=True)),
+            Bidirectional(LSTM(n, dialect="torch")),
+            Dense(2, "tanh"),
+        ],
     },
     "mean_of_members": {
         "values": lambda n: [
@@ -182,6 +213,14 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
         ],
         "two on one": lambda n: [Scale(n), Residual(Residual([BatchNorm(), Dense(n, "silu", dropout=0.2)])), Dense(2)],
     },
+    "rnn": {
+        "two": lambda n: [
+            RNN(n, return_sequences=True, recurrent_dropout=0.3, input_shape=(5, 2)),
+            Scale(),
+            RNN(n, dialect="torch", reverse=True, dropout=0.2),
+        ],
+        "one time": lambda n: [RNN(n, input_shape=(1, n)), Dense(2)],
+    },
     "scale": {
         "first": lambda n: [Scale(n), Dense(3, "tanh")],
         "last": lambda n: [Dense(n, n, "tanh"), Scale()],
@@ -209,6 +248,8 @@ def data(net: schuss.Network, rows: int, seed: int = 0) -> dict[str, Array]:
     """For each input by name; codes are below 5, which each case's tables have."""
     rng = np.random.default_rng(seed)
     return {
-        put.name: rng.integers(0, 5, (rows, put.n)) if put.codes else rng.normal(size=(rows, put.n)).astype(net.dtype)
+        put.name: rng.integers(0, 5, (rows, *put.row_shape))
+        if put.codes
+        else rng.normal(size=(rows, *put.row_shape)).astype(net.dtype)
         for put in net.inputs
     }

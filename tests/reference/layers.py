@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import schuss
 
-from . import activations, philox
+from . import activations, philox, recurrent
 
 Array = NDArray[Any]
 
@@ -59,11 +59,15 @@ class Pass:
         seed: int = 0,
         draw: int = 0,
         logits: bool = False,
+        lengths: Array | None = None,
+        state: Array | None = None,
     ) -> None:
         self.parameters = parameters
         self.states = {name: array.copy() for name, array in states.items()}
         self.inputs = inputs
         self.training, self.seed, self.draw = training, seed, draw
+        self.lengths, self.carried, self._carried = lengths, state, 0
+        self.carries: list[Array] = []
         self.gradients = {name: np.zeros_like(array) for name, array in parameters.items()}
         self.gap = np.inf
         self._layers_met = 0
@@ -97,11 +101,11 @@ class Pass:
 
     def concatenate(self, layer: schuss.Concatenate, value: Value | None, path: str) -> Value:
         parts = [self.chain(branch, value, f"{path}.branches.{k}") for k, branch in enumerate(layer.branches)]
-        made = Value(np.concatenate([part.array for part in parts], axis=1))
-        ends = np.cumsum([part.array.shape[1] for part in parts])[:-1]
+        made = Value(np.concatenate([part.array for part in parts], axis=-1))
+        ends = np.cumsum([part.array.shape[-1] for part in parts])[:-1]
 
         def backward() -> None:
-            for part, d in zip(parts, np.split(made.d, ends, axis=1), strict=True):
+            for part, d in zip(parts, np.split(made.d, ends, axis=-1), strict=True):
                 part.d = part.d + d
 
         self._tape.append(backward)
@@ -123,18 +127,24 @@ class Pass:
             return self.residual(layer, value, path)
         stream, self._layers_met = self._layers_met, self._layers_met + 1
         arrays = {name.rpartition(".")[2]: a for name, a in self.parameters.items() if name.rpartition(".")[0] == path}
-        y, slope = FORMULAS[layer.kind](self, layer, arrays, value.array, path)
+        x, dims = value.array, value.array.shape[1:-1]
+        if dims and not layer._spatial:  # each position is a row of its own
+            x = x.reshape(-1, x.shape[-1])
+        y, slope = FORMULAS[layer.kind](self, layer, arrays, x, path)
+        of_rows = y.shape
+        y = y.reshape(-1, y.shape[-1])
         end = None
         if layer._has_end and layer.kind != "mean_of_members":
             y, end = self.end(layer, y, stream, path)
-        made = Value(y)
+        made = Value(y.reshape(len(value.array), *dims, -1) if x is not value.array else y.reshape(of_rows))
 
         def backward() -> None:
-            dx, gradients = slope(made.d if end is None else end(made.d))
+            d = made.d.reshape(y.shape)
+            dx, gradients = slope((d if end is None else end(d)).reshape(of_rows))
             for name, gradient in gradients.items():
                 self.gradients[f"{path}.{name}"] = gradient
             if dx is not None:
-                value.d = value.d + dx
+                value.d = value.d + dx.reshape(value.array.shape)
 
         self._tape.append(backward)
         return made
@@ -143,14 +153,14 @@ class Pass:
         """Activation, then dropout."""
         if path == self._without_end:
             return z, lambda d: d
-        alpha = layer.alpha or 0.0
-        for kink in activations.KINKS.get(layer.activation, ()):
+        activation, alpha, dropout = layer.end
+        for kink in activations.KINKS.get(activation, ()):
             self.gap = min(self.gap, float(np.min(np.abs(z - kink), where=z != kink, initial=np.inf)))
-        y = activations.forward(layer.activation, z, alpha)
+        y = activations.forward(activation, z, alpha)
         mask = np.ones_like(z)
-        if self.training and layer.dropout:
-            mask = philox.dropout_mask(z.shape, layer.dropout, self.seed, stream, self.draw)  # type: ignore[arg-type]
-        return y * mask, lambda d: activations.backward(layer.activation, z, d * mask, alpha)
+        if self.training and dropout:
+            mask = philox.dropout_mask(z.shape, dropout, self.seed, stream, self.draw)  # type: ignore[arg-type]
+        return y * mask, lambda d: activations.backward(activation, z, d * mask, alpha)
 
 
 # ---- what each kind computes -----------------------------------------------------------------------------------------
@@ -341,6 +351,25 @@ def mean_of_members(walk: Pass, layer: schuss.MeanOfMembers, a: Arrays, x: Array
     return y.reshape(len(x), layer.members, -1).mean(axis=1), slope
 
 
+def recurrent_layer(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    cell = recurrent.Cell(layer.kind, getattr(layer, "reset", getattr(layer, "activation", "")), a)
+    size = cell.n * (2 if layer.kind == "lstm" else 1)
+    state = np.zeros((len(x), size))
+    if walk.carried is not None:
+        state = walk.carried[:, walk._carried : walk._carried + size]
+    walk._carried += size
+    lengths = np.full(len(x), x.shape[1]) if walk.lengths is None else walk.lengths
+    mask = np.ones((len(x), cell.n))
+    if walk.training and layer.recurrent_dropout:
+        mask = recurrent.state_mask(mask.shape, layer.recurrent_dropout, walk.seed, walk._layers_met - 1, walk.draw)
+    run = recurrent.forward(cell, x, lengths, state, mask, layer.reverse)
+    walk.carries.append(run.state)
+    if layer.kind == "rnn" and layer.activation == "relu":
+        walk.gap = min(walk.gap, *(float(np.min(np.abs(kept[3]), initial=np.inf)) for kept in run.tape))
+    y = run.outputs if layer.return_sequences else run.state[:, : cell.n]
+    return y, lambda d: recurrent.backward(cell, run, d, mask, layer.reverse, x.shape)
+
+
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
     "grouped_dense": grouped_dense,
@@ -356,6 +385,9 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "prelu": prelu,
     "ensemble_dense": ensemble_dense,
     "mean_of_members": mean_of_members,
+    "rnn": recurrent_layer,
+    "gru": recurrent_layer,
+    "lstm": recurrent_layer,
 }
 
 
@@ -369,10 +401,12 @@ def inputs_of(net: schuss.Network, x: Any) -> dict[str, Array]:
     return {i.name: np.asarray(x[i.name]) if i.codes else np.asarray(x[i.name], dtype=float) for i in net.inputs}
 
 
-def run(net: schuss.Network, x: Any, *, training: bool = False, logits: bool = False) -> Pass:
+def run(net: schuss.Network, x: Any, *, training: bool = False, logits: bool = False, **more: Any) -> Pass:
     """The pass in double that the network would make next: its parameters, states, and its next dropout."""
     wide = [
         {name: a.astype(float) for name, a in named.items()} for named in (net.named_parameters(), net.named_states())
     ]
     draw = net._core.draws
-    return Pass(net.layers, *wide, inputs_of(net, x), training=training, seed=net.seed, draw=draw, logits=logits)
+    return Pass(
+        net.layers, *wide, inputs_of(net, x), training=training, seed=net.seed, draw=draw, logits=logits, **more
+    )

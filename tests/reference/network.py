@@ -17,7 +17,7 @@ Layer = tuple[int, int, str, float, bool, float]
 def nodes_of(layers: list[Layer]) -> list[tuple[Any, ...]]:
     """A chain of dense layers as schuss._core.Net takes it."""
     nodes: list[tuple[Any, ...]] = [
-        ("input", (), {"n": layers[0][0] if layers else 1}, {"codes": 0.0}, "identity", 0.0, 0.0, -1, 0)
+        ("input", (), {"n": layers[0][0] if layers else 1, "positions": 1}, {"codes": 0.0}, "identity", 0.0, 0.0, -1, 0)
     ]
     for k, (n_in, n_out, activation, alpha, bias, dropout) in enumerate(layers):
         sizes = {"n_in": n_in, "n_out": n_out}

@@ -161,13 +161,13 @@ cdef extern from "schuss.h" nogil:
     struct schuss_node:
         int kind, n_inputs
         const int *inputs
-        ptrdiff_t sizes[3]
-        double numbers[3]
+        ptrdiff_t sizes[16]
+        double numbers[6]
         int activation
         double alpha, dropout
         int residual
         uint32_t stream
-        ptrdiff_t channels, members
+        ptrdiff_t channels, positions, members
         int storage, first_array, n_arrays, within
         ptrdiff_t channel0
         int n_parts
@@ -188,6 +188,7 @@ cdef extern from "schuss.h" nogil:
         void *grads
         uint64_t seed
         double dropout_factor
+        ptrdiff_t state
 
     const char *schuss_kind_name(int kind)
     const char *schuss_kind_sizes(int kind)
@@ -210,6 +211,8 @@ cdef extern from "schuss.h" nogil:
         const void *x
         const schuss_compressed *compressed
         const int64_t *order
+        const int64_t *lengths
+        void *state
 
     struct schuss_plan:
         pass
@@ -258,7 +261,7 @@ cdef extern from "schuss.h" nogil:
     struct schuss_feed:
         const void *x
         const schuss_compressed *compressed
-        ptrdiff_t row_bytes
+        ptrdiff_t row_bytes, stride
         void *batch
 
     struct schuss_train:
@@ -272,9 +275,12 @@ cdef extern from "schuss.h" nogil:
         const void *y
         ptrdiff_t y_row_bytes
         const double *weights
+        const int64_t *lengths
+        void *state
         int64_t *order
         void *batch_y
         double *batch_weights
+        int64_t *batch_lengths
         double *partial
         const double *lr
         const double *const *decays

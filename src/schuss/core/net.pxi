@@ -24,12 +24,33 @@ class Misfit(ValueError):
         self.node, self.what = node, what
 
 
+cdef class Sequences:
+    """Inputs of a pass with what layers that go through times need beside them."""
+    cdef readonly object x       # an array, or a tuple of them
+    cdef readonly object lengths # int64 (rows,): how many positions of each row there are; None: all
+    cdef readonly object state   # (rows, state): where rows begin, then where they ended; None: zeros
+
+    def __init__(self, x, lengths=None, state=None):
+        self.x, self.lengths, self.state = x, lengths, state
+
+    @property
+    def ndim(self):
+        return 2
+
+    def copy(self):
+        cdef object x = tuple([array.copy() for array in self.x]) if type(self.x) is tuple else self.x.copy()
+        return Sequences(x, None if self.lengths is None else self.lengths.copy())
+
+
 cdef class Nodes:
     """The nodes of a network, its arrays, and what comes into it."""
     cdef readonly object flat_parameters, flat_gradients, flat_states, dtype
     cdef readonly list parameters, gradients, states
     cdef readonly list names, state_names     # (node, name) of each
-    cdef readonly Py_ssize_t n_in, n_out      # n_in: of a network with one input of numbers, else -1
+    cdef readonly Py_ssize_t n_in, n_out      # n_in: of a row of a network with one input of numbers, else -1
+    cdef readonly Py_ssize_t positions        # of the network's value, each of which has n_out columns,
+    cdef readonly Py_ssize_t row_out          # and so many elements a row has
+    cdef readonly Py_ssize_t state            # elements of a row of carried state
     cdef readonly Py_ssize_t members          # in training the loss gets so many rows of n_out for each row
     cdef public list input_names              # what messages call the inputs
     cdef schuss_net c_net
@@ -69,10 +90,13 @@ cdef class Nodes:
         if bare:  # the shapes are all that is asked for
             return
         self.n_out = self.c_net.nodes[n - 1].channels
+        self.positions = self.c_net.nodes[n - 1].positions
+        self.row_out = self.n_out * self.positions
+        self.state = self.c_net.state
         self.members = self.c_net.nodes[n - 1].members
         self.n_in = -1
         if self.c_net.n_inputs == 1 and self.c_net.nodes[0].storage == SCHUSS_REAL:
-            self.n_in = self.c_net.nodes[0].channels
+            self.n_in = self.columns_of(0)
         self.input_names = [f"inputs[{k}]" for k in range(self.c_net.n_inputs)] if self.c_net.n_inputs > 1 else ["x"]
         self.code_limits = [None] * self.c_net.n_inputs
         for i in range(n):
@@ -165,12 +189,22 @@ cdef class Nodes:
             return 1
         return self.checked_dropout_factor(value)
 
+    cdef inline Py_ssize_t columns_of(self, Py_ssize_t k) noexcept nogil:
+        """Elements of a row of input k."""
+        return self.c_net.nodes[k].channels * self.c_net.nodes[k].positions
+
     cdef Py_ssize_t rows_in(self, x) except -1:
+        if type(x) is Sequences:
+            x = (<Sequences>x).x
         return extent(x[0] if type(x) is tuple else x, 0)
 
     cdef int read_inputs(self, x, Py_ssize_t rows, schuss_input *inputs) except -1:
         """Points at x, an array, or a tuple of them where there are several inputs. The caller holds it."""
         cdef Py_ssize_t k
+        inputs[0].lengths, inputs[0].state = NULL, NULL
+        if type(x) is Sequences:
+            self.read_sequences(<Sequences>x, rows, inputs)
+            x = (<Sequences>x).x
         if self.n_in >= 0:
             inputs[0].x = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
             inputs[0].compressed, inputs[0].order = NULL, NULL
@@ -183,8 +217,20 @@ cdef class Nodes:
                 inputs[k].x = self.codes_of(arrays[k], k, rows)
             else:
                 inputs[k].x = address_of(arrays[k], self.input_names[k], self.c_net.dtype, 2, rows,
-                                         self.c_net.nodes[k].channels, False)
+                                         self.columns_of(k), False)
             inputs[k].compressed, inputs[k].order = NULL, NULL
+        return 0
+
+    cdef int read_sequences(self, Sequences x, Py_ssize_t rows, schuss_input *inputs) except -1:
+        """Points at the lengths and the carried state of rows."""
+        cdef Py_ssize_t bad, times = self.c_net.nodes[0].positions
+        if x.lengths is not None:
+            inputs[0].lengths = address_of_int64(x.lengths, "lengths", rows)
+            bad = schuss_first_outside(inputs[0].lengths, rows, times + 1)
+            if bad >= 0:
+                raise ValueError(f"lengths[{bad}] is {x.lengths[bad]}, expected a number in [0, {times}]")
+        if x.state is not None:
+            inputs[0].state = address_of(x.state, "state", self.c_net.dtype, 2, rows, self.state, True)
         return 0
 
     def check_inputs(self, x):
@@ -193,7 +239,7 @@ cdef class Nodes:
 
     cdef const int64_t *codes_of(self, array, Py_ssize_t k, Py_ssize_t rows) except NULL:
         """The data of int64 codes (rows, channels), each of which names a row of every table that it is for."""
-        cdef Py_ssize_t channels = self.c_net.nodes[k].channels, bad
+        cdef Py_ssize_t channels = self.columns_of(k), bad
         cdef const int64_t *codes
         cdef Py_buffer view
         limit = self.code_limits[k]
@@ -217,7 +263,7 @@ cdef class Nodes:
                 and (<schuss_ndarray *>x).dimensions[0] > 0)
 
     cdef inline Py_ssize_t row_bytes(self, Py_ssize_t k) noexcept nogil:
-        return self.c_net.nodes[k].channels * (
+        return self.columns_of(k) * (
             <Py_ssize_t>sizeof(int64_t) if self.c_net.nodes[k].storage == SCHUSS_INDEX else self.item)
 
     cdef inline void advance(self, schuss_input *inputs, Py_ssize_t rows) noexcept nogil:
@@ -225,7 +271,10 @@ cdef class Nodes:
         cdef int k
         for k in range(self.c_net.n_inputs):
             inputs[k].x = <const char *>inputs[k].x + rows * self.row_bytes(k)
-
+        if inputs[0].lengths != NULL:
+            inputs[0].lengths += rows
+        if inputs[0].state != NULL:
+            inputs[0].state = <char *>inputs[0].state + rows * self.state * self.item
 
 
 def shapes(nodes):

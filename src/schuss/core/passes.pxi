@@ -73,7 +73,7 @@ cdef class Net(Nodes):
         return self.partial_room
 
     cpdef bint accepts_targets(self, y, Py_ssize_t rows, loss) except -1:
-        return self.targets.fit_at_once(y, rows, loss)
+        return self.targets.fit_at_once(y, rows * self.positions, loss)
 
     cdef bint fit_at_once(self, x, y, weights, loss) except -1:
         """Whether a batch is seen at once to fit as it is."""
@@ -81,7 +81,7 @@ cdef class Net(Nodes):
         cdef Py_ssize_t rows
         if not self.accepts_inputs(x):
             return False
-        rows = (<schuss_ndarray *>x).dimensions[0]
+        rows = (<schuss_ndarray *>x).dimensions[0] * self.positions
         if weights is not None:
             w = <const double *>data_at_once(weights, SCHUSS_F64, 1, rows, -1, False)
             if w == NULL or not schuss_all_within(SCHUSS_F64, w, rows, DBL_MAX):
@@ -109,7 +109,7 @@ cdef class Net(Nodes):
         if not training:
             return self.predict(x, None)
         self.read_inputs(x, rows, inputs)
-        cdef Py_ssize_t columns = self.n_out * self.members
+        cdef Py_ssize_t columns = self.row_out * self.members
         result = np.empty((rows, columns), dtype=self.dtype)
         self.enter()
         try:
@@ -133,14 +133,14 @@ cdef class Net(Nodes):
         cdef Py_ssize_t rows = self.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef void *wanted[SCHUSS_MAX_INPUTS]
-        cdef Py_ssize_t columns = self.n_out * self.members
+        cdef Py_ssize_t columns = self.row_out * self.members
         cdef const void *given = address_of(dout, "dout", self.c_net.dtype, 2, rows, columns, False)
         cdef Plan plan = self.training
         cdef Py_ssize_t k, channels
         cdef list dx = []
         self.read_inputs(x, rows, inputs)
         for k in range(self.c_net.n_inputs if want_dx else 0):
-            channels = self.c_net.nodes[k].channels
+            channels = self.columns_of(k)
             dx.append(None)
             wanted[k] = NULL
             if self.c_net.nodes[k].storage == SCHUSS_REAL:
@@ -183,13 +183,13 @@ cdef class Net(Nodes):
         return self.predict_into(x, out, ndim, self.rows_in(x) if ndim == 2 else 1)
 
     cdef object predict_into(self, x, out, int ndim, Py_ssize_t rows):
-        """x and out are (rows, n_in) and (rows, n_out), or with ndim 1 (n_in,) and (n_out,)."""
-        cdef Py_ssize_t slab = self.slab, done = 0, stop, n, k, item = self.item, n_in = self.n_in, n_out = self.n_out
+        """x and out are (rows, n_in) and (rows, row_out), or with ndim 1 (n_in,) and (row_out,)."""
+        cdef Py_ssize_t slab = self.slab, done = 0, stop, n, k, item = self.item, n_in = self.n_in, n_out = self.row_out
         cdef Py_ssize_t first = n_in if ndim == 1 else rows
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         if ndim == 1:
             inputs[0].x = address_of(x, "x", self.c_net.dtype, 1, first, -1, False)
-            inputs[0].compressed, inputs[0].order = NULL, NULL
+            inputs[0].compressed, inputs[0].order, inputs[0].lengths, inputs[0].state = NULL, NULL, NULL, NULL
         else:
             self.read_inputs(x, rows, inputs)
         if out is None:
@@ -228,40 +228,40 @@ cdef class Net(Nodes):
         """The same, and what `predict` gives; None for that where the loss takes what comes before the last activation."""
         cdef schuss_loss c_loss
         cdef ptrdiff_t y_bytes
-        self.targets.data(loss, y, self.rows_in(x), &c_loss, &y_bytes)
-        out = None if self.flags_for(&c_loss) else empty((self.rows_in(x), self.n_out), self.dtype)
+        self.targets.data(loss, y, self.rows_in(x) * self.positions, &c_loss, &y_bytes)
+        out = None if self.flags_for(&c_loss) else empty((self.rows_in(x), self.row_out), self.dtype)
         return self.loss_into(out, x, y, weights, loss), out
 
     cdef object loss_into(self, out, x, y, weights, loss):
         """The loss; with an array `out`, which none has but its caller, the network's output goes there."""
-        cdef Py_ssize_t rows = self.rows_in(x), slab = self.slab, done = 0, n
-        cdef char *into = NULL if out is None else <char *>address_of(out, "out", self.c_net.dtype, 2, rows, self.n_out,
+        cdef Py_ssize_t rows = self.rows_in(x), slab = self.slab, done = 0, n, each = self.positions
+        cdef char *into = NULL if out is None else <char *>address_of(out, "out", self.c_net.dtype, 2, rows, self.row_out,
                                                                       True)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         self.read_inputs(x, rows, inputs)
         cdef schuss_loss c_loss
         cdef ptrdiff_t y_bytes
-        cdef const char *py = <const char *>self.targets.data(loss, y, rows, &c_loss, &y_bytes)
-        cdef const double *pw = weights_data(weights, rows)
-        cdef double total = schuss_weight_sum(pw, rows), value = 0
+        cdef const char *py = <const char *>self.targets.data(loss, y, rows * each, &c_loss, &y_bytes)
+        cdef const double *pw = weights_data(weights, rows * each)
+        cdef double total = schuss_weight_sum(pw, rows * each), value = 0
         cdef int flags = self.flags_for(&c_loss)
         cdef double *partial
         cdef Plan plan
         cdef void *output
         self.enter()
         try:
-            partial = self.partial_for(slab)
+            partial = self.partial_for(slab * each)
             plan = self.plan_for(min(rows, slab), False)
             while done < rows:
                 with nogil:
                     n = min(slab, rows - done)
                     output = schuss_forward(plan.c_plan, inputs, n, flags, 0,
-                                            NULL if into == NULL else into + done * self.n_out * self.item)
-                    value += schuss_loss_value(self.c_net.dtype, &c_loss, n, self.n_out, output, py + done * y_bytes,
-                                               pw, 1, NULL, partial)
+                                            NULL if into == NULL else into + done * self.row_out * self.item)
+                    value += schuss_loss_value(self.c_net.dtype, &c_loss, n * each, self.n_out, output,
+                                               py + done * each * y_bytes, pw, 1, NULL, partial)
                     self.advance(inputs, n)
                     if pw != NULL:
-                        pw += n
+                        pw += n * each
                     done += n
                 PyErr_CheckSignals()
         finally:
@@ -282,10 +282,12 @@ cdef class Net(Nodes):
         self.read_inputs(x, rows, inputs)
         for k in range(self.c_net.n_inputs):
             self.feeds[k].x, self.feeds[k].row_bytes = inputs[k].x, self.row_bytes(k)
-        t.feeds = self.feeds
-        t.y = self.targets.data(loss, y, rows, &t.loss, &t.y_row_bytes)
-        t.weights = weights_data(weights, rows)
-        t.partial = self.partial_for(rows * self.members)
+            self.feeds[k].stride = self.feeds[k].row_bytes
+        t.feeds, t.lengths, t.state = self.feeds, inputs[0].lengths, inputs[0].state
+        t.y = self.targets.data(loss, y, rows * self.positions, &t.loss, &t.y_row_bytes)
+        t.y_row_bytes *= self.positions
+        t.weights = weights_data(weights, rows * self.positions)
+        t.partial = self.partial_for(rows * self.members * self.positions)
         t.flags = self.flags_for(&t.loss)
         t.draws = self.draws
         self.forward_x = None
@@ -312,6 +314,7 @@ cdef class Net(Nodes):
             self.c_net.dropout_factor = factor
             for k in range(self.c_net.n_inputs):
                 inputs[k].x, inputs[k].compressed, inputs[k].order = self.feeds[k].x, NULL, NULL
+            inputs[0].lengths, inputs[0].state = t.lengths, t.state
             states = self.flat_states.copy() if self.states else None
             state = let_others_run(3 * self.multiply_adds(t.rows))
             schuss_train_begin(&t)

@@ -29,15 +29,15 @@ def predict_permuted(Net net not None, x, columns, orders, out):
         array = np.ascontiguousarray(columns[k], dtype=np.int64)
         n_chosen[k] = extent(array, 0)
         chosen[k] = address_of_int64(array, "columns", n_chosen[k])
-        if schuss_first_outside(chosen[k], n_chosen[k], net.c_net.nodes[k].channels) >= 0:
-            raise ValueError(f"columns[{k}] must hold numbers from 0 to {net.c_net.nodes[k].channels - 1}")
+        if schuss_first_outside(chosen[k], n_chosen[k], net.columns_of(k)) >= 0:
+            raise ValueError(f"columns[{k}] must hold numbers from 0 to {net.columns_of(k) - 1}")
         held.append(array)
         buffers.append(np.empty(slab * net.row_bytes(k), dtype=np.uint8))
         buffered[k].x = start_of(buffers[k])
         buffered[k].compressed, buffered[k].order = NULL, NULL
     result = <char *>address_of(out, "out", net.c_net.dtype, 3, repeats, rows, True)
-    if out.shape[2] != net.n_out:
-        raise ValueError(f"out has shape {out.shape}, expected {(repeats, rows, net.n_out)}")
+    if out.shape[2] != net.row_out:
+        raise ValueError(f"out has shape {out.shape}, expected {(repeats, rows, net.row_out)}")
     cdef schuss_plan *c_plan
     cdef PyThreadState *state
     net.enter()
@@ -51,14 +51,14 @@ def predict_permuted(Net net not None, x, columns, orders, out):
                 state = let_others_run(net.multiply_adds(n))
                 for k in range(n_inputs):
                     width = net.row_bytes(k)
-                    item = width // net.c_net.nodes[k].channels
+                    item = width // net.columns_of(k)
                     to, n_columns = <char *>buffered[k].x, n_chosen[k]
                     memcpy(to, <const char *>inputs[k].x + done * width, n * width)
                     for i in range(n if n_columns else 0):
                         at = <const char *>inputs[k].x + of_repeat[done + i] * width
                         for c in range(n_columns):
                             memcpy(to + i * width + chosen[k][c] * item, at + chosen[k][c] * item, item)
-                schuss_forward(c_plan, buffered, n, 0, 0, result + (r * rows + done) * net.n_out * net.item)
+                schuss_forward(c_plan, buffered, n, 0, 0, result + (r * rows + done) * net.row_out * net.item)
                 come_back(state)
                 done += n
                 since += 1

@@ -20,7 +20,7 @@ cdef class Trainer:
     cdef Binding binding
     cdef object places         # of compressed rows: start, columns
     cdef list held       # what keeps the memory of x and y where it is
-    cdef object x, y, weights, order, batch_x, batch_y, batch_weights, partial, lrs, dropouts
+    cdef object x, y, weights, lengths, order, batch_x, batch_y, batch_weights, batch_lengths, partial, lrs, dropouts
     cdef list decays           # those of each group, or None
     cdef const double **decays_of
     cdef object states_begun   # what states such as running means were when the epoch began
@@ -30,6 +30,8 @@ cdef class Trainer:
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
                   Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False, penalty=None,
                   bint counts_rows=False, bint drop_last=False):
+        cdef Sequences sequences = x if type(x) is Sequences else Sequences(x)
+        x = sequences.x
         cdef bint compressed = isinstance(x, tuple) and net.n_in >= 0
         cdef Py_ssize_t i, rows = x[0].shape[0] - 1 if compressed else net.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
@@ -49,19 +51,24 @@ cdef class Trainer:
         if compressed:
             self.read_compressed(x[0], x[1], x[2])
         else:
-            net.read_inputs(x, rows, inputs)
+            if sequences.lengths is not None:
+                sequences = Sequences(x, np.array(sequences.lengths), sequences.state)  # nobody checks them again
+            net.read_inputs(sequences, rows, inputs)
+            self.t.lengths = inputs[0].lengths
             for i in range(net.c_net.n_inputs):
                 self.feeds[i].x = inputs[i].x
+        self.lengths = sequences.lengths
         for i in range(net.c_net.n_inputs):
-            self.feeds[i].row_bytes = net.row_bytes(i)
+            self.feeds[i].row_bytes = self.feeds[i].stride = net.row_bytes(i)
         self.t.counts_rows = counts_rows
         if callable(loss):
             self.function = loss
             self.t.y = NULL
         else:
-            self.t.y = net.targets.data(loss, y, rows, &self.t.loss, &self.t.y_row_bytes)
+            self.t.y = net.targets.data(loss, y, rows * net.positions, &self.t.loss, &self.t.y_row_bytes)
+            self.t.y_row_bytes *= net.positions
             self.t.flags |= net.flags_for(&self.t.loss)
-        self.t.weights = weights_data(weights, rows)
+        self.t.weights = weights_data(weights, rows * net.positions)
         self.held = [held_in_place(array) for array in (*(x if isinstance(x, tuple) else (x,)), y)]
         self.clip_value, self.clip_norm = clip_value, clip_norm
         stepper.enter()
@@ -85,7 +92,7 @@ cdef class Trainer:
         self.t.segments = <const int *>start_of(self.binding.segments)
         self.plan = plan_of(&net.c_net, batch_size, SCHUSS_BACKWARD_ONCE, self.binding.wanted)
         self.t.plan = self.plan.c_plan
-        self.partial = np.empty(schuss_loss_partials(batch_size * net.members))
+        self.partial = np.empty(schuss_loss_partials(batch_size * net.members * net.positions))
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
         if drop_last:
             self.t.rows = rows - rows % batch_size
@@ -238,12 +245,14 @@ cdef class Trainer:
         batch_x = [aligned_bytes(0 if self.feeds[k].compressed != NULL else batch * self.feeds[k].row_bytes)
                    for k in range(self.net.c_net.n_inputs)]
         self.batch_y = aligned_bytes(batch * self.t.y_row_bytes)
-        self.batch_weights = np.empty(batch if self.t.weights != NULL else 0)
+        self.batch_weights = np.empty(batch * self.net.positions if self.t.weights != NULL else 0)
+        self.batch_lengths = np.empty(batch, np.int64)
         self.batch_x = batch_x
         for k in range(self.net.c_net.n_inputs):
             self.feeds[k].batch = <void *><uintptr_t>self.batch_x[k].ctypes.data
         self.t.batch_y = <void *><uintptr_t>self.batch_y.ctypes.data
         self.t.batch_weights = <double *><uintptr_t>self.batch_weights.ctypes.data
+        self.t.batch_lengths = <int64_t *><uintptr_t>self.batch_lengths.ctypes.data
         return 0
 
     cdef int begin_run(self) except -1:
@@ -315,12 +324,13 @@ cdef class Trainer:
         with nogil:
             schuss_train_begin(&self.t)
         n = self.t.current_rows
-        rows_of_loss = n * net.members
+        rows_of_loss = n * net.members * net.positions
         prediction = np.empty((rows_of_loss, net.n_out), dtype=net.dtype)
         memcpy(address_of(prediction, "prediction", net.c_net.dtype, 2, rows_of_loss, net.n_out, True),
                schuss_plan_output(self.t.plan), rows_of_loss * net.n_out * net.item)
         rows = slice(start, start + n) if self.order is None else self.order[start : start + n]
-        given = [self.y[rows]] if self.weights is None else [self.y[rows], self.weights[rows]]
+        given = [array.reshape(self.rows_given, -1, *array.shape[1:])[rows].reshape(-1, *array.shape[1:])
+                 for array in (self.y, self.weights) if array is not None]
         if net.members > 1:
             given = [np.repeat(array, net.members, axis=0) for array in given]
         value, gradient = self.function(prediction, *given)

@@ -20,6 +20,7 @@ from .parametric import ParametricActivation
 from .periodic import Periodic
 from .piecewise_linear import PiecewiseLinear
 from .prelu import PReLU
+from .recurrent import GRU, LSTM, RNN, Bidirectional
 from .scale import Scale
 
 KINDS: dict[str, type[Layer]] = {
@@ -32,23 +33,30 @@ KINDS: dict[str, type[Layer]] = {
         Dense,
         Embedding,
         EnsembleDense,
+        GRU,
         GroupedDense,
         Input,
+        LSTM,
         LayerNorm,
         MeanOfMembers,
         ParametricActivation,
         Periodic,
         PiecewiseLinear,
         PReLU,
+        RNN,
         Residual,
         Scale,
     )
 }
 
 __all__ = [
+    "GRU",
     "KINDS",
+    "LSTM",
+    "RNN",
     "Activation",
     "BatchNorm",
+    "Bidirectional",
     "Clamp",
     "Concatenate",
     "Dense",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, dataclass, fields
+from math import prod
 from typing import Any, ClassVar, NamedTuple
 
 from ..arguments import integer, number
@@ -16,10 +17,31 @@ Start = float | tuple[str, float]
 
 
 class Shape(NamedTuple):
-    """What comes into a layer: so many columns, of numbers or of codes."""
+    """What comes into a layer: so many columns, of numbers or of codes, at each of some positions.
+
+    Attributes
+    ----------
+    columns : int
+        Of one position: the features of a time, the channels of a place in an image.
+    codes : bool
+        Whether they are codes.
+    dims : tuple of int
+        How many positions a row has: (times,), (height, width), or () for one.
+    """
 
     columns: int
     codes: bool = False
+    dims: tuple[int, ...] = ()
+
+    @property
+    def positions(self) -> int:
+        """How many there are in all."""
+        return prod(self.dims)
+
+    @property
+    def of_row(self) -> tuple[int, ...]:
+        """The shape of a row's array."""
+        return (*self.dims, self.columns)
 
 
 # What dataclasses would write for each class, Layer has once for all: that takes a tenth of the time at import.
@@ -41,6 +63,8 @@ class Layer:
     _of_codes: ClassVar[bool] = False
     # Whether it has an activation, alpha and dropout.
     _has_end: ClassVar[bool] = False
+    # Whether it knows positions: others work at each position alike, and `shape` says nothing of them.
+    _spatial: ClassVar[bool] = False
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}: layers do not change; make another one")
@@ -68,6 +92,12 @@ class Layer:
         """
         raise NotImplementedError
 
+    @property
+    def end(self) -> tuple[str, float, float]:
+        """What comes behind what it computes, where there is such an end: activation, alpha, dropout."""
+        made: Any = self
+        return made.activation, made.alpha or 0.0, made.dropout
+
     def _check_storage(self, shape: Shape, name: str) -> None:
         if shape.codes != self._of_codes:
             takes, comes = ("codes", "numbers") if self._of_codes else ("numbers", "codes")
@@ -80,8 +110,13 @@ class Layer:
         return None if self._of_codes else getattr(self, "n", None)
 
     @property
+    def shape_in(self) -> Shape | None:
+        """The shape of what comes in, if the layer alone tells it."""
+        return None if self.columns_in is None else Shape(self.columns_in)
+
+    @property
     def shape(self) -> Shape:
-        """The shape of what comes out, once all sizes are there."""
+        """The shape of what comes out, once all sizes are there. `_spatial` says whether it tells positions."""
         raise NotImplementedError
 
     @property

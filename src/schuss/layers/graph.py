@@ -63,6 +63,8 @@ class Graph(NamedTuple):
         For each node, its layer.
     activation : str
         Of the network's output.
+    shape : Shape
+        Of the network's output.
     """
 
     layers: tuple[Layer, ...]
@@ -71,6 +73,7 @@ class Graph(NamedTuple):
     paths: list[str]
     makers: list[Layer | None]
     activation: str
+    shape: Shape
 
 
 class _Builder:
@@ -130,10 +133,10 @@ class _Builder:
         if isinstance(layer, Activation) and value is not start and value.bare:
             made = value
         else:
-            made = self.node(layer.kind, name, layer.shape, layer, [value])
+            shape = layer.shape if layer._spatial else layer.shape._replace(dims=value.shape.dims)
+            made = self.node(layer.kind, name, shape, layer, [value])
         if layer._has_end:
-            end: Any = layer
-            made.activation, made.alpha, made.dropout = end.activation, end.alpha or 0.0, end.dropout
+            made.activation, made.alpha, made.dropout = layer.end
         made.stream = stream
         return layer, made
 
@@ -142,13 +145,14 @@ class _Builder:
         columns = layer
         while isinstance(columns, Residual):
             columns = columns.layers[0]
-        size = columns.columns_in
-        if size is None:
+        shape = columns.shape_in
+        if shape is None:
+            how = "by input_shape=" if columns._spatial else "as Dense(n_in, n_out)"
             raise ValueError(
-                f"{name}, {type(columns).__name__}, must tell how many columns come in, as Dense(n_in, n_out), "
-                f"or stand behind an Input(name, n)"
+                f"{name}, {type(columns).__name__}, must tell how many columns come in, {how}, or stand behind an "
+                f"Input(name, n)"
             )
-        return self.input(Input("x", size), name)
+        return self.input(Input("x", shape.of_row if shape.dims else shape.columns), name)
 
     def residual(self, layer: Residual, value: _Node, name: str) -> tuple[Layer, _Node]:
         if value.shape.codes:
@@ -158,10 +162,12 @@ class _Builder:
         resolved, made = self.chain(layer.layers, value, f"{name}.layers")
         assert made is not None
         if made.shape != value.shape:
-            raise ValueError(
-                f"{name}.layers must give back {value.shape.columns} columns, as many as come in; "
-                f"got {made.shape.columns}"
+            given, found = (
+                (value.shape.of_row, made.shape.of_row)
+                if value.shape.dims != made.shape.dims
+                else (value.shape.columns, made.shape.columns)
             )
+            raise ValueError(f"{name}.layers must give back {given} columns, as many as come in; got {found}")
         if made.activation == "softmax":
             raise ValueError(f"{made.path}.activation must not be softmax, which only the last layer may have")
         if made is value or not made.computes or made.residual is not None or made.placed:
@@ -187,11 +193,17 @@ class _Builder:
             end.placed = True
             branches.append(resolved)
             ends.append(end)
+            if end.shape.dims != ends[0].shape.dims:
+                raise ValueError(
+                    f"{path} must give positions as the first branch, {ends[0].shape.dims}; got {end.shape.dims}"
+                )
         columns = sum(end.shape.columns for end in ends)
         if layer.n not in (None, columns):
             raise ValueError(f"{name}.n must be {columns}, what its branches give together; got {layer.n}")
         resolved_layer = Concatenate(tuple(branches), columns)
-        return resolved_layer, self.node("concatenate", name, Shape(columns), resolved_layer, ends)
+        return resolved_layer, self.node(
+            "concatenate", name, Shape(columns, dims=ends[0].shape.dims), resolved_layer, ends
+        )
 
 
 def _before(name: str) -> str:
@@ -238,7 +250,7 @@ def built(layers: Sequence[Layer]) -> Graph:
     numbers = {id(node): k for k, node in enumerate(nodes)}
     for node in nodes:
         sizes = node.layer.sizes() if node.layer is not None else {}
-        if max(sizes.values(), default=0) > sys.maxsize or node.shape.columns > _MOST_COLUMNS:
+        if max(sizes.values(), default=0) > sys.maxsize or node.shape.columns * node.shape.positions > _MOST_COLUMNS:
             raise OverflowError(f"{node.path} of {' x '.join(map(str, sizes.values()))} exceeds the address space")
     return Graph(
         layers=resolved,
@@ -260,4 +272,5 @@ def built(layers: Sequence[Layer]) -> Graph:
         paths=[node.path.replace("[", ".").replace("]", "") for node in nodes],
         makers=[node.layer for node in nodes],
         activation="identity" if last.residual is not None or not last.computes else last.activation,
+        shape=last.shape,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 from ..arguments import choice, integer, shown
@@ -19,10 +21,21 @@ class Input(Layer):
     ----------
     name : str
         By which data are given: ``fit({"numbers": X, "codes": C}, y, ...)``.
-    n : int
-        Columns.
+    n : int or tuple
+        Columns; or the shape of a row: (times, features) of a sequence, (height, width, channels) of an image. Data are
+        then (rows, times, features) or (rows, height, width, channels); one feature or channel may be left out there.
     dtype : {None, "int64"}
         None: real numbers, in the network's dtype. "int64": codes, which an `Embedding` takes.
+    channels : {"last", "first"}
+        "first": n is (channels, height, width), or (features, times), and data come so. They are brought into the
+        other order, which layers have; what comes out has that one too.
+
+    Attributes
+    ----------
+    n : int
+        Columns, features or channels.
+    dims : tuple of int
+        (times,), (height, width), or ().
 
     Raises
     ------
@@ -44,16 +57,40 @@ class Input(Layer):
     """
 
     kind: ClassVar[str] = "input"
+    _spatial: ClassVar[bool] = True
     name: str
     n: int
     dtype: str | None
+    dims: tuple[int, ...]
+    channels: str
 
-    def __init__(self, name: str, n: int, *, dtype: Any = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        n: int | Iterable[int],
+        *,
+        dtype: Any = None,
+        dims: Iterable[int] = (),
+        channels: str = "last",
+    ) -> None:
         if not isinstance(name, str) or not name:
             raise TypeError(f"name must be a name; got {shown(name)} ({type(name).__name__})")
         if dtype is not None:
             dtype = choice("dtype", getattr(dtype, "__name__", str(dtype)), ("int64",))
-        self._set(name=name, n=integer("n", n, 1), dtype=dtype)
+        channels = choice("channels", channels, ("last", "first"))
+        if isinstance(n, (tuple, list)):
+            sizes = tuple(integer(f"n[{k}]", size, 1) for k, size in enumerate(n))
+            if not 1 <= len(sizes) <= 3 or tuple(dims):
+                raise ValueError(
+                    f"n must be columns, (times, features) or (height, width, channels); got {shown(tuple(n))}"
+                )
+            first = channels == "first"
+            columns, places = (sizes[0], sizes[1:]) if first else (sizes[-1], sizes[:-1])
+        else:
+            columns, places = integer("n", n, 1), tuple(integer("dims", size, 1) for size in dims)
+        if channels == "first" and not places:
+            raise ValueError("channels must be 'last' without times or places; got 'first'")
+        self._set(name=name, n=columns, dtype=dtype, dims=places, channels=channels)
 
     @property
     def codes(self) -> bool:
@@ -65,17 +102,35 @@ class Input(Layer):
 
     @property
     def shape(self) -> Shape:
-        return Shape(self.n, self.codes)
+        return Shape(self.n, self.codes, self.dims)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of a row as data have it."""
+        return (self.n, *self.dims) if self.channels == "first" else (*self.dims, self.n)
 
     @property
     def n_parameters(self) -> int:
         return 0
 
     def sizes(self) -> dict[str, int]:
-        return {"n": self.n}
+        return {"n": self.n, "positions": prod(self.dims)}
 
     def numbers(self) -> dict[str, float]:
         return {"codes": float(self.codes)}
 
     def row(self) -> tuple[str, str, str, str]:
-        return f"Input {self.name!r} {self.n}{' codes' if self.codes else ''}", "", "", ""
+        shape = " x ".join(map(str, self.shape.of_row))
+        return f"Input {self.name!r} {shape}{' codes' if self.codes else ''}", "", "", ""
+
+    def __repr__(self) -> str:
+        of_row = self.n if not self.dims else self.row_shape
+        channels = f", channels={self.channels!r}" if self.channels != "last" else ""
+        return f"Input(name={self.name!r}, n={of_row!r}, dtype={self.dtype!r}{channels})"
+
+    def described(self) -> dict[str, Any]:
+        """What a file holds of it; without what it may also have since newer versions, where it has none of that."""
+        held = super().described()
+        if not self.dims:
+            del held["dims"], held["channels"]
+        return held

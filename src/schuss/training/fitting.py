@@ -18,6 +18,7 @@ from ..history import History
 from ..losses import Loss
 from ..optim import Averaged
 from ..progress import Progress
+from ..sequences import joined
 from . import divergence, optimizers, rates
 from .early_stopping import Best, EarlyStopping
 from .epochs import Epochs
@@ -48,6 +49,7 @@ def prepared(
     validation_fraction: float,
     sample_weight: Any,
     class_weight: Any,
+    lengths: Any,
     metrics: Any,
     training_metrics: bool,
     early_stopping: bool | int | EarlyStopping | None,
@@ -70,7 +72,7 @@ def prepared(
     clip_value, clip_norm = clipping(clip_value, clip_norm)
     asked = _checked_callbacks(callbacks)
     training, validation = split(
-        network, X, y, chosen, validation_data, validation_fraction, sample_weight, class_weight
+        network, joined(X, lengths), y, chosen, validation_data, validation_fraction, sample_weight, class_weight
     )
     evaluation = _Evaluation(network, chosen, measures, training if training_metrics else None, validation)
     best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)

@@ -77,7 +77,9 @@ def _held_out(data: Data, fraction: float, seed: int) -> tuple[Data, Data]:
 
 def _rows_of(data: Data, rows: NDArray[np.int64]) -> Data:
     x, y, weights = data
-    return inputs.select(x, rows), y[rows], None if weights is None else weights[rows]
+    n = inputs.rows(x)
+    chosen = None if weights is None else targets.select(weights, n, rows)
+    return inputs.select(x, rows), targets.select(y, n, rows), chosen
 
 
 def _with_class_weight(data: Data, loss: Loss | losses.LossFunction, class_weight: Any, n_out: int) -> Data:

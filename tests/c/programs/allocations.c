@@ -160,7 +160,7 @@ static void train(const struct training *c, int dtype, int threads) {
         void *x = zeros(ROWS * row_bytes);
         if (!c->layers[k].codes) schuss_initialise(dtype, x, ROWS, n, SCHUSS_INIT_UNIFORM, 1, 1, 0, NULL);
         for (ptrdiff_t i = 0; i < ROWS * n && c->layers[k].codes; i++) ((int64_t *)x)[i] = i * i % c->layers[k].codes;
-        feeds[k] = (struct schuss_feed){.x = x, .row_bytes = row_bytes, .batch = zeros(c->batch * row_bytes)};
+        feeds[k] = (struct schuss_feed){.x = x, .row_bytes = row_bytes, .stride = row_bytes, .batch = zeros(c->batch * row_bytes)};
     }
     int64_t *labels = zeros(ROWS * 8);
     for (int i = 0; i < ROWS; i++) labels[i] = i % n_out;

@@ -302,7 +302,7 @@ static struct trained train(struct world *w, int passes, int threads, int apart,
     struct schuss_feed feeds[MOST_INPUTS];
     for (int k = 0; k < net->n_inputs; k++)
         feeds[k] = (struct schuss_feed){
-            .x = w->x[k], .row_bytes = row_bytes(w, k), .batch = block_of(w->batch * row_bytes(w, k), 0xFF)};
+            .x = w->x[k], .row_bytes = row_bytes(w, k), .stride = row_bytes(w, k), .batch = block_of(w->batch * row_bytes(w, k), 0xFF)};
     for (int k = 0; k < net->n_inputs && ordered && at_birth; k++)
         if (w->compressed[k].start) feeds[k] = (struct schuss_feed){.compressed = &w->compressed[k]};
     const ptrdiff_t y_bytes = w->labels ? 8 : w->n_out * w->item;
