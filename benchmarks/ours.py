@@ -18,7 +18,7 @@ def started(layers: Iterable[Any], weights: Iterable[Float]) -> schuss.Network:
     """A network with start weights, in the order of its parameters."""
     net = schuss.Network(list(layers), seed=0)
     for mine, array in zip(net.parameters, weights, strict=True):
-        mine[...] = array
+        mine[...] = array.reshape(mine.shape)
     return net
 
 
