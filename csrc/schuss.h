@@ -549,6 +549,20 @@ struct schuss_copy {
     ptrdiff_t bytes;
 };
 
+/* How images [height x width x channels] are changed at random as a batch is gathered: what is left of each when a window
+ * is cut out and enlarged again, turned around, and moved, in this order. */
+struct schuss_augment {
+    ptrdiff_t height, width, channels, item; /* item: bytes of an element */
+    double crop;                       /* in (0, 1]: the window has at least this share of height and width; 1: all */
+    int flip_down, flip_across;        /* whether half of the images are turned upside down, and left to right */
+    ptrdiff_t shift_down, shift_across; /* by at most so many places, in either direction */
+    char fill[8];                      /* an element: what comes in from outside */
+};
+/* to[n x height x width x channels] = rows order[0..n-1] of from, which lie so many bytes apart, changed; order NULL: the
+ * first n. They are rows first, first + 1, ... of the batch: draws follow from (seed, draw, row). */
+void schuss_augment_rows(const struct schuss_augment *augment, uint64_t seed, uint64_t draw, ptrdiff_t first, ptrdiff_t n,
+                         const int64_t *order, ptrdiff_t stride, const void *from, void *to);
+
 /* One input of an epoch. */
 struct schuss_feed {
     const void *x;                     /* [rows x positions x channels]; NULL: the rows are compressed */
@@ -556,6 +570,7 @@ struct schuss_feed {
     ptrdiff_t row_bytes;               /* of a row, which has no gaps, */
     ptrdiff_t stride;                  /* and from row to row; where these differ, the epoch has an order */
     void *batch;                       /* room for one batch; unused while there is no order */
+    const struct schuss_augment *augment; /* NULL: rows are as they are. Else the epoch has an order */
 };
 
 struct schuss_train {
@@ -582,6 +597,7 @@ struct schuss_train {
     const double *const *decays;       /* [groups] the same for the weight decay of each; decays or decays[g] NULL: own */
     const double *dropouts;            /* one a step, in place of the network's dropout_factor; NULL: that */
     const struct schuss_penalty *penalty; /* NULL: none */
+    int augments;                      /* 1: a feed has an augment */
     int counts_rows;                   /* 1: the epoch's loss counts batches by their rows; 0: by their weights */
     uint64_t draws;                    /* training passes made with the network so far; counted on */
     ptrdiff_t position;                /* rows of this epoch already used */

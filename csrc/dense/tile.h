@@ -79,16 +79,8 @@ ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, co
     }
 }
 
-/* C[rows x cols], (nv - 1) * LANES < cols <= nv * LANES: sums over k from A[i][p] = a[i * a_row + p * a_col] and
- * B[p][j] = b[p * ldb + j], on top of from[i * ld_from + j], which may be C itself; from NULL: of zeros. end NULL:
- * stored as they are. adds: what C holds is added to the sums before the end. ahead: how far beyond b to fetch memory;
- * 0: not at all. packed: NULL, or where B goes. */
-ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
-                        const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
-                        const real *from, ptrdiff_t ld_from, int adds, const struct tile_end *end, ptrdiff_t row,
-                        ptrdiff_t col, real *packed) {
-    vec sum[TILE_SUMS];
-    const vmask last = v_mask(cols - (nv - 1) * LANES);
+/* sum[rows x nv]: from[i * ld_from + j], NULL: zeros. `last` masks the last vector of each row, as below. */
+ALWAYS_INLINE void begin_sums(const int rows, const int nv, vec *sum, const real *from, ptrdiff_t ld_from, vmask last) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
@@ -96,17 +88,18 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
             sum[i * nv + j] = !from        ? v_set1(0)
                               : j < nv - 1 ? v_load(from + i * ld_from + j * LANES)
                                            : v_load_m(from + i * ld_from + j * LANES, last);
+}
 
-    /* Three rows share a pointer: x86 addresses base, base + stride and base + 2 stride for free. */
-    const real *base[(TILE_ROWS + 2) / 3];
+/* Three rows share a pointer: x86 addresses base, base + stride and base + 2 stride for free. */
+ALWAYS_INLINE void share_pointers(const int rows, const real **base, const real *a, ptrdiff_t a_row) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i += 3) base[i / 3] = a + i * a_row;
-    if (ahead) {
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
-            for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(c + i * ldc + j * LANES, 1);
-    }
+}
+
+/* sum[rows x nv] += A[rows x k] B[k x nv vectors], by the pointers of share_pointers(), which move on. */
+ALWAYS_INLINE void sum_products(const int rows, const int nv, vec *sum, ptrdiff_t k, const real **base, ptrdiff_t a_row,
+                                ptrdiff_t a_col, const real *b, ptrdiff_t ldb, ptrdiff_t ahead, vmask last,
+                                real *packed) {
     for (ptrdiff_t p = 0; p < k; p++) {
         vec bp[WIDE_VECS];
 #pragma GCC unroll 16
@@ -133,7 +126,11 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
         for (int i = 0; i < rows; i += 3) base[i / 3] += a_col;
         b += ldb;
     }
+}
 
+/* C[rows x nv vectors] = sum. adds: what C holds is added to the sums before the end. end NULL: stored as they are. */
+ALWAYS_INLINE void end_sums(const int rows, const int nv, vec *sum, real *c, ptrdiff_t ldc, int adds, vmask last,
+                            const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
     if (adds) {
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++)
@@ -151,6 +148,29 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
             if (j < nv - 1) v_store(c + i * ldc + j * LANES, sum[i * nv + j]);
             else v_store_m(c + i * ldc + j * LANES, sum[i * nv + j], last);
         }
+}
+
+/* C[rows x cols], (nv - 1) * LANES < cols <= nv * LANES: sums over k from A[i][p] = a[i * a_row + p * a_col] and
+ * B[p][j] = b[p * ldb + j], on top of from[i * ld_from + j], which may be C itself; from NULL: of zeros. end NULL:
+ * stored as they are. adds: what C holds is added to the sums before the end. ahead: how far beyond b to fetch memory;
+ * 0: not at all. packed: NULL, or where B goes. */
+ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                        const real *b, ptrdiff_t ldb, ptrdiff_t ahead, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                        const real *from, ptrdiff_t ld_from, int adds, const struct tile_end *end, ptrdiff_t row,
+                        ptrdiff_t col, real *packed) {
+    vec sum[TILE_SUMS];
+    const real *base[(TILE_ROWS + 2) / 3];
+    const vmask last = v_mask(cols - (nv - 1) * LANES);
+    begin_sums(rows, nv, sum, from, ld_from, last);
+    share_pointers(rows, base, a, a_row);
+    if (ahead) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(c + i * ldc + j * LANES, 1);
+    }
+    sum_products(rows, nv, sum, k, base, a_row, a_col, b, ldb, ahead, last, packed);
+    end_sums(rows, nv, sum, c, ldc, adds, last, end, row, col);
 }
 
 /* c = alpha c + beta x. */

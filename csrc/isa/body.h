@@ -6,6 +6,7 @@
 #include "../dense/elementary.h"
 #include "../dense/activation.h"
 #include "../dense/tile.h"
+#include "../dense/runs.h"
 #include "../dense/sparse.h"
 #include "../dense/product.h"
 #include "../dense/gemm.h"

@@ -21,6 +21,9 @@
 #include "rnn.h"
 #include "gru.h"
 #include "lstm.h"
+#include "convolution.h"
+#include "pool.h"
+#include "flatten.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

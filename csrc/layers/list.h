@@ -22,6 +22,9 @@
     KIND(mean_of_members)  \
     KIND(rnn)              \
     KIND(gru)              \
-    KIND(lstm)
+    KIND(lstm)             \
+    KIND(pool)             \
+    KIND(flatten)          \
+    KIND(convolution)
 
 #endif

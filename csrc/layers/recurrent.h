@@ -492,7 +492,8 @@ static void end_row(const struct recurrent *r, ptrdiff_t row) {
     if (r->cell->cells) copy_reals(hidden, last_cell, out + hidden);
 }
 
-static void recurrent_forward(struct here *h, const struct cell *cell, const struct pass *pass) {
+static void recurrent_forward(struct here *h, const struct cell *cell, const struct pass *pass, struct team *me) {
+    if (h->lengths && me->count > 1) team_wait(me); /* each member has gathered those of its own rows, and all are read */
     if (pass->own.first >= pass->own.end) return;
     const struct recurrent r = begin(h, cell, pass, 0);
     *gone_back(h) = 0;
@@ -711,8 +712,7 @@ ALWAYS_INLINE vec through_tanh(vec y) { return v_set1(1) - y * y; }
         return recurrent_needs(CELL(node), node, rows, passes);                                                      \
     }                                                                                                                \
     static void NAME##_forward(struct here *h, const struct pass *pass, struct team *me) {                           \
-        (void)me;                                                                                                    \
-        recurrent_forward(h, CELL(h->node), pass);                                                                   \
+        recurrent_forward(h, CELL(h->node), pass, me);                                                               \
     }                                                                                                                \
     static void NAME##_down(struct here *h, const struct pass *pass, struct team *me) {                              \
         (void)me;                                                                                                    \

@@ -26,12 +26,13 @@ ALWAYS_INLINE struct share own_columns(ptrdiff_t n, const struct team *me) {
                           share_start(n, TILE_COLS, me->index + 1, me->count)};
 }
 
-/* The end of row i, which has just been computed to y. */
-ALWAYS_INLINE void finish_row(const struct here *h, ptrdiff_t i, real *y) {
+/* The end of rows [i, i + rows), which have just been computed to y. */
+ALWAYS_INLINE void finish_some(const struct here *h, ptrdiff_t i, ptrdiff_t rows, real *y) {
     const struct tile_end *end = &h->end;
     if (end->activation != SCHUSS_IDENTITY || end->values || end->mask || end->add)
-        finish_rows(end, 1, h->node->channels, y, h->y.ld, i, 0);
+        finish_rows(end, rows, h->node->channels, y, h->y.ld, i, 0);
 }
+ALWAYS_INLINE void finish_row(const struct here *h, ptrdiff_t i, real *y) { finish_some(h, i, 1, y); }
 
 /* The end of all positions of some rows, which have been computed; each row has so many. */
 ALWAYS_INLINE void finish_positions(const struct here *h, struct share rows, ptrdiff_t positions) {

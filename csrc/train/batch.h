@@ -58,7 +58,7 @@ static inline double weight_of(const struct schuss_train *t, ptrdiff_t position,
 static inline void batch_at(const struct schuss_train *t, ptrdiff_t position, struct batch *b) {
     const ptrdiff_t left = t->rows - position, n = left < t->batch ? left : t->batch;
     const int64_t *order = t->order ? t->order + position : NULL;
-    const int gathers = order && (n > 1 || t->feeds[0].compressed);
+    const int gathers = order && (n > 1 || t->feeds[0].compressed || t->augments);
     const ptrdiff_t row = order ? order[0] : position;
     b->rows = n;
     b->total = (double)n;
@@ -83,17 +83,20 @@ static inline void batch_at(const struct schuss_train *t, ptrdiff_t position, st
     }
 }
 
-/* Copies the member's own rows of the batch together; compressed inputs stay where they are. Its rows of the next batch
- * are fetched meanwhile, unless all data are in cache or L2 has no room for a batch. */
-static inline void gather_own(const struct schuss_train *t, const struct batch *b, ptrdiff_t position,
+/* Copies the member's own rows of the batch together, images changed where that is asked for; compressed inputs stay where
+ * they are. Its rows of the next batch are fetched meanwhile, unless all data are in cache or L2 has no room for a
+ * batch. */
+static inline void gather_own(const struct schuss_train *t, const struct batch *b, ptrdiff_t position, uint64_t draw,
                               const struct team *me) {
     const struct share own = own_rows(b->rows, me);
     const ptrdiff_t n = own.end - own.first;
     const int64_t *order = b->order + own.first;
     for (int k = 0; k < t->net->n_inputs; k++) {
         const struct schuss_feed *feed = &t->feeds[k];
-        if (!feed->compressed)
-            gather(n, order, feed->row_bytes, feed->stride, feed->x, (char *)feed->batch + own.first * feed->row_bytes);
+        char *to = (char *)feed->batch + own.first * feed->row_bytes;
+        if (feed->augment)
+            schuss_augment_rows(feed->augment, t->net->seed, draw, own.first, n, order, feed->stride, feed->x, to);
+        else if (!feed->compressed) gather(n, order, feed->row_bytes, feed->stride, feed->x, to);
     }
     if (t->y) gather(n, order, t->y_row_bytes, t->y_row_bytes, t->y, (char *)t->batch_y + own.first * t->y_row_bytes);
     const ptrdiff_t each = weights_each(t), weights = each * (ptrdiff_t)sizeof(double), length = sizeof(int64_t);

@@ -94,7 +94,8 @@ ptrdiff_t schuss_net_slab(const struct schuss_net *net) {
     enum { SLAB_BYTES = 1 << 20, LEAST = 64, FEW = 16, MOST = 4096 }; /* FEW: of rows that have many positions */
     const ptrdiff_t item = schuss_kernels(net->dtype)->item;
     ptrdiff_t widest = 1, unit = LEAST;
-    for (int i = net->n_inputs; i < net->n_nodes; i++) {
+    for (int i = 0; i < net->n_nodes; i++) {
+        if (i < net->n_inputs && net->nodes[i].positions == 1) continue;
         const ptrdiff_t columns = net->nodes[i].positions * net->nodes[i].channels;
         if (columns > widest) widest = columns;
         if (net->nodes[i].positions > 1) unit = FEW;

@@ -83,7 +83,7 @@ static struct outside outside_of(const struct schuss_train *t, const struct batc
 
 const void *step_begin(const struct schuss_train *t, struct batch *b, ptrdiff_t position, uint64_t draw,
                        struct team *me) {
-    if (b->order) gather_own(t, b, position, me);
+    if (b->order) gather_own(t, b, position, draw, me);
     const struct outside outside = outside_of(t, b, draw);
     return net_forward(t->plan, &outside, me);
 }

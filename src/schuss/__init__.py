@@ -12,16 +12,23 @@ from .layers import (
     LSTM,
     RNN,
     Activation,
+    AvgPool,
     BatchNorm,
     Bidirectional,
     Clamp,
     Concatenate,
+    Conv1D,
+    Conv2D,
     Dense,
     Embedding,
     EnsembleDense,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
     GroupedDense,
     Input,
     LayerNorm,
+    MaxPool,
     MeanOfMembers,
     ParametricActivation,
     Periodic,
@@ -47,7 +54,7 @@ from .losses import (
 )
 from .network import Network
 from .optim import *  # noqa: F403  its list is below
-from .sequences import Sequences
+from .sequences import Sequences, streams, windows
 from .serialization import load
 from .threads import get_num_threads, set_num_threads, threads
 
@@ -58,12 +65,16 @@ __all__ = [
     "MSE",
     "RNN",
     "Activation",
+    "Augment",
+    "AvgPool",
     "BatchNorm",
     "Bidirectional",
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Clamp",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
     "CrossEntropy",
     "Dense",
     "DivergenceError",
@@ -71,15 +82,19 @@ __all__ = [
     "Embedding",
     "EnsembleDense",
     "EpochRecord",
+    "Flatten",
     "Focal",
     "Gamma",
     "Gaussian",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
     "GroupedDense",
     "History",
     "Huber",
     "Input",
     "LayerNorm",
     "Loss",
+    "MaxPool",
     "MeanOfMembers",
     "Network",
     "PReLU",
@@ -94,6 +109,8 @@ __all__ = [
     "Tweedie",
     "__version__",
     "fit_side_by_side",
+    "from_keras",
+    "from_torch",
     "get_num_threads",
     "load",
     "load_table",
@@ -103,13 +120,20 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "start_from_data",
+    "streams",
     "threads",
+    "to_keras",
+    "to_torch",
+    "windows",
 ]
 # All optimizers by their names.
 __all__ += optim.__all__
 
 if TYPE_CHECKING:
     from . import schedules, scipy
+    from .augment import Augment
+    from .interchange.with_keras import from_keras, to_keras
+    from .interchange.with_torch import from_torch, to_torch
     from .minimization import minimize
     from .starting import start_from_data
     from .tables.model import load_table
@@ -118,12 +142,17 @@ if TYPE_CHECKING:
 else:
     # Where names that are loaded late come from.
     _LATE = {
+        "Augment": ".augment",
         "minimize": ".minimization",
         "load_table": ".tables.model",
         "start_from_data": ".starting",
         "fit_side_by_side": ".training.side_by_side",
         "EarlyStopping": ".training",
         "EpochRecord": ".training",
+        "from_torch": ".interchange.with_torch",
+        "to_torch": ".interchange.with_torch",
+        "from_keras": ".interchange.with_keras",
+        "to_keras": ".interchange.with_keras",
     }
 
     def __getattr__(name: str) -> object:

@@ -255,8 +255,11 @@ class Sequences:
 class Net:
     """Nodes, arenas and plans of one network. One call at a time: RuntimeError if busy in another thread."""
 
-    def __init__(self, nodes: Sequence[Node], dtype: Any, seed: int, bare: bool = False) -> None:
+    def __init__(
+        self, nodes: Sequence[Node], dtype: Any, seed: int, bare: bool = False, like: Net | None = None
+    ) -> None:
         """nodes: inputs first; the last one's value is the network's. The parameters start as zeros. bare: only shapes.
+        like: another one with the same arrays, whose memory they are.
         Misfit where nodes do not fit together, OverflowError where arrays exceed the address space."""
     flat_parameters: NDArray[Any]  # the arena, 1-D, padding between arrays included (zeros): parameters, then states
     flat_gradients: NDArray[Any]
@@ -373,6 +376,24 @@ class AsBefore:
     def __enter__(self) -> None: ...
     def __exit__(self, *exception: object) -> None: ...
 
+class OneTime:
+    """A network's layers for one time of sequences, over its own parameters."""
+
+    def __init__(self, net: Net, nodes: Sequence[Node]) -> None:
+        """nodes: those of the network, for one time."""
+    def try_step(self, x: Any, state: Any, out: Any) -> NDArray[Any] | None:
+        """`Network.step`, if all are seen at once to fit, else None."""
+    def step(self, x: Data, state: NDArray[Any], out: NDArray[Any]) -> None:
+        """x: (rows, columns), state: (rows, Net.state), out: (rows, columns), the network's dtype, C-contiguous."""
+
+# A least share of height and width that is cut out; whether images are turned upside down, and left to right; most
+# places that they are moved down, and across; what comes in from outside.
+Augmentation = tuple[float, tuple[bool, bool], tuple[int, int], float]
+
+def augmented(x: NDArray[Any], given: Augmentation, seed: int, draw: int) -> NDArray[Any]:
+    """x (rows, height, width, channels), C-contiguous, as training pass `draw` of a network with this seed would have
+    it; a new array."""
+
 class Trainer:
     """Whole epochs. Holds references to the data; X, y as in Net.loss, weights float64 or None."""
 
@@ -392,6 +413,8 @@ class Trainer:
         penalty: tuple[int, float, float] | None = None,
         counts_rows: bool = False,
         drop_last: bool = False,
+        carries: bool = False,
+        augment: tuple[int, Sequence[int], Augmentation] | None = None,
     ) -> None:
         """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given), with
         weights theirs too, and returns (mean value, gradient of it, C-contiguous, of the prediction's shape and dtype).
@@ -399,7 +422,10 @@ class Trainer:
         values. restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's
         loss gets (l1 sum |p| + l2 / 2 sum p^2) / total of its weights over the parameters of this group. counts_rows:
         `loss` counts batches by their rows, not by their weights. drop_last: a last batch with fewer rows than the
-        others is left out of each epoch."""
+        others is left out of each epoch. carries: row i of each batch goes on in the state in which that of the batch
+        before ended, those of an epoch's first batch in zeros; batches are then in order, and equally large. Rows of x
+        may overlap: (rows, columns) that lie closer together than they are long, each without gaps. augment: the number
+        of an input, its (height, width), and what happens to its images as batches are gathered."""
     steps_per_epoch: int
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite. Its number."""

@@ -9,6 +9,8 @@ import numpy as np
 from .arguments import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 
@@ -50,7 +52,13 @@ def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return array if array.flags.aligned else array.copy()
 
 
-def matrix(name: str, value: Any, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def matrix(
+    name: str,
+    value: Any,
+    columns: int,
+    dtype: np.dtype[Any],
+    convert: Callable[[NDArray[Any], np.dtype[Any]], NDArray[Any]] = converted,
+) -> NDArray[Any]:
     """Turn value into a (rows, columns) matrix of dtype, with at least one row."""
     array = real_array(name, value)
     if array.ndim != 2:
@@ -62,7 +70,7 @@ def matrix(name: str, value: Any, columns: int, dtype: np.dtype[Any]) -> NDArray
         raise ValueError(f"{name} must have {columns} columns; got {array.shape[1]} (shape {array.shape})")
     if array.shape[0] == 0:
         raise ValueError(f"{name} must have at least one row; got shape {array.shape}")
-    return converted(array, dtype)
+    return convert(array, dtype)
 
 
 def padded(name: str, rows: list[Any], times: int | None = None) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -82,14 +90,19 @@ def padded(name: str, rows: list[Any], times: int | None = None) -> tuple[NDArra
     return array, lengths
 
 
-def check_finite(name: str, array: NDArray[Any]) -> None:
-    """ValueError with the first position where the array is NaN or infinite."""
+def seen_finite(array: NDArray[Any]) -> bool:
+    """Whether it is seen at once that no number is NaN or infinite."""
     if array.dtype.kind != "f":
-        return
+        return True
     with np.errstate(over="ignore", invalid="ignore"):
         # NaN and infinity survive any sum; one pass without a temporary decides nearly every case.
-        if np.isfinite(array.sum()):
-            return
+        return bool(np.isfinite(array.sum()))
+
+
+def check_finite(name: str, array: NDArray[Any]) -> None:
+    """ValueError with the first position where the array is NaN or infinite."""
+    if seen_finite(array):
+        return
     per_row = max(1, array[0].size) if array.ndim else 1
     block = max(1, (1 << 18) // per_row)
     for start in range(0, len(array), block):

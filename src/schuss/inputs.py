@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, arrays
+from . import _core, arrays, overlaps
 from .arguments import shown, unknown_name
 from .sequences import Sequences
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Data = Arrays | _core.Sequences
 
 
-def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]) -> Data:
+def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any], overlapping: bool = False) -> Data:
     """Data of a network's inputs as the core takes them; their values are left to others.
 
     Parameters
@@ -36,19 +36,21 @@ def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]
         What messages call it.
     dtype : dtype
         Of inputs that are numbers.
+    overlapping : bool
+        Whether rows that overlap may stay so; else they are copied.
 
     Raises
     ------
     ValueError, TypeError
         If an array is missing, too much, or not of its input's shape and kind.
     """
-    return (_sequences if isinstance(value, Sequences) else _arrays)(inputs, value, name, dtype)
+    return (_sequences if isinstance(value, Sequences) else _arrays)(inputs, value, name, dtype, overlapping)
 
 
-def _arrays(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]) -> Arrays:
+def _arrays(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any], overlapping: bool) -> Arrays:
     """Data without lengths and state."""
     if len(inputs) == 1 and not isinstance(value, Mapping):
-        return _one(inputs[0], name, value, dtype)
+        return _one(inputs[0], name, value, dtype, overlapping)
     names = [put.name for put in inputs]
     if isinstance(value, Mapping):
         for key in value:
@@ -66,7 +68,9 @@ def _arrays(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]
                 f"got {type(value).__name__}{length}"
             )
         given = list(value)
-    found = [_one(put, f"{name}[{put.name!r}]", array, dtype) for put, array in zip(inputs, given, strict=True)]
+    found = [
+        _one(put, f"{name}[{put.name!r}]", array, dtype, overlapping) for put, array in zip(inputs, given, strict=True)
+    ]
     for put, array in zip(inputs, found, strict=True):
         if len(array) != len(found[0]):
             raise ValueError(
@@ -76,7 +80,9 @@ def _arrays(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]
     return found[0] if len(found) == 1 else tuple(found)
 
 
-def _sequences(inputs: Sequence[Input], value: Sequences, name: str, dtype: np.dtype[Any]) -> _core.Sequences:
+def _sequences(
+    inputs: Sequence[Input], value: Sequences, name: str, dtype: np.dtype[Any], overlapping: bool
+) -> _core.Sequences:
     """Data with lengths and state."""
     times = inputs[0].dims[0] if len(inputs[0].dims) == 1 else None
     x, lengths = value.x, value.lengths
@@ -88,7 +94,7 @@ def _sequences(inputs: Sequence[Input], value: Sequences, name: str, dtype: np.d
             raise TypeError(f"lengths must be integers; got dtype {lengths.dtype}")
         if isinstance(x, np.ndarray) and x.ndim == 3 and x.shape[1] < times and len(inputs) == 1:
             x = np.concatenate([x, np.zeros((len(x), times - x.shape[1], x.shape[2]), x.dtype)], axis=1)
-    data = _arrays(inputs, x, name, dtype)
+    data = _arrays(inputs, x, name, dtype, overlapping)
     if lengths is not None:
         if lengths.shape != (rows(data),):
             raise ValueError(f"lengths must have shape ({rows(data)},), one a row; got {lengths.shape}")
@@ -110,15 +116,16 @@ def _flat(put: Input, name: str, value: Any) -> NDArray[Any]:
         raise ValueError(f"{name} must have shape (rows, {', '.join(map(str, shape))}); got {array.shape}{hint}")
     if put.channels == "first" and shape is not put.dims:
         array = np.moveaxis(array, 1, -1)
-    return array.reshape(len(array), -1)
+    return array.reshape(len(array), prod(shape))
 
 
-def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any], overlapping: bool) -> NDArray[Any]:
+    convert = _as_they_lie if overlapping else arrays.converted
     columns = prod(put.row_shape)
     if put.dims:
         value = _flat(put, name, value)
     if not put.codes:
-        return arrays.matrix(name, value, columns, dtype)
+        return arrays.matrix(name, value, columns, dtype, convert)
     array = arrays.real_array(name, value)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold codes, integers; got dtype {array.dtype}")
@@ -131,7 +138,11 @@ def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any]) -> NDArray[Any
         and int(array.max()) > np.iinfo(np.int64).max
     ):
         raise ValueError(f"{name} must hold codes below 2**63; got {shown(int(array.max()))}")
-    return arrays.matrix(name, array, columns, np.dtype(np.int64))
+    return arrays.matrix(name, array, columns, np.dtype(np.int64), convert)
+
+
+def _as_they_lie(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return overlaps.converted(array, dtype) if overlaps.found_in(array) else arrays.converted(array, dtype)
 
 
 def rows(data: Data) -> int:
@@ -162,10 +173,15 @@ def check_finite(inputs: Sequence[Input], name: str, data: Data) -> None:
             arrays.check_finite("state", data.state)
         data = data.x
     if not isinstance(data, tuple):
-        arrays.check_finite(name, shaped(inputs[0], data))
+        _check_finite(inputs[0], name, data)
         return
     for put, array in zip(inputs, data, strict=True):
-        arrays.check_finite(f"{name}[{put.name!r}]", shaped(put, array))
+        _check_finite(put, f"{name}[{put.name!r}]", array)
+
+
+def _check_finite(put: Input, name: str, array: NDArray[Any]) -> None:
+    if not overlaps.found_in(array) or not arrays.seen_finite(overlaps.spanned(array)):
+        arrays.check_finite(name, shaped(put, array))
 
 
 def shaped(put: Input, array: NDArray[Any]) -> NDArray[Any]:

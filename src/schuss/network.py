@@ -10,6 +10,7 @@ from .trained import Trained
 
 if TYPE_CHECKING:
     from . import metrics
+    from .augment import Augment
     from .history import History
     from .passes import AnyLoss
     from .training import EarlyStopping, EpochRecord
@@ -71,12 +72,14 @@ class Network(Trained):
         epochs: int = 10,
         batch_size: int | None = 32,
         drop_last: bool = False,
-        shuffle: bool = True,
+        shuffle: bool | None = None,
         validation_data: Sequence[Any] | None = None,
         validation_fraction: float = 0.0,
         sample_weight: Any = None,
         class_weight: str | Mapping[int, float] | Any = None,
         lengths: Any = None,
+        carry_state: bool = False,
+        augment: Augment | None = None,
         metrics: str | metrics.Metric | Iterable[str | metrics.Metric] = (),
         training_metrics: bool = True,
         early_stopping: bool | int | EarlyStopping | None = None,
@@ -93,7 +96,8 @@ class Network(Trained):
         ----------
         X : array of shape (rows, n_in)
             Finite real numbers of any dtype and layout, read-only and memory-mapped ones included; converted to the
-            network's dtype where that is another. With several inputs a dict by their names, such as
+            network's dtype where that is another. Rows may overlap, as those of `schuss.windows`: then nothing as large
+            as all of them is copied. With several inputs a dict by their names, such as
             ``{"numbers": X, "codes": C}``, or a tuple in their order.
         y : array
             For cross_entropy integer labels (rows,) from 0 to n_out - 1, or rows of probabilities (rows, n_out). For
@@ -119,9 +123,9 @@ class Network(Trained):
             Rows a step. None: all rows.
         drop_last : bool
             Whether the last batch of an epoch is left out where it is shorter than the others, as other rows each time.
-        shuffle : bool
+        shuffle : bool, optional
             Whether each epoch takes the rows in a new order, which follows from the network's seed and the epoch's
-            number.
+            number. Default: True, but False with `carry_state`.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Evaluated after each epoch. Class weights do not apply to it.
         validation_fraction : float
@@ -136,6 +140,15 @@ class Network(Trained):
         lengths : array of integers (rows,), optional
             How many times of each row of X are there, see `Sequences`. What lies beyond is computed by no layer that
             goes through times, and counts in no loss at each time.
+        carry_state : bool
+            Whether layers that go through times go on: row i of a batch begins in the state in which row i of the batch
+            before ended, and those of an epoch's first batch begin at zeros. So sequences may be far longer than what
+            gradients go back through, which is one row: truncated backpropagation through time. `schuss.streams` brings
+            long series into such rows. The batch size has to divide the rows, and nothing is shuffled. Validation
+            begins each row at zeros.
+        augment : Augment, optional
+            What happens to images at random each time they are trained on: shifts, flips, crops. Validation rows and
+            metrics have the images as they are.
         metrics : str, callable or sequence of these
             accuracy, error, balanced_accuracy, log_loss, auc (of two classes), mse, rmse, mae, r2, or functions
             ``(prediction, target) -> number``, which get what `predict` gives and no weights. Computed after each epoch
@@ -201,6 +214,8 @@ class Network(Trained):
                 sample_weight=sample_weight,
                 class_weight=class_weight,
                 lengths=lengths,
+                carry_state=carry_state,
+                augment=augment,
                 metrics=metrics,
                 training_metrics=training_metrics,
                 early_stopping=early_stopping,

@@ -26,7 +26,7 @@ from schuss import cli
 
 Run = Callable[..., Result]
 MLP = ["--recipe", "mlp", "--batch-size", "32"]
-FAST = [*MLP, "--epochs", "5", "--hidden", "8", "--no-plot"]
+FAST = [*MLP, "--epochs", "5", "--hidden", "8", "--ensemble", "1", "--no-plot"]
 
 
 @pytest.fixture
@@ -76,10 +76,12 @@ def write_mixed(path: Path | str, n: int = 200) -> None:
 # ---- train --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [0, 1, 17])
-def test_digits_by_default_reach_96_percent(run: Run, seed: int) -> None:
+@pytest.mark.parametrize(
+    "options", [[], ["--ensemble", 1], ["--ensemble", 1, "--seed", 1], ["--ensemble", 1, "--seed", 17]]
+)
+def test_digits_by_default_and_with_one_network_reach_96_percent(run: Run, options: list[object]) -> None:
     pytest.importorskip("sklearn")
-    result = run("train", "digits", "--seed", seed, "--no-plot", "--save", "m.npz")
+    result = run("train", "digits", *options, "--no-plot", "--save", "m.npz")
     assert result.exit_code == 0, result.output
     assert score(result, "accuracy") >= 96 and score(result, "accuracy", "validation") >= 96
     assert score(result, "accuracy", "baseline") < 15 and score(result, "log loss") < 0.2
@@ -104,12 +106,15 @@ def test_named_data_sets(run: Run, name: str) -> None:
     assert "against 'target'" in again.stdout
 
 
-def test_same_seed_same_model_for_any_number_of_threads(run: Run) -> None:
+@pytest.mark.parametrize("ensemble", [1, 5])
+def test_same_seed_same_model_for_any_number_of_threads(run: Run, ensemble: int) -> None:
     write_mixed("t.csv")
     parameters = []
     for options in (["--threads", 1], ["--threads", 2], ["--seed", 1]):
-        assert run("train", "t.csv", *FAST, "--save", "m.npz", *options).exit_code == 0
-        parameters.append(np.concatenate([p.ravel() for p in schuss.load("m.npz").parameters]))
+        assert run("train", "t.csv", *FAST, "--ensemble", ensemble, "--save", "m.npz", *options).exit_code == 0
+        networks = schuss.load_table("m.npz").networks
+        assert len(networks) == ensemble
+        parameters.append(np.concatenate([p.ravel() for network in networks for p in network.parameters]))
     schuss.set_num_threads(None)
     np.testing.assert_array_equal(parameters[0], parameters[1])
     assert not np.array_equal(parameters[0], parameters[2])
@@ -178,17 +183,24 @@ def test_options(run: Run, options: list[str]) -> None:
     result = run("train", "t.csv", *arguments)
     assert result.exit_code == 0, result.output
     networks = schuss.load_table("m.npz").networks
-    assert [len(network.history) for network in networks] == [3] * (2 if "--ensemble" in options else 1)
+    assert [len(network.history) for network in networks] == [3] * (2 if "--ensemble" in options else 5)
 
 
 def test_early_stopping_says_so(run: Run) -> None:
     write_mixed("t.csv")
     result = run("train", "t.csv", *MLP, "--lr", 0.1, "--patience", 2, "--no-plot", "--save", "m.npz")
+    histories = [network.history for network in schuss.load_table("m.npz").networks]
+    assert len(histories) == 5
+    for history in histories:
+        assert history.stopped == "early_stopping"
+        assert f"stopped after epoch {len(history)}: no better one for 2 epochs" in result.stdout
+    best = ", ".join(str(history.best_epoch) for history in histories)
+    done = ", ".join(dict.fromkeys(str(len(history)) for history in histories))
+    assert f"best epochs {best} of {done}, kept" in result.stdout
+    result = run("train", "t.csv", *MLP, "--lr", 0.1, "--patience", 2, "--ensemble", 1, "--no-plot", "--save", "m.npz")
     (network,) = schuss.load_table("m.npz").networks
-    history = network.history
-    assert history.stopped == "early_stopping"
-    assert f"stopped after epoch {len(history)}: no better one for 2 epochs" in result.stdout
-    assert f"best epoch {history.best_epoch} of {len(history)}, kept" in result.stdout
+    assert network.history.stopped == "early_stopping"
+    assert f"best epoch {network.history.best_epoch} of {len(network.history)}, kept" in result.stdout
 
 
 def test_files_of_others_are_not_overwritten(run: Run) -> None:
@@ -228,6 +240,15 @@ def test_files_of_others_are_not_overwritten(run: Run) -> None:
         (["--loss", "focal=x"], ["--loss focal", "'focal=x'"]),
         (["--metric", "rmse"], ["--metric 'rmse'", "auc"]),
         (["--class-weight", "even"], ["--class-weight 'even'", "balanced"]),
+        (["--class-weight", "yes"], ["--class-weight 'yes'", "yes=3,no=1"]),
+        (["--class-weight", "yes=two"], ["--class-weight 'yes=two'"]),
+        (["--class-weight", "yes=1,no"], ["--class-weight 'yes=1,no'"]),
+        (["--class-weight", "=2"], ["--class-weight '=2'"]),
+        (["--class-weight", ""], ["--class-weight ''"]),
+        (["--class-weight", "yes=0"], ["--class-weight of 'yes'", "(0, inf)"]),
+        (["--class-weight", "yes=nan"], ["--class-weight of 'yes'", "(0, inf)"]),
+        (["--class-weight", "yes=1,yes=2"], ["'yes' twice"]),
+        (["--class-weight", "yes=1,maybe=2"], ["--class-weight of 'maybe' is not known", "no, yes"]),
         (["--time", "0"], ["--time", "0"]),
         (["--ensemble", "0"], ["--ensemble", "0"]),
         (["--test", "1"], ["--test", "[0, 1)"]),

@@ -40,7 +40,7 @@ def model(kind: str, data: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
     if kind == "version 1":
         return VERSION1 / "classes.npz"
     path = tmp_path_factory.mktemp("model") / "net.npz"
-    options = ["--recipe", "mlp", "--epochs", "2", "--hidden", "4", "--no-plot", "--save", str(path)]
+    options = ["--recipe", "mlp", "--epochs", "2", "--hidden", "4", "--ensemble", "1", "--no-plot", "--save", str(path)]
     made = CliRunner().invoke(cli.app, ["train", data, *options])
     assert made.exit_code == 0, made.output
     return path

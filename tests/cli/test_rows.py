@@ -12,7 +12,8 @@ pytest.importorskip("typer")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schuss.cli.rows import balanced, split, without
+from schuss.cli.options import class_weights
+from schuss.cli.rows import balanced, split, weights_of, without
 from schuss.tables import DataError, Table, Target, find_target, table_of
 
 
@@ -135,6 +136,15 @@ def test_too_few(test: float, validation: float) -> None:
 def test_no_test_rows() -> None:
     found = split(table(a=np.arange(12.0), y=np.arange(12) * 0.5), None, None, 0.0, 0.0, 0)
     assert found.test is None and len(found.training.y) == 12
+
+
+def test_weights_by_name() -> None:
+    y = np.array([0, 1, 2, 2, 0])
+    np.testing.assert_array_equal(weights_of(y, ("a", "b", "c"), {"c": 0.5, "a": 3.0}), [3.0, 1.0, 0.5, 0.5, 3.0])
+    np.testing.assert_array_equal(weights_of(y, (False, 7, "c"), {"7": 2.0, "False": 4.0}), [4.0, 2.0, 1.0, 1.0, 4.0])
+    np.testing.assert_array_equal(weights_of(y, ("a", "b", "c"), None), balanced(y, 3))
+    assert class_weights("balanced") is None
+    assert class_weights("a=1, b, c=d=2.5,=x=1e3") == {"a": 1.0, "b, c=d": 2.5, "=x": 1000.0}
 
 
 def test_balanced_weights() -> None:

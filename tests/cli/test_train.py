@@ -17,9 +17,10 @@ pytest.importorskip("rich")
 pytest.importorskip("pandas")
 
 import schuss
+from schuss.tables import fitting
 from schuss.tables.recipes import BY_NAME
 from schuss.tables.recipes import MLP as MLPRecipe
-from tests.cli.test_cli import FAST, Run, refused, run, score, write_csv, write_mixed
+from tests.cli.test_cli import FAST, MLP, Run, refused, run, score, write_csv, write_mixed
 
 __all__ = ["run"]
 
@@ -56,16 +57,32 @@ def test_recipes(run: Run, recipe: str) -> None:
     write_mixed("t.csv")
     result = run("train", "t.csv", "--recipe", recipe, "--epochs", 8, "--no-plot", "--save", "m.npz")
     assert result.exit_code == 0, result.output
-    assert f"recipe {recipe}: 128 rows that train, 32 validate, 40 test; seed 0" in result.stdout
+    networks = 1 if recipe == "tabm" else 5
+    each = "" if networks == 1 else "5 networks, each with "
+    assert f"recipe {recipe}: {each}128 rows that train, 32 validate, 40 test; seed 0" in result.stdout
     assert score(result, "accuracy") > score(result, "accuracy", "baseline")
     predicted = run("predict", "m.npz", "t.csv", "--out", "p.csv")
     assert predicted.exit_code == 0 and len(Path("p.csv").read_text().splitlines()) == 201
     again = schuss.load_table("m.npz")
-    assert again.recipe["recipe"] == recipe
+    assert again.recipe["recipe"] == recipe and len(again.networks) == networks
     import pandas as pd
 
     found = again.predict(pd.read_csv("t.csv", dtype={"code": str}))
     assert found.tolist() == Path("p.csv").read_text().splitlines()[1:]
+
+
+@pytest.mark.parametrize(("rows", "networks"), [(8000, 5), (8001, 4), (20_000, 2), (20_001, 1)])
+def test_as_many_networks_as_the_estimators_train(run: Run, rows: int, networks: int) -> None:
+    pytest.importorskip("sklearn")
+    from schuss.sklearn import TabularRegressor
+
+    x = np.random.default_rng(0).normal(size=(rows, 1))
+    write_csv("t.csv", ["x", "y"], [[f"{a:.5f}", f"{2 * a:.5f}"] for a in x[:, 0]])
+    options = [*MLP, "--batch-size", 1000, "--hidden", 2, "--epochs", 1, "--test", 0, "--no-plot", "--save", "m.npz"]
+    assert run("train", "t.csv", *options).exit_code == 0
+    assert len(schuss.load_table("m.npz").networks) == networks
+    recipe = MLPRecipe(batch_size=1000, hidden=(2,), epochs=1)
+    assert len(TabularRegressor(recipe).fit(x, 2 * x[:, 0]).model_.networks) == networks
 
 
 def test_the_story_of_a_table(run: Run) -> None:
@@ -168,10 +185,39 @@ def test_balanced_classes(run: Run) -> None:
     refused(run("train", "line.csv", "--class-weight", "balanced"), "--class-weight balanced is for classes")
 
 
+def test_weights_of_classes_by_name(run: Run) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=600)
+    labels = [("a, b=c" if a + rng.normal() > 2.4 else "usual") for a in x]
+    write_csv("t.csv", ["x", "label"], [[f"{a:.4f}", label] for a, label in zip(x, labels, strict=True)])
+    options = [*FAST, "--epochs", 40, "--test", "0.4", "--class-weight"]
+    counts = [labels.count("a, b=c"), labels.count("usual")]
+    even = run("train", "t.csv", *FAST, "--epochs", 40, "--no-save", "--test", "0.4")
+    rare = run("train", "t.csv", *options, f"usual=1, a, b=c={counts[1] / counts[0]}", "--save", "m.npz")
+    assert rare.exit_code == even.exit_code == 0, rare.output
+    assert score(rare, "balanced accuracy") > score(even, "balanced accuracy")
+    # Every class 1 is as none; a class that is not named weighs 1.
+    run("train", "t.csv", *options, "usual=1", "--save", "n.npz")
+    run("train", "t.csv", *options[:-1], "--save", "o.npz")
+    np.testing.assert_array_equal(parameters("n.npz"), parameters("o.npz"))
+    # What was said is kept, and counts when training goes on.
+    result = run("train", "t.csv", "--resume", "--save", "m.npz", "--no-plot", "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    assert schuss.load_table("m.npz").recipe["command"]["class_weight"].startswith("usual=1, a, b=c=")
+    refused(run("train", "t.csv", *options, "usual=1,rar=2", "--no-save"), "--class-weight of 'rar'", "known: a, b=c")
+    refused(run("train", "t.csv", *options, "Usual=2", "--no-save"), "did you mean 'usual'")
+    write_line("line.csv")
+    refused(run("train", "line.csv", "--class-weight", "a=2"), "--class-weight a=2 is for classes")
+
+
 def test_few_rows_that_validate_are_warned_of(run: Run) -> None:
     write_mixed("t.csv", 150)
     result = run("train", "t.csv", *FAST, "--no-save")
-    assert "only 24 rows validate" in result.stdout and "--ensemble 5 --refit" in result.stdout
+    assert "only 24 rows validate:" in result.stdout and "--ensemble 5 --refit" in result.stdout
+    result = run("train", "t.csv", *FAST, "--ensemble", 5, "--no-save")
+    assert "only 24 rows validate each network:" in result.stdout and "or --refit" in result.stdout
+    assert "--ensemble" not in result.stdout
+    assert "or --refit" not in run("train", "t.csv", *FAST, "--ensemble", 5, "--refit", "--no-save").stdout
     write_csv("u.csv", ["x", "y"], [[i, "rare" if i % 60 == 0 else "usual"] for i in range(600)])
     assert "of the rows that validate are 'rare'" in run("train", "u.csv", *FAST, "--no-save").stdout
     write_mixed("t.csv", 600)
@@ -184,6 +230,46 @@ def test_confusion_of_few_classes(run: Run, classes: int, shown: bool) -> None:
     result = run("train", "t.csv", *FAST, "--no-save")
     assert result.exit_code == 0 and ("true \\ predicted" in result.stdout) == shown
     assert max(map(len, result.stdout.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("trained", [[], [3], [1, 3], [0, 1, 2, 3, 4]])
+def test_an_interrupt_keeps_the_networks_that_have_had_an_epoch(
+    run: Run, monkeypatch: pytest.MonkeyPatch, trained: list[int]
+) -> None:
+    write_mixed("t.csv")
+    done = list(trained)
+
+    def interrupted(trainings: Any, fits: Any) -> Any:
+        for k in done:
+            arguments = dict(fits[k])
+            arguments.pop("network").fit(**arguments)
+        raise KeyboardInterrupt
+
+    options = [*FAST, "--ensemble", 5, "--save"]
+    assert run("train", "t.csv", *options, "whole.npz").exit_code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, "fitted", interrupted)
+        result = run("train", "t.csv", *options, "m.npz")
+    assert result.exit_code == 130, result.output
+    if not trained:
+        assert "interrupted" in result.stderr and not Path("m.npz").exists()
+        return
+    assert "stopped by Ctrl-C" in result.stdout and "wrote m.npz" in result.stdout
+    left = 5 - len(trained)
+    assert (f"{left} of 5 networks had no epoch yet, and are left out" in result.stdout) == (left > 0)
+    whole, networks = schuss.load_table("whole.npz").networks, schuss.load_table("m.npz").networks
+    assert len(networks) == len(trained)
+    for k, network in zip(trained, networks, strict=True):
+        for mine, wanted in zip(network.parameters, whole[k].parameters, strict=True):
+            np.testing.assert_array_equal(mine, wanted)
+    # The score is of each row by the networks that have not trained on it.
+    assert 0 <= score(result, "accuracy", "validation") <= 100
+    before = Path("m.npz").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, "fitted", interrupted)
+        done.pop()
+        result = run("train", "t.csv", "--resume", "--save", "m.npz", "--no-plot", "--epochs", 2)
+    assert result.exit_code == 130 and Path("m.npz").read_bytes() == before
 
 
 def test_going_on(run: Run) -> None:

@@ -14,16 +14,23 @@ from schuss import (
     LSTM,
     RNN,
     Activation,
+    AvgPool,
     BatchNorm,
     Bidirectional,
     Clamp,
     Concatenate,
+    Conv1D,
+    Conv2D,
     Dense,
     Embedding,
     EnsembleDense,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
     GroupedDense,
     Input,
     LayerNorm,
+    MaxPool,
     MeanOfMembers,
     ParametricActivation,
     Periodic,
@@ -42,11 +49,27 @@ def _bins(n: int) -> list[Array]:
     return [np.linspace(-1 - 0.01 * c, 1.3, 2 + c % 5) for c in range(n)]
 
 
+def _image(height: int, width: int, n: int) -> schuss.Input:
+    return Input("x", (height, width, n))
+
+
 # n is the width; smooth activations, as finite differences need.
 CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
     "activation": {
         "behind a join": lambda n: [Residual(Dense(n, n)), Activation("tanh", dropout=0.3), Dense(3)],
         "first and last": lambda n: [Concatenate([Input("x", n)]), Activation("gelu"), Scale(), Activation("sigmoid")],
+    },
+    "avg_pool": {
+        "of an image": lambda n: [
+            _image(5, 4, n),
+            AvgPool(2),
+            Activation("tanh"),
+            AvgPool(2, 1, "same"),
+            Flatten(),
+            Dense(2),
+        ],
+        "of times": lambda n: [AvgPool(3, 2, 1, count_include_pad=True, input_shape=(9, n)), Flatten(), Dense(2)],
+        "with gaps": lambda n: [AvgPool(2, 3, ((0, 1), (1, 0)), input_shape=(6, 7, n)), Flatten(), Dense(3, "tanh")],
     },
     "batch_norm": {
         "first": lambda n: [BatchNorm(n), Dense(3, "tanh")],
@@ -65,6 +88,37 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             Dense(n, 3),
             Concatenate([[Concatenate([[], Dense(n)]), Scale()], [Concatenate([[Concatenate([[], []])]])]]),
         ],
+    },
+    "conv1d": {
+        "causal": lambda n: [
+            Conv1D(3, 2, "tanh", padding="causal", dilation=3, dropout=0.2, input_shape=(9, n)),
+            Conv1D(n, 4, "gelu", stride=3, padding=((2, 5),), bias=False),
+            Flatten(),
+            Dense(2),
+        ],
+        "first of a residual": lambda n: [
+            Residual([Conv1D(n, 3, "silu", padding="same", input_shape=(5, n)), Conv1D(n, 1)]),
+            Conv1D(2, 5),
+            Flatten(),
+        ],
+    },
+    "conv2d": {
+        "strides": lambda n: [
+            Conv2D(4, (3, 2), "tanh", stride=(2, 1), padding="same", dropout=0.2, input_shape=(5, 4, n)),
+            Conv2D(n, 3, "gelu", padding=((2, 0), (1, 1)), dilation=(1, 2)),
+            Flatten(),
+            Dense(3),
+        ],
+        "of parts": lambda n: [
+            _image(3, 4, n),
+            Conv2D(n, 1, "silu"),
+            Concatenate([[], Conv2D(2, 2, "tanh", padding=((0, 1), (1, 0)), bias=False)]),
+            Conv2D(n + 2, 3, stride=(1, 2), padding="same"),
+            Residual([Conv2D(n + 2, 3, "gelu", padding=1)]),
+            Flatten(),
+            Dense(2),
+        ],
+        "last": lambda n: [_image(4, 4, n), Activation("tanh"), Conv2D(3, 2, "softplus", stride=3), Flatten()],
     },
     "dense": {
         "two": lambda n: [Dense(n, 4, "tanh", dropout=0.2), Dense(n, "gelu", bias=False)],
@@ -92,6 +146,23 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             ),
             Dense(2),
         ],
+    },
+    "flatten": {
+        "first": lambda n: [Flatten(input_shape=(3, 2, n)), Dense(4, "tanh"), Dense(2)],
+        "behind it": lambda n: [Flatten(input_shape=(3, n)), Scale()],
+        "in a branch": lambda n: [
+            _image(2, 3, n),
+            Concatenate([Flatten(), [MaxPool(2, 1), Flatten(), Dense(3, "silu")], GlobalAvgPool()]),
+            Dense(2),
+        ],
+    },
+    "global_avg_pool": {
+        "of an image": lambda n: [GlobalAvgPool(input_shape=(4, 5, n)), Dense(3, "tanh")],
+        "behind it": lambda n: [_image(3, 3, n), Activation("tanh"), GlobalAvgPool(), Scale()],
+    },
+    "global_max_pool": {
+        "of times": lambda n: [GlobalMaxPool(input_shape=(6, n)), Dense(3, "tanh")],
+        "behind a pool": lambda n: [_image(6, 6, n), AvgPool(3, 1), Activation("silu"), GlobalMaxPool(), Dense(2)],
     },
     "grouped_dense": {
         "first": lambda n: [GroupedDense(3, n, 2, "tanh", dropout=0.2), Dense(2)],
@@ -163,6 +234,19 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
             Bidirectional(LSTM(n, dialect="torch")),
             Dense(2, "tanh"),
         ],
+    },
+    "max_pool": {
+        "of an image": lambda n: [
+            _image(6, 4, n),
+            Activation("tanh"),
+            MaxPool(2),
+            Activation("silu", dropout=0.2),
+            MaxPool((3, 2), 1, "same"),
+            Flatten(),
+            Dense(2),
+        ],
+        "of times": lambda n: [MaxPool(3, 2, 1, input_shape=(9, n)), Flatten(), Dense(2)],
+        "with gaps": lambda n: [MaxPool(2, 3, ((0, 1), (1, 0)), input_shape=(6, 7, n)), Flatten(), Dense(3, "tanh")],
     },
     "mean_of_members": {
         "values": lambda n: [

@@ -20,11 +20,15 @@ from schuss import (
     Activation,
     BatchNorm,
     Concatenate,
+    Conv1D,
+    Conv2D,
     Dense,
     Embedding,
+    Flatten,
     GroupedDense,
     Input,
     LayerNorm,
+    MaxPool,
     Periodic,
     Residual,
     Scale,
@@ -85,6 +89,21 @@ NETS: dict[str, list[schuss.layers.Layer]] = {
         Residual([Dense(600, "gelu", parametrization="ntp"), Dense(297, parametrization="ntp")]),
         Dense(4, parametrization="ntp", bias_std=0.1),
     ],
+    "series": [
+        Conv1D(20, 3, "relu", padding="causal", input_shape=(7, 1)),
+        Residual([Conv1D(20, 4, "gelu", padding="same", dilation=2, dropout=0.2)]),
+        Conv1D(3, 2, stride=2),
+        Flatten(),
+        Dense(4),
+    ],
+    "images": [
+        Conv2D(33, 3, "relu", padding="same", input_shape=(5, 6, 2)),
+        Conv2D(70, (2, 3), "tanh", padding=1, stride=2),
+        MaxPool(2, 1),
+        Conv2D(5, 2, "relu", bias=False),
+        Flatten(),
+        Dense(4),
+    ],
     "last adds": [Dense(7, 4), Residual([Dense(200, "relu"), Dense(90), Dense(4, "tanh", dropout=0.2)])],
 }
 nets = pytest.mark.parametrize("name", list(NETS))
@@ -98,7 +117,9 @@ def make(name: str, dtype: str) -> schuss.Network:
 def data(net: schuss.Network, rows: int = 150) -> tuple[Any, Array]:
     rng = np.random.default_rng(4)
     x = {
-        put.name: rng.integers(0, 20, (rows, put.n)) if put.codes else rng.normal(size=(rows, put.n)).astype(net.dtype)
+        put.name: rng.integers(0, 20, (rows, *put.row_shape))
+        if put.codes
+        else rng.normal(size=(rows, *put.row_shape)).astype(net.dtype)
         for put in net.inputs
     }
     return x if len(x) > 1 else x["x"], rng.integers(0, 4, rows)

@@ -16,7 +16,8 @@ import pytest
 
 import schuss
 from schuss.files import npz, tensors
-from schuss.files.header import MOST_EPOCHS, MOST_NESTED, MOST_SCHEDULE_PARTS, SCHEMA, SCHEMA_OF_OPTIMIZER, VERSION
+from schuss.files.header import MOST_EPOCHS, MOST_NESTED, MOST_SCHEDULE_PARTS, SCHEMA, SCHEMA_OF_OPTIMIZER
+from schuss.files.versions import VERSION
 from schuss.optim.state import MOST_STEPS
 from tests.network.file_cases import ENDINGS, fitted, outcome, rewritten, used
 

@@ -14,7 +14,7 @@ import pytest
 
 import schuss
 from schuss.files.containers import checksum, container
-from schuss.files.header import VERSION
+from schuss.files.versions import VERSION
 
 try:
     import safetensors  # noqa: F401

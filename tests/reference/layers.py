@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import schuss
 
 from . import activations, philox, recurrent
+from .pools import pool as pooled
 
 Array = NDArray[Any]
 
@@ -370,6 +371,64 @@ def recurrent_layer(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> t
     return y, lambda d: recurrent.backward(cell, run, d, mask, layer.reverse, x.shape)
 
 
+def convolution(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    """Each element of the kernel is a product of its own, of what it sees with its matrix."""
+    s = layer.sizes()
+    kernel = (s["kernel_height"], s["kernel_width"])
+    stride, dilation = (s["stride_height"], s["stride_width"]), (s["dilation_height"], s["dilation_width"])
+    padded = np.pad(
+        x.reshape(len(x), s["height"], s["width"], s["n_in"]),
+        ((0, 0), (s["top"], s["bottom"]), (s["left"], s["right"]), (0, 0)),
+    )
+    out = [
+        (size - (k - 1) * gap - 1) // step + 1
+        for size, k, step, gap in zip(padded.shape[1:3], kernel, stride, dilation, strict=True)
+    ]
+    weight = a["weight"].reshape(*kernel, s["n_in"], s["n_out"])
+
+    def seen(array: Array, ky: int, kx: int) -> Array:
+        """The part of an array, which may be written, that element (ky, kx) sees from all positions."""
+        top, left = ky * dilation[0], kx * dilation[1]
+        return array[:, top : top + out[0] * stride[0] : stride[0], left : left + out[1] * stride[1] : stride[1]]
+
+    y = np.zeros((len(x), *out, s["n_out"]))
+    for ky, kx in np.ndindex(*kernel):
+        y = y + seen(padded, ky, kx) @ weight[ky, kx]
+    if layer.bias:
+        y = y + a["bias"]
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        d = d.reshape(y.shape)
+        by_padded, by_weight = np.zeros_like(padded), np.zeros_like(weight)
+        for ky, kx in np.ndindex(*kernel):
+            by_weight[ky, kx] = np.einsum("rhwi,rhwo->io", seen(padded, ky, kx), d)
+            part = seen(by_padded, ky, kx)
+            part += d @ weight[ky, kx].T
+        down, right = padded.shape[1] - s["bottom"], padded.shape[2] - s["right"]
+        dx = by_padded[:, s["top"] : down, s["left"] : right].reshape(x.shape)
+        found = {"weight": by_weight.reshape(a["weight"].shape)}
+        return dx, {**found, "bias": d.sum(axis=(0, 1, 2))} if layer.bias else found
+
+    return y.reshape(len(x), *layer.shape.of_row), slope
+
+
+def pool(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    image = x if x.ndim == 4 else x[:, None]
+    sizes = layer.sizes()
+    kernel, stride = ((sizes[f"{what}_height"], sizes[f"{what}_width"]) for what in ("kernel", "stride"))
+    padding = [(sizes["top"], sizes["bottom"]), (sizes["left"], sizes["right"])]
+    numbers = layer.numbers()
+    how = "max" if not numbers["average"] else "padded mean" if numbers["count_include_pad"] else "mean"
+    y, slope, gap = pooled(image, kernel, stride, padding, how)
+    walk.gap = min(walk.gap, gap)
+    shape = (len(x), *layer.shape.dims, x.shape[-1])
+    return y.reshape(shape), lambda d: (slope(d.reshape(y.shape)).reshape(x.shape), {})
+
+
+def flatten(walk: Pass, layer: schuss.Flatten, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    return x.reshape(len(x), -1), lambda d: (d.reshape(x.shape), {})
+
+
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
     "grouped_dense": grouped_dense,
@@ -388,6 +447,13 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "rnn": recurrent_layer,
     "gru": recurrent_layer,
     "lstm": recurrent_layer,
+    "conv1d": convolution,
+    "conv2d": convolution,
+    "max_pool": pool,
+    "avg_pool": pool,
+    "global_max_pool": pool,
+    "global_avg_pool": pool,
+    "flatten": flatten,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,9 @@ def units(words: NDArray[np.uint64]) -> NDArray[np.float64]:
 DROPOUT_STREAM = 2 << 20
 
 
-def dropout_mask(shape: tuple[int, int], probability: float, seed: int, layer: int, draw: int) -> NDArray[np.float64]:
+def dropout_mask(shape: tuple[int, ...], probability: float, seed: int, layer: int, draw: int) -> NDArray[np.float64]:
     """0 where a word is below probability * 2**32, else 1 / (1 - probability); a block holds four outputs."""
-    size = shape[0] * shape[1]
+    size = prod(shape)
     words = philox(
         (draw & 0xFFFFFFFF, draw >> 32, np.arange(-(-size // 4)), DROPOUT_STREAM + layer),
         (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF),

@@ -6,6 +6,7 @@ import copy
 import pickle
 import time
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import schuss
 from schuss.sklearn import TabularClassifier, TabularRegressor
+from schuss.tables.folds import folds
 from schuss.tables.recipes import BY_NAME
 
 pytestmark = [
@@ -410,7 +412,7 @@ def test_refit_on_all_rows(X: Any, columns: dict[str, Any]) -> None:
 def test_small_tables_get_several_networks(X: Any, columns: dict[str, Any]) -> None:
     y = price(columns)
     assert len(small(TabularRegressor, epochs=1, n_ensemble=None).fit(X, y).histories_) == 5
-    assert len(small(TabularRegressor, epochs=1, n_ensemble=None, importance_repeats=1).fit(X, y).histories_) == 1
+    assert len(small(TabularRegressor, epochs=1, n_ensemble=None, importance_repeats=1).fit(X, y).histories_) == 5
     counts = {8000: 5, 8001: 4, 10_001: 3, 13_334: 2, 20_000: 2, 20_001: 1, 10**9: 1, 0: 5}
     assert {rows: BY_NAME["realmlp"]().networks(rows) for rows in counts} == counts
     assert BY_NAME["tabm"]().networks(100) == 1
@@ -431,6 +433,7 @@ def test_a_time_limit(X: Any, columns: dict[str, Any]) -> None:
     clf = TabularClassifier(RECIPE, epochs=100_000, time_limit=1.0, random_state=0).fit(X, y)
     assert time.perf_counter() - start < 3.0
     assert clf.n_iter_ < 100_000 and clf.score(X, y) > 0.5
+    assert len(clf.histories_) == 5 and all(len(history) < 100_000 for history in clf.histories_)
     assert any("fit the time limit" in note for note in clf.notes_)
 
 
@@ -583,9 +586,46 @@ def test_importance_is_of_rows_not_learned_from(X: Any, columns: dict[str, Any])
     assert not hasattr(small(TabularClassifier).fit(X, y), "permutation_importance_")
 
 
+def test_importance_of_several_networks_is_of_what_each_has_not_learned_from(X: Any, columns: dict[str, Any]) -> None:
+    y, weights = sold(columns), np.linspace(0.5, 1.5, N)
+    clf = small(TabularClassifier, importance_repeats=2, n_ensemble=3, epochs=8).fit(X, y, sample_weight=weights)
+    seed = int(np.random.RandomState(0).randint(np.iinfo(np.int32).max))
+    encoded = np.searchsorted(clf.classes_, y)
+    parts = [held for _, held in folds(N, 0.2, 3, seed, encoded)]
+    assert len(set(np.concatenate(parts).tolist())) == sum(map(len, parts)) > N / 2
+    wanted = np.zeros((len(columns), 2))
+    for network, held in zip(clf.model_.networks, parts, strict=True):
+        member = replace(clf.model_, networks=(network,))
+        rows, truth, of_rows = X.iloc[held].reset_index(drop=True), encoded[held], weights[held]
+
+        def lost(table: Any, member: Any = member, truth: Any = truth, of_rows: Any = of_rows) -> float:
+            return float(log_loss(truth, member.predict_proba(table), sample_weight=of_rows))
+
+        draw = np.random.Generator(np.random.PCG64(seed))
+        orders = [draw.permutation(len(held)) for _ in range(2)]
+        for k, name in enumerate(columns):
+            for repeat, order in enumerate(orders):
+                dealt = rows.copy()
+                dealt[name] = rows[name].to_numpy()[order]
+                wanted[k, repeat] += (lost(dealt) - lost(rows)) * of_rows.sum()
+    wanted /= weights[np.concatenate(parts)].sum()
+    np.testing.assert_allclose(clf.permutation_importance_.importances, wanted, rtol=1e-9, atol=1e-12)
+    again = small(TabularClassifier, importance_repeats=2, n_ensemble=3, epochs=8, refit=True)
+    again.fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(again.permutation_importance_.importances, clf.permutation_importance_.importances)
+    plain = small(TabularClassifier, n_ensemble=3, epochs=8).fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(plain.predict_proba(X), clf.predict_proba(X))  # looking changes nothing
+
+
 def test_importance_needs_rows_held_out(X: Any, columns: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="importance_repeats must be 0"):
-        small(TabularClassifier, importance_repeats=2, n_ensemble=2).fit(X, sold(columns))
+    clf = small(TabularClassifier, importance_repeats=2, validation_fraction=0.0)
+    with pytest.raises(ValueError, match=r"importance_repeats must be 0 .* got 2 with validation_fraction=0.0 of"):
+        clf.fit(X, sold(columns))
+    assert not hasattr(clf, "model_")
+    with pytest.raises(ValueError, match=r"importance_repeats must be 0 .* validation_fraction=0.2 of 4 rows"):
+        small(TabularRegressor, importance_repeats=2, n_ensemble=2).fit(X[:4], price(columns)[:4])
+    clf.fit(X[:TRAIN], sold(columns)[:TRAIN], X_val=X[TRAIN:], y_val=sold(columns)[TRAIN:])
+    assert clf.permutation_importance_.importances.shape == (5, 2)
 
 
 # -- what is said ------------------------------------------------------------------------------------------------------

@@ -196,3 +196,17 @@ def test_starts(pair):
         elif mine.size >= 200:
             np.testing.assert_allclose(mine.std(), theirs.std(), rtol=0.25, err_msg=name)
             assert abs(mine.mean() - theirs.mean()) < 0.2 * theirs.std() + 5 * theirs.std() / np.sqrt(mine.size), name
+
+
+@pytest.mark.parametrize("rows", [2, 100, 255, 256, 257, 511, 512, 767, 768, 1000])
+def test_steps_of_an_epoch(rows):
+    """One from few rows: smaller batches for them do no better."""
+    from pytabkit.models.data.data import DictDataset, ParallelDictDataLoader, TensorInfo
+
+    table = DictDataset({"x_cont": torch.zeros(rows, 1)}, {"x_cont": TensorInfo(feat_shape=[1])})
+    loader = ParallelDictDataLoader(table, torch.arange(rows)[None], batch_size=256, shuffle=True, drop_last=True)
+    columns = Columns(np.random.default_rng(0).normal(size=(rows, 2)), np.zeros((rows, 0), np.int64))
+    for recipe in (RealMLP(), RealMLPS()):
+        training = recipe.prepare(columns, np.arange(rows) % 2, Task.of_classes(2))
+        assert training.steps_per_epoch == loader.n_batches == sum(1 for _ in loader)
+        assert training.arguments(1)["batch_size"] == loader.batch_size

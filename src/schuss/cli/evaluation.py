@@ -38,7 +38,6 @@ def out_of_fold(model: TableModel, columns: Columns, y: NDArray[Any], parts: Seq
 
     None: none validates.
     """
-    parts = parts[: len(model.networks)]
     held = np.unique(np.concatenate([test for _, test in parts]))
     if not len(held):
         return None

@@ -15,6 +15,7 @@ from ..tables.recipes import BY_NAME, Recipe
 METRICS_OF_CLASSES = ("error", "accuracy", "balanced_accuracy", "log_loss", "auc", "loss")
 METRICS = ("rmse", "mae", "r2", "loss")
 DEFAULT_RECIPE = "realmlp"
+BALANCED = "balanced"  # what --class-weight may be beside weights by name
 # Options that are numbers of one recipe only: the others' networks are not made of these.
 OF_MLP = {
     "hidden": "--hidden",
@@ -94,6 +95,42 @@ def metric_of(text: str | None, classes: bool) -> str | None:
     if text is None:
         return None
     return choice("--metric", text.strip().lower().replace("-", "_"), METRICS_OF_CLASSES if classes else METRICS)
+
+
+def class_weights(text: str) -> dict[str, float] | None:
+    """What --class-weight says: weights by the names of classes, or None for balanced.
+
+    Names may hold commas and equals signs: a weight ends where a number does.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or a weight is not above 0.
+    """
+    if text.strip() == BALANCED:
+        return None
+    found: dict[str, float] = {}
+    read = ""
+    for piece in text.split(","):
+        read += piece
+        name, _, value = read.rpartition("=")
+        try:
+            weight = float(value)
+        except ValueError:
+            read += ","
+            continue
+        name, read = name.strip(), ""
+        if not name:
+            break
+        if name in found:
+            raise ValueError(f"--class-weight has {name!r} twice: {text!r}")
+        found[name] = number(f"--class-weight of {name!r}", weight, "(0, inf)")
+    else:
+        if not read:
+            return found
+    raise ValueError(
+        f"--class-weight {text!r} is not known; it must be {BALANCED}, or weights by name such as yes=3,no=1"
+    )
 
 
 def check_fractions(test: float, validation: float) -> None:

@@ -145,18 +145,21 @@ def baseline_note(training: NDArray[Any], target: Target, names: Iterable[str]) 
     )
 
 
-def few_validate(y: NDArray[Any], target: Target, refit: bool) -> tuple[str, ...]:
-    """A warning where the rows that validate say little, and what to do."""
-    what = None
+def few_validate(y: NDArray[Any], target: Target, networks: int, refit: bool) -> tuple[str, ...]:
+    """A warning where the rows that validate a network say little, and what to do."""
+    what, each = None, " each network" if networks > 1 else ""
     if len(y) < FEW_ROWS:
-        what = f"only {len(y)} rows validate"
+        what = f"only {len(y)} rows validate{each}"
     elif target.classes:
         counts = np.bincount(y, minlength=len(target.classes))
         if counts.min() < FEW_OF_A_CLASS:
             rare = int(counts.argmin())
-            what = f"only {counts[rare]} of the rows that validate are {quoted(target.classes[rare])}"
+            what = f"only {counts[rare]} of the rows that validate{each} are {quoted(target.classes[rare])}"
     if what is None:
         return ()
+    if networks > 1:  # together they validate on more, and their epochs have a mean
+        also = "" if refit else ", or --refit, for as many epochs as are best on average"
+        return f"{what}: which of its epochs is best is uncertain", f"try a larger --validation{also}"
     return (
         f"{what}: which epoch is best is uncertain, and so is its score",
         f"try a larger --validation, or --ensemble 5{'' if refit else ' --refit'}, whose networks validate on other"

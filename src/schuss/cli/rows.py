@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import choice
 from ..tables import DataError, Table, Target, find_target
 from ..tables.cells import Cells
 from ..tables.fitting import Rows
-from ..tables.folds import folds
+from ..tables.folds import folds, held_out
 from ..tables.target import Task
 
 
@@ -84,14 +86,14 @@ def check_enough(name: str, rows: int, train: int, test_rows: int, test: float, 
     """DataError if a share that is asked for is less than a row, or too few are left to train on."""
     for what, share, of, count in (
         ("test", test, rows, test_rows),
-        ("validate", validation, train, int(train * validation + 1e-9)),
+        ("validate", validation, train, held_out(train, validation)),
     ):
         if share and not count:
             option = "--test" if what == "test" else "--validation"
             raise DataError(
                 f"{name}: {rows} rows are too few to {what} on {share:g} of {of}; another {option}, or {option} 0"
             )
-    if train - int(train * validation + 1e-9) < 2:
+    if train - held_out(train, validation) < 2:
         raise DataError(f"{name}: {rows} rows are too few to train on")
 
 
@@ -103,6 +105,22 @@ def without(table: Table, left: str) -> Table:
 
     columns = {name: cells_of(name) for name in table.names if name != left}
     return Table(table.name, columns, table.n_rows, table.notes, table.nameless, table.decimal_comma)
+
+
+def weights_of(y: NDArray[np.int64], classes: Sequence[Any], given: Mapping[str, float] | None) -> NDArray[np.float64]:
+    """Weights of rows by those of their classes, by name: a class that is not named weighs 1. None: balanced.
+
+    Raises
+    ------
+    ValueError
+        If a name is none of the classes.
+    """
+    if given is None:
+        return balanced(y, len(classes))
+    names = [str(label) for label in classes]
+    for name in given:
+        choice("--class-weight of", name, names)
+    return np.array([given.get(name, 1.0) for name in names])[y]
 
 
 def balanced(y: NDArray[np.int64], classes: int) -> NDArray[np.float64]:

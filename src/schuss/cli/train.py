@@ -24,10 +24,19 @@ from ..tables.recipes import BY_NAME, Recipe
 from . import output_files, report
 from .app import app, told
 from .evaluation import out_of_fold, predicted, scores_of
-from .options import DEFAULT_RECIPE, check_fractions, hidden_sizes, loss_of, metric_of, named, recipe_with
+from .options import (
+    DEFAULT_RECIPE,
+    check_fractions,
+    class_weights,
+    hidden_sizes,
+    loss_of,
+    metric_of,
+    named,
+    recipe_with,
+)
 from .resume import Told
 from .resume import load as resumed
-from .rows import Split, balanced, split, split_by
+from .rows import Split, split, split_by, weights_of
 from .scores import Predicted, Scores, baseline_of_classes, baseline_of_numbers, confusion
 from .terminal import TrainingProgress, say, show_cursor
 
@@ -54,7 +63,7 @@ def train(
     ] = None,
     ensemble: Annotated[
         int | None,
-        typer.Option(help="Networks whose predictions are averaged.", show_default="1"),
+        typer.Option(help="Networks whose predictions are averaged.", show_default="5, fewer above 8000 rows"),
     ] = None,
     refit: Annotated[
         bool, typer.Option(help="Train again on validation rows, too, for as many epochs as were best.")
@@ -74,7 +83,12 @@ def train(
             show_default="error or rmse",
         ),
     ] = None,
-    class_weight: Annotated[str | None, typer.Option(help="balanced: each class weighs the same.")] = None,
+    class_weight: Annotated[
+        str | None,
+        typer.Option(
+            help="balanced: each class weighs the same. Or weights by name: yes=3,no=1.", show_default="1 each"
+        ),
+    ] = None,
     test: Annotated[
         float | None, typer.Option(help="Share of the rows that are used for the last score only.", show_default="0.2")
     ] = None,
@@ -129,7 +143,7 @@ def train(
         if task is not None:
             choice("--task", task, ("classification", "regression"))
         if class_weight is not None:
-            choice("--class-weight", class_weight, ("balanced",))
+            class_weights(class_weight)
         if threads is not None:
             schuss.set_num_threads(integer("--threads", threads, 1))
         wanted = Told(
@@ -187,7 +201,7 @@ def train(
             metric_of(wanted.metric, bool(rows.target.classes)),
             epochs=epochs,
             time_limit=seconds,
-            members=(ensemble or 1) if start is None else len(start.networks),
+            members=len(start.networks) if start is not None else ensemble or chosen.networks(len(rows.training.y)),
             refit=refit,
             fraction=wanted.validation,
             seed=wanted.seed,
@@ -215,13 +229,13 @@ def train(
 
 
 def weighted(rows: Split, class_weight: str | None) -> Split:
-    """The rows with weights by --class-weight. ValueError: a quantity is predicted."""
+    """The rows with weights by --class-weight. ValueError: a quantity is predicted, or a class is not known."""
     if class_weight is None:
         return rows
     if not rows.target.classes:
         raise ValueError(f"--class-weight {class_weight} is for classes; {rows.target.name!r} is a quantity")
-    y = rows.training.y
-    return replace(rows, training=replace(rows.training, weights=balanced(y, len(rows.target.classes))))
+    weights = weights_of(rows.training.y, rows.target.classes, class_weights(class_weight))
+    return replace(rows, training=replace(rows.training, weights=weights))
 
 
 def proposed(rows: Split, loss: str | None) -> Split:
@@ -280,6 +294,7 @@ class Run:
             settings = replace(settings, on_start=started, on_epoch=after_epoch)
             self.fitted = fit(self._training(), None, self.rows.target, settings)
             self._seconds = time.perf_counter() - start
+        self._parts = self.fitted.parts
         show_cursor()  # an interrupt may have come while the bar was being taken away
         self._tell(self.fitted.notes)
 
@@ -307,7 +322,8 @@ class Run:
             f"seed {settings.seed}"
         )
         if held:
-            for line in report.few_validate(rows.training.y[self._parts[0][1]], rows.target, settings.refit):
+            validate = rows.training.y[self._parts[0][1]]
+            for line in report.few_validate(validate, rows.target, settings.members, settings.refit):
                 say(f"  {line}", style="yellow")
 
     def tell_scores(self) -> None:

@@ -46,7 +46,9 @@ include "plan.pxi"        # buffers of a network's passes
 include "net.pxi"         # nodes, their arrays, inputs
 include "binding.pxi"     # which arrays of a network an optimizer updates
 include "passes.pxi"      # forward, backward, loss, one training step
+include "one_time.pxi"    # one time of sequences that go on
 include "permuted.pxi"    # predictions with columns of other rows
+include "augment.pxi"     # images that change as batches are gathered
 include "trainer.pxi"     # whole epochs
 include "ending.pxi"      # the end of a training, whatever ends it
 include "kernels.pxi"     # single kernels, for tests and benchmarks

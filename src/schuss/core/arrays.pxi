@@ -151,6 +151,21 @@ cdef void *address_of(object array, str name, int dtype, int ndim, Py_ssize_t ro
     return data
 
 
+cdef void *overlapping_rows(object array, int dtype, Py_ssize_t rows, Py_ssize_t cols, ptrdiff_t *stride) except? NULL:
+    """The data of rows (rows, cols) of this dtype (-1: int64) that lie closer together than they are long, each without
+    gaps, and the bytes from row to row. NULL: they are not so, or stride is NULL."""
+    cdef Py_ssize_t item = 4 if dtype == SCHUSS_F32 else 8, step
+    if stride == NULL or numpy_head(array) != NULL or not isinstance(array, ndarray) or array.flags.c_contiguous:
+        return NULL
+    if array.dtype != (INT64 if dtype < 0 else FLOAT32 if dtype == SCHUSS_F32 else FLOAT64) or array.shape != (rows, cols):
+        return NULL
+    step = array.strides[0]
+    if array.strides[1] != item or not 0 <= step < cols * item or step % item or not array.flags.aligned:
+        return NULL
+    stride[0] = step
+    return <void *><uintptr_t>array.ctypes.data
+
+
 cdef void *start_of(array) except? NULL:
     """The data of a contiguous array."""
     cdef const schuss_ndarray *a = numpy_head(array)

@@ -258,11 +258,22 @@ cdef extern from "schuss.h" nogil:
         void *copy
         ptrdiff_t bytes
 
+    struct schuss_augment:
+        ptrdiff_t height, width, channels, item
+        double crop
+        int flip_down, flip_across
+        ptrdiff_t shift_down, shift_across
+        char fill[8]
+
+    void schuss_augment_rows(const schuss_augment *augment, uint64_t seed, uint64_t draw, ptrdiff_t first, ptrdiff_t n,
+                             const int64_t *order, ptrdiff_t stride, const void *x, void *to)
+
     struct schuss_feed:
         const void *x
         const schuss_compressed *compressed
         ptrdiff_t row_bytes, stride
         void *batch
+        const schuss_augment *augment
 
     struct schuss_train:
         const schuss_net *net
@@ -286,7 +297,7 @@ cdef extern from "schuss.h" nogil:
         const double *const *decays
         const double *dropouts
         const schuss_penalty *penalty
-        int counts_rows
+        int augments, counts_rows
         uint64_t draws
         ptrdiff_t position
         const schuss_copy *copies

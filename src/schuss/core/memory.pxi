@@ -21,8 +21,11 @@ cdef object held_in_place(array):
     """A weak reference to the array whose memory this is. NumPy moves no memory of an array that has one: while it
     lives, array.resize(..., refcheck=False) is refused."""
     owner, base = array, array.base
-    while isinstance(base, ndarray):
-        owner, base = base, ndarray.base.__get__(base)
+    while base is not None:
+        if isinstance(base, ndarray):
+            owner, base = base, ndarray.base.__get__(base)
+        else:  # such as what NumPy puts between windows and what they are windows of
+            base = getattr(base, "base", None)
     return weakref.ref(owner)
 
 

@@ -59,7 +59,7 @@ cdef class Nodes:
     cdef Py_ssize_t item, arena_size
     cdef readonly double most_dropout         # the largest probability
 
-    def __cinit__(self, nodes, dtype, uint64_t seed, bint bare=False):
+    def __cinit__(self, nodes, dtype, uint64_t seed, bint bare=False, Nodes like=None):
         if not KIND_NUMBERS:
             learn_kinds()
         cdef Py_ssize_t i, k, n = len(nodes), total, states_at
@@ -105,8 +105,13 @@ cdef class Nodes:
                 limit = self.code_limits[k]
                 self.code_limits[k] = min(self.c_net.nodes[i].sizes[0], sys.maxsize if limit is None else limit)
         self.arena_size = total
-        self.flat_parameters = aligned_zeros(total, self.dtype)
-        self.flat_gradients = aligned_zeros(total, self.dtype)
+        if like is None:
+            self.flat_parameters = aligned_zeros(total, self.dtype)
+            self.flat_gradients = aligned_zeros(total, self.dtype)
+        elif self.same_arrays(like):
+            self.flat_parameters, self.flat_gradients = like.flat_parameters, like.flat_gradients
+        else:
+            raise ValueError("nodes have other arrays than those of the network that they are like")
         self.c_net.params = <void *><uintptr_t>self.flat_parameters.ctypes.data
         self.c_net.grads = <void *><uintptr_t>self.flat_gradients.ctypes.data
         self.parameters, self.gradients, self.states, self.names, self.state_names = [], [], [], [], []
@@ -124,6 +129,17 @@ cdef class Nodes:
                 self.state_names.append((array.node, array.name.decode()))
                 states_at = min(states_at, array.at)
         self.flat_states = self.flat_parameters[states_at:]
+
+    cdef bint same_arrays(self, Nodes other) noexcept:
+        """Whether all arrays lie in the same places."""
+        cdef int k
+        if self.c_net.n_arrays != other.c_net.n_arrays or self.c_net.dtype != other.c_net.dtype:
+            return False
+        for k in range(self.c_net.n_arrays):
+            if (self.c_net.arrays[k].at != other.c_net.arrays[k].at
+                    or self.c_net.arrays[k].n != other.c_net.arrays[k].n):
+                return False
+        return True
 
     cdef tuple shape_of(self, Py_ssize_t k):
         """The shape of an array."""
@@ -198,15 +214,20 @@ cdef class Nodes:
             x = (<Sequences>x).x
         return extent(x[0] if type(x) is tuple else x, 0)
 
-    cdef int read_inputs(self, x, Py_ssize_t rows, schuss_input *inputs) except -1:
-        """Points at x, an array, or a tuple of them where there are several inputs. The caller holds it."""
+    cdef int read_inputs(self, x, Py_ssize_t rows, schuss_input *inputs, ptrdiff_t *strides=NULL) except -1:
+        """Points at x, an array, or a tuple of them where there are several inputs. The caller holds it. Rows may overlap
+        where strides is not NULL, and gets the bytes from row to row of each input."""
         cdef Py_ssize_t k
+        for k in range(self.c_net.n_inputs if strides != NULL else 0):
+            strides[k] = self.row_bytes(k)
         inputs[0].lengths, inputs[0].state = NULL, NULL
         if type(x) is Sequences:
             self.read_sequences(<Sequences>x, rows, inputs)
             x = (<Sequences>x).x
         if self.n_in >= 0:
-            inputs[0].x = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
+            inputs[0].x = overlapping_rows(x, self.c_net.dtype, rows, self.n_in, strides)
+            if inputs[0].x == NULL:
+                inputs[0].x = address_of(x, "x", self.c_net.dtype, 2, rows, self.n_in, False)
             inputs[0].compressed, inputs[0].order = NULL, NULL
             return 0
         arrays = x if type(x) is tuple else (x,)
@@ -214,10 +235,13 @@ cdef class Nodes:
             raise ValueError(f"x has {len(arrays)} arrays, expected {self.c_net.n_inputs}, one for each input")
         for k in range(self.c_net.n_inputs):
             if self.c_net.nodes[k].storage == SCHUSS_INDEX:
-                inputs[k].x = self.codes_of(arrays[k], k, rows)
+                inputs[k].x = self.codes_of(arrays[k], k, rows, NULL if strides == NULL else &strides[k])
             else:
-                inputs[k].x = address_of(arrays[k], self.input_names[k], self.c_net.dtype, 2, rows,
-                                         self.columns_of(k), False)
+                inputs[k].x = overlapping_rows(arrays[k], self.c_net.dtype, rows, self.columns_of(k),
+                                               NULL if strides == NULL else &strides[k])
+                if inputs[k].x == NULL:
+                    inputs[k].x = address_of(arrays[k], self.input_names[k], self.c_net.dtype, 2, rows,
+                                             self.columns_of(k), False)
             inputs[k].compressed, inputs[k].order = NULL, NULL
         return 0
 
@@ -235,27 +259,36 @@ cdef class Nodes:
 
     def check_inputs(self, x):
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
-        self.read_inputs(x, self.rows_in(x), inputs)
+        cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
+        self.read_inputs(x, self.rows_in(x), inputs, strides)
 
-    cdef const int64_t *codes_of(self, array, Py_ssize_t k, Py_ssize_t rows) except NULL:
+    cdef const int64_t *codes_of(self, array, Py_ssize_t k, Py_ssize_t rows, ptrdiff_t *stride) except NULL:
         """The data of int64 codes (rows, channels), each of which names a row of every table that it is for."""
-        cdef Py_ssize_t channels = self.columns_of(k), bad
+        cdef Py_ssize_t channels = self.columns_of(k), bad, n = rows * channels, row, column
         cdef const int64_t *codes
         cdef Py_buffer view
         limit = self.code_limits[k]
         name = self.input_names[k]
-        PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
-        try:
-            if not is_int64(&view) or <uintptr_t>view.buf % 8:
-                raise TypeError(f"{name} has dtype {array.dtype}, expected int64 codes, aligned")
-            if view.ndim != 2 or view.shape[0] != rows or view.shape[1] != channels:
-                raise ValueError(f"{name} has shape {tuple(array.shape)}, expected {(rows, channels)}")
-            codes = <const int64_t *>view.buf
-        finally:
-            PyBuffer_Release(&view)
-        bad = schuss_first_outside(codes, rows * channels, sys.maxsize if limit is None else limit)
+        codes = <const int64_t *>overlapping_rows(array, -1, rows, channels, stride)
+        if codes != NULL:
+            n = (rows - 1) * (stride[0] // sizeof(int64_t)) + channels  # each once
+        else:
+            PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+            try:
+                if not is_int64(&view) or <uintptr_t>view.buf % 8:
+                    raise TypeError(f"{name} has dtype {array.dtype}, expected int64 codes, aligned")
+                if view.ndim != 2 or view.shape[0] != rows or view.shape[1] != channels:
+                    raise ValueError(f"{name} has shape {tuple(array.shape)}, expected {(rows, channels)}")
+                codes = <const int64_t *>view.buf
+            finally:
+                PyBuffer_Release(&view)
+        bad = schuss_first_outside(codes, n, sys.maxsize if limit is None else limit)
         if bad >= 0:
-            raise ValueError(f"{name}[{bad // channels}, {bad % channels}] is {codes[bad]}, expected a code in [0, {limit})")
+            row, column = bad // channels, bad % channels
+            if n != rows * channels:  # the first row that has it
+                row = max(0, (bad - channels) * <Py_ssize_t>sizeof(int64_t) // stride[0] + 1) if stride[0] else 0
+                column = bad - row * (stride[0] // <Py_ssize_t>sizeof(int64_t))
+            raise ValueError(f"{name}[{row}, {column}] is {codes[bad]}, expected a code in [0, {limit})")
         return codes
 
     cpdef bint accepts_inputs(self, x) noexcept:
@@ -266,15 +299,42 @@ cdef class Nodes:
         return self.columns_of(k) * (
             <Py_ssize_t>sizeof(int64_t) if self.c_net.nodes[k].storage == SCHUSS_INDEX else self.item)
 
-    cdef inline void advance(self, schuss_input *inputs, Py_ssize_t rows) noexcept nogil:
+    cdef inline void advance(self, schuss_input *inputs, const ptrdiff_t *strides, Py_ssize_t rows) noexcept nogil:
         """To the rows after these."""
         cdef int k
         for k in range(self.c_net.n_inputs):
-            inputs[k].x = <const char *>inputs[k].x + rows * self.row_bytes(k)
+            inputs[k].x = <const char *>inputs[k].x + rows * strides[k]
         if inputs[0].lengths != NULL:
             inputs[0].lengths += rows
         if inputs[0].state != NULL:
             inputs[0].state = <char *>inputs[0].state + rows * self.state * self.item
+
+
+    cdef list room_for(self, const ptrdiff_t *strides, Py_ssize_t slab, schuss_input *gathered):
+        """Room for so many rows of each input whose rows overlap; None where no rows do."""
+        cdef Py_ssize_t k
+        cdef list rooms = None
+        for k in range(self.c_net.n_inputs):
+            if strides[k] != self.row_bytes(k):
+                if rooms is None:
+                    rooms = []
+                rooms.append(aligned_bytes(slab * self.row_bytes(k)))
+                gathered[k].x = start_of(rooms[len(rooms) - 1])
+        return rooms
+
+    cdef inline void gather(self, const schuss_input *inputs, const ptrdiff_t *strides, Py_ssize_t rows,
+                            schuss_input *gathered) noexcept nogil:
+        """So many rows of each input, those that overlap copied to where gathered points."""
+        cdef Py_ssize_t k, i, n
+        cdef char *room
+        for k in range(self.c_net.n_inputs):
+            room, n = <char *>gathered[k].x, self.row_bytes(k)
+            gathered[k] = inputs[k]
+            if strides[k] == n:
+                continue
+            for i in range(rows):
+                memcpy(room + i * n, <const char *>inputs[k].x + i * strides[k], n)
+            gathered[k].x = room
 
 
 def shapes(nodes):

@@ -17,7 +17,7 @@ cdef class Net(Nodes):
     cdef object forward_x      # the inputs of a forward pass that backward() may follow
     cdef bint busy
 
-    def __cinit__(self, nodes, dtype, uint64_t seed, bint bare=False):
+    def __cinit__(self, nodes, dtype, uint64_t seed, bint bare=False, Nodes like=None):
         if bare:
             return
         self.feeds = <schuss_feed *>PyMem_Calloc(SCHUSS_MAX_INPUTS, sizeof(schuss_feed))
@@ -187,18 +187,26 @@ cdef class Net(Nodes):
         cdef Py_ssize_t slab = self.slab, done = 0, stop, n, k, item = self.item, n_in = self.n_in, n_out = self.row_out
         cdef Py_ssize_t first = n_in if ndim == 1 else rows
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        cdef schuss_input gathered[SCHUSS_MAX_INPUTS]
+        cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
+        cdef schuss_input *given = inputs
+        cdef list rooms = None
         if ndim == 1:
+            strides[0] = self.row_bytes(0)
             inputs[0].x = address_of(x, "x", self.c_net.dtype, 1, first, -1, False)
             inputs[0].compressed, inputs[0].order, inputs[0].lengths, inputs[0].state = NULL, NULL, NULL, NULL
         else:
-            self.read_inputs(x, rows, inputs)
+            self.read_inputs(x, rows, inputs, strides)
+            rooms = self.room_for(strides, min(rows, slab), gathered)
+            if rooms is not None:
+                given = gathered
         if out is None:
             out = empty((n_out,), self.dtype) if ndim == 1 else empty((rows, n_out), self.dtype)
         first = n_out if ndim == 1 else rows
         cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, ndim, first, n_out, True)
         for k in range(self.c_net.n_inputs):
             if (<const char *>inputs[k].x < py + rows * n_out * item
-                    and py < <const char *>inputs[k].x + rows * self.row_bytes(k)):
+                    and py < <const char *>inputs[k].x + (rows - 1) * strides[k] + self.row_bytes(k)):
                 raise ValueError("out shares memory with X, expected an array of its own")
         cdef schuss_plan *c_plan
         cdef PyThreadState *state
@@ -210,10 +218,12 @@ cdef class Net(Nodes):
                 state = let_others_run(self.multiply_adds(stop - done))
                 while done < stop:
                     n = min(slab, stop - done)
-                    schuss_forward(c_plan, inputs, n, 0, 0, py + done * n_out * item)
+                    if rooms is not None:
+                        self.gather(inputs, strides, n, gathered)
+                    schuss_forward(c_plan, given, n, 0, 0, py + done * n_out * item)
                     done += n
                     if done < rows:
-                        self.advance(inputs, n)
+                        self.advance(inputs, strides, n)
                 come_back(state)
                 if done < rows:
                     PyErr_CheckSignals()
@@ -238,7 +248,14 @@ cdef class Net(Nodes):
         cdef char *into = NULL if out is None else <char *>address_of(out, "out", self.c_net.dtype, 2, rows, self.row_out,
                                                                       True)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
-        self.read_inputs(x, rows, inputs)
+        cdef schuss_input gathered[SCHUSS_MAX_INPUTS]
+        cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
+        self.read_inputs(x, rows, inputs, strides)
+        cdef list rooms = self.room_for(strides, min(rows, slab), gathered)
+        cdef bint gathers = rooms is not None
+        cdef schuss_input *given = inputs
+        if gathers:
+            given = gathered
         cdef schuss_loss c_loss
         cdef ptrdiff_t y_bytes
         cdef const char *py = <const char *>self.targets.data(loss, y, rows * each, &c_loss, &y_bytes)
@@ -255,11 +272,13 @@ cdef class Net(Nodes):
             while done < rows:
                 with nogil:
                     n = min(slab, rows - done)
-                    output = schuss_forward(plan.c_plan, inputs, n, flags, 0,
+                    if gathers:
+                        self.gather(inputs, strides, n, gathered)
+                    output = schuss_forward(plan.c_plan, given, n, flags, 0,
                                             NULL if into == NULL else into + done * self.row_out * self.item)
                     value += schuss_loss_value(self.c_net.dtype, &c_loss, n * each, self.n_out, output,
                                                py + done * each * y_bytes, pw, 1, NULL, partial)
-                    self.advance(inputs, n)
+                    self.advance(inputs, strides, n)
                     if pw != NULL:
                         pw += n * each
                     done += n

@@ -11,6 +11,7 @@ cdef class Trainer:
     cdef schuss_copy *copies
     cdef list copied           # the copies' memory
     cdef schuss_penalty penalty
+    cdef schuss_augment augment
     cdef schuss_compressed compressed
     cdef object penalty_sums
     cdef uint64_t draws_begun, draws_copied
@@ -24,17 +25,22 @@ cdef class Trainer:
     cdef list decays           # those of each group, or None
     cdef const double **decays_of
     cdef object states_begun   # what states such as running means were when the epoch began
+    cdef object carried        # the state that rows of one batch hand on to those of the next, or None
+    cdef bint gathers          # whether batches have to be gathered, shuffled or not
     cdef Py_ssize_t rows_given # of which an epoch takes as many as fill whole batches, or all
     cdef bint failed           # whether a loss or gradient of this epoch was not finite
 
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
                   Py_ssize_t batch_size, double clip_value, double clip_norm, bint restores=False, penalty=None,
-                  bint counts_rows=False, bint drop_last=False):
+                  bint counts_rows=False, bint drop_last=False, bint carries=False, augment=None):
         cdef Sequences sequences = x if type(x) is Sequences else Sequences(x)
         x = sequences.x
         cdef bint compressed = isinstance(x, tuple) and net.n_in >= 0
         cdef Py_ssize_t i, rows = x[0].shape[0] - 1 if compressed else net.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
+        cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
+        if sequences.state is not None:
+            raise ValueError("x has a state, expected None: rows begin at zeros, or go on from the batch before")
         if rows < 1 or batch_size < 1:
             raise ValueError(f"x has {rows} rows and batch_size is {batch_size}, expected at least 1")
         batch_size = min(batch_size, rows)
@@ -53,14 +59,18 @@ cdef class Trainer:
         else:
             if sequences.lengths is not None:
                 sequences = Sequences(x, np.array(sequences.lengths), sequences.state)  # nobody checks them again
-            net.read_inputs(sequences, rows, inputs)
+            net.read_inputs(sequences, rows, inputs, strides)
             self.t.lengths = inputs[0].lengths
             for i in range(net.c_net.n_inputs):
                 self.feeds[i].x = inputs[i].x
         self.lengths = sequences.lengths
         for i in range(net.c_net.n_inputs):
-            self.feeds[i].row_bytes = self.feeds[i].stride = net.row_bytes(i)
+            self.feeds[i].row_bytes = net.row_bytes(i)
+            self.feeds[i].stride = self.feeds[i].row_bytes if compressed else strides[i]
+            self.gathers |= compressed or self.feeds[i].stride != self.feeds[i].row_bytes
         self.t.counts_rows = counts_rows
+        if augment is not None:
+            self.read_augment(augment[0], augment[1], augment[2])
         if callable(loss):
             self.function = loss
             self.t.y = NULL
@@ -96,6 +106,11 @@ cdef class Trainer:
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
         if drop_last:
             self.t.rows = rows - rows % batch_size
+        if carries:
+            if self.t.rows % batch_size:
+                raise ValueError(f"batch_size is {batch_size} and x has {rows} rows, expected whole batches")
+            self.carried = np.zeros((batch_size, net.state), net.dtype)
+            self.t.state = start_of(self.carried)
         self.t.position = self.t.rows
         if restores:
             live = [net.flat_parameters, *stepper.arenas, stepper.memories]
@@ -115,6 +130,18 @@ cdef class Trainer:
         PyMem_Free(self.copies)
         PyMem_Free(self.feeds)
         PyMem_Free(self.decays_of)
+
+    cdef int read_augment(self, Py_ssize_t k, dims, given) except -1:
+        """Has input k changed as it is gathered."""
+        if not 0 <= k < self.net.c_net.n_inputs or self.feeds[k].x == NULL:
+            raise ValueError(f"augment is of input {k}, expected one of {self.net.c_net.n_inputs}, not compressed")
+        cdef Py_ssize_t channels = self.net.c_net.nodes[k].channels
+        if self.net.c_net.nodes[k].storage != SCHUSS_REAL or self.net.c_net.nodes[k].positions != dims[0] * dims[1]:
+            raise ValueError(f"augment is of images {dims}, expected the positions of input {k}, numbers")
+        fill_augment(given, dims, channels, self.net.dtype, &self.augment)
+        self.feeds[k].augment = &self.augment
+        self.t.augments = 1
+        return 0
 
     cdef int read_compressed(self, start, indices, data) except -1:
         """Checks compressed rows, and points at private copies of what says where columns are: the core writes where they
@@ -210,8 +237,10 @@ cdef class Trainer:
             self.order = order
         elif shuffle_seed is not None and (self.t.batch < self.rows_given or self.function is not None):
             self.order = permutation(self.rows_given, shuffle_seed, epoch)
-        elif self.feeds[0].compressed != NULL:
+        elif self.gathers or self.t.augments:
             self.order = np.arange(self.rows_given)
+        if self.carried is not None and order is None and shuffle_seed is not None:
+            raise ValueError("shuffle_seed is given, expected None where rows go on from the batch before")
         if self.order is not None:
             self.allocate_batch()
             self.t.order = <int64_t *><uintptr_t>self.order.ctypes.data
@@ -229,6 +258,8 @@ cdef class Trainer:
                 if decays[g] is not None:
                     self.decays_of[g] = <const double *>start_of(decays[g])
             self.t.decays = self.decays_of
+        if self.carried is not None:
+            self.carried[...] = 0
         self.failed = False
         self.t.position = 0
         self.t.loss_sum = self.t.weight_sum = 0

@@ -23,6 +23,7 @@ from ..optim.state import MOST_STEPS, NOT_HYPER, SPEC, checked_spec, plain, sche
 from ..optim.wrapper import Wrapper, WrapperParts
 from ..schedules.plain import of_data
 from . import header as checks
+from .versions import version_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,8 +76,9 @@ def encoded(parts: NetworkParts, others: Sequence[NetworkParts] = ()) -> tuple[d
         fields, found = _encoded(of_other)
         more.append({key: value for key, value in fields.items() if key in checks.SCHEMA_OF_OTHER})
         arrays.update((f"{_OTHERS}.{k}.{name}", array) for name, array in found.items())
-    header = {"format": checks.FORMAT, "version": checks.VERSION, **header}
-    return ({**header, "others": more} if more else header), arrays
+    if more:
+        header["others"] = more
+    return {"format": checks.FORMAT, "version": version_of(header), **header}, arrays
 
 
 def _encoded(parts: NetworkParts) -> tuple[dict[str, Any], Arrays]:

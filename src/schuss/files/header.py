@@ -11,13 +11,11 @@ from typing import Any
 
 from ..arguments import choice, integer, shown
 from ..optim.state import MOST_STEPS
+from .versions import VERSION
 
 Check = Callable[[str, Any], Any]
 
 FORMAT = "schuss network"
-# 2: each layer's kind is stored, and the states of layers. 3: what stands around the optimizer, the averages that it
-# keeps, and the form in which it was given its parameters.
-VERSION = 3
 # An epoch's number is one of 32 bits for random numbers: half of them, which leaves room to go on.
 MOST_EPOCHS = 2**31
 # Layers within layers.

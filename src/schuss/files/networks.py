@@ -13,6 +13,7 @@ from ..arguments import file_path, shown
 from . import header as checks
 from .containers import checksum, checksum_of_text, container
 from .contents import decoded, encoded
+from .versions import VERSION
 from .writing import replace
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def read(path: str | os.PathLike[str]) -> tuple[str, list[NetworkParts]]:
             _check_sums(header["checksums"], arrays)
             return name, decoded(header, arrays)
     raise ValueError(
-        f"{name} has format version {newer}, newer than {checks.VERSION}, the newest that this version of schuss reads"
+        f"{name} has format version {newer}, newer than {VERSION}, the newest that this version of schuss reads"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from .activation import Activation
 from .base import Layer, Shape
 from .clamp import Clamp
+from .convolution import Conv1D, Conv2D
 from .dense import Dense
 from .embedding import Embedding
 from .ensemble_dense import EnsembleDense
@@ -19,6 +20,7 @@ from .norms import BatchNorm, LayerNorm
 from .parametric import ParametricActivation
 from .periodic import Periodic
 from .piecewise_linear import PiecewiseLinear
+from .pools import AvgPool, Flatten, GlobalAvgPool, GlobalMaxPool, MaxPool
 from .prelu import PReLU
 from .recurrent import GRU, LSTM, RNN, Bidirectional
 from .scale import Scale
@@ -27,17 +29,24 @@ KINDS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
         Activation,
+        AvgPool,
         BatchNorm,
         Clamp,
         Concatenate,
+        Conv1D,
+        Conv2D,
         Dense,
         Embedding,
         EnsembleDense,
         GRU,
+        Flatten,
+        GlobalAvgPool,
+        GlobalMaxPool,
         GroupedDense,
         Input,
         LSTM,
         LayerNorm,
+        MaxPool,
         MeanOfMembers,
         ParametricActivation,
         Periodic,
@@ -55,17 +64,24 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "AvgPool",
     "BatchNorm",
     "Bidirectional",
     "Clamp",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
     "Dense",
     "Embedding",
     "EnsembleDense",
+    "Flatten",
+    "GlobalAvgPool",
+    "GlobalMaxPool",
     "GroupedDense",
     "Input",
     "Layer",
     "LayerNorm",
+    "MaxPool",
     "MeanOfMembers",
     "PReLU",
     "ParametricActivation",

@@ -59,6 +59,8 @@ class Layer:
     """
 
     kind: ClassVar[str]
+    # The name in the compiled core, where that is another than in files.
+    _core_kind: ClassVar[str | None] = None
     # Whether it takes codes rather than numbers.
     _of_codes: ClassVar[bool] = False
     # Whether it has an activation, alpha and dropout.

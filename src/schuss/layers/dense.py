@@ -19,6 +19,11 @@ _LATER = {"parametrization": "standard", "bias_std": 0.0}
 _INIT = {**dict.fromkeys(_HE, "he_uniform"), "selu": "lecun_normal"}
 
 
+def default_init(activation: str) -> str:
+    """How weights start in front of this activation, if nothing is said."""
+    return _INIT.get(activation, "glorot_uniform")
+
+
 @dataclass(init=False, repr=False, eq=False)
 class Dense(Layer):
     """``Y = dropout(act(X W + b))`` with W of shape (n_in, n_out) and b of shape (n_out,).
@@ -112,7 +117,7 @@ class Dense(Layer):
             raise ValueError(f"dropout must be 0 for activation 'softmax'; got {dropout!r}")
         parametrization = choice("parametrization", parametrization, ("standard", "ntp"))
         if init is None:
-            init = "normal" if parametrization == "ntp" else _INIT.get(activation, "glorot_uniform")
+            init = "normal" if parametrization == "ntp" else default_init(activation)
         bias_std = number("bias_std", bias_std, "[0, inf)")
         if bias_std and not bias:
             raise ValueError(f"bias_std must be 0 without a bias; got {bias_std!r}")

@@ -134,7 +134,7 @@ class _Builder:
             made = value
         else:
             shape = layer.shape if layer._spatial else layer.shape._replace(dims=value.shape.dims)
-            made = self.node(layer.kind, name, shape, layer, [value])
+            made = self.node(layer._core_kind or layer.kind, name, shape, layer, [value])
         if layer._has_end:
             made.activation, made.alpha, made.dropout = layer.end
         made.stream = stream

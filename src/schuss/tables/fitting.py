@@ -105,8 +105,11 @@ class Fitted:
         Of each member, the epoch whose parameters were kept; the last one where nothing validates.
     notes : tuple of str
         What the user should know.
-    held : (Columns, y, weights) or None
-        The rows that validated a single network, or all members, as they were read.
+    held : tuple of (TableModel, (Columns, y, weights))
+        Rows that have validated, as they were read, each with a model that has not learned from them: `before` where
+        they are the user's own, else each member of it with its fold.
+    parts : tuple of folds
+        Which rows have trained and validated each member of `before`.
     interrupted : bool
         Whether Ctrl-C has ended it early: what was trained until then is the model.
     """
@@ -116,7 +119,8 @@ class Fitted:
     histories: tuple[History, ...]
     best_epochs: tuple[int, ...]
     notes: tuple[str, ...]
-    held: Read | None
+    held: tuple[tuple[TableModel, Read], ...]
+    parts: tuple[Fold, ...]
     interrupted: bool = False
 
 
@@ -176,14 +180,12 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
         trainer = _Trainer(trainer.schema, told, rows, _rows_of(rows, learned), trainer.held, target, settings, clock)
         trainer.notes = [*told, f"training began anew, with another start and a smaller rate: {error}"]
         members = trainer.fit(parts)
-    parts = parts[: len(members)]
+    parts = [parts[k] for k in trainer.kept]
     best = tuple(member.epochs for member in members)
     networks = tuple(member.network for member in members)
     temperature = trainer.temperature(networks, parts) if settings.calibrate and target.classes else 1.0
     model = before = trainer.model(networks, temperature)
-    held = trainer.held
-    if held is None and len(parts) == 1 and len(parts[0][1]):
-        held = _rows_of(trainer.rows, parts[0][1])
+    held = trainer.held_out(before, parts)
     notes = trainer.notes
     interrupted = trainer.interrupted
     if everything is not None and not interrupted:
@@ -203,7 +205,7 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
                 notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
         interrupted = again.interrupted
     histories = tuple(member.history for member in members)
-    return Fitted(model, before, histories, best, tuple(dict.fromkeys(notes)), held, interrupted)
+    return Fitted(model, before, histories, best, tuple(dict.fromkeys(notes)), held, tuple(parts), interrupted)
 
 
 class _Trainer:
@@ -220,6 +222,8 @@ class _Trainer:
     planned : bool
         Whether those are as many as there is time for.
     notes : list of str
+    kept : list of int
+        Of the parts, those whose networks are there.
     interrupted : bool
         Whether Ctrl-C has ended the trainings.
     """
@@ -240,6 +244,7 @@ class _Trainer:
         self.notes = [*notes, *rows[0].notes]
         self.epochs = settings.epochs
         self.planned = self.interrupted = False
+        self.kept: list[int] = []
         recipe, classes = settings.recipe, len(target.classes)
         start = settings.start
         loss = recipe.loss(Task(classes, classes or 1, settings.loss))
@@ -284,10 +289,23 @@ class _Trainer:
         recipe = self._settings.recipe.to_dict()
         return TableModel(self.schema, self._target, self._encoding, head, networks, temperature, recipe)
 
+    def held_out(self, model: TableModel, parts: Sequence[Fold]) -> tuple[tuple[TableModel, Read], ...]:
+        """What has not learned from which rows, for a model whose members these parts have trained."""
+        if self.held is not None:
+            return ((model, self.held),)
+        return tuple(
+            (replace(model, networks=(network,)), _rows_of(self.rows, test))
+            for network, (_, test) in zip(model.networks, parts, strict=True)
+            if len(test)
+        )
+
     # -- training ----------------------------------------------------------------------------------------------------
 
     def fit(self, parts: Sequence[Fold], stops: int | None = None) -> list[Member]:
-        """A network for each part of the rows, side by side. stops: after so many epochs, whatever schedules say."""
+        """A network for each part of the rows, side by side; where Ctrl-C ends it, for those that have had an epoch.
+
+        stops: after so many epochs, whatever schedules say.
+        """
         seeds = np.random.SeedSequence(self._settings.seed).generate_state(len(parts), np.uint64).tolist()
         if self._clock.limited and not self.planned:
             parts = self._planned(parts, seeds[0])
@@ -329,13 +347,20 @@ class _Trainer:
             }
             for k, training in enumerate(trainings)
         ]
+        self.kept = list(range(len(trainings)))
         try:
             members = fitted(trainings, fits)
         except KeyboardInterrupt:
-            if any(training.network.epochs_done == 0 for training in trainings):
+            self.kept = [k for k in self.kept if trainings[k].network.epochs_done]
+            # A model to go on from is worth more than some of its networks.
+            if not self.kept or (self._settings.start is not None and len(self.kept) < len(trainings)):
                 raise
             self.interrupted = True
             warnings.warn("Training interrupted by user.", stacklevel=5)
+            if len(self.kept) < len(trainings):
+                left = len(trainings) - len(self.kept)
+                self.notes.append(f"{left} of {len(trainings)} networks had no epoch yet, and are left out")
+            trainings = [trainings[k] for k in self.kept]
             members = [training.member(training.network.history) for training in trainings]
         for member, training in zip(members, trainings, strict=True):
             if member.history.stopped == "diverged":

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
+def held_out(rows: int, fraction: float) -> int:
+    """How many of so many rows validate, for a fraction in [0, 1): 0 where it is less than a row."""
+    return int(rows * fraction + 1e-9)
+
+
 def folds(rows: int, fraction: float, members: int, seed: int, labels: NDArray[np.int64] | None = None) -> list[Fold]:
     """Numbers of the rows that train and that validate, both rising, for each member.
 
@@ -22,14 +27,14 @@ def folds(rows: int, fraction: float, members: int, seed: int, labels: NDArray[n
     ----------
     rows : int
     fraction : float
-        Of the rows that validate, in [0, 1). Where that is less than a row, none does.
+        Of the rows that validate, as `held_out` takes it.
     members : int
     seed : int
         What the draws follow from.
     labels : (rows,) int64, optional
         Classes: each is split in the same proportion, to within a row, and none is left without a row to train on.
     """
-    held = int(rows * fraction + 1e-9)
+    held = held_out(rows, fraction)
     if held == 0:
         return [(np.arange(rows), np.arange(0))] * members
     # So many folds are disjoint.

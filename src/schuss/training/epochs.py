@@ -27,7 +27,7 @@ class Epochs:
     ----------
     network, optimizer
         What is trained. Nothing about them changes before the first epoch.
-    loss, data, batch_size, clip_value, clip_norm, restores, penalty, counts_rows, drop_last
+    loss, data, batch_size, clip_value, clip_norm, restores, penalty, counts_rows, drop_last, carries, augment
         As `_core.Trainer` takes them, data being x, y and weights.
     dropout_factor : float or callable, optional
         What probabilities of dropout are multiplied by, at each of the optimizer's steps.
@@ -62,6 +62,8 @@ class Epochs:
         penalty: tuple[int, float, float] | None = None,
         counts_rows: bool = False,
         drop_last: bool = False,
+        carries: bool = False,
+        augment: tuple[Any, ...] | None = None,
         dropout_factor: float | Callable[[int], float] | None = None,
         last: Sequence[tuple[Any, ...]] = (),
     ) -> None:
@@ -83,6 +85,8 @@ class Epochs:
             penalty,
             counts_rows,
             drop_last,
+            carries,
+            augment,
         )
         self.steps = self.trainer.steps_per_epoch
         self.context = _core.Ending(self.trainer, network, DivergenceError if restores else None, last)

@@ -13,6 +13,7 @@ import numpy as np
 from .. import _core, inputs, losses
 from .._core import NotFinite
 from ..arguments import clipping, flag, integer, items, shown
+from ..augment import of_inputs
 from ..errors import DivergenceError
 from ..history import History
 from ..losses import Loss
@@ -27,6 +28,7 @@ from .split import split
 
 if TYPE_CHECKING:
     from .._core import Calls
+    from ..augment import Augment
     from ..metrics import Measure
     from ..optim import Optimizer
     from ..trained import Trained
@@ -44,12 +46,14 @@ def prepared(
     epochs: int,
     batch_size: int | None,
     drop_last: bool,
-    shuffle: bool,
+    shuffle: bool | None,
     validation_data: Sequence[Any] | None,
     validation_fraction: float,
     sample_weight: Any,
     class_weight: Any,
     lengths: Any,
+    carry_state: bool,
+    augment: Augment | None,
     metrics: Any,
     training_metrics: bool,
     early_stopping: bool | int | EarlyStopping | None,
@@ -65,15 +69,20 @@ def prepared(
     measures = network._measures(metrics, chosen)
     epochs = integer("epochs", epochs, 1)
     batch_size = None if batch_size is None else integer("batch_size", batch_size, 1)
-    drop_last, shuffle = flag("drop_last", drop_last), flag("shuffle", shuffle)
+    drop_last, carry_state = flag("drop_last", drop_last), flag("carry_state", carry_state)
+    shuffle = flag("shuffle", not carry_state if shuffle is None else shuffle)
+    _check_carrying(network, carry_state, shuffle, validation_fraction)
     training_metrics = flag("training_metrics", training_metrics)
     restores = flag("restore_on_divergence", restore_on_divergence)
     verbose = integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0, 2)
     clip_value, clip_norm = clipping(clip_value, clip_norm)
     asked = _checked_callbacks(callbacks)
+    changes = of_inputs(augment, network.inputs)
     training, validation = split(
         network, joined(X, lengths), y, chosen, validation_data, validation_fraction, sample_weight, class_weight
     )
+    if isinstance(training[0], _core.Sequences) and training[0].state is not None:
+        raise ValueError("state must be None in fit: rows begin at zeros, or go on with carry_state=True")
     evaluation = _Evaluation(network, chosen, measures, training if training_metrics else None, validation)
     best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
     given = optimizer
@@ -85,16 +94,24 @@ def prepared(
     for part in rates.told([of_rates, dropout_factor, *_decay_schedules(optimizer)]):
         part.monitored(evaluation.recorded)
     rows = inputs.rows(training[0])
+    batch_size = rows if batch_size is None else min(batch_size, rows)
+    if carry_state and rows % batch_size and not drop_last:
+        raise ValueError(
+            f"batch_size must divide the rows with carry_state, as row i of a batch goes on in row i of the next; got "
+            f"{batch_size} for {rows} rows"
+        )
     steps = Epochs(
         network,
         optimizer,
         chosen.spec if isinstance(chosen, Loss) else partial(losses.evaluated, chosen),
         training,
-        rows if batch_size is None else min(batch_size, rows),
+        batch_size,
         clip_value=clip_value,
         clip_norm=clip_norm,
         restores=restores,
         drop_last=drop_last,
+        carries=carry_state,
+        augment=changes,
         dropout_factor=dropout_factor,
         last=() if best is None else best.restoring,
     )
@@ -112,6 +129,21 @@ def prepared(
 def fit(network: Trained, X: Any, y: Any, **arguments: Any) -> History:
     """`Network.fit`, which documents it. Everything is checked before anything changes."""
     return prepared(network, X, y, **arguments)().run()
+
+
+def _check_carrying(network: Trained, carry_state: bool, shuffle: bool, validation_fraction: Any) -> None:
+    """Whether rows may go on from one batch in the next."""
+    if not carry_state:
+        return
+    if not network.state_size:
+        raise ValueError("carry_state must be False for a network without layers that go through times, such as GRU")
+    if shuffle:
+        raise ValueError("shuffle must be False with carry_state: batches go on from those before")
+    if validation_fraction:
+        raise ValueError(
+            f"validation_fraction must be 0 with carry_state, as it takes rows out; got {shown(validation_fraction)}: "
+            f"give validation_data"
+        )
 
 
 def _decay_schedules(optimizer: Optimizer) -> list[object]:

@@ -1,5 +1,5 @@
 /* Drawn networks of all kinds of layers. Whatever the threads and wherever the buffers lie, the same bits come out of
- * forward and backward passes and of trainings; and gradients are those of the value.
+ * forward and backward passes, of trainings and of several side by side; and gradients are those of the value.
  *
  *     networks [COUNT [FIRST]]
  *
@@ -12,7 +12,13 @@
 #include "drawn.h"
 #include "expect.h"
 
-enum { MOST_ARRAYS = MOST_LAYERS * SCHUSS_NODE_ARRAYS, MOST_THREADS = 3, EPOCHS = 2, MOST_BLOCKS = 256 };
+enum {
+    MOST_ARRAYS = MOST_LAYERS * SCHUSS_NODE_ARRAYS,
+    MOST_THREADS = 3,
+    EPOCHS = 2,
+    MOST_BLOCKS = 1024,
+    BESIDE = 4, /* trainings side by side */
+};
 
 static const int64_t LONG = 30000000000; /* nanoseconds */
 
@@ -277,63 +283,94 @@ struct trained {
     double losses[EPOCHS];
 };
 
-static struct trained train(struct world *w, int passes, int threads, int apart, int at_birth) {
+/* One that is ready. It points into itself. */
+struct training {
+    struct schuss_segment segments[MOST_ARRAYS];
+    int places[MOST_ARRAYS];
+    struct schuss_group group;
+    struct schuss_step step;
+    struct schuss_feed feeds[MOST_INPUTS];
+    struct schuss_train train;
+    struct trained found;
+};
+
+static void prepare(struct world *w, struct training *g, int passes, int threads, int apart, int at_birth) {
     struct schuss_net *net = &w->network.net;
     const ptrdiff_t bytes = w->network.size * w->item;
     const int ordered = w->number % 3 > 0;
-    struct trained t = {.states = {block_of(bytes, 0), block_of(bytes, 0)}};
-    struct schuss_segment segments[MOST_ARRAYS];
-    int places[MOST_ARRAYS], n_segments = 0;
+    struct trained *t = &g->found;
+    int n_segments = 0;
+    *t = (struct trained){.states = {block_of(bytes, 0), block_of(bytes, 0)}};
     net->grads = block_of(bytes, 0);
     begin(&w->network);
     for (int k = 0; k < net->n_arrays; k++) {
         const ptrdiff_t start = net->arrays[k].at * w->item;
         const int stepped = net->arrays[k].stepped && w->wanted[k];
-        places[k] = stepped ? n_segments : -1;
+        g->places[k] = stepped ? n_segments : -1;
         if (stepped)
-            segments[n_segments++] = (struct schuss_segment){
+            g->segments[n_segments++] = (struct schuss_segment){
                 .n = net->arrays[k].n, .p = (char *)net->params + start, .g = (char *)net->grads + start,
-                .s = {t.states[0] + start, t.states[1] + start}};
+                .s = {t->states[0] + start, t->states[1] + start}};
     }
-    struct schuss_group group = {
+    g->group = (struct schuss_group){
         .rule = SCHUSS_ADAM, .lr = 1e-3, .lr_factor = 1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
-    struct schuss_step step = {.dtype = net->dtype, .n_groups = 1, .n_segments = n_segments, .groups = &group,
-                               .segments = segments, .t = 1, .grad_scale = 1};
-    struct schuss_feed feeds[MOST_INPUTS];
+    g->step = (struct schuss_step){.dtype = net->dtype, .n_groups = 1, .n_segments = n_segments, .groups = &g->group,
+                                   .segments = g->segments, .t = 1, .grad_scale = 1};
     for (int k = 0; k < net->n_inputs; k++)
-        feeds[k] = (struct schuss_feed){
-            .x = w->x[k], .row_bytes = row_bytes(w, k), .stride = row_bytes(w, k), .batch = block_of(w->batch * row_bytes(w, k), 0xFF)};
+        g->feeds[k] = (struct schuss_feed){
+            .x = w->x[k], .row_bytes = row_bytes(w, k), .stride = row_bytes(w, k),
+            .batch = block_of(w->batch * row_bytes(w, k), 0xFF)};
     for (int k = 0; k < net->n_inputs && ordered && at_birth; k++)
-        if (w->compressed[k].start) feeds[k] = (struct schuss_feed){.compressed = &w->compressed[k]};
+        if (w->compressed[k].start) g->feeds[k] = (struct schuss_feed){.compressed = &w->compressed[k]};
     const ptrdiff_t y_bytes = w->labels ? 8 : w->n_out * w->item;
-    struct schuss_train train = {
-        .net = net, .plan = new_plan(w, w->batch, passes, threads, apart), .step = &step,
-        .segments = at_birth ? places : NULL,
+    g->train = (struct schuss_train){
+        .net = net, .plan = new_plan(w, w->batch, passes, threads, apart), .step = &g->step,
+        .segments = at_birth ? g->places : NULL,
         .loss = {.kind = w->labels ? SCHUSS_CROSS_ENTROPY : SCHUSS_MAE, .labels = w->labels, .parameter = 0},
-        .rows = w->rows, .batch = w->batch, .feeds = feeds, .y = w->y, .y_row_bytes = y_bytes,
+        .rows = w->rows, .batch = w->batch, .feeds = g->feeds, .y = w->y, .y_row_bytes = y_bytes,
         .order = ordered ? block_of(w->rows * 8, 0) : NULL,
         .batch_y = block_of(w->batch * y_bytes, 0xFF),
         .partial = block_of(schuss_loss_partials(w->batch) * 8, 0xFF),
         .flags = w->labels ? SCHUSS_LOGITS : 0,
     };
+}
+
+static void begin_epoch(struct schuss_train *train, int epoch) {
+    if (train->order) schuss_permutation(train->order, train->rows, 1, (uint64_t)epoch);
+    train->position = 0;
+    train->loss_sum = 0;
+}
+
+static void end_epoch(const struct world *w, struct training *g, int epoch, int status) {
+    if (status != SCHUSS_OK) print_network(stderr, &w->network);
+    EXPECT(status == SCHUSS_OK && isfinite(g->train.loss_sum), "network %u: status %d, loss %g", w->number, status,
+           g->train.loss_sum);
+    g->found.losses[epoch] = g->train.loss_sum;
+    const ptrdiff_t bytes = w->network.size * w->item;
+    if (epoch == EPOCHS - 1) g->found.params = memcpy(block_of(bytes, 0), w->network.net.params, (size_t)bytes);
+}
+
+static struct trained train(struct world *w, int passes, int threads, int apart, int at_birth) {
+    struct training g;
+    prepare(w, &g, passes, threads, apart, at_birth);
     schuss_set_num_threads(threads);
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         int status;
-        if (train.order) schuss_permutation(train.order, w->rows, 1, (uint64_t)epoch);
-        train.position = 0;
-        train.loss_sum = 0;
-        while ((status = schuss_train_run(&train, 0.01)) == SCHUSS_MORE) continue;
-        if (status != SCHUSS_OK) print_network(stderr, &w->network);
-        EXPECT(status == SCHUSS_OK && isfinite(train.loss_sum), "network %u: status %d, loss %g", w->number, status,
-               train.loss_sum);
-        t.losses[epoch] = train.loss_sum;
+        begin_epoch(&g.train, epoch);
+        while ((status = schuss_train_run(&g.train, 0.01)) == SCHUSS_MORE) continue;
+        end_epoch(w, &g, epoch, status);
     }
-    t.params = memcpy(block_of(bytes, 0), net->params, (size_t)bytes);
-    return t;
+    return g.found;
+}
+
+static void same_training(const struct world *w, const struct trained *a, const struct trained *b, const char *name) {
+    const ptrdiff_t bytes = w->network.size * w->item;
+    same(w, a->losses, b->losses, sizeof a->losses, "the losses", name);
+    same(w, a->params, b->params, bytes, "parameters", name);
+    for (int k = 0; k < 2; k++) same(w, a->states[k], b->states[k], bytes, "states of the rule", name);
 }
 
 static void check_trainings(struct world *w) {
-    const ptrdiff_t bytes = w->network.size * w->item;
     const struct trained one = train(w, SCHUSS_BACKWARD, 1, 1, 0);
     for (int threads = 1; threads <= MOST_THREADS; threads++)
         for (int variant = 0; variant < 3; variant++) {
@@ -341,11 +378,53 @@ static void check_trainings(struct world *w) {
             char name[80];
             snprintf(name, sizeof name, "training, %d threads, variant %d", threads, variant);
             const struct trained t = train(w, variant ? SCHUSS_BACKWARD_ONCE : SCHUSS_BACKWARD, threads, 0, at_birth);
-            same(w, one.losses, t.losses, sizeof t.losses, "the losses", name);
-            same(w, one.params, t.params, bytes, "parameters", name);
-            for (int k = 0; k < 2; k++) same(w, one.states[k], t.states[k], bytes, "states of the rule", name);
+            same_training(w, &one, &t, name);
             free_blocks(inner);
         }
+}
+
+/* Different trainings at once, each in an epoch of its own, are what they are alone. */
+static void check_side_by_side(struct world *worlds, int n) {
+    static struct training trainings[BESIDE];
+    const int mark = n_blocks;
+    struct trained alone[BESIDE];
+    for (int k = 0; k < n; k++) alone[k] = train(&worlds[k], SCHUSS_BACKWARD_ONCE, 1, 0, k % 2);
+    for (int threads = 1; threads <= MOST_THREADS; threads++)
+        for (int moment = 0; moment < 2; moment++) {
+            const int inner = n_blocks;
+            char name[80];
+            snprintf(name, sizeof name, "side by side, %d threads, %d moments", threads, moment);
+            struct schuss_train *waiting[BESIDE];
+            int who[BESIDE], epochs[BESIDE] = {0}, status[BESIDE], left = n;
+            for (int k = 0; k < n; k++) {
+                prepare(&worlds[k], &trainings[k], SCHUSS_BACKWARD_ONCE, threads, 0, k % 2);
+                begin_epoch(&trainings[k].train, 0);
+                who[k] = k;
+            }
+            schuss_set_num_threads(threads);
+            while (left > 0) {
+                for (int i = 0; i < left; i++) waiting[i] = &trainings[who[i]].train;
+                schuss_train_side_by_side(waiting, left, moment ? 0.01 : 0, status);
+                int still = 0;
+                for (int i = 0; i < left; i++) {
+                    const int k = who[i];
+                    if (status[i] != SCHUSS_MORE) {
+                        end_epoch(&worlds[k], &trainings[k], epochs[k]++, status[i]);
+                        if (epochs[k] == EPOCHS) continue;
+                        begin_epoch(&trainings[k].train, epochs[k]);
+                    }
+                    who[still++] = k;
+                }
+                left = still;
+                for (int i = 1, first = who[0]; i < left; i++) { /* the next one begins */
+                    who[i - 1] = who[i];
+                    if (i == left - 1) who[i] = first;
+                }
+            }
+            for (int k = 0; k < n; k++) same_training(&worlds[k], &alone[k], &trainings[k].found, name);
+            free_blocks(inner);
+        }
+    free_blocks(mark);
 }
 
 /* ---- worlds ------------------------------------------------------------------------------------------------------ */
@@ -392,46 +471,63 @@ static int choose_wanted(struct dice *dice, struct world *w) {
     return last >= 0;
 }
 
-static void check_network(uint32_t number) {
+/* Draws a network and its data. Returns whether it has anything to train. */
+static int draw_world(struct world *w, uint32_t number) {
     struct dice dice = {.stream = number};
     const int dtype = number % 2 ? SCHUSS_F64 : SCHUSS_F32;
-    struct world w = {.number = number, .item = dtype == SCHUSS_F32 ? 4 : 8};
+    *w = (struct world){.number = number, .item = dtype == SCHUSS_F32 ? 4 : 8};
     const struct drawing how = {.widest = chance(&dice, 0.2) ? 300 : 40, .most = 12, .smooth = dtype == SCHUSS_F64};
-    draw_network(&dice, &how, &w.drawn);
-    set_up(&w.network, dtype, w.drawn.n, w.drawn.layers);
-    const struct schuss_node *last = &w.network.nodes[w.drawn.n - 1];
-    if (!choose_wanted(&dice, &w)) return;
-    w.n_out = last->channels;
-    w.labels = last->activation == SCHUSS_SOFTMAX;
-    w.batch = chance(&dice, 0.1) ? 1 : some(&dice, 2, 150);
-    w.rows = w.batch + between(&dice, 0, 2 * w.batch);
-    w.network.net.params = block_of(w.network.size * w.item, 0);
-    for (int k = 0; k < w.network.net.n_inputs; k++) {
-        const ptrdiff_t n = w.rows * w.network.nodes[k].channels;
-        if (w.drawn.layers[k].codes) {
-            int64_t *codes = w.x[k] = block_of(n * 8, 0);
-            for (ptrdiff_t i = 0; i < n; i++) codes[i] = between(&dice, 0, w.drawn.layers[k].codes - 1);
+    draw_network(&dice, &how, &w->drawn);
+    set_up(&w->network, dtype, w->drawn.n, w->drawn.layers);
+    const struct schuss_node *last = &w->network.nodes[w->drawn.n - 1];
+    if (!choose_wanted(&dice, w)) return 0;
+    w->n_out = last->channels;
+    w->labels = last->activation == SCHUSS_SOFTMAX;
+    w->batch = chance(&dice, 0.1) ? 1 : some(&dice, 2, 150);
+    w->rows = w->batch + between(&dice, 0, 2 * w->batch);
+    w->network.net.params = block_of(w->network.size * w->item, 0);
+    for (int k = 0; k < w->network.net.n_inputs; k++) {
+        const ptrdiff_t n = w->rows * w->network.nodes[k].channels;
+        if (w->drawn.layers[k].codes) {
+            int64_t *codes = w->x[k] = block_of(n * 8, 0);
+            for (ptrdiff_t i = 0; i < n; i++) codes[i] = between(&dice, 0, w->drawn.layers[k].codes - 1);
             continue;
         }
-        w.x[k] = draw_numbers(&dice, dtype, n, 1.5);
-        if (schuss_net_reads_compressed(&w.network.net, k))
-            w.compressed[k] = compress(&dice, dtype, w.rows, w.network.nodes[k].channels, w.x[k]);
+        w->x[k] = draw_numbers(&dice, dtype, n, 1.5);
+        if (schuss_net_reads_compressed(&w->network.net, k))
+            w->compressed[k] = compress(&dice, dtype, w->rows, w->network.nodes[k].channels, w->x[k]);
     }
-    w.in_order = block_of(w.rows * 8, 0);
-    for (ptrdiff_t i = 0; i < w.rows; i++) w.in_order[i] = i;
-    if (w.labels) {
-        int64_t *labels = w.y = block_of(w.rows * 8, 0);
-        for (ptrdiff_t i = 0; i < w.rows; i++) labels[i] = between(&dice, 0, w.n_out - 1);
-    } else w.y = draw_numbers(&dice, dtype, w.rows * w.n_out, 1);
-    for (int k = 0; k < 2; k++) w.dout[k] = draw_numbers(&dice, dtype, w.batch * w.n_out, 1);
-    check_passes(&w);
-    if (dtype == SCHUSS_F64) check_gradients(&w);
-    check_trainings(&w);
+    w->in_order = block_of(w->rows * 8, 0);
+    for (ptrdiff_t i = 0; i < w->rows; i++) w->in_order[i] = i;
+    if (w->labels) {
+        int64_t *labels = w->y = block_of(w->rows * 8, 0);
+        for (ptrdiff_t i = 0; i < w->rows; i++) labels[i] = between(&dice, 0, w->n_out - 1);
+    } else w->y = draw_numbers(&dice, dtype, w->rows * w->n_out, 1);
+    for (int k = 0; k < 2; k++) w->dout[k] = draw_numbers(&dice, dtype, w->batch * w->n_out, 1);
+    return 1;
+}
+
+static void check_network(uint32_t number) {
+    struct world w;
+    if (draw_world(&w, number)) {
+        check_passes(&w);
+        if (w.network.net.dtype == SCHUSS_F64) check_gradients(&w);
+        check_trainings(&w);
+    }
+    free_blocks(0);
+}
+
+static void check_several(uint32_t number) {
+    static struct world worlds[BESIDE];
+    int n = 0;
+    for (uint32_t k = 0; k < BESIDE; k++) n += draw_world(&worlds[n], number + k);
+    check_side_by_side(worlds, n);
     free_blocks(0);
 }
 
 int main(int argc, char **argv) {
     const int count = argc > 1 ? atoi(argv[1]) : 40, first = argc > 2 ? atoi(argv[2]) : 0;
     for (int i = first; i < first + count; i++) check_network((uint32_t)i);
+    for (int i = first; i < first + count; i += BESIDE) check_several((uint32_t)i);
     return 0;
 }

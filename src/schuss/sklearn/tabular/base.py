@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,6 +22,7 @@ from ...metrics import KNOWN
 from ...tables.cells import Table, table_of
 from ...tables.fitting import Fitted, Rows, Settings
 from ...tables.fitting import fit as fit_table
+from ...tables.folds import held_out
 from ...tables.heads import resolved
 from ...tables.importance import permuted
 from ...tables.recipes import BY_NAME, Recipe
@@ -34,7 +35,7 @@ from .given import is_frame, of_lists, of_weight, own_validation, weights_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...tables import Columns
+    from ...tables.fitting import Read
     from ...tables.model import TableModel
     from ...training import EpochRecord
 
@@ -127,9 +128,8 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             check_consistent_length(of_validation, held)
             validation = of_weight(Rows(of_validation, held, weights_of(sample_weight_val, of_validation)))
         recipe = BY_NAME[self.recipe]() if isinstance(self.recipe, str) else self.recipe
-        alone = self.importance_repeats and validation is None
-        networks = self.n_ensemble or (1 if alone else recipe.networks(len(training.y)))
-        if alone:
+        networks = self.n_ensemble or recipe.networks(len(training.y))
+        if self.importance_repeats and validation is None:
             self._check_importance(len(training.y))
         seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
         epochs = (recipe.epochs if self.epochs is None else self.epochs) * networks * (1 + bool(self.refit))
@@ -158,11 +158,12 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 print(f"schuss: {note}", file=sys.stderr)
 
     def _check_importance(self, rows: int) -> None:
-        """Whether a fit will hold rows out for the whole model."""
-        if (self.n_ensemble or 1) > 1 or int(rows * self.validation_fraction) == 0:
+        """Whether a fit will hold rows out."""
+        if held_out(rows, self.validation_fraction) == 0:
             raise ValueError(
-                "importance_repeats must be 0 where no rows are held out for the whole model, as with n_ensemble above "
-                "1 or validation_fraction=0; use permutation_importance, or give X_val and y_val"
+                f"importance_repeats must be 0 where no rows are held out; got {self.importance_repeats} with "
+                f"validation_fraction={self.validation_fraction} of {rows} rows: use permutation_importance, or give "
+                "X_val and y_val"
             )
 
     def _keep(self, fitted: Fitted, seed: int) -> None:
@@ -177,10 +178,8 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.best_epoch_ = round(sum(fitted.best_epochs) / len(fitted.best_epochs))
         if "permutation_importance_" in self.__dict__:
             del self.permutation_importance_
-        if self.importance_repeats and fitted.held is not None:
-            # Of the model that has not learned from these rows, where there was a refit.
-            found = self._importance(fitted.before, *fitted.held, self.importance_repeats, "loss", seed)
-            self.permutation_importance_ = found
+        if self.importance_repeats and fitted.held:
+            self.permutation_importance_ = self._importance(fitted.held, self.importance_repeats, "loss", seed)
 
     def _epoch_of(self, tasks: Tasks) -> Callable[[EpochRecord, Callable[[], TableModel]], bool]:
         """What is done after an epoch for scikit-learn's callbacks."""
@@ -291,24 +290,18 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(random_state).randint(_LARGEST_SEED))
         with self._threads():
             columns = self.schema_.read(table)
-            return self._importance(self.model_, columns, encoded, weights, n_repeats, scoring, seed)
+            return self._importance([(self.model_, (columns, encoded, weights))], n_repeats, scoring, seed)
 
-    def _importance(
-        self,
-        model: TableModel,
-        columns: Columns,
-        y: NDArray[Any],
-        weights: NDArray[Any] | None,
-        repeats: int,
-        scoring: Any,
-        seed: int,
-    ) -> Bunch:
-        names = [column.name for column in model.schema.columns]
-        score = self._scorer(model, scoring, y, weights)
-        before = score(model.outputs(columns))
+    def _importance(self, held: Sequence[tuple[TableModel, Read]], repeats: int, scoring: Any, seed: int) -> Bunch:
+        """Of models, each on its rows: the mean by what their rows weigh."""
+        names = [column.name for column in held[0][0].schema.columns]
+        weighs = np.array([len(y) if weights is None else weights.sum() for _, (_, y, weights) in held], np.float64)
         importances = np.zeros((len(names), repeats))
-        for name, outputs in permuted(model, columns, repeats, seed):
-            importances[names.index(name)] = [before - score(of_repeat) for of_repeat in outputs]
+        for (model, (columns, y, weights)), share in zip(held, weighs / weighs.sum(), strict=True):
+            score = self._scorer(model, scoring, y, weights)
+            before = score(model.outputs(columns))
+            for name, outputs in permuted(model, columns, repeats, seed):
+                importances[names.index(name)] += [share * (before - score(of_repeat)) for of_repeat in outputs]
         return Bunch(
             importances=importances,
             importances_mean=importances.mean(axis=1),

@@ -46,7 +46,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     n_ensemble : int or None, default=None
         So many networks, whose probabilities are averaged. Each starts from a seed of its own and holds other rows out,
         as in cross-validation, so that with several of them every row trains. None: five for up to 8000 rows, fewer for
-        more, one from 20 001 rows on, with the recipe 'tabm', which is an ensemble itself, and with importance_repeats.
+        more, one from 20 001 rows on and with the recipe 'tabm', which is an ensemble itself.
     refit : bool, default=False
         Train again on all rows, for the number of epochs that was best (in the mean, of several networks).
     class_weight : dict, 'balanced' or None, default=None
@@ -57,7 +57,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     calibrate : bool, default=True
         Divide all logits by a number, `temperature_`, with which the log loss of the rows held out is least.
     importance_repeats : int, default=0
-        More than 0: `permutation_importance_` of the rows held out, by their log loss, with so many repeats.
+        More than 0: `permutation_importance_` of the rows held out, by their log loss, with so many repeats; of several
+        networks the mean of each one's on its own rows. Where no rows are held out it is refused.
     random_state : int, RandomState instance or None, default=None
         What the split, initial parameters and orders of rows follow from.
     n_jobs : int or None, default=None

@@ -41,7 +41,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     epochs, time_limit, n_ensemble, refit, validation_fraction, random_state, n_jobs, verbose
         As in `TabularClassifier`. Predictions of several networks are averaged.
     importance_repeats : int, default=0
-        More than 0: `permutation_importance_` of the rows held out, by their squared error.
+        More than 0: `permutation_importance_` of the rows held out, by their squared error; of several quantiles by
+        their pinball loss.
 
     Attributes
     ----------

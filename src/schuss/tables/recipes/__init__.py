@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .base import Member, Recipe, Task, Training, run_all
+from .base import Member, Recipe, Task, Training
 from .mlp import MLP
 from .realmlp import RealMLP, RealMLPS
 from .tabm import TabM
@@ -10,4 +10,4 @@ from .tabm import TabM
 #: Each recipe by its name.
 BY_NAME: dict[str, Callable[..., Recipe]] = {kind.name: kind for kind in (RealMLP, RealMLPS, TabM, MLP)}
 
-__all__ = ["BY_NAME", "MLP", "Member", "RealMLP", "RealMLPS", "Recipe", "TabM", "Task", "Training", "run_all"]
+__all__ = ["BY_NAME", "MLP", "Member", "RealMLP", "RealMLPS", "Recipe", "TabM", "Task", "Training"]

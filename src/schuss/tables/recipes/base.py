@@ -16,7 +16,6 @@ from ...errors import DivergenceError
 from ...losses import MSE, CrossEntropy, Loss
 from ...metrics import KNOWN
 from ...network import Network
-from ...threads import get_num_threads, threads
 from ...training import EarlyStopping
 from ...training.side_by_side import fit_side_by_side
 from ..encoding import Encoding
@@ -379,40 +378,6 @@ def fitted(trainings: Sequence[Training], fits: Sequence[Mapping[str, Any]]) -> 
     else:
         found = fit_side_by_side(fits)
     return [training.member(of_one) for training, of_one in zip(trainings, found, strict=True)]
-
-
-def run_all(
-    trainings: Sequence[Training],
-    time_limit: float | None = None,
-    callbacks: Iterable[Callable[[EpochRecord], Any]] = (),
-) -> list[Member]:
-    """Trainings side by side, each on one thread, to what `Training.run` would make of them.
-
-    Parameters
-    ----------
-    trainings : sequence of Training
-    time_limit : float, optional
-        Seconds for all together.
-    callbacks
-        As `Network.fit` takes them, for each of them.
-
-    Raises
-    ------
-    DivergenceError
-        If one of them had no epoch that went well.
-    """
-    asked, epochs = list(callbacks), [training.epochs for training in trainings]
-    if time_limit is not None and trainings:
-        asked.append(_until(perf_counter() + number("time_limit", time_limit, "(0, inf)")))
-        turns = ceil(len(trainings) / get_num_threads())
-        with threads(1):
-            within = trainings[0].epochs_within(time_limit / turns)
-        epochs = [min(within, of_recipe) for of_recipe in epochs]
-    fits = [
-        {"network": training.network, **training.arguments(planned), "callbacks": asked}
-        for training, planned in zip(trainings, epochs, strict=True)
-    ]
-    return fitted(trainings, fits)
 
 
 def _until(end: float) -> Callable[[EpochRecord], bool]:

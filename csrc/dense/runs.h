@@ -1,0 +1,82 @@
+/* A tile whose A lies in runs: images that are read as matrices without being copied into any. The contract: rows of A
+ * lie a_row elements apart; along k they go in runs, each of so many elements a_col apart, and then jump. B's rows go on
+ * from run to run. Sums are cut at multiples of LONG_K as in all products. */
+
+/* A run begins `at` elements from where the row of A does. */
+struct run {
+    ptrdiff_t at, length;
+};
+
+/* Adds a run behind the n of a list of `most`, or to the last of them where it goes on; returns how many there are.
+ * *k: the length of all. Runs end at multiples of LONG_K. */
+static ptrdiff_t add_run(struct run *runs, ptrdiff_t n, ptrdiff_t *k, ptrdiff_t at, ptrdiff_t length, ptrdiff_t a_col) {
+    while (length > 0) {
+        const ptrdiff_t left = LONG_K - *k % LONG_K, now = length < left ? length : left;
+        struct run *last = runs + n - 1;
+        if (n > 0 && *k % LONG_K && at == last->at + last->length * a_col) last->length += now;
+        else runs[n++] = (struct run){at, now};
+        *k += now;
+        at += now * a_col;
+        length -= now;
+    }
+    return n;
+}
+
+/* What a list for k products in n runs may grow to. */
+ALWAYS_INLINE ptrdiff_t most_runs(ptrdiff_t n, ptrdiff_t k) { return n + k / LONG_K + 1; }
+
+/* See tile(); rows and nv are constants. */
+ALWAYS_INLINE void tile_of_runs(const int rows, const int nv, ptrdiff_t n_runs, const struct run *runs, const real *a,
+                                ptrdiff_t a_row, ptrdiff_t a_col, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc,
+                                ptrdiff_t cols, const real *from, ptrdiff_t ld_from, int adds,
+                                const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
+    vec sum[TILE_SUMS];
+    const real *base[(TILE_ROWS + 2) / 3];
+    const vmask last = v_mask(cols - (nv - 1) * LANES);
+    begin_sums(rows, nv, sum, from, ld_from, last);
+    for (ptrdiff_t r = 0; r < n_runs; r++) {
+        share_pointers(rows, base, a + runs[r].at, a_row);
+        sum_products(rows, nv, sum, runs[r].length, base, a_row, a_col, b, ldb, 0, last, NULL);
+        b += runs[r].length * ldb;
+    }
+    end_sums(rows, nv, sum, c, ldc, adds, last, end, row, col);
+}
+
+/* C[rows x cols], rows <= TILE_ROWS and cols <= TILE_COLS, from all products of some runs, within one block of
+ * LONG_K. */
+ONE_COPY static void tile_runs(ptrdiff_t rows, ptrdiff_t n_runs, const struct run *runs, const real *a, ptrdiff_t a_row,
+                               ptrdiff_t a_col, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                               const real *from, ptrdiff_t ld_from, int adds, const struct tile_end *end, ptrdiff_t row,
+                               ptrdiff_t col) {
+    switch ((cols + LANES - 1) / LANES * 16 + rows) {
+#define TILE(r, v)                                                                                                   \
+    case (v) * 16 + (r):                                                                                             \
+        if ((r) <= TILE_ROWS && (v) <= TILE_VECS)                                                                    \
+            tile_of_runs((r) * (v) <= TILE_SUMS ? r : 1, (r) * (v) <= TILE_SUMS ? v : 1, n_runs, runs, a, a_row,     \
+                         a_col, b, ldb, c, ldc, cols, from, ld_from, adds, end, row, col);                           \
+        break;
+#define TILES(v)                                                                                                     \
+    TILE(1, v) TILE(2, v) TILE(3, v) TILE(4, v) TILE(5, v) TILE(6, v) TILE(7, v) TILE(8, v) TILE(9, v) TILE(10, v)   \
+    TILE(11, v) TILE(12, v) TILE(13, v) TILE(14, v)
+        TILES(1) TILES(2) TILES(3)
+#undef TILE
+#undef TILES
+    }
+}
+
+/* The same with as many products as there are: one block of LONG_K after the other. */
+static void tile_runs_deep(ptrdiff_t rows, ptrdiff_t n_runs, const struct run *runs, const real *a, ptrdiff_t a_row,
+                           ptrdiff_t a_col, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc, ptrdiff_t cols,
+                           const real *from, ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row,
+                           ptrdiff_t col) {
+    ptrdiff_t r = 0;
+    int later = 0;
+    do { /* once even without a run */
+        ptrdiff_t k = 0, first = r;
+        while (r < n_runs && k < LONG_K) k += runs[r++].length;
+        tile_runs(rows, r - first, runs + first, a, a_row, a_col, b, ldb, c, ldc, cols, later ? NULL : from, ld_from,
+                  later, r < n_runs ? NULL : end, row, col);
+        b += k * ldb;
+        later = 1;
+    } while (r < n_runs);
+}
