@@ -12,8 +12,8 @@ from ..tables import Result
 from . import jax_peer, keras_peer, memory, numpy_peer, ours, torch_peer
 from .cases import CASES, QUICK
 
-# Relative; Adam's first steps divide rounding by itself where gradients are as small.
-TOLERANCE = 1e-3
+# Relative; Adam's first steps divide rounding by itself where gradients are as small: 4e-4 between float32 and float64.
+TOLERANCE = 3e-3
 PEERS: tuple[comparison.Maker, ...] = (
     torch_peer.eager,
     torch_peer.channels_last,
