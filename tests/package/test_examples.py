@@ -130,6 +130,16 @@ def test_sklearn_interval(tmp_path: Path) -> None:
     assert numbers(r"median ([\d.]+)%", printed) == pytest.approx([50], abs=5)
 
 
+def test_images(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    printed = run("images.py", "--quick", str(tmp_path / "images.png"))
+    assert (tmp_path / "images.png").stat().st_size > 5000
+    assert numbers(r"(\d+) digits trained, (\d+) tested", printed) == [1438, 359]
+    dense, lenet = (numbers(rf"{name} +(\d+) parameters: ([\d.]+)% wrong", printed) for name in ("dense", "LeNet"))
+    assert lenet[1] < 5 and dense[1] < 6 and lenet[0] == 22602
+
+
 def test_each_has_a_test() -> None:
     assert {f"test_{path.stem}" for path in EXAMPLES.glob("*.py")} <= set(globals())
 
@@ -146,3 +156,24 @@ def test_tables(tmp_path: Path) -> None:
     )
     assert least < error < 0.3 * constant
     assert re.findall(r"without (\w+)", printed)[:2] == ["Fläche", "Stadtteil"]
+
+
+def test_sequences(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    printed = run("sequences.py", "--quick", str(tmp_path / "sequences.png"))
+    assert (tmp_path / "sequences.png").stat().st_size > 20000
+    assert numbers(r"(\d+) windows trained, (\d+) tested", printed) == [2089, 697]
+    (last,), (seasonal,) = (numbers(rf"{name} +([\d.]+)", printed) for name in ("temperature", "hour yesterday"))
+    assert numbers(r"GRU +([\d.]+)", printed)[0] < 0.7 * min(last, seasonal)
+    assert 75 <= numbers(r"0.1 and 0.9: (\d+)%", printed)[0] <= 90
+    # No hour that is trained on lies in the part that tests, and no forecast knows what it has to tell.
+    names = names_of("sequences.py")
+    task = names["Task"](*names["made_up"]())
+    values, test = task.values[:, 0], 24 * 90
+    assert task.last[task.train].max() + 24 < test <= task.last[task.test].min() + 1
+    for k in (0, 100):
+        last = task.last[k]
+        np.testing.assert_array_equal(task.X[k, :, 0], values[last - 47 : last + 1].astype(np.float32))
+        np.testing.assert_array_equal(task.y[k], values[last + 1 : last + 25])
+    np.testing.assert_array_equal(names["yesterday"](task)[0], values[task.last[task.test[0]] - 23 :][:24])

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from ...losses import Loss
 from ...tables.fitting import Rows
 from ...tables.heads import OF_CLASSES
 from ...tables.target import Target
+from ..labels import codes_of, labels_of, weights_with_classes
 from .base import BaseTabular
 
 if TYPE_CHECKING:
@@ -146,17 +144,13 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     _metrics = ("loss", "error", "accuracy", "balanced_accuracy", "log_loss", "auc")
 
     def _learn_targets(self, y: Any) -> NDArray[Any]:
-        labels = _labels("y", y)
+        labels = labels_of("y", y)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         return codes.astype(np.int64)
 
     def _encoded(self, y: Any, name: str) -> NDArray[Any]:
-        labels = _labels(name, y)
-        unknown = np.setdiff1d(labels, self.classes_)
-        if len(unknown):
-            raise ValueError(f"{name} must hold classes of y, {self.classes_}; got {unknown}")
-        return np.searchsorted(self.classes_, labels).astype(np.int64)
+        return codes_of(name, y, self.classes_)
 
     def _decoded(self, y: NDArray[Any]) -> NDArray[Any]:
         return self.classes_[y]  # type: ignore[no-any-return]
@@ -170,19 +164,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         return Target(name, "classification", tuple(map(str, classes)), kind="text")
 
     def _weights(self, y: NDArray[Any], sample_weight: NDArray[Any] | None) -> NDArray[Any] | None:
-        if self.class_weight is None:
-            return sample_weight
-        of_class = np.zeros(len(self.classes_))
-        counts = slice(None) if sample_weight is None else sample_weight > 0
-        present = np.unique(y[counts])
-        of_class[present] = compute_class_weight(
-            self.class_weight,
-            classes=self.classes_[present],
-            y=self.classes_[y[counts]],
-            sample_weight=None if sample_weight is None else sample_weight[counts],
-        )
-        of_rows: NDArray[Any] = of_class[y]
-        return of_rows if sample_weight is None else sample_weight * of_rows
+        return weights_with_classes(self.class_weight, self.classes_, y, sample_weight)
 
     def _check_training(self, rows: Rows) -> None:
         present = len(np.unique(rows.y))
@@ -272,20 +254,3 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         from ...tables.temperature import log_loss
 
         return log_loss(model.head.probabilities(outputs, model.temperature), y, weights)
-
-
-def _labels(name: str, y: Any) -> NDArray[Any]:
-    """(rows,) labels, none of which is missing."""
-    labels = column_or_1d(y, warn=True)
-    if labels.dtype.kind == "O":
-        for row, label in enumerate(labels):
-            if label is None or label != label or type(label).__name__ == "NAType":
-                raise ValueError(f"Input {name} contains NaN: {name}[{row}] is {label!r}")
-        if all(isinstance(label, (bool, np.bool_)) for label in labels):
-            labels = labels.astype(bool)
-        elif all(isinstance(label, Real) and not isinstance(label, (bool, np.bool_)) for label in labels):
-            labels = np.array(labels.tolist())
-    elif labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        row = int(np.isfinite(labels).argmin())
-        raise ValueError(f"Input {name} contains NaN or infinity: {name}[{row}] is {labels[row]}")
-    return labels  # type: ignore[no-any-return]

@@ -41,15 +41,15 @@ class Standardise(Step):
     highs: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, y: Any, sample_weight: Any = None) -> Standardise:
-        """Learn from training rows (rows, columns).
+    def fit(cls, y: Any, sample_weight: Any = None, *, name: str = "y") -> Standardise:
+        """Learn from training rows (rows, columns), which messages call by this name.
 
         Raises
         ------
         ValueError, TypeError
             If y is no matrix of finite numbers, or its deviation is beyond float64's range.
         """
-        y = training_numbers("y", y, missing=False)
+        y = training_numbers(name, y, missing=False)
         lows, highs = y.min(axis=0), y.max(axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
             means = np.average(y, axis=0, weights=sample_weight)
@@ -59,7 +59,7 @@ class Standardise(Step):
             deviations = unit * np.sqrt(np.average(np.square(shares), axis=0, weights=sample_weight))
         for column in np.flatnonzero(~np.isfinite(means) | ~np.isfinite(deviations)):
             raise ValueError(
-                f"y must have a mean and a deviation; column {column} has values from {lows[column]:g} to "
+                f"{name} must have a mean and a deviation; column {column} has values from {lows[column]:g} to "
                 f"{highs[column]:g}"
             )
         constant = (lows == highs) | (deviations == 0.0)
