@@ -278,6 +278,7 @@ class Net:
     state: int  # elements of a row of carried state
     dtype: np.dtype[Any]
     members: int  # in training the loss gets so many rows of n_out for each row
+    shaped: bool  # whether rows that come in or go out have positions, so that try_predict takes none; writable
     seed: int  # of dropout; writable
     draws: int  # training passes made; numbers the dropout masks; writable
     most_dropout: float  # the largest probability of a dropout

@@ -77,7 +77,7 @@ class Passes:
         # The shape of a row that comes in, if there is one input, and of one that comes out, where they have positions.
         self._row_in = self.inputs[0].row_shape if len(self.inputs) == 1 and self.inputs[0].dims else None
         self._dims_out = self._graph.shape.dims
-        self._shaped = bool(self._dims_out) or any(put.dims for put in self.inputs)
+        self._shaped = self._core.shaped = bool(self._dims_out) or any(put.dims for put in self.inputs)
         self._one_time: _core.OneTime | None = None
         self._core.named_losses = _SPECS
         self._core.input_names = [put.name for put in self.inputs]
@@ -157,7 +157,10 @@ class Passes:
         overlap stay so, if that is allowed."""
         if not self._shaped and self._core.accepts_inputs(x):
             return x  # type: ignore[no-any-return]
-        return inputs.checked(self.inputs, x, name, self.dtype, overlapping)
+        found = inputs.checked(self.inputs, x, name, self.dtype, overlapping)
+        if isinstance(found, _core.Sequences) and found.state is not None:
+            arrays.check_writable("state", found.state, (inputs.rows(found), self.state_size), self.dtype)
+        return found
 
     def _flattened(self, x: Any, y: Any) -> tuple[Any, Any]:
         """A batch whose rows have positions as one without, as far as that is seen at once; else None for x."""
@@ -245,9 +248,8 @@ class Passes:
             None if part is None else inputs.shaped(put, part) for put, part in zip(self.inputs, dx, strict=True)
         )
 
-    def predict(
-        self, X: Any, out: NDArray[Any] | None = None, *, lengths: Any = None, state: Any = None
-    ) -> NDArray[Any]:
+    # Arguments that are keywords only would take a tenth of a small prediction.
+    def predict(self, X: Any, out: NDArray[Any] | None = None, lengths: Any = None, state: Any = None) -> NDArray[Any]:
         """The network's output, without dropout.
 
         Parameters
@@ -272,13 +274,14 @@ class Passes:
         ValueError, TypeError
             If X or out is not as described.
         """
+        if lengths is None and state is None:
+            found = self._core.try_predict(X, out)
+            if found is not None:
+                return found
         if self._shaped:
             return self._predict_shaped(joined(X, lengths, state), out)
         if lengths is not None or state is not None:
             raise ValueError("lengths and state must be None for a network whose input has no times")
-        found = self._core.try_predict(X, out)
-        if found is not None:
-            return found
         if out is not None:
             if not isinstance(out, np.ndarray):
                 raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
@@ -305,7 +308,7 @@ class Passes:
         shape = (*self._dims_out, self.n_out) if alone else (rows, *self._dims_out, self.n_out)
         flat = None
         if out is not None:
-            _check_array("out", out, shape, self.dtype)
+            arrays.check_writable("out", out, shape, self.dtype)
             flat = out.reshape(rows, -1)
         found = self._core.predict(data, flat)
         return found.reshape(shape) if out is None else out
@@ -369,11 +372,11 @@ class Passes:
         alone = len(at_one) == 1 and not isinstance(x, Mapping) and np.ndim(x) == 1
         data = inputs.checked(at_one, np.asarray(x)[None] if alone else x, "x", self.dtype)
         rows = inputs.rows(data)
-        _check_array("state", state, (rows, self.state_size), self.dtype)
+        arrays.check_writable("state", state, (rows, self.state_size), self.dtype)
         shape = (self.n_out,) if alone else (rows, self.n_out)
         if out is None:
             out = np.empty(shape, self.dtype)
-        _check_array("out", out, shape, self.dtype)
+        arrays.check_writable("out", out, shape, self.dtype)
         self._one_time.step(data, state, out.reshape(rows, -1))
         return out  # type: ignore[no-any-return]
 
@@ -685,17 +688,6 @@ class Passes:
             assert prediction is not None
             found[name] = measure(prediction, y, weights)
         return found
-
-
-def _check_array(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Whether something is an array that may be written into."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} must be a numpy.ndarray; got {shown(array)} ({type(array).__name__})")
-    if array.shape != shape or array.dtype != dtype or not array.flags.carray:
-        raise ValueError(
-            f"{name} must be {dtype} of shape {shape}, C-contiguous and writable; "
-            f"got {array.dtype} of shape {array.shape}"
-        )
 
 
 def _not_finite(where: str, value: float) -> str:

@@ -140,11 +140,13 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if self.early_stopping and validation is None:
             training, validation = self._held_out(*training, seed)
         series, targets, weights = training
-        times = max(series.times, 0 if validation is None else validation[0].times)
+        times = series.times if validation is None else max(series.times, validation[0].times)
+        self._check_times("X", series, times if first else self._times)
+        if validation is not None:
+            self._check_times("X_val", validation[0], series.times)
         if first:
             self._start(series, targets, weights, times, seed)
         elif times > self._times:
-            self._check_times(series)
             self.network_ = longer(self.network_, times)
         self._train(X, y, sample_weight, training, validation, 1 if incremental else int(self.epochs))
 
@@ -237,10 +239,10 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             )
         return series
 
-    def _check_times(self, series: Series) -> None:
+    def _check_times(self, name: str, series: Series, times: int) -> None:
         """ValueError where the network takes rows of one length, and these have another."""
-        if self.layer == "conv" and series.times != self._times:
-            raise ValueError(f"X must have {self._times} times with layer='conv', as in fit; got {series.times}")
+        if self.layer == "conv" and series.times != times:
+            raise ValueError(f"{name} must have {times} times with layer='conv', as all rows; got {series.times}")
 
     def _inputs(self, series: Series) -> Sequences:
         """Rows as the network takes them: scaled, zeros behind the end of each."""
@@ -266,7 +268,7 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """What the network gives for X, (rows, outputs)."""
         check_is_fitted(self)
         series = self._series("X", X, reset=False)
-        self._check_times(series)
+        self._check_times("X", series, self._times)
         network, made = self.network_, self
         if series.times > self._times:
             # A copy for this call: prediction changes nothing that is kept.
