@@ -1,28 +1,30 @@
 /* A tile whose A lies in runs: images that are read as matrices without being copied into any. The contract: rows of A
- * lie a_row elements apart; along k they go in runs, each of so many elements a_col apart, and then jump. B's rows go on
- * from run to run. Sums are cut at multiples of LONG_K as in all products. */
+ * lie a_row elements apart; along k they go in runs, of so many elements a_col apart, and jump from one to the next. Products
+ * of which one factor is +0 may be left out. Sums are cut at multiples of LONG_K as in all products. */
 
-/* A run begins `at` elements from where the row of A does. */
+/* Products [k, k + length), whose elements of A begin `at` elements from where its row does. */
 struct run {
-    ptrdiff_t at, length;
+    ptrdiff_t k, at, length;
 };
 
-/* Adds a run behind the n of a list of `most`, or to the last of them where it goes on; returns how many there are.
- * *k: the length of all. Runs end at multiples of LONG_K. */
-static ptrdiff_t add_run(struct run *runs, ptrdiff_t n, ptrdiff_t *k, ptrdiff_t at, ptrdiff_t length, ptrdiff_t a_col) {
+/* Adds a run behind the n of a list, or to the last of them where it goes on; returns how many there are. Runs end at
+ * multiples of LONG_K. */
+ALWAYS_INLINE ptrdiff_t add_run(struct run *runs, ptrdiff_t n, ptrdiff_t k, ptrdiff_t at, ptrdiff_t length,
+                                ptrdiff_t a_col) {
     while (length > 0) {
-        const ptrdiff_t left = LONG_K - *k % LONG_K, now = length < left ? length : left;
+        const ptrdiff_t left = LONG_K - k % LONG_K, now = length < left ? length : left;
         struct run *last = runs + n - 1;
-        if (n > 0 && *k % LONG_K && at == last->at + last->length * a_col) last->length += now;
-        else runs[n++] = (struct run){at, now};
-        *k += now;
+        if (n > 0 && k % LONG_K && k == last->k + last->length && at == last->at + last->length * a_col)
+            last->length += now;
+        else runs[n++] = (struct run){k, at, now};
+        k += now;
         at += now * a_col;
         length -= now;
     }
     return n;
 }
 
-/* What a list for k products in n runs may grow to. */
+/* What n runs of k products may be cut into. */
 ALWAYS_INLINE ptrdiff_t most_runs(ptrdiff_t n, ptrdiff_t k) { return n + k / LONG_K + 1; }
 
 /* See tile(); rows and nv are constants. */
@@ -36,8 +38,7 @@ ALWAYS_INLINE void tile_of_runs(const int rows, const int nv, ptrdiff_t n_runs, 
     begin_sums(rows, nv, sum, from, ld_from, last);
     for (ptrdiff_t r = 0; r < n_runs; r++) {
         share_pointers(rows, base, a + runs[r].at, a_row);
-        sum_products(rows, nv, sum, runs[r].length, base, a_row, a_col, b, ldb, 0, last, NULL);
-        b += runs[r].length * ldb;
+        sum_products(rows, nv, sum, runs[r].length, base, a_row, a_col, b + runs[r].k * ldb, ldb, 0, last, NULL);
     }
     end_sums(rows, nv, sum, c, ldc, adds, last, end, row, col);
 }
@@ -69,14 +70,12 @@ static void tile_runs_deep(ptrdiff_t rows, ptrdiff_t n_runs, const struct run *r
                            ptrdiff_t a_col, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc, ptrdiff_t cols,
                            const real *from, ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row,
                            ptrdiff_t col) {
-    ptrdiff_t r = 0;
-    int later = 0;
-    do { /* once even without a run */
-        ptrdiff_t k = 0, first = r;
-        while (r < n_runs && k < LONG_K) k += runs[r++].length;
+    ptrdiff_t r = 0, block = 0;
+    do { /* the first block even without a run: sums begin in it */
+        const ptrdiff_t first = r, later = block;
+        while (r < n_runs && runs[r].k < block + LONG_K) r++;
         tile_runs(rows, r - first, runs + first, a, a_row, a_col, b, ldb, c, ldc, cols, later ? NULL : from, ld_from,
-                  later, r < n_runs ? NULL : end, row, col);
-        b += k * ldb;
-        later = 1;
+                  later > 0, r < n_runs ? NULL : end, row, col);
+        if (r < n_runs) block = runs[r].k / LONG_K * LONG_K;
     } while (r < n_runs);
 }

@@ -129,6 +129,17 @@ static void batch_norm_forward(struct here *h, const struct pass *pass, struct t
     }
 }
 
+/* See struct kind. */
+static void batch_norm_affine(const struct schuss_node *node, void *const *arrays, ptrdiff_t n, void *factor, void *level) {
+    const real *w = arrays[NORM_WEIGHT], *b = arrays[NORM_BIAS], *mean = arrays[RUNNING_MEAN];
+    const real *variance = arrays[RUNNING_VARIANCE];
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const real f = w[j] / SQRT(variance[j] + (real)node->numbers[0]);
+        ((real *)factor)[j] = f;
+        ((real *)level)[j] = b[j] - mean[j] * f;
+    }
+}
+
 /* The sums over the batch of dy times the normalised x, and of dy, of columns [first, end). */
 static void batch_norm_sums(const struct here *h, ptrdiff_t rows, struct share own, real *weight, real *bias) {
     const real *mean = (const real *)h->kept, *inverse = mean + h->channels;
@@ -214,4 +225,5 @@ static const struct kind batch_norm_kind = {
     .shape = batch_norm_shape, .needs = batch_norm_needs, .sharing = SHARES_COLUMNS,
     .backward_reads = DOWN_READS_INPUT | GRADIENTS_READ_INPUT,
     .forward = batch_norm_forward, .down = batch_norm_down, .gradients = batch_norm_gradients,
+    .affine = batch_norm_affine,
 };

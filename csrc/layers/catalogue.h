@@ -17,13 +17,15 @@
 #include "piecewise_linear.h"
 #include "clamp.h"
 #include "mean_of_members.h"
+#include "taps.h"
+#include "grid.h"
+#include "convolution.h"
+#include "pool.h"
+#include "flatten.h"
 #include "recurrent.h"
 #include "rnn.h"
 #include "gru.h"
 #include "lstm.h"
-#include "convolution.h"
-#include "pool.h"
-#include "flatten.h"
 
 #define KIND_ROW(NAME) &NAME##_kind,
 static const struct kind *const kinds[] = {SCHUSS_KINDS(KIND_ROW)};

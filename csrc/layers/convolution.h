@@ -2,20 +2,20 @@
  * kx dilation_width, c] W[ky, kx, c, o], where X is +0 beyond its borders: X[rows x height x width x n_in], W[(kernel_height
  * kernel_width n_in) x n_out], b[n_out] -> Y[rows x out_height x out_width x n_out]. In one dimension the height is 1.
  *
- * No patches are made. What a position sees of an image are a few runs of neighbouring elements (dense/runs.h), at the
- * same distances for all positions, so tiles read images where they lie, or, where there are zeros around, from a
- * copy of one image with these. So do the gradients: for that by X an image is what dY is of one row, for that by W
- * positions are what is summed over.
+ * No patches are made. What a position sees of an image are a few runs of neighbouring elements (dense/runs.h), which
+ * tiles read where they lie; what is beyond the borders is left out, or read from a copy of the image with margins. So do
+ * the gradients: for that by X an image is what dY is of one row, for that by W positions are what is summed over.
  *
  * The order of sums: forward along (ky, kx, c). The gradient by X is gathered: along the positions of dY that saw it, in
- * their order (so ky and kx fall), and the channels of each; those beyond the borders of dY count as +0. The gradient by
- * W goes along all positions of all rows. Each is cut in blocks of LONG_K, as all products. */
+ * their order (so ky and kx fall), and the channels of each. The gradient by W goes along all positions of all rows.
+ * Each is cut in blocks of LONG_K, as all products. */
 
 enum {
     CONVOLUTION_WEIGHT,
     CONVOLUTION_BIAS,
     CONVOLUTION_BAND = 128,             /* positions whose products are summed while they stay in L1, at most */
-    CONVOLUTION_GROUP = 256 * 1024      /* bytes of images with zeros around that are copied together, roughly */
+    CONVOLUTION_GROUP = 256 * 1024,     /* bytes of images with margins that are copied together, roughly */
+    CONVOLUTION_FEW = 8                 /* channels, of which a tile's rows span several elements of the kernel */
 };
 
 struct convolution {
@@ -68,381 +68,297 @@ static const char *convolution_shape(const struct schuss_node *node, const struc
     return NULL;
 }
 
-/* ---- images ------------------------------------------------------------------------------------------------------ */
-
-/* Images as products read them: where they lie, or in a copy of their positions [first_y, end_y) x [first_x, end_x) if
- * these go beyond their borders. */
-struct view {
-    ptrdiff_t height, width, channels;      /* of an image */
-    ptrdiff_t first_y, end_y, first_x, end_x;
-    int copied;
-    ptrdiff_t image, row, ld;               /* elements from image to image, row to row, position to position */
-    ptrdiff_t origin;                       /* where position (0, 0) is, from where an image begins */
-};
-
-static struct view view_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdiff_t first_y, ptrdiff_t end_y,
-                               ptrdiff_t first_x, ptrdiff_t end_x, ptrdiff_t ld) {
-    struct view w = {height, width, channels, first_y, end_y, first_x, end_x, 0, height * width * ld, width * ld, ld, 0};
-    w.copied = first_y < 0 || end_y > height || first_x < 0 || end_x > width;
-    if (!w.copied) return w;
-    w.ld = channels;
-    w.row = (end_x - first_x) * channels;
-    w.image = (end_y - first_y) * w.row;
-    w.origin = -first_y * w.row - first_x * w.ld;
-    return w;
+static void sides_of(const struct convolution *c, struct side_of_kernel *up, struct side_of_kernel *across) {
+    *up = (struct side_of_kernel){c->height, c->kernel_height, c->stride_height, c->dilation_height, c->top, c->out_height};
+    *across = (struct side_of_kernel){c->width, c->kernel_width, c->stride_width, c->dilation_width, c->left, c->out_width};
 }
 
-/* Elements of the copies of n images. */
-ALWAYS_INLINE ptrdiff_t view_elements(const struct view *w, ptrdiff_t n) { return w->copied ? n * w->image : 0; }
-
-/* Fills `to` with zeros where copies of n images will lie: what is beyond the borders stays. */
-static void clear_view(const struct view *w, ptrdiff_t n, real *to) {
-    if (w->copied) memset(to, 0, (size_t)(n * w->image) * sizeof(real));
-}
-
-/* Image i as products read it, copied to `room` if it has to be. */
-static const real *view_on(const struct view *w, const struct matrix *from, ptrdiff_t i, real *room) {
-    const real *x = (const real *)from->at + i * w->height * w->width * from->ld;
-    if (!w->copied) return x;
-    const ptrdiff_t y0 = w->first_y > 0 ? w->first_y : 0, y1 = w->end_y < w->height ? w->end_y : w->height;
-    const ptrdiff_t x0 = w->first_x > 0 ? w->first_x : 0, x1 = w->end_x < w->width ? w->end_x : w->width;
-    for (ptrdiff_t y = y0; y < y1 && x0 < x1; y++) {
-        const real *source = x + (y * w->width + x0) * from->ld;
-        real *to = room + w->origin + y * w->row + x0 * w->ld;
-        if (from->ld == w->channels) memcpy(to, source, (size_t)((x1 - x0) * w->channels) * sizeof(real));
-        else
-            for (ptrdiff_t k = x0; k < x1; k++, source += from->ld, to += w->ld)
-                memcpy(to, source, (size_t)w->channels * sizeof(real));
-    }
-    return room;
-}
-
-/* ---- products ---------------------------------------------------------------------------------------------------- */
-
-/* A product whose rows are a grid of positions: C[(y, x)][j] = start + sum over k of A[(y, x)][k] B[k][j], and then the
- * end. `ROW` are elements from one row of positions to the next, `STEP` those between neighbours. */
-struct grid {
-    ptrdiff_t height, width, n;
-    const real *a;
-    ptrdiff_t a_row, a_step;
-    ptrdiff_t n_runs;
-    const struct run *runs;
-    const real *b;
-    ptrdiff_t ldb;
-    real *c;
-    ptrdiff_t c_row, c_step;
-    const real *start;                      /* NULL: zeros. Its positions lie like those of C */
-    ptrdiff_t start_row, start_step;
-    const struct tile_end *end;             /* NULL: none */
-    ptrdiff_t end_row;                      /* position (y, x) is row end_row + y width + x of its arrays */
-};
-
-static void grid_product(const struct grid *g) {
-    ptrdiff_t height = g->height, width = g->width;
-    const int one_row = g->a_row == width * g->a_step && g->c_row == width * g->c_step &&
-                        (!g->start || g->start_row == width * g->start_step);
-    if (one_row) width *= height, height = 1;
-    const ptrdiff_t parts = (width + TILE_ROWS - 1) / TILE_ROWS;
-    for (ptrdiff_t j = 0; j < g->n; j += TILE_COLS) {
-        const ptrdiff_t cols = g->n - j < TILE_COLS ? g->n - j : TILE_COLS;
-        for (ptrdiff_t y = 0; y < height; y++)
-            for (ptrdiff_t x = 0, left = parts, rows; left > 0; x += rows, left--) {
-                rows = (width - x + left - 1) / left;
-                tile_runs_deep(rows, g->n_runs, g->runs, g->a + y * g->a_row + x * g->a_step, g->a_step, 1, g->b + j,
-                               g->ldb, g->c + y * g->c_row + x * g->c_step + j, g->c_step, cols,
-                               g->start ? g->start + y * g->start_row + x * g->start_step + j : NULL, g->start_step,
-                               g->end, g->end_row + y * width + x, j);
-            }
-    }
-}
-
-/* ---- forward ----------------------------------------------------------------------------------------------------- */
-
-/* X as forward() and gradients() read it. */
-static struct view convolution_input(const struct convolution *c, ptrdiff_t ld) {
-    const ptrdiff_t end_y = (c->out_height - 1) * c->stride_height + (c->kernel_height - 1) * c->dilation_height + 1;
-    const ptrdiff_t end_x = (c->out_width - 1) * c->stride_width + (c->kernel_width - 1) * c->dilation_width + 1;
-    return view_of(c->height, c->width, c->n_in, -c->top, end_y - c->top, -c->left, end_x - c->left, ld);
-}
-
-/* The runs of W's rows, from where what a position sees begins. */
-static ptrdiff_t convolution_runs(const struct convolution *c, const struct view *w, struct run *runs) {
-    ptrdiff_t n = 0, k = 0;
-    for (ptrdiff_t ky = 0; ky < c->kernel_height; ky++)
-        for (ptrdiff_t kx = 0; kx < c->kernel_width; kx++)
-            n = add_run(runs, n, &k, ky * c->dilation_height * w->row + kx * c->dilation_width * w->ld, c->n_in, 1);
-    return n;
-}
-
-static ptrdiff_t convolution_most_runs(const struct convolution *c, ptrdiff_t channels) {
-    const ptrdiff_t kernel = c->kernel_height * c->kernel_width;
-    return most_runs(kernel, kernel * channels);
-}
-
-/* The next piece of a member's scratch, of so many bytes. */
-static void *scratch_piece(char **scratch, ptrdiff_t bytes) {
+/* The next piece of a member's scratch, and what it takes. */
+static void *scratch_piece(char **scratch, ptrdiff_t elements, size_t each) {
     void *piece = *scratch;
-    *scratch += (bytes + 63) / 64 * 64;
+    *scratch += (elements * (ptrdiff_t)each + 63) / 64 * 64;
     return piece;
 }
 ALWAYS_INLINE ptrdiff_t scratch_bytes(ptrdiff_t elements, size_t each) {
     return (elements * (ptrdiff_t)each + 63) / 64 * 64;
 }
 
+/* Elements of an image with margins. */
+ALWAYS_INLINE ptrdiff_t margin_elements(const struct margins *m, ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels) {
+    return has_margins(m, width) ? height * (m->end - m->first) * channels : 0;
+}
+
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
+
+/* W and b with the node behind folded in: W factor, and b factor + level. Of bias there is room for two. */
+static void fold(const struct here *h, ptrdiff_t depth, ptrdiff_t n, real *weight, real *bias) {
+    const real *w = h->arrays[CONVOLUTION_WEIGHT], *b = h->node->n_arrays > 1 ? h->arrays[CONVOLUTION_BIAS] : NULL;
+    real *factor = bias + n;
+    h->kernels->kinds[h->folded->kind]->affine(h->folded, h->folded_arrays, n, factor, bias);
+    for (ptrdiff_t j = 0; b && j < n; j++) bias[j] += b[j] * factor[j];
+    for (ptrdiff_t i = 0; i < depth; i++)
+        for (ptrdiff_t j = 0; j < n; j++) weight[i * n + j] = w[i * n + j] * factor[j];
+}
+
 static void convolution_forward(struct here *h, const struct pass *pass, struct team *me) {
     const struct convolution c = convolution_of(h->node);
-    const struct view w = convolution_input(&c, h->x.ld);
-    const ptrdiff_t positions = h->node->positions;
+    const ptrdiff_t positions = h->node->positions, images = pass->own.end - pass->own.first;
     char *scratch = h->scratch;
-    struct run *runs = scratch_piece(&scratch, scratch_bytes(convolution_most_runs(&c, c.n_in), sizeof(struct run)));
-    real *room = (real *)scratch;
     const int at_once = finishes_in_registers(&h->end);
     struct tile_end end = {.kind = END_FORWARD};
-    struct grid g = {.height = c.out_height, .width = c.out_width, .n = c.n_out,
-                     .a_row = c.stride_height * w.row, .a_step = c.stride_width * w.ld,
-                     .n_runs = convolution_runs(&c, &w, runs), .runs = runs,
-                     .b = h->arrays[CONVOLUTION_WEIGHT], .ldb = c.n_out,
-                     .c_row = c.out_width * h->y.ld, .c_step = h->y.ld, .end = &end};
+    struct side_of_kernel up, across;
+    sides_of(&c, &up, &across);
+    const ptrdiff_t depth = convolution_depth(&c);
+    const real *weight = h->arrays[CONVOLUTION_WEIGHT], *bias = h->arrays[CONVOLUTION_BIAS];
+    if (h->folded) {
+        real *folded = scratch_piece(&scratch, (depth + 2) * c.n_out, sizeof(real));
+        fold(h, depth, c.n_out, folded, folded + depth * c.n_out);
+        weight = folded;
+        bias = folded + depth * c.n_out;
+    }
+    const struct grid g = {
+        .up = taps_forward(&up), .across = taps_forward(&across), .channels = c.n_in, .a = h->x, .b = weight, .n = c.n_out, .places = {positions, 0, c.out_width, 1}, .to = h->y, .end = &end,
+        .runs = scratch_piece(&scratch, grid_runs(c.kernel_height * c.kernel_width, c.n_in), sizeof(struct run))};
+    const struct margins margins = margins_of(&g.across);
+    const int copied = has_margins(&margins, c.width), abreast = goes_abreast(&g, images);
+    const ptrdiff_t together = abreast ? even_part(images, TILE_ROWS, 1) : 1;
+    real *room = (real *)scratch;
     (void)me;
     if (at_once) end = h->end;
-    end.bias = h->arrays[CONVOLUTION_BIAS];
-    clear_view(&w, 1, room);
-    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
-        g.a = view_on(&w, &h->x, i, room) + w.origin - c.top * w.row - c.left * w.ld;
-        g.c = (real *)h->y.at + i * positions * h->y.ld;
-        g.end_row = i * positions;
-        grid_product(&g);
-        if (!at_once) finish_rows(&h->end, positions, c.n_out, g.c, h->y.ld, i * positions, 0);
+    end.bias = bias;
+    if (copied && !abreast) memset(room, 0, (size_t)margin_elements(&margins, c.height, c.width, c.n_in) * sizeof(real));
+    for (ptrdiff_t i = pass->own.first, n; i < pass->own.end; i += n) {
+        const real *image = (const real *)h->x.at + i * c.height * c.width * h->x.ld;
+        n = together < pass->own.end - i ? together : pass->own.end - i;
+        if (abreast) grid_abreast(&g, i, n);
+        else if (copied) {
+            copy_between_margins(&margins, c.height, c.width, c.n_in, image, h->x.ld, room);
+            grid_along(&g, i, &margins, room);
+        } else grid_along(&g, i, NULL, image);
+        if (!at_once)
+            finish_rows(&h->end, n * positions, c.n_out, (real *)h->y.at + i * positions * h->y.ld, h->y.ld, i * positions,
+                        0);
     }
 }
 
 /* ---- the gradient by the input ----------------------------------------------------------------------------------- */
 
-/* Positions of X that lie a stride apart see the same elements of the kernel: those are a phase. Along one side, phase
- * p are the positions p, p + stride, ...; element k of the kernel belongs to it where p + before - k dilation is a multiple of
- * the stride, and then position p + t stride was seen through it by position t + the quotient of dY. */
-struct extent {
-    ptrdiff_t size, kernel, stride, dilation, before;
-};
-
-/* Whether element k of the kernel belongs to phase p; *at: the quotient. */
-ALWAYS_INLINE int in_phase(const struct extent *s, ptrdiff_t p, ptrdiff_t k, ptrdiff_t *at) {
-    const ptrdiff_t distance = p + s->before - k * s->dilation;
-    *at = distance / s->stride;
-    return distance % s->stride == 0;
-}
-
-/* Phases, and positions of one. */
-ALWAYS_INLINE ptrdiff_t phases_of(const struct extent *s) { return s->stride < s->size ? s->stride : s->size; }
-ALWAYS_INLINE ptrdiff_t phase_size(const struct extent *s, ptrdiff_t p) { return (s->size - p + s->stride - 1) / s->stride; }
-
-/* The positions of dY that are read along one side: [*first, *end). */
-static void positions_read(const struct extent *s, ptrdiff_t *first, ptrdiff_t *end) {
-    *first = PTRDIFF_MAX;
-    *end = PTRDIFF_MIN;
-    for (ptrdiff_t p = 0; p < phases_of(s); p++)
-        for (ptrdiff_t k = 0; k < s->kernel; k++) {
-            ptrdiff_t at;
-            if (!in_phase(s, p, k, &at)) continue;
-            if (at < *first) *first = at;
-            if (at + phase_size(s, p) > *end) *end = at + phase_size(s, p);
-        }
-    if (*first > *end) *first = *end = 0;
-}
-
-static void sides_of(const struct convolution *c, struct extent *up, struct extent *across) {
-    *up = (struct extent){c->height, c->kernel_height, c->stride_height, c->dilation_height, c->top};
-    *across = (struct extent){c->width, c->kernel_width, c->stride_width, c->dilation_width, c->left};
-}
-
-/* dY as down() reads it. */
-static struct view convolution_output(const struct convolution *c, ptrdiff_t ld) {
-    struct extent up, across;
-    ptrdiff_t first_y, end_y, first_x, end_x;
-    sides_of(c, &up, &across);
-    positions_read(&up, &first_y, &end_y);
-    positions_read(&across, &first_x, &end_x);
-    return view_of(c->out_height, c->out_width, c->n_out, first_y, end_y, first_x, end_x, ld);
-}
-
+/* One of the phases of positions of X: what they see of dY, and the elements of W that belong to it, transposed. */
 struct phase {
-    ptrdiff_t y, x;             /* its first position */
-    ptrdiff_t n_runs;
-    const struct run *runs;     /* from where position (0, 0) of dY is */
-    const real *b;              /* [k x n_in] */
+    struct taps up, across;
+    struct places places;
+    const real *b;
 };
 
-/* The phases, their runs, and the parts of W that belong to them, transposed, all behind each other. */
-static ptrdiff_t convolution_phases(const struct convolution *c, const struct view *w, const real *weight,
-                                    struct phase *phases, struct run *runs, real *turned) {
-    struct extent up, across;
-    ptrdiff_t n = 0;
+/* All phases, and their parts of W behind each other; returns how many there are. weight NULL: W is not looked at. */
+static ptrdiff_t convolution_phases(const struct convolution *c, const real *weight, struct phase *phases, real *turned) {
+    struct side_of_kernel up, across;
+    ptrdiff_t n = 0, last_y = 0, last_x = 0;
     sides_of(c, &up, &across);
+    const ptrdiff_t apart_y = phase_stride(&up), apart_x = phase_stride(&across), each = c->n_in * c->n_out;
     for (ptrdiff_t y = 0; y < phases_of(&up); y++)
         for (ptrdiff_t x = 0; x < phases_of(&across); x++) {
             struct phase *p = &phases[n++];
-            ptrdiff_t k = 0, at_y, at_x;
-            *p = (struct phase){y, x, 0, runs, turned};
-            for (ptrdiff_t ky = c->kernel_height - 1; ky >= 0; ky--) {
-                if (!in_phase(&up, y, ky, &at_y)) continue;
-                for (ptrdiff_t kx = c->kernel_width - 1; kx >= 0; kx--) {
-                    if (!in_phase(&across, x, kx, &at_x)) continue;
-                    const real *from = weight + (ky * c->kernel_width + kx) * c->n_in * c->n_out;
-                    transpose(c->n_in, c->n_out, from, c->n_out, turned, c->n_in, turned + c->n_in * c->n_out);
-                    turned += c->n_in * c->n_out;
-                    p->n_runs = add_run(runs, p->n_runs, &k, at_y * w->row + at_x * w->ld, c->n_out, 1);
+            *p = (struct phase){taps_back(&up, y, &last_y), taps_back(&across, x, &last_x),
+                                {c->height * c->width, y * c->width + x, c->stride_height * c->width, c->stride_width},
+                                turned};
+            for (ptrdiff_t j = 0; j < p->up.n; j++)
+                for (ptrdiff_t i = 0; i < p->across.n; i++, turned += each) {
+                    const ptrdiff_t ky = last_y - j * apart_y, kx = last_x - i * apart_x;
+                    const real *from = weight + (ky * c->kernel_width + kx) * each;
+                    transpose(c->n_in, c->n_out, from, c->n_out, turned, c->n_in, turned + each);
                 }
-            }
-            runs += p->n_runs;
         }
     return n;
 }
 
-/* The phases that there are, and all their runs at most. */
 static ptrdiff_t convolution_n_phases(const struct convolution *c) {
-    struct extent up, across;
+    struct side_of_kernel up, across;
     sides_of(c, &up, &across);
     return phases_of(&up) * phases_of(&across);
 }
-static ptrdiff_t convolution_down_runs(const struct convolution *c) {
-    return convolution_most_runs(c, c->n_out) + convolution_n_phases(c);
+
+/* The margins of dY that all phases need. */
+static struct margins margins_of_phases(const struct convolution *c) {
+    struct side_of_kernel up, across;
+    struct margins all = {0, c->out_width};
+    ptrdiff_t last;
+    sides_of(c, &up, &across);
+    for (ptrdiff_t x = 0; x < phases_of(&across); x++) {
+        const struct taps taps = taps_back(&across, x, &last);
+        const struct margins m = margins_of(&taps);
+        if (taps.n == 0) continue;
+        if (m.first < all.first) all.first = m.first;
+        if (m.end > all.end) all.end = m.end;
+    }
+    return all;
 }
 
 static void convolution_down(struct here *h, const struct pass *pass, struct team *me) {
     const struct convolution c = convolution_of(h->node);
-    const struct view w = convolution_output(&c, h->dy.ld);
-    const ptrdiff_t positions = c.height * c.width;
+    const ptrdiff_t positions = c.height * c.width, images = pass->own.end - pass->own.first, kernel = c.kernel_height * c.kernel_width;
+    const struct margins margins = margins_of_phases(&c);
     char *scratch = h->scratch;
-    struct phase *phases = scratch_piece(&scratch, scratch_bytes(convolution_n_phases(&c), sizeof(struct phase)));
-    struct run *runs = scratch_piece(&scratch, scratch_bytes(convolution_down_runs(&c), sizeof(struct run)));
-    real *turned = scratch_piece(&scratch, scratch_bytes(convolution_depth(&c) * c.n_out, sizeof(real)));
-    real *image = scratch_piece(&scratch, scratch_bytes(positions * c.n_in, sizeof(real)));
-    real *room = (real *)scratch;
-    const ptrdiff_t n_phases = convolution_phases(&c, &w, h->arrays[CONVOLUTION_WEIGHT], phases, runs, turned);
+    struct phase *phases = scratch_piece(&scratch, convolution_n_phases(&c), sizeof(struct phase));
+    real *turned = scratch_piece(&scratch, kernel * c.n_in * c.n_out, sizeof(real));
+    real *aside = scratch_piece(&scratch, positions * c.n_in, sizeof(real));
+    const ptrdiff_t n_phases = convolution_phases(&c, h->arrays[CONVOLUTION_WEIGHT], phases, turned);
     const struct part *part = h->parts;
-    const int whole = h->n_parts == 1 && part->n == c.n_in;
-    const int at_once = whole && n_phases == 1 && finishes_in_registers(&part->end);
-    const ptrdiff_t ld = whole ? part->d.ld : c.n_in, ld_start = part->start.ld;
-    struct grid g = {.n = c.n_in, .a_row = w.row, .a_step = w.ld, .ldb = c.n_in,
-                     .c_row = c.stride_height * c.width * ld, .c_step = c.stride_width * ld,
-                     .start_row = c.stride_height * c.width * ld_start, .start_step = c.stride_width * ld_start,
-                     .end = at_once ? &part->end : NULL};
-    struct extent up, across;
-    sides_of(&c, &up, &across);
+    const int whole = h->n_parts == 1 && part->n == c.n_in, at_once = whole && n_phases == 1 && finishes_in_registers(&part->end);
+    struct grid g = {
+        .up = phases->up, .across = phases->across, .channels = c.n_out, .a = h->dy, .n = c.n_in,
+        .to = whole ? part->d : (struct matrix){aside, c.n_in}, .start = whole ? part->start : (struct matrix){NULL, 0},
+        .end = at_once ? &part->end : NULL, .runs = scratch_piece(&scratch, grid_runs(kernel, c.n_out), sizeof(struct run))};
+    const int copied = has_margins(&margins, c.out_width), abreast = whole && goes_abreast(&g, images);
+    const ptrdiff_t together = abreast ? even_part(images, TILE_ROWS, 1) : 1;
+    real *room = (real *)scratch;
     (void)me;
-    clear_view(&w, 1, room);
-    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
-        real *to = whole ? (real *)part->d.at + i * positions * ld : image;
-        const real *start = whole && part->start.at ? (const real *)part->start.at + i * positions * ld_start : NULL;
-        g.a = view_on(&w, &h->dy, i, room) + w.origin;
-        g.end_row = i * positions;
+    if (copied && !abreast)
+        memset(room, 0, (size_t)margin_elements(&margins, c.out_height, c.out_width, c.n_out) * sizeof(real));
+    for (ptrdiff_t i = pass->own.first, n; i < pass->own.end; i += n) {
+        const real *image = (const real *)h->dy.at + i * h->node->positions * h->dy.ld;
+        n = together < pass->own.end - i ? together : pass->own.end - i;
+        if (copied && !abreast) copy_between_margins(&margins, c.out_height, c.out_width, c.n_out, image, h->dy.ld, room);
         for (const struct phase *p = phases; p < phases + n_phases; p++) {
-            const ptrdiff_t at = p->y * c.width + p->x;
-            g.height = phase_size(&up, p->y);
-            g.width = phase_size(&across, p->x);
-            g.n_runs = p->n_runs;
-            g.runs = p->runs;
+            g.up = p->up;
+            g.across = p->across;
             g.b = p->b;
-            g.c = to + at * ld;
-            g.start = start ? start + at * ld_start : NULL;
-            grid_product(&g);
+            g.places = p->places;
+            if (abreast) grid_abreast(&g, i, n);
+            else grid_along(&g, whole ? i : 0, copied ? &margins : NULL, copied ? room : image);
         }
-        if (!whole) hand_over(h, i * positions, positions, 0, c.n_in, image);
+        if (!whole) hand_over(h, i * positions, positions, 0, c.n_in, aside);
         else if (!at_once && part->end.kind != END_NONE)
-            finish_rows(&part->end, positions, c.n_in, to, ld, i * positions, 0);
+            finish_rows(&part->end, n * positions, c.n_in, (real *)part->d.at + i * positions * part->d.ld, part->d.ld,
+                        i * positions, 0);
     }
 }
 
 /* ---- the gradients of the parameters ----------------------------------------------------------------------------- */
 
+/* What is the same in a gradient by W: dW[(ky, kx, c)][o] goes over positions of X and of dY. */
+struct weight_gradient {
+    const struct convolution *c;
+    struct taps up, across;
+    struct margins margins;
+    int joined;                 /* rows of a tile may span elements of the kernel that are neighbours across */
+    int copied;                 /* X is read from copies with margins */
+    ptrdiff_t image, row, ld;   /* of X, elements from image to image, row to row, position to position */
+    struct matrix dy;
+    real *sums, *aside;         /* the gradient, and the sums of a block of LONG_K that is not the first */
+};
+
+static struct weight_gradient weight_gradient_of(const struct convolution *c, ptrdiff_t ld) {
+    struct side_of_kernel up, across;
+    sides_of(c, &up, &across);
+    struct weight_gradient w = {.c = c, .up = taps_forward(&up), .across = taps_forward(&across)};
+    const int padded = (w.margins = margins_of(&w.across), has_margins(&w.margins, c->width));
+    w.copied = padded && c->dilation_width == 1 && c->n_in < CONVOLUTION_FEW;
+    w.ld = w.copied ? c->n_in : ld;
+    w.row = (w.copied ? w.margins.end - w.margins.first : c->width) * w.ld;
+    w.image = c->height * w.row;
+    w.joined = w.copied || (!padded && c->dilation_width == 1 && ld == c->n_in);
+    return w;
+}
+
 /* The images that are copied together: the positions of one alone may be too few to be summed at once. */
-static ptrdiff_t convolution_group(const struct convolution *c, const struct view *w, ptrdiff_t rows) {
-    const ptrdiff_t positions = c->out_height * c->out_width, bytes = w->image * (ptrdiff_t)sizeof(real);
+static ptrdiff_t weight_gradient_group(const struct weight_gradient *w, ptrdiff_t rows) {
+    const ptrdiff_t positions = w->c->out_height * w->c->out_width, bytes = w->image * (ptrdiff_t)sizeof(real);
     const ptrdiff_t few = (CONVOLUTION_BAND + positions - 1) / positions, fit = CONVOLUTION_GROUP / bytes;
     const ptrdiff_t group = few < fit ? few : fit;
     if (!w->copied) return rows;
     return group < 1 ? 1 : group < rows ? group : rows;
 }
 
-/* What a band of positions adds to the gradient by W. */
+/* Positions [first, end) of dY, all in one block of LONG_K. */
 struct band {
-    ptrdiff_t n_runs;
-    struct run runs[CONVOLUTION_BAND];
-    const real *x;              /* where what the first position of the first image sees begins */
-    ptrdiff_t step;             /* of X, from position to position */
-    const real *dy;
-    ptrdiff_t ld;
-    int opens, later, closes;   /* whether a block of LONG_K begins, is not the first, ends */
-    real *sums, *aside;         /* the gradient, and the sums of a block that is not the first */
+    ptrdiff_t first, end;
+    int opens, later, closes;   /* whether the block begins, is not the first, ends */
+    const real *x;              /* image `image0` */
+    ptrdiff_t image0;
 };
 
-/* Positions [first, end) of all, of which an image has out_height x out_width. Image 0 is the one that w is on. */
-static void band_of(const struct convolution *c, const struct view *w, ptrdiff_t first, ptrdiff_t end, struct band *band) {
-    const ptrdiff_t positions = c->out_height * c->out_width;
-    ptrdiff_t k = 0;
-    band->n_runs = 0;
-    for (ptrdiff_t q = first, n; q < end; q += n) {
-        const ptrdiff_t i = q / positions, y = q % positions / c->out_width, x = q % c->out_width;
-        n = c->out_width - x < end - q ? c->out_width - x : end - q;
-        band->n_runs = add_run(band->runs, band->n_runs, &k,
-                               i * w->image + y * c->stride_height * w->row + x * band->step, n, band->step);
+/* The runs of those positions of a band that are in rows [up) and columns [across) of an image: from the first that they
+ * see of image0. */
+static ptrdiff_t band_runs(const struct weight_gradient *w, const struct band *band, struct share up, struct share across,
+                           struct run *runs) {
+    const struct convolution *c = w->c;
+    const ptrdiff_t step = c->stride_width * w->ld, row = c->stride_height * w->row;
+    ptrdiff_t n = 0, line = band->first / c->out_width, y = line % c->out_height, i = line / c->out_height - band->image0;
+    for (ptrdiff_t q = line * c->out_width; q < band->end; q += c->out_width) {
+        if (y >= up.first && y < up.end) {
+            const ptrdiff_t first = q + across.first > band->first ? q + across.first : band->first;
+            const ptrdiff_t end = q + across.end < band->end ? q + across.end : band->end;
+            if (first < end)
+                n = add_run(runs, n, first - band->first,
+                            i * w->image + (y - up.first) * row + (first - q - across.first) * step, end - first, step);
+        }
+        if (++y == c->out_height) y = 0, i++;
     }
+    return n;
 }
 
-/* Rows [first, end) of the gradient by W. */
-static void band_rows(const struct convolution *c, const struct view *w, const struct band *band, ptrdiff_t first,
-                      ptrdiff_t end) {
-    const ptrdiff_t n = c->n_out;
-    const int joined = c->dilation_width == 1 && w->ld == c->n_in; /* rows of neighbouring kx lie side by side */
-    const ptrdiff_t together = joined ? c->kernel_width * c->n_in : c->n_in;
-    for (ptrdiff_t j = 0; j < n; j += TILE_COLS) {
-        const ptrdiff_t cols = n - j < TILE_COLS ? n - j : TILE_COLS;
-        for (ptrdiff_t r = first, rows; r < end; r += rows) {
-            const ptrdiff_t kernel = r / c->n_in, ky = kernel / c->kernel_width, kx = kernel % c->kernel_width;
-            const ptrdiff_t same = (r / together + 1) * together, left = (same < end ? same : end) - r;
-            const ptrdiff_t parts = (left + TILE_ROWS - 1) / TILE_ROWS;
-            rows = (left + parts - 1) / parts;
-            const real *a = band->x + ky * c->dilation_height * w->row + kx * c->dilation_width * w->ld + r % c->n_in;
-            real *sum = (band->later ? band->aside : band->sums) + r * n + j;
-            real *to = band->closes ? band->sums + r * n + j : sum;
-            tile_runs(rows, band->n_runs, band->runs, a, 1, band->step, band->dy + j, band->ld, to, n, cols,
-                      band->opens ? NULL : sum, n, band->later && band->closes, NULL, 0, 0);
-        }
+/* What a band adds to rows [first, end) of the gradient by W. */
+static void add_band(const struct weight_gradient *w, const struct band *band, ptrdiff_t first, ptrdiff_t end) {
+    const struct convolution *c = w->c;
+    const ptrdiff_t n = c->n_out, together = w->joined ? c->kernel_width * c->n_in : c->n_in;
+    const real *dy = (const real *)w->dy.at + band->first * w->dy.ld;
+    struct run runs[CONVOLUTION_BAND];
+    struct share known_up = {-1, -1}, known_across = {-1, -1};
+    ptrdiff_t n_runs = 0;
+    for (ptrdiff_t r = first, stop; r < end; r = stop) {
+        const ptrdiff_t kernel = r / c->n_in, ky = kernel / c->kernel_width, kx = kernel % c->kernel_width;
+        const struct share up = taps_seen(&w->up, ky);
+        const struct share across = w->joined ? (struct share){0, c->out_width} : taps_seen(&w->across, kx);
+        if (!same_share(up, known_up) || !same_share(across, known_across))
+            n_runs = band_runs(w, band, known_up = up, known_across = across, runs);
+        const ptrdiff_t y = w->up.first + ky * w->up.step + up.first * w->up.advance;
+        const ptrdiff_t x = w->across.first + kx * w->across.step + across.first * w->across.advance - w->margins.first * w->copied;
+        const real *a = n_runs ? band->x + y * w->row + x * w->ld + r % c->n_in : NULL;
+        stop = (r / together + 1) * together < end ? (r / together + 1) * together : end;
+        const ptrdiff_t height = even_part(stop - r, TILE_ROWS, 1);
+        for (ptrdiff_t j = 0; j < n; j += TILE_COLS)
+            for (ptrdiff_t row = r; row < stop; row += height) {
+                real *sum = (band->later ? w->aside : w->sums) + row * n + j, *to = band->closes ? w->sums + row * n + j : sum;
+                tile_runs(stop - row < height ? stop - row : height, n_runs, runs, n_runs ? a + (row - r) : NULL, 1,
+                          c->stride_width * w->ld, dy + j, w->dy.ld, to, n, n - j < TILE_COLS ? n - j : TILE_COLS,
+                          band->opens ? NULL : sum, n, band->later && band->closes, NULL, 0, 0);
+            }
     }
 }
 
 static void convolution_weight_gradient(struct here *h, const struct pass *pass, const struct convolution *c,
                                         struct share own) {
-    const struct view w = convolution_input(c, h->x.ld);
+    struct weight_gradient w = weight_gradient_of(c, h->x.ld);
+    const ptrdiff_t positions = h->node->positions, all = pass->rows * positions, group = weight_gradient_group(&w, pass->rows);
     char *scratch = h->scratch;
-    const ptrdiff_t positions = c->out_height * c->out_width, all = pass->rows * positions;
-    const ptrdiff_t group = convolution_group(c, &w, pass->rows);
-    real *aside = scratch_piece(&scratch, scratch_bytes(convolution_depth(c) * c->n_out, sizeof(real)));
+    w.dy = h->dy;
+    w.sums = h->gradients[CONVOLUTION_WEIGHT];
+    w.aside = scratch_piece(&scratch, convolution_depth(c) * c->n_out, sizeof(real));
     real *room = (real *)scratch;
-    struct band band = {.step = c->stride_width * w.ld, .ld = h->dy.ld, .sums = h->gradients[CONVOLUTION_WEIGHT], .aside = aside};
-    clear_view(&w, group, room);
+    if (w.copied) memset(room, 0, (size_t)(group * w.image) * sizeof(real));
     for (ptrdiff_t i0 = 0, i1; i0 < pass->rows; i0 = i1) {
         i1 = i0 + group < pass->rows ? i0 + group : pass->rows;
-        const real *first = w.copied ? room : h->x.at;
-        for (ptrdiff_t i = i0; i < i1 && w.copied; i++) view_on(&w, &h->x, i, room + (i - i0) * w.image);
-        band.x = first + w.origin - c->top * w.row - c->left * w.ld;
-        for (ptrdiff_t q = i0 * positions, next; q < i1 * positions; q = next) {
+        for (ptrdiff_t i = i0; i < i1 && w.copied; i++)
+            copy_between_margins(&w.margins, c->height, c->width, c->n_in,
+                                 (const real *)h->x.at + i * c->height * c->width * h->x.ld, h->x.ld, room + (i - i0) * w.image);
+        struct band band = {.x = w.copied ? room : h->x.at, .image0 = i0};
+        for (ptrdiff_t q = i0 * positions; q < i1 * positions; q = band.end) {
             const ptrdiff_t block = (q / LONG_K + 1) * LONG_K;
-            next = q + CONVOLUTION_BAND < i1 * positions ? q + CONVOLUTION_BAND : i1 * positions;
-            if (next > block) next = block;
-            band_of(c, &w, q - i0 * positions, next - i0 * positions, &band);
-            band.dy = (const real *)h->dy.at + q * h->dy.ld;
+            band.first = q;
+            band.end = q + CONVOLUTION_BAND < i1 * positions ? q + CONVOLUTION_BAND : i1 * positions;
+            if (band.end > block) band.end = block;
             band.opens = q % LONG_K == 0;
             band.later = q >= LONG_K;
-            band.closes = next == block || next == all;
-            band_rows(c, &w, &band, own.first, own.end);
+            band.closes = band.end == block || band.end == all;
+            add_band(&w, &band, own.first, own.end);
         }
     }
 }
 
 static void convolution_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
     const struct convolution c = convolution_of(h->node);
-    const ptrdiff_t positions = c.out_height * c.out_width, depth = convolution_depth(&c), n = c.n_out;
+    const ptrdiff_t positions = h->node->positions, depth = convolution_depth(&c), n = c.n_out;
     const struct share own = {share_start(depth, 1, me->index, me->count), share_start(depth, 1, me->index + 1, me->count)};
     const struct share columns = own_columns(n, me);
     if (h->wanted[CONVOLUTION_WEIGHT] && own.first < own.end) {
@@ -458,17 +374,20 @@ static void convolution_gradients(struct here *h, const struct pass *pass, struc
 static struct needs convolution_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
     const struct convolution c = convolution_of(node);
     const ptrdiff_t depth = convolution_depth(&c), positions = c.out_height * c.out_width, item = sizeof(real);
-    const struct view input = convolution_input(&c, c.n_in);
-    const ptrdiff_t weight = scratch_bytes(depth * c.n_out, sizeof(real));
-    ptrdiff_t scratch[3] = {scratch_bytes(convolution_most_runs(&c, c.n_in), sizeof(struct run)) +
-                            scratch_bytes(view_elements(&input, 1), sizeof(real))};
+    const ptrdiff_t kernel = c.kernel_height * c.kernel_width;
+    const struct weight_gradient w = weight_gradient_of(&c, c.n_in);
+    const int folds = passes == SCHUSS_FORWARD_ONLY; /* it may have to */
+    ptrdiff_t scratch[3] = {scratch_bytes(folds * (depth + 2) * c.n_out, sizeof(real)) +
+                            scratch_bytes(grid_runs(kernel, c.n_in), sizeof(struct run)) +
+                            scratch_bytes(margin_elements(&w.margins, c.height, c.width, c.n_in), sizeof(real))};
     ptrdiff_t most = 0;
     if (passes != SCHUSS_FORWARD_ONLY) {
-        const struct view output = convolution_output(&c, c.n_out);
-        scratch[1] = scratch_bytes(convolution_n_phases(&c), sizeof(struct phase)) +
-                     scratch_bytes(convolution_down_runs(&c), sizeof(struct run)) + weight +
-                     scratch_bytes(in->positions * in->channels, sizeof(real)) + scratch_bytes(view_elements(&output, 1), sizeof(real));
-        scratch[2] = weight + scratch_bytes(view_elements(&input, convolution_group(&c, &input, rows)), sizeof(real));
+        const struct margins output = margins_of_phases(&c);
+        scratch[1] = scratch_bytes(convolution_n_phases(&c), sizeof(struct phase)) + scratch_bytes(depth * c.n_out, sizeof(real)) +
+                     scratch_bytes(in->positions * c.n_in, sizeof(real)) + scratch_bytes(grid_runs(kernel, c.n_out), sizeof(struct run)) +
+                     scratch_bytes(margin_elements(&output, c.out_height, c.out_width, c.n_out), sizeof(real));
+        scratch[2] = scratch_bytes(depth * c.n_out, sizeof(real)) +
+                     (w.copied ? scratch_bytes(weight_gradient_group(&w, rows) * w.image, sizeof(real)) : 0);
     }
     for (int i = 0; i < 3; i++) most = scratch[i] > most ? scratch[i] : most;
     return (struct needs){
@@ -486,4 +405,5 @@ static const struct kind convolution_kind = {
     .shape = convolution_shape, .needs = convolution_needs, .sharing = SHARES_ROWS, .spatial = 1,
     .backward_reads = GRADIENTS_READ_INPUT,
     .forward = convolution_forward, .down = convolution_down, .gradients = convolution_gradients,
+    .folds = 1,
 };

@@ -23,7 +23,7 @@ int call_accesses(const struct schuss_plan *plan, int number, int by_columns, st
     struct access *to = list;
     switch (call->type) {
     case CALL_FORWARD:
-        to = note(to, plan, node->inputs[0], DATA, 0, by_columns);
+        to = note(to, plan, plan->net->nodes[p->maker].inputs[0], DATA, 0, by_columns);
         to = note(to, plan, i, ARRAYS, kind->sharing == SHARES_COLUMNS, 1);
         to = note(to, plan, i, KEPT, 1, by_columns);
         to = note(to, plan, i, DATA, 1, by_columns);

@@ -93,10 +93,37 @@ static struct call *add_call(struct schuss_plan *plan, enum call_type type, int 
     *call = (struct call){
         .type = (unsigned char)type, .node = node, .kind = kind_at(plan, node), .first_link = plan->n_links,
     };
+    if (type == CALL_FORWARD) call->kind = kind_at(plan, plan->nodes[node].maker);
     call->outside = call->kind->state != NULL;
     const int by_kind = type == CALL_FORWARD || type == CALL_DOWN || type == CALL_GRADIENTS;
     call->positions = by_kind && call->kind->spatial ? 1 : plan->net->nodes[node].positions;
     return call;
+}
+
+/* Whether the value of node i goes nowhere but into node j. */
+static int goes_only_to(const struct schuss_net *net, int i, int j) {
+    if (net->nodes[i].within >= 0) return 0;
+    for (int k = 0; k < net->n_nodes; k++) {
+        if (net->nodes[k].residual == i) return 0;
+        for (int input = 0; input < net->nodes[k].n_inputs; input++)
+            if (net->nodes[k].inputs[input] == i && k != j) return 0;
+    }
+    return 1;
+}
+
+/* Says of each node who makes its value: in prediction it may be the node before. */
+static void find_makers(struct schuss_plan *plan) {
+    const struct schuss_net *net = plan->net;
+    for (int j = 0; j < net->n_nodes; j++) {
+        plan->nodes[j].maker = j;
+        if (passes_back(plan) || !computes(plan, j) || !kind_at(plan, j)->affine) continue;
+        const int i = net->nodes[j].inputs[0];
+        const struct schuss_node *before = &net->nodes[i];
+        if (!kind_at(plan, i)->folds || before->activation != SCHUSS_IDENTITY || before->residual >= 0) continue;
+        if (!goes_only_to(net, i, j)) continue;
+        plan->nodes[j].maker = i;
+        plan->nodes[i].is_skipped = 1;
+    }
 }
 
 /* The largest team that shares a call by its n columns. Each member has two tiles at least, unless the kind has to be
@@ -111,12 +138,13 @@ static void add_forward_calls(struct schuss_plan *plan) {
     const struct schuss_net *net = plan->net;
     for (int i = 0; i < net->n_nodes; i++) {
         const struct schuss_node *node = &net->nodes[i];
-        if (!computes(plan, i)) continue;
+        if (!computes(plan, i) || plan->nodes[i].is_skipped) continue;
         if (plan->nodes[i].drops) add_call(plan, CALL_DRAW, i);
         struct call *call = add_call(plan, CALL_FORWARD, i);
         const int adds_input = node->residual >= 0 && net->nodes[node->residual].n_inputs == 0;
-        call->outside |= net->nodes[node->inputs[0]].n_inputs == 0 || adds_input || i == net->n_nodes - 1;
-        call->columns_up_to = columns_for(plan, kind_at(plan, i)->sharing, node->channels);
+        const int input = net->nodes[plan->nodes[i].maker].inputs[0];
+        call->outside |= net->nodes[input].n_inputs == 0 || adds_input || i == net->n_nodes - 1;
+        call->columns_up_to = columns_for(plan, call->kind->sharing, node->channels);
         /* In prediction, who takes the mean over members has taken the softmax of each. */
         if (node->activation == SCHUSS_SOFTMAX && (node->members == 1 || passes_back(plan)))
             add_call(plan, CALL_END, i)->outside = 1;
@@ -278,6 +306,7 @@ struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net,
     }
     plan->scratch_each = (plan->scratch_each + 63) / 64 * 64;
     for (int k = 0; k < net->n_arrays; k++) plan->parameters += net->arrays[k].stepped ? (double)net->arrays[k].n : 0;
+    find_makers(plan);
     add_forward_calls(plan);
     if (passes != SCHUSS_FORWARD_ONLY) {
         mark_needed(plan, wanted);

@@ -74,32 +74,39 @@ static struct tile_end forward_end(const struct schuss_plan *plan, int number) {
     };
 }
 
+/* Array k of a node in an arena. */
+static void *array_in(const struct schuss_plan *plan, void *arena, const struct schuss_node *node, int k) {
+    return (char *)arena + plan->net->arrays[node->first_array + k].at * plan->kernels->item;
+}
+
 static void fill_member(struct schuss_plan *plan, int number, int member, char **rest) {
     const struct schuss_net *net = plan->net;
     const struct schuss_node *node = &net->nodes[number];
     const struct node_plan *p = &plan->nodes[number];
     struct member_node *m = &plan->members[member * net->n_nodes + number];
     struct here *h = &m->here;
-    const struct kind *kind = plan->kernels->kinds[node->kind];
-    const ptrdiff_t item = plan->kernels->item;
+    const struct schuss_node *maker = &net->nodes[p->maker];
+    const struct kind *kind = plan->kernels->kinds[maker->kind];
     h->kernels = plan->kernels;
     h->passes = plan->passes;
-    h->node = node; /* of a concatenation too, where it is the network's value */
+    h->node = maker; /* of a concatenation too, where it is the network's value */
     if (!kind->forward) return;
-    h->x = rows_of(plan, node->inputs[0], DATA);
-    h->channels = net->nodes[node->inputs[0]].channels;
-    h->positions = net->nodes[node->inputs[0]].positions;
+    h->x = rows_of(plan, maker->inputs[0], DATA);
+    h->channels = net->nodes[maker->inputs[0]].channels;
+    h->positions = net->nodes[maker->inputs[0]].positions;
     h->ld_state = net->state;
     m->mask = rows_of(plan, number, MASK);
     h->y = rows_of(plan, number, DATA);
     h->end = forward_end(plan, number);
     h->dy = rows_of(plan, number, DELTA);
     m->raw = gradient_of(plan, number);
-    for (int k = 0; k < node->n_arrays; k++) {
-        h->arrays[k] = (char *)net->params + net->arrays[node->first_array + k].at * item;
-        h->gradients[k] = (char *)net->grads + net->arrays[node->first_array + k].at * item;
+    for (int k = 0; k < maker->n_arrays; k++) {
+        h->arrays[k] = array_in(plan, net->params, maker, k);
+        h->gradients[k] = array_in(plan, net->grads, maker, k);
         h->wanted[k] = p->wanted[k];
     }
+    h->folded = maker == node ? NULL : node;
+    for (int k = 0; h->folded && k < node->n_arrays; k++) h->folded_arrays[k] = array_in(plan, net->params, node, k);
     if (buffer_of(plan, number, KEPT)->used) h->kept = plan->memory + buffer_of(plan, number, KEPT)->at;
     h->scratch = plan->memory + plan->room - (plan->threads - member) * plan->scratch_each;
     h->prepared = *rest;

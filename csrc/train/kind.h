@@ -72,6 +72,8 @@ struct here {
     char *scratch;              /* needs.scratch bytes of this member, 64-byte aligned */
     void *prepared;             /* needs.prepared bytes of this member */
     int passes;                 /* enum schuss_passes of the plan */
+    const struct schuss_node *folded; /* NULL, or the node behind, whose value forward() makes: see struct kind. end is its end */
+    void *folded_arrays[SCHUSS_NODE_ARRAYS]; /* its parameters and states */
 };
 
 /* The rows of a batch that are a member's own. */
@@ -119,6 +121,9 @@ struct kind {
     void (*down)(struct here *h, const struct pass *pass, struct team *me);
     /* From h->dy to the gradients of the arrays. NULL: there are none. */
     void (*gradients)(struct here *h, const struct pass *pass, struct births *births, struct team *me);
+    /* In prediction the value is x factor + level, a number of each for each of n channels: writes them. NULL: it is not so. */
+    void (*affine)(const struct schuss_node *node, void *const *arrays, ptrdiff_t n, void *factor, void *level);
+    int folds; /* 1: in prediction forward() can make the value of such a node behind it in place of its own */
 };
 
 #endif

@@ -108,8 +108,8 @@ static int is_idle(const struct schuss_plan *plan, const struct call *call, cons
 /* Sets what a call has from outside. */
 static void bring_in(const struct schuss_plan *plan, struct member_node *m, const struct call *call,
                      const struct outside *outside) {
-    const struct schuss_node *node = m->here.node;
-    const int n_inputs = plan->net->n_inputs, input = node->inputs[0];
+    const struct schuss_node *node = &plan->net->nodes[call->node];
+    const int n_inputs = plan->net->n_inputs, input = m->here.node->inputs[0];
     struct here *h = &m->here;
     if (input < n_inputs) {
         h->x.at = (void *)(uintptr_t)outside->inputs[input].x;

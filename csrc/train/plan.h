@@ -66,6 +66,8 @@ struct node_plan {
     int reaches, trains; /* whether its gradient is needed; whether it is for gradients by parameters */
     int left;            /* parts of its gradient to come */
     int start;           /* what the next of them finds there, as in struct link */
+    int maker;           /* the node whose kind makes the value: its own, or the one before, which it is folded into */
+    int is_skipped;      /* whether the value of the node behind is made in place of its own */
     int drops;           /* whether the end has dropout, */
     double dropout;      /* and its probability in this pass */
     int values_activated; /* whether VALUES are what comes out of the activation, else what goes in */

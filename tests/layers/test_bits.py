@@ -104,6 +104,15 @@ NETS: dict[str, list[schuss.layers.Layer]] = {
         Flatten(),
         Dense(4),
     ],
+    "small images": [
+        Conv2D(6, 3, "relu", padding="same", dropout=0.2, input_shape=(4, 4, 1)),
+        Residual([Conv2D(6, 3, padding=1), BatchNorm(), Activation("relu"), Conv2D(6, 2, "silu", padding="same")]),
+        Concatenate([[], Conv2D(3, 1, "tanh"), Conv2D(4, 3, "relu", padding="same", dilation=2)]),
+        Residual(Conv2D(13, 3, "relu", padding="same", dropout=0.3)),
+        Conv2D(20, 3, "relu", stride=(2, 1), padding=((3, 0), (0, 1))),
+        Flatten(),
+        Dense(4),
+    ],
     "last adds": [Dense(7, 4), Residual([Dense(200, "relu"), Dense(90), Dense(4, "tanh", dropout=0.2)])],
 }
 nets = pytest.mark.parametrize("name", list(NETS))

@@ -14,7 +14,8 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import schuss
-from schuss import Conv1D, Conv2D, _core
+from schuss import Activation, BatchNorm, Concatenate, Conv1D, Conv2D, Dense, Flatten, Input, MaxPool, Residual, _core
+from tests.reference import layers as twin
 from tests.reference import sums
 
 Array = NDArray[Any]
@@ -239,6 +240,78 @@ def test_causal_sees_nothing_later() -> None:
     assert after.shape == (1, 8, 2)
     assert_array_equal(after[:, :5], before[:, :5])
     assert np.all(after[:, 5:] != before[:, 5:])
+
+
+# ---- what is folded --------------------------------------------------------------------------------------------------
+
+Layers = list[schuss.layers.Layer]
+FOLDED: dict[str, tuple[Layers, bool]] = {
+    "plain": ([Conv2D(5, 3, padding=1, input_shape=(6, 5, 2)), BatchNorm(), Activation("silu")], True),
+    "last": ([Conv1D(3, 2, bias=False, dropout=0.5, input_shape=(6, 4)), BatchNorm(eps=0.1)], True),
+    "twice": (
+        [
+            Conv2D(7, 3, padding=1, input_shape=(6, 5, 2)),
+            BatchNorm(),
+            Activation("relu"),
+            Conv2D(6, 2),
+            BatchNorm(),
+            MaxPool(2),
+            Flatten(),
+            Dense(3),
+        ],
+        True,
+    ),
+    "of a residual": (
+        [Input("x", (4, 4, 3)), Residual([Conv2D(3, 3, padding="same"), BatchNorm(), Activation("tanh")]), Flatten()],
+        True,
+    ),
+    "in a concatenation": (
+        [Input("x", (4, 4, 3)), Concatenate([[], [Conv2D(3, 1), BatchNorm()]]), Conv2D(2, 2), BatchNorm()],
+        True,
+    ),
+    "with an activation between": ([Conv2D(5, 3, "relu", input_shape=(6, 5, 2)), BatchNorm()], False),
+    "used twice": (
+        [Conv2D(5, 3, input_shape=(6, 5, 2)), Concatenate([[], BatchNorm()]), Residual(BatchNorm()), Flatten()],
+        False,
+    ),
+    "added to what comes before": (
+        [Input("x", (4, 4, 3)), Residual(Conv2D(3, 3, padding="same")), BatchNorm(), Flatten()],
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLDED)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_normalisation_behind_is_folded_in_for_prediction(
+    name: str, dtype: str, isa: str, set_threads: SetThreads
+) -> None:
+    """Predictions are those of the plain walk, and the same bits for all threads; training knows nothing of it."""
+    layers, folds = FOLDED[name]
+    net = schuss.Network(layers, seed=1, dtype=dtype)
+    rng = np.random.default_rng(5)
+    for path, array in [*net.named_parameters().items(), *net.named_states().items()]:
+        array[...] = rng.uniform(0.5, 2, array.shape) if path.endswith("var") else rng.normal(size=array.shape)
+    x = rng.normal(size=(37, *net.inputs[0].row_shape)).astype(dtype)
+    wanted = twin.run(net, x).value
+    found = net.predict(x)
+    size = max(1.0, float(np.max(np.abs(wanted))))
+    assert np.max(np.abs(found - wanted)) <= (1e-5 if dtype == "float32" else 1e-12) * size
+    for threads in (2, 3):
+        set_threads(threads)
+        assert_array_equal(net.predict(x), found)
+    assert_array_equal(np.concatenate([net.predict(x[:1]), net.predict(x[1:])]), found)
+    # What a convolution gives that is folded no other order of operations gives to the last bit.
+    if folds and name == "plain":
+        alone = schuss.Network(layers[:1], seed=1, dtype=dtype)
+        for own, theirs in zip(alone.parameters, net.parameters, strict=False):
+            own[...] = theirs
+        behind = schuss.Network([Input("x", (6, 5, 5)), *layers[1:]], seed=1, dtype=dtype)
+        for own, theirs in zip(behind.parameters, net.parameters[2:], strict=True):
+            own[...] = theirs
+        for (_, own), (_, theirs) in zip(behind.named_states().items(), net.named_states().items(), strict=True):
+            own[...] = theirs
+        assert np.any(behind.predict(alone.predict(x)) != found)
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------

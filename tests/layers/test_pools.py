@@ -264,8 +264,8 @@ def test_channels_first() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MaxPool(0), "kernel_size must be"),
-        (lambda: MaxPool((2, 2, 2)), "kernel_size must be a number, or one for each of one or two dimensions; got 3"),
+        (lambda: MaxPool(0), "kernel must be"),
+        (lambda: MaxPool((2, 2, 2)), "kernel must be a number, or one for each of one or two dimensions; got 3"),
         (lambda: MaxPool(2, 0), "stride must be"),
         (lambda: AvgPool(2, padding="full"), "padding 'full' is not known; known: valid, same"),
         (lambda: AvgPool(2, padding=-1), "padding must be"),
@@ -291,14 +291,14 @@ def test_wrong_arguments(make: Callable[[], Any], message: str) -> None:
         ([GlobalMaxPool()], r"layers\[0\], GlobalMaxPool, must tell"),
         (
             [MaxPool(5, input_shape=(4, 9, 1))],
-            r"layers\[0\].kernel_size must be at most 4 x 9, what comes in with its padding; got 5 x 5",
+            r"layers\[0\].kernel must be at most 4 x 9, what comes in with its padding; got 5 x 5",
         ),
-        ([MaxPool(7, padding=1, input_shape=(4, 1))], r"kernel_size must be at most 6, .*; got 7"),
+        ([MaxPool(7, padding=1, input_shape=(4, 1))], r"kernel must be at most 6, .*; got 7"),
         (
             [MaxPool(2, padding=2, input_shape=(4, 1))],
-            r"layers\[0\].padding must be less than kernel_size, 2, .*; got 2",
+            r"layers\[0\].padding must be less than kernel, 2, .*; got 2",
         ),
-        ([MaxPool((2, 2), input_shape=(4, 1))], r"kernel_size must be a number, or 1 of them; got \(2, 2\)"),
+        ([MaxPool((2, 2), input_shape=(4, 1))], r"kernel must be a number, or 1 of them; got \(2, 2\)"),
         ([AvgPool(2, (1, 2), input_shape=(4, 1))], r"stride must be a number, or 1 of them"),
         (
             [Input("x", (4, 4, 1)), MaxPool(2, input_shape=(4, 4, 2))],

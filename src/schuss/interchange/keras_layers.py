@@ -36,7 +36,8 @@ _ACTIVATIONS = {
 }
 
 
-def _activation_of(function: Any, where: str) -> str:
+def activation_of(function: Any, where: str) -> str:
+    """The name here of Keras's function."""
     name = getattr(function, "__name__", "?")
     if name not in _ACTIVATIONS:
         raise ValueError(f"{where} must have an activation of {', '.join(_ACTIVATIONS)}; got {name}")
@@ -47,7 +48,7 @@ def _dense(layer: Any, where: str, shape: Shape) -> list[Part]:
     arrays = {"weight": bound(layer.kernel)}
     if layer.use_bias:
         arrays["bias"] = bound(layer.bias)
-    made = Dense(layer.units, _activation_of(layer.activation, where), bias=bool(layer.use_bias))
+    made = Dense(layer.units, activation_of(layer.activation, where), bias=bool(layer.use_bias))
     return [Part(made, arrays, where)]
 
 
@@ -58,7 +59,7 @@ def _at_each_time(layer: Any, where: str, shape: Shape) -> list[Part]:
 
 
 def _activation(layer: Any, where: str, shape: Shape) -> list[Part]:
-    return [Part(Activation(_activation_of(layer.activation, where)), {}, where)]
+    return [Part(Activation(activation_of(layer.activation, where)), {}, where)]
 
 
 def _rectified(layer: Any, where: str, shape: Shape) -> list[Part]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arguments import integer, shown
 from ..layers import Input
-from .keras_layers import READERS, WRITERS
+from . import keras_images, keras_layers
 from .parts import Part, check_same, network_of, shape_behind, written
 
 if TYPE_CHECKING:
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
     from ..network import Network
 
+# All that are known, and what messages say of them.
+_READERS = {**keras_layers.READERS, **keras_images.READERS}
+_WRITERS = {**keras_layers.WRITERS, **keras_images.WRITERS}
+_KNOWN = (*_READERS, *keras_images.PADS)
 _HINT = "give the list of the layers that have counterparts, in their order"
 
 
 def from_keras(model: Any, input_shape: Any = None, *, seed: int | None = None) -> Network:
     """A network with the layers and the weights of a model of Keras.
 
-    Known are Dense, SimpleRNN, GRU, LSTM, Bidirectional, TimeDistributed of Dense, Embedding, LayerNormalization,
+    Known are Dense, SimpleRNN, GRU, LSTM, Bidirectional, TimeDistributed of Dense, Conv1D, Conv2D, max and average
+    pools, global ones, Flatten, zero padding in front of a convolution, Embedding, LayerNormalization,
     BatchNormalization, Dropout, Activation, ReLU, LeakyReLU, ELU, Softmax, and models of these, one after the other.
     What the model gives for random rows is compared with what the network gives.
 
@@ -32,8 +37,8 @@ def from_keras(model: Any, input_shape: Any = None, *, seed: int | None = None) 
     model : keras.Model, layer or list of layers
         Built. In a list, layers one after the other.
     input_shape : int or tuple, optional
-        Of a row: columns, (times, features), or (times,) of codes for an Embedding. Default: the model's; it has to be
-        given where that leaves the times open.
+        Of a row: columns, (times, features), (height, width, channels), or (times,) of codes for an
+        Embedding. Default: the model's; it has to be given where that leaves the times open.
     seed : int, optional
         Of the network.
 
@@ -109,21 +114,30 @@ def _listed(model: Any, where: str) -> list[tuple[str, Any]]:
     if not isinstance(model, keras.layers.Layer):
         raise TypeError(f"{where} must be a layer of Keras; got {shown(model)} ({type(model).__name__})")
     name = type(model).__name__
-    if name in READERS and type(model) is getattr(keras.layers, name, None):
+    if name in _KNOWN and type(model) is getattr(keras.layers, name, None):
         return [(where, model)]
     if not isinstance(model, keras.Model) or not model.layers:
-        raise TypeError(f"{where} must be made of layers that are known ({', '.join(READERS)}); got {name}")
+        raise TypeError(f"{where} must be made of layers that are known ({', '.join(_KNOWN)}); got {name}")
     return [pair for k, one in enumerate(model.layers) for pair in _listed(one, f"{where}.layers[{k}]")]
 
 
 def _read(layers: Sequence[tuple[str, Any]], first: Input) -> list[Part]:
     parts: list[Part] = []
+    pads: tuple[str, Any] | None = None
     for where, layer in layers:
         if not layer.built:
             raise ValueError(
                 f"{where}, {type(layer).__name__}, must be built: give the model an Input, or call it once"
             )
-        parts += READERS[type(layer).__name__](layer, where, shape_behind(first, parts))
+        if type(layer).__name__ in keras_images.PADS:
+            pads = where, layer
+            continue
+        found = _READERS[type(layer).__name__](layer, where, shape_behind(first, parts))
+        if pads is not None:
+            found, pads = keras_images.padded(found, *pads), None
+        parts += found
+    if pads is not None:
+        raise ValueError(f"{pads[0]} must come before a convolution, which pads here")
     if not parts:
         raise ValueError("model must have a layer that computes something; got none")
     return parts
@@ -174,7 +188,8 @@ def _check(network: Network, model: Any, layers: Sequence[tuple[str, Any]]) -> N
     else:
         x = rng.normal(size=(3, *first.row_shape)).astype(network.dtype)
     try:
-        found = model(x[..., 0] if first.codes else x, training=False)
+        given = np.moveaxis(x, 1, -1) if first.channels == "first" else x
+        found = model(given[..., 0] if first.codes else given, training=False)
     except Exception as error:
         raise ValueError(f"model must take rows of shape {x.shape}; got {type(error).__name__}: {error}") from error
     while isinstance(found, (tuple, list)):
@@ -192,10 +207,8 @@ def _made(network: Network) -> Any:
     if len(network.inputs) > 1:
         raise ValueError(f"network must have one input; got {len(network.inputs)}")
     first = network.inputs[0]
-    if first.channels == "first":
-        raise ValueError("network must have an input with the channels last; got 'first'")
     layers = [layer for layer in network.layers if not isinstance(layer, Input)]
-    shape = first.dims if first.codes and first.n == 1 else first.row_shape
+    shape = first.dims if first.codes and first.n == 1 else first.shape.of_row
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(network.dtype.name)
     try:
@@ -203,9 +216,9 @@ def _made(network: Network) -> Any:
         made = [keras.Input(shape, dtype="int32" if first.codes else network.dtype.name)]
         for k, layer in enumerate(layers):
             where = f"network.layers[{k + len(network.layers) - len(layers)}]"
-            if layer.kind not in WRITERS:
-                raise TypeError(f"{where} must be one of {', '.join(WRITERS)}; got {type(layer).__name__}")
-            made += WRITERS[layer.kind](layer, shape_behind(first, behind), where)
+            if layer.kind not in _WRITERS:
+                raise TypeError(f"{where} must be one of {', '.join(_WRITERS)}; got {type(layer).__name__}")
+            made += _WRITERS[layer.kind](layer, shape_behind(first, behind), where)
             behind.append(Part(layer, {}, where))
         return keras.Sequential(made)
     finally:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arguments import flag, integer, shown
 from ..layers import Input
-from . import torch_recurrent
+from . import torch_images, torch_recurrent
 from .parts import Part, check_same, network_of, shape_behind, written
 from .torch_layers import READERS, WRITERS
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..network import Network
 
 _RECURRENT = ("RNN", "GRU", "LSTM")
+# All that are known, and what messages say of them.
+_READERS = {**READERS, **torch_images.READERS}
+_KNOWN = (*_READERS, *torch_images.PADS)
 _HINT = "give the list of the layers that have counterparts, in their order"
 
 
@@ -28,16 +31,20 @@ def from_torch(
 ) -> Network:
     """A network with the layers and the weights of a module of torch.
 
-    Known are Linear, RNN, GRU and LSTM with all their layers and directions, Embedding, LayerNorm, BatchNorm1d,
-    Dropout, Identity, activations, and Sequential of these. A module of one's own is taken as its layers, one after the
-    other in the order in which it has them, and then asked: unless it gives what they give, it is refused.
+    Known are Linear, RNN, GRU and LSTM with all their layers and directions, Conv1d, Conv2d, max and average pools,
+    adaptive pools of all positions, Flatten, zero padding in front of a convolution, Embedding, LayerNorm, BatchNorm1d,
+    BatchNorm2d, Dropout, Identity, activations, and Sequential of these. A module of one's own is taken as its layers,
+    one after the other in the order in which it has them, and then asked: unless it gives what they give, it is
+    refused.
 
     Parameters
     ----------
     module : torch.nn.Module or list of these
         In a list, layers one after the other.
     input_shape : int or tuple, optional
-        Of a row: columns, (times, features), or (times,) of codes for an Embedding. Default: that of a first Linear.
+        Of a row: columns, (times, features), or (times,) of codes for an Embedding; of networks with convolutions,
+        pools or Flatten, as torch has it, (channels, height, width) or (channels, times). Default: that of a first
+        Linear.
     return_sequences : bool, optional
         Whether the last recurrent layer hands on the outputs of all times, as torch's first result has them, rather
         than the state after the last one. Default: what the module does; a list has to be told.
@@ -47,7 +54,9 @@ def from_torch(
     Returns
     -------
     Network
-        In the module's dtype. Its rows come first, whatever the module's ``batch_first``.
+        In the module's dtype. Its rows come first, whatever the module's ``batch_first``. Where torch has the channels
+        first, its input has them, too (``Input(..., channels="first")``); its layers have them last, so that weights
+        behind a Flatten change their places, and so has what comes out of it at each position.
 
     Raises
     ------
@@ -67,7 +76,7 @@ def from_torch(
     leaves = list(_leaves(module, "module"))
     if not leaves:
         raise ValueError(f"module must have a layer; got {shown(module)}")
-    first = _input_of(leaves[0], input_shape)
+    first = _input_of(leaves[0], input_shape, _has_channels_first(leaves))
     dtype = _dtype_of(leaves)
     candidates = _candidates(module, leaves, return_sequences)
     error: ValueError | None = None
@@ -140,35 +149,63 @@ def _leaves(module: Any, where: str) -> Iterator[tuple[str, str, Any]]:
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"{where} must be a torch.nn.Module; got {shown(module)} ({type(module).__name__})")
     name = type(module).__name__
-    if type(module) is Recurrent or (name in READERS and type(module) is getattr(torch.nn, name, None)):
+    if type(module) is Recurrent or (name in _KNOWN and type(module) is getattr(torch.nn, name, None)):
         yield where, name, module
         return
     children = list(module.named_children())
     if not children or module._parameters:
-        raise TypeError(f"{where} must be made of layers that are known ({', '.join(READERS)}); got {name}")
+        raise TypeError(f"{where} must be made of layers that are known ({', '.join(_KNOWN)}); got {name}")
     for child, one in children:
         yield from _leaves(one, f"{where}.{child}")
+
+
+def _has_channels_first(leaves: Sequence[tuple[str, str, Any]]) -> bool:
+    """Whether these are modules for images, or for series as images of one line."""
+    return any(name in torch_images.READERS for _, name, _m in leaves)
 
 
 def _read(leaves: Sequence[tuple[str, str, Any]], first: Input, sequences: bool) -> list[Part]:
     """Parts of all modules; of recurrent ones all but the last hand on all times."""
     last = max((k for k, (_, name, _m) in enumerate(leaves) if name in _RECURRENT), default=-1)
+    readers = {**_READERS, **torch_images.ALSO} if _has_channels_first(leaves) else _READERS
     parts: list[Part] = []
+    order: NDArray[np.intp] | None = None
+    pads: tuple[str, Any] | None = None
     for k, (where, name, module) in enumerate(leaves):
-        reader = torch_recurrent.read_one_array if name == "Recurrent" else READERS[name]
-        parts += reader(module, where, shape_behind(first, parts), sequences or k != last)
+        if name in torch_images.PADS:
+            pads = where, module
+            continue
+        shape = shape_behind(first, parts)
+        if _has_channels_first(leaves) and shape.dims and name in ("Linear", "LayerNorm"):
+            raise ValueError(f"{where} must come behind a Flatten: torch has the channels first; got {shape.of_row}")
+        reader = torch_recurrent.read_one_array if name == "Recurrent" else readers[name]
+        found = reader(module, where, shape, sequences or k != last)
+        if pads is not None:
+            found, pads = torch_images.padded(found, *pads), None
+        if order is not None:
+            found = [torch_images.reordered(part, order) for part in found]
+            order = None if name == "Linear" else order
+        if name == "Flatten" and found:
+            order = torch_images.order_behind(shape)
+        parts += found
+    if pads is not None:
+        raise ValueError(f"{pads[0]} must come before a convolution or a max pool, which pad here")
+    if order is not None and not np.array_equal(order, np.arange(len(order))):
+        raise ValueError(f"{leaves[-1][0]} must be a Linear behind Flatten: torch's columns are in another order")
     if not parts:
         raise ValueError("module must have a layer that computes something; got none")
     return parts
 
 
-def _input_of(leaf: tuple[str, str, Any], given: Any) -> Input:
+def _input_of(leaf: tuple[str, str, Any], given: Any, channels_first: bool) -> Input:
     """What comes in, in front of the first module."""
     where, name, module = leaf
     recurrent = name in (*_RECURRENT, "Recurrent")
     if given is None:
         if name != "Linear":
             kind = "(times, features)" if recurrent else "columns, (times, features) or (times,)"
+            if channels_first:
+                kind = "(channels, height, width) or (channels, times)"
             raise ValueError(f"input_shape must be {kind} for {where}, {name}, which tells no more; got None")
         return Input("x", module.in_features)
     sizes = tuple(given) if isinstance(given, (tuple, list)) else (given,)
@@ -179,6 +216,8 @@ def _input_of(leaf: tuple[str, str, Any], given: Any) -> Input:
         return Input("x", (*sizes, 1), dtype="int64")
     if recurrent and len(sizes) != 2:
         raise ValueError(f"input_shape must be (times, features) for {where}, {name}; got {shown(given)}")
+    if channels_first and len(sizes) > 1:
+        return Input("x", sizes, channels="first")
     return Input("x", sizes if len(sizes) > 1 else sizes[0])
 
 
@@ -219,6 +258,9 @@ def _asked(module: Any, leaves: Sequence[tuple[str, str, Any]], first: Input, x:
 
     inside = [one.layer if name == "Recurrent" else one for _, name, one in leaves]
     turned = any(not getattr(one, "batch_first", True) for one in inside)
+    channels_first = _has_channels_first(leaves)
+    if channels_first and first.dims and first.channels == "last":
+        x = np.ascontiguousarray(np.moveaxis(x, -1, 1))
     given = torch.from_numpy(x)
     if first.codes and first.n == 1:
         given = given[..., 0]
@@ -231,6 +273,8 @@ def _asked(module: Any, leaves: Sequence[tuple[str, str, Any]], first: Input, x:
         found = found[0]
     if turned and found.ndim == 3:
         found = found.transpose(0, 1)
+    if channels_first and found.ndim > 2:
+        found = found.movedim(1, -1)
     array: NDArray[Any] = found.cpu().numpy()
     return array
 
@@ -251,16 +295,20 @@ def _made(network: Network) -> Any:
     if len(network.inputs) > 1:
         raise ValueError(f"network must have one input; got {len(network.inputs)}")
     first = network.inputs[0]
-    if first.channels == "first":
-        raise ValueError("network must have an input with the channels last; got 'first'")
     layers = [layer for layer in network.layers if not isinstance(layer, Input)]
+    channels_first = any(layer.kind in torch_images.WRITERS for layer in layers)
+    if first.channels == "first" and not channels_first:
+        raise ValueError("network must have an input with the channels last; got 'first'")
+    writers = {**WRITERS, **torch_images.WRITERS}
+    if channels_first:
+        writers["batch_norm"] = torch_images.made_batch_norm
     behind: list[Part] = []
     modules: list[Any] = []
     for k, layer in enumerate(layers):
         where = f"network.layers[{k + len(network.layers) - len(layers)}]"
-        if layer.kind not in WRITERS:
-            raise TypeError(f"{where} must be one of {', '.join(WRITERS)}; got {type(layer).__name__}")
-        modules += WRITERS[layer.kind](layer, shape_behind(first, behind), where)
+        if layer.kind not in writers:
+            raise TypeError(f"{where} must be one of {', '.join(writers)}; got {type(layer).__name__}")
+        modules += writers[layer.kind](layer, shape_behind(first, behind), where)
         behind.append(Part(layer, {}, where))
     made = torch.nn.Sequential(*modules)
     return made.double() if network.dtype == np.float64 else made

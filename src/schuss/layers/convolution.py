@@ -110,7 +110,7 @@ class _Convolution(Layer):
     def axes(self, name: str) -> tuple[Axis, ...]:
         """The dimensions over which the kernel moves."""
         dims = self._came_in[:-1]
-        return axes(name, dims, self.kernel, self.stride, self.padding, self.dilation, of_kernel="kernel")
+        return axes(name, dims, self.kernel, self.stride, self.padding, self.dilation)
 
     @property
     def columns_in(self) -> int | None:

@@ -87,28 +87,28 @@ class _Pool(_OfPositions):
 class _WindowPool(_Pool):
     """Pools of windows."""
 
-    kernel_size: Sizes
+    kernel: Sizes
     stride: Sizes
     padding: Padding
 
-    def _take(self, kernel_size: Any, stride: Any, padding: Any, input_shape: Any) -> None:
-        kernel_size = checked_sizes("kernel_size", kernel_size)
+    def _take(self, kernel: Any, stride: Any, padding: Any, input_shape: Any) -> None:
+        kernel = checked_sizes("kernel", kernel)
         self._set(
             input_shape=checked_input_shape(input_shape),
-            kernel_size=kernel_size,
-            stride=kernel_size if stride is None else checked_sizes("stride", stride),
+            kernel=kernel,
+            stride=kernel if stride is None else checked_sizes("stride", stride),
             padding=checked_padding(padding, ("valid", "same")),
         )
 
     def axes(self, name: str) -> tuple[Axis, ...]:
         assert self.input_shape is not None
-        return axes(name, self.input_shape[:-1], self.kernel_size, self.stride, self.padding)
+        return axes(name, self.input_shape[:-1], self.kernel, self.stride, self.padding)
 
     def _check(self, name: str) -> None:
         for axis in self.axes(name):
             if max(axis.before, axis.after) >= axis.kernel:
                 raise ValueError(
-                    f"{name}.padding must be less than kernel_size, {axis.kernel}, on each side: a window must not be "
+                    f"{name}.padding must be less than kernel, {axis.kernel}, on each side: a window must not be "
                     f"all padding; got {max(axis.before, axis.after)}"
                 )
 
@@ -134,14 +134,14 @@ class MaxPool(_WindowPool):
 
     Parameters
     ----------
-    kernel_size : int or tuple of int
+    kernel : int or tuple of int
         The window: one number, or (height, width).
     stride : int or tuple of int, optional
-        From window to window. Default: kernel_size, so that windows lie side by side.
+        From window to window. Default: kernel, so that windows lie side by side.
     padding : {"valid", "same"}, int or tuple
         What is added around the image, and is never the largest. "valid": nothing. "same": as much as gives
         ceil(size / stride) windows, the odd one below and to the right, as in Keras. Else how much on each side: one
-        number, one a dimension, or for each dimension a pair, before and after; less than kernel_size.
+        number, one a dimension, or for each dimension a pair, before and after; less than kernel.
     input_shape : tuple of int, optional
         (height, width, channels) or (times, channels), where it is the network's first layer.
 
@@ -165,8 +165,8 @@ class MaxPool(_WindowPool):
 
     kind: ClassVar[str] = "max_pool"
 
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, *, input_shape: Any = None) -> None:
-        self._take(kernel_size, stride, padding, input_shape)
+    def __init__(self, kernel: Any, stride: Any = None, padding: Any = 0, *, input_shape: Any = None) -> None:
+        self._take(kernel, stride, padding, input_shape)
 
 
 @dataclass(init=False, repr=False, eq=False)
@@ -176,10 +176,10 @@ class AvgPool(_WindowPool):
 
     Parameters
     ----------
-    kernel_size : int or tuple of int
+    kernel : int or tuple of int
         The window: one number, or (height, width).
     stride : int or tuple of int, optional
-        From window to window. Default: kernel_size, so that windows lie side by side.
+        From window to window. Default: kernel, so that windows lie side by side.
     padding : {"valid", "same"}, int or tuple
         As of `MaxPool`.
     count_include_pad : bool
@@ -208,14 +208,14 @@ class AvgPool(_WindowPool):
 
     def __init__(
         self,
-        kernel_size: Any,
+        kernel: Any,
         stride: Any = None,
         padding: Any = 0,
         *,
         count_include_pad: bool = False,
         input_shape: Any = None,
     ) -> None:
-        self._take(kernel_size, stride, padding, input_shape)
+        self._take(kernel, stride, padding, input_shape)
         self._set(count_include_pad=flag("count_include_pad", count_include_pad))
 
     @property

@@ -101,18 +101,17 @@ def matched_input(layer: Layer, given: tuple[int, ...] | None, shape: Shape, nam
 def axes(
     name: str,
     dims: tuple[int, ...],
-    kernel_size: Sizes,
+    kernel: Sizes,
     stride: Sizes,
     padding: Padding,
     dilation: Sizes = 1,
-    of_kernel: str = "kernel_size",
 ) -> tuple[Axis, ...]:
-    """The dimensions of a layer that errors call `name`, and its kernel_size as `of_kernel` says.
+    """The dimensions of a layer that errors call `name`.
 
     "same" gives ceil(size / stride) windows, with what has to be added on both sides, one more after than before where
     it is odd; "causal" adds all of it before, so that no window sees what comes later; "valid" adds nothing.
     """
-    kernels = each_of(f"{name}.{of_kernel}", kernel_size, dims)
+    kernels = each_of(f"{name}.kernel", kernel, dims)
     strides = each_of(f"{name}.stride", stride, dims)
     dilations = each_of(f"{name}.dilation", dilation, dims)
     found = []
@@ -135,7 +134,7 @@ def axes(
         padded = " x ".join(str(axis.size + axis.before + axis.after) for axis in found)
         dilated = ", dilated" if any(axis.dilation > 1 for axis in found) else ""
         raise ValueError(
-            f"{name}.{of_kernel} must be at most {padded}, what comes in with its padding; got {spans}{dilated}"
+            f"{name}.kernel must be at most {padded}, what comes in with its padding; got {spans}{dilated}"
         )
     return tuple(found)
 
