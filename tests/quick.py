@@ -117,6 +117,8 @@ QUICK = [
     "sklearn/test_estimators.py::test_sparse_is_as_dense",
     "sklearn/test_messages.py",
     "sklearn/test_same_results.py::test_single_precision_is_kept",
+    "sklearn/test_sequences.py::test_every_form_of_rows_is_the_same",
+    "sklearn/test_sequences.py::test_warm_start_goes_on",
     "tables/test_encoding.py",
     "tables/test_recipes.py::test_each_learns",
     "tables/test_faults.py",
