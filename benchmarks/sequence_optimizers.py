@@ -169,7 +169,8 @@ def measure(path: Path) -> dict[str, Any]:
             path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
             errors = sorted(run["error"] for run in runs)
             print(
-                f"{title:<20}{name:<20}rate {lr:<8g}error {errors[len(errors) // 2]:.4f} ({errors[0]:.4f} to {errors[-1]:.4f})  "
+                f"{title:<20}{name:<20}rate {lr:<8g}error {errors[len(errors) // 2]:.4f} "
+                f"({errors[0]:.4f} to {errors[-1]:.4f})  "
                 f"{time.process_time() - start:.0f} s",
                 flush=True,
             )
