@@ -24,6 +24,8 @@ from .tables import LEGEND, Result, Row, table
 SUBJECTS = {
     "train": "training steps beside all libraries and the limit",
     "layers": "training steps with layers that are not dense, beside torch",
+    "sequences": "training steps of recurrent layers beside all libraries and the limit",
+    "images": "training steps of convolutional networks beside all libraries and the limit, and their memory",
     "gemm": "matrix products beside OpenBLAS and MKL",
     "growth": "training steps against width, depth, batch and threads: long, only when named or with --large",
     "step": "steps of every optimizer",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -18,39 +20,35 @@ EPS = 1e-8
 CHECKED_STEPS = 20
 FEWER_CHECKED_STEPS = 5
 _SLOW = 2e10
+_MOST_STEPS = 512
 
 
-@dataclass(frozen=True)
-class Case:
-    """One network and one batch size: ReLU between the layers, mean cross-entropy of integer labels, Adam."""
+class Problem(ABC):
+    """A network and a batch size, trained by the mean cross-entropy of integer labels with Adam."""
 
-    sizes: tuple[int, ...]
     batch: int
 
-    def __str__(self) -> str:
-        return f"{self.layers}, {self.batch}"
+    @property
+    @abstractmethod
+    def row_shape(self) -> tuple[int, ...]:
+        """Of one row of the input."""
 
     @property
-    def layers(self) -> str:
-        return "-".join(map(str, self.sizes))
+    @abstractmethod
+    def classes(self) -> int:
+        """How many labels there are."""
 
     @property
-    def products(self) -> int:
-        """Weights in all layers: multiplications and additions of one row's forward pass."""
-        return sum(a * b for a, b in pairwise(self.sizes))
-
-    @property
+    @abstractmethod
     def operations(self) -> int:
         """Floating-point operations of a step's matrix products: forward, weight gradients, and all input gradients
         but the first.
         """
-        first = self.sizes[0] * self.sizes[1]
-        return 2 * self.batch * (3 * self.products - first)
 
     @property
+    @abstractmethod
     def parameters(self) -> int:
-        """Weights and biases."""
-        return self.products + sum(self.sizes[1:])
+        """How many numbers are trained."""
 
     @property
     def state_bytes(self) -> int:
@@ -62,7 +60,7 @@ class Case:
         """What a step cannot do without: parameters and moments read and written, the rows of the batch gathered. The
         gradients are not in it: they can be used up where they are born.
         """
-        return 2 * self.state_bytes + 2 * 4 * self.batch * self.sizes[0]
+        return 2 * self.state_bytes + 2 * 4 * self.batch * math.prod(self.row_shape)
 
     @property
     def epoch_steps(self) -> int:
@@ -79,9 +77,9 @@ class Case:
         """Rows and labels. Each row comes twice with different labels: no loss reaches zero, no gradient dies out."""
         rng = np.random.default_rng(7)
         half = self.batch * max(self.checked_steps, self.epoch_steps) // 2 + 1
-        x = rng.standard_normal((half, self.sizes[0]), np.float32)
-        y = rng.integers(0, self.sizes[-1], half)
-        return np.tile(x, (2, 1)), np.concatenate([y, (y + 1) % self.sizes[-1]])
+        x = rng.standard_normal((half, *self.row_shape), np.float32)
+        y = rng.integers(0, self.classes, half)
+        return np.concatenate([x, x]), np.concatenate([y, (y + 1) % self.classes])
 
     @cached_property
     def batches(self) -> list[tuple[Float, NDArray[np.int64]]]:
@@ -89,6 +87,43 @@ class Case:
         x, y = self.data
         size = self.batch
         return [(x[k : k + size], y[k : k + size]) for k in range(0, len(x) - size + 1, size)]
+
+
+@dataclass(frozen=True)
+class Case(Problem):
+    """Dense layers: ReLU between them."""
+
+    sizes: tuple[int, ...]
+    batch: int
+
+    def __str__(self) -> str:
+        return f"{self.layers}, {self.batch}"
+
+    @property
+    def layers(self) -> str:
+        return "-".join(map(str, self.sizes))
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        return self.sizes[:1]
+
+    @property
+    def classes(self) -> int:
+        return self.sizes[-1]
+
+    @property
+    def products(self) -> int:
+        """Weights in all layers: multiplications and additions of one row's forward pass."""
+        return sum(a * b for a, b in pairwise(self.sizes))
+
+    @property
+    def operations(self) -> int:
+        first = self.sizes[0] * self.sizes[1]
+        return 2 * self.batch * (3 * self.products - first)
+
+    @property
+    def parameters(self) -> int:
+        return self.products + sum(self.sizes[1:])
 
     @cached_property
     def weights(self) -> list[tuple[Float, Float]]:
@@ -100,6 +135,24 @@ class Case:
             w = rng.uniform(-limit, limit, (n_in, n_out)).astype(np.float32)
             found.append((w, np.zeros(n_out, np.float32)))
         return found
+
+
+class Named(Problem):
+    """A network whose parameters are known by names."""
+
+    @property
+    @abstractmethod
+    def weights(self) -> dict[str, Float]:
+        """What training starts from, by name, in the order in which layers use them."""
+
+    @property
+    def parameters(self) -> int:
+        return sum(array.size for array in self.weights.values())
+
+    @property
+    def epoch_steps(self) -> int:
+        """So many that an epoch takes about a tenth of a second at best."""
+        return max(4, min(_MOST_STEPS, 4096 // self.batch, int(_SLOW // self.operations)))
 
 
 CASES = (

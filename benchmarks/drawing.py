@@ -14,13 +14,15 @@ _STYLES = {
     "ours: fit": ("#c1121f", "o"),
     "ours: train_step": ("#f08a8a", "o"),
     "torch": ("#1f4e9c", "s"),
+    "torch last": ("#1f4e9c", "d"),
     "torch.compile": ("#7fa6dd", "s"),
     "jax jit": ("#2a7f4f", "D"),
     "jax scan": ("#93cba8", "D"),
+    "Keras fit": ("#8a4fa3", "P"),
     "sklearn": ("#c9861a", "^"),
     "NumPy": ("#6b6b6b", "v"),
 }
-_OTHERS = ("#8a4fa3", "P")
+_OTHERS = ("#b08968", "X")
 # What is less than so many times our time lies outside.
 _LEFT = 0.2
 

@@ -25,10 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import drawing, peers
+from . import drawing, ours, peers
 from .cases import Case
 from .limits import LEAST_BYTES, Limits
-from .ours import Fit
 from .tables import Result, Row, row
 from .timing import Contender, alternate
 
@@ -139,7 +138,7 @@ def measure(options: Any, threads: int, limits: Limits) -> list[Result]:
     for one in series(options.quick):
         peers.note(f"growth {one.name}, threads {threads}")
         # All sizes take turns: what slows the machine for a while hits no size alone.
-        fits = {size: Fit(case) for size, case in one.cases.items()}
+        fits = {size: ours.fit(case) for size, case in one.cases.items()}
         turns = [Contender(str(size), fit.run, fit.unit) for size, fit in fits.items()]
         times = alternate(turns, 0.01 * len(turns) * ROUNDS, ROUNDS, 5)
         for size, case in one.cases.items():

@@ -52,7 +52,7 @@ class Limits:
     """
 
     def __init__(self, threads: int, seconds: float) -> None:
-        self._threads = threads
+        self.threads = threads
         self._seconds = seconds
         self._gflops: Rate | None = None
         self._bare_streams: dict[int, Rate | None] = {}
@@ -69,7 +69,7 @@ class Limits:
 
     def seen(self) -> list[str]:
         """What was measured so far, and by what."""
-        threads = f"With {self._threads} {'thread' if self._threads == 1 else 'threads'}:"
+        threads = f"With {self.threads} {'thread' if self.threads == 1 else 'threads'}:"
         found = []
         if self._gflops is not None:
             found.append(f"{threads} {self._gflops[0]:.0f} GFLOP/s ({self._gflops[1]}).")
@@ -83,7 +83,7 @@ class Limits:
         if self._gflops is None:
             loops = bare.library()
             # Everything hangs on this one number: it gets more time than the others.
-            self._gflops = bare.multiply_add(loops, self._threads, 5 * self._seconds) if loops else max(self._gemms())
+            self._gflops = bare.multiply_add(loops, self.threads, 5 * self._seconds) if loops else max(self._gemms())
         return self._gflops
 
     def _gemms(self) -> list[Rate]:
@@ -105,7 +105,7 @@ class Limits:
     def _bare_stream(self, touched: int) -> Rate | None:
         if touched not in self._bare_streams:
             loops = bare.library()
-            found = bare.stream(loops, self._threads, self._seconds, touched) if loops else None
+            found = bare.stream(loops, self.threads, self._seconds, touched) if loops else None
             self._bare_streams[touched] = found
         return self._bare_streams[touched]
 

@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-PACKAGES = ("schuss", "numpy", "torch", "jax", "jaxlib", "optax", "deepspeed", "scikit-learn")
+PACKAGES = ("schuss", "numpy", "torch", "jax", "jaxlib", "optax", "keras", "deepspeed", "scikit-learn")
 # Thread pools that read their size when they are loaded.
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "SCHUSS_NUM_THREADS")
 
@@ -41,6 +41,7 @@ def keep_to(threads: int) -> None:
         os.environ[name] = str(threads)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "jax")
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
     # torch.compile in this process, not in many that stay.
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 import schuss
 
-from .cases import BETAS, EPS, LEARNING_RATE, Case
-from .peers import Steps
+from .cases import BETAS, EPS, LEARNING_RATE, Case, Float, Problem
+from .steps import Steps
+
+
+def started(layers: Iterable[Any], weights: Iterable[Float]) -> schuss.Network:
+    """A network with start weights, in the order of its parameters."""
+    net = schuss.Network(list(layers), seed=0)
+    for mine, array in zip(net.parameters, weights, strict=True):
+        mine[...] = array.reshape(mine.shape)
+    return net
 
 
 def network(case: Case, output: str = "identity") -> schuss.Network:
     """With the case's start weights."""
     activations = ["relu"] * (len(case.sizes) - 2) + [output]
     layers = [schuss.Dense(*pair) for pair in zip(case.sizes[:-1], case.sizes[1:], activations, strict=True)]
-    net = schuss.Network(layers, seed=0)
-    given = [array for layer in case.weights for array in layer]
-    for mine, array in zip(net.parameters, given, strict=True):
-        mine[...] = array
-    return net
+    return started(layers, (array for layer in case.weights for array in layer))
 
 
 def _adam(net: schuss.Network) -> schuss.Adam:
@@ -31,10 +38,10 @@ class Fit:
 
     name = "ours: fit"
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Problem, net: schuss.Network) -> None:
         self.unit = case.epoch_steps
         self._batch = case.batch
-        self._net = network(case)
+        self._net = net
         self._adam = _adam(self._net)
         self._x, self._y = case.data
 
@@ -58,9 +65,8 @@ class Fit:
         return np.asarray(history["loss"])
 
 
-def train_step(case: Case) -> Steps:
+def step_by_step(case: Problem, net: schuss.Network) -> Steps:
     """A batch a call, from Python."""
-    net = network(case)
     adam = _adam(net)
     batches = case.batches
 
@@ -69,3 +75,11 @@ def train_step(case: Case) -> Steps:
         return net.train_step(x, y, loss="cross_entropy", optimizer=adam)
 
     return Steps("ours: train_step", len(batches), step)
+
+
+def fit(case: Case) -> Fit:
+    return Fit(case, network(case))
+
+
+def train_step(case: Case) -> Steps:
+    return step_by_step(case, network(case))

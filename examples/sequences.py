@@ -185,13 +185,11 @@ def plot(task, forecasts, band, picture):
         (line,) = hours.plot(ahead, together.mean(axis=0), label=name, lw=1.5, ls="--" if k < 2 else "-")
         means.barh(k, together.mean(), color=line.get_color(), alpha=0.6)
         means.plot([error.mean() for error in errors], [k] * len(errors), "k|", ms=12)
-    hours.set(
-        xlabel="hours ahead", ylabel="mean absolute error in °C", title="A forecast at each hour of October to December"
-    )
+    hours.set(xlabel="hours ahead", ylabel="mean absolute error in °C", title="A forecast at each hour that tests")
     hours.legend(fontsize=8)
     means.set_yticks(range(len(forecasts)), forecasts)
     means.invert_yaxis()
-    means.set(xlabel="mean absolute error in °C", title="Of the seeds' mean; lines: of each seed")
+    means.set(xlabel="mean absolute error in °C", title="Bars: mean of all seeds; lines: each seed")
     midnights = np.flatnonzero(task.hour[task.last[task.test]] == 23)
     begin = len(midnights) // 2
     for day, k in enumerate(midnights[begin : begin + 7]):

@@ -5,6 +5,7 @@
 
 #include "../dense/elementary.h"
 #include "../dense/activation.h"
+#include "../dense/gates.h"
 #include "../dense/tile.h"
 #include "../dense/runs.h"
 #include "../dense/sparse.h"

@@ -20,11 +20,11 @@
     KIND(piecewise_linear) \
     KIND(clamp)            \
     KIND(mean_of_members)  \
-    KIND(pool)             \
-    KIND(flatten)          \
-    KIND(convolution)      \
     KIND(rnn)              \
     KIND(gru)              \
-    KIND(lstm)
+    KIND(lstm)             \
+    KIND(pool)             \
+    KIND(flatten)          \
+    KIND(convolution)
 
 #endif

@@ -1,16 +1,17 @@
 /* What recurrent layers have in common: rows of a batch step through time, each from what it has seen.
  *
- * X[rows][times x n_in] holds a row's positions one after the other. A row has a length, of which it makes so many steps, forward
- * through its positions or, where the layer is reversed, from its last one back to its first. What lies behind is not there: its
- * outputs are zeros, and nothing is computed for it.
+ * X[rows][times x n_in] holds a row's positions one after the other. A row has a length, of which it makes so many
+ * steps, forward through its positions or, where the layer is reversed, from its last one back to its first. What lies
+ * behind is not there: its outputs are zeros, and nothing is computed for it.
  *
- * A step's gates are sums of x W + h R, each element one chain of fused multiply-adds first over x and then over h, to which biases are
- * added. What a cell makes of them is its own file's. On the way back a step leaves the gradients by these sums. When all
- * steps are done, the gradients of W and R are one product each, over all rows and steps.
+ * A step's gates are sums of x W + h R, each element one chain of fused multiply-adds first over x and then over h, to
+ * which biases are added. What a cell makes of them is its own file's. On the way back a step leaves the gradients by
+ * these sums. When all steps are done, products over all rows and steps give the gradients of W and R.
  *
- * Steps are kept one after the other, and in each the rows that are there, in the batch's order: row `first[s] + i` of every array
- * here is the i-th row that makes step s. So there are no gaps, and products over all steps have one long k, in this order. A row
- * [x | h] holds what a step reads: x, and right behind it the state before the step, in whole vectors. */
+ * Steps are kept one after the other, and in each the rows that are there, in the batch's order: row `first[s] + i` of
+ * every array here is the i-th row that makes step s. So there are no gaps, and products over all steps have one long
+ * k, in this order. A row [x | h] holds what a step reads: x, and right behind it the state before the step, in whole
+ * vectors. */
 
 enum { RECURRENT_WEIGHT, RECURRENT_STATE, RECURRENT_BIAS, RECURRENT_STATE_BIAS };
 enum { TIMES, N_IN, N_HIDDEN };                                      /* sizes */
@@ -18,7 +19,6 @@ enum { REVERSE, SEQUENCES, BIASES, RECURRENT_DROPOUT, VARIANT };     /* numbers 
 enum {
     MOST_GATES = 4,
     STRIP_ROWS = 4 * TILE_ROWS,           /* rows that step together, at most */
-    STRIP_WEIGHTS_BYTES = 256 * 1024,     /* weights from which on more than a tile's rows step together */
     RECURRENT_ASIDE = 256                 /* rows, roughly, of the gradient by X that are computed together */
 };
 #define RECURRENT_SIZES "times n_in n_hidden"
@@ -29,7 +29,7 @@ struct strip;
 /* What tells recurrent layers apart. */
 struct cell {
     int gates;                 /* blocks of n_hidden columns that W and R have */
-    int stored;                /* blocks of n_hidden that a step leaves: gates, and on the way back the gradients by their sums */
+    int stored;                /* blocks of n_hidden that a step leaves: gates, later the gradients by their sums */
     int place[MOST_GATES];     /* in which of these the gradient by the sums of a gate of W lies, */
     int state_place[MOST_GATES]; /* and of a gate of R */
     int factor[MOST_GATES];    /* which of them R of a gate is multiplied by; 0: by the state before */
@@ -39,8 +39,8 @@ struct cell {
     void (*backward)(const struct strip *s);
 };
 
-/* Weights as tiles read them: rows of W, and rows of R, for the columns of one gate or of neighbouring ones. From one panel of
- * columns to the next it is `panel` elements. */
+/* Weights as tiles read them: rows of W, and rows of R, for the columns of one gate or of neighbouring ones. From one
+ * panel of columns to the next it is `panel` elements. */
 struct gate_weights {
     const real *x, *h;
     ptrdiff_t ld, panel, width;
@@ -69,6 +69,7 @@ struct recurrent {
     real *last, *last_cell;    /* [own rows x ld_state] states after the last step */
     real *bias;                /* [stored] what is added to the sums */
     real *zeros;               /* [as long as any row] */
+    int sums_ahead;            /* 1: the sums of x W of all steps are there before the first */
     struct gate_weights weights[2]; /* of all gates; GRU: of the two that see h as it is, and of the third */
     struct gate_weights back;  /* R transposed */
     real *carried;             /* [own rows x ld_state] what goes back from step to step beside the product */
@@ -85,7 +86,7 @@ struct strip {
     int is_first;              /* the first step: nothing goes back from it */
     const real *xh;
     real *gates, *delta;
-    const real *cell_before, *state_before; /* the state that is no factor of R: without dropout; its rows ld_before apart */
+    const real *cell_before, *state_before; /* the state as it was before dropout; its rows ld_before apart */
     ptrdiff_t ld_before;
     real *cell_tanh;
     real *next[STRIP_ROWS], *next_cell[STRIP_ROWS], *out[STRIP_ROWS]; /* out NULL: not wanted */
@@ -149,8 +150,9 @@ static void lay_kept(struct recurrent *r, struct memory *m, ptrdiff_t n, int apa
         r->cell_before = memory_for(m, capped(n, r->ld_state), item);
         r->cell_tanh = memory_for(m, capped(n, r->ld_state), item);
     }
-    if (r->cell->keeps_state && r->h->node->numbers[RECURRENT_DROPOUT] > 0) r->state_before = memory_for(m, capped(n, r->ld_state), item);
-    if (r->h->node->numbers[RECURRENT_DROPOUT] > 0) r->mask = memory_for(m, r->rows, MASK_BYTES(r->n_hidden));
+    if (r->h->node->numbers[RECURRENT_DROPOUT] <= 0) return;
+    r->mask = memory_for(m, r->rows, MASK_BYTES(r->n_hidden));
+    if (r->cell->keeps_state) r->state_before = memory_for(m, capped(n, r->ld_state), item);
 }
 
 /* What forward() and the way back need while they run, for so many own rows. */
@@ -192,8 +194,8 @@ static struct recurrent recurrent_of(const struct here *h, const struct cell *ce
 
 /* ---- the contract ------------------------------------------------------------------------------------------------ */
 
-static const char *recurrent_shape(const struct cell *cell, const struct schuss_node *node, const struct shape *in, struct shape *out,
-                                   struct schuss_array *arrays, int *n_arrays) {
+static const char *recurrent_shape(const struct cell *cell, const struct schuss_node *node, const struct shape *in,
+                                   struct shape *out, struct schuss_array *arrays, int *n_arrays) {
     const ptrdiff_t times = node->sizes[TIMES], n_in = node->sizes[N_IN], n_hidden = node->sizes[N_HIDDEN];
     if (in->storage != SCHUSS_REAL) return "input";
     if (times != in->positions) return "times";
@@ -210,7 +212,8 @@ static const char *recurrent_shape(const struct cell *cell, const struct schuss_
 /* Whether the way back has to leave what the way forward left: it may be made again. */
 ALWAYS_INLINE int keeps_apart(int passes) { return passes == SCHUSS_BACKWARD; }
 
-static struct needs recurrent_needs(const struct cell *cell, const struct schuss_node *node, ptrdiff_t rows, int passes) {
+static struct needs recurrent_needs(const struct cell *cell, const struct schuss_node *node, ptrdiff_t rows,
+                                    int passes) {
     const struct here sizes = {.node = node};
     struct recurrent r = recurrent_of(&sizes, cell, rows);
     const ptrdiff_t item = sizeof(real), n = capped(rows, r.times);
@@ -219,20 +222,21 @@ static struct needs recurrent_needs(const struct cell *cell, const struct schuss
     if (passes == SCHUSS_FORWARD_ONLY) {
         lay_kept(&r, &forward, 2 * rows, 0);
     } else {
-        const ptrdiff_t long_row = r.n_in > r.n_hidden ? r.n_in : r.n_hidden;
         lay_kept(&r, &kept, n, keeps_apart(passes));
         lay_scratch(&r, &back, rows, 1);
         memory_for(&back, capped(rows + RECURRENT_ASIDE, r.n_in), item);
         const ptrdiff_t together = rows + RECURRENT_ASIDE;
-        const ptrdiff_t down = gemm_scratch(together, r.n_in, r.columns, END_NONE), up = gemm_scratch(long_row, r.columns, n, END_CONSUME);
-        memory_for(&back, down > up ? down : up, 1);
+        const ptrdiff_t down = gemm_scratch(together, r.n_in, r.columns, END_NONE);
+        const ptrdiff_t of_weights = gemm_scratch(r.n_in + r.n_hidden, r.columns, n, END_CONSUME);
+        memory_for(&back, down > of_weights ? down : of_weights, 1);
     }
     return (struct needs){
         .kept = kept.used,
         .scratch = forward.used > back.used ? forward.used : back.used,
         .prepared = sizeof(int),
         .weights = capped(capped(r.n_in + r.n_hidden, r.columns), item),
-        .nanoseconds = (double)r.times * ((double)r.columns * (PRODUCT_NS * (double)(r.n_in + r.n_hidden) + 10 * OUTPUT_NS)),
+        .nanoseconds = (double)r.times * (double)r.columns *
+                       (PRODUCT_NS * (double)(r.n_in + r.n_hidden) + 10 * OUTPUT_NS),
     };
 }
 
@@ -246,7 +250,10 @@ static void recurrent_prepare(struct here *h) { *gone_back(h) = 0; }
 static void count_steps(struct recurrent *r) {
     const struct share own = r->own;
     if (!r->lengths) {
-        for (ptrdiff_t s = 0; s < r->times; s++) r->first[s] = s * r->rows + own.first, r->alive[s] = own.end - own.first;
+        for (ptrdiff_t s = 0; s < r->times; s++) {
+            r->first[s] = s * r->rows + own.first;
+            r->alive[s] = own.end - own.first;
+        }
         for (ptrdiff_t i = own.first; i < own.end; i++) r->list[i - own.first] = i;
         r->total = r->times * r->rows;
         return;
@@ -301,9 +308,11 @@ static void gather_bias(const struct recurrent *r) {
 }
 
 /* W and R for tiles, columns [col, col + cols): where they lie, or, for many rows, in panels that are packed. */
-static struct gate_weights lay_weights(const struct recurrent *r, ptrdiff_t col, ptrdiff_t cols, int packs, real **room) {
+static struct gate_weights lay_weights(const struct recurrent *r, ptrdiff_t col, ptrdiff_t cols, int packs,
+                                       real **room) {
     const ptrdiff_t n = r->columns, k = r->n_in + r->n_hidden;
-    const real *w = (const real *)r->h->arrays[RECURRENT_WEIGHT] + col, *u = (const real *)r->h->arrays[RECURRENT_STATE] + col;
+    const real *w = (const real *)r->h->arrays[RECURRENT_WEIGHT] + col;
+    const real *u = (const real *)r->h->arrays[RECURRENT_STATE] + col;
     if (!packs) {
         const ptrdiff_t width = step_of(r->own.end - r->own.first);
         return (struct gate_weights){.x = w, .h = u, .ld = n, .panel = width, .width = width};
@@ -313,12 +322,14 @@ static struct gate_weights lay_weights(const struct recurrent *r, ptrdiff_t col,
         const ptrdiff_t width = cols - j < TILE_COLS ? cols - j : TILE_COLS;
         for (ptrdiff_t p = 0; p < k; p++, to += TILE_COLS) {
             const real *from = (p < r->n_in ? w + p * n : u + (p - r->n_in) * n) + j;
-            for (ptrdiff_t l = 0; l < TILE_COLS; l += LANES) v_store(to + l, v_load_m(from + l, v_mask(width > l ? width - l : 0)));
+            for (ptrdiff_t l = 0; l < TILE_COLS; l += LANES)
+                v_store(to + l, v_load_m(from + l, v_mask(width > l ? width - l : 0)));
         }
     }
     *room = to;
     return (struct gate_weights){
-        .x = start, .h = start + r->n_in * TILE_COLS, .ld = TILE_COLS, .panel = k * TILE_COLS, .width = TILE_COLS, .joined = k <= LONG_K,
+        .x = start, .h = start + r->n_in * TILE_COLS, .ld = TILE_COLS, .panel = k * TILE_COLS, .width = TILE_COLS,
+        .joined = k <= LONG_K,
     };
 }
 
@@ -342,29 +353,39 @@ static struct recurrent begin(const struct here *h, const struct cell *cell, con
         const int packs = own > WIDE_ROWS;
         const ptrdiff_t two = cell->gates == 3 ? 2 * r.n_hidden : r.columns; /* GRU: the third gate's sums are apart */
         gather_bias(&r);
+        r.sums_ahead = r.keeps && !packs && own == r.rows;
         r.weights[0] = lay_weights(&r, 0, two, packs, &room);
         if (two < r.columns) r.weights[1] = lay_weights(&r, two, r.columns - two, packs, &room);
     } else r.room = (char *)h->scratch + scratch.used;
     return r;
 }
 
-/* Rows that step together, of so many: those of a tile, or, where weights are large, of several, so that each part of them serves
- * many rows while it is in cache. */
-ALWAYS_INLINE ptrdiff_t strip_height(const struct recurrent *r, ptrdiff_t rows) {
-    const ptrdiff_t bytes = (r->n_in + r->n_hidden) * r->columns * (ptrdiff_t)sizeof(real);
-    return even_part(rows, bytes > STRIP_WEIGHTS_BYTES ? STRIP_ROWS : TILE_ROWS, 1);
+/* Rows that step together, of so many: of a few tiles, so that weights serve them all while they are in cache. */
+ALWAYS_INLINE ptrdiff_t strip_height(ptrdiff_t rows) { return even_part(rows, STRIP_ROWS, 1); }
+
+/* A run of gates whose sums lie side by side: gates [gate, gate + n). */
+struct gate_run {
+    int gate, n;
+};
+/* The run that begins with this gate, where `places` say where sums lie. */
+static struct gate_run run_from(const struct cell *cell, const int *places, int gate) {
+    int n = 1;
+    while (gate + n < cell->gates && places[gate + n] == places[gate] + n) n++;
+    return (struct gate_run){gate, n};
 }
 
 /* ---- products of a strip ----------------------------------------------------------------------------------------- */
 
 /* C[rows x cols] = start + A[rows x k] B, B in panels; start NULL: zeros. */
-static void strip_product(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t lda, const real *b, const struct gate_weights *w, real *c,
-                          ptrdiff_t ldc, ptrdiff_t cols, const real *start, ptrdiff_t ld_start) {
+static void strip_product(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t lda, const real *b,
+                          const struct gate_weights *w, real *c, ptrdiff_t ldc, ptrdiff_t cols, const real *start,
+                          ptrdiff_t ld_start) {
     const ptrdiff_t height = even_part(rows, TILE_ROWS, 1);
     for (ptrdiff_t j = 0; j < cols; j += w->width, b += w->panel) {
         const ptrdiff_t n = cols - j < w->width ? cols - j : w->width;
         for (ptrdiff_t i = 0; i < rows; i += height)
-            tile_deep(rows - i < height ? rows - i : height, k, a + i * lda, lda, 1, b, w->ld, 0, c + i * ldc + j, ldc, n,
+            tile_deep(rows - i < height ? rows - i : height, k, a + i * lda, lda, 1, b, w->ld, 0, c + i * ldc + j, ldc,
+                      n,
                       start ? start + i * ld_start + j : NULL, ld_start, 0, NULL, 0, 0, NULL);
     }
 }
@@ -373,8 +394,13 @@ static void strip_product(ptrdiff_t rows, ptrdiff_t k, const real *a, ptrdiff_t 
 static void sums_of_both(const struct strip *s, const struct gate_weights *w, ptrdiff_t block, ptrdiff_t cols) {
     const struct recurrent *r = s->r;
     real *c = s->gates + block * r->n_hidden;
+    if (r->sums_ahead) {
+        strip_product(s->rows, r->n_hidden, s->xh + r->h_at, r->ld_xh, w->h, w, c, r->ld_gates, cols, c, r->ld_gates);
+        return;
+    }
     if (w->joined) {
-        strip_product(s->rows, r->n_in + r->n_hidden, s->xh + r->x_at, r->ld_xh, w->x, w, c, r->ld_gates, cols, NULL, 0);
+        strip_product(s->rows, r->n_in + r->n_hidden, s->xh + r->x_at, r->ld_xh, w->x, w, c, r->ld_gates, cols, NULL,
+                      0);
         return;
     }
     strip_product(s->rows, r->n_in, s->xh + r->x_at, r->ld_xh, w->x, w, c, r->ld_gates, cols, NULL, 0);
@@ -389,7 +415,9 @@ ALWAYS_INLINE void copy_reals(ptrdiff_t n, const real *from, real *to) {
     if (j < n) v_store_m(to + j, v_load_m(from + j, v_mask(n - j)), v_mask(n - j));
 }
 
-ALWAYS_INLINE const unsigned char *state_mask(const struct recurrent *r, ptrdiff_t row) { return r->mask + row * MASK_BYTES(r->n_hidden); }
+ALWAYS_INLINE const unsigned char *state_mask(const struct recurrent *r, ptrdiff_t row) {
+    return r->mask + row * MASK_BYTES(r->n_hidden);
+}
 
 /* State h of a row into [x | h] of its next step, as R meets it. */
 ALWAYS_INLINE void put_state(const struct recurrent *r, ptrdiff_t row, const real *state, real *to) {
@@ -406,28 +434,47 @@ static void put_first(const struct recurrent *r, ptrdiff_t n) {
         const real *state = h->state ? (const real *)h->state + row * h->ld_state : NULL;
         put_state(r, row, state ? state : r->zeros, r->xh + (at + i) * r->ld_xh + r->h_at);
         if (r->state_before) copy_reals(hidden, state ? state : r->zeros, r->state_before + (at + i) * r->ld_state);
-        if (r->cell->cells) copy_reals(hidden, state ? state + hidden : r->zeros, r->cell_before + (at + i) * r->ld_state);
+        if (!r->cell->cells) continue;
+        copy_reals(hidden, state ? state + hidden : r->zeros, r->cell_before + (at + i) * r->ld_state);
     }
 }
 
 /* The x of a step. */
-static void put_inputs(const struct recurrent *r, ptrdiff_t s, ptrdiff_t n) {
+static void put_inputs(const struct recurrent *r, ptrdiff_t s) {
     real *to = r->xh + step_at(r, s) * r->ld_xh + r->x_at;
-    for (ptrdiff_t i = 0; i < n; i++, to += r->ld_xh) {
-        const ptrdiff_t row = r->list[i];
-        copy_reals(r->n_in, position_at(&r->h->x, r->times, row, position_of(r, length_of(r, row), s)), to);
+    for (ptrdiff_t row = r->own.first; row < r->own.end; row++) {
+        const ptrdiff_t length = length_of(r, row);
+        if (length <= s) continue;
+        copy_reals(r->n_in, position_at(&r->h->x, r->times, row, position_of(r, length, s)), to);
+        to += r->ld_xh;
     }
 }
 
-/* Draws what recurrent dropout leaves: the same at all times. Numbers of rows that dropout of the output does not reach. */
+/* The sums of x W of all steps, which lie one after the other: few rows are cheaper together. */
+static void sum_inputs(const struct recurrent *r) {
+    const struct cell *cell = r->cell;
+    const ptrdiff_t n = r->n_hidden;
+    for (struct gate_run run = {0, 0}; run.gate < cell->gates; run.gate += run.n) {
+        run = run_from(cell, cell->place, run.gate);
+        const struct gate_weights w = {.ld = r->columns, .panel = TILE_COLS, .width = TILE_COLS};
+        strip_product(r->total, r->n_in, r->xh + r->x_at, r->ld_xh,
+                      (const real *)r->h->arrays[RECURRENT_WEIGHT] + run.gate * n, &w,
+                      r->gates + cell->place[run.gate] * n, r->ld_gates, run.n * n, NULL, 0);
+    }
+}
+
+/* Draws what recurrent dropout leaves: the same at all times. Numbers of rows that dropout of the output does not
+ * reach. */
 static void draw_state_masks(const struct recurrent *r, const struct pass *pass) {
     for (ptrdiff_t i = r->own.first; i < r->own.end; i++)
-        draw_mask(((ptrdiff_t)1 << 33) + i * r->n_hidden, r->n_hidden, r->dropout, pass->seed, r->h->node->stream, pass->draw,
+        draw_mask(((ptrdiff_t)1 << 33) + i * r->n_hidden, r->n_hidden, r->dropout, pass->seed, r->h->node->stream,
+                  pass->draw,
                   r->mask + i * MASK_BYTES(r->n_hidden));
 }
 
 /* Rows [i, i + rows) of step s. */
-ALWAYS_INLINE void begin_strip(struct strip *strip, const struct recurrent *r, ptrdiff_t s, ptrdiff_t i, ptrdiff_t rows) {
+ALWAYS_INLINE void begin_strip(struct strip *strip, const struct recurrent *r, ptrdiff_t s, ptrdiff_t i,
+                               ptrdiff_t rows) {
     const ptrdiff_t at = step_at(r, s) + i;
     strip->r = r;
     strip->rows = rows;
@@ -444,7 +491,7 @@ ALWAYS_INLINE void begin_strip(struct strip *strip, const struct recurrent *r, p
 /* Step s. */
 static void step_forward(const struct recurrent *r, ptrdiff_t s, ptrdiff_t n) {
     const struct matrix *y = &r->h->y;
-    const ptrdiff_t height = strip_height(r, n), after = s + 1 < r->times ? step_at(r, s + 1) : 0;
+    const ptrdiff_t height = strip_height(n), after = s + 1 < r->times ? step_at(r, s + 1) : 0;
     ptrdiff_t goes_on = 0; /* rows that make the next step */
     for (ptrdiff_t i = 0; i < n; i += height) {
         const ptrdiff_t rows = n - i < height ? n - i : height, first_on = goes_on;
@@ -457,7 +504,8 @@ static void step_forward(const struct recurrent *r, ptrdiff_t s, ptrdiff_t n) {
             strip.next[k] = ends              ? r->last + own * r->ld_state
                             : r->state_before ? r->state_before + to * r->ld_state
                                               : r->xh + to * r->ld_xh + r->h_at;
-            if (r->cell->cells) strip.next_cell[k] = ends ? r->last_cell + own * r->ld_state : r->cell_before + to * r->ld_state;
+            if (r->cell->cells)
+                strip.next_cell[k] = ends ? r->last_cell + own * r->ld_state : r->cell_before + to * r->ld_state;
             strip.out[k] = r->sequences ? position_at(y, r->times, row, position_of(r, length, s))
                            : ends       ? position_at(y, 1, row, 0)
                                         : NULL;
@@ -485,7 +533,8 @@ static void end_row(const struct recurrent *r, ptrdiff_t row) {
         if (!r->sequences) copy_reals(hidden, last, position_at(&h->y, 1, row, 0));
     }
     if (r->sequences)
-        for (ptrdiff_t p = length; p < r->times; p++) memset(position_at(&h->y, r->times, row, p), 0, (size_t)hidden * sizeof(real));
+        for (ptrdiff_t p = length; p < r->times; p++)
+            memset(position_at(&h->y, r->times, row, p), 0, (size_t)hidden * sizeof(real));
     if (!h->state) return;
     real *out = (real *)h->state + row * h->ld_state;
     copy_reals(hidden, last, out);
@@ -493,15 +542,19 @@ static void end_row(const struct recurrent *r, ptrdiff_t row) {
 }
 
 static void recurrent_forward(struct here *h, const struct cell *cell, const struct pass *pass, struct team *me) {
-    if (h->lengths && me->count > 1) team_wait(me); /* each member has gathered those of its own rows, and all are read */
+    if (pass->training && h->lengths && me->count > 1) team_wait(me); /* each has gathered those of its own rows */
     if (pass->own.first >= pass->own.end) return;
     const struct recurrent r = begin(h, cell, pass, 0);
     *gone_back(h) = 0;
     if (r.dropout > 0) draw_state_masks(&r, pass);
+    if (r.alive[0]) put_inputs(&r, 0);
+    for (ptrdiff_t s = 1; r.sums_ahead && s < r.times && r.alive[s]; s++) put_inputs(&r, s);
+    if (r.sums_ahead) sum_inputs(&r);
     for (ptrdiff_t s = 0; s < r.times && r.alive[s]; s++) {
         const ptrdiff_t n = list_step(&r, s);
         if (s == 0) put_first(&r, n);
-        put_inputs(&r, s, n);
+        /* The next step's already: what has just been stored in parts of a vector is slow to read. */
+        if (!r.sums_ahead && s + 1 < r.times && r.alive[s + 1]) put_inputs(&r, s + 1);
         step_forward(&r, s, n);
     }
     for (ptrdiff_t i = r.own.first; i < r.own.end; i++) end_row(&r, i);
@@ -512,7 +565,7 @@ static void recurrent_forward(struct here *h, const struct cell *cell, const str
 
 static void step_back(const struct recurrent *r, ptrdiff_t s, ptrdiff_t n) {
     const struct matrix *dy = &r->h->dy;
-    const ptrdiff_t height = strip_height(r, n);
+    const ptrdiff_t height = strip_height(n);
     const real *returned = r->returned[(s + 1) & 1];
     for (ptrdiff_t i = 0; i < n; i += height) {
         const ptrdiff_t rows = n - i < height ? n - i : height;
@@ -550,17 +603,6 @@ static void go_back(struct recurrent *r) {
     for (; s >= 0; s--) step_back(r, s, list_step(r, s));
 }
 
-/* A run of gates whose gradients lie side by side: gates [gate, gate + n). */
-struct gate_run {
-    int gate, n;
-};
-/* The run that begins with this gate, where `places` say where gradients lie. */
-static struct gate_run run_from(const struct cell *cell, const int *places, int gate) {
-    int n = 1;
-    while (gate + n < cell->gates && places[gate + n] == places[gate] + n) n++;
-    return (struct gate_run){gate, n};
-}
-
 /* The gradient by a position of the input. */
 static void give_position(const struct recurrent *r, ptrdiff_t row, ptrdiff_t position, const real *dx) {
     const struct here *h = r->h;
@@ -577,8 +619,10 @@ static void steps_down(const struct recurrent *r, ptrdiff_t s, ptrdiff_t end, re
     for (struct gate_run run = {0, 0}; run.gate < r->cell->gates; run.gate += run.n) {
         run = run_from(r->cell, r->cell->place, run.gate);
         const struct gemm g = {
-            .m = rows, .n = r->n_in, .k = run.n * n, .a = r->delta + r->first[s] * r->ld_gates + r->cell->place[run.gate] * n,
-            .a_row = r->ld_gates, .a_col = 1, .b = (const real *)r->h->arrays[RECURRENT_WEIGHT] + run.gate * n, .ldb = r->columns,
+            .m = rows, .n = r->n_in, .k = run.n * n,
+                .a = r->delta + r->first[s] * r->ld_gates + r->cell->place[run.gate] * n,
+            .a_row = r->ld_gates, .a_col = 1, .b = (const real *)r->h->arrays[RECURRENT_WEIGHT] + run.gate * n,
+                .ldb = r->columns,
             .b_transposed = 1, .c = dx, .ldc = r->n_in, .start = run.gate ? dx : NULL, .ld_start = r->n_in,
         };
         gemm(&g, 0, rows, 0, r->n_in, room);
@@ -602,7 +646,8 @@ static void recurrent_down(struct here *h, const struct cell *cell, const struct
     *gone_back(h) = 1;
     for (ptrdiff_t s = 0, end; s < r.times && r.alive[s]; s = end) {
         ptrdiff_t rows = r.alive[s];
-        for (end = s + 1; alone && end < r.times && r.alive[end] && rows + r.alive[end] <= RECURRENT_ASIDE; end++) rows += r.alive[end];
+        for (end = s + 1; alone && end < r.times && r.alive[end] && rows + r.alive[end] <= RECURRENT_ASIDE; end++)
+            rows += r.alive[end];
         steps_down(&r, s, end, dx, room);
     }
     if (!r.lengths) return;
@@ -612,21 +657,49 @@ static void recurrent_down(struct here *h, const struct cell *cell, const struct
 
 /* ---- gradients of parameters ------------------------------------------------------------------------------------- */
 
-/* The gradient of gates `run` of array k, m rows: over all steps, a[total x m]^T times what lies at `place` of delta. */
-static void gates_gradient(const struct recurrent *r, int k, struct gate_run run, ptrdiff_t m, const real *a, ptrdiff_t ld_a, int place,
-                           struct births *births, const struct team *me) {
-    const struct here *h = r->h;
+/* What consumes the product of [x | h] and gradients by sums: rows of the gradient of W, and behind them those of R. */
+struct weight_gradients {
+    int updates;               /* 1: births; else gradients are stored */
+    struct birth born[2];
+    struct rule_constants constants[2];
+    real *gradients[2];
+    ptrdiff_t first_state;     /* the first row of R's */
+    ptrdiff_t columns;
+};
+
+static int take_gradients(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t rows, ptrdiff_t cols,
+                          const void *block) {
+    const struct weight_gradients *w = context;
+    const real *from = (const real *)block;
+    int nonfinite = 0;
+    for (ptrdiff_t i = 0, n; i < rows; i += n, from += n * cols) {
+        const int of_state = row + i >= w->first_state;
+        const ptrdiff_t at = (row + i - (of_state ? w->first_state : 0)) * w->columns + col;
+        n = of_state || rows < w->first_state - row ? rows - i : w->first_state - row - i;
+        if (w->updates && cols == w->columns) nonfinite |= birth_update(&w->born[of_state], at, n * cols, from);
+        else
+            for (ptrdiff_t k = 0; k < n; k++) {
+                if (w->updates) nonfinite |= birth_update(&w->born[of_state], at + k * w->columns, cols,
+                                                          from + k * cols);
+                else copy_reals(cols, from + k * cols, w->gradients[of_state] + at + k * w->columns);
+            }
+    }
+    return nonfinite;
+}
+
+/* The gradient of gates `run`, of W, of R, or of both, whose rows come one after the other: over all steps,
+ * a[total x m]^T times what lies at `place` of delta. state0: the first of the m rows that is R's. */
+static void gates_gradient(const struct recurrent *r, struct weight_gradients *w, struct gate_run run, ptrdiff_t m,
+                           ptrdiff_t state0,
+                           const real *a, ptrdiff_t ld_a, int place, struct births *births, const struct team *me) {
     const ptrdiff_t first = run.gate * r->n_hidden, n = run.n * r->n_hidden;
-    struct birth born;
     struct gemm g = {
         .m = m, .n = r->columns, .k = r->total, .a = a, .a_row = 1, .a_col = ld_a,
-        .b = r->delta + place * r->n_hidden - first, .ldb = r->ld_gates, .c = h->gradients[k], .ldc = r->columns,
+        .b = r->delta + place * r->n_hidden - first, .ldb = r->ld_gates,
+        .end = {.kind = END_CONSUME, .consume = take_gradients, .context = w},
     };
-    if (births) {
-        born = birth_of(births, h->kernels, h->node->first_array + k, r->columns);
-        g.end = birth_end(&born);
-    }
     int found;
+    w->first_state = state0;
     if (m < FEW_ROWS * me->count && n > m) {
         const struct share own = own_columns(n, me);
         found = gemm(&g, 0, m, first + own.first, first + own.end, r->room);
@@ -637,41 +710,68 @@ static void gates_gradient(const struct recurrent *r, int k, struct gate_run run
     if (births) births->nonfinite |= found;
 }
 
-/* The gradient of array k, a bias: the member's own columns of it. */
-static void bias_gradient(const struct recurrent *r, int k, const int *places, struct births *births, const struct team *me) {
+/* The gradients of W and R. Where gates see x and h alike, one product makes both. */
+static void weights_gradient(const struct recurrent *r, struct births *births, const struct team *me) {
     const struct here *h = r->h;
-    const ptrdiff_t n = r->n_hidden;
-    const struct share own = own_columns(r->columns, me);
-    if (!h->wanted[k] || own.first >= own.end) return;
-    for (struct gate_run run = {0, 0}; run.gate < r->cell->gates; run.gate += run.n) {
-        run = run_from(r->cell, places, run.gate);
-        const ptrdiff_t first = run.gate * n, end = first + run.n * n;
-        const ptrdiff_t from = own.first > first ? own.first : first, to = own.end < end ? own.end : end;
-        if (from < to)
-            column_sums(r->total, from, to, r->delta + places[run.gate] * n - first, r->ld_gates, h->gradients[k]);
+    const struct cell *cell = r->cell;
+    struct weight_gradients w = {.updates = births != NULL, .columns = r->columns};
+    for (int k = 0; k < 2; k++) {
+        w.gradients[k] = h->gradients[k];
+        if (!births || !h->wanted[k]) continue;
+        w.born[k] = birth_of(births, h->kernels, h->node->first_array + k, r->columns);
+        w.constants[k] = *w.born[k].constants; /* those of births change with the group */
+        w.born[k].constants = &w.constants[k];
     }
-    vector_born(h, births, k, own.first, own.end);
+    const real *x = r->xh + r->x_at, *state = r->xh + r->h_at;
+    for (struct gate_run run = {0, 0}; run.gate < cell->gates; run.gate += run.n) {
+        run = run_from(cell, cell->place, run.gate);
+        const int place = cell->place[run.gate];
+        const int alike = place == cell->state_place[run.gate] && !cell->factor[run.gate];
+        if (alike && h->wanted[RECURRENT_WEIGHT] && h->wanted[RECURRENT_STATE]) {
+            gates_gradient(r, &w, run, r->n_in + r->n_hidden, r->n_in, x, r->ld_xh, place, births, me);
+            continue;
+        }
+        if (h->wanted[RECURRENT_WEIGHT]) gates_gradient(r, &w, run, r->n_in, r->n_in, x, r->ld_xh, place, births, me);
+        if (!h->wanted[RECURRENT_STATE]) continue;
+        const int factor = cell->factor[run.gate];
+        gates_gradient(r, &w, run, r->n_hidden, 0, factor ? r->gates + factor * r->n_hidden : state,
+                       factor ? r->ld_gates : r->ld_xh, cell->state_place[run.gate], births, me);
+    }
 }
 
-static void recurrent_gradients(struct here *h, const struct cell *cell, const struct pass *pass, struct births *births, struct team *me) {
+/* The gradient of bias k, in the arena: the member's own columns of it. Where it is that of bias `like`, it is copied.
+ * */
+static void bias_gradient(const struct recurrent *r, int k, const int *places, const int *like, struct share own) {
+    const struct here *h = r->h;
+    const ptrdiff_t n = r->n_hidden;
+    for (struct gate_run run = {0, 0}; run.gate < r->cell->gates; run.gate += run.n) {
+        run = run_from(r->cell, places, run.gate);
+        int same = 0; /* gates of the run whose sums are there */
+        while (like && same < run.n && like[run.gate + same] == places[run.gate + same]) same++;
+        if (same) run.n = same;
+        const ptrdiff_t first = run.gate * n, end = first + run.n * n;
+        const ptrdiff_t from = own.first > first ? own.first : first, to = own.end < end ? own.end : end;
+        if (from >= to) continue;
+        if (same)
+            copy_reals(to - from, (const real *)h->gradients[RECURRENT_BIAS] + from, (real *)h->gradients[k] + from);
+        else column_sums(r->total, from, to, r->delta + places[run.gate] * n - first, r->ld_gates, h->gradients[k]);
+    }
+}
+
+static void recurrent_gradients(struct here *h, const struct cell *cell, const struct pass *pass,
+                                struct births *births, struct team *me) {
     struct recurrent r = begin(h, cell, pass, 1);
     if (!*gone_back(h)) go_back(&r);
     *gone_back(h) = 0;
     if (me->count > 1) team_wait(me); /* all steps of all rows are read, and parameters change */
-    if (h->wanted[RECURRENT_WEIGHT])
-        for (struct gate_run run = {0, 0}; run.gate < cell->gates; run.gate += run.n) {
-            run = run_from(cell, cell->place, run.gate);
-            gates_gradient(&r, RECURRENT_WEIGHT, run, r.n_in, r.xh + r.x_at, r.ld_xh, cell->place[run.gate], births, me);
-        }
-    if (h->wanted[RECURRENT_STATE])
-        for (struct gate_run run = {0, 0}; run.gate < cell->gates; run.gate += run.n) {
-            run = run_from(cell, cell->state_place, run.gate);
-            const int factor = cell->factor[run.gate];
-            gates_gradient(&r, RECURRENT_STATE, run, r.n_hidden, factor ? r.gates + factor * r.n_hidden : r.xh + r.h_at,
-                           factor ? r.ld_gates : r.ld_xh, cell->state_place[run.gate], births, me);
-        }
-    if (h->node->numbers[BIASES] > 0) bias_gradient(&r, RECURRENT_BIAS, cell->place, births, me);
-    if (h->node->numbers[BIASES] > 1) bias_gradient(&r, RECURRENT_STATE_BIAS, cell->state_place, births, me);
+    weights_gradient(&r, births, me);
+    const struct share own = own_columns(r.columns, me);
+    const int biases = (int)h->node->numbers[BIASES], first = biases > 0 && h->wanted[RECURRENT_BIAS];
+    const int second = biases > 1 && h->wanted[RECURRENT_STATE_BIAS];
+    if (first) bias_gradient(&r, RECURRENT_BIAS, cell->place, NULL, own);
+    if (second) bias_gradient(&r, RECURRENT_STATE_BIAS, cell->state_place, first ? cell->place : NULL, own);
+    if (first) vector_born(h, births, RECURRENT_BIAS, own.first, own.end);
+    if (second) vector_born(h, births, RECURRENT_STATE_BIAS, own.first, own.end);
 }
 
 /* ---- what cells compute ------------------------------------------------------------------------------------------ */
@@ -682,7 +782,8 @@ struct lanes {
     int whole;
     vmask mask;
 };
-ALWAYS_INLINE vec take(struct lanes l, const real *x) { return l.whole ? v_load(x + l.at) : v_load_m(x + l.at, l.mask); }
+ALWAYS_INLINE vec take(struct lanes l, const real *x) { return l.whole ? v_load(x + l.at) : v_load_m(x + l.at,
+                                                                                                     l.mask); }
 ALWAYS_INLINE void give(struct lanes l, real *y, vec v) {
     if (l.whole) v_store(y + l.at, v);
     else v_store_m(y + l.at, v, l.mask);
@@ -707,7 +808,8 @@ ALWAYS_INLINE vec through_tanh(vec y) { return v_set1(1) - y * y; }
     static ptrdiff_t NAME##_carries(const struct schuss_node *node) {                                                \
         return (1 + CELL(node)->cells) * node->sizes[N_HIDDEN];                                                      \
     }                                                                                                                \
-    static struct needs NAME##_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) { \
+    static struct needs NAME##_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows,         \
+                                     int passes) {                                                                   \
         (void)in;                                                                                                    \
         return recurrent_needs(CELL(node), node, rows, passes);                                                      \
     }                                                                                                                \

@@ -1,10 +1,10 @@
-/* h = act(x W + h R + b), act tanh or relu: x[n_in], h[n_hidden]. J. L. Elman, "Finding structure in time", Cognitive Science 14
- * (1990). With d the gradient by h, that by the sums is d act'(h). */
+/* h = act(x W + h R + b), act tanh or relu: x[n_in], h[n_hidden]. J. L. Elman, "Finding structure in time", Cognitive
+ * Science 14 (1990). With d the gradient by h, that by the sums is d act'(h). */
 
 ALWAYS_INLINE int rnn_is_relu(const struct recurrent *r) { return r->h->node->numbers[VARIANT] != 0; }
 
 ALWAYS_INLINE void rnn_lanes(struct lanes l, const int relu, real *gates, const real *bias, real *next, real *out) {
-    const vec z = take(l, gates) + take(l, bias), h = relu ? relu_value(z, z) : v_tanh(z);
+    const vec z = take(l, gates) + take(l, bias), h = relu ? relu_value(z, z) : gate_tanh(z);
     give(l, gates, h);
     give(l, next, h);
     if (out) give(l, out, h);
@@ -20,7 +20,8 @@ static void rnn_strip(const struct strip *s) {
     }
 }
 
-ALWAYS_INLINE void rnn_lanes_back(struct lanes l, const int relu, const real *gates, const real *dy, const real *returned, real *delta) {
+ALWAYS_INLINE void rnn_lanes_back(struct lanes l, const int relu, const real *gates, const real *dy,
+                                  const real *returned, real *delta) {
     const vec d = take(l, dy) + take(l, returned), h = take(l, gates);
     give(l, delta, d * (relu ? relu_slope(h, h) : through_tanh(h)));
 }
@@ -34,7 +35,8 @@ static void rnn_strip_back(const struct strip *s) {
         else EACH_LANES(r->n_hidden, rnn_lanes_back, 0, gates, s->dy[i], s->returned[i], delta);
     }
     if (!s->is_first)
-        strip_product(s->rows, r->columns, s->delta, r->ld_gates, r->back.h, &r->back, s->before, r->ld_state, r->n_hidden, NULL, 0);
+        strip_product(s->rows, r->columns, s->delta, r->ld_gates, r->back.h, &r->back, s->before, r->ld_state,
+                      r->n_hidden, NULL, 0);
 }
 
 static const struct cell rnn_cell = {.gates = 1, .stored = 1, .forward = rnn_strip, .backward = rnn_strip_back};

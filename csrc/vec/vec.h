@@ -7,6 +7,7 @@
  *   v_set1(x)                             x in every lane
  *   v_fma(a, b, c)                        a * b + c, rounded once
  *   v_product32(a, b)                     of the lower 32 bits of each 64
+ *   V_MAX(a, b), V_MIN(a, b)              a > b ? a : b, a < b ? a : b, where there is an instruction; else left out
  *   v_widen(p)                            DOUBLES reals from p on, as doubles; of floats only, the other is here
  *
  * Before inclusion: REAL_BITS, VECTOR_BYTES and MACHINE_HEADER. */
@@ -50,9 +51,15 @@ ALWAYS_INLINE wide v_widen(const real *p) { return (wide)v_load(p); }
 ALWAYS_INLINE vec v_select(veci mask, vec yes, vec no) { return (vec)((mask & (veci)yes) | (~mask & (veci)no)); }
 ALWAYS_INLINE veci v_seti(real_int x) { return x - (veci){0}; }
 ALWAYS_INLINE vec v_abs(vec x) { return (vec)((veci)x & v_seti((real_int)(((uint64_t)1 << (REAL_BITS - 1)) - 1))); }
+#ifndef V_MAX
+#define V_MAX(a, b) v_select(a > b, a, b)
+#define V_MIN(a, b) v_select(a < b, a, b)
+#endif
 /* A NaN in b stays; a NaN in a gives b. */
-ALWAYS_INLINE vec v_max(vec a, vec b) { return v_select(a > b, a, b); }
-ALWAYS_INLINE vec v_min(vec a, vec b) { return v_select(a < b, a, b); }
+ALWAYS_INLINE vec v_max(vec a, vec b) { return V_MAX(a, b); }
+ALWAYS_INLINE vec v_min(vec a, vec b) { return V_MIN(a, b); }
+#undef V_MAX
+#undef V_MIN
 
 /* The low (high) halves of a and b, lane by lane in turn: a0 b0 a1 b1 ... */
 #if VECTOR_BYTES * 8 == REAL_BITS * 2

@@ -278,6 +278,7 @@ class Net:
     state: int  # elements of a row of carried state
     dtype: np.dtype[Any]
     members: int  # in training the loss gets so many rows of n_out for each row
+    shaped: bool  # whether rows that come in or go out have positions, so that try_predict takes none; writable
     seed: int  # of dropout; writable
     draws: int  # training passes made; numbers the dropout masks; writable
     most_dropout: float  # the largest probability of a dropout
@@ -376,14 +377,6 @@ class AsBefore:
     def __enter__(self) -> None: ...
     def __exit__(self, *exception: object) -> None: ...
 
-# A least share of height and width that is cut out; whether images are turned upside down, and left to right; most
-# places that they are moved down, and across; what comes in from outside.
-Augmentation = tuple[float, tuple[bool, bool], tuple[int, int], float]
-
-def augmented(x: NDArray[Any], given: Augmentation, seed: int, draw: int) -> NDArray[Any]:
-    """x (rows, height, width, channels), C-contiguous, as training pass `draw` of a network with this seed would have
-    it; a new array."""
-
 class OneTime:
     """A network's layers for one time of sequences, over its own parameters."""
 
@@ -393,6 +386,14 @@ class OneTime:
         """`Network.step`, if all are seen at once to fit, else None."""
     def step(self, x: Data, state: NDArray[Any], out: NDArray[Any]) -> None:
         """x: (rows, columns), state: (rows, Net.state), out: (rows, columns), the network's dtype, C-contiguous."""
+
+# A least share of height and width that is cut out; whether images are turned upside down, and left to right; most
+# places that they are moved down, and across; what comes in from outside.
+Augmentation = tuple[float, tuple[bool, bool], tuple[int, int], float]
+
+def augmented(x: NDArray[Any], given: Augmentation, seed: int, draw: int) -> NDArray[Any]:
+    """x (rows, height, width, channels), C-contiguous, as training pass `draw` of a network with this seed would have
+    it; a new array."""
 
 class Trainer:
     """Whole epochs. Holds references to the data; X, y as in Net.loss, weights float64 or None."""
@@ -424,8 +425,8 @@ class Trainer:
         `loss` counts batches by their rows, not by their weights. drop_last: a last batch with fewer rows than the
         others is left out of each epoch. carries: row i of each batch goes on in the state in which that of the batch
         before ended, those of an epoch's first batch in zeros; batches are then in order, and equally large. Rows of x
-        may overlap: (rows, columns) that lie closer together than they are long, each without gaps. augment: the
-        number of an input, its (height, width), and what happens to its images as batches are gathered."""
+        may overlap: (rows, columns) that lie closer together than they are long, each without gaps. augment: the number
+        of an input, its (height, width), and what happens to its images as batches are gathered."""
     steps_per_epoch: int
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite. Its number."""

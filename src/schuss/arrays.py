@@ -90,6 +90,17 @@ def padded(name: str, rows: list[Any], times: int | None = None) -> tuple[NDArra
     return array, lengths
 
 
+def check_writable(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """TypeError or ValueError unless something is an array of this shape and dtype that may be written into."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name} must be a numpy.ndarray; got {shown(array)} ({type(array).__name__})")
+    if array.shape != shape or array.dtype != dtype or not array.flags.carray:
+        raise ValueError(
+            f"{name} must be {dtype} of shape {shape}, C-contiguous and writable; "
+            f"got {array.dtype} of shape {array.shape}"
+        )
+
+
 def seen_finite(array: NDArray[Any]) -> bool:
     """Whether it is seen at once that no number is NaN or infinite."""
     if array.dtype.kind != "f":

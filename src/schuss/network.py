@@ -78,8 +78,8 @@ class Network(Trained):
         sample_weight: Any = None,
         class_weight: str | Mapping[int, float] | Any = None,
         lengths: Any = None,
-        augment: Augment | None = None,
         carry_state: bool = False,
+        augment: Augment | None = None,
         metrics: str | metrics.Metric | Iterable[str | metrics.Metric] = (),
         training_metrics: bool = True,
         early_stopping: bool | int | EarlyStopping | None = None,
@@ -140,15 +140,15 @@ class Network(Trained):
         lengths : array of integers (rows,), optional
             How many times of each row of X are there, see `Sequences`. What lies beyond is computed by no layer that
             goes through times, and counts in no loss at each time.
-        augment : Augment, optional
-            What happens to images at random each time they are trained on: shifts, flips, crops. Validation rows and
-            metrics have the images as they are.
         carry_state : bool
             Whether layers that go through times go on: row i of a batch begins in the state in which row i of the batch
             before ended, and those of an epoch's first batch begin at zeros. So sequences may be far longer than what
             gradients go back through, which is one row: truncated backpropagation through time. `schuss.streams` brings
             long series into such rows. The batch size has to divide the rows, and nothing is shuffled. Validation
             begins each row at zeros.
+        augment : Augment, optional
+            What happens to images at random each time they are trained on: shifts, flips, crops. Validation rows and
+            metrics have the images as they are.
         metrics : str, callable or sequence of these
             accuracy, error, balanced_accuracy, log_loss, auc (of two classes), mse, rmse, mae, r2, or functions
             ``(prediction, target) -> number``, which get what `predict` gives and no weights. Computed after each epoch
@@ -214,8 +214,8 @@ class Network(Trained):
                 sample_weight=sample_weight,
                 class_weight=class_weight,
                 lengths=lengths,
-                augment=augment,
                 carry_state=carry_state,
+                augment=augment,
                 metrics=metrics,
                 training_metrics=training_metrics,
                 early_stopping=early_stopping,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def found_in(array: NDArray[Any]) -> bool:
     """Whether rows (rows, columns) overlap, each without gaps."""
-    if array.ndim != 2 or len(array) < 2 or array.shape[1] < 2:
+    if array.flags.c_contiguous or array.ndim != 2 or len(array) < 2 or array.shape[1] < 2:
         return False
     step, item = array.strides
     return item == array.itemsize and 0 <= step < array.shape[1] * item and step % item == 0

@@ -5,185 +5,31 @@ What fitting and files need is built on top: `network.Network`.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, arrays, inputs, losses, metrics, targets
-from .arguments import flag, integer, shown
+from . import _core, arrays, inputs, losses, metrics
+from .arguments import flag, shown
+from .batches import Batches
 from .errors import ADVICE, DivergenceError
 from .layers import one_time
-from .layers.graph import built
 from .layers.inputs import Input
 from .losses import Loss
 from .optim import Averaged, Optimizer
-from .optim.grouping import parameter_groups
 from .sequences import joined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .inputs import Data
-    from .layers import Layer
 
     AnyLoss = str | Loss | losses.LossFunction
 
-_DTYPES = ("float32", "float64")
-# Of a layer's number in the stream of its initial values: beyond are the numbers of its arrays, up to the 2**20 streams
-# that the core has for them.
-_STREAM_BITS = 18
-# What the core takes for a loss that is given by its name.
-_SPECS: dict[str, _core.LossSpec] = {name: loss.spec for name, loss in losses.BY_NAME.items()}
 
-
-class Passes:
-    """The part of a `Network` that knows layers and steps, but neither epochs nor files."""
-
-    def __init__(self, layers: Sequence[Layer], *, seed: int | None = None, dtype: Any = "float32") -> None:
-        if seed is None:
-            seed = int.from_bytes(os.urandom(8), "little") >> 1
-        self._build(layers, integer("seed", seed, 0, 2**64 - 1), dtype)
-        core = self._core
-        for (node, name), array in zip((*core.names, *core.state_names), (*core.parameters, *core.states), strict=True):
-            layer = self._graph.makers[node]
-            starts = layer.starts() if layer is not None else {name: 0.0}
-            start = starts[name]
-            if isinstance(start, tuple):
-                assert layer is not None
-                kind, scale = start
-                # Each array of a layer has draws of its own, the first those of the layer's number alone.
-                stream = self._graph.nodes[node][-1] + (list(starts).index(name) << _STREAM_BITS)
-                alike, widths = layer.repeats(name)
-                drawn = array
-                if alike or widths is not None:
-                    drawn = np.empty((1 if alike else len(array), len(widths or array[0])), array.dtype)
-                _core.initialise(drawn.reshape(-1, drawn.shape[-1]), kind, scale, self.seed, stream)
-                if drawn is not array:
-                    array[...] = drawn if widths is None else np.repeat(drawn, widths, axis=1)
-            else:
-                array[...] = start
-
-    def _build(self, layers: Sequence[Layer], seed: int, dtype: Any) -> None:
-        """A network whose parameters are zeros."""
-        self._graph = built(layers)
-        self.layers: tuple[Layer, ...] = self._graph.layers
-        self.inputs: tuple[Input, ...] = self._graph.inputs
-        self.dtype: np.dtype[Any] = _checked_dtype(dtype)
-        self.n_in = sum(put.n for put in self.inputs)
-        self.n_out = self.layers[-1].shape.columns
-        self._core = _core.Net(self._graph.nodes, self.dtype, seed)
-        # The shape of a row that comes in, if there is one input, and of one that comes out, where they have positions.
-        self._row_in = self.inputs[0].row_shape if len(self.inputs) == 1 and self.inputs[0].dims else None
-        self._dims_out = self._graph.shape.dims
-        self._shaped = bool(self._dims_out) or any(put.dims for put in self.inputs)
-        self._one_time: _core.OneTime | None = None
-        self._core.named_losses = _SPECS
-        self._core.input_names = [put.name for put in self.inputs]
-        self._parameters: tuple[NDArray[Any], ...] = tuple(self._core.parameters)
-        self._gradients: tuple[NDArray[Any], ...] = tuple(self._core.gradients)
-
-    @property
-    def parameters(self) -> tuple[NDArray[Any], ...]:
-        """The arrays of all layers, in order, in the network's dtype; of `Dense` W (n_in, n_out) and, if there is one,
-        b (n_out,).
-
-        They are views: what is written into them counts, as in ``net.parameters[0][...] = W``.
-        """
-        return self._parameters
-
-    @property
-    def gradients(self) -> tuple[NDArray[Any], ...]:
-        """What the last backward pass left: one view a parameter, in the order and shapes of `parameters`.
-
-        After `fit` they hold nothing of use: it updates parameters without storing all gradients.
-        """
-        return self._gradients
-
-    def named_parameters(self) -> dict[str, NDArray[Any]]:
-        """`parameters` by name, such as "layers.2.weight", or "layers.1.layers.0.bias" in a `Residual`.
-
-        Returns
-        -------
-        dict of arrays
-            In the order of `parameters`.
-        """
-        return {self._name(*place): array for place, array in zip(self._core.names, self._parameters, strict=True)}
-
-    def named_states(self) -> dict[str, NDArray[Any]]:
-        """What layers keep beside parameters, such as "layers.1.running_mean": views, as `parameters`."""
-        return {self._name(*place): a for place, a in zip(self._core.state_names, self._core.states, strict=True)}
-
-    def _name(self, node: int, array: str) -> str:
-        return f"{self._graph.paths[node]}.{array}"
-
-    def parameter_groups(self, patterns: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Groups for an optimizer by patterns of names: other rates, decay, or frozen.
-
-        Parameters
-        ----------
-        patterns : dict of dicts
-            Such as ``{"*.bias": {"weight_decay": 0.0}, "layers.0.*": {"lr_factor": 0.1}}``, or ``{"frozen": True}`` for
-            what is not to be trained. Later patterns add to earlier ones, and override them.
-
-        Returns
-        -------
-        list of dict
-            To be given to an optimizer: ``schuss.AdamW(net.parameter_groups({...}), lr=1e-3)``. Frozen arrays are in no
-            group; training with such an optimizer computes none of what only their gradients would need.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a pattern fits no name, or all arrays are frozen.
-        """
-        return parameter_groups(self.named_parameters(), patterns)
-
-    @property
-    def seed(self) -> int:
-        """What every random choice of this network follows from."""
-        return self._core.seed
-
-    @property
-    def n_parameters(self) -> int:
-        """Numbers that training changes, of all layers."""
-        return sum(array.size for array in self._parameters)
-
-    # -- passes ------------------------------------------------------------------------------------------------------
-
-    def _data(self, x: Any, name: str = "x", overlapping: bool = False) -> Data:
-        """Turn x into what the core takes; what fits already is taken as it is, without a pass over it. Rows that
-        overlap stay so, if that is allowed."""
-        if not self._shaped and self._core.accepts_inputs(x):
-            return x  # type: ignore[no-any-return]
-        return inputs.checked(self.inputs, x, name, self.dtype, overlapping)
-
-    def _flattened(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """A batch whose rows have positions as one without, as far as that is seen at once; else None for x."""
-        if type(x) is not np.ndarray or x.shape[1:] != self._row_in or not x.flags.c_contiguous or not len(x):
-            return None, y
-        if self.inputs[0].channels == "first":
-            return None, y
-        if self._dims_out:
-            places = 1 + len(self._dims_out)
-            if type(y) is not np.ndarray or y.shape[:places] != (len(x), *self._dims_out):
-                return None, y
-            y = y.reshape(-1, *y.shape[places:])
-        return x.reshape(len(x), -1), y
-
-    def _shaped_output(self, output: NDArray[Any]) -> NDArray[Any]:
-        """Rows of the network's value in the shape that users know."""
-        return output.reshape(len(output), *self._dims_out, -1) if self._dims_out else output
-
-    @property
-    def state_size(self) -> int:
-        """Numbers that a row carries from one pass to the next, of all layers that go through times."""
-        return self._core.state
-
-    def initial_state(self, rows: int = 1) -> NDArray[Any]:
-        """The state in which sequences begin where none is given: zeros (rows, state_size)."""
-        return np.zeros((integer("rows", rows, 1), self.state_size), self.dtype)
+class Passes(Batches):
+    """The part of a `Network` that makes passes and steps, but knows neither epochs nor files."""
 
     def forward(
         self, x: Any, training: bool = True, *, lengths: Any = None, state: Any = None, dropout_factor: float = 1.0
@@ -245,9 +91,8 @@ class Passes:
             None if part is None else inputs.shaped(put, part) for put, part in zip(self.inputs, dx, strict=True)
         )
 
-    def predict(
-        self, X: Any, out: NDArray[Any] | None = None, *, lengths: Any = None, state: Any = None
-    ) -> NDArray[Any]:
+    # Arguments that are keywords only would take a tenth of a small prediction.
+    def predict(self, X: Any, out: NDArray[Any] | None = None, lengths: Any = None, state: Any = None) -> NDArray[Any]:
         """The network's output, without dropout.
 
         Parameters
@@ -272,13 +117,14 @@ class Passes:
         ValueError, TypeError
             If X or out is not as described.
         """
+        if lengths is None and state is None:
+            found = self._core.try_predict(X, out)
+            if found is not None:
+                return found
         if self._shaped:
             return self._predict_shaped(joined(X, lengths, state), out)
         if lengths is not None or state is not None:
             raise ValueError("lengths and state must be None for a network whose input has no times")
-        found = self._core.try_predict(X, out)
-        if found is not None:
-            return found
         if out is not None:
             if not isinstance(out, np.ndarray):
                 raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
@@ -305,7 +151,7 @@ class Passes:
         shape = (*self._dims_out, self.n_out) if alone else (rows, *self._dims_out, self.n_out)
         flat = None
         if out is not None:
-            _check_array("out", out, shape, self.dtype)
+            arrays.check_writable("out", out, shape, self.dtype)
             flat = out.reshape(rows, -1)
         found = self._core.predict(data, flat)
         return found.reshape(shape) if out is None else out
@@ -369,11 +215,11 @@ class Passes:
         alone = len(at_one) == 1 and not isinstance(x, Mapping) and np.ndim(x) == 1
         data = inputs.checked(at_one, np.asarray(x)[None] if alone else x, "x", self.dtype)
         rows = inputs.rows(data)
-        _check_array("state", state, (rows, self.state_size), self.dtype)
+        arrays.check_writable("state", state, (rows, self.state_size), self.dtype)
         shape = (self.n_out,) if alone else (rows, self.n_out)
         if out is None:
             out = np.empty(shape, self.dtype)
-        _check_array("out", out, shape, self.dtype)
+        arrays.check_writable("out", out, shape, self.dtype)
         self._one_time.step(data, state, out.reshape(rows, -1))
         return out  # type: ignore[no-any-return]
 
@@ -523,56 +369,6 @@ class Passes:
             optimizer.step(gradients, clip_norm=clip_norm, clip_value=clip_value, on_nonfinite="raise")
         return value
 
-    def _batch(
-        self, x: Any, y: Any, loss: Loss | losses.LossFunction, sample_weight: Any, class_weight: Any
-    ) -> tuple[Data, NDArray[Any], NDArray[np.float64] | None]:
-        """A batch as the core takes it. Whether it is finite is left to the loss, the range of int64 labels to the core
-        unless class weights are looked up with them."""
-        x = self._data(x)
-        if self._dims_out:
-            return self._at_positions(x, y, loss, sample_weight, class_weight, ("x", "y", "sample_weight"))
-        rows = inputs.rows(x)
-        if class_weight is not None or not self._core.accepts_targets(y, rows, loss):
-            y = targets.prepare(loss, y, rows, self.n_out, self.dtype)
-        weights = None
-        if sample_weight is not None or class_weight is not None:
-            weights = targets.prepare_weights(loss, sample_weight, class_weight, y, self.n_out)
-        return x, y, weights
-
-    def _at_positions(
-        self,
-        x: Data,
-        y: Any,
-        loss: Loss | losses.LossFunction,
-        sample_weight: Any,
-        class_weight: Any,
-        names: tuple[str, str, str],
-    ) -> tuple[Data, NDArray[Any], NDArray[np.float64] | None]:
-        """A batch whose network has an output at each position, and whose targets and weights have a row for each.
-        Positions beyond the length of their row weigh nothing."""
-        rows, dims, positions = inputs.rows(x), self._dims_out, self._core.positions
-        array = targets.at_positions(names[1], y, rows, dims)
-        there = None
-        lengths = x.lengths if isinstance(x, _core.Sequences) else None
-        if lengths is not None and dims == self.inputs[0].dims:
-            if not isinstance(loss, Loss):
-                raise ValueError("lengths must be None with a loss function of one's own at each time")
-            there = (np.arange(positions) < lengths[:, None]).reshape(-1)
-            array = np.where(there.reshape(-1, *(1,) * (array.ndim - 1)), array, array.dtype.type(0))
-        target = targets.prepare(loss, array, rows * positions, self.n_out, self.dtype, names[1])
-        weights = None
-        if sample_weight is not None:
-            weights = targets.weights_at_positions(names[2], sample_weight, rows, dims)
-        weights = targets.prepare_weights(loss, weights, class_weight, target, self.n_out, names[2])
-        if there is not None:
-            weights = there.astype(np.float64) if weights is None else weights * there
-        return x, target, weights
-
-    def _check_batch(self, x: Data, y: NDArray[Any]) -> None:
-        """Whether what was not finite came in with the data: ValueError that says where. Looked at only then."""
-        inputs.check_finite(self.inputs, "x", x)
-        arrays.check_finite("y", y)
-
     def _own_loss_and_gradients(
         self, x: Data, y: NDArray[Any], loss: losses.LossFunction, dropout_factor: float
     ) -> float:
@@ -633,29 +429,6 @@ class Passes:
     def _measures(self, given: Any, loss: Loss | losses.LossFunction) -> dict[str, metrics.Measure]:
         return metrics.resolve(given, loss, self.n_out, self._graph.activation)
 
-    def _checked_data(
-        self,
-        X: Any,
-        y: Any,
-        loss: Loss | losses.LossFunction,
-        sample_weight: Any,
-        class_weight: Any,
-        names: tuple[str, str, str] = ("X", "y", "sample_weight"),
-    ) -> tuple[Data, NDArray[Any], NDArray[np.float64] | None]:
-        """Data as the core takes it, every value checked."""
-        x = self._data(X, names[0], True)
-        if self._dims_out:
-            x, target, weights = self._at_positions(x, y, loss, sample_weight, class_weight, names)
-        else:
-            target = targets.prepare(loss, y, inputs.rows(x), self.n_out, self.dtype, names[1])
-        inputs.check_finite(self.inputs, names[0], x)
-        self._core.check_inputs(x)
-        arrays.check_finite(names[1], target)
-        if not self._dims_out:
-            weights = targets.prepare_weights(loss, sample_weight, class_weight, target, self.n_out, names[2])
-        targets.check_not_all_zero(weights, names[2])
-        return x, target, weights
-
     def _evaluate(
         self,
         data: tuple[Data, NDArray[Any], NDArray[np.float64] | None],
@@ -687,27 +460,5 @@ class Passes:
         return found
 
 
-def _check_array(name: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Whether something is an array that may be written into."""
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{name} must be a numpy.ndarray; got {shown(array)} ({type(array).__name__})")
-    if array.shape != shape or array.dtype != dtype or not array.flags.carray:
-        raise ValueError(
-            f"{name} must be {dtype} of shape {shape}, C-contiguous and writable; "
-            f"got {array.dtype} of shape {array.shape}"
-        )
-
-
 def _not_finite(where: str, value: float) -> str:
     return f"the loss in {where} was {value}; {ADVICE}"
-
-
-def _checked_dtype(dtype: Any) -> np.dtype[Any]:
-    found: np.dtype[Any] | None
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found is None or not found.isnative or found.name not in _DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}; got {shown(dtype)}")
-    return found

@@ -87,11 +87,12 @@ def windows(
     Returns
     -------
     X : array of shape (windows, past, features)
-        1 feature for a series (times,). Not writable. `Network.fit`, `predict` and `evaluate` take it as it is, with no
-        more memory than the series and a batch; in another dtype than the network's, they convert the series once.
+        1 feature for a series (times,). Not writable. `Network.fit`, `predict` and `evaluate` take it as it is, a batch
+        at a time; in another dtype than the network's, they convert the series once.
     y : array of shape (windows, ahead), or (windows, ahead, columns)
         The latter for a series of several features, unless `targets` is one number. A network that ends in
-        ``Dense(ahead)`` takes the former; ``Dense(ahead * columns)`` takes ``y.reshape(len(y), -1)``.
+        ``Dense(ahead)`` takes the former; ``Dense(ahead * columns)`` takes ``y.reshape(len(y), -1)``. What takes them
+        copies targets.
 
     Raises
     ------

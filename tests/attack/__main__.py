@@ -19,6 +19,7 @@ from . import calls, functions
 from .crowds import crowds
 from .networks import Networks
 from .optimizers import Optimizers
+from .sequences import sequences
 
 ATTACKS: tuple[Any, ...] = (
     Optimizers,
@@ -27,6 +28,7 @@ ATTACKS: tuple[Any, ...] = (
     functions.estimators,
     functions.files,
     crowds,
+    sequences,
 )
 PATIENCE = 300  # seconds for one seed: more is a hang
 

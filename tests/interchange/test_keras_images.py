@@ -133,7 +133,7 @@ def test_what_there_is_not_here(layers: Any, shape: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([Conv2D(2, 3, input_shape=(5, 5, 1)), schuss.Scale()], r"network.layers\[2\] must be one of .*; got Scale"),
+        ([Conv2D(2, 3, input_shape=(5, 5, 1)), schuss.Scale()], r"network.layers\[1\] must be one of .*; got Scale"),
         ([MaxPool(3, 1, 1, input_shape=(4, 1)), Flatten(), Dense(1)], "padding must be 'valid' or 'same'"),
         ([AvgPool(3, 1, "same", count_include_pad=True, input_shape=(4, 1)), Flatten(), Dense(1)], "not be counted"),
     ],

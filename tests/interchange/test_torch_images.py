@@ -201,7 +201,7 @@ def test_layers_of_ours() -> None:
         (nn.MaxPool2d(2, ceil_mode=True), (1, 5, 5), "must have ceil_mode=False"),
         (nn.MaxPool2d(2, dilation=2), (1, 5, 5), "must have dilation=1"),
         (nn.AvgPool2d(2, divisor_override=3), (1, 5, 5), "must have divisor_override=None"),
-        (nn.AvgPool1d(2), (1, 1), "kernel_size must be at most 1"),
+        (nn.AvgPool1d(2), (1, 1), "kernel must be at most 1"),
         (nn.AdaptiveAvgPool2d(2), (1, 5, 5), "must have output_size=1"),
         (nn.BatchNorm2d(2, track_running_stats=False), (2, 5, 5), "must have track_running_stats=True"),
         (nn.Flatten(), (2, 3, 3), "module must be a Linear behind Flatten"),
@@ -262,7 +262,7 @@ class Conv(nn.Module):  # type: ignore[misc]
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([Conv2D(2, 3, input_shape=(5, 5, 1)), schuss.Scale()], r"network.layers\[2\] must be one of .*; got Scale"),
+        ([Conv2D(2, 3, input_shape=(5, 5, 1)), schuss.Scale()], r"network.layers\[1\] must be one of .*; got Scale"),
         ([Input("x", (4, 3)), Dense(2), GlobalAvgPool()], "must come behind a Flatten"),
         ([Input("x", (4, 3)), Flatten()], "must be a Linear behind Flatten"),
         ([AvgPool(3, 1, ((1, 0),), input_shape=(4, 1)), Flatten(), Dense(1)], "padding must be the same on both sides"),

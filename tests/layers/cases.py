@@ -247,6 +247,16 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
         ],
         "of times": lambda n: [MaxPool(3, 2, 1, input_shape=(9, n)), Flatten(), Dense(2)],
         "with gaps": lambda n: [MaxPool(2, 3, ((0, 1), (1, 0)), input_shape=(6, 7, n)), Flatten(), Dense(3, "tanh")],
+        "of parts": lambda n: [
+            _image(4, 6, n),
+            Dense(n, "tanh"),
+            Residual([AvgPool(3, 1, 1)]),
+            Concatenate([[], MaxPool(3, 1, "same"), AvgPool(3, 1, 1, count_include_pad=True)]),
+            MaxPool(2),
+            Concatenate([[], Activation("silu")]),
+            Flatten(),
+            Dense(2),
+        ],
     },
     "mean_of_members": {
         "values": lambda n: [

@@ -1,8 +1,8 @@
 """Recurrent layers: against torch and Keras live, with lengths and carried states, and the same bits however they run.
 
-Where the two part: at times that are not there stand zeros (torch's packed sequences; Keras repeats the last output); a
-row of length 0 ends in the state in which it began (Keras; torch refuses it); a reversed layer begins at each row's last
-time (both).
+Where the two part: at times that are not there stand zeros (torch's packed sequences; Keras repeats the last output);
+a row of length 0 ends in the state in which it began (Keras; torch refuses it); a reversed layer begins at each row's
+last time (both).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -395,6 +396,58 @@ def test_large_sizes_step_more_rows_together(kind: str) -> None:
     assert_close(net.backward(d), walk.by_input["x"])
     for name, gradient in zip(net.named_parameters(), net.gradients, strict=True):
         assert_close(gradient, walk.gradients[name], what=name)
+
+
+@kinds
+def test_going_on_from_a_file_changes_no_bit(kind: str, tmp_path: Path, threads: int) -> None:
+    """Three epochs, and one, a file, and two."""
+    rng = np.random.default_rng(1)
+    x, y, lengths = rng.normal(size=(50, 6, 5)), rng.integers(0, 3, 50), rng.integers(0, 7, 50)
+    options: dict[str, Any] = {"lengths": lengths, "loss": "cross_entropy", "batch_size": 16}
+
+    def begun(epochs: int) -> schuss.Network:
+        net = schuss.Network(_deep(kind, 6, 12, 0.2), seed=2)
+        net.fit(x, y, optimizer=schuss.Adam(net.parameters, lr=0.01), epochs=epochs, **options)
+        return net
+
+    whole, part = begun(3), begun(1)
+    part.save(tmp_path / "part.npz")
+    again = schuss.load(tmp_path / "part.npz")
+    assert again.layers == part.layers
+    assert_array_equal(again.predict(x, lengths=lengths), part.predict(x, lengths=lengths))
+    again.fit(x, y, optimizer=again.optimizer, epochs=2, **options)
+    for a, b in zip(again.parameters, whole.parameters, strict=True):
+        assert_array_equal(a, b)
+
+
+@kinds
+def test_predictions_do_not_depend_on_how_many_rows_come_together(kind: str, threads: int) -> None:
+    """A row alone, and among many: other tiles, the same sums."""
+    net = randomised(schuss.Network([KINDS[kind](21, return_sequences=True, input_shape=(5, 6))], seed=0))
+    x = np.random.default_rng(0).normal(size=(300, 5, 6)).astype("float32")
+    wanted = net.predict(x)
+    for rows in (1, 2, 3, 4, 15, 64):
+        assert_array_equal(net.predict(x[:rows]), wanted[:rows])
+    assert_array_equal(net.forward(x[:1]), wanted[:1])
+    assert_array_equal(net.forward(x[:77]), wanted[:77])
+
+
+@kinds
+def test_long_sums(kind: str) -> None:
+    """Rows times times beyond a block of a long sum, and states that are longer than one."""
+    net = randomised(schuss.Network([KINDS[kind](5, input_shape=(70, 3)), schuss.Dense(1)], seed=0, dtype="float64"))
+    x = np.random.default_rng(0).normal(size=(131, 70, 3))
+    walk = twin.run(net, x, training=True)
+    assert_close(net.forward(x), walk.value, 1e-12)
+    d = np.random.default_rng(1).normal(size=walk.value.shape)
+    walk.back(d)
+    assert_close(net.backward(d), walk.by_input["x"], 1e-12)
+    for name, gradient in zip(net.named_parameters(), net.gradients, strict=True):
+        assert_close(gradient, walk.gradients[name], 1e-12, name)
+    wide = randomised(schuss.Network([schuss.RNN(3, input_shape=(2, 4200))], seed=0, dtype="float64"))
+    x = np.random.default_rng(0).normal(size=(21, 2, 4200))
+    assert_close(wide.predict(x), twin.run(wide, x).value, 1e-12)
+    assert_array_equal(wide.predict(x)[:1], wide.predict(x[:1]))
 
 
 # ---- descriptions ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,7 +215,7 @@ def test_states_are_for_networks_that_carry_one_and_of_the_batch() -> None:
     with pytest.raises(ValueError, match="state must be None in fit"):
         net.fit(schuss.Sequences(X, state=net.initial_state(ROWS)), y, loss="mse")
     state = net.initial_state(BATCH - 1)
-    with pytest.raises(ValueError, match=r"state has shape \(5, 9\), expected \(6, 9\)"):
+    with pytest.raises(ValueError, match=r"state must be float32 of shape \(6, 9\).*got float32 of shape \(5, 9\)"):
         net.train_step(X[:BATCH], y[:BATCH], "mse", schuss.SGD(net.parameters, lr=0.1), state=state)
     with pytest.raises(ValueError, match="rows must be an integer >= 1"):
         net.initial_state(0)
@@ -239,3 +241,35 @@ def test_a_fit_that_diverges_goes_back_and_another_begins_at_zeros() -> None:
     for one in (net, fresh):
         one.fit(X, y, loss="mse", optimizer=schuss.SGD(one.parameters, lr=0.1), batch_size=BATCH, carry_state=True)
     same(net, fresh)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda state: state[:-1].copy(), ValueError, r"got float32 of shape \(5, 9\)"),
+        (lambda state: state[:, :-1].copy(), ValueError, r"got float32 of shape \(6, 8\)"),
+        (lambda state: state.reshape(-1), ValueError, r"got float32 of shape \(54,\)"),
+        (lambda state: state.astype(float), ValueError, "got float64 of shape"),
+        (lambda state: np.asfortranarray(state), ValueError, "C-contiguous and writable"),
+        (lambda state: np.broadcast_to(state[0], state.shape), ValueError, "C-contiguous and writable"),
+        (lambda state: state.tolist(), TypeError, "state must be a numpy.ndarray"),
+        (lambda state: 0, TypeError, "state must be a numpy.ndarray"),
+    ],
+)
+def test_wrong_states_are_named(make: Callable[[np.ndarray], Any], error: type[Exception], message: str) -> None:
+    X, y, _ = data(rows=BATCH)
+    net = network()
+    optimizer = schuss.Adam(net.parameters)
+    state = make(net.initial_state(BATCH))
+    before = [p.copy() for p in net.parameters]
+    for call in (
+        lambda: net.predict(X, state=state),
+        lambda: net.forward(X, state=state),
+        lambda: net.loss_and_gradients(X, y, "mse", state=state),
+        lambda: net.train_step(X, y, "mse", optimizer, state=state),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+    for mine, theirs in zip(before, net.parameters, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert optimizer.steps == 0

@@ -211,6 +211,14 @@ def test_memory_that_is_shared_is_refused() -> None:
             [schuss.Input("x", (TIMES, 3)), schuss.Bidirectional(schuss.GRU(2))],
             r"layers\.1\.branches\.1\.0 begins with the last time",
         ),
+        (
+            [schuss.Input("x", (TIMES, 3)), schuss.Conv1D(2, 3), schuss.GRU(2)],
+            r"go from time to time; layers\.1, Conv1D, looks at several",
+        ),
+        (
+            [schuss.Input("x", (TIMES, 3)), schuss.GRU(2, return_sequences=True), schuss.Flatten(), schuss.Dense(2)],
+            r"layers\.2, Flatten, looks at several",
+        ),
         ([schuss.Input("x", (4, 5, 3)), schuss.Dense(2)], r"network of sequences; layers\.0 has places of an image"),
     ],
 )

@@ -113,6 +113,25 @@ def test_training_on_windows_is_that_on_copies(given: str, dtype: str, step: int
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("batch_size", [1, 7, None])
+def test_lengths_states_and_any_batch(batch_size: int | None, threads: int) -> None:
+    X, y = schuss.windows(series(400), PAST, AHEAD, targets=1)
+    lengths = np.random.default_rng(0).integers(0, PAST + 1, len(X))
+    made = []
+    for x in (X, X.copy()):
+        net = network()
+        with schuss.threads(threads):
+            net.fit(x, y, loss="mse", epochs=1, batch_size=batch_size, lengths=lengths, drop_last=True)
+            net.fit(x[:392], y[:392], loss="mse", epochs=1, batch_size=49, carry_state=True)
+            state = net.initial_state(len(x))
+            found = net.predict(x, lengths=lengths, state=state)
+            loss = net.evaluate(x, y, "mse", lengths=lengths)["loss"]
+        made.append([*net.parameters, found, state, loss])
+    for mine, theirs in zip(*made, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 def test_windows_of_columns_and_of_several_inputs() -> None:
     array, other = series(), series(60, 2)
     X, y = schuss.windows(array, PAST, AHEAD, targets=[0, 1])

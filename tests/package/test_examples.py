@@ -130,6 +130,16 @@ def test_sklearn_interval(tmp_path: Path) -> None:
     assert numbers(r"median ([\d.]+)%", printed) == pytest.approx([50], abs=5)
 
 
+def test_images(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    printed = run("images.py", "--quick", str(tmp_path / "images.png"))
+    assert (tmp_path / "images.png").stat().st_size > 5000
+    assert numbers(r"(\d+) digits trained, (\d+) tested", printed) == [1438, 359]
+    dense, lenet = (numbers(rf"{name} +(\d+) parameters: ([\d.]+)% wrong", printed) for name in ("dense", "LeNet"))
+    assert lenet[1] < 5 and dense[1] < 6 and lenet[0] == 22602
+
+
 def test_each_has_a_test() -> None:
     assert {f"test_{path.stem}" for path in EXAMPLES.glob("*.py")} <= set(globals())
 

@@ -352,6 +352,25 @@ def mean_of_members(walk: Pass, layer: schuss.MeanOfMembers, a: Arrays, x: Array
     return y.reshape(len(x), layer.members, -1).mean(axis=1), slope
 
 
+def recurrent_layer(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
+    cell = recurrent.Cell(layer.kind, getattr(layer, "reset", getattr(layer, "activation", "")), a)
+    size = cell.n * (2 if layer.kind == "lstm" else 1)
+    state = np.zeros((len(x), size))
+    if walk.carried is not None:
+        state = walk.carried[:, walk._carried : walk._carried + size]
+    walk._carried += size
+    lengths = np.full(len(x), x.shape[1]) if walk.lengths is None else walk.lengths
+    mask = np.ones((len(x), cell.n))
+    if walk.training and layer.recurrent_dropout:
+        mask = recurrent.state_mask(mask.shape, layer.recurrent_dropout, walk.seed, walk._layers_met - 1, walk.draw)
+    run = recurrent.forward(cell, x, lengths, state, mask, layer.reverse)
+    walk.carries.append(run.state)
+    if layer.kind == "rnn" and layer.activation == "relu":
+        walk.gap = min(walk.gap, *(float(np.min(np.abs(kept[3]), initial=np.inf)) for kept in run.tape))
+    y = run.outputs if layer.return_sequences else run.state[:, : cell.n]
+    return y, lambda d: recurrent.backward(cell, run, d, mask, layer.reverse, x.shape)
+
+
 def convolution(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
     """Each element of the kernel is a product of its own, of what it sees with its matrix."""
     s = layer.sizes()
@@ -410,25 +429,6 @@ def flatten(walk: Pass, layer: schuss.Flatten, a: Arrays, x: Array, path: str) -
     return x.reshape(len(x), -1), lambda d: (d.reshape(x.shape), {})
 
 
-def recurrent_layer(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
-    cell = recurrent.Cell(layer.kind, getattr(layer, "reset", getattr(layer, "activation", "")), a)
-    size = cell.n * (2 if layer.kind == "lstm" else 1)
-    state = np.zeros((len(x), size))
-    if walk.carried is not None:
-        state = walk.carried[:, walk._carried : walk._carried + size]
-    walk._carried += size
-    lengths = np.full(len(x), x.shape[1]) if walk.lengths is None else walk.lengths
-    mask = np.ones((len(x), cell.n))
-    if walk.training and layer.recurrent_dropout:
-        mask = recurrent.state_mask(mask.shape, layer.recurrent_dropout, walk.seed, walk._layers_met - 1, walk.draw)
-    run = recurrent.forward(cell, x, lengths, state, mask, layer.reverse)
-    walk.carries.append(run.state)
-    if layer.kind == "rnn" and layer.activation == "relu":
-        walk.gap = min(walk.gap, *(float(np.min(np.abs(kept[3]), initial=np.inf)) for kept in run.tape))
-    y = run.outputs if layer.return_sequences else run.state[:, : cell.n]
-    return y, lambda d: recurrent.backward(cell, run, d, mask, layer.reverse, x.shape)
-
-
 FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "dense": dense,
     "grouped_dense": grouped_dense,
@@ -444,6 +444,9 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "prelu": prelu,
     "ensemble_dense": ensemble_dense,
     "mean_of_members": mean_of_members,
+    "rnn": recurrent_layer,
+    "gru": recurrent_layer,
+    "lstm": recurrent_layer,
     "conv1d": convolution,
     "conv2d": convolution,
     "max_pool": pool,
@@ -451,9 +454,6 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "global_max_pool": pool,
     "global_avg_pool": pool,
     "flatten": flatten,
-    "rnn": recurrent_layer,
-    "gru": recurrent_layer,
-    "lstm": recurrent_layer,
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import doctest
+import importlib
 import pickle
 import re
 from typing import Any
@@ -75,6 +77,7 @@ def not_of(estimator: Any) -> dict[str, str]:
         SequenceRegressor("gru", n_hidden=16, epochs=30, lr=0.02),
         SequenceClassifier(n_hidden=8, n_layers=2, bidirectional=True, epochs=40, lr=0.02, dtype="float64", n_jobs=1),
         SequenceRegressor("rnn", n_hidden=32, epochs=60, lr=0.005, loss="huber", optimizer="rmsprop"),
+        SequenceClassifier("conv", n_hidden=16, epochs=30, lr=0.01),
     ],
     expected_failed_checks=not_of,
 )
@@ -222,6 +225,32 @@ def test_forecasts_are_learned(layer: str) -> None:
     assert reg.predict(X).shape == y.shape and reg.score(X[200:], y[200:]) > 0.97
 
 
+@pytest.mark.parametrize("kind", [SequenceClassifier, SequenceRegressor])
+def test_convolutions(kind: Any) -> None:
+    """They learn, and refuse rows of another length by name, before anything has changed."""
+    X, y = waves(300)
+    target = np.where(y[:, 0] > X[:, -1], "up", "down") if kind is SequenceClassifier else y
+    est = small(kind, "conv", n_layers=2, dropout=0.1, epochs=25, n_hidden=16).fit(X[:200], target[:200])
+    assert est.score(X[200:], target[200:]) > 0.85
+    again = pickle.loads(pickle.dumps(est))
+    assert np.array_equal(again.predict(X), est.predict(X))
+    before = est.predict(X)
+    options = {"X_val": X[:, :10], "y_val": target}
+    for call, message in (
+        (lambda: est.predict(X[:, :15]), "X must have 20 times with layer='conv', as all rows; got 15"),
+        (lambda: est.predict(np.hstack([X, X])), "X must have 20 times with layer='conv', as all rows; got 40"),
+        (lambda: est.predict([X[0], X[1][:3]]), re.escape("one length with layer='conv'; X[1] has 3 times of 20")),
+        (lambda: est.partial_fit(X[:, :15], target), "X must have 20 times with layer='conv'"),
+        (lambda: est.fit(X, target, **options), "X_val must have 20 times with layer='conv'"),
+        (lambda: clone(est).set_params(bidirectional=True).fit(X, target), "bidirectional must be False"),
+        (lambda: clone(est).set_params(recurrent_dropout=0.1).fit(X, target), "recurrent_dropout 0 with layer='conv'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert np.array_equal(est.predict(X), before)
+    assert small(kind, "conv", layer_options={"kernel": 3}).fit(X, target).network_.layers[1].kernel == 3
+
+
 def test_targets_of_any_shape() -> None:
     X, y = waves(80)
     for shape in ((80,), (80, 1), (80, 2), (80, 2, 2)):
@@ -230,6 +259,24 @@ def test_targets_of_any_shape() -> None:
         assert reg.predict(X).shape == shape and reg.score(X, target) > 0.5
         with pytest.raises(ValueError, match="y must have shape"):
             reg.partial_fit(X, y[:, :3])
+    in_columns = small(SequenceRegressor).fit(np.asfortranarray(X), np.asfortranarray(y))
+    assert np.array_equal(in_columns.predict(X), small(SequenceRegressor).fit(X, y).predict(X))
+
+
+def test_frames_and_series_of_pandas() -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y = ragged(30)
+    clf = small(SequenceClassifier).fit(pandas.Series(X), pandas.Series(y))
+    assert np.array_equal(clf.predict_proba(pandas.Series(X)), small(SequenceClassifier).fit(X, y).predict_proba(X))
+    X, y = waves(30)
+    reg = small(SequenceRegressor).fit(pandas.DataFrame(X), pandas.DataFrame(y))
+    assert np.array_equal(reg.predict(pandas.DataFrame(X)), small(SequenceRegressor).fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("name", ["classifier", "regressor"])
+def test_examples_of_the_docstrings(name: str) -> None:
+    module = importlib.import_module(f"schuss.sklearn.sequences.{name}")
+    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,11 @@ cdef object held_in_place(array):
     lives, array.resize(..., refcheck=False) is refused."""
     owner, base = array, array.base
     while base is not None:
-        if isinstance(base, ndarray):
-            owner, base = base, ndarray.base.__get__(base)
-        else:  # such as what NumPy puts between windows and what they are windows of
+        if not isinstance(base, ndarray):  # such as what NumPy puts between windows and what they are windows of
             base = getattr(base, "base", None)
+            if not isinstance(base, ndarray):
+                break
+        owner, base = base, ndarray.base.__get__(base)
     return weakref.ref(owner)
 
 

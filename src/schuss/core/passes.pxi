@@ -15,6 +15,7 @@ cdef class Net(Nodes):
     cdef Py_ssize_t n_partial
     cdef double *partial_room
     cdef object forward_x      # the inputs of a forward pass that backward() may follow
+    cdef public bint shaped    # whether rows that come in or go out have positions
     cdef bint busy
 
     def __cinit__(self, nodes, dtype, uint64_t seed, bint bare=False, Nodes like=None):
@@ -159,14 +160,18 @@ cdef class Net(Nodes):
 
     def try_predict(self, x, out):
         cdef const schuss_ndarray *a = numpy_head(x)
+        cdef schuss_input input
+        cdef ptrdiff_t stride = self.row_bytes(0)
         cdef int ndim
-        if a == NULL or a.nd < 1 or a.nd > 2 or a.dimensions[0] < 1 or self.n_in < 0:
+        if a == NULL or a.nd < 1 or a.nd > 2 or a.dimensions[0] < 1 or self.n_in < 0 or self.shaped:
             return None
         ndim = a.nd
-        if (data_at_once(x, self.c_net.dtype, ndim, -1, -1, False) == NULL or a.dimensions[ndim - 1] != self.n_in
+        input.x = data_at_once(x, self.c_net.dtype, ndim, -1, -1, False)
+        if (input.x == NULL or a.dimensions[ndim - 1] != self.n_in
                 or out is not None and data_at_once(out, self.c_net.dtype, ndim, -1, -1, True) == NULL):
             return None
-        return self.predict_into(x, out, ndim, a.dimensions[0] if ndim == 2 else 1)
+        input.compressed, input.order, input.lengths, input.state = NULL, NULL, NULL, NULL
+        return self.predict_rows(&input, &stride, NULL, ndim, a.dimensions[0] if ndim == 2 else 1, out)
 
     cpdef bint accepts_finite(self, x) noexcept:
         cdef const schuss_ndarray *a = <schuss_ndarray *>x
@@ -184,26 +189,27 @@ cdef class Net(Nodes):
 
     cdef object predict_into(self, x, out, int ndim, Py_ssize_t rows):
         """x and out are (rows, n_in) and (rows, row_out), or with ndim 1 (n_in,) and (row_out,)."""
-        cdef Py_ssize_t slab = self.slab, done = 0, stop, n, k, item = self.item, n_in = self.n_in, n_out = self.row_out
-        cdef Py_ssize_t first = n_in if ndim == 1 else rows
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef schuss_input gathered[SCHUSS_MAX_INPUTS]
         cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
-        cdef schuss_input *given = inputs
         cdef list rooms = None
         if ndim == 1:
             strides[0] = self.row_bytes(0)
-            inputs[0].x = address_of(x, "x", self.c_net.dtype, 1, first, -1, False)
+            inputs[0].x = address_of(x, "x", self.c_net.dtype, 1, self.n_in, -1, False)
             inputs[0].compressed, inputs[0].order, inputs[0].lengths, inputs[0].state = NULL, NULL, NULL, NULL
         else:
             self.read_inputs(x, rows, inputs, strides)
-            rooms = self.room_for(strides, min(rows, slab), gathered)
-            if rooms is not None:
-                given = gathered
+            rooms = self.room_for(strides, min(rows, self.slab), gathered)
+        return self.predict_rows(inputs, strides, NULL if rooms is None else gathered, ndim, rows, out)
+
+    cdef object predict_rows(self, schuss_input *inputs, const ptrdiff_t *strides, schuss_input *gathered, int ndim,
+                             Py_ssize_t rows, out):
+        """gathered: room for a slab of what overlaps, NULL: nothing does. out: as of predict_into, or None."""
+        cdef Py_ssize_t slab = self.slab, done = 0, stop, n, k, item = self.item, n_out = self.row_out
+        cdef schuss_input *given = inputs if gathered == NULL else gathered
         if out is None:
             out = empty((n_out,), self.dtype) if ndim == 1 else empty((rows, n_out), self.dtype)
-        first = n_out if ndim == 1 else rows
-        cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, ndim, first, n_out, True)
+        cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, ndim, n_out if ndim == 1 else rows, n_out, True)
         for k in range(self.c_net.n_inputs):
             if (<const char *>inputs[k].x < py + rows * n_out * item
                     and py < <const char *>inputs[k].x + (rows - 1) * strides[k] + self.row_bytes(k)):
@@ -218,7 +224,7 @@ cdef class Net(Nodes):
                 state = let_others_run(self.multiply_adds(stop - done))
                 while done < stop:
                     n = min(slab, stop - done)
-                    if rooms is not None:
+                    if gathered != NULL:
                         self.gather(inputs, strides, n, gathered)
                     schuss_forward(c_plan, given, n, 0, 0, py + done * n_out * item)
                     done += n

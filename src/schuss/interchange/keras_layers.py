@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ACTIVATIONS = {
     "linear": "identity",
     "relu": "relu",
+    "gelu": "gelu",
     "selu": "selu",
     "sigmoid": "sigmoid",
     "tanh": "tanh",
@@ -153,8 +154,6 @@ def end(activation: str, alpha: float | None, dropout: float, where: str) -> lis
         found.append(keras.layers.LeakyReLU(negative_slope=alpha))
     elif activation == "elu":
         found.append(keras.layers.ELU(alpha=alpha))
-    elif activation == "gelu":
-        found.append(keras.layers.Activation(lambda z: keras.ops.gelu(z, approximate=False)))
     elif activation != "identity":
         if activation not in names:
             raise ValueError(f"{where}'s activation must be one of {', '.join(names)}; got {activation}")

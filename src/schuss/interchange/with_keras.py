@@ -28,8 +28,8 @@ def from_keras(model: Any, input_shape: Any = None, *, seed: int | None = None) 
     """A network with the layers and the weights of a model of Keras.
 
     Known are Dense, SimpleRNN, GRU, LSTM, Bidirectional, TimeDistributed of Dense, Conv1D, Conv2D, max and average
-    pools, global ones, Flatten, zero padding in front of a convolution, Embedding, LayerNormalization, BatchNormalization,
-    Dropout, Activation, ReLU, LeakyReLU, ELU, Softmax, and models of these, one after the other.
+    pools, global ones, Flatten, zero padding in front of a convolution, Embedding, LayerNormalization,
+    BatchNormalization, Dropout, Activation, ReLU, LeakyReLU, ELU, Softmax, and models of these, one after the other.
     What the model gives for random rows is compared with what the network gives.
 
     Parameters
@@ -184,7 +184,7 @@ def _check(network: Network, model: Any, layers: Sequence[tuple[str, Any]]) -> N
     x: NDArray[Any]
     if first.codes:
         limit = next(layer.input_dim for _, layer in layers if type(layer).__name__ == "Embedding")
-        x = rng.integers(0, limit, (3, *first.row_shape))
+        x = rng.integers(0, limit, (3, *first.row_shape)).astype(np.int32)
     else:
         x = rng.normal(size=(3, *first.row_shape)).astype(network.dtype)
     try:
@@ -209,8 +209,8 @@ def _made(network: Network) -> Any:
     first = network.inputs[0]
     layers = [layer for layer in network.layers if not isinstance(layer, Input)]
     shape = first.dims if first.codes and first.n == 1 else first.shape.of_row
-    before = keras.config.floatx()
-    keras.config.set_floatx(network.dtype.name)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(network.dtype.name)
     try:
         behind: list[Part] = []
         made = [keras.Input(shape, dtype="int32" if first.codes else network.dtype.name)]
@@ -222,4 +222,4 @@ def _made(network: Network) -> Any:
             behind.append(Part(layer, {}, where))
         return keras.Sequential(made)
     finally:
-        keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(before)

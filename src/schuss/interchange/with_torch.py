@@ -43,7 +43,8 @@ def from_torch(
         In a list, layers one after the other.
     input_shape : int or tuple, optional
         Of a row: columns, (times, features), or (times,) of codes for an Embedding; of networks with convolutions,
-        pools or Flatten, as torch has it, (channels, height, width) or (channels, times). Default: that of a first Linear.
+        pools or Flatten, as torch has it, (channels, height, width) or (channels, times). Default: that of a first
+        Linear.
     return_sequences : bool, optional
         Whether the last recurrent layer hands on the outputs of all times, as torch's first result has them, rather
         than the state after the last one. Default: what the module does; a list has to be told.

@@ -1,7 +1,7 @@
 """scikit-learn's multi-layer perceptrons, compiled: the same arguments, the same results, and what was asked for.
 
-And estimators for tables as they are, `TabularClassifier` and `TabularRegressor`, and for sequences,
-`SequenceClassifier` and `SequenceRegressor`. Needs scikit-learn.
+And estimators for tables as they are, `TabularClassifier` and `TabularRegressor`, for sequences, `SequenceClassifier`
+and `SequenceRegressor`, and for images, `ImageClassifier`. Needs scikit-learn.
 ``docs/sklearn.md`` says what all of these estimators can.
 """
 
@@ -16,10 +16,12 @@ from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 
 if TYPE_CHECKING:
+    from .images import ImageClassifier
     from .sequences import SequenceClassifier, SequenceRegressor
     from .tabular import TabularClassifier, TabularRegressor
 
 _WHERE = {
+    "ImageClassifier": "images",
     "SequenceClassifier": "sequences",
     "SequenceRegressor": "sequences",
     "TabularClassifier": "tabular",
@@ -27,6 +29,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "ImageClassifier",
     "MLPClassifier",
     "MLPRegressor",
     "SequenceClassifier",
@@ -37,7 +40,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what is for tables and sequences when it is first asked for."""
+    """Load what is for tables, sequences and images when it is first asked for."""
     if name in _WHERE:
         from importlib import import_module
 

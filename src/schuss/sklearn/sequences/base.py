@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ...optim import BY_NAME
 from ...sequences import Sequences
@@ -22,9 +22,10 @@ from ...tables.encoding import Standardise
 from ...threads import threads
 from ...training import EarlyStopping
 from ..callbacks import CallbackSupportMixin, Tasks
-from ..validation import given_together
+from ..optimizers import optimizer_of
+from ..validation import given_together, weights_of_rows
 from .given import Series, series_of
-from .network import KINDS, longer, network_of, optimizer_of
+from .network import KINDS, longer, network_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,25 +127,27 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         series = self._series("X", X, reset=first)
         targets = self._targets(y, first)
         check_consistent_length(series.x, targets)
-        weights = self._weights(targets, _checked_weights(sample_weight, series), incremental)
+        weights = self._weights(targets, weights_of_rows(sample_weight, len(series)), incremental)
         training = _of_weight(series, targets, weights)
         validation = None
         if given_together(X_val, y_val, sample_weight_val):
             held = self._series("X_val", X_val, reset=False)
             held_targets = self._encoded(y_val, "y_val")
             check_consistent_length(held.x, held_targets)
-            validation = _of_weight(held, held_targets, _checked_weights(sample_weight_val, held))
+            validation = _of_weight(held, held_targets, weights_of_rows(sample_weight_val, len(held)))
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         if not first:
             seed = self._seed
         if self.early_stopping and validation is None:
             training, validation = self._held_out(*training, seed)
         series, targets, weights = training
-        times = max(series.times, 0 if validation is None else validation[0].times)
+        times = series.times if validation is None else max(series.times, validation[0].times)
+        self._check_times("X", series, times if first else self._times)
+        if validation is not None:
+            self._check_times("X_val", validation[0], series.times)
         if first:
             self._start(series, targets, weights, times, seed)
         elif times > self._times:
-            self._check_times(series)
             self.network_ = longer(self.network_, times)
         self._train(X, y, sample_weight, training, validation, 1 if incremental else int(self.epochs))
 
@@ -154,7 +157,7 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.standard_ = _standard_of(series, weights) if self.standardize else None
         outputs = self._begin(targets, weights)
         network = network_of(self, times, series.features, outputs, seed)
-        network.optimizer = optimizer_of(self, network)
+        network.optimizer = optimizer_of(self, network, self.lr)
         self.network_, self._lock = network, threading.Lock()
 
     def _train(
@@ -237,10 +240,10 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             )
         return series
 
-    def _check_times(self, series: Series) -> None:
+    def _check_times(self, name: str, series: Series, times: int) -> None:
         """ValueError where the network takes rows of one length, and these have another."""
-        if self.layer == "conv" and series.times != self._times:
-            raise ValueError(f"X must have {self._times} times with layer='conv', as in fit; got {series.times}")
+        if self.layer == "conv" and series.times != times:
+            raise ValueError(f"{name} must have {times} times with layer='conv', as all rows; got {series.times}")
 
     def _inputs(self, series: Series) -> Sequences:
         """Rows as the network takes them: scaled, zeros behind the end of each."""
@@ -266,7 +269,7 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """What the network gives for X, (rows, outputs)."""
         check_is_fitted(self)
         series = self._series("X", X, reset=False)
-        self._check_times(series)
+        self._check_times("X", series, self._times)
         network, made = self.network_, self
         if series.times > self._times:
             # A copy for this call: prediction changes nothing that is kept.
@@ -314,15 +317,6 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
 #: Rows, their targets and weights.
 _Rows = tuple[Series, "NDArray[Any]", Any]
-
-
-def _checked_weights(sample_weight: Any, series: Series) -> NDArray[Any] | None:
-    """The rows' weights, checked."""
-    if sample_weight is None:
-        return None
-    one_each = np.empty((len(series), 1))
-    found: NDArray[Any] = _check_sample_weight(sample_weight, one_each, dtype=np.float64, ensure_non_negative=True)
-    return found
 
 
 def _of_weight(series: Series, targets: NDArray[Any], weights: NDArray[Any] | None) -> _Rows:

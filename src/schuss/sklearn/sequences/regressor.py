@@ -11,6 +11,7 @@ from sklearn.metrics import d2_pinball_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array
 
+from ...arrays import converted
 from ...losses import Gaussian, Loss
 from ...tables.heads import OF_NUMBERS, resolved
 from ...targets import check_range
@@ -138,11 +139,10 @@ class SequenceRegressor(RegressorMixin, BaseSequence):  # type: ignore[misc]
     def _numbers(self, y: Any, name: str) -> NDArray[np.float64]:
         """(rows, ...) float64, for which the loss has values."""
         with config_context(array_api_dispatch=False):
-            found = check_array(
-                y, dtype="numeric", ensure_2d=False, allow_nd=True, estimator=self, input_name=name
-            ).astype(np.float64)
+            numbers = check_array(y, dtype="numeric", ensure_2d=False, allow_nd=True, estimator=self, input_name=name)
+        found = converted(numbers, np.dtype(np.float64))
         check_range(self._chosen, found, name)
-        return found  # type: ignore[no-any-return]
+        return found
 
     @property
     def _chosen(self) -> Loss:
