@@ -10,6 +10,8 @@
  * their order (so ky and kx fall), and the channels of each. The gradient by W goes along all positions of all rows.
  * Each is cut in blocks of LONG_K, as all products. */
 
+enum { CONVOLUTION_PACKS = 128 }; /* positions from which on it pays to bring W into panels */
+
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 /* W and b with the node behind folded in: W factor, and b factor + level. Of bias there is room for two. */
@@ -38,8 +40,16 @@ static void convolution_forward(struct here *h, const struct pass *pass, struct 
         weight = folded;
         bias = folded + depth * c.n_out;
     }
+    const int packs = is_spread(c.n_out) && images * positions >= CONVOLUTION_PACKS;
+    if (packs) {
+        real *panels = scratch_piece(&scratch, panel_elements(depth, c.n_out), sizeof(real));
+        to_panels(depth, c.n_out, weight, c.n_out, panels);
+        weight = panels;
+    }
     const struct grid g = {
-        .up = taps_forward(&up), .across = taps_forward(&across), .channels = c.n_in, .a = h->x, .b = weight, .n = c.n_out, .places = {positions, 0, c.out_width, 1}, .to = h->y, .end = &end,
+        .up = taps_forward(&up), .across = taps_forward(&across), .channels = c.n_in, .a = h->x, .b = weight, .n = c.n_out,
+        .ldb = packs ? TILE_COLS : c.n_out, .b_panel = packs ? depth * TILE_COLS : TILE_COLS,
+        .places = {positions, 0, c.out_width, 1}, .to = h->y, .end = &end,
         .runs = scratch_piece(&scratch, grid_runs(c.kernel_height * c.kernel_width, c.n_in), sizeof(struct run))};
     const struct margins margins = margins_of(&g.across);
     const int copied = has_margins(&margins, c.width), abreast = goes_abreast(&g, images);
@@ -69,7 +79,7 @@ static void convolution_forward(struct here *h, const struct pass *pass, struct 
 struct phase {
     struct taps up, across;
     struct places places;
-    const real *b;
+    const real *b;              /* in panels */
 };
 
 /* All phases, and their parts of W behind each other; returns how many there are. weight NULL: W is not looked at. */
@@ -77,18 +87,20 @@ static ptrdiff_t convolution_phases(const struct convolution *c, const real *wei
     struct side_of_kernel up, across;
     ptrdiff_t n = 0, last_y = 0, last_x = 0;
     sides_of(c, &up, &across);
-    const ptrdiff_t apart_y = phase_stride(&up), apart_x = phase_stride(&across), each = c->n_in * c->n_out;
+    const ptrdiff_t apart_y = phase_stride(&up), apart_x = phase_stride(&across);
     for (ptrdiff_t y = 0; y < phases_of(&up); y++)
         for (ptrdiff_t x = 0; x < phases_of(&across); x++) {
             struct phase *p = &phases[n++];
             *p = (struct phase){taps_back(&up, y, &last_y), taps_back(&across, x, &last_x),
                                 {c->height * c->width, y * c->width + x, c->stride_height * c->width, c->stride_width},
                                 turned};
-            for (ptrdiff_t j = 0; j < p->up.n; j++)
-                for (ptrdiff_t i = 0; i < p->across.n; i++, turned += each) {
-                    const ptrdiff_t ky = last_y - j * apart_y, kx = last_x - i * apart_x;
-                    const real *from = weight + (ky * c->kernel_width + kx) * each;
-                    transpose(c->n_in, c->n_out, from, c->n_out, turned, c->n_in, turned + each);
+            const ptrdiff_t taps = p->up.n * p->across.n;
+            for (ptrdiff_t j = 0; j < c->n_in; j += TILE_COLS)
+                for (ptrdiff_t tap = 0; tap < taps; tap++, turned += c->n_out * TILE_COLS) {
+                    const ptrdiff_t ky = last_y - tap / p->across.n * apart_y, kx = last_x - tap % p->across.n * apart_x;
+                    const real *from = weight + ((ky * c->kernel_width + kx) * c->n_in + j) * c->n_out;
+                    transpose(c->n_in - j < TILE_COLS ? c->n_in - j : TILE_COLS, c->n_out, from, c->n_out, turned, TILE_COLS,
+                              turned + c->n_out * TILE_COLS);
                 }
         }
     return n;
@@ -122,13 +134,13 @@ static void convolution_down(struct here *h, const struct pass *pass, struct tea
     const struct margins margins = margins_of_phases(&c);
     char *scratch = h->scratch;
     struct phase *phases = scratch_piece(&scratch, convolution_n_phases(&c), sizeof(struct phase));
-    real *turned = scratch_piece(&scratch, kernel * c.n_in * c.n_out, sizeof(real));
+    real *turned = scratch_piece(&scratch, panel_elements(kernel * c.n_out, c.n_in), sizeof(real));
     real *aside = scratch_piece(&scratch, positions * c.n_in, sizeof(real));
     const ptrdiff_t n_phases = convolution_phases(&c, h->arrays[CONVOLUTION_WEIGHT], phases, turned);
     const struct part *part = h->parts;
     const int whole = h->n_parts == 1 && part->n == c.n_in, at_once = whole && n_phases == 1 && finishes_in_registers(&part->end);
     struct grid g = {
-        .up = phases->up, .across = phases->across, .channels = c.n_out, .a = h->dy, .n = c.n_in,
+        .up = phases->up, .across = phases->across, .channels = c.n_out, .a = h->dy, .n = c.n_in, .ldb = TILE_COLS,
         .to = whole ? part->d : (struct matrix){aside, c.n_in}, .start = whole ? part->start : (struct matrix){NULL, 0},
         .end = at_once ? &part->end : NULL, .runs = scratch_piece(&scratch, grid_runs(kernel, c.n_out), sizeof(struct run))};
     const int copied = has_margins(&margins, c.out_width), abreast = whole && goes_abreast(&g, images);
@@ -145,6 +157,7 @@ static void convolution_down(struct here *h, const struct pass *pass, struct tea
             g.up = p->up;
             g.across = p->across;
             g.b = p->b;
+            g.b_panel = p->up.n * p->across.n * c.n_out * TILE_COLS;
             g.places = p->places;
             if (abreast) grid_abreast(&g, i, n);
             else grid_along(&g, whole ? i : 0, copied ? &margins : NULL, copied ? room : image);
@@ -180,15 +193,18 @@ static struct needs convolution_needs(const struct schuss_node *node, const stru
     const struct weight_gradient w = weight_gradient_of(&c, c.n_in);
     const int folds = passes == SCHUSS_FORWARD_ONLY; /* it may have to */
     ptrdiff_t scratch[3] = {scratch_bytes(folds * (depth + 2) * c.n_out, sizeof(real)) +
+                            scratch_bytes(is_spread(c.n_out) * panel_elements(depth, c.n_out), sizeof(real)) +
                             scratch_bytes(grid_runs(kernel, c.n_in), sizeof(struct run)) +
                             scratch_bytes(margin_elements(&w.margins, c.height, c.width, c.n_in), sizeof(real))};
     ptrdiff_t most = 0;
     if (passes != SCHUSS_FORWARD_ONLY) {
         const struct margins output = margins_of_phases(&c);
-        scratch[1] = scratch_bytes(convolution_n_phases(&c), sizeof(struct phase)) + scratch_bytes(depth * c.n_out, sizeof(real)) +
+        scratch[1] = scratch_bytes(convolution_n_phases(&c), sizeof(struct phase)) +
+                     scratch_bytes(panel_elements(kernel * c.n_out, c.n_in), sizeof(real)) +
                      scratch_bytes(in->positions * c.n_in, sizeof(real)) + scratch_bytes(grid_runs(kernel, c.n_out), sizeof(struct run)) +
                      scratch_bytes(margin_elements(&output, c.out_height, c.out_width, c.n_out), sizeof(real));
         scratch[2] = scratch_bytes(depth * c.n_out, sizeof(real)) +
+                     scratch_bytes(is_spread(c.n_out) * panel_elements(CONVOLUTION_BAND, c.n_out), sizeof(real)) +
                      (w.copied ? scratch_bytes(weight_gradient_group(&w, rows) * w.image, sizeof(real)) : 0);
     }
     for (int i = 0; i < 3; i++) most = scratch[i] > most ? scratch[i] : most;

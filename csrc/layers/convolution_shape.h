@@ -48,7 +48,8 @@ static const char *convolution_shape(const struct schuss_node *node, const struc
     if ((s[4] - 1) * s[8] >= s[0] + s[10] + s[11]) return "kernel_height";
     if ((s[5] - 1) * s[9] >= s[1] + s[12] + s[13]) return "kernel_width";
     const struct convolution c = convolution_of(node);
-    if (!can_be_addressed(c.out_height, c.out_width, c.n_out, 1)) return "n_out";
+    /* dY with margins, which are as wide as a kernel at most. */
+    if (!can_be_addressed(c.out_height, c.out_width + 2 * (c.width + c.left + c.right), c.n_out, 1)) return "n_out";
     *out = (struct shape){c.n_out, SCHUSS_REAL, c.out_height * c.out_width};
     arrays[(*n_arrays)++] = matrix_array("weight", convolution_depth(&c), c.n_out);
     if (node->numbers[0] != 0) arrays[(*n_arrays)++] = vector_array("bias", c.n_out, 1);

@@ -16,6 +16,7 @@ struct weight_gradient {
     int copied;                 /* X is read from copies with margins */
     ptrdiff_t image, row, ld;   /* of X, elements from image to image, row to row, position to position */
     struct matrix dy;
+    real *panels;               /* NULL, or room for a band of dY in panels */
     real *sums, *aside;         /* the gradient, and the sums of a block of LONG_K that is not the first */
 };
 
@@ -84,6 +85,12 @@ static void add_band(const struct weight_gradient *w, const struct band *band, p
     const struct convolution *c = w->c;
     const ptrdiff_t n = c->n_out, together = w->joined ? c->kernel_width * c->n_in : c->n_in;
     const real *dy = (const real *)w->dy.at + band->first * w->dy.ld;
+    const ptrdiff_t positions = band->end - band->first, ld_dy = w->panels ? TILE_COLS : w->dy.ld;
+    const ptrdiff_t panel = w->panels ? positions * TILE_COLS : TILE_COLS;
+    if (w->panels) {
+        to_panels(positions, n, dy, w->dy.ld, w->panels);
+        dy = w->panels;
+    }
     struct run runs[CONVOLUTION_BAND];
     struct share known_up = {-1, -1}, known_across = {-1, -1};
     ptrdiff_t n_runs = 0;
@@ -99,7 +106,7 @@ static void add_band(const struct weight_gradient *w, const struct band *band, p
         const ptrdiff_t groups = rows_of_kernel(w, r, end);
         if (groups > 1) {
             real *sum = (band->later ? w->aside : w->sums) + r * n, *to = band->closes ? w->sums + r * n : sum;
-            tile_beside(groups, together, n_runs, runs, a, w->up.step * w->row, c->stride_width * w->ld, dy, w->dy.ld, to, n, n,
+            tile_beside(groups, together, n_runs, runs, a, w->up.step * w->row, c->stride_width * w->ld, dy, ld_dy, to, n, n,
                         band->opens ? NULL : sum, n, band->later && band->closes, NULL, 0, 0);
             stop = r + groups * together;
             continue;
@@ -110,7 +117,7 @@ static void add_band(const struct weight_gradient *w, const struct band *band, p
             for (ptrdiff_t row = r; row < stop; row += height) {
                 real *sum = (band->later ? w->aside : w->sums) + row * n + j, *to = band->closes ? w->sums + row * n + j : sum;
                 tile_runs(stop - row < height ? stop - row : height, n_runs, runs, n_runs ? a + (row - r) : NULL, 1,
-                          c->stride_width * w->ld, dy + j, w->dy.ld, to, n, n - j < TILE_COLS ? n - j : TILE_COLS,
+                          c->stride_width * w->ld, dy + j / TILE_COLS * panel, ld_dy, to, n, n - j < TILE_COLS ? n - j : TILE_COLS,
                           band->opens ? NULL : sum, n, band->later && band->closes, NULL, 0, 0);
             }
     }
@@ -124,6 +131,7 @@ static void convolution_weight_gradient(struct here *h, const struct pass *pass,
     w.dy = h->dy;
     w.sums = h->gradients[CONVOLUTION_WEIGHT];
     w.aside = scratch_piece(&scratch, convolution_depth(c) * c->n_out, sizeof(real));
+    if (is_spread(c->n_out)) w.panels = scratch_piece(&scratch, panel_elements(CONVOLUTION_BAND, c->n_out), sizeof(real));
     real *room = (real *)scratch;
     if (w.copied) memset(room, 0, (size_t)(group * w.image) * sizeof(real));
     for (ptrdiff_t i0 = 0, i1; i0 < pass->rows; i0 = i1) {

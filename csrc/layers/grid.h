@@ -11,8 +11,8 @@ struct grid {
     struct taps up, across;
     ptrdiff_t channels;         /* of A, at one position */
     struct matrix a;
-    const real *b;              /* [(up.n across.n channels) x n] */
-    ptrdiff_t n;
+    const real *b;              /* [(up.n across.n channels) x n]: its columns TILE_COLS at a time, b_panel elements apart */
+    ptrdiff_t n, ldb, b_panel;
     struct places places;
     struct matrix to, start;    /* start NULL: zeros */
     const struct tile_end *end; /* NULL: none. Position p of image i is row i positions + p of its arrays */
@@ -101,10 +101,10 @@ static void grid_along(const struct grid *g, ptrdiff_t i, const struct margins *
                 const ptrdiff_t row_of_end = i * p->positions + p->first + y * p->row + x;
                 const ptrdiff_t ldc = p->step * g->to.ld, n = g->n - j < TILE_COLS ? g->n - j : TILE_COLS;
                 if (beside)
-                    tile_beside(1, rows, n_runs, g->runs, a + x, 0, 1, g->b, g->n, to, ldc, n, start, p->step * g->start.ld, 0,
+                    tile_beside(1, rows, n_runs, g->runs, a + x, 0, 1, g->b, g->ldb, to, ldc, n, start, p->step * g->start.ld, 0,
                                 g->end, row_of_end, 0);
                 else
-                    tile_runs_deep(rows, n_runs, g->runs, a + x * step, step, 1, g->b + j, g->n, to + j, ldc, n,
+                    tile_runs_deep(rows, n_runs, g->runs, a + x * step, step, 1, g->b + j / TILE_COLS * g->b_panel, g->ldb, to + j, ldc, n,
                                    start ? start + j : NULL, p->step * g->start.ld, g->end, row_of_end, j);
             }
     }
@@ -138,11 +138,24 @@ static void grid_abreast(const struct grid *g, ptrdiff_t i, ptrdiff_t images) {
                     end.add = end_element(g->end->add, g->end->ld_add, place, 0);
                 }
                 tile_runs_deep(images, n_runs, g->runs, n_runs ? a + first_seen(g, y, up, x, across, row, g->a.ld) : a, step,
-                               1, g->b + j, g->n, to + j, p->positions * g->to.ld,
+                               1, g->b + j / TILE_COLS * g->b_panel, g->ldb, to + j, p->positions * g->to.ld,
                                g->n - j < TILE_COLS ? g->n - j : TILE_COLS, start ? start + j : NULL,
                                p->positions * g->start.ld, g->end ? &end : NULL, i, j);
             }
         }
+}
+
+/* Whether rows of n elements lie so far apart that panels of them meet in a few sets of the caches. */
+ALWAYS_INLINE int is_spread(ptrdiff_t n) { return n * (ptrdiff_t)sizeof(real) >= 1024; }
+
+/* Elements of rows x n in panels of TILE_COLS columns, each `rows` TILE_COLS long. */
+ALWAYS_INLINE ptrdiff_t panel_elements(ptrdiff_t rows, ptrdiff_t n) { return rows * ((n + TILE_COLS - 1) / TILE_COLS * TILE_COLS); }
+
+/* Brings b[rows x n] into them. */
+static void to_panels(ptrdiff_t rows, ptrdiff_t n, const real *b, ptrdiff_t ldb, real *panels) {
+    for (ptrdiff_t j = 0; j < n; j += TILE_COLS)
+        for (ptrdiff_t i = 0; i < rows; i++, panels += TILE_COLS)
+            memcpy(panels, b + i * ldb + j, (size_t)(n - j < TILE_COLS ? n - j : TILE_COLS) * sizeof(real));
 }
 
 /* Cycles of a product of one tile, roughly: two multiply-adds each, two loads each, and each waits four for the one

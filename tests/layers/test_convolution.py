@@ -177,6 +177,7 @@ LONG = {
     "one channel, a kernel of 7": Case(Conv2D(6, 7, stride=2, input_shape=(15, 40, 1)), 60),
     "three channels": Case(Conv2D(8, 3, input_shape=(12, 13, 3)), 40),
     "more rows of the kernel than a tile": Case(Conv2D(3, (8, 3), input_shape=(10, 18, 1)), 100),
+    "many columns": Case(Conv2D(300, 2, padding=1, input_shape=(8, 9, 70)), 5),
     "a long series": Case(Conv1D(7, 1030, padding="causal", input_shape=(1100, 5)), 2),
 }
 
