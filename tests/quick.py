@@ -47,6 +47,7 @@ QUICK = [
     "core/test_threads.py::test_import_starts_no_thread_and_training_starts_what_it_needs",
     "core/test_threads.py::test_kernels_flush_denormals_on_every_thread",
     "core/test_threads.py::test_two_python_threads_train_at_once",
+    "interchange/test_torch_images.py::test_there_and_back",
     "interchange/test_torch_modules.py::test_recurrent_layers",
     "layers/test_api.py",
     "layers/test_bits.py::test_threads_and_instruction_sets",

@@ -65,7 +65,64 @@ ONE_COPY static void tile_runs(ptrdiff_t rows, ptrdiff_t n_runs, const struct ru
     }
 }
 
-/* The same with as many products as there are: one block of LONG_K after the other. */
+/* Tiles of one vector and many rows, for few columns. Rows come in groups a_group apart in A; those of a group lie side by
+ * side, so they share a pointer. Which there are: those of images of one channel along a row, of 16 to 28 positions, and of the
+ * gradients by kernels of few elements across, of which there are some below each other. */
+#define TILES_BESIDE(T) T(1, 16) T(1, 20) T(1, 24) T(1, 28) T(3, 3) T(5, 5) T(3, 7) T(4, 7) T(3, 9)
+
+static int has_tile_beside(ptrdiff_t groups, ptrdiff_t each) {
+#define TILE(g, e) \
+    if (groups == (g) && each == (e)) return (g) * (e) <= TILE_SUMS;
+    TILES_BESIDE(TILE)
+#undef TILE
+    return 0;
+}
+
+/* See tile_beside(); groups and each are constants. */
+ALWAYS_INLINE void tile_of_groups(const int groups, const int each, ptrdiff_t n_runs, const struct run *runs, const real *a,
+                                  ptrdiff_t a_group, ptrdiff_t a_col, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc,
+                                  ptrdiff_t cols, const real *from, ptrdiff_t ld_from, int adds,
+                                  const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
+    enum { MOST_GROUPS = 5 };
+    vec sum[TILE_SUMS];
+    const vmask lanes = v_mask(cols);
+    begin_sums(groups * each, 1, sum, from, ld_from, lanes);
+    for (ptrdiff_t r = 0; r < n_runs; r++) {
+        const real *base[MOST_GROUPS], *line = b + runs[r].k * ldb;
+#pragma GCC unroll 5
+        for (int g = 0; g < groups; g++) base[g] = a + runs[r].at + g * a_group;
+        for (ptrdiff_t p = 0; p < runs[r].length; p++, line += ldb) {
+            const vec bp = v_load_m(line, lanes);
+#pragma GCC unroll 5
+            for (int g = 0; g < groups; g++) {
+                OPAQUE(base[g]);
+#pragma GCC unroll 28
+                for (int i = 0; i < each; i++) sum[g * each + i] = v_fma(v_set1(base[g][i]), bp, sum[g * each + i]);
+                base[g] += a_col;
+            }
+        }
+    }
+    end_sums(groups * each, 1, sum, c, ldc, adds, lanes, end, row, col);
+}
+
+/* As tile_runs(), C[(groups each) x cols], where has_tile_beside() and cols <= LANES. */
+ONE_COPY static void tile_beside(ptrdiff_t groups, ptrdiff_t each, ptrdiff_t n_runs, const struct run *runs, const real *a,
+                                 ptrdiff_t a_group, ptrdiff_t a_col, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc,
+                                 ptrdiff_t cols, const real *from, ptrdiff_t ld_from, int adds,
+                                 const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
+    switch (groups * 32 + each) {
+#define TILE(g, e)                                                                                                   \
+    case (g) * 32 + (e):                                                                                             \
+        if ((g) * (e) <= TILE_SUMS)                                                                                  \
+            tile_of_groups((g) * (e) <= TILE_SUMS ? g : 1, (g) * (e) <= TILE_SUMS ? e : 1, n_runs, runs, a, a_group, \
+                           a_col, b, ldb, c, ldc, cols, from, ld_from, adds, end, row, col);                         \
+        break;
+        TILES_BESIDE(TILE)
+#undef TILE
+    }
+}
+
+/* tile_runs() with as many products as there are: one block of LONG_K after the other. */
 static void tile_runs_deep(ptrdiff_t rows, ptrdiff_t n_runs, const struct run *runs, const real *a, ptrdiff_t a_row,
                            ptrdiff_t a_col, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc, ptrdiff_t cols,
                            const real *from, ptrdiff_t ld_from, const struct tile_end *end, ptrdiff_t row,

@@ -47,7 +47,7 @@ ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, co
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j++) {
                 vec add = j < nv - 1 ? v_load(bias + j * LANES) : v_load_m(bias + j * LANES, last);
-#pragma GCC unroll 16
+#pragma GCC unroll 28
                 for (int i = 0; i < rows; i++) sum[i * nv + j] += add;
             }
         }
@@ -57,7 +57,7 @@ ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, co
         }
         if (end->add && finishes_in_registers(end)) {
             const real *add = (const real *)end->add + row * end->ld_add + col;
-#pragma GCC unroll 16
+#pragma GCC unroll 28
             for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
                 for (int j = 0; j < nv; j++) {
@@ -69,7 +69,7 @@ ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, co
     if (end->kind == END_BACKWARD && end->activation == SCHUSS_RELU && finishes_in_registers(end)) {
         const real *values = (const real *)end->values + row * end->ld_values + col;
         const vec kept = v_set1(kept_factor(dropout_of(end)));
-#pragma GCC unroll 16
+#pragma GCC unroll 28
         for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j++) {
@@ -81,7 +81,7 @@ ALWAYS_INLINE void finish(const int rows, const int nv, vec *sum, vmask last, co
 
 /* sum[rows x nv]: from[i * ld_from + j], NULL: zeros. `last` masks the last vector of each row, as below. */
 ALWAYS_INLINE void begin_sums(const int rows, const int nv, vec *sum, const real *from, ptrdiff_t ld_from, vmask last) {
-#pragma GCC unroll 16
+#pragma GCC unroll 28
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
         for (int j = 0; j < nv; j++)
@@ -92,7 +92,7 @@ ALWAYS_INLINE void begin_sums(const int rows, const int nv, vec *sum, const real
 
 /* Three rows share a pointer: x86 addresses base, base + stride and base + 2 stride for free. */
 ALWAYS_INLINE void share_pointers(const int rows, const real **base, const real *a, ptrdiff_t a_row) {
-#pragma GCC unroll 16
+#pragma GCC unroll 28
     for (int i = 0; i < rows; i += 3) base[i / 3] = a + i * a_row;
 }
 
@@ -102,7 +102,7 @@ ALWAYS_INLINE void sum_products(const int rows, const int nv, vec *sum, ptrdiff_
                                 real *packed) {
     for (ptrdiff_t p = 0; p < k; p++) {
         vec bp[WIDE_VECS];
-#pragma GCC unroll 16
+#pragma GCC unroll 28
         for (int i = 0; i < rows; i += 3) OPAQUE(base[i / 3]);
         if (rows + 2 * nv <= rows * nv || ahead) {
 #pragma GCC unroll 8
@@ -116,13 +116,13 @@ ALWAYS_INLINE void sum_products(const int rows, const int nv, vec *sum, ptrdiff_
             for (int j = 0; j < nv; j++) v_store(packed + j * LANES, bp[j]);
             packed += TILE_COLS;
         }
-#pragma GCC unroll 16
+#pragma GCC unroll 28
         for (int i = 0; i < rows; i++) {
             vec ap = v_set1(base[i / 3][(i % 3) * a_row]);
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j++) sum[i * nv + j] = v_fma(ap, bp[j], sum[i * nv + j]);
         }
-#pragma GCC unroll 16
+#pragma GCC unroll 28
         for (int i = 0; i < rows; i += 3) base[i / 3] += a_col;
         b += ldb;
     }
@@ -132,7 +132,7 @@ ALWAYS_INLINE void sum_products(const int rows, const int nv, vec *sum, ptrdiff_
 ALWAYS_INLINE void end_sums(const int rows, const int nv, vec *sum, real *c, ptrdiff_t ldc, int adds, vmask last,
                             const struct tile_end *end, ptrdiff_t row, ptrdiff_t col) {
     if (adds) {
-#pragma GCC unroll 16
+#pragma GCC unroll 28
         for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j++) {
@@ -141,7 +141,7 @@ ALWAYS_INLINE void end_sums(const int rows, const int nv, vec *sum, real *c, ptr
             }
     }
     if (end) finish(rows, nv, sum, last, end, row, col);
-#pragma GCC unroll 16
+#pragma GCC unroll 28
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
         for (int j = 0; j < nv; j++) {
@@ -164,7 +164,7 @@ ALWAYS_INLINE void tile(const int rows, const int nv, ptrdiff_t k, const real *a
     begin_sums(rows, nv, sum, from, ld_from, last);
     share_pointers(rows, base, a, a_row);
     if (ahead) {
-#pragma GCC unroll 16
+#pragma GCC unroll 28
         for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j += 64 / VECTOR_BYTES) __builtin_prefetch(c + i * ldc + j * LANES, 1);

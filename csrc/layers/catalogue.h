@@ -19,6 +19,8 @@
 #include "mean_of_members.h"
 #include "taps.h"
 #include "grid.h"
+#include "convolution_shape.h"
+#include "convolution_weight.h"
 #include "convolution.h"
 #include "pool.h"
 #include "flatten.h"

@@ -85,7 +85,10 @@ static void grid_along(const struct grid *g, ptrdiff_t i, const struct margins *
     if (same_share(top, (struct share){0, g->up.n}) && same_share(bottom, top) && g->up.advance * row == cols * step &&
         p->row == cols * p->step)
         cols *= height, height = 1;
-    const ptrdiff_t parts = (cols + TILE_ROWS - 1) / TILE_ROWS;
+    /* One channel: neighbouring positions see neighbouring elements. */
+    const ptrdiff_t few = (cols + TILE_SUMS - 1) / TILE_SUMS;
+    const int beside = g->n <= LANES && step == 1 && g->up.n * g->across.n <= LONG_K && cols % few == 0 && has_tile_beside(1, cols / few);
+    const ptrdiff_t parts = beside ? few : (cols + TILE_ROWS - 1) / TILE_ROWS;
     for (ptrdiff_t y = 0; y < height; y++) {
         const struct share up = taps_inside(&g->up, y);
         if (!same_share(up, known)) n_runs = runs_seen(g, known = up, all, row, ld);
@@ -95,9 +98,14 @@ static void grid_along(const struct grid *g, ptrdiff_t i, const struct margins *
                 real *to = place_in(&g->to, p, i, y, x);
                 const real *start = place_in(&g->start, p, i, y, x);
                 rows = (cols - x + left - 1) / left;
-                tile_runs_deep(rows, n_runs, g->runs, a + x * step, step, 1, g->b + j, g->n, to + j, p->step * g->to.ld,
-                               g->n - j < TILE_COLS ? g->n - j : TILE_COLS, start ? start + j : NULL,
-                               p->step * g->start.ld, g->end, i * p->positions + p->first + y * p->row + x, j);
+                const ptrdiff_t row_of_end = i * p->positions + p->first + y * p->row + x;
+                const ptrdiff_t ldc = p->step * g->to.ld, n = g->n - j < TILE_COLS ? g->n - j : TILE_COLS;
+                if (beside)
+                    tile_beside(1, rows, n_runs, g->runs, a + x, 0, 1, g->b, g->n, to, ldc, n, start, p->step * g->start.ld, 0,
+                                g->end, row_of_end, 0);
+                else
+                    tile_runs_deep(rows, n_runs, g->runs, a + x * step, step, 1, g->b + j, g->n, to + j, ldc, n,
+                                   start ? start + j : NULL, p->step * g->start.ld, g->end, row_of_end, j);
             }
     }
 }

@@ -30,6 +30,7 @@ from schuss import (
     Residual,
     Scale,
 )
+from schuss.files.versions import VERSION, version_of
 from tests.layers.cases import NAMES, network
 
 Array = NDArray[Any]
@@ -488,7 +489,7 @@ def test_files_name_kinds(kind: str, name: str, tmp_path: Path) -> None:
     path = tmp_path / "net.npz"
     net.save(path)
     header = header_of(path)
-    assert header["version"] == 3
+    assert header["version"] == version_of(header)
     kinds = []
 
     def walk(layers: list[dict[str, Any]]) -> None:
@@ -577,5 +578,5 @@ def test_nested_beyond_all_use(tmp_path: Path) -> None:
 def test_newer_files(tmp_path: Path) -> None:
     path = tmp_path / "net.npz"
     normed().save(path)
-    with pytest.raises(ValueError, match="format version 4, newer than 3"):
-        schuss.load(rewritten(path, lambda header: header.update(version=4)))
+    with pytest.raises(ValueError, match=f"format version {VERSION + 1}, newer than {VERSION}"):
+        schuss.load(rewritten(path, lambda header: header.update(version=VERSION + 1)))

@@ -104,6 +104,12 @@ NETS: dict[str, list[schuss.layers.Layer]] = {
         Flatten(),
         Dense(4),
     ],
+    "one channel": [
+        Conv2D(8, 5, "relu", dropout=0.2, input_shape=(7, 20, 1)),
+        Conv2D(3, 3, "relu", stride=(1, 2), padding=(0, 1)),
+        Flatten(),
+        Dense(4),
+    ],
     "small images": [
         Conv2D(6, 3, "relu", padding="same", dropout=0.2, input_shape=(4, 4, 1)),
         Residual([Conv2D(6, 3, padding=1), BatchNorm(), Activation("relu"), Conv2D(6, 2, "silu", padding="same")]),

@@ -171,6 +171,12 @@ LONG = {
     "many whole images": Case(Conv2D(2, 2, input_shape=(4, 4, 3)), 1000),
     "many products": Case(Conv2D(20, 3, padding="same", input_shape=(4, 3, 530)), 2),
     "many products down": Case(Conv2D(530, 3, padding="same", stride=(1, 2), input_shape=(4, 3, 17)), 2),
+    "one channel, 24 across": Case(Conv2D(8, 5, input_shape=(9, 28, 1)), 50),
+    "one channel, 20 across": Case(Conv2D(7, 3, stride=(2, 1), input_shape=(9, 22, 1)), 60),
+    "one channel, twice 16 across": Case(Conv2D(4, (1, 7), padding=(0, 3), input_shape=(4, 32, 1)), 40),
+    "one channel, a kernel of 7": Case(Conv2D(6, 7, stride=2, input_shape=(15, 40, 1)), 60),
+    "three channels": Case(Conv2D(8, 3, input_shape=(12, 13, 3)), 40),
+    "more rows of the kernel than a tile": Case(Conv2D(3, (8, 3), input_shape=(10, 18, 1)), 100),
     "a long series": Case(Conv1D(7, 1030, padding="causal", input_shape=(1100, 5)), 2),
 }
 

@@ -89,20 +89,36 @@ NEW: dict[str, Callable[[], schuss.Network]] = {
         make=lambda params: schuss.AdamW(params, weight_decay=schedules.Linear(0.1, 10))
     ),
 }
+# Of sequences and images.
+NEWER: dict[str, Callable[[], schuss.Network]] = {
+    "times": lambda: schuss.Network([schuss.Input("x", (3, 2)), schuss.Dense(1)], seed=0),
+    "a recurrent layer": lambda: schuss.Network([schuss.GRU(2, input_shape=(3, 2)), schuss.Dense(1)], seed=0),
+    "two directions": lambda: schuss.Network(
+        [schuss.Input("x", (3, 2)), schuss.Bidirectional(schuss.LSTM(2)), schuss.Dense(1)], seed=0
+    ),
+    "a convolution": lambda: schuss.Network(
+        [schuss.Input("x", (1, 5, 5), channels="first"), schuss.Conv2D(2, 3), schuss.Flatten(), schuss.Dense(1)], seed=0
+    ),
+}
+VERSIONS = {**{what: (4, make) for what, make in NEW.items()}, **{what: (5, make) for what, make in NEWER.items()}}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("what", NEW)
+@pytest.mark.parametrize("what", VERSIONS)
 def test_what_is_new_is_refused_by_its_version(
     what: str, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / f"net{ending}"
-    NEW[what]().save(path)
-    assert header_of(path)["version"] == VERSION == 4
+    version, make = VERSIONS[what]
+    make().save(path)
+    assert header_of(path)["version"] == version <= VERSION
     schuss.load(path)
+    before = version - 1
     for module in (header, networks):
-        monkeypatch.setattr(module, "VERSION", 3)
-    said = re.escape(f"{path} has format version 4, newer than 3, the newest that this version of schuss reads")
+        monkeypatch.setattr(module, "VERSION", before)
+    said = re.escape(
+        f"{path} has format version {version}, newer than {before}, the newest that this version of schuss reads"
+    )
     with pytest.raises(ValueError, match=said):
         schuss.load(path)
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # The newest that this code reads.
-VERSION = 4
+VERSION = 5
 # The oldest that is written. 2: each layer's kind, and the states of layers. 3: what stands around the optimizer, the
 # averages that it keeps, and the form in which it was given its parameters.
 OLDEST = 3
-# Words that are younger, and the version that has brought them.
-SINCE: dict[str, int] = dict.fromkeys(
+# Words that are younger, and the version that has brought them. Tables, and networks for them.
+_OF_4 = dict.fromkeys(
     (
         "field others",
         "field monitor of three",
@@ -37,6 +37,25 @@ SINCE: dict[str, int] = dict.fromkeys(
     ),
     4,
 )
+# Sequences and images.
+_OF_5 = dict.fromkeys(
+    (
+        "layer avg_pool",
+        "layer conv1d",
+        "layer conv2d",
+        "layer flatten",
+        "layer global_avg_pool",
+        "layer global_max_pool",
+        "layer gru",
+        "layer input.channels",
+        "layer input.dims",
+        "layer lstm",
+        "layer max_pool",
+        "layer rnn",
+    ),
+    5,
+)
+SINCE: dict[str, int] = {**_OF_4, **_OF_5}
 
 
 def version_of(header: Mapping[str, Any]) -> int:

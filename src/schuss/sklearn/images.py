@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ..augment import Augment
 from ..layers import Conv2D, Dense, Flatten, Input, Layer, MaxPool
@@ -29,7 +29,8 @@ from ..threads import threads
 from ..training import EarlyStopping
 from .callbacks import CallbackSupportMixin, Tasks
 from .labels import codes_of, labels_of, weights_with_classes
-from .validation import given_together
+from .optimizers import optimizer_of
+from .validation import given_together, weights_of_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -230,7 +231,9 @@ class ImageClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # 
         check_consistent_length(images, labels)
         self.classes_ = np.unique(labels)
         codes = codes_of("y", labels, self.classes_)
-        weights = weights_with_classes(self.class_weight, self.classes_, codes, _weights_of(sample_weight, images))
+        weights = weights_with_classes(
+            self.class_weight, self.classes_, codes, weights_of_rows(sample_weight, len(images))
+        )
         present = len(np.unique(codes if weights is None else codes[weights > 0]))
         if present < 2:
             raise ValueError(f"y must have at least two classes in rows of a weight above 0; got {present} class")
@@ -240,7 +243,7 @@ class ImageClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # 
             held = self._images("X_val", X_val, reset=False)
             held_codes = codes_of("y_val", y_val, self.classes_)
             check_consistent_length(held, held_codes)
-            validation = _of_weight(held, held_codes, _weights_of(sample_weight_val, held))
+            validation = _of_weight(held, held_codes, weights_of_rows(sample_weight_val, len(held)))
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         if self.early_stopping and validation is None:
             training, validation = _held_out(*training, self.validation_fraction, seed)
@@ -258,18 +261,10 @@ class ImageClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # 
 
     def _optimizer(self, rows: int) -> Optimizer:
         """The optimizer that the arguments ask for."""
-        kind = self.optimizer
-        if isinstance(kind, str):
-            kind = BY_NAME[kind]
-        elif not (isinstance(kind, type) and issubclass(kind, Optimizer)):
-            raise ValueError(f"optimizer must be a name or class of an optimizer of schuss; got {kind!r}")
-        options: dict[str, Any] = {**kind._of_network, **(self.optimizer_options or {})}
         lr = self.lr
-        if lr is None and "lr" not in options:
+        if lr is None and "lr" not in (self.optimizer_options or {}):
             lr = Cosine(_LR, int(self.epochs) * -(-rows // int(self.batch_size)))
-        if lr is not None:
-            options["lr"] = deepcopy(lr) if callable(lr) else float(lr)
-        return kind(self.network_.parameters, **options)
+        return optimizer_of(self, self.network_, lr)
 
     def _augment(self) -> Augment | None:
         if self.augment != "shift":
@@ -453,15 +448,6 @@ def _default_layers(height: int, width: int) -> Sequence[Layer]:
 def _largest(images: NDArray[Any]) -> float:
     """The largest absolute value."""
     return max(abs(float(images.max())), abs(float(images.min())))
-
-
-def _weights_of(sample_weight: Any, images: NDArray[Any]) -> NDArray[Any] | None:
-    """The rows' weights, checked."""
-    if sample_weight is None:
-        return None
-    one_each = np.empty((len(images), 1))
-    found: NDArray[Any] = _check_sample_weight(sample_weight, one_each, dtype=np.float64, ensure_non_negative=True)
-    return found
 
 
 def _of_weight(images: NDArray[Any], codes: NDArray[np.int64], weights: NDArray[Any] | None) -> _Rows:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn import config_context, get_config
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def validated(estimator: Any, *arrays: Any, **checks: Any) -> Any:
@@ -25,3 +29,12 @@ def given_together(X_val: Any, y_val: Any, sample_weight_val: Any) -> bool:
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val must be given together; got only one of them")
     return True
+
+
+def weights_of_rows(sample_weight: Any, rows: int) -> NDArray[Any] | None:
+    """The weights of so many rows, checked."""
+    if sample_weight is None:
+        return None
+    one_each = np.empty((rows, 1))
+    found: NDArray[Any] = _check_sample_weight(sample_weight, one_each, dtype=np.float64, ensure_non_negative=True)
+    return found

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ...optim import BY_NAME
 from ...sequences import Sequences
@@ -22,9 +22,10 @@ from ...tables.encoding import Standardise
 from ...threads import threads
 from ...training import EarlyStopping
 from ..callbacks import CallbackSupportMixin, Tasks
-from ..validation import given_together
+from ..optimizers import optimizer_of
+from ..validation import given_together, weights_of_rows
 from .given import Series, series_of
-from .network import KINDS, longer, network_of, optimizer_of
+from .network import KINDS, longer, network_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,14 +127,14 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         series = self._series("X", X, reset=first)
         targets = self._targets(y, first)
         check_consistent_length(series.x, targets)
-        weights = self._weights(targets, _checked_weights(sample_weight, series), incremental)
+        weights = self._weights(targets, weights_of_rows(sample_weight, len(series)), incremental)
         training = _of_weight(series, targets, weights)
         validation = None
         if given_together(X_val, y_val, sample_weight_val):
             held = self._series("X_val", X_val, reset=False)
             held_targets = self._encoded(y_val, "y_val")
             check_consistent_length(held.x, held_targets)
-            validation = _of_weight(held, held_targets, _checked_weights(sample_weight_val, held))
+            validation = _of_weight(held, held_targets, weights_of_rows(sample_weight_val, len(held)))
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         if not first:
             seed = self._seed
@@ -156,7 +157,7 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.standard_ = _standard_of(series, weights) if self.standardize else None
         outputs = self._begin(targets, weights)
         network = network_of(self, times, series.features, outputs, seed)
-        network.optimizer = optimizer_of(self, network)
+        network.optimizer = optimizer_of(self, network, self.lr)
         self.network_, self._lock = network, threading.Lock()
 
     def _train(
@@ -316,15 +317,6 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
 #: Rows, their targets and weights.
 _Rows = tuple[Series, "NDArray[Any]", Any]
-
-
-def _checked_weights(sample_weight: Any, series: Series) -> NDArray[Any] | None:
-    """The rows' weights, checked."""
-    if sample_weight is None:
-        return None
-    one_each = np.empty((len(series), 1))
-    found: NDArray[Any] = _check_sample_weight(sample_weight, one_each, dtype=np.float64, ensure_non_negative=True)
-    return found
 
 
 def _of_weight(series: Series, targets: NDArray[Any], weights: NDArray[Any] | None) -> _Rows:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ... import layers
 from ...layers import Dense, Input
 from ...network import Network
-from ...optim import BY_NAME, Optimizer
 
 if TYPE_CHECKING:
     from ...layers import Layer
@@ -72,16 +71,3 @@ def _of_any_times(described: Any) -> Any:
     if not isinstance(described, dict):
         return described
     return {key: None if key == "input_shape" else _of_any_times(part) for key, part in described.items()}
-
-
-def optimizer_of(est: Any, network: Network) -> Optimizer:
-    """The optimizer that an estimator's arguments ask for, over a network's parameters."""
-    kind = est.optimizer
-    if isinstance(kind, str):
-        kind = BY_NAME[kind]
-    elif not (isinstance(kind, type) and issubclass(kind, Optimizer)):
-        raise ValueError(f"optimizer must be a name or class of an optimizer of schuss; got {kind!r}")
-    options: dict[str, Any] = {**kind._of_network, **(est.optimizer_options or {})}
-    if est.lr is not None:
-        options["lr"] = deepcopy(est.lr) if callable(est.lr) else float(est.lr)
-    return kind(network.parameters, **options)

@@ -29,8 +29,8 @@ from ...tables.recipes import BY_NAME, Recipe
 from ...tables.target import Target
 from ...threads import threads
 from ..callbacks import CallbackSupportMixin, Tasks
-from ..validation import validated
-from .given import is_frame, of_lists, of_weight, own_validation, weights_of
+from ..validation import validated, weights_of_rows
+from .given import is_frame, of_lists, of_weight, own_validation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,14 +119,14 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         table = self._table(X, reset=True)
         encoded = self._learn_targets(y)
         check_consistent_length(table, encoded)
-        training = of_weight(Rows(table, encoded, self._weights(encoded, weights_of(sample_weight, table))))
+        training = of_weight(Rows(table, encoded, self._weights(encoded, weights_of_rows(sample_weight, len(table)))))
         self._check_training(training)
         validation = None
         if X_val is not None:
             of_validation = self._table(X_val, reset=False)
             held = self._encoded(y_val, "y_val")
             check_consistent_length(of_validation, held)
-            validation = of_weight(Rows(of_validation, held, weights_of(sample_weight_val, of_validation)))
+            validation = of_weight(Rows(of_validation, held, weights_of_rows(sample_weight_val, len(of_validation))))
         recipe = BY_NAME[self.recipe]() if isinstance(self.recipe, str) else self.recipe
         networks = self.n_ensemble or recipe.networks(len(training.y))
         if self.importance_repeats and validation is None:
@@ -286,7 +286,7 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         table = self._table(X, reset=False)
         encoded = self._encoded(y, "y")
         check_consistent_length(table, encoded)
-        weights = weights_of(sample_weight, table)
+        weights = weights_of_rows(sample_weight, len(table))
         seed = int(check_random_state(random_state).randint(_LARGEST_SEED))
         with self._threads():
             columns = self.schema_.read(table)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight
 
-from ...tables.cells import Table
 from ...tables.fitting import Rows
 from ..validation import given_together
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 
 def is_frame(X: Any) -> bool:
@@ -24,15 +22,6 @@ def of_lists(rows: Any) -> Any:
     """Rows as lists: text beside numbers is no reason to make text of the numbers."""
     kinds = {isinstance(value, str) or value is None for row in rows if isinstance(row, (list, tuple)) for value in row}
     return np.array(rows, dtype=object) if True in kinds and len(kinds) > 1 else rows
-
-
-def weights_of(sample_weight: Any, table: Table) -> NDArray[Any] | None:
-    """The rows' weights, checked."""
-    if sample_weight is None:
-        return None
-    weights = _check_sample_weight(sample_weight, np.empty((len(table), 1)), dtype=np.float64, ensure_non_negative=True)
-    found: NDArray[Any] = weights
-    return found
 
 
 def of_weight(rows: Rows) -> Rows:
