@@ -167,11 +167,10 @@ def measure(path: Path) -> dict[str, Any]:
             tried_by_name = {f"{rate:g}": loss for rate, loss in tried.items()}
             of_problem["optimizers"][name] = {"lr": lr, "tried": tried_by_name, "runs": runs}
             path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-            errors = sorted(run["error"] for run in runs)
+            least, *_, most = errors = sorted(run["error"] for run in runs)
+            middle, seconds = errors[len(errors) // 2], time.process_time() - start
             print(
-                f"{title:<20}{name:<20}rate {lr:<8g}error {errors[len(errors) // 2]:.4f} "
-                f"({errors[0]:.4f} to {errors[-1]:.4f})  "
-                f"{time.process_time() - start:.0f} s",
+                f"{title:<20}{name:<20}rate {lr:<8g}error {middle:.4f} ({least:.4f} to {most:.4f})  {seconds:.0f} s",
                 flush=True,
             )
     return found

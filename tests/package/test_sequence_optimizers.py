@@ -54,3 +54,15 @@ def test_runs_learn_and_are_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     )
     monkeypatch.setattr(compared, "best_rate", None)  # what is there is not measured again
     compared.main(str(tmp_path / "results.json"))
+
+
+def test_the_page_has_the_numbers_that_are_noted() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    noted = json.loads((docs / "sequence_optimizers.json").read_text(encoding="utf-8"))
+    page = (docs / "sequences.md").read_text(encoding="utf-8")
+    for of_problem in noted.values():
+        for name, found in of_problem["optimizers"].items():
+            errors = sorted(run["error"] for run in found["runs"])
+            loss = float(np.median([run["loss"][-1] for run in found["runs"]]))
+            row = f"| {name} | {found['lr']:g} | {errors[2]:.3f} | {errors[0]:.3f} to {errors[-1]:.3f} | {loss:.4f} |"
+            assert row in page, row

@@ -248,6 +248,8 @@ def test_convolutions(kind: Any) -> None:
         with pytest.raises(ValueError, match=message):
             call()
     assert np.array_equal(est.predict(X), before)
+    recurrent = small(kind).fit(X, target).set_params(layer="conv")  # what is fitted is still the other
+    assert len(recurrent.predict([X[0], X[1][:3]])) == 2
     assert small(kind, "conv", layer_options={"kernel": 3}).fit(X, target).network_.layers[1].kernel == 3
 
 

@@ -71,6 +71,8 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     network_: Network
     history_: History
     standard_: Standardise | None
+    # Whether the layers of the last fit take rows of one length only.
+    _one_length: bool
 
     # -- what the estimators differ in -------------------------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         more: dict[str, Any] = {}
         if validation is not None:
             held, held_targets, held_weights = validation
-            data = self._inputs(held), self._network_targets(held_targets)
+            data = self._inputs(held, self.network_), self._network_targets(held_targets)
             more["validation_data"] = data if held_weights is None else (*data, held_weights)
             if self.early_stopping:
                 more["early_stopping"] = EarlyStopping(int(self.patience))
@@ -177,7 +179,7 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             more["callbacks"] = [_epoch_of(tasks)]
         with self._threads():
             self.history_ = self.network_.fit(
-                self._inputs(series),
+                self._inputs(series, self.network_),
                 self._network_targets(targets),
                 loss=self._loss(),
                 optimizer=self.network_.optimizer,
@@ -226,13 +228,13 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """X, with the check of its features."""
         series = series_of(name, X, self)
         if reset:
-            self.n_features_in_ = series.features
+            self.n_features_in_, self._one_length = series.features, self.layer == "conv"
         elif series.features != self.n_features_in_:
             raise ValueError(
                 f"{name} has {series.features} features, but {type(self).__name__} is expecting {self.n_features_in_} "
                 "features as input."
             )
-        if self.layer == "conv" and series.lengths is not None:
+        if self._one_length and series.lengths is not None:
             k = int((series.lengths != series.times).argmax())
             raise ValueError(
                 f"{name} must have rows of one length with layer='conv'; {name}[{k}] has {series.lengths[k]} times of "
@@ -242,12 +244,12 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     def _check_times(self, name: str, series: Series, times: int) -> None:
         """ValueError where the network takes rows of one length, and these have another."""
-        if self.layer == "conv" and series.times != times:
+        if self._one_length and series.times != times:
             raise ValueError(f"{name} must have {times} times with layer='conv', as all rows; got {series.times}")
 
-    def _inputs(self, series: Series) -> Sequences:
-        """Rows as the network takes them: scaled, zeros behind the end of each."""
-        times, network = self._times, self.network_
+    def _inputs(self, series: Series, network: Network) -> Sequences:
+        """Rows as a network takes them: scaled, zeros behind the end of each."""
+        times = network.inputs[0].dims[0]
         found = np.zeros((len(series), times, series.features), network.dtype)
         into = found[:, : series.times]
         scale = self.standard_
@@ -270,30 +272,25 @@ class BaseSequence(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         series = self._series("X", X, reset=False)
         self._check_times("X", series, self._times)
-        network, made = self.network_, self
+        network = self.network_
         if series.times > self._times:
             # A copy for this call: prediction changes nothing that is kept.
-            made = self._copy_with(longer(network, series.times))
+            network = longer(network, series.times)
         out = np.empty((len(series), network.n_out), network.dtype)
         each = max(1, _SLAB // (series.times * series.features))
         with self._lock, self._threads():
             for start in range(0, len(series), each):
                 part = slice(start, start + each)
-                made.network_.predict(made._inputs(series.take(part)), out[part])
+                network.predict(self._inputs(series.take(part), network), out[part])
         return out
-
-    def _copy_with(self, network: Network) -> Any:
-        """What scales as this does, for another network."""
-        new = type(self).__new__(type(self))
-        new.standard_, new.network_ = self.standard_, network
-        return new
 
     # -- state -------------------------------------------------------------------------------------------------------
 
     def _as_it_is(self) -> dict[str, Any]:
         """What a copy needs in order to predict as this would now."""
         kept = {name: value for name, value in self.__dict__.items() if name.endswith("_") and name != "history_"}
-        return {**kept, "network_": deepcopy(self.network_), "_seed": self._seed, "_lock": threading.Lock()}
+        own = {"_seed": self._seed, "_one_length": self._one_length, "_lock": threading.Lock()}
+        return {**kept, "network_": deepcopy(self.network_), **own}
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
