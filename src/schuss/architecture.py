@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, losses
+from . import _core, lengths, losses
 from .arguments import integer, shown
 from .layers.graph import built
 from .optim.grouping import parameter_groups
@@ -65,6 +65,7 @@ class Architecture:
         # The shape of a row that comes in, if there is one input, and of one that comes out, where they have positions.
         self._row_in = self.inputs[0].row_shape if len(self.inputs) == 1 and self.inputs[0].dims else None
         self._dims_out = self._graph.shape.dims
+        self._lengths = lengths.of_graph(self._graph)
         self._shaped = self._core.shaped = bool(self._dims_out) or any(put.dims for put in self.inputs)
         self._one_time: _core.OneTime | None = None
         self._core.named_losses = _SPECS

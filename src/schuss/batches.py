@@ -24,7 +24,7 @@ class Batches(Architecture):
         overlap stay so, if that is allowed."""
         if not self._shaped and self._core.accepts_inputs(x):
             return x  # type: ignore[no-any-return]
-        found = inputs.checked(self.inputs, x, name, self.dtype, overlapping)
+        found = inputs.checked(self.inputs, x, name, self.dtype, overlapping, self._lengths)
         if isinstance(found, _core.Sequences) and found.state is not None:
             arrays.check_writable("state", found.state, (inputs.rows(found), self.state_size), self.dtype)
         return found
@@ -77,9 +77,15 @@ class Batches(Architecture):
         array = targets.at_positions(names[1], y, rows, dims)
         there = None
         lengths = x.lengths if isinstance(x, _core.Sequences) else None
-        if lengths is not None and dims == self.inputs[0].dims:
-            if not isinstance(loss, Loss):
-                raise ValueError("lengths must be None with a loss function of one's own at each time")
+        if lengths is not None and not isinstance(loss, Loss):
+            raise ValueError("lengths must be None with a loss function of one's own at each time")
+        if lengths is not None and dims != (self._lengths.times,):
+            if sample_weight is None:
+                raise ValueError(
+                    f"{names[2]} must be given with lengths, with a row's weights of shape {dims}: of {dims[0]} times "
+                    f"that come out for {self._lengths.times} that come in, lengths do not tell which count; got None"
+                )
+        elif lengths is not None:
             there = (np.arange(positions) < lengths[:, None]).reshape(-1)
             array = np.where(there.reshape(-1, *(1,) * (array.ndim - 1)), array, array.dtype.type(0))
         target = targets.prepare(loss, array, rows * positions, self.n_out, self.dtype, names[1])

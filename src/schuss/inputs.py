@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core, arrays, overlaps
+from . import lengths as of_rows
 from .arguments import shown, unknown_name
 from .sequences import Sequences
 
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
     Data = Arrays | _core.Sequences
 
 
-def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any], overlapping: bool = False) -> Data:
+def checked(
+    inputs: Sequence[Input],
+    value: Any,
+    name: str,
+    dtype: np.dtype[Any],
+    overlapping: bool = False,
+    counted: of_rows.Lengths = of_rows.NONE,
+) -> Data:
     """Data of a network's inputs as the core takes them; their values are left to others.
 
     Parameters
@@ -38,13 +46,17 @@ def checked(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]
         Of inputs that are numbers.
     overlapping : bool
         Whether rows that overlap may stay so; else they are copied.
+    counted : Lengths
+        What lengths of rows count.
 
     Raises
     ------
     ValueError, TypeError
         If an array is missing, too much, or not of its input's shape and kind.
     """
-    return (_sequences if isinstance(value, Sequences) else _arrays)(inputs, value, name, dtype, overlapping)
+    if isinstance(value, Sequences):
+        return _sequences(inputs, value, name, dtype, overlapping, counted)
+    return _arrays(inputs, value, name, dtype, overlapping)
 
 
 def _arrays(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any], overlapping: bool) -> Arrays:
@@ -81,19 +93,23 @@ def _arrays(inputs: Sequence[Input], value: Any, name: str, dtype: np.dtype[Any]
 
 
 def _sequences(
-    inputs: Sequence[Input], value: Sequences, name: str, dtype: np.dtype[Any], overlapping: bool
+    inputs: Sequence[Input],
+    value: Sequences,
+    name: str,
+    dtype: np.dtype[Any],
+    overlapping: bool,
+    counted: of_rows.Lengths,
 ) -> _core.Sequences:
     """Data with lengths and state."""
-    times = inputs[0].dims[0] if len(inputs[0].dims) == 1 else None
-    x, lengths = value.x, value.lengths
+    x, lengths, times = value.x, value.lengths, counted.times
     if lengths is not None:
-        if times is None:
-            raise ValueError(f"lengths must be None for a network whose input has no times; got {shown(lengths)}")
+        if counted.refusal:
+            raise ValueError(f"lengths must be None {counted.refusal}; got {shown(lengths)}")
         lengths = arrays.real_array("lengths", lengths)
         if lengths.dtype.kind not in "iu":
             raise TypeError(f"lengths must be integers; got dtype {lengths.dtype}")
-        if isinstance(x, np.ndarray) and x.ndim == 3 and x.shape[1] < times and len(inputs) == 1:
-            x = np.concatenate([x, np.zeros((len(x), times - x.shape[1], x.shape[2]), x.dtype)], axis=1)
+        if len(inputs) == 1:
+            x, times = _with_all_times(inputs[0], x)
     data = _arrays(inputs, x, name, dtype, overlapping)
     if lengths is not None:
         if lengths.shape != (rows(data),):
@@ -103,6 +119,20 @@ def _sequences(
         )
         lengths = arrays.converted(lengths, np.dtype(np.int64))
     return _core.Sequences(data, lengths, value.state)
+
+
+def _with_all_times(put: Input, x: Any) -> tuple[Any, int]:
+    """Rows of an input with zeros behind them where they have fewer times than it, and how many they have."""
+    times = put.dims[0]
+    if not isinstance(x, np.ndarray) or (x.ndim != 3 and (x.ndim != 2 or put.n > 1)):
+        return x, times
+    axis = 2 if put.channels == "first" and x.ndim == 3 else 1
+    found = x.shape[axis]
+    if found >= times:
+        return x, times
+    padding = [(0, 0)] * x.ndim
+    padding[axis] = (0, times - found)
+    return np.pad(x, padding), found
 
 
 def _flat(put: Input, name: str, value: Any) -> NDArray[Any]:

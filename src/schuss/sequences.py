@@ -27,7 +27,9 @@ class Sequences:
         A list is brought into one array, and tells the lengths. With several inputs a dict or tuple of arrays.
     lengths : array of integers (rows,), optional
         How many times of each row are there, from its first one on: 0 to times. The others are never looked at by
-        layers that go through times, but have to be finite. Default: all.
+        layers that go through times, but have to be finite. Rows of x may have fewer times than the network, if it
+        has one input. With several, those that have times must have equally many. None for a network in which a layer
+        goes through another number of times than its input has. Default: all.
     state : array of shape (rows, net.state_size), optional
         What layers that go through times begin with, such as ``net.initial_state(rows)``; it is overwritten with what
         they end with. In the network's dtype, C-contiguous. Default: zeros, and the end is not told.

@@ -51,6 +51,7 @@ cdef class Nodes:
     cdef readonly Py_ssize_t positions        # of the network's value, each of which has n_out columns,
     cdef readonly Py_ssize_t row_out          # and so many elements a row has
     cdef readonly Py_ssize_t state            # elements of a row of carried state
+    cdef Py_ssize_t most_times                # the most positions of an input
     cdef readonly Py_ssize_t members          # in training the loss gets so many rows of n_out for each row
     cdef public list input_names              # what messages call the inputs
     cdef schuss_net c_net
@@ -93,6 +94,7 @@ cdef class Nodes:
         self.positions = self.c_net.nodes[n - 1].positions
         self.row_out = self.n_out * self.positions
         self.state = self.c_net.state
+        self.most_times = max([self.c_net.nodes[k].positions for k in range(self.c_net.n_inputs)])
         self.members = self.c_net.nodes[n - 1].members
         self.n_in = -1
         if self.c_net.n_inputs == 1 and self.c_net.nodes[0].storage == SCHUSS_REAL:
@@ -247,7 +249,7 @@ cdef class Nodes:
 
     cdef int read_sequences(self, Sequences x, Py_ssize_t rows, schuss_input *inputs) except -1:
         """Points at the lengths and the carried state of rows."""
-        cdef Py_ssize_t bad, times = self.c_net.nodes[0].positions
+        cdef Py_ssize_t bad, times = self.most_times
         if x.lengths is not None:
             inputs[0].lengths = address_of_int64(x.lengths, "lengths", rows)
             bad = schuss_first_outside(inputs[0].lengths, rows, times + 1)
