@@ -1,4 +1,7 @@
-"""Drawn trees of layers of sequences: against the plain walk, the same bits however they are computed, and padded."""
+"""Drawn trees of layers of sequences: against the plain walk, the same bits however they are computed, and padded.
+
+SCHUSS_SEQUENCE_TREES in the environment is how many trees each test draws; they are then new ones each time.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,11 @@ Array = NDArray[Any]
 Levels = Callable[[], Iterator[str]]
 SetThreads = Callable[[int], None]
 DEPTH = 4
-EXAMPLES = int(os.environ.get("SCHUSS_SEQUENCE_TREES", "120"))
+ASKED = os.environ.get("SCHUSS_SEQUENCE_TREES")
 drawn = settings(
-    max_examples=EXAMPLES,
+    max_examples=int(ASKED or 120),
     deadline=None,
-    derandomize=True,
+    derandomize=ASKED is None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.filter_too_much,
@@ -414,3 +417,14 @@ def test_rows_shorter_than_the_network(channels: str, features: int) -> None:
     if features == 1:
         ragged = schuss.Sequences([row[:n, 0] for row, n in zip(x, lengths, strict=True)])
         assert_array_equal(net.predict(ragged), wanted)
+
+
+@pytest.mark.parametrize("ends", [[], ["identity"], ["identity", "identity"], ["tanh"], ["identity", "relu", "tanh"]])
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+def test_recurrent_dropout_in_front_of_activations(ends: list[str], dropout: float) -> None:
+    """The node's end has the number of the last layer that is in it, and all draws are of that."""
+    layer = schuss.GRU(4, recurrent_dropout=0.5, dropout=dropout, return_sequences=True, input_shape=(5, 3))
+    net = schuss.Network([layer, *map(schuss.Activation, ends), schuss.Dense(2)], seed=1, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(7, 5, 3))
+    wanted = twin.run(net, x, training=True)
+    assert near(net.forward(x), wanted.value, size_of([wanted.value]))

@@ -71,7 +71,7 @@ class Pass:
         self.carries: list[Array] = []
         self.gradients = {name: np.zeros_like(array) for name, array in parameters.items()}
         self.gap = np.inf
-        self._layers_met = 0
+        self._layers_met = self.ends = 0
         self._tape: list[Callable[[], None]] = []
         self._inputs = {name: Value(array) for name, array in inputs.items()}
         self._without_end = f"layers.{len(layers) - 1}" if logits else None
@@ -96,6 +96,7 @@ class Pass:
                 value = self.concatenate(layer, value, f"{path}.{k}")
             else:
                 assert value is not None
+                self.ends = ends_behind(layers, k)
                 value = self.layer(layer, value, f"{path}.{k}")
         assert value is not None
         return value
@@ -162,6 +163,17 @@ class Pass:
         if self.training and dropout:
             mask = philox.dropout_mask(z.shape, dropout, self.seed, stream, self.draw)  # type: ignore[arg-type]
         return y * mask, lambda d: activations.backward(activation, z, d * mask, alpha)
+
+
+def ends_behind(layers: Sequence[schuss.layers.Layer], k: int) -> int:
+    """How many activations that stand alone are the end of layer k: its draws are then from the last one's stream."""
+    count, end = 0, layers[k]
+    while end._has_end and end.end[0] == "identity" and not end.end[2] and k + count + 1 < len(layers):  # type: ignore[attr-defined]
+        end = layers[k + count + 1]
+        if not isinstance(end, schuss.Activation):
+            break
+        count += 1
+    return count
 
 
 # ---- what each kind computes -----------------------------------------------------------------------------------------
@@ -362,7 +374,8 @@ def recurrent_layer(walk: Pass, layer: Any, a: Arrays, x: Array, path: str) -> t
     lengths = np.full(len(x), x.shape[1]) if walk.lengths is None else walk.lengths
     mask = np.ones((len(x), cell.n))
     if walk.training and layer.recurrent_dropout:
-        mask = recurrent.state_mask(mask.shape, layer.recurrent_dropout, walk.seed, walk._layers_met - 1, walk.draw)
+        stream = walk._layers_met - 1 + walk.ends
+        mask = recurrent.state_mask(mask.shape, layer.recurrent_dropout, walk.seed, stream, walk.draw)
     run = recurrent.forward(cell, x, lengths, state, mask, layer.reverse)
     walk.carries.append(run.state)
     if layer.kind == "rnn" and layer.activation == "relu":
