@@ -72,6 +72,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "_graph": ("layers",),
     "_row_in": ("layers",),
     "_dims_out": ("layers",),
+    "_lengths": ("layers",),
     "_shaped": ("layers",),
     "_one_time": ("layers",),
     "_core": ("layers", "seed", "dtype", "parameters", "states", "draws"),

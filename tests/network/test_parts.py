@@ -93,7 +93,7 @@ OF_NET = {
     "dtype": "dtype", "draws": "draws", "c_net": "seed",
     **dict.fromkeys(
         ["names", "state_names", "n_in", "n_out", "members", "input_names", "input_lists", "code_limits", "item",
-         "arena_size", "most_dropout", "positions", "row_out", "state", "shaped"],
+         "arena_size", "most_dropout", "positions", "row_out", "state", "shaped", "most_times"],
         "layers",
     ),
     **dict.fromkeys(
