@@ -13,7 +13,7 @@ from . import peers
 from .cases import Problem
 from .limits import Limits
 from .steps import Training
-from .tables import Row, row
+from .tables import Result, Row, row
 from .timing import Contender, alternate
 
 Maker = Callable[[Any], Training | None]
@@ -75,6 +75,20 @@ def compared(
     return row(label, limits.threads, mine, times, limit, difference, ASIDE), wrong
 
 
-def told(case: Problem, wrong: Mapping[str, float]) -> list[str]:
-    """A note for each who was left out."""
-    return [f"{case}: {name} is left out, its losses differ by {by:.0e}." for name, by in wrong.items()]
+def add_rows(
+    result: Result,
+    subject: str,
+    cases: Sequence[Any],
+    makers: Sequence[Maker],
+    options: Any,
+    limits: Limits,
+    tolerance: float,
+) -> list[str]:
+    """Add a row for each case, which has a label; a note for each who was left out of one."""
+    notes = []
+    for case in cases:
+        peers.note(f"{subject} {case}, threads {limits.threads}")
+        found, wrong = compared(case.label, case, makers, options, limits, tolerance)
+        result.rows.append(found)
+        notes += [f"{case}: {name} is left out, its losses differ by {by:.0e}." for name, by in wrong.items()]
+    return notes

@@ -19,6 +19,8 @@ import numpy as np
 
 import schuss
 
+from . import rate_search
+
 OPTIMIZERS: dict[str, tuple[type[schuss.Optimizer], dict[str, Any], tuple[float, ...]]] = {
     "SGD, momentum 0.9": (schuss.SGD, {"momentum": 0.9}, (1e-2, 3e-2)),
     "RMSProp": (schuss.RMSProp, {}, (3e-4, 1e-3)),
@@ -66,14 +68,11 @@ class Digits:
 
 def best_rate(problem: Digits, name: str) -> tuple[float, dict[float, float]]:
     """The rate with the least validation loss in the mean over the seeds for tuning, and what was tried."""
-    tried: dict[float, float] = {}
-    ahead = list(OPTIMIZERS[name][2])
-    while ahead:
-        for lr in ahead:
-            tried[lr] = float(np.mean([problem.run(name, lr, seed)["val_loss"][-1] for seed in TUNING]))
-        place = LADDER.index(min(tried, key=lambda lr: tried[lr]))
-        ahead = [lr for lr in LADDER[max(0, place - 1) : place + 2] if lr not in tried]
-    return LADDER[place], dict(sorted(tried.items()))
+    return rate_search.best_rate(
+        LADDER,
+        OPTIMIZERS[name][2],
+        lambda lr: float(np.mean([problem.run(name, lr, seed)["val_loss"][-1] for seed in TUNING])),
+    )
 
 
 def measured() -> dict[str, Any]:

@@ -22,6 +22,8 @@ import numpy as np
 
 import schuss
 
+from . import rate_search
+
 OPTIMIZERS: dict[str, tuple[type[schuss.Optimizer], dict[str, Any]]] = {
     "SGD, momentum 0.9": (schuss.SGD, {"momentum": 0.9}),
     "RMSProp": (schuss.RMSProp, {}),
@@ -134,22 +136,11 @@ PROBLEMS = {"adding, LSTM": adding, "temperatures, GRU": temperatures}
 
 def best_rate(problem: Problem, name: str) -> tuple[float, dict[float, float]]:
     """The rate with the least validation loss in the mean over the seeds for tuning, and what was tried."""
-    tried: dict[float, float] = {}
-
-    def attempt(lr: float) -> None:
-        if lr not in tried:
-            losses = [problem.run(name, lr, seed)["val_loss"][-1] for seed in TUNING]
-            tried[lr] = float(np.mean(losses))
-
-    for lr in FIRST[name]:
-        attempt(lr)
-    while True:
-        place = LADDER.index(min(tried, key=lambda lr: tried[lr]))
-        beside = [lr for lr in LADDER[max(0, place - 1) : place + 2] if lr not in tried]
-        if not beside:
-            return LADDER[place], dict(sorted(tried.items()))
-        for lr in beside:
-            attempt(lr)
+    return rate_search.best_rate(
+        LADDER,
+        FIRST[name],
+        lambda lr: float(np.mean([problem.run(name, lr, seed)["val_loss"][-1] for seed in TUNING])),
+    )
 
 
 def measure(path: Path) -> dict[str, Any]:

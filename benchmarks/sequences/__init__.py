@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .. import comparison, drawing, peers
+from .. import comparison, drawing
 from ..cases import CHECKED_STEPS
 from ..limits import ARITHMETIC_NOTE, BYTES_NOTE, Limits
 from ..tables import Result
@@ -28,12 +28,8 @@ def measure(options: Any, threads: int, limits: Limits) -> list[Result]:
     makers = [*ours.MAKERS, *PEERS]
     if options.compile:
         makers.insert(makers.index(torch_peer.eager) + 1, torch_peer.compiled)
-    left_out = []
-    for case in QUICK if options.quick else CASES:
-        peers.note(f"sequences {case}, threads {threads}")
-        row, wrong = comparison.compared(case.label, case, makers, options, limits, TOLERANCE)
-        result.rows.append(row)
-        left_out += comparison.told(case, wrong)
+    cases = QUICK if options.quick else CASES
+    left_out = comparison.add_rows(result, "sequences", cases, makers, options, limits, TOLERANCE)
     result.notes = [
         "float32, Adam, mean cross-entropy of integer labels; a recurrent layer from a zero state, its last output "
         "through a dense layer to 10 classes; the same rows, labels and start weights for all. LSTM and RNN with one "
