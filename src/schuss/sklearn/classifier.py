@@ -18,6 +18,7 @@ from ..losses import Loss
 from . import fitting, objective
 from .base import BaseMLP
 from .heads import ColumnBinarizer, ColumnLoss, columns_of
+from .labels import logarithms
 from .validation import validated
 
 if TYPE_CHECKING:
@@ -400,10 +401,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         array of shape (rows, classes)
         """
         found = self.predict_proba(X)
-        with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
-            if self.multi_output:
-                return [np.log(of_column) for of_column in found]
-            return np.log(found, out=found)
+        return [logarithms(of_column) for of_column in found] if self.multi_output else logarithms(found)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

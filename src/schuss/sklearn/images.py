@@ -28,7 +28,7 @@ from ..tables.heads import OF_CLASSES, resolved, softmax
 from ..threads import threads
 from ..training import EarlyStopping
 from .callbacks import CallbackSupportMixin, Tasks
-from .labels import codes_of, labels_of, weights_with_classes
+from .labels import codes_of, labels_of, logarithms, weights_with_classes
 from .optimizers import optimizer_of
 from .validation import given_together, weights_of_rows
 
@@ -398,8 +398,7 @@ class ImageClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):  # 
         -------
         array of shape (rows, classes)
         """
-        with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
-            return np.log(self.predict_proba(X))
+        return logarithms(self.predict_proba(X))
 
     # -- state -------------------------------------------------------------------------------------------------------
 

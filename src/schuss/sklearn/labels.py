@@ -1,4 +1,4 @@
-"""Labels of classes as users have them, and what classes weigh."""
+"""Labels of classes as users have them, what classes weigh, and logarithms of their probabilities."""
 
 from __future__ import annotations
 
@@ -56,3 +56,9 @@ def weights_with_classes(
     )
     of_rows: NDArray[Any] = of_class[codes]
     return of_rows if sample_weight is None else sample_weight * of_rows
+
+
+def logarithms(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of probabilities, in their own memory; that of 0 is -inf."""
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities, out=probabilities)

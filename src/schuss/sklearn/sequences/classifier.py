@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classi
 
 from ...losses import Loss
 from ...tables.heads import OF_CLASSES, resolved, softmax
-from ..labels import codes_of, labels_of, weights_with_classes
+from ..labels import codes_of, labels_of, logarithms, weights_with_classes
 from .base import BaseSequence
 
 if TYPE_CHECKING:
@@ -305,5 +305,4 @@ class SequenceClassifier(ClassifierMixin, BaseSequence):  # type: ignore[misc]
         -------
         array of shape (rows, classes)
         """
-        with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
-            return np.log(self.predict_proba(X))
+        return logarithms(self.predict_proba(X))

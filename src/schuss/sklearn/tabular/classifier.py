@@ -13,7 +13,7 @@ from ...losses import Loss
 from ...tables.fitting import Rows
 from ...tables.heads import OF_CLASSES
 from ...tables.target import Target
-from ..labels import codes_of, labels_of, weights_with_classes
+from ..labels import codes_of, labels_of, logarithms, weights_with_classes
 from .base import BaseTabular
 
 if TYPE_CHECKING:
@@ -247,8 +247,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         -------
         array of shape (rows, classes)
         """
-        with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
-            return np.log(self.predict_proba(X))
+        return logarithms(self.predict_proba(X))
 
     def _loss_of(self, model: TableModel, outputs: list[NDArray[Any]], y: NDArray[Any], weights: Any) -> float:
         from ...tables.temperature import log_loss
