@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import dis
 import gc
 import sys
@@ -89,7 +90,8 @@ def broken(begin: Callable[[], S], step: Callable[[S], Any], check: Callable[[S]
         gc.disable()  # the points are to be the same ones each time
         sys.settrace(points)
         try:
-            step(subject)
+            # In a context of its own: NumPy's errstate leaves set what it has set where its __exit__ is broken off.
+            contextvars.copy_context().run(step, subject)
         except KeyboardInterrupt:
             pass
         finally:
