@@ -24,6 +24,7 @@ struct pieces {
     const struct schuss_step *step;
     ptrdiff_t first, end;
     ptrdiff_t unit;                 /* Arrays are cut where a multiple of so many of their elements ends. */
+    int whole_rows;                 /* 1: gradients of rows are cut where a row ends. */
     int every;                      /* 0: arrays that MATRIX rules step whole are left out. */
     int left;                       /* 1: arrays that are done are left out. */
     int next;                       /* The segment to look at next, */
@@ -48,8 +49,9 @@ static inline int next_piece(struct pieces *p) {
         struct schuss_segment *s = &p->step->segments[p->next++];
         if ((p->left && s->done) || (!p->every && stepped_whole(p->step, s))) continue;
         p->segment = s;
-        p->from = cut(p->first - p->start, s->n, p->unit);
-        p->to = cut(p->end - p->start, s->n, p->unit);
+        const ptrdiff_t unit = p->whole_rows && s->index ? s->cols : p->unit;
+        p->from = cut(p->first - p->start, s->n, unit);
+        p->to = cut(p->end - p->start, s->n, unit);
         p->start += s->n;
         if (p->from < p->to) return 1;
     }
