@@ -94,6 +94,7 @@ cdef class Net(Nodes):
         unless all it has are whole arrays of the network."""
         cdef Py_ssize_t i
         stepper.make_all_whole()
+        stepper.catch_up_all()
         if self.bound is None or self.bound.number != stepper.number:
             self.bound = binding_of(self, stepper)
         for i in range(stepper.n_views):
