@@ -240,6 +240,24 @@ struct kernels {
     /* The weighted losses of rows [row0, row1) into values[row0..row1-1], and their gradients. */
     void (*loss)(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values);
 
+    /* Ranking by pairs, see schuss.h. Pairs [first, end) of the epoch, each a step. */
+    void (*pairwise_steps)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t end);
+    /* Of a batch's pairs `from` to `to`, the first of which is number `first` of the epoch: which negative, what factor,
+     * what loss. Returns 1 if a score is not finite. */
+    int (*pairwise_look)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t from, ptrdiff_t to, int member);
+    /* The gradients of rows that belong to this member of `members`, of a batch of n pairs. */
+    void (*pairwise_gather)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t n, int member, int members);
+    /* The step of these rows. */
+    void (*pairwise_update)(struct schuss_pairwise *p, int member);
+    /* The losses of a batch of n pairs, into the epoch's sums. */
+    void (*pairwise_sum)(struct schuss_pairwise *p, ptrdiff_t n);
+    ptrdiff_t (*pairwise_scratch)(const struct schuss_pairwise *p, int members);
+    /* Numbers [first, end) of schuss_pairwise_represent and schuss_pairwise_scores. */
+    void (*pairwise_represent)(const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t first,
+                               ptrdiff_t end, void *out);
+    void (*pairwise_scores)(ptrdiff_t dim, ptrdiff_t stride, const void *of_users, const void *of_items, ptrdiff_t first,
+                            ptrdiff_t end, const int32_t *users, const int32_t *items, void *out);
+
     /* An elementary function, for tests of its error: y[n] = f(x[n]). log1p: on [0, 1]. */
     void (*elementary)(int f, ptrdiff_t n, const void *x, void *y);
 };

@@ -680,4 +680,76 @@ int schuss_train_run(struct schuss_train *train, double seconds);
  * Comes back early if a thread has nothing left to do while others are in long epochs. status[n]: of each. */
 void schuss_train_side_by_side(struct schuss_train *const *trains, int n, double seconds, int *status);
 
+/* ---- recommend/: rows of users and items that rank pairs ---------------------------------------------------------- */
+
+/* In the order of enum schuss_ranking's names in Python. */
+enum schuss_ranking { SCHUSS_RANK_LOGISTIC, SCHUSS_RANK_BPR, SCHUSS_RANK_WARP, SCHUSS_RANK_WARP_KOS };
+
+/* Users, or items. The table has a row for each feature: `stride` parameters, which are dim components, one bias and
+ * zeros, then as many sums of squares, and with adadelta as many of squared steps. */
+struct schuss_side {
+    ptrdiff_t n;             /* users, or items */
+    ptrdiff_t features;      /* rows of the table; without start: n */
+    const int64_t *start;    /* [n + 1] number i is the sum of rows codes[start[i]] .. times values; NULL: it is row i */
+    const int32_t *codes;
+    const void *values;
+    void *table;             /* [features][2 or 3][stride], 64-byte aligned */
+    double alpha;            /* of the penalty alpha / 2 |row|^2, of each row that a step touches */
+};
+
+struct schuss_pairwise {
+    int dtype, loss;
+    ptrdiff_t dim, stride;         /* stride % 16 == 0, stride > dim */
+    int adadelta;                  /* 0: AdaGrad */
+    double rho, eps;
+    const double *lr;              /* of each step, lr_step elements from one to the next */
+    ptrdiff_t lr_step;
+    struct schuss_side users, items;
+    /* What an epoch goes through: n pairs that were seen. WARP_KOS: n users, and seen_items is not looked at. */
+    ptrdiff_t n;                   /* < 2^32 */
+    const int32_t *seen_users, *seen_items;
+    const unsigned char *liked;    /* [n] LOGISTIC: 1 or 0; else NULL */
+    const void *weights;           /* [n] reals or NULL */
+    const int64_t *order;          /* [n] the epoch's permutation */
+    /* What no negative may be: items of each user, rising. */
+    const int64_t *known_start;    /* [users.n + 1] */
+    const int32_t *known;
+    const uint64_t *known_bits;    /* [users.n x known_words] bit i of a user's words: is known; NULL: known is searched */
+    ptrdiff_t known_words;
+    /* Negatives of BPR */
+    const int32_t *popular;        /* [n_popular] items of which each is drawn as often as the others; NULL: all items */
+    ptrdiff_t n_popular;
+    /* Negatives of WARP */
+    int max_sampled;               /* tries, < 2^24 */
+    const double *rank_losses;     /* [max_sampled] the loss's factor where try 1, 2, ... is the first that violates */
+    int kos_k, kos_n;              /* of so many drawn positives the k-th best */
+    uint64_t seed, epoch;          /* epoch < 2^40 */
+    ptrdiff_t batch;               /* pairs that make one step; 0: each makes its own */
+    void *scratch;                 /* schuss_pairwise_scratch, 64-byte aligned */
+    ptrdiff_t most_features;       /* the longest list of features of a user, or of an item, whichever is longer */
+    int members;                   /* threads that scratch is for */
+    /* This epoch so far */
+    ptrdiff_t position, steps;
+    double loss_sum, weight_sum;   /* of pairs that had a loss */
+    int64_t skipped;               /* users without an item that is not known, or without any that is */
+    int nonfinite;
+};
+
+/* The first of codes[n] that is not in [0, limit); -1: none. */
+ptrdiff_t schuss_first_code_outside(const int32_t *codes, ptrdiff_t n, int64_t limit);
+/* Whether no number of the side's table is NaN or infinite. */
+int schuss_rows_finite(int dtype, const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride);
+/* known_bits of schuss_pairwise, which are 0 before. */
+void schuss_known_bits(ptrdiff_t users, const int64_t *known_start, const int32_t *known, ptrdiff_t words, uint64_t *bits);
+/* Bytes for members threads; the rest of the struct is set but for scratch. */
+ptrdiff_t schuss_pairwise_scratch(const struct schuss_pairwise *p, int members);
+/* Goes on with the epoch until it ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE) or a score is NaN or infinite
+ * (SCHUSS_NONFINITE). Without batches on the calling thread alone. Which threads there are changes no bit. */
+int schuss_pairwise_run(struct schuss_pairwise *p, double seconds);
+/* out[n x stride]: what numbers 0, 1, ... of this side are as sums of their features' rows. */
+void schuss_pairwise_represent(int dtype, const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride, void *out);
+/* out[n]: scores of users[n] with items[n], whose representations are [.. x stride]: products, and both biases. */
+void schuss_pairwise_scores(int dtype, ptrdiff_t dim, ptrdiff_t stride, const void *of_users, const void *of_items,
+                            ptrdiff_t n, const int32_t *users, const int32_t *items, void *out);
+
 #endif

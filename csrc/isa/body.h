@@ -30,6 +30,9 @@
 #undef RULE_ARRAYS
 #include "../optim/whole.h"
 #include "../optim/lbfgs.h"
+#include "../recommend/rows.h"
+#include "../recommend/pairs.h"
+#include "../recommend/batches.h"
 
 extern const struct kernels TABLE;
 const struct kernels TABLE = {
@@ -68,5 +71,13 @@ const struct kernels TABLE = {
     .draw_mask = draw_mask,
     .apply_mask = apply_mask,
     .loss = loss,
+    .pairwise_steps = pairwise_steps,
+    .pairwise_look = pairwise_look,
+    .pairwise_gather = pairwise_gather,
+    .pairwise_update = pairwise_update,
+    .pairwise_sum = pairwise_sum,
+    .pairwise_scratch = pairwise_scratch,
+    .pairwise_represent = pairwise_represent,
+    .pairwise_scores = pairwise_scores,
     .elementary = elementary,
 };

@@ -530,6 +530,73 @@ class Endings:
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: object) -> None: ...
 
+# Ranking by pairs.
+RANKINGS: Final[tuple[str, ...]]
+
+def table_rows(rows: int, slots: int, stride: int, dtype: Any) -> NDArray[Any]:
+    """Zeros (rows, slots, stride), 64-byte aligned."""
+
+class TableRows:
+    """Users, or items: a table (features, slots, stride) of float32 or float64, stride a multiple of 16: parameters, then
+    states. Each of n is a row of its own, or by features = start (n + 1,) int64, codes int32, values the sum of rows
+    codes[start[i]:start[i + 1]] times values. Nobody else may write to these three."""
+
+    def __init__(
+        self,
+        n: int,
+        table: NDArray[Any],
+        features: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]] | None = None,
+        alpha: float = 0.0,
+    ) -> None: ...
+    table: NDArray[Any]
+    def representations(self) -> NDArray[Any]:
+        """(n, stride): what each is, its bias behind the components."""
+    def all_finite(self) -> bool:
+        """Whether no number of the table is NaN or infinite."""
+
+def pair_scores(
+    of_users: NDArray[Any], of_items: NDArray[Any], dim: int, users: NDArray[np.int32], items: NDArray[np.int32]
+) -> NDArray[Any]:
+    """Scores of users[k] with items[k] from `TableRows.representations` of both."""
+
+class Pairwise:
+    """Epochs over pairs that were seen, which nobody else may write to meanwhile.
+
+    seen: users and items int32 (n,), liked uint8 (n,) for "logistic", else None, weights (n,) of the tables' dtype or None.
+    known: compressed rows of the users' items, start int64 and codes int32, rising, which no negative is one of. adadelta:
+    rho, eps. popular: items of which "bpr" draws, each as likely. rank_losses: float64 (max_sampled,). batch: pairs that
+    make one step, 0: each makes its own. "warp-kos": seen has each user once, and its items are not looked at."""
+
+    def __init__(
+        self,
+        loss: str,
+        dim: int,
+        users: TableRows,
+        items: TableRows,
+        seen: tuple[
+            NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8] | None, NDArray[Any] | None
+        ],
+        known: tuple[NDArray[np.int64], NDArray[np.int32]],
+        *,
+        adadelta: tuple[float, float] | None = None,
+        popular: NDArray[np.int32] | None = None,
+        max_sampled: int = 0,
+        rank_losses: NDArray[np.float64] | None = None,
+        kos: tuple[int, int] = (1, 1),
+        seed: int = 0,
+        batch: int = 0,
+    ) -> None: ...
+    steps_per_epoch: int
+    steps: int  # made in this epoch
+    loss: float  # mean of this epoch's pairs so far, those left out not counted; NaN: there was none
+    skipped: int  # pairs of this epoch without a negative, or users without anything that they like
+    def begin(self, epoch: int, lrs: NDArray[np.float64]) -> None:
+        """A new epoch. lrs: one rate, or one of each step."""
+    def run(self, seconds: float) -> bool:
+        """Go on with it; whether there is more to do. ArithmeticError: a score was NaN or infinite."""
+    def is_finite(self) -> bool:
+        """Whether no number of either table is NaN or infinite."""
+
 # For tests and benchmarks: single kernels of the level in use. Arrays C-contiguous, of one dtype, results new.
 def gemm(
     a: NDArray[Any],

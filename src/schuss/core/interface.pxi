@@ -342,6 +342,56 @@ cdef extern from "schuss.h" nogil:
     int schuss_train_run(schuss_train *train, double seconds)
     void schuss_train_side_by_side(schuss_train *const *trains, int n, double seconds, int *status)
 
+    struct schuss_side:
+        ptrdiff_t n, features
+        const int64_t *start
+        const int32_t *codes
+        const void *values
+        void *table
+        double alpha
+
+    struct schuss_pairwise:
+        int dtype, loss
+        ptrdiff_t dim, stride
+        int adadelta
+        double rho, eps
+        const double *lr
+        ptrdiff_t lr_step
+        schuss_side users, items
+        ptrdiff_t n
+        const int32_t *seen_users
+        const int32_t *seen_items
+        const unsigned char *liked
+        const void *weights
+        const int64_t *order
+        const int64_t *known_start
+        const int32_t *known
+        const uint64_t *known_bits
+        ptrdiff_t known_words
+        const int32_t *popular
+        ptrdiff_t n_popular
+        int max_sampled
+        const double *rank_losses
+        int kos_k, kos_n
+        uint64_t seed, epoch
+        ptrdiff_t batch
+        void *scratch
+        ptrdiff_t most_features
+        int members
+        ptrdiff_t position, steps
+        double loss_sum, weight_sum
+        int64_t skipped
+        int nonfinite
+
+    ptrdiff_t schuss_first_code_outside(const int32_t *codes, ptrdiff_t n, int64_t limit)
+    int schuss_rows_finite(int dtype, const schuss_side *side, ptrdiff_t slots, ptrdiff_t stride)
+    void schuss_known_bits(ptrdiff_t users, const int64_t *known_start, const int32_t *known, ptrdiff_t words, uint64_t *bits)
+    ptrdiff_t schuss_pairwise_scratch(const schuss_pairwise *p, int members)
+    int schuss_pairwise_run(schuss_pairwise *p, double seconds)
+    void schuss_pairwise_represent(int dtype, const schuss_side *side, ptrdiff_t slots, ptrdiff_t stride, void *out)
+    void schuss_pairwise_scores(int dtype, ptrdiff_t dim, ptrdiff_t stride, const void *of_users, const void *of_items,
+                                ptrdiff_t n, const int32_t *users, const int32_t *items, void *out)
+
 cdef extern from "fpmode.h" nogil:
     ctypedef int fpmode
     fpmode fpmode_flush()
