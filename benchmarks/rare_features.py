@@ -107,8 +107,8 @@ class Problem:
         """Validation losses after each epoch, the test's at the best; infinite where training has diverged."""
         rows = self.split(seed)
         n = rows.training[0].shape[1]
-        layers = [schuss.Dense(n, 1)] if not self.hidden else [schuss.Dense(n, self.hidden, "relu"), schuss.Dense(1)]
-        net = schuss.Network(layers, seed=seed)
+        hidden = [schuss.Dense(self.hidden, "relu")] if self.hidden else []
+        net = schuss.Network([schuss.Input("features", n, dtype="sparse"), *hidden, schuss.Dense(1)], seed=seed)
         try:
             history = net.fit(
                 *rows.training,

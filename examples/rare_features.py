@@ -49,7 +49,7 @@ def main(picture=None):
     print(f"who knows the weights: loss {least:.4f}; a constant: {constant:.4f}")
     losses, learned = {}, {}
     for name, optimizer in OPTIMIZERS.items():
-        net = schuss.Network([schuss.Dense(FEATURES, 1)], seed=0)
+        net = schuss.Network([schuss.Input("features", FEATURES, dtype="sparse"), schuss.Dense(1)], seed=0)
         history = net.fit(
             X[:ROWS],
             y[:ROWS],

@@ -52,7 +52,7 @@ class Ours:
 
     def __init__(self, given: Data, rows: str | None = "lazy") -> None:
         n = given.X.shape[1]
-        self.net = schuss.Network([schuss.Dense(n, 1)], seed=0)
+        self.net = schuss.Network([schuss.Input("features", n, dtype="sparse"), schuss.Dense(1)], seed=0)
         options: dict[str, Any] = {} if rows is None else {"rows": rows}
         self.optimizer = schuss.AdaGrad(self.net.parameters, lr=RATE, weight_decay=ALPHA, **options)
         self.given = given
@@ -133,11 +133,9 @@ def result(options: Any, threads: int) -> Result:
     found.rows.append(one)
     found.notes = [
         f"An epoch over {ROWS} rows, {ENTRIES} features of {FEATURES} drawn for each by Zipf's law with exponent "
-        f"{EXPONENT} (repeats are one "
-        f"entry); weights of the truth normal, deviation 0.5; {HELD} rows held out. ours: Network([Dense]) with "
-        f"AdaGrad, rate {RATE}, batches of "
-        f"{BATCH}; SGDClassifier(loss='log_loss'), one row a step, its own rates. The same alpha: its penalty is "
-        "alpha / 2 times the squares.",
+        f"{EXPONENT} (repeats are one entry); weights of the truth normal, deviation 0.5; {HELD} rows held out. ours: a "
+        f"network of one Dense, AdaGrad, rate {RATE}, batches of {BATCH}; SGDClassifier(loss='log_loss'): one row a "
+        "step, its own rates. The same alpha: a penalty of alpha / 2 times the squares.",
         *notes,
     ]
     return found
