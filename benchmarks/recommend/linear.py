@@ -133,8 +133,8 @@ def result(options: Any, threads: int) -> Result:
     found.rows.append(one)
     found.notes = [
         f"An epoch over {ROWS} rows, {ENTRIES} features of {FEATURES} drawn for each by Zipf's law with exponent "
-        f"{EXPONENT} (repeats are one entry); weights of the truth normal, deviation 0.5; {HELD} rows held out. ours: a "
-        f"network of one Dense, AdaGrad, rate {RATE}, batches of {BATCH}; SGDClassifier(loss='log_loss'): one row a "
+        f"{EXPONENT} (repeats are one entry); weights of the truth normal, deviation 0.5; {HELD} rows held out. ours: "
+        f"a network of one Dense, AdaGrad, rate {RATE}, batches of {BATCH}; SGDClassifier(loss='log_loss'): one row a "
         "step, its own rates. The same alpha: a penalty of alpha / 2 times the squares.",
         *notes,
     ]
