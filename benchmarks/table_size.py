@@ -39,7 +39,8 @@ def codes(size: int) -> NDArray[np.int64]:
     """The codes of `STEPS` batches."""
     rng = np.random.default_rng(0)
     places = np.exp(rng.random((STEPS * BATCH, CODES)) * np.log(size))
-    return np.minimum(places.astype(np.int64), size - 1)
+    found: NDArray[np.int64] = np.minimum(places.astype(np.int64), size - 1)
+    return found
 
 
 def ours(name: str, rows: str | None, size: int) -> Contender:

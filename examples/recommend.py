@@ -81,7 +81,7 @@ def main(picture=None):
 
     person = int(np.argmax(train.getnnz(axis=1)))
     seen = np.bincount(genre[train[person].indices], minlength=len(GENRES))
-    best = model.recommend(np.array([person]), k=10)[0]
+    best, _ = model.recommend(person, k=10)
     print("person", person, "has seen", ", ".join(f"{n} {name}" for n, name in zip(seen, GENRES, strict=True)))
     print("and should see", ", ".join(GENRES[genre[k]] for k in best))
     if picture is not None:

@@ -124,7 +124,7 @@ def _factorized(train: movielens.Ratings, test: movielens.Ratings, seed: int) ->
 
     model = MatrixFactorization(random_state=seed)
     model.fit(train.matrix(positive=False))
-    return np.clip(model.predict(test.users, test.items), 1, 5)
+    return model.predict(test.users, test.items)
 
 
 RATERS: dict[str, tuple[str, Callable[..., Any]]] = {

@@ -68,11 +68,13 @@ def test_lists_leave_out_what_was_seen(ratings: movielens.Ratings) -> None:
     model.fit(train, epochs=1)
     every = quality.representations(model)
     seen = train.toarray() > 0
-    items = np.asarray(model.recommend(np.arange(943), k=10))
+    items, values = model.recommend(k=10)
     every[seen] = -np.inf
     assert not seen[np.arange(943)[:, None], items].any()
     best = -np.sort(-every, axis=1)[:, :10]
     np.testing.assert_allclose(np.take_along_axis(every, items, axis=1), best, atol=1e-5)
+    own = model.get_user_representations()[0][:, None]
+    np.testing.assert_allclose(values + own, best, atol=1e-5)
 
 
 def test_ratings_reach_surprise(ratings: movielens.Ratings) -> None:
@@ -80,6 +82,6 @@ def test_ratings_reach_surprise(ratings: movielens.Ratings) -> None:
     for train, test in quality.folds(ratings, 0):
         model = recommend.MatrixFactorization(random_state=0)
         model.fit(train.matrix(positive=False))
-        predicted = np.clip(model.predict(test.users, test.items), 1, 5)
+        predicted = model.predict(test.users, test.items)
         errors.append(float(np.sqrt(np.mean((predicted - test.values) ** 2))))
     assert np.mean(errors) < 0.938
