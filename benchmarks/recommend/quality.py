@@ -101,10 +101,13 @@ def ranked(name: str, split: str, ratings: movielens.Ratings) -> dict[str, Any]:
 
 
 def folds(ratings: movielens.Ratings, seed: int) -> Iterator[tuple[movielens.Ratings, movielens.Ratings]]:
-    """Five parts, each once the test."""
-    place = np.random.default_rng(seed).permutation(len(ratings)) % FOLDS
-    for fold in range(FOLDS):
-        yield ratings.halves(place == fold)
+    """Five parts, each once the test: those of Surprise's KFold(random_state=seed)."""
+    order = np.arange(len(ratings))
+    np.random.RandomState(seed).shuffle(order)
+    for part in np.array_split(order, FOLDS):
+        tested = np.zeros(len(ratings), bool)
+        tested[part] = True
+        yield ratings.halves(tested)
 
 
 def _surprise(kind: str) -> Callable[..., Any]:
