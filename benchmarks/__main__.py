@@ -26,6 +26,7 @@ SUBJECTS = {
     "layers": "training steps with layers that are not dense, beside torch",
     "sequences": "training steps of recurrent layers beside all libraries and the limit",
     "images": "training steps of convolutional networks beside all libraries and the limit, and their memory",
+    "recommend": "recommenders and rare features beside LightFM, implicit, Surprise, torch and scikit-learn",
     "gemm": "matrix products beside OpenBLAS and MKL",
     "growth": "training steps against width, depth, batch and threads: long, only when named or with --large",
     "step": "steps of every optimizer",

@@ -8,7 +8,20 @@ import platform
 import sys
 from pathlib import Path
 
-PACKAGES = ("schuss", "numpy", "torch", "jax", "jaxlib", "optax", "keras", "deepspeed", "scikit-learn")
+PACKAGES = (
+    "schuss",
+    "numpy",
+    "torch",
+    "jax",
+    "jaxlib",
+    "optax",
+    "keras",
+    "deepspeed",
+    "scikit-learn",
+    "lightfm-next",
+    "implicit",
+    "scikit-surprise",
+)
 # Thread pools that read their size when they are loaded.
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "SCHUSS_NUM_THREADS")
 
