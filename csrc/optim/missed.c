@@ -127,7 +127,7 @@ static void make_step(struct late_rows *l, int64_t t, ptrdiff_t from, ptrdiff_t 
     int nonfinite = 0;
     fill_zeros(l, move_to(l->history, t, c)->negative);
     rows.g = by_row ? NULL : l->zeros;
-    step_rows(l->kernels, &rows, c, &nonfinite);
+    stepper_of(l->kernels, c)(&rows, c, &nonfinite);
 }
 
 /* Rows [from, to) make the first `window` of the steps that they have missed until t; window < 0: all. */
