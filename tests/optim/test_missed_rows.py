@@ -461,6 +461,17 @@ def test_bad_modes_and_rows() -> None:
     assert (p[1] != held[1]).all()
 
 
+@pytest.mark.parametrize(("kind", "rows"), [(schuss.Adam, "exact"), (schuss.RowAdaGrad, None)])
+def test_a_table_that_gets_another_shape(kind: Any, rows: str | None) -> None:
+    p = np.ones((6, 4), np.float32)
+    opt = kind([p], rows=rows)
+    p.shape = (24, 1)
+    with pytest.raises(ValueError, match=r"has become of shape \(24, 1\), expected the shape \(6, 4\)"):
+        opt.step([schuss.Rows([23], np.ones((1, 1), np.float32))])
+    assert_array_equal(p, 1)
+    assert opt.steps == 0
+
+
 @pytest.mark.parametrize("rows", ["lazy", "exact"])
 def test_averages_are_refused(rows: str) -> None:
     for average in (schuss.EMA, schuss.SWA, schuss.Lookahead):
