@@ -7,10 +7,20 @@
 
 #include "rows.h"
 
-/* A call of the rule, for whole rows. */
-static inline void step_rows(const struct kernels *kernels, const struct schuss_segment *rows, const struct rule_constants *c,
-                      int *nonfinite) {
-    (optimizer_rules[c->rule]->by_row ? kernels->by_row : kernels->step)(rows, c, nonfinite);
+enum { LINE_BYTES = 64 };
+
+/* Brings `bytes` of an array, from byte `from` on, into cache. */
+static inline void fetch(const void *array, ptrdiff_t from, ptrdiff_t bytes) {
+    const char *x = (const char *)array + from;
+    for (ptrdiff_t i = 0; i < bytes; i += LINE_BYTES) __builtin_prefetch(x + i, 1, 3);
+    __builtin_prefetch(x + bytes - 1, 1, 3); /* The row may end in a line that the loop has not met. */
+}
+
+typedef void (*rows_stepper)(const struct schuss_segment *rows, const struct rule_constants *c, int *nonfinite);
+
+/* What steps whole rows. */
+static inline rows_stepper stepper_of(const struct kernels *kernels, const struct rule_constants *c) {
+    return optimizer_rules[c->rule]->by_row ? kernels->by_row : kernels->step;
 }
 
 /* A block of copies of rows: the segment whose rows they are, the copies as a segment, and each array that a step
@@ -80,5 +90,11 @@ static inline void empty_block(const struct block *b, ptrdiff_t n, const int64_t
 }
 #undef MOVES
 #undef MOVE
+
+/* Brings rows that fill_block() is to copy next into cache: the hardware cannot know where they lie. */
+static inline void fetch_block(const struct block *b, ptrdiff_t n, const int64_t *index) {
+    for (int a = 0; a < b->arrays; a++)
+        for (ptrdiff_t k = 0; k < n; k++) fetch(b->pair[a].there, index[k] * b->pair[a].size, b->pair[a].size);
+}
 
 #endif

@@ -127,7 +127,7 @@ static void make_step(struct late_rows *l, int64_t t, ptrdiff_t from, ptrdiff_t 
     int nonfinite = 0;
     fill_zeros(l, move_to(l->history, t, c)->negative);
     rows.g = by_row ? NULL : l->zeros;
-    step_rows(l->kernels, &rows, c, &nonfinite);
+    stepper_of(l->kernels, c)(&rows, c, &nonfinite);
 }
 
 /* Rows [from, to) make the first `window` of the steps that they have missed until t; window < 0: all. */
@@ -252,7 +252,7 @@ void rows_catch_up(const struct kernels *kernels, const struct schuss_segment *s
     }
     for (ptrdiff_t i = 0; i < n; i++) {
         const int64_t row = index ? index[i] : i, last = s->last[row];
-        s->last[row] = t;
+        if (last < t) s->last[row] = t;
         if (last < h->moved) k.late[late++] = (struct late){.last = last, .row = row};
         if (late < most && (i < n - 1 || late == 0)) continue;
         if (fits) catch_up_block(&k, t, late);

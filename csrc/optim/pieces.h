@@ -26,6 +26,9 @@ static inline ptrdiff_t row_length(const struct schuss_segment *s) {
     return n;
 }
 
+/* The same of the rows that there are gradients for: the caller may have given the array another shape. */
+static inline ptrdiff_t step_row_length(const struct schuss_segment *s) { return s->index ? s->cols : row_length(s); }
+
 /* Whether whole rows of the array have to be stepped. */
 static inline int goes_by_rows(const struct schuss_step *step, const struct schuss_segment *s) {
     return s->index || s->last || optimizer_rules[step->groups[s->group].rule]->by_row;
@@ -66,7 +69,7 @@ static inline int next_piece(struct pieces *p) {
         struct schuss_segment *s = &p->step->segments[p->next++];
         if ((p->left && s->done) || (!p->every && stepped_whole(p->step, s))) continue;
         p->segment = s;
-        const ptrdiff_t unit = p->whole_rows && goes_by_rows(p->step, s) ? row_length(s) : p->unit;
+        const ptrdiff_t unit = p->whole_rows && goes_by_rows(p->step, s) ? step_row_length(s) : p->unit;
         p->from = cut(p->first - p->start, s->n, unit);
         p->to = cut(p->end - p->start, s->n, unit);
         p->start += s->n;

@@ -146,7 +146,7 @@ static void step_whole_rows(const struct optimizer_walk *w, const struct pieces 
     _Alignas(64) char scratch[ROWS_SCRATCH];
     const struct schuss_segment *s = p->segment;
     const struct rows_history *history = rows_history_of(w->step, s->group);
-    const ptrdiff_t item = w->kernels->item, cols = row_length(s), first = p->from / cols, n = (p->to - p->from) / cols;
+    const ptrdiff_t item = w->kernels->item, cols = step_row_length(s), first = p->from / cols, n = (p->to - p->from) / cols;
     const int64_t *index = s->index ? s->index + first : NULL, t = w->step->t;
     struct schuss_segment rows = *s;
     if (!index) rows = segment_rows(s, optimizer_rules[c->rule]->by_row, cols, first, n, item);

@@ -145,7 +145,16 @@ def test_mini_batches_reach_what_all_rows_reach() -> None:
 
 # ---- every method ----------------------------------------------------------------------------------------------------
 
-RATES = {"adagrad": 0.5, "adadelta": 10.0, "lion": 0.01, "ftrl": 0.5, "lamb": 0.05, "adopt": 0.01, "ademamix": 0.01}
+RATES = {
+    "adagrad": 0.5,
+    "rowadagrad": 0.5,
+    "adadelta": 10.0,
+    "lion": 0.01,
+    "ftrl": 0.5,
+    "lamb": 0.05,
+    "adopt": 0.01,
+    "ademamix": 0.01,
+}
 RATES |= {"muon": 0.02, "lars": 5.0, "sgd": 0.05, "schedule_free_sgd": 0.1, "schedule_free_adamw": 0.05}
 
 

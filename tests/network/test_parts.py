@@ -67,13 +67,14 @@ OF_CONSTRUCTION = {"Muon": {"_moves", "_adamw"}}
 # Each field of what the core has: of which entries of the lists it is the place, or why it is none of them.
 SETTLED = "made anew"
 OF_STEPPER = {
-    "params": "groups", "form": "form", "states": "states", "averages": "averages", "memories": "memories",
+    "params": "groups", "form": "form", "state_arrays": "states", "averages": "averages", "memories": "memories",
     "specs": "averages", "c_step": "steps",
     **dict.fromkeys(
         ["sums", "scratch", "level", "arenas", "state_names", "groups_read", "unscheduled",
          "numbers", "views", "n_views", "wants",
          "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy",
-         "given", "places", "disjoint", "asked", "settings", "state_shapes"],
+         "given", "places", "disjoint", "asked", "settings", "state_shapes",
+         "histories", "lasts"],  # rows that have missed steps make them before parts are asked for
         SETTLED,
     ),
 }  # fmt: skip
@@ -82,7 +83,7 @@ OF_STEP = {
     "segments": "states", "averages": "averages", "t": "steps",
     **dict.fromkeys(
         ["sums", "scratch", "threads", "scratch_each", "grad_scale", "clip_value", "clip_norm", "zero_grad",
-         "check_first", "nonfinite", "grad_norm"],
+         "check_first", "nonfinite", "grad_norm", "histories"],
         SETTLED,
     ),
 }  # fmt: skip

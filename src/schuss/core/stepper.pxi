@@ -159,6 +159,16 @@ cdef class Stepper(Parameters):
             schuss_catch_up_all(&self.c_step)
         return self.state_arrays
 
+    cdef int check_rows(self, SortedRows g, Py_ssize_t i) except -1:
+        Parameters.check_rows(self, g, i)
+        p = self.params[i]
+        shape = tuple([self.views[i].shape[k] for k in range(self.views[i].ndim)])
+        by_row = self.segments[i].last != NULL or any([of is not None and of != shape for of in self.state_shapes[i]])
+        if by_row and p.shape != shape:
+            raise ValueError(f"{self.param_name(i)} has become of shape {p.shape}, expected the shape {shape} that it had: this "
+                             "optimizer keeps numbers of its rows")
+        return 0
+
     # -- rows that have missed steps --
 
     def catch_up(self, Py_ssize_t param=0, index=None):

@@ -55,12 +55,20 @@ _OF_5 = dict.fromkeys(
     ),
     5,
 )
-# Sparse rows and raw categories.
+# Sparse rows, raw categories, and tables of which a step touches some rows.
 _OF_6 = dict.fromkeys(
     (
         "layer embedding_bag",
         "layer input of hashed",
         "layer input of sparse",
+        "optimizer adagrad.rows",
+        "optimizer adam.rows",
+        "optimizer adamw.rows",
+        "optimizer ftrl.rows",
+        "optimizer lion.rows",
+        "optimizer rmsprop.rows",
+        "optimizer rowadagrad",
+        "optimizer sgd.rows",
     ),
     6,
 )
