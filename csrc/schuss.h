@@ -107,6 +107,12 @@ enum schuss_adjust_lr { SCHUSS_ADJUST_LRS(SCHUSS_NUMBER_OF) SCHUSS_N_ADJUST_LRS 
 #undef SCHUSS_NUMBER_OF
 const char *schuss_adjust_lr_name(int adjust_lr);
 
+/* Which rows of a table move in a step that touches some of them: those alone; or all, as if the others had a gradient
+ * of zero, which is made up for when a row is touched or read next. NULL is the name of the first, which is neither: all
+ * rows that there is a gradient for. */
+enum schuss_rows { SCHUSS_ROWS_GIVEN, SCHUSS_ROWS_LAZY, SCHUSS_ROWS_EXACT, SCHUSS_N_ROWS };
+const char *schuss_rows_name(int rows);
+
 /* What a group of parameters shares. A rule reads the numbers it knows: its file in optim/rules/ says what
  * they are. */
 struct schuss_group {
@@ -134,6 +140,7 @@ struct schuss_group {
     double eps2, d, beta2_decay; /* Adafactor; its eps < 0 is the dtype's */
     double ns_coefficients[3], ns_steps; /* Muon */
     int adjust_lr_fn;        /* enum schuss_adjust_lr */
+    int rows;                /* enum schuss_rows */
     double shampoo_beta, precondition_frequency, max_precond_dim; /* SOAP; shampoo_beta < 0: beta2 */
     int merge_dims, precondition_1d, normalize_grads;
     double initial_accumulator_value; /* what a state begins with */
@@ -382,6 +389,7 @@ struct schuss_node {
     double alpha;            /* slope of leaky_relu, scale of elu */
     double dropout;          /* probability that an output is dropped in training */
     int residual;            /* the node whose value is added; -1: none */
+    int table;               /* nodes of one kind with one number here have their first array in common; 0: it is its own */
     uint32_t stream;         /* of the dropout's random numbers */
     /* by schuss_net_shape(): */
     ptrdiff_t channels;      /* of one position */
@@ -390,6 +398,7 @@ struct schuss_node {
     ptrdiff_t state0;        /* where its part of a row of carried state begins */
     int storage;
     int first_array, n_arrays;
+    int next_user;           /* the next node that has the first array in common with it; 0: none */
     int within;              /* the concatenation that the value is a part of; -1: none */
     ptrdiff_t channel0;      /* the value's first column in it */
     int n_parts;             /* values that its own consists of: more than 1 for a concatenation */
@@ -399,7 +408,8 @@ struct schuss_node {
 /* A parameter, or a state such as a running mean: saved and restored with the parameters, but never stepped. */
 struct schuss_array {
     const char *name;
-    int node;
+    int node;                /* the first that uses it, */
+    int users;               /* of so many */
     int ndim;                /* 1: a vector of n = rows elements; 2: rows x cols; 3: matrices x rows x cols */
     ptrdiff_t n, matrices, rows, cols;
     int stepped;
@@ -416,6 +426,8 @@ struct schuss_net {
     uint64_t seed;           /* of the dropout masks */
     double dropout_factor;   /* which probabilities of dropout are multiplied by; by schuss_net_shape(): 1 */
     ptrdiff_t state;         /* by schuss_net_shape(): elements of a row of carried state, see schuss_input */
+    const ptrdiff_t *entries; /* [n_inputs] for schuss_plan_draw(): the most entries that compressed rows of each input have
+                               * in a batch; NULL: no input is compressed */
 };
 
 /* The name of a kind of layer, NULL past the last; the names of its sizes and of its numbers, with spaces between. */
@@ -429,6 +441,9 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *node, const char **what)
 /* Rows that go through all layers together where no gradients are wanted, so that their widest value stays in cache. A
  * multiple of 16 that does not depend on the threads, so that sums over such slabs do not either. */
 ptrdiff_t schuss_net_slab(const struct schuss_net *net);
+/* Whether the gradient by an array may be by the rows alone that a batch touches: it is a table from which the codes or the
+ * compressed rows of an input of the network take rows. compressed[n_inputs]: which inputs are. */
+int schuss_net_touches_rows(const struct schuss_net *net, int array, const unsigned char *compressed);
 /* Whether all nodes that read this input can read it as compressed rows: only dense layers can. */
 int schuss_net_reads_compressed(const struct schuss_net *net, int input);
 
@@ -460,8 +475,11 @@ struct schuss_plan;
 enum schuss_passes { SCHUSS_FORWARD_ONLY, SCHUSS_BACKWARD, SCHUSS_BACKWARD_ONCE };
 /* Bytes of a plan without its buffers. */
 ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, int passes, int threads);
-/* Draws a plan up in memory[schuss_plan_bytes()], zeroed and 64-byte aligned. wanted[n_arrays]: whether each array's
- * gradient is needed; NULL: all are. */
+/* What is wanted of an array's gradient. BY_ROWS: it is by the rows alone that a batch touches, and no time and no memory
+ * grows with the array. LATE: so are updates, and rows are brought up to date before they are read. */
+enum schuss_wanted { SCHUSS_UNWANTED, SCHUSS_WANTED, SCHUSS_WANTED_BY_ROWS, SCHUSS_WANTED_LATE };
+/* Draws a plan up in memory[schuss_plan_bytes()], zeroed and 64-byte aligned. wanted[n_arrays]: enum schuss_wanted of each;
+ * NULL: all gradients are wanted. */
 struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
                                      int threads, const unsigned char *wanted);
 /* Bytes of its buffers; -1 if that overflows. */
@@ -579,7 +597,8 @@ struct schuss_train {
     struct schuss_step *step;          /* segments' gradients lie in net->grads */
     const int *segments;               /* [arrays of the network] the segment of each, -1: none. The update is made
                                           where gradients are born, unless something needs all of them first. NULL:
-                                          it never is */
+                                          it never is. Segments of arrays whose gradient is by rows get an index and
+                                          another n, which stay after the last step */
     struct schuss_loss loss;
     ptrdiff_t rows, batch;             /* batch <= rows */
     const struct schuss_feed *feeds;   /* [inputs of the network] */

@@ -5,8 +5,9 @@ ALWAYS_INLINE int64_t column_at(const struct schuss_compressed *x, int64_t k) {
     return x->wide ? ((const int64_t *)x->indices)[k] : ((const int32_t *)x->indices)[k];
 }
 
-/* Columns [col, col + cols), (nv - 1) * LANES < cols <= nv * LANES, of row i of C. */
-ALWAYS_INLINE void sparse_row(const int nv, const struct gemm *g, ptrdiff_t i, ptrdiff_t col, ptrdiff_t cols) {
+/* Columns [col, col + cols), (nv - 1) * LANES < cols <= nv * LANES, of row i of C. alone: there is one, and its element is
+ * taken as a number, since a vector from any place may lie in two lines of cache. */
+ALWAYS_INLINE void sparse_row(const int nv, const int alone, const struct gemm *g, ptrdiff_t i, ptrdiff_t col, ptrdiff_t cols) {
     const struct schuss_compressed *x = g->compressed;
     const int64_t row = g->order[i];
     const vmask last = v_mask(cols - (nv - 1) * LANES);
@@ -25,7 +26,8 @@ ALWAYS_INLINE void sparse_row(const int nv, const struct gemm *g, ptrdiff_t i, p
             const vec a = v_set1(((const real *)x->data)[k]);
 #pragma GCC unroll 8
             for (int j = 0; j < nv; j++)
-                sum[j] = v_fma(a, j < nv - 1 ? v_load(b + j * LANES) : v_load_m(b + j * LANES, last), sum[j]);
+                sum[j] = v_fma(a, alone ? v_set1(*b) : j < nv - 1 ? v_load(b + j * LANES) : v_load_m(b + j * LANES, last),
+                               sum[j]);
         }
         if (several) {
 #pragma GCC unroll 8
@@ -50,14 +52,17 @@ static void sparse_rows(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, pt
         for (ptrdiff_t j = col0; j < col1; j += MOST) {
             const ptrdiff_t cols = col1 - j < MOST ? col1 - j : MOST;
             switch ((cols + LANES - 1) / LANES) {
-            case 1: sparse_row(1, g, i, j, cols); break;
-            case 2: sparse_row(2, g, i, j, cols); break;
-            case 3: sparse_row(3, g, i, j, cols); break;
-            case 4: sparse_row(4, g, i, j, cols); break;
-            case 5: sparse_row(5, g, i, j, cols); break;
-            case 6: sparse_row(6, g, i, j, cols); break;
-            case 7: sparse_row(7, g, i, j, cols); break;
-            default: sparse_row(8, g, i, j, cols);
+            case 1:
+                if (cols == 1) sparse_row(1, 1, g, i, j, 1);
+                else sparse_row(1, 0, g, i, j, cols);
+                break;
+            case 2: sparse_row(2, 0, g, i, j, cols); break;
+            case 3: sparse_row(3, 0, g, i, j, cols); break;
+            case 4: sparse_row(4, 0, g, i, j, cols); break;
+            case 5: sparse_row(5, 0, g, i, j, cols); break;
+            case 6: sparse_row(6, 0, g, i, j, cols); break;
+            case 7: sparse_row(7, 0, g, i, j, cols); break;
+            default: sparse_row(8, 0, g, i, j, cols);
             }
         }
         real *c = (real *)g->c + i * g->ldc + col0;

@@ -153,7 +153,8 @@ static void dense_down(struct here *h, const struct pass *pass, struct team *me)
 static void dense_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
     struct gemm *g = &((struct dense_products *)h->prepared)->gradient;
     const ptrdiff_t n = g->n, weight = h->node->first_array;
-    if (h->wanted[DENSE_WEIGHT]) {
+    if (h->table && h->wanted[DENSE_WEIGHT]) touched_gradients(h, pass, h->node->numbers[1], births, me);
+    else if (h->wanted[DENSE_WEIGHT]) {
         struct birth born;
         g->k = pass->rows;
         g->a = h->x.at;
@@ -185,6 +186,6 @@ static void dense_gradients(struct here *h, const struct pass *pass, struct birt
 static const struct kind dense_kind = {
     .name = "dense", .sizes = "n_in n_out", .numbers = "bias scale",
     .shape = dense_shape, .needs = dense_needs, .sharing = SHARES_EITHER,
-    .backward_reads = GRADIENTS_READ_INPUT,
+    .backward_reads = GRADIENTS_READ_INPUT, .touches_rows = 1,
     .prepare = dense_prepare, .forward = dense_forward, .down = dense_down, .gradients = dense_gradients,
 };

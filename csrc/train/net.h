@@ -20,6 +20,9 @@ struct outside {
 /* The forward pass. Returns where the network's value lies, of which the member may read its own rows. */
 void *net_forward(struct schuss_plan *plan, const struct outside *outside, struct team *me);
 
+/* Finds once more which rows of tables a batch touches, and waits: for a team that makes the backward pass alone. */
+void net_group(struct schuss_plan *plan, const struct outside *outside, struct team *me);
+
 /* The backward pass in two parts, with team_wait between them. The first needs the member's own rows of dout. The
  * second does not store gradients but applies them where births is not NULL. */
 void net_enter_backward(struct schuss_plan *plan, const struct outside *outside, struct team *me);

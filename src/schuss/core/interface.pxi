@@ -51,7 +51,7 @@ cdef extern from "schuss.h" nogil:
                           uint32_t stream, double *room)
 
     struct schuss_group:
-        int rule
+        int rule, rows
         double lr, lr_factor, weight_decay
         double penalty1, penalty2
 
@@ -165,16 +165,16 @@ cdef extern from "schuss.h" nogil:
         double numbers[6]
         int activation
         double alpha, dropout
-        int residual
+        int residual, table
         uint32_t stream
         ptrdiff_t channels, positions, members
-        int storage, first_array, n_arrays, within
+        int storage, first_array, n_arrays, next_user, within
         ptrdiff_t channel0
         int n_parts
 
     struct schuss_array:
         const char *name
-        int node, ndim
+        int node, users, ndim
         ptrdiff_t n, matrices, rows, cols
         int stepped
         ptrdiff_t at
@@ -189,7 +189,12 @@ cdef extern from "schuss.h" nogil:
         uint64_t seed
         double dropout_factor
         ptrdiff_t state
+        const ptrdiff_t *entries
 
+    enum:
+        SCHUSS_UNWANTED, SCHUSS_WANTED, SCHUSS_WANTED_BY_ROWS, SCHUSS_WANTED_LATE
+        SCHUSS_ROWS_GIVEN, SCHUSS_ROWS_LAZY, SCHUSS_ROWS_EXACT
+    int schuss_net_touches_rows(const schuss_net *net, int array, const unsigned char *compressed)
     const char *schuss_kind_name(int kind)
     const char *schuss_kind_sizes(int kind)
     const char *schuss_kind_numbers(int kind)

@@ -94,8 +94,10 @@ cdef class Net(Nodes):
         unless all it has are whole arrays of the network."""
         cdef Py_ssize_t i
         stepper.make_all_whole()
-        if self.bound is None or self.bound.number != stepper.number:
-            self.bound = binding_of(self, stepper)
+        cdef unsigned char compressed[SCHUSS_MAX_INPUTS]
+        if self.bound is None or self.bound.number != stepper.number or not stepper.rows_are(self.bound.rows):
+            memset(compressed, 0, SCHUSS_MAX_INPUTS)
+            self.bound = binding_of(self, stepper, compressed)
         for i in range(stepper.n_views):
             stepper.segments[i].g = <char *>self.c_net.grads + (<char *>stepper.segments[i].p
                                                                 - <char *>self.c_net.params)
@@ -386,11 +388,13 @@ cdef class Net(Nodes):
                 self.begin(&t, x, y, weights, loss, binding.wanted)
                 self.c_net.dropout_factor = dropout_factor
                 t.step = &stepper.c_step
+                t.segments = <const int *>start_of(binding.segments)
                 states = self.flat_states.copy() if self.states else None
                 state = let_others_run(3 * self.multiply_adds(t.rows))
                 status = schuss_train_run(&t, 0)
                 come_back(state)
                 value = t.last_loss
+                stepper.make_all_whole()
                 if status != SCHUSS_OK and states is not None:
                     self.flat_states[...] = states
             finally:

@@ -12,8 +12,9 @@ cdef class Plan:
                 and wanted is self.wanted)
 
 
-cdef Plan plan_of(const schuss_net *net, Py_ssize_t rows, int passes, wanted):
-    """wanted: uint8, whether the gradient of each of the network's arrays is needed; None: all are."""
+cdef Plan plan_of(schuss_net *net, Py_ssize_t rows, int passes, wanted, const ptrdiff_t *entries=NULL):
+    """wanted: uint8, what is wanted of the gradient of each of the network's arrays; None: all of them are. entries: of each
+    input, the most entries of a batch of compressed rows; NULL: none is compressed."""
     cdef Plan plan = Plan.__new__(Plan)
     cdef const unsigned char[::1] asked
     cdef const unsigned char *first = NULL
@@ -26,7 +27,9 @@ cdef Plan plan_of(const schuss_net *net, Py_ssize_t rows, int passes, wanted):
         first = &asked[0]
     cdef ptrdiff_t size = schuss_plan_bytes(net, passes, plan.threads)
     plan.program = aligned_zeros(size, BYTES)
+    net.entries = entries
     plan.c_plan = schuss_plan_draw(start_of(plan.program), net, rows, passes, plan.threads, first)
+    net.entries = NULL
     size = schuss_plan_room(plan.c_plan)
     if size < 0:
         raise OverflowError(f"buffers for {rows} rows exceed the address space")

@@ -177,6 +177,18 @@ cdef class Stepper(Parameters):
         finally:
             self.busy = False
 
+    cdef list rows_of_groups(self):
+        """Of each group, which rows of a table move."""
+        return [self.c_step.groups[i].rows for i in range(self.c_step.n_groups)]
+
+    cdef bint rows_are(self, list rows) noexcept:
+        """Whether they are the same."""
+        cdef int i
+        for i in range(self.c_step.n_groups):
+            if self.c_step.groups[i].rows != <int>rows[i]:
+                return False
+        return True
+
     cdef int check_not_resting(self) except -1:
         if self.c_step.memories[0].resting:
             raise RuntimeError("the optimizer is in eval mode, its parameters at their average: call its train() "

@@ -1,5 +1,13 @@
 # Whole epochs.
 
+cdef Py_ssize_t most_entries(start, Py_ssize_t batch) except -1:
+    """The most entries that so many compressed rows have, which start so."""
+    lengths = np.diff(start)
+    if batch < len(lengths):
+        lengths = np.partition(lengths, len(lengths) - batch)[len(lengths) - batch:]
+    return lengths.sum()
+
+
 cdef class Trainer:
     cdef schuss_train t
     cdef Net net
@@ -39,6 +47,8 @@ cdef class Trainer:
         cdef Py_ssize_t i, rows = x[0].shape[0] - 1 if compressed else net.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
+        cdef unsigned char is_compressed[SCHUSS_MAX_INPUTS]
+        cdef ptrdiff_t entries[SCHUSS_MAX_INPUTS]
         if sequences.state is not None:
             raise ValueError("x has a state, expected None: rows begin at zeros, or go on from the batch before")
         if rows < 1 or batch_size < 1:
@@ -98,9 +108,12 @@ cdef class Trainer:
             self.penalty_sums = np.zeros(schuss_penalty_sums(&stepper.c_step, self.penalty.group))
             self.penalty.sums = <double *><uintptr_t>self.penalty_sums.ctypes.data
             self.t.penalty = &self.penalty
-        self.binding = binding_of(net, stepper)
+        for i in range(net.c_net.n_inputs):
+            is_compressed[i] = self.feeds[i].compressed != NULL
+            entries[i] = most_entries(self.places[0], batch_size) if is_compressed[i] else 0
+        self.binding = binding_of(net, stepper, is_compressed)
         self.t.segments = <const int *>start_of(self.binding.segments)
-        self.plan = plan_of(&net.c_net, batch_size, SCHUSS_BACKWARD_ONCE, self.binding.wanted)
+        self.plan = plan_of(&net.c_net, batch_size, SCHUSS_BACKWARD_ONCE, self.binding.wanted, entries)
         self.t.plan = self.plan.c_plan
         self.partial = np.empty(schuss_loss_partials(batch_size * net.members * net.positions))
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
@@ -311,6 +324,7 @@ cdef class Trainer:
     cdef int end_run(self, int status) except -1:
         """And what comes after steps that ended so."""
         self.net.busy = self.stepper.busy = False
+        self.stepper.make_all_whole()
         self.net.draws = self.t.draws
         if schuss_plan_fault(self.t.plan):
             raise ValueError("codes have changed during training: one is no longer in its table")
