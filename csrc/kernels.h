@@ -161,6 +161,12 @@ struct kernels {
     /* The rule and its stages over a piece of an array: n, p, g, s and average say where. g is written only to zero it.
      * Sets *nonfinite if a gradient is. */
     void (*step)(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite);
+    /* The same of whole rows, of `cols` elements each, by a BY_ROW rule, of whose states the piece has an element a row. g
+     * NULL: gradients are zero. */
+    void (*by_row)(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite);
+    /* p and s become k[0] p + k[1] s and k[2] p + k[3] s, `second` k[4] times itself and `third` k[5] times; each n
+     * elements, in double, rounded once. States may be NULL. */
+    void (*coast)(ptrdiff_t n, const double *k, void *p, void *s, void *second, void *third);
     /* What a MEASURED rule does before: sums[SCHUSS_MAX_SUMS] over the piece, in double, in a fixed order. Zeroes g
      * like step. */
     void (*measure)(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite);

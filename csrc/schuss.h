@@ -82,7 +82,9 @@ int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int i
 /* ---- optim/step.c: optimizer steps ------------------------------------------------------------------------------- */
 
 #define SCHUSS_RULE_NUMBER(NAME, ...) SCHUSS_##NAME,
-enum schuss_rule { SCHUSS_RULES(SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER) SCHUSS_N_RULES };
+enum schuss_rule {
+    SCHUSS_RULES(SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER) SCHUSS_N_RULES
+};
 #undef SCHUSS_RULE_NUMBER
 enum {
     SCHUSS_MAX_STATES = 6,
@@ -187,8 +189,11 @@ struct schuss_segment {
     int group;
     /* NULL: g is the gradient by all of p. Else it is the gradient by some rows of p: row k of g belongs to row
      * index[k] of p. A row has `cols` elements, and n counts those of g. No other row of p and of its states is
-     * touched. Only for rules of which schuss_rule_by_element() is 1. */
+     * touched. Only for rules of which schuss_rule_by_rows() is 1. */
     const int64_t *index;
+    /* Of arrays whose group is SCHUSS_ROWS_EXACT: for each row the step that it and its states are of; those after it
+     * have to be made up for. NULL: all rows are always of the last step. */
+    int64_t *last;
     double factor;           /* the core's own: what a rule computes from sums over the array */
     int done;                /* the core's own: measured and updated in one go */
 };
@@ -204,6 +209,7 @@ struct schuss_step {
     int threads;             /* set by schuss_step_scratch(): the most threads that may make the step, and */
     ptrdiff_t scratch_each;  /* how many bytes of scratch each of them has for itself */
     struct schuss_average averages[SCHUSS_MAX_AVERAGES];
+    void *histories;         /* [schuss_histories_bytes()], or NULL if no segment has `last` */
     int64_t t;               /* number of the step about to be made, from 1 to 2^53 - 1 */
     double grad_scale;       /* gradients are multiplied by this first; 1 leaves them */
     double clip_value;       /* then limited to [-clip_value, clip_value]; <= 0: not */
@@ -266,9 +272,18 @@ void schuss_memory_start(const struct schuss_group *group, double *now);
 const char *schuss_rule_derived(int rule, int place);
 void schuss_derive(const struct schuss_group *group, int64_t steps, double *out);
 
-/* Whether a gradient may be by some rows alone: the rule goes element by element, and an element that a step leaves out
- * is not wrong in later ones. */
-int schuss_rule_by_element(int rule);
+/* Whether a gradient may be by some rows alone: the rule goes element by element or row by row, and a row that a step
+ * leaves out is not wrong in later ones. */
+int schuss_rule_by_rows(int rule);
+/* Bytes of the histories of a step's groups, 0 if none is exact. All of them begin, with the step about to be made: all
+ * rows are up to date. */
+ptrdiff_t schuss_histories_bytes(const struct schuss_step *step);
+void schuss_histories_begin(struct schuss_step *step);
+/* Brings rows index[n] of a segment that has `last`, which are different ones, up to date with the steps made so far;
+ * index NULL: its first n rows. */
+void schuss_catch_up(struct schuss_step *step, int segment, ptrdiff_t n, const int64_t *index);
+/* The same of all rows of all segments. */
+void schuss_catch_up_all(struct schuss_step *step);
 /* The state slots that the rule touches with these numbers: bit k for slot k. */
 int schuss_rule_states(const struct schuss_group *group);
 /* SOAP: elements of its states 2 and 3 of an array, a square for each dimension that has a basis. Other rules: 0. */

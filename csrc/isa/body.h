@@ -24,6 +24,7 @@
 #include "../optim/list.h"
 #undef RULE_LOOPS
 #include "../optim/stages.h"
+#include "../optim/by_row.h"
 #define RULE_ARRAYS
 #include "../optim/list.h"
 #undef RULE_ARRAYS
@@ -39,6 +40,8 @@ const struct kernels TABLE = {
     .tile_cols = TILE_COLS,
     .step = step,
     .measure = measure,
+    .by_row = by_row,
+    .coast = coast,
     .array = array,
     .array_scratch = array_scratch,
     .any_nonfinite = any_nonfinite,

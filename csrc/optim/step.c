@@ -37,6 +37,8 @@ ptrdiff_t schuss_step_sums(const struct schuss_step *step) {
 static int reads_first(const struct schuss_step *step) { return step->clip_norm > 0 || step->check_first; }
 
 int optimizer_goes_by_pieces(const struct schuss_step *step) {
+    for (int i = 0; i < step->n_groups; i++)
+        if (optimizer_rules[step->groups[i].rule]->by_row) return 0;
     return !reads_first(step) && !measures(step) && !(optimizer_arrays_time(step) > 0);
 }
 
@@ -138,20 +140,27 @@ static void note_nonfinite(struct optimizer_walk *w, int nonfinite) {
     if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
 }
 
-/* Steps a piece of a gradient that is of some rows. */
-static void step_rows(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
-                      int *nonfinite) {
-    const struct schuss_segment *s = p->segment;
+/* Steps a piece of an array that goes by rows, which is whole rows. Rows that have missed steps make these first. */
+static void step_whole_rows(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
+                            int *nonfinite) {
     _Alignas(64) char scratch[ROWS_SCRATCH];
-    const ptrdiff_t first = p->from / s->cols, end = p->to / s->cols;
-    rows_step(w->kernels, s, c, end - first, s->index + first, (char *)s->g + p->from * w->kernels->item, scratch, nonfinite);
+    const struct schuss_segment *s = p->segment;
+    const struct rows_history *history = rows_history_of(w->step, s->group);
+    const ptrdiff_t item = w->kernels->item, cols = row_length(s), first = p->from / cols, n = (p->to - p->from) / cols;
+    const int64_t *index = s->index ? s->index + first : NULL, t = w->step->t;
+    struct schuss_segment rows = *s;
+    if (!index) rows = segment_rows(s, optimizer_rules[c->rule]->by_row, cols, first, n, item);
+    if (s->last && history) rows_catch_up(w->kernels, &rows, history, t - 1, n, index, scratch);
+    if (index) rows_step(w->kernels, s, c, n, index, (char *)s->g + p->from * item, scratch, nonfinite);
+    else (optimizer_rules[c->rule]->by_row ? w->kernels->by_row : w->kernels->step)(&rows, c, nonfinite);
+    if (s->last) rows_stepped(&rows, t, n, index);
 }
 
 /* Steps a piece of an array. */
 static void step_piece(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
                        int *nonfinite) {
     const struct schuss_segment *s = p->segment;
-    if (s->index) step_rows(w, p, c, nonfinite);
+    if (goes_by_rows(w->step, s)) step_whole_rows(w, p, c, nonfinite);
     else if (p->to - p->from == s->n) w->kernels->step(s, c, nonfinite); /* Most are small: no need to cut. */
     else {
         const struct schuss_segment piece = segment_piece(s, p->from, p->to, w->kernels->item);
@@ -393,8 +402,10 @@ int schuss_optimizer_step(struct schuss_step *step) {
     if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
     optimizer_prepare(step);
     optimizer_advance(step);
+    if (step->histories) rows_histories_follow(step);
     optimizer_walk_begin(&w, step);
     w.arrays_time > 0 ? walk_as_team(&w) : walk_as_shares(&w);
+    if (w.status == SCHUSS_OK && step->histories) rows_histories_add(step);
     step->nonfinite = w.status != SCHUSS_OK || atomic_load_explicit(&w.nonfinite, memory_order_relaxed);
     return w.status;
 }

@@ -199,7 +199,7 @@ void tables_lay(struct schuss_plan *plan, char *memory);
 double table_time(const struct schuss_plan *plan, const struct table *t);
 /* CALL_GROUP. */
 struct outside;
-void table_group(struct schuss_plan *plan, struct table *table, const struct outside *outside, const struct team *me);
+void table_group(struct schuss_plan *plan, struct table *table, const struct outside *outside, struct team *me);
 /* waits.c: fills plan->waits. */
 void plan_waits(struct schuss_plan *plan);
 /* here.c: the bytes that a node needs of plan->rest. */

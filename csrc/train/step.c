@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../dense/dense.h"
+#include "../optim/rows.h"
 #include "copies.h"
 #include "penalty.h"
 
@@ -56,7 +57,7 @@ static int points_at_rows(const struct schuss_train *t) {
 struct run run_of(struct schuss_train *t) {
     struct run run = {
         .t = t,
-        .at_birth = t->segments && optimizer_goes_by_pieces(t->step),
+        .at_birth = t->segments && !t->step->histories && optimizer_goes_by_pieces(t->step),
         .sets_rates = t->lr || t->decays || t->dropouts || optimizer_remembers(t->step),
         .step_time = plan_step_time(t->plan, t->batch),
     };
@@ -64,6 +65,7 @@ struct run run_of(struct schuss_train *t) {
     run.step_time += run.walk.arrays_time;
     if (!(t->step->clip_norm > 0) && !run.walk.measures && !points_at_rows(t)) run.whole = whole_of(t);
     optimizer_prepare(t->step);
+    if (t->step->histories) rows_histories_follow(t->step);
     set_dropout(t, t->position);
     return run;
 }
@@ -85,6 +87,7 @@ void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff
 static struct outside outside_of(const struct schuss_train *t, const struct batch *b, uint64_t draw) {
     return (struct outside){
         .inputs = b->inputs, .gathered = b->order != NULL, .rows = b->rows, .flags = t->flags, .draw = draw,
+        .step = t->step, .segments = t->segments,
     };
 }
 
@@ -191,6 +194,7 @@ int step_end(struct run *run, const struct batch *b, ptrdiff_t position, struct 
 void step_count(struct run *run, const struct batch *b, double loss) {
     struct schuss_train *t = run->t;
     const double counts = t->counts_rows ? (double)b->rows : b->total;
+    if (t->step->histories) rows_histories_add(t->step);
     t->step->t++;
     t->loss_sum += loss * counts;
     t->weight_sum += counts;

@@ -1,6 +1,7 @@
 /* Tables whose gradient is summed by rows: those of which a batch touches some rows alone, and those that several nodes use. */
 #include <stdint.h>
 
+#include "../optim/rows.h"
 #include "net.h"
 
 /* Nanoseconds of an entry, and of each of its elements: found, read, summed. */
@@ -85,7 +86,17 @@ double table_time(const struct schuss_plan *plan, const struct table *t) {
     return (double)t->most / (double)plan->max_rows * (ENTRY_NS + ELEMENT_NS * (double)t->cols);
 }
 
-void table_group(struct schuss_plan *plan, struct table *t, const struct outside *outside, const struct team *me) {
+/* The member's rows make the steps that they have missed, before anybody reads them. */
+static void bring_up_to_date(const struct schuss_plan *plan, const struct table *t, const struct outside *outside,
+                             const struct team *me, void *scratch) {
+    const struct schuss_segment *s = &outside->step->segments[outside->segments[t->array]];
+    const struct rows_history *history = rows_history_of(outside->step, s->group);
+    const struct touched *own = &t->members[me->index];
+    if (history) rows_catch_up(plan->kernels, s, history, history->first + history->n - 1, own->n, own->rows, scratch);
+}
+
+void table_group(struct schuss_plan *plan, struct table *t, const struct outside *outside, struct team *me) {
+    if (t->late && me->count > 1) team_wait(me); /* for member 0, who adds the step before to the history */
     const struct here *first = &plan->members[me->index * plan->net->n_nodes + t->node].here;
     struct entries inputs[SCHUSS_MAX_INPUTS];
     int n = 0;
@@ -93,4 +104,5 @@ void table_group(struct schuss_plan *plan, struct table *t, const struct outside
         inputs[n++] = (struct entries){.rows = outside->rows * h->node->positions, .n = h->channels, .codes = h->x.at,
                                        .compressed = h->compressed, .order = h->order};
     group_entries(t, inputs, n, me->index, me->count, first->arrays[0], t->cols * plan->kernels->item, first->scratch);
+    if (t->late) bring_up_to_date(plan, t, outside, me, first->scratch);
 }

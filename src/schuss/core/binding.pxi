@@ -5,7 +5,7 @@ cdef class Binding:
     cdef object segments       # intc: the segment of each of the network's arrays, -1 where the optimizer lacks it
     cdef object wanted         # uint8: what is wanted of the gradient of each; None: all of them are
     cdef list rows             # of each group, which rows of a table move, as it was then
-    cdef bint by_rows          # whether a gradient is by rows
+    cdef bint late             # whether rows of an array may miss steps
 
 
 cdef Binding binding_of(Nodes net, Stepper stepper, const unsigned char *compressed):
@@ -37,6 +37,6 @@ cdef Binding binding_of(Nodes net, Stepper stepper, const unsigned char *compres
             rows = stepper.c_step.groups[stepper.segments[<int>segments[i]].group].rows
         if rows != SCHUSS_ROWS_GIVEN and schuss_net_touches_rows(&net.c_net, <int>i, compressed):
             wanted[i] = SCHUSS_WANTED_LATE if rows == SCHUSS_ROWS_EXACT else SCHUSS_WANTED_BY_ROWS
-            binding.by_rows = True
+            binding.late |= rows == SCHUSS_ROWS_EXACT
     binding.wanted = None if (wanted == SCHUSS_WANTED).sum() == len(net.parameters) else wanted
     return binding

@@ -51,7 +51,8 @@ cdef extern from "schuss.h" nogil:
                           uint32_t stream, double *room)
 
     struct schuss_group:
-        int rule, rows
+        int rule
+        int rows
         double lr, lr_factor, weight_decay
         double penalty1, penalty2
 
@@ -96,6 +97,7 @@ cdef extern from "schuss.h" nogil:
         void **average
         int group
         const int64_t *index
+        int64_t *last
 
     struct schuss_step:
         int dtype
@@ -107,13 +109,21 @@ cdef extern from "schuss.h" nogil:
         char *scratch
         int threads
         schuss_average *averages
+        void *histories
         int64_t t
         double grad_scale, clip_value, clip_norm
         int zero_grad, check_first, nonfinite
         double grad_norm
 
     const char *schuss_rule_name(int rule)
-    int schuss_rule_by_element(int rule)
+    enum:
+        SCHUSS_ROWS_EXACT, SCHUSS_ROWS_LAZY
+    const char *schuss_rows_name(int rows)
+    int schuss_rule_by_rows(int rule)
+    ptrdiff_t schuss_histories_bytes(const schuss_step *step)
+    void schuss_histories_begin(schuss_step *step)
+    void schuss_catch_up(schuss_step *step, int segment, ptrdiff_t n, const int64_t *index)
+    void schuss_catch_up_all(schuss_step *step)
     const char *schuss_state(const schuss_group *group, const schuss_segment *segment, int slot, int *ndim,
                              ptrdiff_t *shape)
     ptrdiff_t schuss_state_side(const schuss_group *group, const schuss_segment *segment, int dimension)
@@ -193,7 +203,7 @@ cdef extern from "schuss.h" nogil:
 
     enum:
         SCHUSS_UNWANTED, SCHUSS_WANTED, SCHUSS_WANTED_BY_ROWS, SCHUSS_WANTED_LATE
-        SCHUSS_ROWS_GIVEN, SCHUSS_ROWS_LAZY, SCHUSS_ROWS_EXACT
+        SCHUSS_ROWS_GIVEN
     int schuss_net_touches_rows(const schuss_net *net, int array, const unsigned char *compressed)
     const char *schuss_kind_name(int kind)
     const char *schuss_kind_sizes(int kind)

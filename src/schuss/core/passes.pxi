@@ -8,6 +8,7 @@ cdef class Net(Nodes):
     cdef public uint64_t draws
     cdef schuss_feed *feeds
     cdef Targets targets
+    cdef Stepper behind        # an optimizer that has rows that have missed steps; None: there is none
     cdef Binding bound         # of the optimizer that made the last step; None: none so far
     cdef Py_ssize_t slab, slabs_a_look  # rows that go through the layers together; slabs between looks at signals
     cdef Plan training, part_training, inference
@@ -39,10 +40,21 @@ cdef class Net(Nodes):
     def named_losses(self, dict specs not None):
         self.targets.named = specs
 
-    cdef int enter(self) except -1:
+    cdef int enter(self, Stepper stepper=None) except -1:
+        """stepper: the one that makes a step, for which rows are brought up to date as it needs them."""
         if self.busy:
             raise RuntimeError("this network is in use: by another thread, or by the loss function that this is called from")
+        if self.behind is not None and self.behind is not stepper:
+            self.catch_up()
         self.busy = True
+        return 0
+
+    cpdef int catch_up(self) except -1:
+        """All rows of all parameters make the steps that they have missed."""
+        cdef Stepper stepper = self.behind
+        if stepper is not None and not stepper.busy:
+            stepper.catch_up_all()
+            self.behind = None
         return 0
 
     cdef double multiply_adds(self, Py_ssize_t rows) noexcept:
@@ -98,6 +110,10 @@ cdef class Net(Nodes):
         if self.bound is None or self.bound.number != stepper.number or not stepper.rows_are(self.bound.rows):
             memset(compressed, 0, SCHUSS_MAX_INPUTS)
             self.bound = binding_of(self, stepper, compressed)
+        if stepper.histories is not None:
+            for i in range(self.c_net.n_arrays):
+                if self.bound.segments[i] >= 0 and (self.bound.wanted is None or self.bound.wanted[i] != SCHUSS_WANTED_LATE):
+                    stepper.catch_up_whole(self.bound.segments[i])
         for i in range(stepper.n_views):
             stepper.segments[i].g = <char *>self.c_net.grads + (<char *>stepper.segments[i].p
                                                                 - <char *>self.c_net.params)
@@ -378,7 +394,7 @@ cdef class Net(Nodes):
         cdef Binding binding
         stepper.enter()
         try:
-            self.enter()
+            self.enter(stepper)
             try:
                 stepper.check_not_resting()
                 stepper.check_params()
@@ -395,6 +411,8 @@ cdef class Net(Nodes):
                 come_back(state)
                 value = t.last_loss
                 stepper.make_all_whole()
+                if binding.late:
+                    self.behind = stepper
                 if status != SCHUSS_OK and states is not None:
                     self.flat_states[...] = states
             finally:

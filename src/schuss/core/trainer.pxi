@@ -197,6 +197,7 @@ cdef class Trainer:
                     memcpy(self.copies[i].live, self.copies[i].copy, self.copies[i].bytes)
                 self.net.draws = self.draws_copied
                 self.stepper.c_step.t = self.steps_copied
+                self.stepper.forget_missed()
             finally:
                 self.net.busy = False
         finally:
@@ -234,6 +235,8 @@ cdef class Trainer:
         cdef int g
         if self.net.busy:
             raise RuntimeError("start_epoch during a step of this network")
+        if self.t.n_copies and self.net.behind is self.stepper:
+            self.net.catch_up()  # what is copied is of one step
         lrs, dropouts = self.of_steps("lrs", lrs), self.of_steps("dropouts", dropouts)
         if dropouts is not None:
             self.net.checked_dropout_factor(dropouts.max())
@@ -303,7 +306,7 @@ cdef class Trainer:
         """What comes before steps: the network and the optimizer are in use until end_run()."""
         self.stepper.enter()
         try:
-            self.net.enter()
+            self.net.enter(self.stepper)
             try:
                 self.stepper.check_not_resting()
                 self.stepper.check_params()
@@ -325,6 +328,8 @@ cdef class Trainer:
         """And what comes after steps that ended so."""
         self.net.busy = self.stepper.busy = False
         self.stepper.make_all_whole()
+        if self.binding.late:
+            self.net.behind = self.stepper
         self.net.draws = self.t.draws
         if schuss_plan_fault(self.t.plan):
             raise ValueError("codes have changed during training: one is no longer in its table")

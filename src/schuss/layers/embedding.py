@@ -93,6 +93,10 @@ class Embedding(Layer):
         held = super().described()
         return {name: value for name, value in held.items() if name != "table" or value is not None}
 
+    def __repr__(self) -> str:
+        shown = super().__repr__()
+        return shown if self.table is not None else shown.replace(", table=None", "")
+
     def row(self) -> tuple[str, str, str, str]:
         named = "" if self.table is None else f" ({self.table})"
         text = f"Embedding {self.columns} codes of {self.n}{named} -> {self.shape.columns}"
