@@ -147,7 +147,21 @@ def soap(p: Float, g: Float, beta: float = 0.95, decay: float = 0.01, every: int
     return step
 
 
+def row_adagrad(p: Float, g: Float, eps: float = 1e-10) -> Step:
+    """Of a matrix, with one sum a row."""
+    total, x = np.zeros((p.shape[0], 1), p.dtype), np.empty_like(p)
+
+    def step() -> None:
+        np.multiply(g, g, out=x)
+        np.add(total, x.mean(axis=1, keepdims=True), out=total)
+        np.multiply(g, LEARNING_RATE / (np.sqrt(total) + eps), out=x)
+        np.subtract(p, x, out=p)
+
+    return step
+
+
 RULES: dict[str, Callable[..., Step]] = {
+    "RowAdaGrad": row_adagrad,
     "SparseAdam": sparse_adam,
     "Adafactor": adafactor,
     "Muon": muon,

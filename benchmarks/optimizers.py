@@ -93,6 +93,7 @@ LISTED = (
         optax="adagrad",
         optax_options={"initial_accumulator_value": 0.0, "eps": 1e-20},
     ),
+    Optimizer("RowAdaGrad", ((2, 1),), form="matrix"),
     _same("Adadelta", STATE_2, options={"lr": 1.0}, optax="adadelta", optax_options={"learning_rate": 1.0}),
     _same(
         "RMSProp",

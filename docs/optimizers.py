@@ -44,7 +44,11 @@ CHOICES = (
         "momentum 0.9, nesterov, MultiStep or cosine",
     ),
     ("features are rare and the model is linear: words, clicks", "[AdaGrad], [FTRL]", "FTRL leaves exact zeros"),
-    ("a batch touches a few rows of large tables", "[SparseAdam], or any with `Rows`", ""),
+    (
+        "a batch touches a few rows of large tables",
+        "[AdaGrad], [RowAdaGrad], [SparseAdam], or any with `Rows`",
+        "RowAdaGrad for state, `rows=` for the others",
+    ),
     ("the problem changes while it is being solved: recurrent nets, reinforcement learning", "[RMSProp], [Adam]", ""),
     ("it should need no warm-up", "[RAdam]", ""),
     (

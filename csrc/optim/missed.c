@@ -252,7 +252,7 @@ void rows_catch_up(const struct kernels *kernels, const struct schuss_segment *s
     }
     for (ptrdiff_t i = 0; i < n; i++) {
         const int64_t row = index ? index[i] : i, last = s->last[row];
-        s->last[row] = t;
+        if (last < t) s->last[row] = t;
         if (last < h->moved) k.late[late++] = (struct late){.last = last, .row = row};
         if (late < most && (i < n - 1 || late == 0)) continue;
         if (fits) catch_up_block(&k, t, late);

@@ -55,14 +55,15 @@ void rows_history_begin(struct rows_history *h, int64_t t);
 int rows_history_add(struct rows_history *h, const struct rule_constants *c);
 
 /* Brings rows index[n], which are different ones, from the steps that they are of (s->last) to step t, which is that
- * before the next to be added to the history: as if all steps between had had gradients of zero. index NULL: rows
+ * before the next to be added to the history: as if all steps between had had gradients of zero. Rows that are of t or
+ * a later step stay as they are. index NULL: rows
  * [0, n); segment_rows() makes segments of other ranges. Of the segment p, cols, the states, the averages (which are not
  * written) and `last` are used. scratch as above.
  *
  * Up to h->window missed steps, at least 1024, are made one by one with their own constants: the dense run's bits. So are
  * all, where there is no closed form: coupled decay but in SGD, penalties, l2_shrinkage, eps 0. After h->window steps the
  * others are made in closed form, in double: each element is then off by at most as many roundings as steps were
- * missed, and by 1e-40 of what momenta were. FTRL has the dense run's bits always, and so has all that stands still
+ * missed, and by 1e-40 of what momenta were, or 1e-36, where means of float32 end. FTRL has the dense run's bits always, and so has all that stands still
  * without a gradient: SGD without momentum, AdaGrad and RowAdaGrad, without decay.
  *
  * The bits of a row depend on s->last and the history alone, not on the order of rows or how they are cut into calls.

@@ -85,8 +85,10 @@ class Stepper:
         step. States are what the rules of the groups need, and hold what they begin with.
         form names arrays in messages."""
     params: list[NDArray[Any]]
-    states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none
+    states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none. All rows are
+    # brought up to date with the steps made so far when this is read
     state_names: list[list[str | None]]  # of the slots of each, as in states
+    state_shapes: list[list[tuple[int, ...] | None]]  # and their shapes
     averages: list[list[NDArray[Any]]]  # averages[k][i]: number k of params[i]
     specs: list[tuple[str, int, int, float]]  # of each average what keep_average was given
     scratch: NDArray[np.uint8] | None  # room that rules on whole arrays work in; None: not made yet
@@ -117,6 +119,10 @@ class Stepper:
         that hold the same objects as at the last step, all of immutable types, are not read again. "schedule": None, or
         a function of the step's number that gives "lr", which is written first, unless lr is given. Everything is
         checked before anything else changes."""
+    def catch_up(self, param: int = 0, index: NDArray[np.int64] | None = None) -> None:
+        """Rows of a parameter, strictly increasing, make the steps that they have missed; None: all of all
+        parameters."""
+
     def keep_average(self, k: int, kind: str, start: int, every: int, weight: float) -> None:
         """Average number k (0 or 1) of the parameters, which starts as they are now if it is new; from step `start` on,
         at every `every`-th step. "ema": the first time a = p, then a += weight (p - a). "mean" of those seen.

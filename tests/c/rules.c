@@ -246,7 +246,7 @@ static void run_setting(struct run *r, const struct schuss_group *g, const char 
     const struct rule_case c = {text, *g, 0, 0, 0};
     if (schuss_group_fault(g, r->dtype, &expected)) return;
     snprintf(text, sizeof text, "%s:%s%s", schuss_rule_name(g->rule), what, name);
-    if (optimizer_rules[g->rule]->time) run_whole(r, &c, SMALL);
+    if (optimizer_rules[g->rule]->time || optimizer_rules[g->rule]->by_row) run_whole(r, &c, SMALL);
     else run_case(r, &c, FEW_STEPS);
 }
 

@@ -42,6 +42,8 @@ def _words() -> Iterator[str]:
         more = {"adamw": {"lr": 0.01}} if name == "muon" else {}
         for group in optimizer(params, lr=0.1, **more).param_groups:
             yield from (f"optimizer {name}.{key}" for key in group if key == "params" or key not in NOT_HYPER)
+        if "rows" in signature(optimizer).parameters:  # in groups where it is not None
+            yield f"optimizer {name}.rows"
     for name, schedule in vars(schedules).items():
         if isinstance(schedule, type) and issubclass(schedule, schedules.Schedule) and name != "Schedule":
             yield f"schedule {name}"

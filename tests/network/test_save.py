@@ -27,6 +27,8 @@ OPTIMIZERS = [
     (schuss.SGD, {"lr": 0.01, "momentum": 0.9, "nesterov": True}),
     (schuss.SGD, {"lr": 0.01}),
     (schuss.AdaGrad, {"initial_accumulator_value": 0.5}),
+    (schuss.RowAdaGrad, {"initial_accumulator_value": 0.5}),
+    (schuss.AdaGrad, {"rows": "exact"}),
     (schuss.RMSProp, {"momentum": 0.5}),
     (schuss.RMSProp, {"centered": True}),
     (schuss.Adam, {"amsgrad": True, "betas": (0.8, 0.95)}),

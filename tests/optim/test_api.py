@@ -18,6 +18,9 @@ KINDS = [
     (schuss.SGD, {"momentum": 0.9, "dampening": 0.1}),
     (schuss.SGD, {"momentum": 0.9, "nesterov": True}),
     (schuss.AdaGrad, {"initial_accumulator_value": 0.25, "lr_decay": 0.1}),
+    (schuss.RowAdaGrad, {"initial_accumulator_value": 0.25, "weight_decay": 0.1}),
+    (schuss.Adam, {"rows": "exact"}),
+    (schuss.SGD, {"momentum": 0.9, "rows": "lazy"}),
     (schuss.RMSProp, {}),
     (schuss.RMSProp, {"momentum": 0.5}),
     (schuss.RMSProp, {"centered": True, "momentum": 0.5}),
@@ -243,7 +246,7 @@ def test_arguments_and_defaults_are_torchs(kind: type[schuss.Optimizer], name: s
     torch = pytest.importorskip("torch")
     theirs = inspect.signature(getattr(torch.optim, name).__init__).parameters
     for key, parameter in inspect.signature(kind.__init__).parameters.items():
-        if key not in ("self", "params", "no_decay", "dialect"):
+        if key not in ("self", "params", "no_decay", "dialect", "rows"):
             assert parameter.default == theirs[key].default, key
 
 

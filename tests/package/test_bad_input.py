@@ -22,7 +22,8 @@ FLOATS = (np.float32, np.float64)
 KINDS = [
     (schuss.SGD, {"momentum": 0.9}),
     (schuss.AdaGrad, {}),
-    (schuss.RMSProp, {"centered": True, "momentum": 0.5}),
+    (schuss.RowAdaGrad, {}),
+    (schuss.RMSProp, {"centered": True, "momentum": 0.5, "rows": "exact"}),
     (schuss.Adam, {"amsgrad": True}),
     (schuss.AdamW, {}),
     (schuss.Lion, {}),

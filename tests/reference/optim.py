@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from . import adaptive, arrays, averages, norms, prodigy, signs, soap
 from .power import squaring
+from .sums import one_block
 
 Array = NDArray[Any]
 Options = Mapping[str, Any]
@@ -22,6 +23,7 @@ Options = Mapping[str, Any]
 DEFAULTS: dict[str, dict[str, Any]] = {
     "sgd": {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "nesterov": False, "dialect": "torch"},
     "adagrad": {"lr": 1e-2, "lr_decay": 0.0, "eps": 1e-10, "dialect": "torch"},
+    "rowadagrad": {"lr": 1e-2, "lr_decay": 0.0, "eps": 1e-10},
     "rmsprop": {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "momentum": 0.0, "centered": False, "dialect": "torch"},
     "adam": {
         "lr": 1e-3,
@@ -52,7 +54,7 @@ def slots(o: Options) -> int:
         return adaptive.SLOTS[o["rule"]](o)
     if o["rule"] == "sgd":
         return 1 if o["momentum"] else 0
-    if o["rule"] == "adagrad":
+    if o["rule"] in ("adagrad", "rowadagrad"):
         return 1
     if o["rule"] == "rmsprop":
         return 3 if o["momentum"] else 2 if o["centered"] else 1
@@ -96,6 +98,15 @@ def adagrad(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     p[...] = p - rate * (g / root(s[0], o))
 
 
+def rowadagrad(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
+    r = p.dtype.type
+    rate = r(o["lr"] / (1 + (t - 1) * o["lr_decay"]))
+    for k, (row, slope) in enumerate(zip(p, g, strict=True) if p.ndim else [(p, g)]):
+        total = s[0][k : k + 1] if p.ndim else s[0]
+        total[...] = total.astype(np.float64) + one_block(slope) / slope.size
+        p[k if p.ndim else ...] = row - rate / (np.sqrt(total).reshape(()) + r(o["eps"])) * slope
+
+
 def rmsprop(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
     r = p.dtype.type
     mix = r(1 - o["alpha"])
@@ -135,6 +146,7 @@ def adam(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> None:
 RULES: dict[str, Callable[[Array, Array, Sequence[Array], Options, int], None]] = {
     "sgd": sgd,
     "adagrad": adagrad,
+    "rowadagrad": rowadagrad,
     "rmsprop": rmsprop,
     "adam": adam,
     **adaptive.RULES,

@@ -11,7 +11,7 @@ from . import adaptive, optim
 
 RULE_OF = {kind.__name__: kind._rule for kind in BY_NAME.values()}
 # The state that initial_accumulator_value is of, and its default.
-ACCUMULATOR = {"AdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
+ACCUMULATOR = {"AdaGrad": (0, 0.0), "RowAdaGrad": (0, 0.0), "Yogi": (1, 1e-6), "FTRL": (0, 0.1)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,9 @@ RULE_CASES = [
     Case("AdaGrad", {"lr": 0.1, "initial_accumulator_value": 0.3}),
     Case("AdaGrad", {"lr": 0.1, "eps": 0.01}),
     Case("AdaGrad", {"lr": 0.1, "weight_decay": 0.1, "maximize": True, "lr_decay": 0.1}),
+    Case("RowAdaGrad"),
+    Case("RowAdaGrad", {"lr": 0.1, "lr_decay": 0.07, "initial_accumulator_value": 0.3}),
+    Case("RowAdaGrad", {"lr": 0.1, "eps": 0.01, "weight_decay": 0.1, "maximize": True}),
     Case("RMSProp"),
     Case("RMSProp", {"lr": 0.1, "alpha": 0.8}),
     Case("RMSProp", {"lr": 0.1, "eps": 0.01}),

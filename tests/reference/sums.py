@@ -38,6 +38,11 @@ def add_dot(total: float, x: Array, y: Array) -> float:
     return total
 
 
+def one_block(x: Array) -> float:
+    """The sum of squares of all elements as one block."""
+    return _block(np.asarray(x, np.float64).ravel() ** 2)
+
+
 def _block(products: Array) -> float:
     rows = np.zeros((-(-products.size // 16), 16))
     rows.ravel()[: products.size] = products

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # The newest that this code reads.
-VERSION = 5
+VERSION = 6
 # The oldest that is written. 2: each layer's kind, and the states of layers. 3: what stands around the optimizer, the
 # averages that it keeps, and the form in which it was given its parameters.
 OLDEST = 3
@@ -55,7 +55,21 @@ _OF_5 = dict.fromkeys(
     ),
     5,
 )
-SINCE: dict[str, int] = {**_OF_4, **_OF_5}
+# Tables of which a step touches some rows.
+_OF_6 = dict.fromkeys(
+    (
+        "optimizer adagrad.rows",
+        "optimizer adam.rows",
+        "optimizer adamw.rows",
+        "optimizer ftrl.rows",
+        "optimizer lion.rows",
+        "optimizer rmsprop.rows",
+        "optimizer rowadagrad",
+        "optimizer sgd.rows",
+    ),
+    6,
+)
+SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6}
 
 
 def version_of(header: Mapping[str, Any]) -> int:

@@ -30,6 +30,7 @@ from .norms import LAMB, LARS, NovoGrad
 from .prodigy import Prodigy
 from .radam import RAdam
 from .rmsprop import RMSProp
+from .rowadagrad import RowAdaGrad
 from .rprop import Rprop
 from .sam import SAM
 from .schedule_free import ScheduleFreeAdamW, ScheduleFreeSGD
@@ -73,6 +74,7 @@ __all__ = [
     "RAdam",
     "RMSProp",
     "RMSprop",
+    "RowAdaGrad",
     "Rows",
     "Rprop",
     "ScheduleFreeAdamW",
@@ -91,6 +93,7 @@ BY_NAME: dict[str, type[Optimizer]] = {
     for kind in (
         SGD,
         AdaGrad,
+        RowAdaGrad,
         RMSProp,
         Adam,
         AdamW,

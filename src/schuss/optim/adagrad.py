@@ -32,6 +32,8 @@ class AdaGrad(Optimizer):
         Where eps is. "keras": ``sqrt(sum + eps)``; and the parameters are multiplied by ``1 - lr weight_decay``.
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
+    rows : {None, "lazy", "exact"}
+        As for `SGD`.
 
     Notes
     -----
@@ -61,6 +63,7 @@ class AdaGrad(Optimizer):
         maximize: bool = False,
         dialect: str = "torch",
         no_decay: NoDecay = None,
+        rows: str | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -72,4 +75,5 @@ class AdaGrad(Optimizer):
             maximize=maximize,
             dialect=dialect,
             no_decay=no_decay,
+            rows=rows,
         )

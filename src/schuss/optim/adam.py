@@ -34,6 +34,8 @@ class Adam(Optimizer):
         See above; ascend instead.
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
+    rows : {None, "lazy", "exact"}
+        As for `SGD`.
     decoupled_weight_decay : bool
         Multiply the parameters by ``1 - lr weight_decay`` instead: `AdamW`.
     dialect : {"torch", "keras", "sklearn"}
@@ -71,6 +73,7 @@ class Adam(Optimizer):
         no_decay: NoDecay = None,
         decoupled_weight_decay: bool = False,
         dialect: str = "torch",
+        rows: str | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -83,6 +86,7 @@ class Adam(Optimizer):
             no_decay=no_decay,
             decoupled_weight_decay=decoupled_weight_decay,
             dialect=dialect,
+            rows=rows,
         )
 
 
@@ -118,6 +122,7 @@ class AdamW(Adam):
         maximize: bool = False,
         dialect: str = "torch",
         no_decay: NoDecay = None,
+        rows: str | None = None,
     ) -> None:
         Optimizer.__init__(
             self,
@@ -130,4 +135,5 @@ class AdamW(Adam):
             maximize=maximize,
             dialect=dialect,
             no_decay=no_decay,
+            rows=rows,
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import _core
-from ..arguments import choice, flag, learning_rate, scheduled, unknown_name
+from ..arguments import choice, flag, integer, learning_rate, scheduled, shown, unknown_name
 from ..errors import DivergenceError
 from ..structure import read, without_decay
 from .parts import OfParts
@@ -34,9 +34,9 @@ class Optimizer(OfParts):
     ----------
     param_groups : list of dict
         As torch's: "params" (a list of arrays) and the group's hyperparameters. Changed numbers take effect at the
-        next step. "schedule" holds a callable learning rate, or None; while it is set, each step writes "lr" first.
-        "decay_schedule", where it is there, is the same for "weight_decay". Which arrays belong to which group is
-        fixed.
+        next step. "rows" is there where it is not None. "schedule" holds a callable learning rate, or None; while it is
+        set, each step writes "lr" first. "decay_schedule", where it is there, is the same for "weight_decay". Which
+        arrays belong to which group is fixed.
     """
 
     _name: ClassVar[str]
@@ -89,6 +89,8 @@ class Optimizer(OfParts):
             settings[name] = scheduled(f"{name}(0)", schedule(0))
         checked = _core.checked_settings(rule, settings)
         group = {"params": arrays, **given, **checked}
+        if group.get("rows", "") is None:  # it is there where it says something
+            del group["rows"]
         for name in self._own_flags:
             group[name] = flag(name, group[name])
         group.update(schedule=schedules.get("lr"), rule=rule)
@@ -161,6 +163,52 @@ class Optimizer(OfParts):
             raise DivergenceError(
                 f"a gradient is NaN or infinite (or their norm is), with lr={rate:g}; nothing was updated", lr=rate
             )
+
+    def catch_up(self, indices: Any = None, param: int = 0) -> None:
+        """Bring rows up to date with the steps made so far, where ``rows="exact"``; elsewhere they always are.
+
+        With gradients of some rows (`Rows`) a step moves these alone, and what the others miss is made up for when they
+        are next given. Whoever reads parameters in between calls this before: ``opt.catch_up(batch_codes)`` before the
+        forward pass, ``opt.catch_up()`` before the whole table is read, saved or copied. States need no call: whatever
+        reads them (`state_dict`, pickle, copy, files) brings all rows up to date, and a network does before it makes
+        steps. `load_state_dict` takes the parameters as they are: what rows had missed before it is forgotten.
+
+        Parameters
+        ----------
+        indices : array of integers, optional
+            Rows of one parameter, in any order. Default: all rows of all parameters.
+        param : int
+            Which parameter, by its place.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a row or parameter is not there. Nothing has changed.
+
+        Notes
+        -----
+        "exact" is the dense run, whose gradients are zeros in the other rows. The first 1024 steps that a row misses
+        are made one by one with their own learning rates, decays and bias corrections: the same bits (and so are more,
+        where momenta live longer: until what is left of one is 1e-40; with `Lion`, until it is 0). What it misses after
+        them is made in closed form in double, where there is one: then an element is off from the dense run's by no
+        more than one rounding a step, or 1e-36. There is none, so all steps are made one by one, for coupled weight
+        decay with other rules than SGD, for FTRL's l2_shrinkage, and with an eps of 0. FTRL, SGD without momentum, and
+        AdaGrad without decay have the dense run's bits however many steps are missed.
+
+        With ``clip_norm`` the dense run's norm is a sum over more numbers, all of them 0, in another order: the factor
+        can differ in its last bits. ``clip_value``, ``grad_scale``, ``maximize`` and schedules change nothing of this.
+        After 65536 steps, or when a hyperparameter other than lr and weight_decay was changed, all rows are brought up
+        to date. Averages of parameters (`EMA`, `SWA`, `Lookahead`) are of whole arrays: they are refused.
+        """
+        if indices is None:
+            self._stepper.catch_up()
+            return
+        index = np.asarray(indices)
+        if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
+            raise TypeError(f"indices must be integers of shape (k,); got {index.dtype} of shape {index.shape}")
+        if index.size and index.max() > np.iinfo(np.int64).max:
+            raise ValueError(f"indices must be rows of the parameter; got {shown(index.max())}")
+        self._stepper.catch_up(integer("param", param, 0), np.unique(index.astype(np.int64)))
 
     @property
     def nonfinite(self) -> bool:

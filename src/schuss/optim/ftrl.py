@@ -37,6 +37,8 @@ class FTRL(Optimizer):
         Added to the root, for smaller first steps; >= 0.
     maximize : bool
         Ascend instead.
+    rows : {None, "lazy", "exact"}
+        As for `SGD`.
 
     Notes
     -----
@@ -68,6 +70,7 @@ class FTRL(Optimizer):
         beta: float = 0.0,
         *,
         maximize: bool = False,
+        rows: str | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -79,4 +82,5 @@ class FTRL(Optimizer):
             l2_shrinkage=l2_shrinkage,
             beta=beta,
             maximize=maximize,
+            rows=rows,
         )

@@ -38,6 +38,8 @@ class RMSProp(Optimizer):
         multiplied by ``1 - lr weight_decay``.
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
+    rows : {None, "lazy", "exact"}
+        As for `SGD`.
 
     Notes
     -----
@@ -71,6 +73,7 @@ class RMSProp(Optimizer):
         maximize: bool = False,
         dialect: str = "torch",
         no_decay: NoDecay = None,
+        rows: str | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -83,4 +86,5 @@ class RMSProp(Optimizer):
             maximize=maximize,
             dialect=dialect,
             no_decay=no_decay,
+            rows=rows,
         )

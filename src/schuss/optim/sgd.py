@@ -41,6 +41,11 @@ class SGD(Optimizer):
         Arrays without weight decay: with True those of at most one dimension (biases, scales); those of a dict whose
         names these are or match (as fnmatch does); or those for which ``no_decay(name or place, array)`` is True. They
         become groups of their own, after the others, with weight_decay 0; gradients keep their order.
+    rows : {None, "lazy", "exact"}
+        Of arrays whose gradients are of some rows (`Rows`, tables of embeddings), what the other rows do. "lazy":
+        nothing. "exact": what they would do if their gradients were zeros, so that the run is the dense one: momentum,
+        decay of weights and of moments are made up for when a row is next given, or `catch_up` is called. None: as
+        "lazy" for `Rows`; networks step whole arrays. See the notes on `catch_up` for what "exact" promises.
 
     Raises
     ------
@@ -79,6 +84,7 @@ class SGD(Optimizer):
         maximize: bool = False,
         dialect: str = "torch",
         no_decay: NoDecay = None,
+        rows: str | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -90,4 +96,5 @@ class SGD(Optimizer):
             maximize=maximize,
             dialect=dialect,
             no_decay=no_decay,
+            rows=rows,
         )

@@ -31,6 +31,8 @@ class Lion(Optimizer):
         Ascend instead.
     no_decay : bool, str, list of str, or callable
         As for `SGD`.
+    rows : {None, "lazy", "exact"}
+        As for `SGD`.
 
     Notes
     -----
@@ -59,8 +61,11 @@ class Lion(Optimizer):
         *,
         maximize: bool = False,
         no_decay: NoDecay = None,
+        rows: str | None = None,
     ) -> None:
-        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize, no_decay=no_decay)
+        super().__init__(
+            params, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize, no_decay=no_decay, rows=rows
+        )
 
 
 class Signum(Optimizer):

@@ -131,7 +131,7 @@ def load(optimizer: OfParts, given: Any, also: Calls, *, averages: Any = None, r
     stepper.memories[:, -1] = resting
     stepper.steps = steps
     keep(stepper, specs, of_averages)
-    mine, theirs = ([list(map(np.shape, of)) for of in found.states] for found in (optimizer._stepper, stepper))
+    mine, theirs = optimizer._stepper.state_shapes, stepper.state_shapes
     # If it can be, into the present one, which a fit that is running holds.
     take = (optimizer._stepper.copy_from, stepper) if mine == theirs else (setattr, optimizer, "_stepper", stepper)
     _core.in_turn([take, (optimizer.param_groups.__setitem__, slice(None), groups), *also])
@@ -219,7 +219,7 @@ def _loaded_groups(
         hyper = {key: value for key, value in mine.items() if key not in NOT_HYPER}
         memory = {}
         for key, value in theirs.items():
-            if key in hyper:
+            if key in hyper or key == "rows":
                 hyper[key] = plain(value)
             elif key in _core.memory_names(mine["rule"]) and not _core.memory_is_of_params(mine["rule"]):
                 memory[key] = _number(f"state_dict's param_groups[{index}][{key!r}]", value)
