@@ -582,6 +582,17 @@ struct schuss_copy {
     ptrdiff_t bytes;
 };
 
+/* An array that is not copied, since a step changes some of its rows only: what these held, and their states, is kept
+ * when they are touched for the first time since copies were made. */
+struct schuss_kept {
+    int array;                         /* of the network */
+    ptrdiff_t rows, bytes;             /* of the array; of a row and its states */
+    unsigned char *is_kept;            /* [rows] zeros at first */
+    ptrdiff_t room, n;                 /* of rows; rows that are kept: */
+    int64_t *index;                    /* [room] their numbers */
+    char *values;                      /* [room x bytes] */
+};
+
 /* How images [height x width x channels] are changed at random as a batch is gathered: what is left of each when a window
  * is cut out and enlarged again, turned around, and moved, in this order. */
 struct schuss_augment {
@@ -638,6 +649,9 @@ struct schuss_train {
     const struct schuss_copy *copies;  /* are made at the start of an epoch, once its first loss is known to be finite,
                                           unless the last ones are so recent that copying would cost too much time */
     int n_copies, copied;              /* copied: set to 1 when they are made */
+    struct schuss_kept *kept;          /* [n_kept]. A run ends (SCHUSS_MORE) where one has no room for the next step: it is
+                                          to have more, schuss_kept_step() rows at least, before the next run */
+    int n_kept;
     double since_copied;               /* nanoseconds of steps since they were made, roughly; at first infinity */
     double loss_sum, weight_sum;       /* over this epoch */
     double last_loss;                  /* of the last batch */
@@ -649,6 +663,12 @@ struct schuss_train {
     int flags;
 };
 
+/* The most rows that a step may keep of an array. */
+ptrdiff_t schuss_kept_step(const struct schuss_train *train, int kept);
+/* Bytes of a row of an array and of its states. */
+ptrdiff_t schuss_kept_bytes(const struct schuss_train *train, int array);
+/* Rows that are kept are again what they were, and none is kept any more. */
+void schuss_kept_restore(struct schuss_train *train);
 /* Gathers the next batch and runs it forward; the output is in the plan. */
 void schuss_train_begin(struct schuss_train *train);
 /* The compiled loss of the batch begun; leaves its gradient in the plan. */

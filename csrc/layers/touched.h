@@ -64,10 +64,10 @@ static ptrdiff_t add_codes(struct touched_sums *s, const struct here *h, ptrdiff
     const ptrdiff_t n = h->channels, cols = s->cols;
     for (ptrdiff_t i = 0; i < rows; i++, e0 += n) {
         const real *dy = (const real *)h->dy.at + i * h->dy.ld;
-        for (; j < t->n_entries && t->entry[j] < e0 + n; j++) {
-            const ptrdiff_t row = t->number[j];
+        for (; j < t->n_entries && t->named[j].entry < e0 + n; j++) {
+            const ptrdiff_t row = t->named[j].row;
             if (s->count && s->count[row]++ == COLUMN_BLOCK) begin_block(s, row), s->count[row] = 1;
-            add(cols, dy + (t->entry[j] - e0) * cols, s->sum + row * cols);
+            add(cols, dy + (t->named[j].entry - e0) * cols, s->sum + row * cols);
         }
     }
     return j;
@@ -85,13 +85,13 @@ static ptrdiff_t add_compressed(struct touched_sums *s, const struct here *h, pt
         real *sum = *k < LONG_K ? s->sum : s->aside;
         if (cols == 1) {
             const vec times = v_set1(*dy);
-            for (; j < t->n_entries && t->entry[j] < end; j++) {
-                real *of_row = sum + t->number[j];
-                *of_row = v_fma(v_set1(value[t->entry[j]]), times, v_set1(*of_row))[0];
+            for (; j < t->n_entries && t->named[j].entry < end; j++) {
+                real *of_row = sum + t->named[j].row;
+                *of_row = v_fma(v_set1(value[t->named[j].entry]), times, v_set1(*of_row))[0];
             }
         } else
-            for (; j < t->n_entries && t->entry[j] < end; j++)
-                add_row(cols, value[t->entry[j]], dy, sum + t->number[j] * cols);
+            for (; j < t->n_entries && t->named[j].entry < end; j++)
+                add_row(cols, value[t->named[j].entry], dy, sum + t->named[j].row * cols);
         e0 = end;
     }
     return j;

@@ -16,15 +16,19 @@ struct entries {
     const int64_t *order;
 };
 
+/* An entry that names one of a member's rows: its number in the batch, and the place of the row. */
+struct named {
+    int32_t entry, row;
+};
+
 /* What one member of a team knows of the rows that are its own. Entries are numbered over all inputs of the table. */
 struct touched {
     ptrdiff_t n;         /* its rows, */
     int64_t *rows;       /* [n] in the order in which they were first seen, */
-    int32_t *first;      /* [n] and the entry of each that was. */
-    ptrdiff_t n_entries; /* Entries that name them, */
-    int32_t *entry;      /* [n_entries] in increasing order, */
-    int32_t *number;     /* [n_entries] and the place of what each names: in `rows`, or, once placed, among the rows */
-    int placed;          /* of all members, */
+    int32_t *first;      /* [n] and the entry of each that was, where there are several members. */
+    ptrdiff_t n_entries;
+    struct named *named; /* [n_entries] in increasing order. The place is that in `rows`, or, once they are placed, */
+    int placed;          /* among the rows of all members, */
     int32_t *place;      /* [n] which that of each of its own is. */
 };
 
@@ -40,7 +44,7 @@ struct table {
     ptrdiff_t n;             /* rows that it touches, in the order in which they were first seen, */
     int64_t *index;          /* [n] */
     void *values;            /* [n x cols] and the gradient by them. As much again behind [most x cols] for sums aside */
-    unsigned char *is_first; /* [entries] whether each is the first of its row */
+    unsigned char *is_first; /* [entries] whether each is the first of its row, where there are several members */
     struct touched *members; /* [threads] */
 };
 

@@ -2,6 +2,7 @@
 #include <stdint.h>
 
 #include "../optim/rows.h"
+#include "kept.h"
 #include "net.h"
 
 /* Nanoseconds of an entry, and of each of its elements: found, read, summed. */
@@ -105,4 +106,5 @@ void table_group(struct schuss_plan *plan, struct table *t, const struct outside
                                        .compressed = h->compressed, .order = h->order};
     group_entries(t, inputs, n, me->index, me->count, first->arrays[0], t->cols * plan->kernels->item, first->scratch);
     if (t->late) bring_up_to_date(plan, t, outside, me, first->scratch);
+    if (outside->train && outside->train->n_kept) keep_rows(outside->train, t, me);
 }

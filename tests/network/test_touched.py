@@ -160,6 +160,32 @@ def test_a_loss_of_ones_own(set_threads: SetThreads) -> None:
         assert_same(other, found[0])
 
 
+def test_single_steps_with_a_loss_of_ones_own() -> None:
+    def squares(prediction: Array, target: Array) -> tuple[float, Array]:
+        error = prediction - target
+        return float((error**2).mean()), 2 * error / error.size
+
+    data = batches(30, 3, 20, 4)
+    for rows in ("lazy", "exact"):
+        found = []
+        for loss in (squares, "mse"):
+            net = lists(30, 8, 3, "float64")
+            opt = schuss.Adam(net.parameters, rows=rows)
+            for x, y in data:
+                net.train_step(x, y, loss, opt)
+            found.append(arrays_of(net, opt))
+        for mine, theirs in zip(*found, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_a_penalty_is_refused() -> None:
+    net = lists(30, 8, 3)
+    opt = schuss.SGD(net.parameters, rows="lazy", lr=0.1)
+    x, y = batches(30, 3, 20, 1)[0]
+    with pytest.raises(ValueError, match="penalty is on whole arrays"):
+        epochs(net, opt, (x,), y, 20, 1, penalty=(0, 0.1, 0.1))
+
+
 def test_rows_that_no_batch_names_stay(tmp_path: Path) -> None:
     x, y = batches(1000, 2, 50, 1)[0]
     net = lists(1000, 8, 2)
@@ -195,6 +221,121 @@ def test_no_memory_grows_with_the_table() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < table * dim * 4 / 8
+
+
+# ---- the dense run's result ------------------------------------------------------------------------------------------
+
+EXACT: dict[str, Callable[..., schuss.optim.Optimizer]] = {
+    **RULES,
+    "adamw": lambda p, **k: schuss.AdamW(p, lr=0.01, weight_decay=0.1, **k),
+    "rmsprop": lambda p, **k: schuss.RMSProp(p, lr=0.01, momentum=0.5, **k),
+    "lion": lambda p, **k: schuss.Lion(p, lr=0.01, weight_decay=0.1, **k),
+    "scheduled": lambda p, **k: schuss.Adam(p, lr=schuss.schedules.Exponential(0.01, 0.9), **k),
+}
+
+
+@pytest.mark.parametrize("rule", EXACT)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exact_steps_are_dense_steps(rule: str, dtype: str, set_threads: SetThreads) -> None:
+    table, dim, columns = 40, 5, 2
+    data = batches(table, columns, 12, 9)
+    x, y = np.concatenate([x for x, _ in data]), np.concatenate([y for _, y in data])
+    net = lists(table, dim, columns, dtype)
+    opt = EXACT[rule](net.parameters)
+    for batch in data:
+        net.train_step(*batch, "mse", opt)
+    expected = arrays_of(net, opt)
+    prediction = net.predict(x)
+    for threads in (1, 2, 3):
+        set_threads(threads)
+        for fits in (False, True):
+            net = lists(table, dim, columns, dtype)
+            opt = EXACT[rule](net.parameters, rows="exact")
+            if fits:
+                net.fit(x, y, loss="mse", optimizer=opt, epochs=1, batch_size=12, shuffle=False)
+            else:
+                for batch in data:
+                    net.train_step(*batch, "mse", opt)
+            assert_array_equal(net.predict(x), prediction)
+            assert_same(arrays_of(net, opt), expected)
+
+
+def test_whoever_reads_a_network_finds_all_steps_made(tmp_path: Path) -> None:
+    data = batches(40, 2, 6, 8)
+    x = np.arange(40).reshape(20, 2)
+
+    def trained(rows: str | None) -> tuple[schuss.Network, schuss.optim.Optimizer]:
+        net = lists(40, 5, 2)
+        opt = schuss.Adam(net.parameters, rows=rows)
+        for batch in data:
+            net.train_step(*batch, "mse", opt)
+        net.optimizer = opt
+        return net, opt
+
+    dense, dense_opt = trained(None)
+    y = np.ones((20, 1))
+    net, _ = trained("exact")
+    assert_array_equal(net.predict(x), dense.predict(x))
+    net, _ = trained("exact")
+    assert net.evaluate(x, y, "mse") == dense.evaluate(x, y, "mse")
+    net, _ = trained("exact")
+    assert_same(list(net.parameters), list(dense.parameters))
+    net, _ = trained("exact")
+    assert_same(list(net.named_parameters().values()), list(dense.parameters))
+    net, _ = trained("exact")
+    assert net.loss_and_gradients(x, y, "mse") == dense.loss_and_gradients(x, y, "mse")
+    net, _ = trained("exact")
+    assert_array_equal(net.forward(x), dense.forward(x))
+    net, opt = trained("exact")
+    net.save(tmp_path / "net.npz")
+    same = copy.deepcopy(trained("exact")[0])
+    for found in (schuss.load(tmp_path / "net.npz"), same, net):
+        assert_same(list(found.parameters), list(dense.parameters))
+        for batch in data:
+            dense_copy = copy.deepcopy(dense)
+            assert found.optimizer is not None and dense_copy.optimizer is not None
+            found.train_step(*batch, "mse", found.optimizer)
+            dense_copy.train_step(*batch, "mse", dense_copy.optimizer)
+            assert_same(list(found.parameters), list(dense_copy.parameters))
+            break
+
+
+def test_exact_fits_go_on_stop_early_and_are_restored() -> None:
+    x, y = batches(40, 2, 60, 1)[0]
+    found = []
+    for rows in (None, "exact"):
+        net = lists(40, 5, 2)
+        opt = schuss.Adam(net.parameters, lr=0.05, rows=rows)
+        net.fit(
+            x, y, loss="mse", optimizer=opt, epochs=6, batch_size=7, validation_fraction=0.3,
+            early_stopping=schuss.EarlyStopping(2), clip_value=0.01,
+        )  # fmt: skip
+        net.fit(x, y, loss="mse", optimizer=opt, epochs=2, batch_size=7)
+        found.append(arrays_of(net, opt))
+    assert_same(found[1], found[0])
+
+
+@pytest.mark.parametrize("rows", ["lazy", "exact"])
+@pytest.mark.parametrize("large", [False, True])
+def test_after_a_divergence_all_is_as_at_the_start_of_the_epoch(rows: str, large: bool) -> None:
+    table = 300_000 if large else 500
+    dim = 64 if large else 4
+    x, y = batches(500, 2, 300, 1)[0]
+    net = lists(table, dim, 2)
+    opt = schuss.Adam(net.parameters, rows=rows)
+    net.fit(x, y, loss="mse", optimizer=opt, epochs=2, batch_size=32)
+    before = arrays_of(net, opt)
+    calls = []
+
+    def fails(prediction: Array, target: Array) -> tuple[float, Array]:
+        calls.append(1)
+        error = prediction - target
+        return float("nan") if len(calls) == 8 else float((error**2).mean()), 2 * error / error.size
+
+    with pytest.raises(schuss.DivergenceError):
+        net.fit(x, y, loss=fails, optimizer=opt, epochs=2, batch_size=32)
+    assert_same(arrays_of(net, opt), before)
+    assert opt.steps == 20
 
 
 # ---- compressed rows -------------------------------------------------------------------------------------------------

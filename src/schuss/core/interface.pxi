@@ -283,6 +283,14 @@ cdef extern from "schuss.h" nogil:
     void schuss_augment_rows(const schuss_augment *augment, uint64_t seed, uint64_t draw, ptrdiff_t first, ptrdiff_t n,
                              const int64_t *order, ptrdiff_t stride, const void *x, void *to)
 
+    struct schuss_kept:
+        int array
+        ptrdiff_t rows, bytes
+        unsigned char *is_kept
+        ptrdiff_t room, n
+        int64_t *index
+        char *values
+
     struct schuss_feed:
         const void *x
         const schuss_compressed *compressed
@@ -317,6 +325,8 @@ cdef extern from "schuss.h" nogil:
         ptrdiff_t position
         const schuss_copy *copies
         int n_copies, copied
+        schuss_kept *kept
+        int n_kept
         double since_copied
         double loss_sum, weight_sum, last_loss
         ptrdiff_t current_rows
@@ -325,6 +335,9 @@ cdef extern from "schuss.h" nogil:
         double current_total
         int flags
 
+    ptrdiff_t schuss_kept_step(const schuss_train *train, int kept)
+    ptrdiff_t schuss_kept_bytes(const schuss_train *train, int array)
+    void schuss_kept_restore(schuss_train *train)
     void schuss_train_begin(schuss_train *train)
     double schuss_train_loss(schuss_train *train)
     int schuss_train_end(schuss_train *train, double loss)

@@ -119,6 +119,28 @@ cdef class Net(Nodes):
                                                                 - <char *>self.c_net.params)
         return self.bound
 
+    def touched(self, Stepper stepper not None, x):
+        """Of each parameter, which rows of it codes of x name, where the optimizer goes by these alone; else None. It is
+        about to make a step."""
+        cdef Binding binding = self.bind(stepper)
+        cdef Py_ssize_t k
+        cdef list found = []
+        x = x.x if type(x) is Sequences else x
+        for k in range(self.c_net.n_arrays):
+            if not self.c_net.arrays[k].stepped:
+                continue
+            if binding.wanted is None or binding.wanted[k] < SCHUSS_WANTED_BY_ROWS:
+                found.append(None)
+                continue
+            codes, node = [], self.c_net.arrays[k].node
+            while node:
+                codes.append((x if type(x) is tuple else (x,))[self.c_net.nodes[<int>node].inputs[0]].ravel())
+                node = self.c_net.nodes[<int>node].next_user
+            found.append(np.unique(np.concatenate(codes)))
+        if binding.late:
+            self.behind = stepper
+        return found
+
     def forward(self, x, bint training, dropout_factor=1.0):
         cdef double factor = self.dropout_factor_of(dropout_factor)
         cdef Py_ssize_t rows = self.rows_in(x)

@@ -58,6 +58,7 @@ _OF_5 = dict.fromkeys(
 # Tables of which a step touches some rows.
 _OF_6 = dict.fromkeys(
     (
+        "layer embedding.table",
         "optimizer adagrad.rows",
         "optimizer adam.rows",
         "optimizer adamw.rows",

@@ -286,7 +286,8 @@ class Fit:
         calls: Calls = [(setattr, network, "epochs_done", epoch)]
         for history in (self.history, network.history):
             calls += history._appending(epoch, seconds, rate, logs)
-        network._core.catch_up()
+        if best is not None:
+            network._core.catch_up()
         _core.in_turn(calls if best is None else calls + best.looking(logs))
         # What was in force at the last step is told.
         schedules = [optimizer.param_groups[0]["schedule"], self._dropout_factor, *_decay_schedules(optimizer)]
