@@ -13,8 +13,8 @@ from .base import Layer, Shape, matched
 class EmbeddingBag(Layer):
     """The sum or the mean of the rows of a table W (n, dim) that a bag names: (rows, bags of codes) -> (rows, dim).
 
-    With the codes c and the weights a of a row, y = sum of a W[c], one entry after the other; of the mean, divided by how many
-    entries the row has. A row without entries gives zeros.
+    With the codes c and the weights a of a row, y = sum of a W[c], one entry after the other; of the mean, divided by
+    how many entries the row has. A row without entries gives zeros.
 
     Parameters
     ----------
@@ -23,16 +23,16 @@ class EmbeddingBag(Layer):
     dim : int
         Elements of a row.
     mode : {"sum", "mean"}
-        torch's modes. Its mean takes no weights; here weighted rows are summed and divided by their number, not by the sum of
-        weights. An entry of a sparse matrix counts even if its value is 0.
+        torch's modes. Its mean takes no weights; here weighted rows are summed and divided by their number, not by the
+        sum of weights. An entry of a sparse matrix counts even if its value is 0.
     std : float
         Standard deviation of the table's normally distributed start, at least 0. 1 as torch has it.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of range. When the network is used, a code out of range is a ValueError that names its row,
-        before anything has changed.
+        If an argument is out of range. When the network is used, a code out of range is a ValueError that names its
+        row, before anything has changed.
 
     Notes
     -----

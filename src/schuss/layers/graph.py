@@ -235,7 +235,9 @@ def _check_table(node: _Node) -> None:
     if isinstance(node.layer, Embedding) and isinstance(before, Input) and before.makes_codes:
         n = before.dtype.n
         if node.layer.n < n:
-            raise ValueError(f"{node.path}.n must be at least {n}, as many codes as {before.dtype} has; got {node.layer.n}")
+            raise ValueError(
+                f"{node.path}.n must be at least {n}, as many codes as {before.dtype} has; got {node.layer.n}"
+            )
 
 
 def built(layers: Sequence[Layer]) -> Graph:
