@@ -162,8 +162,14 @@ def test_refused(values: Any, error: type[Exception], message: str) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
-    [((0,), ValueError), ((2**32 + 1,), ValueError), ((1.5,), TypeError), ((5, -1), ValueError), ((5, 2**32), ValueError)],
-)  # fmt: skip
+    [
+        ((0,), ValueError),
+        ((2**32 + 1,), ValueError),
+        ((1.5,), TypeError),
+        ((5, -1), ValueError),
+        ((5, 2**32), ValueError),
+    ],
+)
 def test_arguments(arguments: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="must be an integer"):
         Hashed(*arguments)
@@ -186,5 +192,7 @@ def test_the_same_whatever_the_hash_seed() -> None:
     wanted = f"{Hashed(2**30)(['x', 'y', None, 3]).tolist()}\n"
     for seed in ("0", "1"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
-        found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
+        found = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True
+        )
         assert found.stdout == wanted

@@ -82,7 +82,8 @@ def results(use: str, x: Any, dtype: str = "float32") -> list[Array]:
     found = uses(net)[use](x, data()[1])
     if isinstance(found, schuss.History):
         found = found["loss"] if "loss" in found else [r.loss for r in found]
-    return [np.asarray(found), *net.parameters, *net.gradients]
+    gradients = net.gradients if use == "loss_and_gradients" else []  # others need not leave them anywhere
+    return [np.asarray(found), *net.parameters, *gradients]
 
 
 @pytest.mark.parametrize("use", USES)
@@ -166,7 +167,7 @@ def test_dense_layers_are_as_on_dense_rows(n: int, units: int, indices: str, thr
     for put, x in ((Input("x", n), words.toarray()), (Input("x", n, dtype="sparse"), words)):
         net = schuss.Network([put, Dense(units, "tanh"), Dense(units)], seed=0)
         net.fit(x, y, loss="mse", optimizer=schuss.Adam(net.parameters, lr=0.01), epochs=2, batch_size=25)
-        losses = [net.loss_and_gradients(x, y, "mse"), net.evaluate(x, y, "mse")]
+        losses = [net.loss_and_gradients(x, y, "mse"), net.evaluate(x, y, "mse")["loss"]]
         found.append([*net.parameters, *net.gradients, net.predict(x), np.array(losses)])
     for one, other in zip(*found, strict=True):
         assert_array_equal(one, other)
@@ -207,22 +208,38 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     ),
     "column below 0": (broken(indices=put_in(20, -1)), ValueError, rf"got -1 in row {ROW}"),
     "column of uint64": (broken(indices=put_in(20, 2**63 + 1, np.uint64)), ValueError, rf"{2**63 + 1} in row {ROW}"),
-    "column beyond 32 bits": (broken(indices=put_in(20, 2**40, np.int64)), ValueError, rf"{2**40} in row {ROW}"),
-    "column beyond 32 bits that fits below": (
+    "beyond 32 bits": (broken(indices=put_in(20, 2**40, np.int64)), ValueError, rf"{2**40} in row {ROW}"),
+    "beyond 32 bits, below them in range": (
         broken(indices=put_in(20, 2**32 + COLUMN, np.int64)),
         ValueError,
         f"got {2**32 + COLUMN} in row {ROW}",
     ),
     "start falls": (broken(indptr=put_in(3, 60)), ValueError, r"\['words'\].indptr must not decrease; got 60 and then"),
-    "start below 0": (broken(indptr=put_in(3, -4)), ValueError, r"\['words'\].indptr must not decrease; got \d+ and then -4"),
+    "start below 0": (
+        broken(indptr=put_in(3, -4)),
+        ValueError,
+        r"\['words'\].indptr must not decrease; got \d+ and then -4",
+    ),
     "start is not 0": (broken(indptr=put_in(0, 1)), ValueError, r"\['words'\].indptr must go from 0 to"),
-    "start beyond": (broken(indptr=put_in(-1, 10**6)), ValueError, r"indptr must go from 0 to .*, \d+; got 0 to 1000000"),
+    "start beyond": (
+        broken(indptr=put_in(-1, 10**6)),
+        ValueError,
+        r"indptr must go from 0 to .*, \d+; got 0 to 1000000",
+    ),
     "end below 0": (broken(indptr=put_in(-1, -1)), ValueError, "indptr must go from 0"),
     "start too short": (broken(indptr=lambda a: a[:-1]), ValueError, rf"indptr must have {ROWS + 1} elements"),
-    "start too long": (broken(indptr=lambda a: np.append(a, a[-1])), ValueError, rf"indptr must have {ROWS + 1} elements"),
+    "start too long": (
+        broken(indptr=lambda a: np.append(a, a[-1])),
+        ValueError,
+        rf"indptr must have {ROWS + 1} elements",
+    ),
     "indices too short": (broken(indices=lambda a: a[:-1]), ValueError, "must have one shape"),
     "data of two dimensions": (broken(data=lambda a: a[None]), ValueError, "must have one shape"),
-    "indices of floats": (broken(indices=lambda a: a.astype(float)), TypeError, r"\['words'\].indices must be integers"),
+    "indices of floats": (
+        broken(indices=lambda a: a.astype(float)),
+        TypeError,
+        r"\['words'\].indices must be integers",
+    ),
     "start of floats": (broken(indptr=lambda a: a.astype(float)), TypeError, r"\['words'\].indptr must be integers"),
     "NaN": (broken(data=put_in(20, np.nan)), ValueError, rf"\['words'\]\[{ROW}, {COLUMN}\] is nan"),
     "infinite": (broken(data=put_in(20, -np.inf)), ValueError, rf"\['words'\]\[{ROW}, {COLUMN}\] is -inf"),
@@ -235,7 +252,7 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         rf"\['words'\] must hold codes in \[0, {WORDS}\); got {WORDS + 3} in row 17",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("use", USES)
@@ -256,7 +273,10 @@ def test_raw_categories_that_are_refused(use: str) -> None:
     x, y = data()
     net = network()
     net.fit(x, y, loss="cross_entropy", epochs=1)
-    for value, message in ((1.5, r"\['site'\]\[17, 1\] must be a string.*got 1.5"), ("\ud800", r"\[17, 1\] must be text")):
+    for value, message in (
+        (1.5, r"\['site'\]\[17, 1\] must be a string.*got 1.5"),
+        ("\ud800", r"\[17, 1\] must be text"),
+    ):
         site = x["site"].copy()
         site[17, 1] = value
         with unchanged(net), pytest.raises((TypeError, ValueError), match=message):
@@ -281,11 +301,11 @@ def test_start_from_data_says_that_it_cannot() -> None:
 
 
 def test_one_input_alone() -> None:
-    """Given alone, by name, in a tuple."""
+    """Given alone, or by name."""
     net = schuss.Network([Input("words", WORDS, dtype="sparse"), Dense(2)], seed=0)
     words = matrix()
     wanted = words.toarray() @ net.parameters[0] + net.parameters[1]
-    for x in (words, {"words": words}, (words,), [words], Bags(words)):
+    for x in (words, {"words": words}, Bags(words), {"words": Bags(words)}):
         np.testing.assert_allclose(net.predict(x), wanted, 1e-5, 1e-6)
     out = np.empty((ROWS, 2), np.float32)
     assert net.predict(words, out) is out
@@ -299,15 +319,15 @@ def test_prediction_goes_slab_by_slab(threads: int) -> None:
     series = np.random.default_rng(0).normal(size=rows + 3).astype(np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(series, 4)
     net = schuss.Network(
-        [Concatenate([[Input("w", WORDS, dtype="sparse"), EmbeddingBag(WORDS, 300)], [Input("n", 4), Dense(2)]]), Dense(3)],
+        [Concatenate([[Input("w", WORDS, dtype="sparse"), EmbeddingBag(WORDS, 300)], [Input("n", 4), Dense(2)]])],
         seed=0,
-    )  # fmt: skip
-    assert net._core.slabs_a_look if hasattr(net._core, "slabs_a_look") else True
+    )
     found = net.predict((words, windows))
-    y = np.zeros((rows, 3))
+    y = np.zeros((rows, 302))
     for part in (slice(0, 100), slice(4000, 4200), slice(8900, 9001)):
         assert_array_equal(found[part], net.predict((words[part], windows[part])))
-    np.testing.assert_allclose(net.evaluate((words, windows), y, "mse"), np.mean(np.square(found, dtype=float)), 1e-5)
+    wanted = np.mean(np.square(found, dtype=float))
+    np.testing.assert_allclose(net.evaluate((words, windows), y, "mse")["loss"], wanted, 1e-5)
 
 
 def test_bags() -> None:
@@ -316,7 +336,14 @@ def test_bags() -> None:
     assert bags.codes.tolist() == [1, 3, 0, 0, 7] and bags.weights.tolist() == [2, 0.5, 1, 2, 3]
     assert bags.offsets.tolist() == [0, 2, 2, 5] and bags.codes.dtype == np.int32
     same = Bags(np.array([3, 1, 0, 0, 7]), np.array([0, 2, 2, 5]), np.array([0.5, 2, 1, 2, 3]))
-    for other in (same, copy.copy(bags), copy.deepcopy(bags), pickle.loads(pickle.dumps(bags)), bags[:], bags[[0, 1, 2]]):
+    for other in (
+        same,
+        copy.copy(bags),
+        copy.deepcopy(bags),
+        pickle.loads(pickle.dumps(bags)),
+        bags[:],
+        bags[[0, 1, 2]],
+    ):
         assert type(other) is Bags
         for one, two in zip(other.arrays(), bags.arrays(), strict=True):
             assert_array_equal(one, two)
@@ -403,7 +430,9 @@ def test_hashed_inputs() -> None:
     assert repr(raw.inputs[0]) == "Input(name='w', n=2, dtype=Hashed(50, seed=1))"
     one = schuss.Network([Input("w", 1, dtype=hashed), Embedding(50, 3)], seed=0)
     assert_array_equal(one.predict(words[:, 0]), one.predict(words[:, :1]))
-    with pytest.raises(ValueError, match=r"layers\[1\].n must be at least 50, as many codes as Hashed\(50, seed=1\) has"):
+    with pytest.raises(
+        ValueError, match=r"layers\[1\].n must be at least 50, as many codes as Hashed\(50, seed=1\) has"
+    ):
         schuss.Network([Input("w", 2, dtype=hashed), Embedding(49, 3)], seed=0)
     tokens = np.array([["the", "cat", "sat"], ["a", None, "end"]], object)
     series = schuss.Network([Input("w", (3, 1), dtype=hashed), Embedding(50, 4), schuss.GRU(2)], seed=0)
@@ -452,15 +481,15 @@ def test_threads_that_write_meanwhile() -> None:
 
     writer = threading.Thread(target=write)
     writer.start()
-    try:
-        for _ in range(200):
-            try:
-                assert net.predict(words).shape == (3000, 8)
-            except ValueError as error:
-                assert "columns in" in str(error) or "indices holds" in str(error)
-    finally:
-        stop.set()
-        writer.join()
+    refused = []
+    for _ in range(200):
+        try:
+            assert net.predict(words).shape == (3000, 8)
+        except ValueError as error:
+            refused.append(str(error))
+    stop.set()
+    writer.join()
+    assert all("columns in" in message or "indices holds" in message for message in refused)
 
 
 class Liar(np.ndarray):  # type: ignore[type-arg]
@@ -479,7 +508,7 @@ def test_the_core_by_itself() -> None:
     good.__init__(start, indices, values)  # type: ignore[misc]
     for bad in (
         (start, indices, values, 4),
-        (start, indices[::-1].copy(), values, 5),
+        (start, np.array([4, 1, 0]), values, 5),
         (start[::-1].copy(), indices, values, 5),
         (start, np.array([1, 1, 0]), values, 5),
         (np.array([0, 2, 2**40]), indices, values, 5),
@@ -493,7 +522,7 @@ def test_the_core_by_itself() -> None:
         (start, indices, values[:2]),
         (np.zeros((2, 2), int), indices, values),
         (np.zeros(0, int), indices, values),
-        (start, indices.view(Liar), np.ones(3, np.float32).view(Liar)),
+        (start, indices.view(Liar), np.ones(5, np.float32).view(Liar)),
     ):
         with pytest.raises((TypeError, ValueError)):
             _core.Compressed(*worse)

@@ -184,7 +184,7 @@ cdef class Net(Nodes):
         return self.predict_into(x, None, 2, (<schuss_ndarray *>x).dimensions[0])
 
     def predict(self, x, out):
-        cdef int ndim = 1 if type(x) is not tuple and x.ndim == 1 else 2
+        cdef int ndim = 1 if self.n_in >= 0 and type(x) is not tuple and x.ndim == 1 else 2
         return self.predict_into(x, out, ndim, self.rows_in(x) if ndim == 2 else 1)
 
     cdef object predict_into(self, x, out, int ndim, Py_ssize_t rows):
