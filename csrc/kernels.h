@@ -113,9 +113,11 @@ struct gemm {
                   ptrdiff_t parts);
     const void *fetch_context;
     int fetches_a; /* where a_row is 1: 1 if the rows of the next tiles are fetched while tiles compute */
-    /* NULL, or A is these rows order[0], order[1], ...; a is not looked at then. a_row == 1: transposed */
+    /* NULL, or A is these rows order[0], order[1], ..., or from 0 on where order is NULL; a is not looked at then.
+     * a_row == 1: transposed */
     const struct schuss_compressed *compressed;
     const int64_t *order;
+    int averages; /* of compressed rows transposed: 1 if each value counts divided by how many its row has */
     const void *b;
     ptrdiff_t ldb;
     int b_transposed;

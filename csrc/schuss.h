@@ -363,11 +363,40 @@ int schuss_all_within(int dtype, const void *x, ptrdiff_t n, double most);
 double schuss_weight_sum(const double *weights, ptrdiff_t rows);
 
 /* What is wrong with compressed rows: start[rows + 1] does not rise from 0 to their number of entries; a column is not
- * in [0, columns); columns of a row do not increase. */
+ * in [0, columns); columns of a row decrease, or one comes twice where `doubled` does not allow it. */
 enum schuss_fault { SCHUSS_FAULT_START = 1, SCHUSS_FAULT_RANGE, SCHUSS_FAULT_ORDER };
 struct schuss_compressed;
 /* SCHUSS_OK, or what is wrong first. */
-int schuss_compressed_fault(const struct schuss_compressed *rows, ptrdiff_t n_rows, ptrdiff_t entries, ptrdiff_t columns);
+int schuss_compressed_fault(const struct schuss_compressed *rows, ptrdiff_t n_rows, ptrdiff_t entries, ptrdiff_t columns,
+                            int doubled);
+/* One more than the highest column of any entry; 0: there are none. */
+int64_t schuss_compressed_columns(const struct schuss_compressed *rows, ptrdiff_t n_rows);
+
+/* ---- hash.c ------------------------------------------------------------------------------------------------------ */
+
+/* MurmurHash3_x86_32 of n bytes, the same on every machine. */
+uint32_t schuss_hash(const void *bytes, ptrdiff_t n, uint32_t seed);
+/* How values become codes from 0 to n - 1: the hash of a value's bytes modulo n, 1 <= n <= 2^32. In column c of rows of so
+ * many columns its seed is seed + c if salted. */
+struct schuss_hashing {
+    uint32_t seed;
+    int salted;
+    uint64_t n;
+    ptrdiff_t columns;
+};
+/* The code of value i, row by row, whose bytes are these. */
+int64_t schuss_code_of_bytes(const struct schuss_hashing *how, ptrdiff_t i, const void *bytes, ptrdiff_t n);
+/* That of an integer, by its decimal digits. */
+int64_t schuss_code_of_integer(const struct schuss_hashing *how, ptrdiff_t i, int64_t value);
+/* That of a missing value, by a byte that no UTF-8 text has. */
+int64_t schuss_code_of_missing(const struct schuss_hashing *how, ptrdiff_t i);
+/* codes[count] of integers, of uint64_t where not is_signed. */
+void schuss_codes_of_integers(const struct schuss_hashing *how, ptrdiff_t count, const void *values, int is_signed,
+                              int64_t *codes);
+/* codes[count] of text, `width` characters each, with zeros behind: bytes of UTF-8 if bytes, else uint32_t. room: 4 width
+ * bytes. Returns the first text with a character that is none of Unicode's, or -1. */
+ptrdiff_t schuss_codes_of_text(const struct schuss_hashing *how, ptrdiff_t count, const void *text, ptrdiff_t width,
+                               int bytes, void *room, int64_t *codes);
 
 /* ---- layers/, train/: networks ----------------------------------------------------------------------------------- */
 
@@ -388,8 +417,9 @@ enum schuss_kind { SCHUSS_KINDS(SCHUSS_KIND_NUMBER) SCHUSS_N_KINDS };
 #undef SCHUSS_KIND_NUMBER
 enum { SCHUSS_NODE_SIZES = 16, SCHUSS_NODE_NUMBERS = 6, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
 
-/* What a value's elements are: numbers of the network's dtype, or int64_t codes. */
-enum schuss_storage { SCHUSS_REAL, SCHUSS_INDEX };
+/* What a value's elements are: numbers of the network's dtype, int64_t codes, or such numbers of which only those that are
+ * not zero are there, in compressed rows; only an input has these. */
+enum schuss_storage { SCHUSS_REAL, SCHUSS_INDEX, SCHUSS_SPARSE };
 
 /* One node of a network: it makes a value [rows x positions x channels] from those of other nodes. First what its kind
  * computes, then the end: activation, dropout, another value added. Positions are times, or the places of an image, row
@@ -459,11 +489,11 @@ ptrdiff_t schuss_net_slab(const struct schuss_net *net);
 /* Whether the gradient by an array may be by the rows alone that a batch touches: it is a table from which the codes or the
  * compressed rows of an input of the network take rows. compressed[n_inputs]: which inputs are. */
 int schuss_net_touches_rows(const struct schuss_net *net, int array, const unsigned char *compressed);
-/* Whether all nodes that read this input can read it as compressed rows: only dense layers can. */
+/* Whether all nodes that read this input can read it as compressed rows: dense layers and bags of embeddings can. */
 int schuss_net_reads_compressed(const struct schuss_net *net, int input);
 
 /* A sparse matrix as compressed rows (CSR). Entry k has the value data[k] in column indices[k]. Row i has the entries
- * start[i] <= k < start[i + 1], whose columns increase. */
+ * start[i] <= k < start[i + 1], whose columns do not decrease: of a column that comes twice both entries count. */
 struct schuss_compressed {
     const int64_t *start;
     const void *indices;               /* int64_t if wide, else int32_t */
@@ -472,7 +502,7 @@ struct schuss_compressed {
 };
 
 /* One input of a pass: x[rows x positions x channels] without gaps. Where compressed is not NULL, x is not read: the
- * input is its rows order[0], order[1], ... The first input says of all what layers that go through times need: how many
+ * input is its rows order[0], order[1], ..., or from 0 on where order is NULL. The first input says of all what layers that go through times need: how many
  * positions of each row there are (lengths[rows], each at most the positions; NULL: all), and what they carry from pass
  * to pass: state[rows x net->state] is where they begin, and then where they ended. NULL: they begin at zero. */
 struct schuss_input {

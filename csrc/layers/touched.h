@@ -78,8 +78,10 @@ static ptrdiff_t add_compressed(struct touched_sums *s, const struct here *h, pt
                                 ptrdiff_t e0, ptrdiff_t j, ptrdiff_t *k) {
     const struct schuss_compressed *x = h->compressed;
     const ptrdiff_t cols = s->cols;
+    const int averages = h->node->kind == SCHUSS_KIND_embedding_bag && h->node->numbers[0] != 0; /* as in struct gemm */
     for (ptrdiff_t i = 0; i < rows; i++, ++*k) {
-        const int64_t start = x->start[h->order[i]], end = e0 + x->start[h->order[i] + 1] - start;
+        const int64_t row = row_at_place(h->order, i), start = x->start[row], end = e0 + x->start[row + 1] - start;
+        const real shared_by = averages ? (real)(end - e0) : 1;
         const real *dy = (const real *)h->dy.at + i * h->dy.ld, *value = (const real *)x->data + start - e0;
         if (*k > LONG_K && *k % LONG_K == 0) end_aside(s);
         real *sum = *k < LONG_K ? s->sum : s->aside;
@@ -87,11 +89,13 @@ static ptrdiff_t add_compressed(struct touched_sums *s, const struct here *h, pt
             const vec times = v_set1(*dy);
             for (; j < t->n_entries && t->named[j].entry < end; j++) {
                 real *of_row = sum + t->named[j].row;
-                *of_row = v_fma(v_set1(value[t->named[j].entry]), times, v_set1(*of_row))[0];
+                const real a = averages ? value[t->named[j].entry] / shared_by : value[t->named[j].entry];
+                *of_row = v_fma(v_set1(a), times, v_set1(*of_row))[0];
             }
         } else
             for (; j < t->n_entries && t->named[j].entry < end; j++)
-                add_row(cols, value[t->named[j].entry], dy, sum + t->named[j].row * cols);
+                add_row(cols, averages ? value[t->named[j].entry] / shared_by : value[t->named[j].entry], dy,
+                        sum + t->named[j].row * cols);
         e0 = end;
     }
     return j;
@@ -116,7 +120,10 @@ static void sum_touched(struct touched_sums *s, const struct here *first, ptrdif
             continue;
         }
         j = add_compressed(s, h, own, t, e0, j, &k);
-        for (ptrdiff_t i = 0; i < own; i++) e0 += h->compressed->start[h->order[i] + 1] - h->compressed->start[h->order[i]];
+        for (ptrdiff_t i = 0; i < own; i++) {
+            const int64_t row = row_at_place(h->order, i);
+            e0 += h->compressed->start[row + 1] - h->compressed->start[row];
+        }
     }
     if (k > LONG_K) end_aside(s);
     for (ptrdiff_t r = 0; s->n_heavy && r < s->n; r++) {

@@ -73,10 +73,14 @@ struct grouping {
     unsigned char *is_first;
 };
 
+/* Number i of the compressed rows. */
+static inline int64_t row_of(const struct entries *e, ptrdiff_t i) { return e->order ? e->order[i] : i; }
+
 static ptrdiff_t count_entries(const struct entries *e) {
     if (!e->compressed) return e->rows * e->n;
     const int64_t *start = e->compressed->start;
     ptrdiff_t count = 0;
+    if (!e->order) return start[e->rows] - start[0];
     for (ptrdiff_t i = 0; i < e->rows; i++) count += start[e->order[i] + 1] - start[e->order[i]];
     return count;
 }
@@ -136,11 +140,11 @@ static inline __attribute__((always_inline)) int32_t take_all(struct grouping *g
                                                               int32_t entry, ptrdiff_t item) {
     const struct schuss_compressed *x = e->compressed;
     for (ptrdiff_t i = 0; !x && i < e->rows * e->n; i++) take(g, several, e->codes[i], entry++);
-    for (ptrdiff_t i = 0; x && i < e->rows && i < ROWS_AHEAD; i++) fetch_row(x, e->order[i], item);
+    for (ptrdiff_t i = 0; x && i < e->rows && i < ROWS_AHEAD; i++) fetch_row(x, row_of(e, i), item);
     for (ptrdiff_t i = 0; x && i < e->rows; i++) {
-        if (i + ROWS_AHEAD < e->rows) fetch_row(x, e->order[i + ROWS_AHEAD], item);
-        int64_t j = x->start[e->order[i]];
-        const int64_t end = x->start[e->order[i] + 1];
+        if (i + ROWS_AHEAD < e->rows) fetch_row(x, row_of(e, i + ROWS_AHEAD), item);
+        const int64_t row = row_of(e, i), end = x->start[row + 1];
+        int64_t j = x->start[row];
         for (; x->wide && j < end; j++) take(g, several, ((const int64_t *)x->indices)[j], entry++);
         for (; j < end; j++) take(g, several, ((const int32_t *)x->indices)[j], entry++);
     }

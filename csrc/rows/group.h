@@ -8,7 +8,8 @@
 
 #include "../schuss.h"
 
-/* Entries of one input, row by row: codes[rows x n], or the columns of these compressed rows order[0], order[1], ... */
+/* Entries of one input, row by row: codes[rows x n], or the columns of these compressed rows order[0], order[1], ...;
+ * order NULL: from 0 on. */
 struct entries {
     ptrdiff_t rows, n;
     const int64_t *codes;

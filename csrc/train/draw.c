@@ -68,7 +68,7 @@ static void need_of_tables(struct schuss_plan *plan) {
         const struct table *t = &plan->tables[k];
         for (int i = t->node; i; i = plan->net->nodes[i].next_user) {
             struct needs *needs = &plan->nodes[i].needs;
-            if (plan->net->nodes[plan->net->nodes[i].inputs[0]].storage == SCHUSS_INDEX) needs->scratch = 0;
+            if (plan->net->nodes[plan->net->nodes[i].inputs[0]].storage != SCHUSS_REAL) needs->scratch = 0;
             needs->nanoseconds = i == t->node ? table_time(plan, t) : 0;
         }
         struct needs *needs = &plan->nodes[t->node].needs;

@@ -19,7 +19,7 @@ int schuss_net_touches_rows(const struct schuss_net *net, int array, const unsig
     for (int i = first; i; i = net->nodes[i].next_user) {
         const int input = input_of(net, &net->nodes[i]);
         if (!kernels->kinds[net->nodes[i].kind]->touches_rows || input >= net->n_inputs) return 0;
-        if (net->nodes[input].storage != SCHUSS_INDEX && !compressed[input]) return 0;
+        if (net->nodes[input].storage == SCHUSS_REAL && !compressed[input]) return 0;
     }
     return 1;
 }

@@ -222,7 +222,7 @@ class NotFinite(FloatingPointError):
 
 # An array, or one for each input of the network in order: numbers of its dtype or int64 codes, (rows, columns),
 # C-contiguous.
-Data: TypeAlias = "NDArray[Any] | tuple[NDArray[Any], ...] | Sequences"
+Data: TypeAlias = "NDArray[Any] | Compressed | tuple[NDArray[Any] | Compressed, ...] | Sequences"
 # kind, numbers of the nodes it reads, sizes and numbers by the core's names, and its end: activation, alpha, dropout,
 # the node whose value is added (-1: none), and the stream of its random numbers.
 Node: TypeAlias = tuple[str, Sequence[int], Mapping[str, int], Mapping[str, float], str, float, float, int, int]
@@ -258,6 +258,48 @@ class Sequences:
     ) -> None: ...
     def copy(self) -> Sequences: ...
 
+class CompressedFault(ValueError):
+    """Compressed rows are not as they must be; whoever knows them says where."""
+
+class Compressed:
+    """Compressed rows (CSR) that nobody can change: private copies, checked. Rows are taken by slices and arrays."""
+
+    entries: int
+    columns: int  # one more than the highest
+    dtype: np.dtype[Any]  # of the values
+    shape: tuple[int, int]
+    ndim: int
+    def __new__(
+        cls,
+        start: NDArray[Any] | None = None,
+        indices: NDArray[Any] | None = None,
+        data: NDArray[Any] | None = None,
+        columns: int | None = None,
+        doubled: bool = False,
+    ) -> Self:
+        """start: integers (rows + 1,) that rise from 0 to the entries; indices: integers (entries,), in each row in
+        order; data: float32 or float64 (entries,), finite. columns: of a row, None: any number. doubled: whether a
+        column may come twice in a row. CompressedFault where they are not so."""
+    def as_dtype(self, dtype: np.dtype[Any]) -> Self:
+        """The same rows with values of this dtype; themselves if they have it. CompressedFault if one is not finite
+        then."""
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+        """Copies of start, columns (int32, or int64 where they are larger) and values."""
+    def first_beyond(self, columns: int) -> tuple[int, int] | None:
+        """Row and column of the first entry that is in none of so many columns; None: there is none."""
+    def counts(self) -> NDArray[np.int64]:
+        """How many entries each row has."""
+    def copy(self) -> Self: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any) -> Self: ...
+
+def compressed_rows(kind: type[Compressed], start: Any, indices: Any, data: Any) -> Compressed:
+    """Rows as they were pickled."""
+
+def hashed(values: NDArray[Any], n: int, seed: int, columns: int, salted: bool) -> tuple[NDArray[np.int64], int]:
+    """Codes in [0, n) of integers of 64 bits, text or objects, a row of so many columns after the other, and the number
+    of the first value that has none; -1: all have one. salted: the seed is seed + column."""
+
 class Net:
     """Nodes, arenas and plans of one network. One call at a time: RuntimeError if busy in another thread."""
 
@@ -290,6 +332,12 @@ class Net:
     most_dropout: float  # the largest probability of a dropout
     def checked_dropout_factor(self, value: Any, name: str = "dropout_factor") -> float:
         """What all probabilities may be multiplied by: >= 0, and each product below 1."""
+    def catch_up(self) -> int:
+        """All rows of all parameters make the steps that they have missed, with rows="exact". So does whatever reads
+        parameters, but not who reads the arrays."""
+    def touched(self, stepper: Stepper, x: Any) -> list[NDArray[np.int64] | None]:
+        """Of each parameter, which rows of it x names, where the optimizer goes by these alone; else None. It is about
+        to make a step."""
     def forward(self, x: Data, training: bool, dropout_factor: Any = 1.0) -> NDArray[Any]:
         """x: (rows, n_in), the network's dtype, C-contiguous. Returns a new array. training: dropout
         applies and backward() may follow (a copy of x is kept for it)."""

@@ -1,5 +1,5 @@
-"""Steps of networks with tables by the rows alone that a batch touches: the bits of bare steps by `Rows`, for any threads and
-instruction set, whatever the batch; and tables that several layers use."""
+"""Steps of networks with tables by the rows alone that a batch touches: the bits of bare steps by `Rows`, for any
+threads and instruction set, whatever the batch; and tables that several layers use."""
 
 from __future__ import annotations
 
@@ -107,7 +107,9 @@ def test_lazy_steps_have_the_same_bits_on_all_instruction_sets(each_isa: Levels,
         assert_same(other, found[0])
 
 
-@pytest.mark.parametrize("stages", [{"clip_norm": 0.05}, {"clip_value": 0.001}, {"clip_norm": 0.05, "clip_value": 0.002}])
+@pytest.mark.parametrize(
+    "stages", [{"clip_norm": 0.05}, {"clip_value": 0.001}, {"clip_norm": 0.05, "clip_value": 0.002}]
+)
 def test_limits_of_gradients(stages: dict[str, float], set_threads: SetThreads) -> None:
     data = batches(60, 3, 100, 4)
     found = []
@@ -272,7 +274,7 @@ def test_whoever_reads_a_network_finds_all_steps_made(tmp_path: Path) -> None:
         net.optimizer = opt
         return net, opt
 
-    dense, dense_opt = trained(None)
+    dense, _ = trained(None)
     y = np.ones((20, 1))
     net, _ = trained("exact")
     assert_array_equal(net.predict(x), dense.predict(x))
@@ -286,7 +288,7 @@ def test_whoever_reads_a_network_finds_all_steps_made(tmp_path: Path) -> None:
     assert net.loss_and_gradients(x, y, "mse") == dense.loss_and_gradients(x, y, "mse")
     net, _ = trained("exact")
     assert_array_equal(net.forward(x), dense.forward(x))
-    net, opt = trained("exact")
+    net, _ = trained("exact")
     net.save(tmp_path / "net.npz")
     same = copy.deepcopy(trained("exact")[0])
     for found in (schuss.load(tmp_path / "net.npz"), same, net):
@@ -373,7 +375,9 @@ def epochs(
 
 
 @pytest.mark.parametrize("wide", [False, True])
-@pytest.mark.parametrize(("rows", "batch", "n_out"), [(200, 32, 1), (200, 200, 3), (60, 7, 40), (5000, 4999, 1), (9000, 9000, 5)])
+@pytest.mark.parametrize(
+    ("rows", "batch", "n_out"), [(200, 32, 1), (200, 200, 3), (60, 7, 40), (5000, 4999, 1), (9000, 9000, 5)]
+)
 def test_lazy_steps_of_compressed_rows(
     rows: int, batch: int, n_out: int, wide: bool, set_threads: SetThreads, each_fma_isa: Levels
 ) -> None:
@@ -411,6 +415,82 @@ def test_compressed_rows_without_an_entry() -> None:
     epochs(net, schuss.Adam(net.parameters, rows="lazy"), x, np.ones((8, 2)), 4, 2)
     assert_array_equal(net.parameters[0], before)
     assert (net.parameters[1] != 0).all()
+
+
+# ---- sparse inputs ---------------------------------------------------------------------------------------------------
+
+
+def bags(rows: int, columns: int, dtype: str = "float32") -> schuss.Bags:
+    rng = np.random.default_rng(rows)
+    codes = [rng.integers(0, columns, n) for n in rng.integers(0, 6, rows)]
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in codes])])
+    return schuss.Bags(np.concatenate(codes), offsets, weights=rng.normal(size=int(offsets[-1])).astype(dtype))
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+@pytest.mark.parametrize("rows", ["lazy", "exact"])
+def test_bags_of_embeddings(mode: str, rows: str, set_threads: SetThreads) -> None:
+    x, y = bags(120, 30), np.random.default_rng(0).normal(size=(120, 1))
+    steps = [slice(0, 50), slice(50, 53), slice(53, 120)]
+
+    def network() -> schuss.Network:
+        return schuss.Network([Input("x", 30, dtype="sparse"), schuss.EmbeddingBag(30, 5, mode), Dense(1)], seed=1)
+
+    # AdaGrad leaves rows without a gradient where they are, and exact steps are dense ones: whole gradients do, too.
+    rule = schuss.AdaGrad if rows == "lazy" else schuss.Adam
+    net = network()
+    opt = rule(net.parameters, lr=0.05)
+    for part in steps:
+        net.train_step(x[part], y[part], "mse", opt)
+    expected = arrays_of(net, opt)
+    for threads in (1, 2, 3):
+        set_threads(threads)
+        net = network()
+        opt = rule(net.parameters, lr=0.05, rows=rows)
+        for part in steps:
+            net.train_step(x[part], y[part], "mse", opt)
+        assert_same(arrays_of(net, opt), expected)
+    found = []
+    for asked in (None, rows):
+        net = network()
+        opt = rule(net.parameters, lr=0.05, rows=asked)
+        net.fit(x, y, loss="mse", optimizer=opt, epochs=2, batch_size=17)
+        found.append(arrays_of(net, opt))
+    assert_same(found[1], found[0])
+
+
+def test_a_bag_and_an_embedding_with_one_table(set_threads: SetThreads) -> None:
+    rng = np.random.default_rng(0)
+    seen, item, y = bags(90, 12, "float64"), rng.integers(0, 12, (90, 1)), rng.normal(size=(90, 1))
+
+    def network() -> schuss.Network:
+        branches = [
+            [Input("seen", 12, dtype="sparse"), schuss.EmbeddingBag(12, 5, "mean", table="items")],
+            [Input("item", 1, dtype="int64"), Embedding(12, 5, table="items")],
+        ]
+        return schuss.Network([schuss.Concatenate(branches), Dense(4, "tanh"), Dense(1)], seed=1, dtype="float64")
+
+    net = network()
+    net.loss_and_gradients((seen, item), y, "mse")
+    analytic = net.gradients[0].copy()
+    for place in [(0, 0), (4, 2), (11, 4)]:
+        w, eps = net.parameters[0], 1e-6
+        values = []
+        for step in (eps, -eps):
+            w[place] += step
+            values.append(net.evaluate((seen, item), y, "mse")["loss"])
+            w[place] -= step
+        assert np.isclose((values[0] - values[1]) / (2 * eps), analytic[place], rtol=1e-6, atol=1e-9)
+    found = []
+    for threads in (1, 2, 3):
+        set_threads(threads)
+        for rows in (None, "exact"):
+            net = network()
+            opt = schuss.Adam(net.parameters, lr=0.05, rows=rows)
+            net.fit((seen, item), y, loss="mse", optimizer=opt, epochs=3, batch_size=17)
+            found.append(arrays_of(net, opt))
+    for other in found[1:]:
+        assert_same(other, found[0])
 
 
 # ---- one table for several layers ------------------------------------------------------------------------------------
@@ -470,8 +550,10 @@ def test_layers_of_one_table_have_one_parameter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_gradient_of_a_shared_table_is_the_sum_in_order(dtype: str, set_threads: SetThreads, each_isa: Levels) -> None:
-    (seen, other, item), _ = of_towers(700, 1, 8)[0]
+def test_the_gradient_of_a_shared_table_is_the_sum_in_order(
+    dtype: str, set_threads: SetThreads, each_isa: Levels
+) -> None:
+    (seen, _, item), _ = of_towers(700, 1, 8)[0]
     layers = [
         schuss.Concatenate(
             [
@@ -531,7 +613,7 @@ def test_tables_that_do_not_fit_are_refused() -> None:
         Embedding(8, 5, table="t"),
         Embedding(8, 4, table="t", std=0.5),
     ):
-        with pytest.raises(ValueError, match="must have the n, dim and std of .*branches.0..1., whose table 't'"):
+        with pytest.raises(ValueError, match=r"must have the n, dim and std of .*branches.0..1., whose table 't'"):
             of(Embedding(8, 4, table="t"), second)
     of(Embedding(8, 4, table="t"), Embedding(9, 4, table="u"))
     for wrong in ("", 3):

@@ -14,7 +14,7 @@ BLOCK = 256
 
 
 def gradient_of_codes(users: Sequence[tuple[Array, Array]], rows: int, dim: int) -> Array:
-    """The gradient of a table that several layers use, each with its codes (batch, columns) and the gradient by its value.
+    """The gradient of a table that several layers use, each with its codes (batch, columns) and that by its value.
 
     The terms of a row of the table come in the order of the layers, then of places.
     """

@@ -43,6 +43,8 @@ include "stepper.pxi"     # the optimizer step
 include "lbfgs.pxi"       # L-BFGS
 include "targets.pxi"     # losses, labels, targets, weights
 include "plan.pxi"        # buffers of a network's passes
+include "compressed.pxi"  # rows of which only some columns are there
+include "hashing.pxi"     # codes of raw categories
 include "net.pxi"         # nodes, their arrays, inputs
 include "binding.pxi"     # which arrays of a network an optimizer updates
 include "passes.pxi"      # forward, backward, loss, one training step

@@ -165,7 +165,7 @@ cdef extern from "schuss.h" nogil:
     double schuss_weight_sum(const double *weights, ptrdiff_t rows)
 
     enum:
-        SCHUSS_NODE_SIZES, SCHUSS_NODE_NUMBERS, SCHUSS_NODE_ARRAYS, SCHUSS_MAX_INPUTS, SCHUSS_INDEX, SCHUSS_REAL
+        SCHUSS_NODE_SIZES, SCHUSS_NODE_NUMBERS, SCHUSS_NODE_ARRAYS, SCHUSS_MAX_INPUTS, SCHUSS_INDEX, SCHUSS_REAL, SCHUSS_SPARSE
         SCHUSS_IDENTITY
 
     struct schuss_node:
@@ -220,7 +220,23 @@ cdef extern from "schuss.h" nogil:
 
     enum:
         SCHUSS_FAULT_START, SCHUSS_FAULT_RANGE, SCHUSS_FAULT_ORDER
-    int schuss_compressed_fault(const schuss_compressed *rows, ptrdiff_t n_rows, ptrdiff_t entries, ptrdiff_t columns)
+    int schuss_compressed_fault(const schuss_compressed *rows, ptrdiff_t n_rows, ptrdiff_t entries, ptrdiff_t columns,
+                                int doubled)
+    int64_t schuss_compressed_columns(const schuss_compressed *rows, ptrdiff_t n_rows)
+
+    struct schuss_hashing:
+        uint32_t seed
+        int salted
+        uint64_t n
+        ptrdiff_t columns
+
+    int64_t schuss_code_of_bytes(const schuss_hashing *how, ptrdiff_t i, const void *bytes, ptrdiff_t n)
+    int64_t schuss_code_of_integer(const schuss_hashing *how, ptrdiff_t i, int64_t value)
+    int64_t schuss_code_of_missing(const schuss_hashing *how, ptrdiff_t i)
+    void schuss_codes_of_integers(const schuss_hashing *how, ptrdiff_t count, const void *values, int is_signed,
+                                  int64_t *codes)
+    ptrdiff_t schuss_codes_of_text(const schuss_hashing *how, ptrdiff_t count, const void *text, ptrdiff_t width, int bytes,
+                                   void *room, int64_t *codes)
 
     struct schuss_input:
         const void *x

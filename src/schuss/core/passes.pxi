@@ -61,19 +61,31 @@ cdef class Net(Nodes):
         """Of a forward pass, roughly."""
         return <double>self.arena_size * rows
 
-    cdef Plan plan_for(self, Py_ssize_t rows, bint backward, wanted=None):
+    cdef Plan plan_for(self, Py_ssize_t rows, bint backward, wanted=None, const schuss_input *inputs=NULL):
+        """inputs: those of a backward pass."""
         cdef Plan plan = self.inference if not backward else self.training if wanted is None else self.part_training
-        if plan is None or not plan.serves(rows, wanted):
+        cdef ptrdiff_t entries[SCHUSS_MAX_INPUTS]
+        cdef ptrdiff_t *most = NULL
+        cdef int k, n = self.c_net.n_inputs
+        if inputs != NULL:
+            most = entries
+            for k in range(n):
+                entries[k] = 0
+                if inputs[k].compressed != NULL:
+                    entries[k] = inputs[k].compressed.start[rows] - inputs[k].compressed.start[0]
+        if plan is None or not plan.serves(rows, wanted, most, n):
+            for k in range(n if most != NULL else 0):
+                entries[k] += entries[k] // 4  # the next batch may have some more
             # the old one goes first: two do not fit where one is large
             if not backward:
                 self.inference = plan = None
                 self.inference = plan = plan_of(&self.c_net, rows, SCHUSS_FORWARD_ONLY, None)
             elif wanted is None:
                 self.training = plan = None
-                self.training = plan = plan_of(&self.c_net, rows, SCHUSS_BACKWARD, None)
+                self.training = plan = plan_of(&self.c_net, rows, SCHUSS_BACKWARD, None, most)
             else:
                 self.part_training = plan = None
-                self.part_training = plan = plan_of(&self.c_net, rows, SCHUSS_BACKWARD, wanted)
+                self.part_training = plan = plan_of(&self.c_net, rows, SCHUSS_BACKWARD, wanted, most)
         return plan
 
     cdef double *partial_for(self, Py_ssize_t rows) except NULL:
@@ -134,9 +146,10 @@ cdef class Net(Nodes):
                 continue
             codes, node = [], self.c_net.arrays[k].node
             while node:
-                codes.append((x if type(x) is tuple else (x,))[self.c_net.nodes[<int>node].inputs[0]].ravel())
+                named = (x if type(x) is tuple else (x,))[self.c_net.nodes[<int>node].inputs[0]]
+                codes.append(named.arrays()[1] if isinstance(named, Compressed) else named.ravel())
                 node = self.c_net.nodes[<int>node].next_user
-            found.append(np.unique(np.concatenate(codes)))
+            found.append(np.unique(np.concatenate(codes)).astype(np.int64))
         if binding.late:
             self.behind = stepper
         return found
@@ -155,7 +168,7 @@ cdef class Net(Nodes):
         self.enter()
         try:
             self.forward_x = None
-            plan = self.plan_for(rows, True)
+            plan = self.plan_for(rows, True, None, inputs)
             self.c_net.dropout_factor = factor
             with nogil:
                 out = schuss_forward(plan.c_plan, inputs, rows, 0, self.draws, NULL)
@@ -224,7 +237,7 @@ cdef class Net(Nodes):
         return self.predict_into(x, None, 2, (<schuss_ndarray *>x).dimensions[0])
 
     def predict(self, x, out):
-        cdef int ndim = 1 if type(x) is not tuple and x.ndim == 1 else 2
+        cdef int ndim = 1 if self.n_in >= 0 and type(x) is not tuple and x.ndim == 1 else 2
         return self.predict_into(x, out, ndim, self.rows_in(x) if ndim == 2 else 1)
 
     cdef object predict_into(self, x, out, int ndim, Py_ssize_t rows):
@@ -232,13 +245,14 @@ cdef class Net(Nodes):
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef schuss_input gathered[SCHUSS_MAX_INPUTS]
         cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
+        cdef schuss_compressed own[SCHUSS_MAX_INPUTS]
         cdef list rooms = None
         if ndim == 1:
             strides[0] = self.row_bytes(0)
             inputs[0].x = address_of(x, "x", self.c_net.dtype, 1, self.n_in, -1, False)
             inputs[0].compressed, inputs[0].order, inputs[0].lengths, inputs[0].state = NULL, NULL, NULL, NULL
         else:
-            self.read_inputs(x, rows, inputs, strides)
+            self.read_inputs(x, rows, inputs, strides, own)
             rooms = self.room_for(strides, min(rows, self.slab), gathered)
         return self.predict_rows(inputs, strides, NULL if rooms is None else gathered, ndim, rows, out)
 
@@ -251,7 +265,7 @@ cdef class Net(Nodes):
             out = empty((n_out,), self.dtype) if ndim == 1 else empty((rows, n_out), self.dtype)
         cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, ndim, n_out if ndim == 1 else rows, n_out, True)
         for k in range(self.c_net.n_inputs):
-            if (<const char *>inputs[k].x < py + rows * n_out * item
+            if (inputs[k].compressed == NULL and <const char *>inputs[k].x < py + rows * n_out * item
                     and py < <const char *>inputs[k].x + (rows - 1) * strides[k] + self.row_bytes(k)):
                 raise ValueError("out shares memory with X, expected an array of its own")
         cdef schuss_plan *c_plan
@@ -296,7 +310,8 @@ cdef class Net(Nodes):
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef schuss_input gathered[SCHUSS_MAX_INPUTS]
         cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
-        self.read_inputs(x, rows, inputs, strides)
+        cdef schuss_compressed own[SCHUSS_MAX_INPUTS]
+        self.read_inputs(x, rows, inputs, strides, own)
         cdef list rooms = self.room_for(strides, min(rows, slab), gathered)
         cdef bint gathers = rooms is not None
         cdef schuss_input *given = inputs
@@ -347,6 +362,7 @@ cdef class Net(Nodes):
         self.read_inputs(x, rows, inputs)
         for k in range(self.c_net.n_inputs):
             self.feeds[k].x, self.feeds[k].row_bytes = inputs[k].x, self.row_bytes(k)
+            self.feeds[k].compressed = inputs[k].compressed
             self.feeds[k].stride = self.feeds[k].row_bytes
         t.feeds, t.lengths, t.state = self.feeds, inputs[0].lengths, inputs[0].state
         t.y = self.targets.data(loss, y, rows * self.positions, &t.loss, &t.y_row_bytes)
@@ -356,7 +372,7 @@ cdef class Net(Nodes):
         t.flags = self.flags_for(&t.loss)
         t.draws = self.draws
         self.forward_x = None
-        t.plan = self.plan_for(rows, True, wanted).c_plan
+        t.plan = self.plan_for(rows, True, wanted, inputs).c_plan
         return 0
 
     def try_loss_and_gradients(self, x, y, weights, loss, dropout_factor=1.0):
@@ -378,7 +394,7 @@ cdef class Net(Nodes):
             self.begin(&t, x, y, weights, loss)
             self.c_net.dropout_factor = factor
             for k in range(self.c_net.n_inputs):
-                inputs[k].x, inputs[k].compressed, inputs[k].order = self.feeds[k].x, NULL, NULL
+                inputs[k].x, inputs[k].compressed, inputs[k].order = self.feeds[k].x, self.feeds[k].compressed, NULL
             inputs[0].lengths, inputs[0].state = t.lengths, t.state
             states = self.flat_states.copy() if self.states else None
             state = let_others_run(3 * self.multiply_adds(t.rows))

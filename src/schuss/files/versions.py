@@ -55,10 +55,13 @@ _OF_5 = dict.fromkeys(
     ),
     5,
 )
-# Tables of which a step touches some rows.
+# Tables of which a step touches some rows, sparse rows and raw categories.
 _OF_6 = dict.fromkeys(
     (
         "layer embedding.table",
+        "layer embedding_bag",
+        "layer input of hashed",
+        "layer input of sparse",
         "optimizer adagrad.rows",
         "optimizer adam.rows",
         "optimizer adamw.rows",
@@ -94,6 +97,8 @@ def _words_of_layer(layer: Mapping[str, Any]) -> Iterator[str]:
     yield f"layer {kind}"
     yield from (f"layer {kind}.{name}" for name in layer if name != "kind")
     yield from (f"{name} {layer[name]}" for name in ("init", "activation") if name in layer)
+    if layer.get("dtype") not in (None, "int64"):
+        yield f"layer {kind} of {layer['dtype'] if isinstance(layer['dtype'], str) else layer['dtype']['kind']}"
     for inner in (*layer.get("layers", ()), *(one for branch in layer.get("branches", ()) for one in branch)):
         yield from _words_of_layer(inner)
 

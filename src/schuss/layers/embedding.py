@@ -24,8 +24,9 @@ class Embedding(Layer):
     columns : int, optional
         Codes of a row; follows from the input.
     table : str, optional
-        A name: all layers of a network that have it use one table, which is one of `Network.parameters` and is trained by
-        what all of them see, as items that were looked at and the item in question. They must have the same n, dim and std.
+        A name: all layers of a network that have it use one table, which is one of `Network.parameters` and is trained
+        by what all of them see, as items that were looked at and the item in question. They must have the same n, dim
+        and std.
 
     Raises
     ------
@@ -39,7 +40,8 @@ class Embedding(Layer):
     gradient of zero: optimizers with momentum move them on. With an optimizer's ``rows="lazy"`` or ``rows="exact"`` a
     step takes time and memory for the rows alone that its batch names, however long the table is.
 
-    The gradient of a row is the sum over all codes of the batch that name it, in their order, over the layers in theirs.
+    The gradient of a row is the sum over all codes of the batch that name it, in their order, over the layers in
+    theirs.
 
     Examples
     --------
@@ -51,7 +53,7 @@ class Embedding(Layer):
     """
 
     kind: ClassVar[str] = "embedding"
-    _of_codes: ClassVar[bool] = True
+    _takes: ClassVar[tuple[str, ...]] = ("codes",)
     n: int
     dim: int
     std: float
@@ -89,7 +91,7 @@ class Embedding(Layer):
         return {"weight": ("normal", self.std)}
 
     def described(self) -> dict[str, Any]:
-        """What a file holds of it; without a table's name, which files of older versions do not know, where it has none."""
+        """What a file holds of it, with the name of its table if there is one."""
         held = super().described()
         return {name: value for name, value in held.items() if name != "table" or value is not None}
 
