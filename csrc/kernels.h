@@ -151,7 +151,8 @@ enum elementary { ELEMENTARY_FUNCTIONS(NUMBER_OF) N_ELEMENTARY };
 #undef NUMBER_OF
 const char *schuss_elementary_name(int f);
 
-struct kind; /* train/kind.h */
+struct kind;  /* train/kind.h */
+struct table; /* rows/group.h */
 
 struct kernels {
     int dtype;
@@ -222,6 +223,8 @@ struct kernels {
      * elements a row. All of it but the factor and the bias. */
     void (*finish_rows)(const struct tile_end *end, ptrdiff_t rows, ptrdiff_t cols, void *c, ptrdiff_t ldc, ptrdiff_t row,
                         ptrdiff_t col);
+    /* Bytes of scratch of a member that groups the entries of a table and sums its gradient. */
+    ptrdiff_t (*table_scratch)(const struct table *table);
     /* The kinds of layers, by enum schuss_kind. */
     const struct kind *const *kinds;
     /* Softmax of each row, in place. */

@@ -434,6 +434,7 @@ struct schuss_node {
     double alpha;            /* slope of leaky_relu, scale of elu */
     double dropout;          /* probability that an output is dropped in training */
     int residual;            /* the node whose value is added; -1: none */
+    int table;               /* nodes of one kind with one number here have their first array in common; 0: it is its own */
     uint32_t stream;         /* of the dropout's random numbers */
     /* by schuss_net_shape(): */
     ptrdiff_t channels;      /* of one position */
@@ -442,6 +443,7 @@ struct schuss_node {
     ptrdiff_t state0;        /* where its part of a row of carried state begins */
     int storage;
     int first_array, n_arrays;
+    int next_user;           /* the next node that has the first array in common with it; 0: none */
     int within;              /* the concatenation that the value is a part of; -1: none */
     ptrdiff_t channel0;      /* the value's first column in it */
     int n_parts;             /* values that its own consists of: more than 1 for a concatenation */
@@ -451,7 +453,8 @@ struct schuss_node {
 /* A parameter, or a state such as a running mean: saved and restored with the parameters, but never stepped. */
 struct schuss_array {
     const char *name;
-    int node;
+    int node;                /* the first that uses it, */
+    int users;               /* of so many */
     int ndim;                /* 1: a vector of n = rows elements; 2: rows x cols; 3: matrices x rows x cols */
     ptrdiff_t n, matrices, rows, cols;
     int stepped;
@@ -468,6 +471,8 @@ struct schuss_net {
     uint64_t seed;           /* of the dropout masks */
     double dropout_factor;   /* which probabilities of dropout are multiplied by; by schuss_net_shape(): 1 */
     ptrdiff_t state;         /* by schuss_net_shape(): elements of a row of carried state, see schuss_input */
+    const ptrdiff_t *entries; /* [n_inputs] for schuss_plan_draw(): the most entries that compressed rows of each input have
+                               * in a batch; NULL: no input is compressed */
 };
 
 /* The name of a kind of layer, NULL past the last; the names of its sizes and of its numbers, with spaces between. */
@@ -481,6 +486,9 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *node, const char **what)
 /* Rows that go through all layers together where no gradients are wanted, so that their widest value stays in cache. A
  * multiple of 16 that does not depend on the threads, so that sums over such slabs do not either. */
 ptrdiff_t schuss_net_slab(const struct schuss_net *net);
+/* Whether the gradient by an array may be by the rows alone that a batch touches: it is a table from which the codes or the
+ * compressed rows of an input of the network take rows. compressed[n_inputs]: which inputs are. */
+int schuss_net_touches_rows(const struct schuss_net *net, int array, const unsigned char *compressed);
 /* Whether all nodes that read this input can read it as compressed rows: dense layers and bags of embeddings can. */
 int schuss_net_reads_compressed(const struct schuss_net *net, int input);
 
@@ -512,8 +520,11 @@ struct schuss_plan;
 enum schuss_passes { SCHUSS_FORWARD_ONLY, SCHUSS_BACKWARD, SCHUSS_BACKWARD_ONCE };
 /* Bytes of a plan without its buffers. */
 ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, int passes, int threads);
-/* Draws a plan up in memory[schuss_plan_bytes()], zeroed and 64-byte aligned. wanted[n_arrays]: whether each array's
- * gradient is needed; NULL: all are. */
+/* What is wanted of an array's gradient. BY_ROWS: it is by the rows alone that a batch touches, and no time and no memory
+ * grows with the array. LATE: so are updates, and rows are brought up to date before they are read. */
+enum schuss_wanted { SCHUSS_UNWANTED, SCHUSS_WANTED, SCHUSS_WANTED_BY_ROWS, SCHUSS_WANTED_LATE };
+/* Draws a plan up in memory[schuss_plan_bytes()], zeroed and 64-byte aligned. wanted[n_arrays]: enum schuss_wanted of each;
+ * NULL: all gradients are wanted. */
 struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
                                      int threads, const unsigned char *wanted);
 /* Bytes of its buffers; -1 if that overflows. */
@@ -601,6 +612,17 @@ struct schuss_copy {
     ptrdiff_t bytes;
 };
 
+/* An array that is not copied, since a step changes some of its rows only: what these held, and their states, is kept
+ * when they are touched for the first time since copies were made. */
+struct schuss_kept {
+    int array;                         /* of the network */
+    ptrdiff_t rows, bytes;             /* of the array; of a row and its states */
+    unsigned char *is_kept;            /* [rows] zeros at first */
+    ptrdiff_t room, n;                 /* of rows; rows that are kept: */
+    int64_t *index;                    /* [room] their numbers */
+    char *values;                      /* [room x bytes] */
+};
+
 /* How images [height x width x channels] are changed at random as a batch is gathered: what is left of each when a window
  * is cut out and enlarged again, turned around, and moved, in this order. */
 struct schuss_augment {
@@ -631,7 +653,8 @@ struct schuss_train {
     struct schuss_step *step;          /* segments' gradients lie in net->grads */
     const int *segments;               /* [arrays of the network] the segment of each, -1: none. The update is made
                                           where gradients are born, unless something needs all of them first. NULL:
-                                          it never is */
+                                          it never is. Segments of arrays whose gradient is by rows get an index and
+                                          another n, which stay after the last step */
     struct schuss_loss loss;
     ptrdiff_t rows, batch;             /* batch <= rows */
     const struct schuss_feed *feeds;   /* [inputs of the network] */
@@ -656,6 +679,9 @@ struct schuss_train {
     const struct schuss_copy *copies;  /* are made at the start of an epoch, once its first loss is known to be finite,
                                           unless the last ones are so recent that copying would cost too much time */
     int n_copies, copied;              /* copied: set to 1 when they are made */
+    struct schuss_kept *kept;          /* [n_kept]. A run ends (SCHUSS_MORE) where one has no room for the next step: it is
+                                          to have more, schuss_kept_step() rows at least, before the next run */
+    int n_kept;
     double since_copied;               /* nanoseconds of steps since they were made, roughly; at first infinity */
     double loss_sum, weight_sum;       /* over this epoch */
     double last_loss;                  /* of the last batch */
@@ -667,6 +693,12 @@ struct schuss_train {
     int flags;
 };
 
+/* The most rows that a step may keep of an array. */
+ptrdiff_t schuss_kept_step(const struct schuss_train *train, int kept);
+/* Bytes of a row of an array and of its states. */
+ptrdiff_t schuss_kept_bytes(const struct schuss_train *train, int array);
+/* Rows that are kept are again what they were, and none is kept any more. */
+void schuss_kept_restore(struct schuss_train *train);
 /* Gathers the next batch and runs it forward; the output is in the plan. */
 void schuss_train_begin(struct schuss_train *train);
 /* The compiled loss of the batch begun; leaves its gradient in the plan. */

@@ -8,6 +8,26 @@ ALWAYS_INLINE int64_t column_at(const struct schuss_compressed *x, int64_t k) {
     return x->wide ? ((const int64_t *)x->indices)[k] : ((const int32_t *)x->indices)[k];
 }
 
+/* Row i of C where that has one column, number `col`. Whether an entry begins a block of LONG_K columns cannot be foretold, so
+ * nothing branches on it. To -0 anything may be added without a change. All lanes compute the same. */
+ALWAYS_INLINE void sparse_element(const struct gemm *g, ptrdiff_t i, ptrdiff_t col) {
+    const struct schuss_compressed *x = g->compressed;
+    const int64_t row = row_at_place(g->order, i), end = x->start[row + 1];
+    const real *b = (const real *)g->b + col;
+    vec before = v_set1(-(real)0), sum = v_set1(0);
+    int64_t block = 0;
+    for (int64_t k = x->start[row]; k < end; k++) {
+        const int64_t column = column_at(x, k);
+        const veci begins = v_seti(-(real_int)(column / LONG_K != block));
+        block = column / LONG_K;
+        before = v_select(begins, before + sum, before);
+        sum = v_fma(v_set1(((const real *)x->data)[k]), v_set1(b[column * g->ldb]), (vec)(~begins & (veci)sum));
+    }
+    sum = before + sum;
+    finish(1, 1, &sum, v_mask(1), &g->end, i, col);
+    ((real *)g->c)[i * g->ldc + col] = sum[0];
+}
+
 /* Columns [col, col + cols), (nv - 1) * LANES < cols <= nv * LANES, of row i of C. */
 ALWAYS_INLINE void sparse_row(const int nv, const struct gemm *g, ptrdiff_t i, ptrdiff_t col, ptrdiff_t cols) {
     const struct schuss_compressed *x = g->compressed;
@@ -53,7 +73,10 @@ static void sparse_rows(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, pt
         for (ptrdiff_t j = col0; j < col1; j += MOST) {
             const ptrdiff_t cols = col1 - j < MOST ? col1 - j : MOST;
             switch ((cols + LANES - 1) / LANES) {
-            case 1: sparse_row(1, g, i, j, cols); break;
+            case 1:
+                if (cols == 1) sparse_element(g, i, j);
+                else sparse_row(1, g, i, j, cols);
+                break;
             case 2: sparse_row(2, g, i, j, cols); break;
             case 3: sparse_row(3, g, i, j, cols); break;
             case 4: sparse_row(4, g, i, j, cols); break;

@@ -65,6 +65,7 @@ const struct kernels TABLE = {
     .differentiate = differentiate,
     .add = add,
     .finish_rows = finish_any_rows,
+    .table_scratch = touched_scratch,
     .kinds = kinds,
     .softmax = softmax,
     .softmax_backward = softmax_backward,

@@ -1,5 +1,6 @@
 /* The table of all kinds of layers. */
 #include "shares.h"
+#include "touched.h"
 
 #include "input.h"
 #include "concatenate.h"

@@ -185,7 +185,8 @@ ALWAYS_INLINE void matrix_gradient(struct here *h, struct gemm *g, int scaled, c
 static void dense_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
     struct gemm *g = &((struct dense_products *)h->prepared)->gradient;
     const ptrdiff_t n = g->n, weight = h->node->first_array;
-    if (h->wanted[DENSE_WEIGHT]) matrix_gradient(h, g, is_scaled(h->node), pass, births, me);
+    if (h->table && h->wanted[DENSE_WEIGHT]) touched_gradients(h, pass, h->node->numbers[1], births, me);
+    else if (h->wanted[DENSE_WEIGHT]) matrix_gradient(h, g, is_scaled(h->node), pass, births, me);
     if (h->node->n_arrays < 2 || !h->wanted[DENSE_BIAS]) return;
     const struct share own = own_columns(n, me);
     if (own.first == own.end) return;
@@ -201,6 +202,6 @@ static void dense_gradients(struct here *h, const struct pass *pass, struct birt
 static const struct kind dense_kind = {
     .name = "dense", .sizes = "n_in n_out", .numbers = "bias scale",
     .shape = dense_shape, .needs = dense_needs, .sharing = SHARES_EITHER,
-    .backward_reads = GRADIENTS_READ_INPUT, .reads_compressed = 1,
+    .backward_reads = GRADIENTS_READ_INPUT, .reads_compressed = 1, .touches_rows = 1,
     .prepare = dense_prepare, .forward = dense_forward, .down = dense_down, .gradients = dense_gradients,
 };

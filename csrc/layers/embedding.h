@@ -106,6 +106,10 @@ static void sort_places(ptrdiff_t rows, ptrdiff_t n, const int64_t *codes, ptrdi
 /* Each row of the table's gradient is the sum of dy over the places that name it, in increasing place. */
 static void embedding_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
     const ptrdiff_t table = h->node->sizes[0], dim = h->node->sizes[1], n = h->channels;
+    if (h->table) {
+        if (h->wanted[0]) touched_gradients(h, pass, 1, births, me);
+        return;
+    }
     const ptrdiff_t first = share_start(table, 16, me->index, me->count);
     const ptrdiff_t end = share_start(table, 16, me->index + 1, me->count);
     if (!h->wanted[0] || first >= end) return;
@@ -129,6 +133,6 @@ static void embedding_gradients(struct here *h, const struct pass *pass, struct 
 static const struct kind embedding_kind = {
     .name = "embedding", .sizes = "n dim", .numbers = "",
     .shape = embedding_shape, .needs = embedding_needs, .sharing = SHARES_ROWS,
-    .backward_reads = GRADIENTS_READ_INPUT,
+    .backward_reads = GRADIENTS_READ_INPUT, .touches_rows = 1,
     .forward = embedding_forward, .gradients = embedding_gradients,
 };

@@ -113,12 +113,13 @@ static void embedding_bag_forward(struct here *h, const struct pass *pass, struc
 }
 
 static void embedding_bag_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
-    if (h->wanted[0]) matrix_gradient(h, h->prepared, 0, pass, births, me);
+    if (h->table && h->wanted[0]) touched_gradients(h, pass, 1, births, me);
+    else if (h->wanted[0]) matrix_gradient(h, h->prepared, 0, pass, births, me);
 }
 
 static const struct kind embedding_bag_kind = {
     .name = "embedding_bag", .sizes = "n dim", .numbers = "mean",
     .shape = embedding_bag_shape, .needs = embedding_bag_needs, .sharing = SHARES_ROWS,
-    .backward_reads = GRADIENTS_READ_INPUT, .reads_compressed = 1,
+    .backward_reads = GRADIENTS_READ_INPUT, .reads_compressed = 1, .touches_rows = 1,
     .prepare = embedding_bag_prepare, .forward = embedding_bag_forward, .gradients = embedding_bag_gradients,
 };

@@ -1,6 +1,8 @@
 /* Gradients of parameters as they are born. */
 #include "births.h"
 
+#include "../optim/rows.h"
+
 void births_begin(struct births *b, const struct schuss_step *step, int64_t t, const int *segments) {
     b->step = step;
     b->t = t;
@@ -21,6 +23,14 @@ int birth_update(const struct birth *born, ptrdiff_t first, ptrdiff_t n, const v
     int nonfinite = 0;
     piece.g = (void *)(uintptr_t)gradient;
     born->kernels->step(&piece, born->constants, &nonfinite);
+    return nonfinite;
+}
+
+ptrdiff_t birth_rows_scratch(int dtype, ptrdiff_t cols) { return rows_scratch(dtype, cols); }
+
+int birth_rows(const struct birth *born, ptrdiff_t n, const int64_t *index, const void *gradient, void *scratch) {
+    int nonfinite = 0;
+    rows_step(born->kernels, born->segment, born->constants, n, index, (void *)(uintptr_t)gradient, scratch, &nonfinite);
     return nonfinite;
 }
 

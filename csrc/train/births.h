@@ -35,6 +35,10 @@ struct birth birth_of(struct births *b, const struct kernels *kernels, int array
 /* Elements [first, first + n) of the array are updated by gradient[n]. Returns 1 if that is not finite. */
 int birth_update(const struct birth *born, ptrdiff_t first, ptrdiff_t n, const void *gradient);
 
+/* The same of rows index[n], all of them different. scratch: birth_rows_scratch() bytes. */
+int birth_rows(const struct birth *born, ptrdiff_t n, const int64_t *index, const void *gradient, void *scratch);
+ptrdiff_t birth_rows_scratch(int dtype, ptrdiff_t cols);
+
 /* The end of a product whose result is the array's gradient; see struct tile_end. `born` has to live as long. */
 struct tile_end birth_end(const struct birth *born);
 

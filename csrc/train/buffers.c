@@ -10,6 +10,7 @@
 static struct access *note(struct access *to, const struct schuss_plan *plan, int node, enum buffer_role role,
                            int writes, int all) {
     if (role == DATA || role == DELTA) node = root_of(plan->net, node);
+    if (role == ARRAYS && plan->net->nodes[node].n_arrays) node = plan->net->arrays[plan->net->nodes[node].first_array].node;
     *to = (struct access){node, role, writes, all};
     return to + 1;
 }
@@ -30,6 +31,10 @@ int call_accesses(const struct schuss_plan *plan, int number, int by_columns, st
         to = note(to, plan, i, MASK, 0, by_columns);
         if (p->buffers[VALUES].used) to = note(to, plan, i, VALUES, 1, by_columns);
         if (node->residual >= 0) to = note(to, plan, node->residual, DATA, 0, by_columns);
+        break;
+    case CALL_GROUP:
+        to = note(to, plan, node->inputs[0], DATA, 0, 1); /* all inputs are gathered together */
+        if (table_of(plan, i)->late) to = note(to, plan, i, ARRAYS, 1, 1);
         break;
     case CALL_DRAW: to = note(to, plan, i, MASK, 1, 0); break;
     case CALL_END: to = note(to, plan, i, DATA, 1, 0); break;
@@ -52,6 +57,12 @@ int call_accesses(const struct schuss_plan *plan, int number, int by_columns, st
         to = note(to, plan, i, ARRAYS, 1, 1);
         if (kind->backward_reads & GRADIENTS_READ_INPUT) to = note(to, plan, node->inputs[0], DATA, 0, 1);
     }
+    return (int)(to - list);
+}
+
+int user_accesses(const struct schuss_plan *plan, int user, struct access *list) {
+    struct access *to = note(list, plan, user, DELTA, 0, 1);
+    to = note(to, plan, plan->net->nodes[user].inputs[0], DATA, 0, 1);
     return (int)(to - list);
 }
 
@@ -126,6 +137,8 @@ static void find_lifetimes(struct schuss_plan *plan) {
         live(plan, list, call_accesses(plan, c, 0, list), c);
         for (int k = 0; k < call->n_links; k++)
             live(plan, list, link_accesses(plan, &plan->links[call->first_link + k], 0, list), c);
+        for (int user = next_user(plan, call, 0); user; user = next_user(plan, call, user))
+            live(plan, list, user_accesses(plan, user, list), c);
     }
     struct buffer *output = buffer_of(plan, plan->net->n_nodes - 1, DATA);
     if (output->last < plan->loss_call) output->last = plan->loss_call;
@@ -216,6 +229,9 @@ ptrdiff_t plan_buffers(struct schuss_plan *plan) {
             struct buffer *b = buffer_of(plan, i, role);
             if (has_place(b)) b->at = size[b->slot];
         }
+    const ptrdiff_t of_tables = tables_bytes(plan);
+    plan->tables_at = used;
+    if (of_tables < 0 || __builtin_add_overflow(used, of_tables, &used)) return -1;
     ptrdiff_t scratch;
     if (__builtin_mul_overflow(plan->scratch_each, (ptrdiff_t)plan->threads, &scratch) ||
         __builtin_add_overflow(used, scratch, &scratch))

@@ -1,6 +1,8 @@
 /* Copies of parameters and states, to go back to after a divergence. */
 #include "copies.h"
 
+#include "kept.h"
+
 #include <string.h>
 
 enum { COPY_SHARE = 50 /* copies are made again after this many times the time that they cost */ };
@@ -14,6 +16,7 @@ static double copy_time(const struct schuss_train *t) {
 
 void make_copies(struct schuss_train *t, struct team *me) {
     if (!t->n_copies || t->since_copied < COPY_SHARE * copy_time(t)) return;
+    keep_anew(t, me);
     for (int i = 0; i < t->n_copies; i++) {
         const struct schuss_copy *c = &t->copies[i];
         const ptrdiff_t first = share_start(c->bytes, 4096, me->index, me->count);

@@ -17,7 +17,7 @@ static const struct kind *kind_at(const struct schuss_plan *plan, int node) {
 static int computes(const struct schuss_plan *plan, int node) { return kind_at(plan, node)->forward != NULL; }
 
 /* Calls and links of a plan, at most. */
-static int most_calls(const struct schuss_net *net) { return 2 + 5 * net->n_nodes; }
+static int most_calls(const struct schuss_net *net) { return 2 + 6 * net->n_nodes; }
 static int most_links(const struct schuss_net *net) {
     int links = net->nodes[net->n_nodes - 1].n_parts;
     for (int i = 0; i < net->n_nodes; i++) {
@@ -60,6 +60,29 @@ static int shares_rows(const struct schuss_plan *plan) {
     for (int i = 0; i < plan->net->n_nodes; i++)
         if (plan->nodes[i].needs.weights > ROWS_WEIGHT_BYTES) return 0;
     return 1;
+}
+
+/* What nodes need that use tables. */
+static void need_of_tables(struct schuss_plan *plan) {
+    for (int k = 0; k < plan->n_tables; k++) {
+        const struct table *t = &plan->tables[k];
+        for (int i = t->node; i; i = plan->net->nodes[i].next_user) {
+            struct needs *needs = &plan->nodes[i].needs;
+            if (plan->net->nodes[plan->net->nodes[i].inputs[0]].storage != SCHUSS_REAL) needs->scratch = 0;
+            needs->nanoseconds = i == t->node ? table_time(plan, t) : 0;
+        }
+        struct needs *needs = &plan->nodes[t->node].needs;
+        const ptrdiff_t scratch = plan->kernels->table_scratch(t);
+        if (needs->scratch < scratch) needs->scratch = scratch;
+    }
+}
+
+/* Elements of an array that a step changes, at most. */
+static ptrdiff_t changed_by_step(const struct schuss_plan *plan, int array) {
+    for (int k = 0; k < plan->n_tables; k++)
+        if (plan->tables[k].array == array && !plan->tables[k].dense && plan->tables[k].most < plan->tables[k].rows)
+            return plan->tables[k].most * plan->tables[k].cols;
+    return plan->net->arrays[array].n;
 }
 
 /* Which values need a gradient: for parameters, or for the inputs. */
@@ -132,6 +155,11 @@ static int columns_for(const struct schuss_plan *plan, enum sharing sharing, ptr
     if (sharing == SHARES_ROWS || (sharing == SHARES_EITHER && plan->by_rows)) return 0;
     const ptrdiff_t most = n / (2 * plan->kernels->tile_cols);
     return sharing == SHARES_COLUMNS || most > INT32_MAX ? INT32_MAX : (int)most;
+}
+
+/* Before anything reads a table it is known which rows are touched. */
+static void add_group_calls(struct schuss_plan *plan) {
+    for (int k = 0; k < plan->n_tables; k++) add_call(plan, CALL_GROUP, plan->tables[k].node)->outside = 1;
 }
 
 static void add_forward_calls(struct schuss_plan *plan) {
@@ -212,10 +240,10 @@ static void add_gradients(struct schuss_plan *plan, int node, const unsigned cha
     const struct schuss_node *n = &plan->net->nodes[node];
     int any = 0;
     for (int k = n->first_array; k < n->first_array + n->n_arrays; k++)
-        any |= plan->net->arrays[k].stepped && (!wanted || wanted[k]);
+        any |= plan->net->arrays[k].stepped && (!wanted || wanted[k]) && plan->net->arrays[k].node == node;
     if (!any) return;
     struct call *call = add_call(plan, CALL_GRADIENTS, node);
-    call->outside |= plan->net->nodes[n->inputs[0]].n_inputs == 0;
+    call->outside |= plan->net->nodes[n->inputs[0]].n_inputs == 0 || n->next_user;
     call->columns_up_to = INT32_MAX;
 }
 
@@ -257,7 +285,7 @@ static void *reserve(char *base, size_t *used, size_t n) {
 }
 
 /* Lays the plan's own lists out in memory, or only counts bytes where plan is NULL. */
-static size_t lists(struct schuss_plan *plan, const struct schuss_net *net, int threads, ptrdiff_t rest) {
+static size_t lists(struct schuss_plan *plan, const struct schuss_net *net, int threads, ptrdiff_t rest, int n_tables) {
     const size_t n = (size_t)net->n_nodes, members = (size_t)threads;
     struct schuss_plan none, *p = plan ? plan : &none;
     char *base = (char *)plan;
@@ -268,6 +296,11 @@ static size_t lists(struct schuss_plan *plan, const struct schuss_net *net, int 
     p->nodes = reserve(base, &used, n * sizeof *p->nodes);
     p->waits = reserve(base, &used, 2 * members * (size_t)most_calls(net));
     p->members = reserve(base, &used, members * n * sizeof *p->members);
+    p->tables = reserve(base, &used, (size_t)n_tables * sizeof *p->tables);
+    for (int k = 0; k < n_tables; k++) {
+        struct touched *own = reserve(base, &used, members * sizeof *own);
+        if (plan) p->tables[k].members = own;
+    }
     p->rest = reserve(base, &used, (size_t)rest);
     return used;
 }
@@ -282,13 +315,13 @@ ptrdiff_t schuss_plan_bytes(const struct schuss_net *net, int passes, int thread
             *one = (struct node_plan){.needs = needs_of(net, kernels, node, 1, passes)}; /* what is prepared does not depend on the rows */
         rest += here_bytes(net, i, one, threads);
     }
-    return (ptrdiff_t)lists(NULL, net, threads, rest);
+    return (ptrdiff_t)lists(NULL, net, threads, rest, passes == SCHUSS_FORWARD_ONLY ? 0 : net->n_arrays);
 }
 
 struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net, ptrdiff_t max_rows, int passes,
                                      int threads, const unsigned char *wanted) {
     struct schuss_plan *plan = memory;
-    lists(plan, net, threads, 0);
+    lists(plan, net, threads, 0, passes == SCHUSS_FORWARD_ONLY ? 0 : net->n_arrays);
     plan->kernels = schuss_kernels(net->dtype);
     plan->net = net;
     plan->max_rows = max_rows;
@@ -296,6 +329,8 @@ struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net,
     plan->threads = threads;
     plan->dropout_factor = 1;
     ask_needs(net, plan->kernels, max_rows, passes, plan->nodes);
+    plan->n_tables = plan_tables(plan, net, passes, wanted);
+    need_of_tables(plan);
     plan->by_rows = shares_rows(plan);
     for (int i = 0; i < net->n_nodes; i++) {
         const struct needs *needs = &plan->nodes[i].needs;
@@ -305,8 +340,10 @@ struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net,
         if (needs->scratch > plan->scratch_each) plan->scratch_each = needs->scratch;
     }
     plan->scratch_each = (plan->scratch_each + 63) / 64 * 64;
-    for (int k = 0; k < net->n_arrays; k++) plan->parameters += net->arrays[k].stepped ? (double)net->arrays[k].n : 0;
+    for (int k = 0; k < net->n_arrays; k++)
+        plan->parameters += net->arrays[k].stepped ? (double)changed_by_step(plan, k) : 0;
     find_makers(plan);
+    add_group_calls(plan);
     add_forward_calls(plan);
     if (passes != SCHUSS_FORWARD_ONLY) {
         mark_needed(plan, wanted);
@@ -318,7 +355,7 @@ struct schuss_plan *schuss_plan_draw(void *memory, const struct schuss_net *net,
     plan->room = plan_buffers(plan);
     for (int i = 0; i < net->n_nodes; i++)
         for (int k = 0; k < net->nodes[i].n_arrays; k++)
-            plan->nodes[i].wanted[k] = !wanted || wanted[net->nodes[i].first_array + k];
+            plan->nodes[i].wanted[k] = !wanted || wanted[net->nodes[i].first_array + k] != SCHUSS_UNWANTED;
     return plan;
 }
 
@@ -326,6 +363,7 @@ ptrdiff_t schuss_plan_room(const struct schuss_plan *plan) { return plan->room; 
 
 void schuss_plan_lay(struct schuss_plan *plan, void *room) {
     plan->memory = room;
+    tables_lay(plan, plan->memory + plan->tables_at);
     plan_waits(plan);
     plan_here(plan);
 }

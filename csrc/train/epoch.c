@@ -4,6 +4,7 @@
 
 #include "../dense/dense.h"
 #include "../thread.h"
+#include "kept.h"
 #include "penalty.h"
 #include "step.h"
 
@@ -61,7 +62,7 @@ static void run_member(void *context, struct team *me) {
         if (me->index == 0) t->last_loss = penalised;
         status = isfinite(loss) ? step_end(run, &b, position, &births, me) : SCHUSS_NONFINITE;
         if (status != SCHUSS_OK) break;
-        if (me->index == 0) run->stop = time_is_up(run, me, start, deadline, &steps);
+        if (me->index == 0) run->stop = time_is_up(run, me, start, deadline, &steps) || !keeps_have_room(t);
         team_wait(me);
         if (step_found_nonfinite(run)) {
             status = SCHUSS_NONFINITE;
@@ -107,7 +108,7 @@ int schuss_train_run(struct schuss_train *t, double seconds) {
             pace_count(pace, (double)((t->position - before + t->batch - 1) / t->batch), now - begin);
         begin = now;
         if (ends) return run.status;
-        if (!deadline || now >= deadline) return SCHUSS_MORE;
+        if (!deadline || now >= deadline || !keeps_have_room(t)) return SCHUSS_MORE;
     }
 }
 

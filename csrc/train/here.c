@@ -105,6 +105,8 @@ static void fill_member(struct schuss_plan *plan, int number, int member, char *
         h->gradients[k] = array_in(plan, net->grads, maker, k);
         h->wanted[k] = p->wanted[k];
     }
+    h->table = table_of(plan, number);
+    if (node->next_user) h->next_user = &plan->members[member * net->n_nodes + node->next_user].here;
     h->folded = maker == node ? NULL : node;
     for (int k = 0; h->folded && k < node->n_arrays; k++) h->folded_arrays[k] = array_in(plan, net->params, node, k);
     if (buffer_of(plan, number, KEPT)->used) h->kept = plan->memory + buffer_of(plan, number, KEPT)->at;

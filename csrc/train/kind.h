@@ -8,6 +8,7 @@
 #define SCHUSS_KIND_H
 
 #include "../kernels.h"
+#include "../rows/group.h"
 #include "births.h"
 
 struct shape {
@@ -68,6 +69,8 @@ struct here {
     void *arrays[SCHUSS_NODE_ARRAYS]; /* parameters and states, in the order of shape() */
     void *gradients[SCHUSS_NODE_ARRAYS]; /* their places in the arena of gradients */
     unsigned char wanted[SCHUSS_NODE_ARRAYS]; /* whether a gradient is needed */
+    struct table *table;        /* NULL, or array 0, whose gradient is summed by rows: that of all nodes that use it */
+    struct here *next_user;     /* the next of them; NULL: none */
     char *kept;                 /* needs.kept bytes, shared by all members */
     char *scratch;              /* needs.scratch bytes of this member, 64-byte aligned */
     void *prepared;             /* needs.prepared bytes of this member */
@@ -124,6 +127,8 @@ struct kind {
     void (*gradients)(struct here *h, const struct pass *pass, struct births *births, struct team *me);
     /* In prediction the value is x factor + level, a number of each for each of n channels: writes them. NULL: it is not so. */
     void (*affine)(const struct schuss_node *node, void *const *arrays, ptrdiff_t n, void *factor, void *level);
+    int touches_rows; /* 1: array 0 is a table, and an input of codes or of compressed rows names the rows that y consists of.
+                       * gradients() then goes by h->table where there is one */
     int folds; /* 1: in prediction forward() can make the value of such a node behind it in place of its own */
 };
 

@@ -105,12 +105,14 @@ static int is_idle(const struct schuss_plan *plan, const struct call *call, cons
     return value < plan->net->n_inputs && !outside->dx[value];
 }
 
-/* Sets what a call has from outside. */
-static void bring_in(const struct schuss_plan *plan, struct member_node *m, const struct call *call,
+/* Whether a call reads the inputs of all nodes that use a table. */
+static int gathers(const struct call *call) { return call->type == CALL_GROUP || call->type == CALL_GRADIENTS; }
+
+/* Sets what a call has from outside: m is its node, h that or another one that uses its table. */
+static void bring_in(const struct schuss_plan *plan, struct member_node *m, struct here *h, const struct call *call,
                      const struct outside *outside) {
     const struct schuss_node *node = &plan->net->nodes[call->node];
-    const int n_inputs = plan->net->n_inputs, input = m->here.node->inputs[0];
-    struct here *h = &m->here;
+    const int n_inputs = plan->net->n_inputs, input = h->node->inputs[0];
     if (input < n_inputs) {
         h->x.at = (void *)(uintptr_t)outside->inputs[input].x;
         h->compressed = outside->inputs[input].compressed;
@@ -156,11 +158,13 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
         struct member_node *m = &members[call->node];
         if (waits[c]) team_wait(me); /* later calls count on it, whether this one is made or not */
         if (is_idle(plan, call, outside)) continue;
-        if (call->outside && call->type != CALL_OUTPUT) bring_in(plan, m, call, outside);
+        if (call->outside && call->type != CALL_OUTPUT)
+            for (struct here *h = &m->here; h; h = gathers(call) ? h->next_user : NULL) bring_in(plan, m, h, call, outside);
         pass.rows = outside->rows * call->positions;
         pass.own = (struct share){own.first * call->positions, own.end * call->positions};
         pass.by_columns = me->count > 1 && me->count <= call->columns_up_to;
         switch (call->type) {
+        case CALL_GROUP: table_group(plan, m->here.table, outside, me); break;
         case CALL_DRAW: draw_rows(plan, call->node, m, &pass, outside); break;
         case CALL_FORWARD: call->kind->forward(&m->here, &pass, me); break;
         case CALL_END: end_rows(plan, m, &pass, outside); break;
@@ -176,6 +180,12 @@ void *net_forward(struct schuss_plan *plan, const struct outside *outside, struc
     walk(plan, 0, plan->loss_call, outside, NULL, me);
     if (waits_of(plan, outside, me)[plan->loss_call]) team_wait(me);
     return outside->out ? outside->out : schuss_plan_output(plan);
+}
+
+void net_group(struct schuss_plan *plan, const struct outside *outside, struct team *me) {
+    if (!plan->n_tables) return;
+    walk(plan, 0, plan->n_tables, outside, NULL, me); /* these come first */
+    team_wait(me);
 }
 
 void net_enter_backward(struct schuss_plan *plan, const struct outside *outside, struct team *me) {
@@ -216,6 +226,7 @@ void *schuss_forward(struct schuss_plan *plan, const struct schuss_input *inputs
 
 static void backward_member(void *context, struct team *me) {
     const struct job *job = context;
+    net_group(job->plan, &job->outside, me);
     net_enter_backward(job->plan, &job->outside, me);
     team_wait(me);
     net_backward(job->plan, &job->outside, NULL, me);

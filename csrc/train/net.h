@@ -13,12 +13,18 @@ struct outside {
     ptrdiff_t rows;
     int flags;
     uint64_t draw;
+    const struct schuss_train *train; /* NULL, or the training that has rows kept */
+    const struct schuss_step *step; /* NULL, or the optimizer's, and the segment of each array: for rows that missed steps */
+    const int *segments;
     void *out;        /* NULL: the plan's own */
     void *const *dx;  /* NULL: none */
 };
 
 /* The forward pass. Returns where the network's value lies, of which the member may read its own rows. */
 void *net_forward(struct schuss_plan *plan, const struct outside *outside, struct team *me);
+
+/* Finds once more which rows of tables a batch touches, and waits: for a team that makes the backward pass alone. */
+void net_group(struct schuss_plan *plan, const struct outside *outside, struct team *me);
 
 /* The backward pass in two parts, with team_wait between them. The first needs the member's own rows of dout. The
  * second does not store gradients but applies them where births is not NULL. */

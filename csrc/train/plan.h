@@ -12,10 +12,10 @@
 #include "kind.h"
 #include "pace.h"
 
-/* FORWARD, DOWN, GRADIENTS: the kind's functions. DRAW: what dropout leaves. END: softmax. OUTPUT: the derivative of the end of the
+/* GROUP: a table's rows are found that the batch touches. FORWARD, DOWN, GRADIENTS: the kind's functions. DRAW: what dropout leaves. END: softmax. OUTPUT: the derivative of the end of the
  * network's value. ADD: a gradient is added to that by the residual. LOSS: no function is called; it stands for what
  * the loss reads and writes. */
-enum call_type { CALL_DRAW, CALL_FORWARD, CALL_END, CALL_LOSS, CALL_OUTPUT, CALL_ADD, CALL_DOWN, CALL_GRADIENTS };
+enum call_type { CALL_GROUP, CALL_DRAW, CALL_FORWARD, CALL_END, CALL_LOSS, CALL_OUTPUT, CALL_ADD, CALL_DOWN, CALL_GRADIENTS };
 
 struct call {
     unsigned char type;
@@ -92,12 +92,15 @@ struct schuss_plan {
     int after_enter;       /* calls between that one and this one begin the backward pass; then all members wait */
     struct call *calls;
     struct link *links;
+    int n_tables;
+    struct table *tables;
     struct node_plan *nodes;
     unsigned char *waits;  /* [inputs were gathered: 0, 1][members - 1][n_calls] whether to wait before the call */
     struct member_node *members; /* [threads][n_nodes] */
     struct part *outputs;  /* [threads][parts of the network's value] */
     char *rest;            /* memory for parts and prepared bytes */
     ptrdiff_t scratch_each, room;
+    ptrdiff_t tables_at;   /* bytes into the room */
     char *memory;          /* the room */
     int fault;
 };
@@ -167,12 +170,36 @@ static inline ptrdiff_t column_of(const struct schuss_net *net, int value) {
     return column;
 }
 
+/* The table whose first user the node is; NULL: none. */
+static inline struct table *table_of(const struct schuss_plan *plan, int node) {
+    for (int k = 0; k < plan->n_tables; k++)
+        if (plan->tables[k].node == node) return &plan->tables[k];
+    return NULL;
+}
+/* The node behind `user` that uses the table whose gradients a call computes; user 0: behind the call's own. 0: there is none. */
+static inline int next_user(const struct schuss_plan *plan, const struct call *call, int user) {
+    return call->type == CALL_GRADIENTS ? plan->net->nodes[user ? user : call->node].next_user : 0;
+}
+/* buffers.c: what the gradients by a table access of another node that uses it. */
+int user_accesses(const struct schuss_plan *plan, int user, struct access *list);
 /* buffers.c: what call `number` accesses, besides its links, if it is shared by columns or not; returns how many. And
  * those of a link. */
 int call_accesses(const struct schuss_plan *plan, int number, int by_columns, struct access *list);
 int link_accesses(const struct schuss_plan *plan, const struct link *link, int by_columns, struct access *list);
 /* Sizes, lifetimes and places of all buffers; returns their bytes, -1: overflow. */
 ptrdiff_t plan_buffers(struct schuss_plan *plan);
+/* tables.c: the tables of the plan, whose wanted gradients are these, into plan->tables; returns their number. Where plan is
+ * NULL it is only the number. */
+int plan_tables(struct schuss_plan *plan, const struct schuss_net *net, int passes, const unsigned char *wanted);
+/* Bytes of what lies in the plan for them. */
+ptrdiff_t tables_bytes(const struct schuss_plan *plan);
+/* Gives them their places. */
+void tables_lay(struct schuss_plan *plan, char *memory);
+/* Nanoseconds, roughly, that a row of the batch costs in a table, a third of what it does in a step. */
+double table_time(const struct schuss_plan *plan, const struct table *t);
+/* CALL_GROUP. */
+struct outside;
+void table_group(struct schuss_plan *plan, struct table *table, const struct outside *outside, struct team *me);
 /* waits.c: fills plan->waits. */
 void plan_waits(struct schuss_plan *plan);
 /* here.c: the bytes that a node needs of plan->rest. */

@@ -27,6 +27,26 @@ static const char *shape_of_concatenation(struct schuss_net *net, int number, st
     return NULL;
 }
 
+/* The node before that has a table in common with this one; -1: there is none. */
+static int user_before(const struct schuss_net *net, int number) {
+    for (int i = number - 1; i >= 0 && net->nodes[number].table; i--)
+        if (net->nodes[i].table == net->nodes[number].table) return i;
+    return -1;
+}
+
+/* Node `number` has a table in common with one before it, `before`; its shape gave `own` arrays. Returns NULL, or
+ * "table" where they do not fit. */
+static const char *share_table(struct schuss_net *net, int number, int before, const struct schuss_array *own) {
+    struct schuss_node *node = &net->nodes[number], *other = &net->nodes[before];
+    struct schuss_array *array = &net->arrays[other->first_array];
+    if (!kind_of(net, node)->touches_rows || !kind_of(net, other)->touches_rows || other->n_arrays != 1) return "table";
+    if (own->rows != array->rows || own->cols != array->cols || array->users == SCHUSS_MAX_INPUTS) return "table";
+    array->users++;
+    node->first_array = other->first_array;
+    other->next_user = number;
+    return NULL;
+}
+
 /* Gives the arrays that are stepped, or those that are not, their places from `used` on; -1: overflow. */
 static ptrdiff_t place(struct schuss_net *net, int stepped, ptrdiff_t used) {
     for (int k = 0; k < net->n_arrays; k++) {
@@ -58,6 +78,7 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **wha
         int n_arrays = 0;
         *number = i;
         node->within = -1;
+        node->next_user = 0;
         node->channel0 = 0;
         node->n_parts = node->kind == SCHUSS_KIND_concatenate ? 0 : 1;
         node->input_parts = input ? input->n_parts : 0;
@@ -65,6 +86,8 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **wha
         if (node->kind == SCHUSS_KIND_concatenate) *what = shape_of_concatenation(net, i, &out);
         else if (in.storage == SCHUSS_SPARSE && !kind_of(net, node)->reads_compressed) *what = "input";
         else *what = kind_of(net, node)->shape(node, &in, &out, net->arrays + net->n_arrays, &n_arrays);
+        const int shares = user_before(net, i);
+        if (!*what && shares >= 0) *what = n_arrays == 1 ? share_table(net, i, shares, net->arrays + net->n_arrays) : "table";
         if (*what) return -1;
         if (out.positions == 0) out.positions = input ? in.positions : 1;
         if (__builtin_mul_overflow(out.positions, out.channels, &columns)) return -1;
@@ -83,8 +106,10 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **wha
         node->members = node->kind == SCHUSS_KIND_mean_of_members ? node->sizes[0] : 1;
         node->storage = out.storage;
         node->n_arrays = n_arrays;
-        for (int k = 0; k < n_arrays; k++) net->arrays[net->n_arrays + k].node = i;
-        net->n_arrays += n_arrays;
+        if (shares < 0) {
+            for (int k = 0; k < n_arrays; k++) net->arrays[net->n_arrays + k].node = i, net->arrays[net->n_arrays + k].users = 1;
+            net->n_arrays += n_arrays;
+        }
         if (node->n_inputs == 0) net->n_inputs++;
     }
     const ptrdiff_t parameters = place(net, 1, 0);

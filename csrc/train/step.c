@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../dense/dense.h"
+#include "../optim/rows.h"
 #include "copies.h"
 #include "penalty.h"
 
@@ -46,17 +47,25 @@ static void set_dropout(const struct schuss_train *t, ptrdiff_t position) {
     plan_set_dropout(t->plan, t->dropouts ? t->dropouts[position / t->batch] : t->net->dropout_factor);
 }
 
+/* Whether an array is stepped by the rows alone that a batch touches. */
+static int points_at_rows(const struct schuss_train *t) {
+    for (int k = 0; k < t->plan->n_tables; k++)
+        if (!t->plan->tables[k].dense) return 1;
+    return 0;
+}
+
 struct run run_of(struct schuss_train *t) {
     struct run run = {
         .t = t,
-        .at_birth = t->segments && optimizer_goes_by_pieces(t->step),
+        .at_birth = t->segments && !t->step->histories && optimizer_goes_by_pieces(t->step),
         .sets_rates = t->lr || t->decays || t->dropouts || optimizer_remembers(t->step),
         .step_time = plan_step_time(t->plan, t->batch),
     };
     optimizer_walk_begin(&run.walk, t->step);
     run.step_time += run.walk.arrays_time;
-    if (!(t->step->clip_norm > 0) && !run.walk.measures) run.whole = whole_of(t);
+    if (!(t->step->clip_norm > 0) && !run.walk.measures && !points_at_rows(t)) run.whole = whole_of(t);
     optimizer_prepare(t->step);
+    if (t->step->histories) rows_histories_follow(t->step);
     set_dropout(t, t->position);
     return run;
 }
@@ -78,6 +87,7 @@ void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff
 static struct outside outside_of(const struct schuss_train *t, const struct batch *b, uint64_t draw) {
     return (struct outside){
         .inputs = b->inputs, .gathered = b->order != NULL, .rows = b->rows, .flags = t->flags, .draw = draw,
+        .train = t, .step = t->step, .segments = t->segments,
     };
 }
 
@@ -143,6 +153,21 @@ double step_loss(const struct schuss_train *t, const struct batch *b) {
     return total == 0 ? 0 : dense_loss_sum(b->rows * rows_of_loss(t->net), t->partial) / total; /* of NaN weights: NaN */
 }
 
+/* Points the optimizer's segments at the rows that the batch has touched, and at their gradients. */
+static void point_at_rows(struct run *run) {
+    const struct schuss_train *t = run->t;
+    for (int k = 0; k < t->plan->n_tables; k++) {
+        const struct table *table = &t->plan->tables[k];
+        if (table->dense) continue;
+        struct schuss_segment *s = &t->step->segments[t->segments[table->array]];
+        s->index = table->index;
+        s->g = table->values;
+        s->cols = table->cols;
+        s->n = table->n * table->cols;
+    }
+    optimizer_walk_begin(&run->walk, t->step);
+}
+
 int step_end(struct run *run, const struct batch *b, ptrdiff_t position, struct births *births, struct team *me) {
     struct schuss_train *t = run->t;
     if (position == 0) make_copies(t, me);
@@ -159,12 +184,17 @@ int step_end(struct run *run, const struct batch *b, ptrdiff_t position, struct 
         return SCHUSS_OK;
     }
     team_wait(me);
+    if (points_at_rows(t)) {
+        if (me->index == 0) point_at_rows(run);
+        team_wait(me);
+    }
     return optimizer_walk_member(&run->walk, me);
 }
 
 void step_count(struct run *run, const struct batch *b, double loss) {
     struct schuss_train *t = run->t;
     const double counts = t->counts_rows ? (double)b->rows : b->total;
+    if (t->step->histories) rows_histories_add(t->step);
     t->step->t++;
     t->loss_sum += loss * counts;
     t->weight_sum += counts;
@@ -213,6 +243,8 @@ static void end_member(void *context, struct team *me) {
     const struct schuss_train *t = run->t;
     struct batch b;
     batch_at(t, t->position, &b);
+    const struct outside outside = outside_of(t, &b, 0);
+    net_group(t->plan, &outside, me);
     step_enter(t, &b, me);
     team_wait(me);
     struct births births;

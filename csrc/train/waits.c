@@ -62,6 +62,13 @@ static int make_call(struct watch *w, int number, int members) {
                 else wait |= collides(w, &list[i]);
             }
         }
+        for (int user = next_user(plan, call, 0); user; user = next_user(plan, call, user)) {
+            const int n = user_accesses(plan, user, list);
+            for (int i = 0; i < n; i++) {
+                if (pass) remember(w, &list[i]);
+                else wait |= collides(w, &list[i]);
+            }
+        }
     }
     return wait;
 }

@@ -277,11 +277,12 @@ class Compressed:
         columns: int | None = None,
         doubled: bool = False,
     ) -> Self:
-        """start: integers (rows + 1,) that rise from 0 to the entries; indices: integers (entries,), in each row in order;
-        data: float32 or float64 (entries,), finite. columns: of a row, None: any number. doubled: whether a column may come
-        twice in a row. CompressedFault where they are not so."""
+        """start: integers (rows + 1,) that rise from 0 to the entries; indices: integers (entries,), in each row in
+        order; data: float32 or float64 (entries,), finite. columns: of a row, None: any number. doubled: whether a
+        column may come twice in a row. CompressedFault where they are not so."""
     def as_dtype(self, dtype: np.dtype[Any]) -> Self:
-        """The same rows with values of this dtype; themselves if they have it. CompressedFault if one is not finite then."""
+        """The same rows with values of this dtype; themselves if they have it. CompressedFault if one is not finite
+        then."""
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
         """Copies of start, columns (int32, or int64 where they are larger) and values."""
     def first_beyond(self, columns: int) -> tuple[int, int] | None:
@@ -295,11 +296,9 @@ class Compressed:
 def compressed_rows(kind: type[Compressed], start: Any, indices: Any, data: Any) -> Compressed:
     """Rows as they were pickled."""
 
-def hashed(
-    values: NDArray[Any], n: int, seed: int, columns: int, salted: bool
-) -> tuple[NDArray[np.int64], int]:
-    """Codes in [0, n) of integers of 64 bits, text or objects, a row of so many columns after the other, and the number of the
-    first value that has none; -1: all have one. salted: the seed is seed + column."""
+def hashed(values: NDArray[Any], n: int, seed: int, columns: int, salted: bool) -> tuple[NDArray[np.int64], int]:
+    """Codes in [0, n) of integers of 64 bits, text or objects, a row of so many columns after the other, and the number
+    of the first value that has none; -1: all have one. salted: the seed is seed + column."""
 
 class Net:
     """Nodes, arenas and plans of one network. One call at a time: RuntimeError if busy in another thread."""
@@ -333,6 +332,12 @@ class Net:
     most_dropout: float  # the largest probability of a dropout
     def checked_dropout_factor(self, value: Any, name: str = "dropout_factor") -> float:
         """What all probabilities may be multiplied by: >= 0, and each product below 1."""
+    def catch_up(self) -> int:
+        """All rows of all parameters make the steps that they have missed, with rows="exact". So does whatever reads
+        parameters, but not who reads the arrays."""
+    def touched(self, stepper: Stepper, x: Any) -> list[NDArray[np.int64] | None]:
+        """Of each parameter, which rows of it x names, where the optimizer goes by these alone; else None. It is about
+        to make a step."""
     def forward(self, x: Data, training: bool, dropout_factor: Any = 1.0) -> NDArray[Any]:
         """x: (rows, n_in), the network's dtype, C-contiguous. Returns a new array. training: dropout
         applies and backward() may follow (a copy of x is kept for it)."""
@@ -469,7 +474,7 @@ class Trainer:
         """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given), with
         weights theirs too, and returns (mean value, gradient of it, C-contiguous, of the prediction's shape and dtype).
         x may be compressed rows, where the network has one input: start (int64, rows + 1), columns (int32 or int64),
-        values; columns increase in each row. restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's
+        values. restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's
         loss gets (l1 sum |p| + l2 / 2 sum p^2) / total of its weights over the parameters of this group. counts_rows:
         `loss` counts batches by their rows, not by their weights. drop_last: a last batch with fewer rows than the
         others is left out of each epoch. carries: row i of each batch goes on in the state in which that of the batch

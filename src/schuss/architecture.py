@@ -78,8 +78,11 @@ class Architecture:
         """The arrays of all layers, in order, in the network's dtype; of `Dense` W (n_in, n_out) and, if there is one,
         b (n_out,).
 
-        They are views: what is written into them counts, as in ``net.parameters[0][...] = W``.
+        They are views: what is written into them counts, as in ``net.parameters[0][...] = W``. With an optimizer's
+        ``rows="exact"``, rows that have missed steps make these when this is read, but not when an array is read that
+        was taken from here before.
         """
+        self._core.catch_up()
         return self._parameters
 
     @property
@@ -98,7 +101,7 @@ class Architecture:
         dict of arrays
             In the order of `parameters`.
         """
-        return {self._name(*place): array for place, array in zip(self._core.names, self._parameters, strict=True)}
+        return {self._name(*place): array for place, array in zip(self._core.names, self.parameters, strict=True)}
 
     def named_states(self) -> dict[str, NDArray[Any]]:
         """What layers keep beside parameters, such as "layers.1.running_mean": views, as `parameters`."""

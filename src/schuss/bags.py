@@ -24,8 +24,8 @@ class Bags(_core.Compressed):
     Parameters
     ----------
     codes : list of arrays, array of int, or sparse matrix
-        The codes of each row, at least 0; or those of all rows, one after the other, with `offsets`. Of a sparse matrix of
-        scipy the columns of each row's entries are its codes, and their values the weights.
+        The codes of each row, at least 0; or those of all rows, one after the other, with `offsets`. Of a sparse matrix
+        of scipy the columns of each row's entries are its codes, and their values the weights.
     offsets : array of shape (rows + 1,), optional
         Row i has the codes from offsets[i] up to offsets[i + 1]: the first is 0, the last len(codes).
     weights : as codes, optional
@@ -38,9 +38,9 @@ class Bags(_core.Compressed):
 
     Notes
     -----
-    Nothing in bags changes any more; arrays are copied. The codes of each row are sorted, those that are equal stay in their
-    order, so the same bag in another order gives the same bits. A code that comes twice counts twice, in a mean too. Entries of
-    a sparse matrix that come twice are summed, as everywhere in scipy, and then count once.
+    Nothing in bags changes any more; arrays are copied. The codes of each row are sorted, those that are equal stay in
+    their order, so the same bag in another order gives the same bits. A code that comes twice counts twice, in a mean
+    too. Entries of a sparse matrix that come twice are summed, as everywhere in scipy, and then count once.
 
     Rows are taken by slices and arrays: ``bags[2:5]``, ``bags[rows]``, ``bags[mask]``.
 
@@ -59,11 +59,9 @@ class Bags(_core.Compressed):
         if hasattr(codes, "tocsr"):
             if offsets is not None or weights is not None:
                 raise TypeError("offsets and weights must be None where codes are a sparse matrix, which has both")
-            return _of_matrix(cls, "codes", codes, None, None)
-        if offsets is None:
-            parts = _of_lists(codes, weights)
-        else:
-            parts = _of_offsets(codes, offsets, weights)
+            matrix: Bags = _of_matrix(cls, "codes", codes, None, None)
+            return matrix
+        parts = _of_lists(codes, weights) if offsets is None else _of_offsets(codes, offsets, weights)
         found: Bags = _made(cls, "codes", parts, None, True)
         return found
 
@@ -152,7 +150,8 @@ def _integers(name: str, value: Any) -> Array:
 
 
 def _made(cls: type[Any], name: str, parts: Parts, columns: int | None, doubled: bool) -> Any:
-    """Rows of these parts. Those that are not sorted are, on a copy; columns that come twice are summed unless `doubled`."""
+    """Rows of these parts. Those that are not sorted are, on a copy; columns that come twice are summed unless
+    `doubled`."""
     try:
         return _core.Compressed.__new__(cls, *parts, columns, doubled)
     except _core.CompressedFault:
@@ -197,7 +196,8 @@ def _check_finite(name: str, start: Array, found: Array, values: Array) -> None:
 
 def _sorted(start: Array, found: Array, values: Array, doubled: bool) -> Parts:
     """Rows with their columns in order, equal ones in the order in which they come, or as one."""
-    rows = np.repeat(np.arange(len(start) - 1), np.diff(start.astype(np.int64)))
+    begun: NDArray[np.int64] = start.astype(np.int64)
+    rows = np.repeat(np.arange(len(start) - 1), begun[1:] - begun[:-1])
     order = np.lexsort((found, rows))
     rows, found, values = rows[order], found[order], values[order]
     if doubled:
@@ -213,9 +213,7 @@ def _sorted(start: Array, found: Array, values: Array, doubled: bool) -> Parts:
 def _of_lists(codes: Any, weights: Any) -> Parts:
     """From the codes of each row."""
     if isinstance(codes, (str, bytes)) or not isinstance(codes, (Sequence, np.ndarray)):
-        raise TypeError(
-            f"codes must be a list of the codes of each row; got {shown(codes)} ({type(codes).__name__})"
-        )
+        raise TypeError(f"codes must be a list of the codes of each row; got {shown(codes)} ({type(codes).__name__})")
     if isinstance(codes, np.ndarray) and codes.ndim == 1 and codes.dtype != object:
         raise ValueError("offsets must be given where codes are one array, of all rows; got None")
     rows = [_row(f"codes[{k}]", row) for k, row in enumerate(codes)]

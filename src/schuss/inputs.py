@@ -234,7 +234,7 @@ def check_finite(inputs: Sequence[Input], name: str, data: Data) -> None:
         _check_finite(put, f"{name}[{put.name!r}]", array)
 
 
-def _check_finite(put: Input, name: str, array: NDArray[Any]) -> None:
+def _check_finite(put: Input, name: str, array: Of) -> None:
     if isinstance(array, _core.Compressed):
         return  # they were looked at when they were made
     if not overlaps.found_in(array) or not arrays.seen_finite(overlaps.spanned(array)):

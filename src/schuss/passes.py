@@ -18,6 +18,7 @@ from .layers import one_time
 from .layers.inputs import Input
 from .losses import Loss
 from .optim import Averaged, Optimizer
+from .rows import Rows
 from .sequences import joined
 
 if TYPE_CHECKING:
@@ -365,7 +366,12 @@ class Passes(Batches):
             if value - value != 0.0:
                 self._check_batch(x, y)
                 raise DivergenceError(_not_finite("train_step", value), lr=optimizer.param_groups[0]["lr"], loss=value)
-            gradients = [self.gradients[index] for index in order]
+            touched = self._core.touched(optimizer._stepper, x)
+            given: list[Any] = [
+                gradient if rows is None else Rows(rows, gradient[rows])
+                for rows, gradient in zip(touched, self.gradients, strict=True)
+            ]
+            gradients = [given[index] for index in order]
             optimizer.step(gradients, clip_norm=clip_norm, clip_value=clip_value, on_nonfinite="raise")
         return value
 

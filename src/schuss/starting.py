@@ -145,12 +145,14 @@ class _Part:
                 activation, alpha, dropout, residual = "identity", 0.0, 0.0, -1
             taken.append((kind, of, sizes, numbers, activation, alpha, dropout, places[residual], stream))
         self._core = _core.Net(taken, network.dtype, network.seed)
+        firsts: dict[int, int] = {}
+        homes = [firsts.setdefault(found[2]["table"], k) if "table" in found[2] else k for k, found in enumerate(nodes)]
         theirs = dict(zip(network._core.names, started, strict=True))
         theirs.update(zip(network._core.state_names, network._core.states, strict=True))
         for (of_node, name), array in zip(
             (*self._core.names, *self._core.state_names), (*self._core.parameters, *self._core.states), strict=True
         ):
-            array[...] = 0.0 if order[of_node] == node and name == "bias" else theirs[order[of_node], name]
+            array[...] = 0.0 if order[of_node] == node and name == "bias" else theirs[homes[order[of_node]], name]
         self._x = tuple(x[k] for k in order if nodes[k][0] == "input")
 
     def values(self, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:

@@ -98,7 +98,7 @@ class Trained(Passes):
 
     def summary(self) -> str:
         """A table of the layers."""
-        rows = [("layer", "activation", "init", "dropout", "parameters"), *_rows_of(self.layers, "")]
+        rows = [("layer", "activation", "init", "dropout", "parameters"), *_rows_of(self.layers, "", set())]
         rows.append((f"{self.dtype}, seed {self.seed}", "", "", "", f"{self.n_parameters:,}"))
         # The last row's text may run on over the empty cells beside it.
         widths = [max(len(row[k]) for row in rows[:-1]) for k in range(5)]
@@ -190,16 +190,19 @@ class Trained(Passes):
         return new
 
 
-def _rows_of(layers: Iterable[Layer], indent: str) -> list[tuple[str, str, str, str, str]]:
-    """Rows of a summary; layers inside of others are indented."""
+def _rows_of(layers: Iterable[Layer], indent: str, tables: set[str]) -> list[tuple[str, str, str, str, str]]:
+    """Rows of a summary; layers inside of others are indented. Tables that are counted already are in `tables`."""
     rows = []
     for layer in layers:
         text, *rest = layer.row()
         branches = getattr(layer, "branches", None)
         inner = branches if branches is not None else [layer.layers] if hasattr(layer, "layers") else []
-        rows.append((indent + text, *rest, "" if inner else f"{layer.n_parameters:,}"))
+        table = getattr(layer, "table", None)
+        rows.append((indent + text, *rest, "" if inner else "0" if table in tables else f"{layer.n_parameters:,}"))
+        if table is not None:
+            tables.add(table)
         for k, branch in enumerate(inner):
             if branches is not None:
                 rows.append((f"{indent}  branch {k}", "", "", "", ""))
-            rows += _rows_of(branch, indent + ("    " if branches is not None else "  "))
+            rows += _rows_of(branch, indent + ("    " if branches is not None else "  "), tables)
     return rows  # type: ignore[return-value]

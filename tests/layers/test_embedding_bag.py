@@ -15,6 +15,7 @@ from tests.layers.cases import bags as drawn
 
 Array = NDArray[Any]
 SetThreads = Callable[[int], None]
+SPARSE = schuss.Input("x", 4, dtype="sparse")
 DIMS = [1, 2, 3, 8, 16, 17, 64, 128, 129, 300]
 
 
@@ -62,7 +63,7 @@ def chain(weights: Array, rows: Array) -> Array:
 
 @pytest.mark.parametrize("dim", [1, 5, 33])
 def test_the_law_of_values(dim: int) -> None:
-    """One chain over the entries of a row in their order; a mean is divided once. Whole numbers: no sum is rounded twice."""
+    """One chain over the entries of a row in their order; a mean is divided once."""
     rng = np.random.default_rng(0)
     given = drawn(rng, 40, 12, 20)
     given = schuss.Bags(given.codes, given.offsets, np.round(8 * given.weights))
@@ -81,7 +82,7 @@ def test_the_law_of_values(dim: int) -> None:
 @pytest.mark.parametrize("mode", ["sum", "mean"])
 @pytest.mark.parametrize(("dim", "rows"), [(3, 700), (64, 300), (200, 5000)])
 def test_the_same_bits(mode: str, dim: int, rows: int, isa: str, set_threads: SetThreads) -> None:
-    """Of fit, gradients and prediction, for 1 to 3 threads; the gradient also where it does not go into a rule at once."""
+    """Of fit, gradients and prediction, for 1 to 3 threads; also where gradients do not go into a rule at once."""
     rng = np.random.default_rng(3)
     x, y = drawn(rng, rows, 90), rng.normal(size=(rows, 2))
 
@@ -145,19 +146,19 @@ def test_a_long_bag_and_codes_beyond_32_bits() -> None:
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([schuss.EmbeddingBag(5, 2, "mean"), schuss.EmbeddingBag(2, 2)], r"layers\[1\], EmbeddingBag.*compressed rows; got n"),
+        ([schuss.EmbeddingBag(5, 2, "mean"), schuss.EmbeddingBag(2, 2)], r"layers\[1\], EmbeddingBag.*got numbers"),
         ([schuss.Input("x", 5), schuss.EmbeddingBag(5, 2)], "must come behind compressed rows; got numbers"),
         ([schuss.Input("x", 5, dtype="int64"), schuss.EmbeddingBag(5, 2)], "got codes"),
-        ([schuss.Input("x", 4, dtype="sparse"), schuss.EmbeddingBag(5, 2)], r"layers\[1\].n must be 4"),
-        ([schuss.Input("x", 4, dtype="sparse"), schuss.Embedding(5, 2)], "must come behind codes; got compressed rows"),
-        ([schuss.Input("x", 4, dtype="sparse"), schuss.LayerNorm()], "compressed rows: a Dense or an EmbeddingBag"),
-        ([schuss.Input("x", 4, dtype="sparse"), schuss.Activation("relu")], "compressed rows"),
-        ([schuss.Input("x", 4, dtype="sparse"), schuss.Residual([schuss.Dense(4)])], "Residual, must come behind numbers"),
-        ([schuss.Concatenate([schuss.Input("x", 4, dtype="sparse")]), schuss.Dense(4)], "must give numbers; got compressed"),
-        ([schuss.Input("x", 4, dtype="sparse")], "computes something"),
-        ([schuss.Input("x", 4, dtype="sparse"), schuss.GRU(3)], "compressed rows"),
-        ([schuss.Input("x", 4, dtype="sparse"), schuss.Flatten()], "compressed rows"),
-        ([schuss.Input("x", 4, dtype="sparse"), schuss.EnsembleDense(3, members=2, shares_input=True)], "compressed rows"),
+        ([SPARSE, schuss.EmbeddingBag(5, 2)], r"layers\[1\].n must be 4"),
+        ([SPARSE, schuss.Embedding(5, 2)], "must come behind codes; got compressed rows"),
+        ([SPARSE, schuss.LayerNorm()], "compressed rows: a Dense or an EmbeddingBag"),
+        ([SPARSE, schuss.Activation("relu")], "compressed rows"),
+        ([SPARSE, schuss.Residual([schuss.Dense(4)])], "Residual, must come behind numbers"),
+        ([schuss.Concatenate([SPARSE]), schuss.Dense(4)], "must give numbers; got compressed"),
+        ([SPARSE], "computes something"),
+        ([SPARSE, schuss.GRU(3)], "compressed rows"),
+        ([SPARSE, schuss.Flatten()], "compressed rows"),
+        ([SPARSE, schuss.EnsembleDense(3, members=2, shares_input=True)], "compressed rows"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit(layers: Any, message: str) -> None:
@@ -183,7 +184,9 @@ def test_arguments(make: Callable[[], Any], error: type[Exception], message: str
 
 
 def test_summary_and_repr() -> None:
-    net = schuss.Network([schuss.Input("words", 50, dtype="sparse"), schuss.EmbeddingBag(50, 4, "mean"), schuss.Dense(2)])
+    net = schuss.Network(
+        [schuss.Input("words", 50, dtype="sparse"), schuss.EmbeddingBag(50, 4, "mean"), schuss.Dense(2)]
+    )
     text = net.summary()
     assert "Input 'words' 50 sparse" in text and "EmbeddingBag mean of 50 -> 4" in text
     assert repr(net.layers[1]) == "EmbeddingBag(n=50, dim=4, mode='mean', std=1.0)"

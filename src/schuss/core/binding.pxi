@@ -3,12 +3,16 @@
 cdef class Binding:
     cdef uint64_t number       # of the optimizer's stepper
     cdef object segments       # intc: the segment of each of the network's arrays, -1 where the optimizer lacks it
-    cdef object wanted         # uint8: whether it has each; None: it has all
+    cdef object wanted         # uint8: what is wanted of the gradient of each; None: all of them are
+    cdef list rows             # of each group, which rows of a table move, as it was then
+    cdef bint late             # whether rows of an array may miss steps
 
 
-cdef Binding binding_of(Nodes net, Stepper stepper):
-    """TypeError or ValueError unless all arrays of the optimizer are whole arrays of the network."""
+cdef Binding binding_of(Nodes net, Stepper stepper, const unsigned char *compressed):
+    """TypeError or ValueError unless all arrays of the optimizer are whole arrays of the network. compressed: which inputs
+    are compressed rows."""
     cdef Binding binding = Binding.__new__(Binding)
+    cdef int rows
     cdef uintptr_t start = <uintptr_t>net.c_net.params
     cdef Py_ssize_t i
     cdef dict found = {}
@@ -26,6 +30,13 @@ cdef Binding binding_of(Nodes net, Stepper stepper):
         if net.c_net.arrays[i].stepped:
             segments[i] = found.get(start + <uintptr_t>(net.c_net.arrays[i].at * net.item), -1)
     wanted = (segments >= 0).astype(np.uint8)
-    binding.number, binding.segments = stepper.number, segments
-    binding.wanted = None if wanted.sum() == len(net.parameters) else wanted
+    binding.number, binding.segments, binding.rows = stepper.number, segments, stepper.rows_of_groups()
+    for i in range(net.c_net.n_arrays):
+        rows = SCHUSS_ROWS_GIVEN
+        if segments[i] >= 0:
+            rows = stepper.c_step.groups[stepper.segments[<int>segments[i]].group].rows
+        if rows != SCHUSS_ROWS_GIVEN and schuss_net_touches_rows(&net.c_net, <int>i, compressed):
+            wanted[i] = SCHUSS_WANTED_LATE if rows == SCHUSS_ROWS_EXACT else SCHUSS_WANTED_BY_ROWS
+            binding.late |= rows == SCHUSS_ROWS_EXACT
+    binding.wanted = None if (wanted == SCHUSS_WANTED).sum() == len(net.parameters) else wanted
     return binding

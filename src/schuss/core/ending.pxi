@@ -25,6 +25,7 @@ cdef class Ending:
 
     cdef int rest(self) except -1:
         cdef Stepper stepper = self.trainer.stepper
+        self.trainer.net.catch_up()
         if self.weights is not None and not stepper.resting:
             stepper.move_params(0, self.weights if stepper.c_step.t > 1 else [0.0] * len(self.weights), True)
         return 0

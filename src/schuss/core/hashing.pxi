@@ -5,7 +5,6 @@ cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object value, int *overflow) except? -1
     int PyBytes_AsStringAndSize(object text, char **start, Py_ssize_t *size) except -1
     object PyNumber_ToBase(object value, int base)
-    object PyNumber_Index(object value)
     bint PyLong_Check(object value)
 
 
@@ -57,7 +56,10 @@ cdef int code_of(const schuss_hashing *how, Py_ssize_t i, object value, int64_t 
         return HASHED
     number = PyLong_AsLongLongAndOverflow(value, &overflow)
     if overflow:
-        digits = PyNumber_ToBase(value, 10)
+        try:
+            digits = PyNumber_ToBase(value, 10)
+        except ValueError:  # more digits than Python writes
+            return NOT_HASHABLE
         text = PyUnicode_AsUTF8AndSize(digits, &size)
         code[0] = schuss_code_of_bytes(how, i, text, size)
     else:

@@ -175,16 +175,16 @@ cdef extern from "schuss.h" nogil:
         double numbers[6]
         int activation
         double alpha, dropout
-        int residual
+        int residual, table
         uint32_t stream
         ptrdiff_t channels, positions, members
-        int storage, first_array, n_arrays, within
+        int storage, first_array, n_arrays, next_user, within
         ptrdiff_t channel0
         int n_parts
 
     struct schuss_array:
         const char *name
-        int node, ndim
+        int node, users, ndim
         ptrdiff_t n, matrices, rows, cols
         int stepped
         ptrdiff_t at
@@ -199,7 +199,12 @@ cdef extern from "schuss.h" nogil:
         uint64_t seed
         double dropout_factor
         ptrdiff_t state
+        const ptrdiff_t *entries
 
+    enum:
+        SCHUSS_UNWANTED, SCHUSS_WANTED, SCHUSS_WANTED_BY_ROWS, SCHUSS_WANTED_LATE
+        SCHUSS_ROWS_GIVEN
+    int schuss_net_touches_rows(const schuss_net *net, int array, const unsigned char *compressed)
     const char *schuss_kind_name(int kind)
     const char *schuss_kind_sizes(int kind)
     const char *schuss_kind_numbers(int kind)
@@ -294,6 +299,14 @@ cdef extern from "schuss.h" nogil:
     void schuss_augment_rows(const schuss_augment *augment, uint64_t seed, uint64_t draw, ptrdiff_t first, ptrdiff_t n,
                              const int64_t *order, ptrdiff_t stride, const void *x, void *to)
 
+    struct schuss_kept:
+        int array
+        ptrdiff_t rows, bytes
+        unsigned char *is_kept
+        ptrdiff_t room, n
+        int64_t *index
+        char *values
+
     struct schuss_feed:
         const void *x
         const schuss_compressed *compressed
@@ -328,6 +341,8 @@ cdef extern from "schuss.h" nogil:
         ptrdiff_t position
         const schuss_copy *copies
         int n_copies, copied
+        schuss_kept *kept
+        int n_kept
         double since_copied
         double loss_sum, weight_sum, last_loss
         ptrdiff_t current_rows
@@ -336,6 +351,9 @@ cdef extern from "schuss.h" nogil:
         double current_total
         int flags
 
+    ptrdiff_t schuss_kept_step(const schuss_train *train, int kept)
+    ptrdiff_t schuss_kept_bytes(const schuss_train *train, int array)
+    void schuss_kept_restore(schuss_train *train)
     void schuss_train_begin(schuss_train *train)
     double schuss_train_loss(schuss_train *train)
     int schuss_train_end(schuss_train *train, double loss)

@@ -171,6 +171,7 @@ cdef class Nodes:
             node.sizes[k] = sizes[name]
         for k, name in enumerate(KIND_NUMBER_NAMES[node.kind]):
             node.numbers[k] = values[name]
+        node.table = sizes.get("table", 0)
         if not 0 <= dropout < 1 or (activation == "softmax" and (i < self.c_net.n_nodes - 1 or dropout > 0 or residual >= 0)):
             raise ValueError(f"nodes[{i}] has dropout {dropout} and {activation}, expected dropout in [0, 1), and "
                              "softmax at the end only and without dropout")

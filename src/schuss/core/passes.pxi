@@ -8,6 +8,7 @@ cdef class Net(Nodes):
     cdef public uint64_t draws
     cdef schuss_feed *feeds
     cdef Targets targets
+    cdef Stepper behind        # an optimizer that has rows that have missed steps; None: there is none
     cdef Binding bound         # of the optimizer that made the last step; None: none so far
     cdef Py_ssize_t slab, slabs_a_look  # rows that go through the layers together; slabs between looks at signals
     cdef Plan training, part_training, inference
@@ -39,29 +40,52 @@ cdef class Net(Nodes):
     def named_losses(self, dict specs not None):
         self.targets.named = specs
 
-    cdef int enter(self) except -1:
+    cdef int enter(self, Stepper stepper=None) except -1:
+        """stepper: the one that makes a step, for which rows are brought up to date as it needs them."""
         if self.busy:
             raise RuntimeError("this network is in use: by another thread, or by the loss function that this is called from")
+        if self.behind is not None and self.behind is not stepper:
+            self.catch_up()
         self.busy = True
+        return 0
+
+    cpdef int catch_up(self) except -1:
+        """All rows of all parameters make the steps that they have missed."""
+        cdef Stepper stepper = self.behind
+        if stepper is not None and not stepper.busy:
+            stepper.catch_up_all()
+            self.behind = None
         return 0
 
     cdef double multiply_adds(self, Py_ssize_t rows) noexcept:
         """Of a forward pass, roughly."""
         return <double>self.arena_size * rows
 
-    cdef Plan plan_for(self, Py_ssize_t rows, bint backward, wanted=None):
+    cdef Plan plan_for(self, Py_ssize_t rows, bint backward, wanted=None, const schuss_input *inputs=NULL):
+        """inputs: those of a backward pass."""
         cdef Plan plan = self.inference if not backward else self.training if wanted is None else self.part_training
-        if plan is None or not plan.serves(rows, wanted):
+        cdef ptrdiff_t entries[SCHUSS_MAX_INPUTS]
+        cdef ptrdiff_t *most = NULL
+        cdef int k, n = self.c_net.n_inputs
+        if inputs != NULL:
+            most = entries
+            for k in range(n):
+                entries[k] = 0
+                if inputs[k].compressed != NULL:
+                    entries[k] = inputs[k].compressed.start[rows] - inputs[k].compressed.start[0]
+        if plan is None or not plan.serves(rows, wanted, most, n):
+            for k in range(n if most != NULL else 0):
+                entries[k] += entries[k] // 4  # the next batch may have some more
             # the old one goes first: two do not fit where one is large
             if not backward:
                 self.inference = plan = None
                 self.inference = plan = plan_of(&self.c_net, rows, SCHUSS_FORWARD_ONLY, None)
             elif wanted is None:
                 self.training = plan = None
-                self.training = plan = plan_of(&self.c_net, rows, SCHUSS_BACKWARD, None)
+                self.training = plan = plan_of(&self.c_net, rows, SCHUSS_BACKWARD, None, most)
             else:
                 self.part_training = plan = None
-                self.part_training = plan = plan_of(&self.c_net, rows, SCHUSS_BACKWARD, wanted)
+                self.part_training = plan = plan_of(&self.c_net, rows, SCHUSS_BACKWARD, wanted, most)
         return plan
 
     cdef double *partial_for(self, Py_ssize_t rows) except NULL:
@@ -94,13 +118,41 @@ cdef class Net(Nodes):
         unless all it has are whole arrays of the network."""
         cdef Py_ssize_t i
         stepper.make_all_whole()
-        stepper.catch_up_all()
-        if self.bound is None or self.bound.number != stepper.number:
-            self.bound = binding_of(self, stepper)
+        cdef unsigned char compressed[SCHUSS_MAX_INPUTS]
+        if self.bound is None or self.bound.number != stepper.number or not stepper.rows_are(self.bound.rows):
+            memset(compressed, 0, SCHUSS_MAX_INPUTS)
+            self.bound = binding_of(self, stepper, compressed)
+        if stepper.histories is not None:
+            for i in range(self.c_net.n_arrays):
+                if self.bound.segments[i] >= 0 and (self.bound.wanted is None or self.bound.wanted[i] != SCHUSS_WANTED_LATE):
+                    stepper.catch_up_whole(self.bound.segments[i])
         for i in range(stepper.n_views):
             stepper.segments[i].g = <char *>self.c_net.grads + (<char *>stepper.segments[i].p
                                                                 - <char *>self.c_net.params)
         return self.bound
+
+    def touched(self, Stepper stepper not None, x):
+        """Of each parameter, which rows of it codes of x name, where the optimizer goes by these alone; else None. It is
+        about to make a step."""
+        cdef Binding binding = self.bind(stepper)
+        cdef Py_ssize_t k
+        cdef list found = []
+        x = x.x if type(x) is Sequences else x
+        for k in range(self.c_net.n_arrays):
+            if not self.c_net.arrays[k].stepped:
+                continue
+            if binding.wanted is None or binding.wanted[k] < SCHUSS_WANTED_BY_ROWS:
+                found.append(None)
+                continue
+            codes, node = [], self.c_net.arrays[k].node
+            while node:
+                named = (x if type(x) is tuple else (x,))[self.c_net.nodes[<int>node].inputs[0]]
+                codes.append(named.arrays()[1] if isinstance(named, Compressed) else named.ravel())
+                node = self.c_net.nodes[<int>node].next_user
+            found.append(np.unique(np.concatenate(codes)).astype(np.int64))
+        if binding.late:
+            self.behind = stepper
+        return found
 
     def forward(self, x, bint training, dropout_factor=1.0):
         cdef double factor = self.dropout_factor_of(dropout_factor)
@@ -116,7 +168,7 @@ cdef class Net(Nodes):
         self.enter()
         try:
             self.forward_x = None
-            plan = self.plan_for(rows, True)
+            plan = self.plan_for(rows, True, None, inputs)
             self.c_net.dropout_factor = factor
             with nogil:
                 out = schuss_forward(plan.c_plan, inputs, rows, 0, self.draws, NULL)
@@ -185,7 +237,7 @@ cdef class Net(Nodes):
         return self.predict_into(x, None, 2, (<schuss_ndarray *>x).dimensions[0])
 
     def predict(self, x, out):
-        cdef int ndim = 1 if type(x) is not tuple and x.ndim == 1 else 2
+        cdef int ndim = 1 if self.n_in >= 0 and type(x) is not tuple and x.ndim == 1 else 2
         return self.predict_into(x, out, ndim, self.rows_in(x) if ndim == 2 else 1)
 
     cdef object predict_into(self, x, out, int ndim, Py_ssize_t rows):
@@ -320,7 +372,7 @@ cdef class Net(Nodes):
         t.flags = self.flags_for(&t.loss)
         t.draws = self.draws
         self.forward_x = None
-        t.plan = self.plan_for(rows, True, wanted).c_plan
+        t.plan = self.plan_for(rows, True, wanted, inputs).c_plan
         return 0
 
     def try_loss_and_gradients(self, x, y, weights, loss, dropout_factor=1.0):
@@ -380,7 +432,7 @@ cdef class Net(Nodes):
         cdef Binding binding
         stepper.enter()
         try:
-            self.enter()
+            self.enter(stepper)
             try:
                 stepper.check_not_resting()
                 stepper.check_params()
@@ -390,11 +442,15 @@ cdef class Net(Nodes):
                 self.begin(&t, x, y, weights, loss, binding.wanted)
                 self.c_net.dropout_factor = dropout_factor
                 t.step = &stepper.c_step
+                t.segments = <const int *>start_of(binding.segments)
                 states = self.flat_states.copy() if self.states else None
                 state = let_others_run(3 * self.multiply_adds(t.rows))
                 status = schuss_train_run(&t, 0)
                 come_back(state)
                 value = t.last_loss
+                stepper.make_all_whole()
+                if binding.late:
+                    self.behind = stepper
                 if status != SCHUSS_OK and states is not None:
                     self.flat_states[...] = states
             finally:

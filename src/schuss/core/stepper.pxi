@@ -208,6 +208,12 @@ cdef class Stepper(Parameters):
             come_back(state)
         return 0
 
+    cdef int catch_up_whole(self, Py_ssize_t i) except -1:
+        """All rows of one array are of the last step."""
+        if self.segments[i].last != NULL:
+            schuss_catch_up(&self.c_step, <int>i, self.views[i].shape[0] if self.views[i].ndim else 1, NULL)
+        return 0
+
     cdef void forget_missed(self) noexcept:
         """Arrays have been written: they are of the last step as they are."""
         if self.c_step.histories != NULL:
@@ -288,6 +294,18 @@ cdef class Stepper(Parameters):
                 self.c_step.memories[i].resting = resting
         finally:
             self.busy = False
+
+    cdef list rows_of_groups(self):
+        """Of each group, which rows of a table move."""
+        return [self.c_step.groups[i].rows for i in range(self.c_step.n_groups)]
+
+    cdef bint rows_are(self, list rows) noexcept:
+        """Whether they are the same."""
+        cdef int i
+        for i in range(self.c_step.n_groups):
+            if self.c_step.groups[i].rows != <int>rows[i]:
+                return False
+        return True
 
     cdef int check_not_resting(self) except -1:
         if self.c_step.memories[0].resting:

@@ -13,6 +13,17 @@ cdef Compressed compressed_for(Net net, start, indices, data):
     return Compressed.__new__(Compressed, start, indices, data, net.n_in)
 
 
+cdef Py_ssize_t most_entries(lengths, Py_ssize_t batch) except -1:
+    """The most entries that so many compressed rows have, which have these lengths."""
+    if batch < len(lengths):
+        lengths = np.partition(lengths, len(lengths) - batch)[len(lengths) - batch:]
+    return lengths.sum()
+
+
+cdef enum:
+    COPIED_BYTES = 1 << 26     # tables of which steps touch some rows are copied up to this size, as all other arrays are
+
+
 cdef class Trainer:
     cdef schuss_train t
     cdef Net net
@@ -23,6 +34,9 @@ cdef class Trainer:
     cdef double clip_value, clip_norm
     cdef schuss_copy *copies
     cdef list copied           # the copies' memory
+    cdef Py_ssize_t last_part  # of them, that of the last part of the parameters' arena, which has the states behind them
+    cdef schuss_kept *kept     # tables that are not copied
+    cdef list rooms            # their memory
     cdef schuss_penalty penalty
     cdef schuss_augment augment
     cdef object penalty_sums
@@ -52,6 +66,8 @@ cdef class Trainer:
         cdef Py_ssize_t i, rows = net.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
+        cdef unsigned char is_compressed[SCHUSS_MAX_INPUTS]
+        cdef ptrdiff_t entries[SCHUSS_MAX_INPUTS]
         if sequences.state is not None:
             raise ValueError("x has a state, expected None: rows begin at zeros, or go on from the batch before")
         if rows < 1 or batch_size < 1:
@@ -112,9 +128,14 @@ cdef class Trainer:
             self.penalty_sums = np.zeros(schuss_penalty_sums(&stepper.c_step, self.penalty.group))
             self.penalty.sums = <double *><uintptr_t>self.penalty_sums.ctypes.data
             self.t.penalty = &self.penalty
-        self.binding = binding_of(net, stepper)
+        for i in range(net.c_net.n_inputs):
+            is_compressed[i] = self.feeds[i].compressed != NULL
+            entries[i] = most_entries((x if type(x) is tuple else (x,))[i].counts(), batch_size) if is_compressed[i] else 0
+        self.binding = binding_of(net, stepper, is_compressed)
         self.t.segments = <const int *>start_of(self.binding.segments)
-        self.plan = plan_of(&net.c_net, batch_size, SCHUSS_BACKWARD_ONCE, self.binding.wanted)
+        if penalty is not None and self.binding.wanted is not None and (self.binding.wanted > SCHUSS_WANTED).any():
+            raise ValueError("penalty is on whole arrays at each step, expected None with rows='lazy' or rows='exact'")
+        self.plan = plan_of(&net.c_net, batch_size, SCHUSS_BACKWARD_ONCE, self.binding.wanted, entries)
         self.t.plan = self.plan.c_plan
         self.partial = np.empty(schuss_loss_partials(batch_size * net.members * net.positions))
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
@@ -127,21 +148,90 @@ cdef class Trainer:
             self.t.state = start_of(self.carried)
         self.t.position = self.t.rows
         if restores:
-            live = [net.flat_parameters, *stepper.arenas, stepper.memories]
+            self.keep_large()
+            live = self.parts_to_copy()
             self.copies = <schuss_copy *>PyMem_Calloc(len(live), sizeof(schuss_copy))
             if not self.copies:
                 raise MemoryError()
             self.copied = [np.empty_like(array) for array in live]
             for i in range(len(live)):
-                self.copies[i].live = <void *><uintptr_t>live[i].ctypes.data
+                self.copies[i].live = start_of(live[i])
                 self.copies[i].copy = <void *><uintptr_t>self.copied[i].ctypes.data
                 self.copies[i].bytes = live[i].nbytes
             self.t.copies = self.copies
             self.t.n_copies = len(live)
             self.t.since_copied = INFINITY
 
+    cdef int keep_large(self) except -1:
+        """Large tables that steps touch some rows of are not copied: their rows are kept as they are touched."""
+        cdef Py_ssize_t i, n = 0
+        cdef schuss_array *array
+        self.kept = <schuss_kept *>PyMem_Calloc(self.net.c_net.n_arrays + 1, sizeof(schuss_kept))
+        if not self.kept:
+            raise MemoryError()
+        self.rooms = []
+        for i in range(self.net.c_net.n_arrays):
+            array = &self.net.c_net.arrays[i]
+            # Rows that miss steps change when they are made up for, too.
+            if self.binding.wanted is None or self.binding.wanted[i] != SCHUSS_WANTED_BY_ROWS:
+                continue
+            if array.n * self.net.item <= COPIED_BYTES:
+                continue
+            is_kept = np.zeros(array.rows, np.uint8)
+            self.kept[n].array, self.kept[n].rows = <int>i, array.rows
+            self.kept[n].is_kept = <unsigned char *>start_of(is_kept)
+            self.kept[n].bytes = schuss_kept_bytes(&self.t, <int>i)
+            self.rooms.append([is_kept, None, None])
+            n += 1
+        self.t.kept, self.t.n_kept = self.kept, <int>n
+        return 0
+
+    cdef int make_room(self) except -1:
+        """For rows that are kept in the next step."""
+        cdef int k
+        cdef Py_ssize_t most, n
+        for k in range(self.t.n_kept):
+            n, most = self.kept[k].n, schuss_kept_step(&self.t, k)
+            if self.kept[k].room - n >= most:
+                continue
+            room = min(max(2 * self.kept[k].room, n + 4 * most), self.kept[k].rows + most)
+            index, values = np.empty(room, np.int64), np.empty(room * self.kept[k].bytes, np.uint8)
+            if n:
+                memcpy(start_of(index), self.kept[k].index, n * sizeof(int64_t))
+                memcpy(start_of(values), self.kept[k].values, n * self.kept[k].bytes)
+            self.rooms[k][1:] = index, values
+            self.kept[k].index, self.kept[k].values = <int64_t *>start_of(index), <char *>start_of(values)
+            self.kept[k].room = room
+        return 0
+
+    cdef list parts_to_copy(self):
+        """All that training changes, but for tables whose rows are kept."""
+        cdef int k
+        cdef Py_ssize_t segment
+        arenas = [self.net.flat_parameters, *self.stepper.arenas]
+        gaps = [[] for _ in arenas]
+        for k in range(self.t.n_kept):
+            segment = self.t.segments[self.kept[k].array]
+            held = [self.stepper.params[segment], *[a for a in self.stepper.state_arrays[segment] if a is not None]]
+            for array in held:
+                for arena, of_arena in zip(arenas, gaps):
+                    first = (array.ctypes.data - arena.ctypes.data) // arena.itemsize
+                    if 0 <= first < arena.size:
+                        of_arena.append((first, first + array.size))
+        parts = []
+        for arena, of_arena in zip(arenas, gaps):
+            start = 0
+            for first, end in sorted(of_arena):
+                parts.append(arena[start:first])
+                start = end
+            parts.append(arena[start:])
+            if arena is arenas[0]:
+                self.last_part = len(parts) - 1
+        return [*parts, self.stepper.memories]
+
     def __dealloc__(self):
         PyMem_Free(self.copies)
+        PyMem_Free(self.kept)
         PyMem_Free(self.feeds)
         PyMem_Free(self.decays_of)
 
@@ -170,8 +260,10 @@ cdef class Trainer:
             try:
                 for i in range(self.t.n_copies):
                     memcpy(self.copies[i].live, self.copies[i].copy, self.copies[i].bytes)
+                schuss_kept_restore(&self.t)
                 self.net.draws = self.draws_copied
                 self.stepper.c_step.t = self.steps_copied
+                self.stepper.forget_missed()
             finally:
                 self.net.busy = False
         finally:
@@ -209,6 +301,8 @@ cdef class Trainer:
         cdef int g
         if self.net.busy:
             raise RuntimeError("start_epoch during a step of this network")
+        if self.t.n_copies and self.net.behind is self.stepper:
+            self.net.catch_up()  # what is copied is of one step
         lrs, dropouts = self.of_steps("lrs", lrs), self.of_steps("dropouts", dropouts)
         if dropouts is not None:
             self.net.checked_dropout_factor(dropouts.max())
@@ -278,13 +372,14 @@ cdef class Trainer:
         """What comes before steps: the network and the optimizer are in use until end_run()."""
         self.stepper.enter()
         try:
-            self.net.enter()
+            self.net.enter(self.stepper)
             try:
                 self.stepper.check_not_resting()
                 self.stepper.check_params()
                 self.net.bind(self.stepper)
                 self.stepper.read_groups(self.groups)
                 self.stepper.set_stages(1, self.clip_value, self.clip_norm, False, False)
+                self.make_room()
                 self.net.forward_x = None
                 self.t.draws = self.net.draws
                 self.net.c_net.dropout_factor = 1
@@ -299,12 +394,16 @@ cdef class Trainer:
     cdef int end_run(self, int status) except -1:
         """And what comes after steps that ended so."""
         self.net.busy = self.stepper.busy = False
+        self.stepper.make_all_whole()
+        if self.binding.late:
+            self.net.behind = self.stepper
         self.net.draws = self.t.draws
         if schuss_plan_fault(self.t.plan):
             raise ValueError("codes have changed during training: one is no longer in its table")
         if self.t.copied:
             if self.states_begun is not None and self.epoch_copied != self.epoch_begun:
-                self.copied[0][self.copied[0].size - self.states_begun.size:] = self.states_begun
+                copied = self.copied[self.last_part]
+                copied[copied.size - self.states_begun.size:] = self.states_begun
             self.draws_copied, self.steps_copied = self.draws_begun, self.steps_begun
             self.epoch_copied = self.epoch_begun
         if status == SCHUSS_NONFINITE:

@@ -55,9 +55,10 @@ _OF_5 = dict.fromkeys(
     ),
     5,
 )
-# Sparse rows, raw categories, and tables of which a step touches some rows.
+# Tables of which a step touches some rows, sparse rows and raw categories.
 _OF_6 = dict.fromkeys(
     (
+        "layer embedding.table",
         "layer embedding_bag",
         "layer input of hashed",
         "layer input of sparse",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..arguments import integer, number
-from .base import Layer, Shape, matched, optional_size
+from .base import Layer, Shape, matched, optional_size, table_name
 
 
 @dataclass(init=False, repr=False, eq=False)
@@ -23,6 +23,10 @@ class Embedding(Layer):
         Standard deviation of the table's normally distributed start, at least 0. 1 as torch has it.
     columns : int, optional
         Codes of a row; follows from the input.
+    table : str, optional
+        A name: all layers of a network that have it use one table, which is one of `Network.parameters` and is trained
+        by what all of them see, as items that were looked at and the item in question. They must have the same n, dim
+        and std.
 
     Raises
     ------
@@ -33,7 +37,11 @@ class Embedding(Layer):
     Notes
     -----
     All columns share the table. In training every row of the table is stepped, those that no code named with a
-    gradient of zero: optimizers with momentum move them on.
+    gradient of zero: optimizers with momentum move them on. With an optimizer's ``rows="lazy"`` or ``rows="exact"`` a
+    step takes time and memory for the rows alone that its batch names, however long the table is.
+
+    The gradient of a row is the sum over all codes of the batch that name it, in their order, over the layers in
+    theirs.
 
     Examples
     --------
@@ -50,19 +58,23 @@ class Embedding(Layer):
     dim: int
     std: float
     columns: int | None
+    table: str | None
 
-    def __init__(self, n: int, dim: int, *, std: float = 1.0, columns: int | None = None) -> None:
+    def __init__(
+        self, n: int, dim: int, *, std: float = 1.0, columns: int | None = None, table: str | None = None
+    ) -> None:
         self._set(
             n=integer("n", n, 1),
             dim=integer("dim", dim, 1),
             std=number("std", std, "[0, inf)"),
             columns=optional_size("columns", columns),
+            table=table_name(table),
         )
 
     def after(self, shape: Shape, name: str) -> Embedding:
         self._check_storage(shape, name)
         columns = matched(name, self.columns, shape, "columns")
-        return Embedding(self.n, self.dim, std=self.std, columns=columns)
+        return Embedding(self.n, self.dim, std=self.std, columns=columns, table=self.table)
 
     @property
     def shape(self) -> Shape:
@@ -78,5 +90,16 @@ class Embedding(Layer):
     def starts(self) -> dict[str, float | tuple[str, float]]:
         return {"weight": ("normal", self.std)}
 
+    def described(self) -> dict[str, Any]:
+        """What a file holds of it, with the name of its table if there is one."""
+        held = super().described()
+        return {name: value for name, value in held.items() if name != "table" or value is not None}
+
+    def __repr__(self) -> str:
+        shown = super().__repr__()
+        return shown if self.table is not None else shown.replace(", table=None", "")
+
     def row(self) -> tuple[str, str, str, str]:
-        return f"Embedding {self.columns} codes of {self.n} -> {self.shape.columns}", "", f"normal {self.std:g}", ""
+        named = "" if self.table is None else f" ({self.table})"
+        text = f"Embedding {self.columns} codes of {self.n}{named} -> {self.shape.columns}"
+        return text, "", f"normal {self.std:g}", ""

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..arguments import choice, integer, number
-from .base import Layer, Shape, matched
+from .base import Layer, Shape, matched, table_name
 
 
 @dataclass(init=False, repr=False, eq=False)
 class EmbeddingBag(Layer):
     """The sum or the mean of the rows of a table W (n, dim) that a bag names: (rows, bags of codes) -> (rows, dim).
 
-    With the codes c and the weights a of a row, y = sum of a W[c], one entry after the other; of the mean, divided by how many
-    entries the row has. A row without entries gives zeros.
+    With the codes c and the weights a of a row, y = sum of a W[c], one entry after the other; of the mean, divided by
+    how many entries the row has. A row without entries gives zeros.
 
     Parameters
     ----------
@@ -23,16 +23,18 @@ class EmbeddingBag(Layer):
     dim : int
         Elements of a row.
     mode : {"sum", "mean"}
-        torch's modes. Its mean takes no weights; here weighted rows are summed and divided by their number, not by the sum of
-        weights. An entry of a sparse matrix counts even if its value is 0.
+        torch's modes. Its mean takes no weights; here weighted rows are summed and divided by their number, not by the
+        sum of weights. An entry of a sparse matrix counts even if its value is 0.
     std : float
         Standard deviation of the table's normally distributed start, at least 0. 1 as torch has it.
+    table : str, optional
+        As for `Embedding`, with which it can have a table in common.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of range. When the network is used, a code out of range is a ValueError that names its row,
-        before anything has changed.
+        If an argument is out of range. When the network is used, a code out of range is a ValueError that names its
+        row, before anything has changed.
 
     Notes
     -----
@@ -53,13 +55,15 @@ class EmbeddingBag(Layer):
     dim: int
     mode: str
     std: float
+    table: str | None
 
-    def __init__(self, n: int, dim: int, mode: str = "sum", *, std: float = 1.0) -> None:
+    def __init__(self, n: int, dim: int, mode: str = "sum", *, std: float = 1.0, table: str | None = None) -> None:
         self._set(
             n=integer("n", n, 1),
             dim=integer("dim", dim, 1),
             mode=choice("mode", mode, ("sum", "mean")),
             std=number("std", std, "[0, inf)"),
+            table=table_name(table),
         )
 
     def after(self, shape: Shape, name: str) -> EmbeddingBag:
@@ -87,6 +91,15 @@ class EmbeddingBag(Layer):
 
     def starts(self) -> dict[str, Any]:
         return {"weight": ("normal", self.std)}
+
+    def described(self) -> dict[str, Any]:
+        """What a file holds of it, with the name of its table if there is one."""
+        held = super().described()
+        return {name: value for name, value in held.items() if name != "table" or value is not None}
+
+    def __repr__(self) -> str:
+        shown = super().__repr__()
+        return shown if self.table is not None else shown.replace(", table=None", "")
 
     def row(self) -> tuple[str, str, str, str]:
         return f"EmbeddingBag {self.mode} of {self.n} -> {self.dim}", "", f"normal {self.std:g}", ""

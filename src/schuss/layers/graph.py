@@ -82,6 +82,8 @@ class _Builder:
         self.nodes: list[_Node] = []
         self.inputs: dict[str, _Node] = {}
         self.streams = 0
+        # Of each table with a name, the first layer that uses it and what messages call that, in their order.
+        self.tables: dict[str, tuple[Layer, str]] = {}
 
     def node(self, kind: str, path: str, shape: Shape, layer: Layer | None, inputs: list[_Node]) -> _Node:
         made = _Node(kind, path, shape, layer, inputs)
@@ -126,6 +128,7 @@ class _Builder:
             before = _before(name)
             raise ValueError(f"{name}.n_in must be {before}.n_out, {value.shape.columns}; got {layer.n_in}")
         layer = layer.after(value.shape, name)
+        self.check_table(layer, name)
         if value.kind == _LAST:
             raise ValueError(f"{value.path}, MeanOfMembers, must be the last layer; behind it comes {name}")
         if value.activation == "softmax":
@@ -140,6 +143,17 @@ class _Builder:
             made.activation, made.alpha, made.dropout = layer.end
         made.stream = stream
         return layer, made
+
+    def check_table(self, layer: Layer, name: str) -> None:
+        """Whether a layer's table is that of the other layers that use one of this name."""
+        table = _table_of(layer)
+        if table is None:
+            return
+        other, place = self.tables.setdefault(table, (layer, name))
+        if {**other.sizes(), **other.starts()} != {**layer.sizes(), **layer.starts()}:
+            raise ValueError(
+                f"{name} must have the n, dim and std of {place}, whose table {table!r} it uses, {other}; got {layer}"
+            )
 
     def first(self, layer: Layer, name: str) -> _Node:
         """The input of a network that begins with this layer."""
@@ -209,6 +223,11 @@ class _Builder:
         )
 
 
+def _table_of(layer: Layer | None) -> str | None:
+    """The name of the table that it shares with other layers; None: it shares none."""
+    return getattr(layer, "table", None)
+
+
 def _before(name: str) -> str:
     """The name of the layer before the one of this name."""
     stem, _, last = name.rpartition("[")
@@ -235,7 +254,9 @@ def _check_table(node: _Node) -> None:
     if isinstance(node.layer, Embedding) and isinstance(before, Input) and before.makes_codes:
         n = before.dtype.n
         if node.layer.n < n:
-            raise ValueError(f"{node.path}.n must be at least {n}, as many codes as {before.dtype} has; got {node.layer.n}")
+            raise ValueError(
+                f"{node.path}.n must be at least {n}, as many codes as {before.dtype} has; got {node.layer.n}"
+            )
 
 
 def built(layers: Sequence[Layer]) -> Graph:
@@ -262,6 +283,7 @@ def built(layers: Sequence[Layer]) -> Graph:
         _check_table(node)
     nodes = [*builder.inputs.values(), *builder.nodes]
     numbers = {id(node): k for k, node in enumerate(nodes)}
+    tables = {table: {"table": k} for k, table in enumerate(builder.tables, 1)}
     for node in nodes:
         sizes = node.layer.sizes() if node.layer is not None else {}
         if max(sizes.values(), default=0) > sys.maxsize or node.shape.columns * node.shape.positions > _MOST_COLUMNS:
@@ -273,7 +295,7 @@ def built(layers: Sequence[Layer]) -> Graph:
             (
                 node.kind,
                 tuple(numbers[id(value)] for value in node.inputs),
-                node.layer.sizes() if node.layer is not None else {},
+                {**node.layer.sizes(), **tables.get(_table_of(node.layer) or "", {})} if node.layer is not None else {},
                 node.layer.numbers() if node.layer is not None else {},
                 node.activation,
                 node.alpha,

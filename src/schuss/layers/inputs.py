@@ -25,9 +25,9 @@ class Input(Layer):
         Columns; or the shape of a row: (times, features) of a sequence, (height, width, channels) of an image. Data are
         then (rows, times, features) or (rows, height, width, channels); one feature or channel may be left out there.
     dtype : {None, "int64", "sparse"} or Hashed
-        None: real numbers, in the network's dtype. "int64": codes, which an `Embedding` takes. "sparse": rows of n columns of
-        which few are not zero, as a sparse matrix of scipy or as `schuss.Bags`, which a `Dense` and an `EmbeddingBag` take.
-        `schuss.Hashed(n)`: raw categories, strings or integers, whose codes an `Embedding` takes.
+        None: real numbers, in the network's dtype. "int64": codes, which an `Embedding` takes. "sparse": rows of n
+        columns of which few are not zero, as a sparse matrix of scipy or as `schuss.Bags`, which a `Dense` and an
+        `EmbeddingBag` take. `schuss.Hashed(n)`: raw categories, strings or integers, whose codes an `Embedding` takes.
     channels : {"last", "first"}
         "first": n is (channels, height, width), or (features, times), and data come so. They are brought into the
         other order, which layers have; what comes out has that one too.

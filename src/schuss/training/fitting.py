@@ -84,6 +84,7 @@ def prepared(
     if isinstance(training[0], _core.Sequences) and training[0].state is not None:
         raise ValueError("state must be None in fit: rows begin at zeros, or go on with carry_state=True")
     evaluation = _Evaluation(network, chosen, measures, training if training_metrics else None, validation)
+    network._core.catch_up()
     best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
     given = optimizer
     optimizer, new_lr = optimizers.resolve(network, optimizer, lr)
@@ -285,6 +286,8 @@ class Fit:
         calls: Calls = [(setattr, network, "epochs_done", epoch)]
         for history in (self.history, network.history):
             calls += history._appending(epoch, seconds, rate, logs)
+        if best is not None:
+            network._core.catch_up()
         _core.in_turn(calls if best is None else calls + best.looking(logs))
         # What was in force at the last step is told.
         schedules = [optimizer.param_groups[0]["schedule"], self._dropout_factor, *_decay_schedules(optimizer)]
