@@ -117,7 +117,9 @@ class Layer:
     def _check_storage(self, shape: Shape, name: str) -> None:
         if shape.holds not in self._takes:
             hint = f": {MAKE_NUMBERS[shape.holds]}" if "numbers" in self._takes else ""
-            raise ValueError(f"{name}, {type(self).__name__}, must come behind {self._takes[0]}; got {shape.holds}{hint}")
+            raise ValueError(
+                f"{name}, {type(self).__name__}, must come behind {self._takes[0]}; got {shape.holds}{hint}"
+            )
 
     @property
     def columns_in(self) -> int | None:
