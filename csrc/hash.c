@@ -61,7 +61,11 @@ static ptrdiff_t encoded(uint32_t c, unsigned char *to) {
 /* Bytes of text[width] as UTF-8, to room[4 width]; -1: one of its characters is none. */
 static ptrdiff_t encoded_text(const uint32_t *text, ptrdiff_t width, unsigned char *room) {
     ptrdiff_t n = 0;
-    for (ptrdiff_t k = 0; k < width; k++) {
+    while (n < width && text[n] < 0x80) {
+        room[n] = (unsigned char)text[n];
+        n++;
+    }
+    for (ptrdiff_t k = n; k < width; k++) {
         const ptrdiff_t more = encoded(text[k], room + n);
         if (!more) return -1;
         n += more;

@@ -4,9 +4,8 @@
  * products; of the mean, each value counts divided by the entries of its row. */
 
 enum {
-    BAG_AHEAD = 8,        /* entries whose rows of the table are fetched ahead */
-    BAG_ROWS_AHEAD = 4,   /* rows of X whose entries are */
-    BAG_FETCHED = 256     /* bytes of a row of the table that are fetched, at most */
+    BAG_AHEAD = 16,       /* entries whose rows of the table are fetched ahead */
+    BAG_ROWS_AHEAD = 4    /* rows of X whose entries are */
 };
 
 ALWAYS_INLINE int bag_averages(const struct schuss_node *node) { return node->numbers[0] != 0; }
@@ -34,82 +33,96 @@ static void embedding_bag_prepare(struct here *h) {
     };
 }
 
-/* Asks for the row of the table that entry k names. */
-ALWAYS_INLINE void fetch_entry(const struct schuss_compressed *x, int64_t k, const real *w, ptrdiff_t dim) {
-    const char *row = (const char *)(w + column_at(x, k) * dim);
-    const ptrdiff_t bytes = dim * (ptrdiff_t)sizeof(real);
-    for (ptrdiff_t at = 0; at < bytes && at < BAG_FETCHED; at += 64) __builtin_prefetch(row + at);
+/* Columns [0, cols), (nv - 1) * LANES < cols <= nv * LANES, of rows [first, end) of Y, whose rows lie ldy apart. w: the
+ * table from the first of these columns on. order: as in struct here. */
+struct bags {
+    const struct schuss_compressed *x;
+    const int64_t *order;
+    ptrdiff_t first, end;
+    int averages;
+    const real *w;
+    ptrdiff_t dim;
+    ptrdiff_t cols;
+    real *y;
+    ptrdiff_t ldy;
+};
+
+/* Asks for the columns of the row of the table that entry k names. */
+ALWAYS_INLINE void fetch_entry(const int nv, const struct schuss_compressed *x, int64_t k, const struct bags *b) {
+    const real *row = b->w + column_at(x, k) * b->dim;
+#pragma GCC unroll 8
+    for (int j = 0; j < nv; j++) __builtin_prefetch(row + j * LANES);
 }
 
-/* y[cols], (nv - 1) * LANES < cols <= nv * LANES, of the entries from `first` to `end`; w is the table's first column of these. */
-ALWAYS_INLINE void bag_columns(const int nv, const struct schuss_compressed *x, int64_t first, int64_t end, int averages,
-                               const real *w, ptrdiff_t dim, ptrdiff_t cols, real *y) {
-    const vmask last = v_mask(cols - (nv - 1) * LANES);
-    vec sum[WIDE_VECS];
-#pragma GCC unroll 8
-    for (int j = 0; j < nv; j++) sum[j] = v_set1(0);
-    for (int64_t k = first; k < end; k++) {
-        const real *row = w + column_at(x, k) * dim;
-        const vec value = v_set1(((const real *)x->data)[k]);
-        if (k + BAG_AHEAD < end) fetch_entry(x, k + BAG_AHEAD, w, dim);
-#pragma GCC unroll 8
-        for (int j = 0; j < nv; j++)
-            sum[j] = v_fma(value, j < nv - 1 ? v_load(row + j * LANES) : v_load_m(row + j * LANES, last), sum[j]);
-    }
-    if (averages && end > first) {
-        const vec count = v_set1((real)(end - first));
-#pragma GCC unroll 8
-        for (int j = 0; j < nv; j++) sum[j] /= count;
-    }
-#pragma GCC unroll 8
-    for (int j = 0; j < nv - 1; j++) v_store(y + j * LANES, sum[j]);
-    v_store_m(y + (nv - 1) * LANES, sum[nv - 1], last);
-}
-
-/* The sum of a row's entries, to y[dim]. */
-static void bag_row(const struct schuss_compressed *x, int64_t row, int averages, const real *w, ptrdiff_t dim, real *y) {
-    enum { MOST = WIDE_VECS * LANES };
-    const int64_t first = x->start[row], end = x->start[row + 1];
-    for (ptrdiff_t j = 0; j < dim; j += MOST) {
-        const ptrdiff_t cols = dim - j < MOST ? dim - j : MOST;
-        switch ((cols + LANES - 1) / LANES) {
-        case 1: bag_columns(1, x, first, end, averages, w + j, dim, cols, y + j); break;
-        case 2: bag_columns(2, x, first, end, averages, w + j, dim, cols, y + j); break;
-        case 3: bag_columns(3, x, first, end, averages, w + j, dim, cols, y + j); break;
-        case 4: bag_columns(4, x, first, end, averages, w + j, dim, cols, y + j); break;
-        case 5: bag_columns(5, x, first, end, averages, w + j, dim, cols, y + j); break;
-        case 6: bag_columns(6, x, first, end, averages, w + j, dim, cols, y + j); break;
-        case 7: bag_columns(7, x, first, end, averages, w + j, dim, cols, y + j); break;
-        default: bag_columns(8, x, first, end, averages, w + j, dim, cols, y + j);
-        }
-    }
-}
-
-/* Asks for what rows behind row i will read: where their entries begin, their columns, and their rows of the table. */
-ALWAYS_INLINE void fetch_bags(const struct here *h, ptrdiff_t i, ptrdiff_t end, const real *w, ptrdiff_t dim) {
-    const struct schuss_compressed *x = h->compressed;
-    if (h->order && i + 2 * BAG_ROWS_AHEAD < end) __builtin_prefetch(x->start + h->order[i + 2 * BAG_ROWS_AHEAD]);
-    if (h->order && i + BAG_ROWS_AHEAD < end) {
-        const int64_t first = x->start[h->order[i + BAG_ROWS_AHEAD]];
+/* Asks for what rows order[i + 1], ... will read: where their entries begin, their columns, and their rows of the table. */
+ALWAYS_INLINE void fetch_bags(const int nv, const struct schuss_compressed *x, ptrdiff_t i, const struct bags *b) {
+    const int64_t *order = b->order;
+    if (i + 2 * BAG_ROWS_AHEAD < b->end) __builtin_prefetch(x->start + order[i + 2 * BAG_ROWS_AHEAD]);
+    if (i + BAG_ROWS_AHEAD < b->end) {
+        const int64_t first = x->start[order[i + BAG_ROWS_AHEAD]];
         __builtin_prefetch((const char *)x->indices + first * (x->wide ? 8 : 4));
         __builtin_prefetch((const real *)x->data + first);
     }
-    if (i + 1 >= end) return;
-    const int64_t row = row_at_place(h->order, i + 1), first = x->start[row], all = x->start[row + 1];
-    for (int64_t k = first; k < all && k < first + BAG_AHEAD; k++) fetch_entry(x, k, w, dim);
+    if (i + 1 >= b->end) return;
+    const int64_t first = x->start[order[i + 1]], all = x->start[order[i + 1] + 1];
+    for (int64_t k = first; k < all && k < first + BAG_AHEAD; k++) fetch_entry(nv, x, k, b);
+}
+
+/* Columns of entries are int64_t if wide. */
+ALWAYS_INLINE void sum_bags(const int nv, const int wide, const struct bags *given) {
+    const struct bags b = *given;
+    const struct schuss_compressed x = {b.x->start, b.x->indices, wide, b.x->data};
+    const vmask last = v_mask(b.cols - (nv - 1) * LANES);
+    const int64_t all = b.order ? 0 : x.start[b.end]; /* entries of rows in order lie one after the other */
+    for (ptrdiff_t i = b.first; i < b.end; i++) {
+        const int64_t place = row_at_place(b.order, i), first = x.start[place], end = x.start[place + 1];
+        const int64_t fetched = b.order ? end : all;
+        real *y = b.y + i * b.ldy;
+        vec sum[WIDE_VECS];
+        if (b.order) fetch_bags(nv, &x, i, &b);
+#pragma GCC unroll 8
+        for (int j = 0; j < nv; j++) sum[j] = v_set1(0);
+        for (int64_t k = first; k < end; k++) {
+            const real *row = b.w + column_at(&x, k) * b.dim;
+            const vec value = v_set1(((const real *)x.data)[k]);
+            if (k + BAG_AHEAD < fetched) fetch_entry(nv, &x, k + BAG_AHEAD, &b);
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++)
+                sum[j] = v_fma(value, j < nv - 1 ? v_load(row + j * LANES) : v_load_m(row + j * LANES, last), sum[j]);
+        }
+        if (b.averages && end > first) {
+            const vec count = v_set1((real)(end - first));
+#pragma GCC unroll 8
+            for (int j = 0; j < nv; j++) sum[j] /= count;
+        }
+#pragma GCC unroll 8
+        for (int j = 0; j < nv - 1; j++) v_store(y + j * LANES, sum[j]);
+        v_store_m(y + (nv - 1) * LANES, sum[nv - 1], last);
+    }
+}
+
+static void sum_wide_or_narrow_bags(const struct bags *b) {
+#define BAGS_OF(NV) case NV: if (b->x->wide) sum_bags(NV, 1, b); else sum_bags(NV, 0, b); break;
+    switch ((b->cols + LANES - 1) / LANES) {
+        BAGS_OF(1) BAGS_OF(2) BAGS_OF(3) BAGS_OF(4) BAGS_OF(5) BAGS_OF(6) BAGS_OF(7) BAGS_OF(8)
+    }
+#undef BAGS_OF
 }
 
 static void embedding_bag_forward(struct here *h, const struct pass *pass, struct team *me) {
-    const ptrdiff_t dim = h->node->channels;
-    const int averages = bag_averages(h->node);
-    const real *w = h->arrays[0];
+    enum { MOST = WIDE_VECS * LANES };
+    const ptrdiff_t dim = h->node->channels, rows = pass->own.end - pass->own.first;
     (void)me;
-    for (ptrdiff_t i = pass->own.first; i < pass->own.end; i++) {
-        real *y = (real *)h->y.at + i * h->y.ld;
-        fetch_bags(h, i, pass->own.end, w, dim);
-        bag_row(h->compressed, row_at_place(h->order, i), averages, w, dim, y);
-        finish_row(h, i, y);
+    if (rows < 1) return;
+    for (ptrdiff_t j = 0; j < dim; j += MOST) {
+        const struct bags b = {
+            .x = h->compressed, .order = h->order, .first = pass->own.first, .end = pass->own.end,
+            .averages = bag_averages(h->node), .w = (const real *)h->arrays[0] + j, .dim = dim,
+            .cols = dim - j < MOST ? dim - j : MOST, .y = (real *)h->y.at + j, .ldy = h->y.ld,
+        };
+        sum_wide_or_narrow_bags(&b);
     }
+    finish_some(h, pass->own.first, rows, (real *)h->y.at + pass->own.first * h->y.ld);
 }
 
 static void embedding_bag_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {

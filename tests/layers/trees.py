@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import schuss
+from tests.layers.cases import bags
 
 Array = NDArray[Any]
 Layer = schuss.layers.Layer
@@ -20,6 +21,7 @@ INPUTS = {
     "one": schuss.Input("one", 1),
     "codes": schuss.Input("codes", 3, dtype="int64"),
     "code": schuss.Input("code", 1, dtype="int64"),
+    "bags": schuss.Input("bags", 9, dtype="sparse"),
 }
 SHORTEST = 6
 """Rows of the shortest table: codes are below."""
@@ -62,7 +64,9 @@ class Tree:
         rng = np.random.default_rng([self.seed, 1])
         rows = self.rows if rows is None else rows
         arrays = {
-            put.name: rng.integers(0, SHORTEST, (rows, put.n))
+            put.name: bags(rng, rows, put.n)
+            if put.sparse
+            else rng.integers(0, SHORTEST, (rows, put.n))
             if put.codes
             else rng.normal(size=(rows, put.n)).astype(net.dtype)
             for put in net.inputs
@@ -135,8 +139,13 @@ def leaves(draw: st.DrawFn, columns: int) -> tuple[Layer, int]:
 
 @st.composite
 def starts(draw: st.DrawFn) -> tuple[list[Layer], int]:
-    """An input, and a table behind codes."""
+    """An input, and what makes numbers of it where it has none."""
     put = INPUTS[draw(st.sampled_from(list(INPUTS)))]
+    if put.sparse:
+        dim = draw(widths)
+        kind = draw(st.sampled_from(["sum", "mean", *ACTIVATIONS]))
+        layer: Layer = schuss.EmbeddingBag(put.n, dim, kind) if kind in ("sum", "mean") else schuss.Dense(dim, kind)
+        return [put, layer], dim
     if not put.codes:
         return [put], put.n
     dim = draw(st.sampled_from([1, 2, 5, 17]))

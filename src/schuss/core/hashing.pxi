@@ -72,17 +72,18 @@ def hashed(values, n, seed, columns, bint salted):
     cdef schuss_hashing how
     hashing_of(&how, n, seed, columns, salted)
     kind = values.dtype.kind
-    values = np.array(values, dtype=values.dtype.newbyteorder("=") if kind != "O" else object, order="C").reshape(-1)
-    codes = np.empty(values.shape[0], np.int64)
     if kind == "O":
-        return codes, codes_of_objects(&how, values, codes)
+        items = values.reshape(-1).tolist()
+        codes = np.empty(len(items), np.int64)
+        return codes, codes_of_objects(&how, items, codes)
+    values = np.array(values, dtype=values.dtype.newbyteorder("="), order="C").reshape(-1)
+    codes = np.empty(values.shape[0], np.int64)
     return codes, codes_of_array(&how, values, codes)
 
 
-cdef Py_ssize_t codes_of_objects(const schuss_hashing *how, values, codes) except -2:
+cdef Py_ssize_t codes_of_objects(const schuss_hashing *how, list items, codes) except -2:
     cdef Py_ssize_t i
     cdef int64_t *to = <int64_t *>start_of(codes)
-    cdef list items = values.tolist()
     for i in range(PyList_GET_SIZE(items)):
         if code_of(how, i, items[i], &to[i]) == NOT_HASHABLE:
             return i

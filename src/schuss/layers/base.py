@@ -75,7 +75,7 @@ class Layer:
     kind: ClassVar[str]
     # The name in the compiled core, where that is another than in files.
     _core_kind: ClassVar[str | None] = None
-    # What it takes: see `Shape.holds`.
+    # What it takes, first what it mostly does: see `Shape.holds`.
     _takes: ClassVar[tuple[str, ...]] = ("numbers",)
     # Whether it has an activation, alpha and dropout.
     _has_end: ClassVar[bool] = False
@@ -116,9 +116,10 @@ class Layer:
 
     def _check_storage(self, shape: Shape, name: str) -> None:
         if shape.holds not in self._takes:
-            takes = " or ".join(self._takes)
             hint = f": {MAKE_NUMBERS[shape.holds]}" if "numbers" in self._takes else ""
-            raise ValueError(f"{name}, {type(self).__name__}, must come behind {takes}; got {shape.holds}{hint}")
+            raise ValueError(
+                f"{name}, {type(self).__name__}, must come behind {self._takes[0]}; got {shape.holds}{hint}"
+            )
 
     @property
     def columns_in(self) -> int | None:
