@@ -29,6 +29,8 @@
 #undef RULE_ARRAYS
 #include "../optim/whole.h"
 #include "../optim/lbfgs.h"
+#include "../recommend/factors.h"
+#include "../recommend/rank.h"
 
 extern const struct kernels TABLE;
 const struct kernels TABLE = {
@@ -65,5 +67,9 @@ const struct kernels TABLE = {
     .draw_mask = draw_mask,
     .apply_mask = apply_mask,
     .loss = loss,
+    .factors_steps = factors_steps,
+    .factors_predict = factors_predict,
+    .rank = rank,
+    .rank_scratch = rank_scratch,
     .elementary = elementary,
 };

@@ -51,4 +51,6 @@ include "permuted.pxi"    # predictions with columns of other rows
 include "augment.pxi"     # images that change as batches are gathered
 include "trainer.pxi"     # whole epochs
 include "ending.pxi"      # the end of a training, whatever ends it
+include "factors.pxi"   # ratings by factors of users and items
+include "ranking.pxi"   # items ranked for users
 include "kernels.pxi"     # single kernels, for tests and benchmarks
