@@ -32,6 +32,8 @@
 #include "../recommend/rows.h"
 #include "../recommend/pairs.h"
 #include "../recommend/batches.h"
+#include "../recommend/factors.h"
+#include "../recommend/rank.h"
 
 extern const struct kernels TABLE;
 const struct kernels TABLE = {
@@ -76,5 +78,9 @@ const struct kernels TABLE = {
     .pairwise_scratch = pairwise_scratch,
     .pairwise_represent = pairwise_represent,
     .pairwise_scores = pairwise_scores,
+    .factors_steps = factors_steps,
+    .factors_predict = factors_predict,
+    .rank = rank,
+    .rank_scratch = rank_scratch,
     .elementary = elementary,
 };

@@ -1,6 +1,6 @@
 # Ranking by pairs: users and items that are rows of tables, and epochs of steps on pairs of them.
 
-RANKINGS = ("logistic", "bpr", "warp", "warp-kos")  # by the numbers of enum schuss_ranking
+RANKINGS = ("logistic", "bpr", "warp", "warp-kos")  # by the numbers of enum schuss_pairwise_loss
 cdef object INT32 = np.dtype(np.int32)
 
 
