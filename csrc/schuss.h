@@ -689,14 +689,12 @@ struct schuss_pairwise {
 
 /* The first of codes[n] that is not in [0, limit); -1: none. */
 ptrdiff_t schuss_first_code_outside(const int32_t *codes, ptrdiff_t n, int64_t limit);
-/* Whether no number of the side's table is NaN or infinite. */
-int schuss_rows_finite(int dtype, const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride);
 /* known_bits of schuss_pairwise, which are 0 before. */
 void schuss_known_bits(ptrdiff_t users, const int64_t *known_start, const int32_t *known, ptrdiff_t words, uint64_t *bits);
 /* Bytes for members threads; the rest of the struct is set but for scratch. */
 ptrdiff_t schuss_pairwise_scratch(const struct schuss_pairwise *p, int members);
-/* Goes on with the epoch until it ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE) or a score is NaN or infinite
- * (SCHUSS_NONFINITE). Without batches on the calling thread alone. Which threads there are changes no bit. */
+/* Goes on with the epoch until it ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE) or a score or a row is NaN or
+ * infinite (SCHUSS_NONFINITE). Without batches on the calling thread alone. Which threads there are changes no bit. */
 int schuss_pairwise_run(struct schuss_pairwise *p, double seconds);
 /* out[n x stride]: what numbers 0, 1, ... of this side are as sums of their features' rows. */
 void schuss_pairwise_represent(int dtype, const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride, void *out);

@@ -184,7 +184,7 @@ static void pairwise_gather(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_
 }
 
 static void update_touched(const struct schuss_pairwise *p, const struct schuss_side *s, const struct touched *t,
-                           const struct row_rule *rule) {
+                           struct row_rule *rule) {
     const ptrdiff_t stride = p->stride, length = (2 + p->adadelta) * stride;
     const vec alpha = v_set1((real)s->alpha);
     for (ptrdiff_t i = 0; i < t->n; i++) {
@@ -196,13 +196,14 @@ static void update_touched(const struct schuss_pairwise *p, const struct schuss_
 }
 
 /* See struct kernels. */
-static void pairwise_update(struct schuss_pairwise *p, int member) {
+static int pairwise_update(struct schuss_pairwise *p, int member) {
     struct member_room m = member_of(p, member);
-    const struct row_rule rule = row_rule_of(p, p->steps);
+    struct row_rule rule = row_rule_of(p, p->steps);
     m.users.n = m.counts[0];
     m.items.n = m.counts[1];
     update_touched(p, &p->users, &m.users, &rule);
     update_touched(p, &p->items, &m.items, &rule);
+    return found_bad(&rule);
 }
 
 /* See struct kernels. */

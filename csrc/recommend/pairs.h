@@ -163,7 +163,7 @@ ALWAYS_INLINE void gradients_of(const struct schuss_pairwise *p, ptrdiff_t strid
 
 /* Steps the rows of number i, one after the other, by g times each row's value. */
 ALWAYS_INLINE void step_rows_of(const struct schuss_side *s, const int plain, ptrdiff_t length, ptrdiff_t stride, int64_t i,
-                                const real *g, real sign, const struct row_rule *rule) {
+                                const real *g, real sign, struct row_rule *rule) {
     const vec alpha = v_set1((real)s->alpha);
     for (ptrdiff_t k = rows_first(s, plain, i); k < rows_end(s, plain, i); k++) {
         real *row = (real *)s->table + row_at(s, plain, k) * length;
@@ -214,7 +214,7 @@ ALWAYS_INLINE void steps_of(struct schuss_pairwise *p, const int plain, ptrdiff_
             p->skipped += pair.item < 0;
             if (pair.item < 0 || (pair.negative < 0 && p->loss != SCHUSS_RANK_LOGISTIC)) continue;
             gradients_of(p, stride, &pair, item, other, &room);
-            if (p->lr_step) rule = row_rule_of(p, start + i);
+            if (p->lr_step) rule.lr = v_set1((real)p->lr[start + i]);
             const int64_t user = p->seen_users[p->order[start + i]];
             if (pair.negative >= 0) {
                 step_rows_of(&p->items, plain, length, stride, pair.item, room.by_item, -1, &rule);
@@ -229,6 +229,7 @@ ALWAYS_INLINE void steps_of(struct schuss_pairwise *p, const int plain, ptrdiff_
             p->weight_sum += weights[i];
         }
     }
+    p->nonfinite |= found_bad(&rule);
 }
 
 /* See struct kernels. One body: rows that are what they stand for, and short ones, leave the compiler less to do. */

@@ -508,8 +508,6 @@ class TableRows:
     table: NDArray[Any]
     def representations(self) -> NDArray[Any]:
         """(n, stride): what each is, its bias behind the components."""
-    def all_finite(self) -> bool:
-        """Whether no number of the table is NaN or infinite."""
 
 def pair_scores(
     of_users: NDArray[Any], of_items: NDArray[Any], dim: int, users: NDArray[np.int32], items: NDArray[np.int32]
@@ -550,9 +548,7 @@ class Pairwise:
     def begin(self, epoch: int, lrs: NDArray[np.float64]) -> None:
         """A new epoch. lrs: one rate, or one of each step."""
     def run(self, seconds: float) -> bool:
-        """Go on with it; whether there is more to do. ArithmeticError: a score was NaN or infinite."""
-    def is_finite(self) -> bool:
-        """Whether no number of either table is NaN or infinite."""
+        """Go on with it; whether there is more to do. ArithmeticError: a score or a row was NaN or infinite."""
 # Recommenders.
 def draw_rows(out: NDArray[Any], rows: NDArray[np.int64], mean: float, scale: float, seed: int, stream: int) -> None:
     """Rows of a table (n, cols) become what they would be if all of it were drawn, normal: no row depends on others."""

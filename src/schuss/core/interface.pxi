@@ -360,7 +360,6 @@ cdef extern from "schuss.h" nogil:
         int nonfinite
 
     ptrdiff_t schuss_first_code_outside(const int32_t *codes, ptrdiff_t n, int64_t limit)
-    int schuss_rows_finite(int dtype, const schuss_side *side, ptrdiff_t slots, ptrdiff_t stride)
     void schuss_known_bits(ptrdiff_t users, const int64_t *known_start, const int32_t *known, ptrdiff_t words, uint64_t *bits)
     ptrdiff_t schuss_pairwise_scratch(const schuss_pairwise *p, int members)
     int schuss_pairwise_run(schuss_pairwise *p, double seconds)

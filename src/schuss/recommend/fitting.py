@@ -24,8 +24,9 @@ from .table import Tables
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Bytes of tables up to which there is a copy to go back to.
-MOST_COPIED = 1 << 28
+# Tables of so many bytes are trained as a copy; larger ones where an epoch touches so many times as many rows.
+SMALL = 1 << 24
+TOUCHED = 16
 # Seconds between looks for signals.
 SLICE = 0.05
 # The most that a pair of WARP weighs.
@@ -214,7 +215,7 @@ def within(rows: Compressed, shape: tuple[int, int]) -> Compressed:
 
 
 def run(
-    ranker: dict[str, Any], begin: State, copied: bool, settings: Settings, given: Given, epochs: int, level: int,
+    ranker: dict[str, Any], begin: State, settings: Settings, given: Given, epochs: int, level: int,
     watch: Watch, history: History,
 ) -> None:  # fmt: skip
     """So many epochs, or fewer. After each, as a whole, the ranker has what has been learnt by then.
@@ -225,8 +226,6 @@ def run(
         Its attributes.
     begin : State
         Whose tables are to be the ranker's.
-    copied : bool
-        Whether steps are made on a copy of these.
     settings, given, watch
     epochs, level : int
         How many; `Progress` has the level.
@@ -236,6 +235,9 @@ def run(
     seen = joined(begin.seen, given.pairs)
     positives = watch.positives(given)
     kept = begin.tables
+    rows = len(kept.users) + len(kept.items)
+    # What an epoch has learnt comes back as a whole, where that costs little beside the epoch.
+    copied = kept.flat.nbytes <= SMALL or 3 * len(given.pairs.users) >= TOUCHED * rows
     tables = kept.copy() if copied else kept
     best = Best.of(watch.stopping, watch.names, kept.flat)
     trainer = _trainer(begin._replace(tables=tables), settings, given, seen)
@@ -288,7 +290,6 @@ def _trainer(begin: State, settings: Settings, given: Given, seen: Compressed) -
     of_pairs = (found.users, found.items, found.liked if loss == "logistic" else None, found.weights)
     if loss == "warp-kos":
         of_pairs = (np.arange(n_users, dtype=np.int32), found.items, None, None)
-        known = within(found.known, found.shape)
     tables = begin.tables
     return _core.Pairwise(
         loss,
@@ -320,11 +321,9 @@ def _epoch(settings: Settings, trainer: _core.Pairwise, before: State, progress:
     try:
         while trainer.run(SLICE):
             progress.batch(number, trainer.steps, trainer.loss)
-        finite = trainer.is_finite()
-    except ArithmeticError:
-        finite = False
-    if finite:
         return trainer.loss, float(lrs[-1])
+    except ArithmeticError:
+        pass
     loss, step = trainer.loss, max(0, min(trainer.steps, steps - 1))
     lr = float(lrs[step if len(lrs) > 1 else 0])
     raise DivergenceError(

@@ -16,6 +16,7 @@ from ..history import History
 from ..schedules.plain import as_data, of_data
 from ..threads import MOST as MOST_THREADS
 from ..threads import threads
+from ..training.rates import told
 from . import fitting, saving
 from .estimator import Estimator, seed_of
 from .matrices import Compressed, codes
@@ -55,7 +56,7 @@ class PairwiseRanker(Estimator):
     no_components : int
         Length of the vectors.
     k, n : int
-        For "warp-kos": of n drawn items that the user likes the k-th best is learnt from.
+        For "warp-kos": of n drawn items that the user is known to like the k-th best is learnt from.
     learning_schedule : {"adagrad", "adadelta"}
         AdaGrad, its sums beginning at 1; or Adadelta, which has no learning rate.
     loss : {"logistic", "bpr", "warp", "warp-kos"}
@@ -109,11 +110,11 @@ class PairwiseRanker(Estimator):
     - Each fit reports its loss. NaN is never silent: `schuss.DivergenceError` says when it came.
     - Users and items may grow from one `fit_partial` to the next.
 
-    A fit that an interrupt ends, or that diverges, keeps what its whole epochs have learnt, and nothing of the one
-    that did not end; before the first has ended, all is as it was. Where tables take more than 256 MiB, steps are made
-    without a copy of them: then they are what the last step has left. Draws depend on the seed and the epoch's number
-    alone, so ``fit(epochs=10)`` gives the bits of ``fit(epochs=4)`` and ``fit_partial(epochs=6)``, with a file in
-    between or not.
+    A fit that an interrupt ends, or that diverges, keeps what its whole epochs have learnt, and nothing of the one that
+    did not end; before the first has ended, all is as it was. Only where tables take more than 16 MiB and an epoch has
+    less than 16 / 3 pairs a row, there is no copy to go back to: then they are what the last step has left. Draws depend
+    on the seed and the epoch's number alone, so ``fit(epochs=10)`` gives the bits of ``fit(epochs=4)`` and
+    ``fit_partial(epochs=6)``, with a file in between or not.
 
     References
     ----------
@@ -188,6 +189,10 @@ class PairwiseRanker(Estimator):
             if callable(self.learning_rate)
             else number("learning_rate", self.learning_rate, "(0, inf)")
         )
+        if told([rate]):
+            raise ValueError(
+                f"learning_rate must be a schedule of steps alone; got {shown(rate)}, which waits for losses"
+            )
         return fitting.Settings(
             dim=integer("no_components", self.no_components, 1, _MOST_COMPONENTS),
             kos=(integer("k", self.k, 1, n) if loss == "warp-kos" else 1, n),
@@ -321,9 +326,8 @@ class PairwiseRanker(Estimator):
         tables = before.tables
         grows = given.rows[0] > len(tables.users) or given.rows[1] > len(tables.items)
         begin = before._replace(tables=tables.grown(*given.rows, before.seed) if grows else tables)
-        copied = begin.tables.flat.nbytes <= fitting.MOST_COPIED
         with _limited(num_threads):
-            fitting.run(self.__dict__, begin, copied, settings, given, epochs, level, watch, history)
+            fitting.run(self.__dict__, begin, settings, given, epochs, level, watch, history)
         return self
 
     def _begun_as(self, settings: fitting.Settings) -> fitting.State:
