@@ -657,7 +657,7 @@ struct schuss_pairwise {
     const double *lr;              /* of each step, lr_step elements from one to the next */
     ptrdiff_t lr_step;
     struct schuss_side users, items;
-    /* What an epoch goes through: n pairs that were seen. WARP_KOS: n users, and seen_items is not looked at. */
+    /* What an epoch goes through: n pairs that were seen; WARP_KOS does not look at seen_items. */
     ptrdiff_t n;                   /* < 2^32 */
     const int32_t *seen_users, *seen_items;
     const unsigned char *liked;    /* [n] LOGISTIC: 1 or 0; else NULL */
@@ -683,7 +683,7 @@ struct schuss_pairwise {
     /* This epoch so far */
     ptrdiff_t position, steps;
     double loss_sum, weight_sum;   /* of pairs that had a loss */
-    int64_t skipped;               /* users without an item that is not known, or without any that is */
+    int64_t skipped;               /* pairs whose users know all items, or none */
     int nonfinite;
 };
 

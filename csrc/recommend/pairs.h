@@ -6,7 +6,7 @@
  *   WARP      negatives are drawn from all items until one that is not known scores above score - 1, the try by which
  *             that happens telling the rank: loss factor * (1 - score + its score), or 0. Weston, Bengio, Usunier, "WSABIE:
  *             scaling up to large vocabulary image annotation", IJCAI 2011
- *   WARP_KOS  WARP from the k-th best of n drawn items that the user likes. Weston, Yee, Weiss, "Learning to rank
+ *   WARP_KOS  WARP from the k-th best of n drawn items that the pair's user likes. Weston, Yee, Weiss, "Learning to rank
  *             recommendations with the k-order statistic loss", RecSys 2013
  *
  * Each is times the pair's weight. The user's own bias is in none but the first: it is the same for both items. */

@@ -520,7 +520,7 @@ class Pairwise:
     seen: users and items int32 (n,), liked uint8 (n,) for "logistic", else None, weights (n,) of the tables' dtype or None.
     known: compressed rows of the users' items, start int64 and codes int32, rising, which no negative is one of. adadelta:
     rho, eps. popular: items of which "bpr" draws, each as likely. rank_losses: float64 (max_sampled,). batch: pairs that
-    make one step, 0: each makes its own. "warp-kos": seen has each user once, and its items are not looked at."""
+    make one step, 0: each makes its own. "warp-kos" does not look at the items that were seen."""
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ def trainer(t: twin.Task, tables: tuple[Any, Any]) -> _core.Pairwise:
     liked = np.array(t.liked, np.uint8) if t.loss == "logistic" else None
     seen = (seen_users, seen_items, liked, np.array(t.weights, dtype))
     if t.loss == "warp-kos":
-        seen = (np.arange(counts[0], dtype=np.int32), seen_items[:0], None, None)
+        seen = (seen_users, seen_items[:0], None, None)
     start = np.concatenate([[0], np.cumsum([len(x) for x in t.known])]).astype(np.int64)
     ranks = [min(10.0, log(max(1, (counts[1] - 1) // k))) for k in range(1, t.max_sampled + 1)]
     return _core.Pairwise(

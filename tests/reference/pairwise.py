@@ -110,7 +110,7 @@ def softplus(margin: Any) -> Any:
 def look(task: Task, epoch: int, pair: int, at: int) -> Asked | None:
     """What comes of a pair; None: it is left out."""
     dtype = task.tables[0].dtype.type
-    user, item = (at, -1) if task.loss == "warp-kos" else task.pairs[at]
+    user, item = task.pairs[at]
     weight = dtype(1 if task.loss == "warp-kos" else task.weights[at])
     of_user, _ = represented(task, 0, user)
     u = of_user.copy()
@@ -180,7 +180,7 @@ def step(task: Task, side: int, row: int, g: Array) -> None:
 
 def epoch(task: Task, number: int) -> float:
     """Make an epoch on the tables; its mean loss."""
-    n = len(task.known) if task.loss == "warp-kos" else len(task.pairs)
+    n = len(task.pairs)
     order = permutation(n, task.seed, number)
     losses, weights = 0.0, 0.0
     for start in range(0, n, task.batch or 1):

@@ -206,5 +206,5 @@ cdef class Pairwise:
 
     @property
     def skipped(self):
-        """How many pairs of this epoch had no negative, or users nothing that they like."""
+        """How many pairs of this epoch have users who know all items, or none."""
         return self.p.skipped

@@ -173,7 +173,7 @@ def representation(tables: Tables, given: Given) -> Representation:
 def given(settings: Settings, interactions: Any, user_features: Any, item_features: Any, sample_weight: Any) -> Given:
     """The arguments of a fit, checked."""
     if settings.loss == "warp-kos" and sample_weight is not None:
-        raise ValueError("sample_weight must be None for loss='warp-kos', which makes a step for each user")
+        raise ValueError("sample_weight must be None for loss='warp-kos', which draws what is learnt from")
     found = pairs(interactions, sample_weight, settings.dtype)
     n_users, n_items = found.shape
     of_users = None if user_features is None else features("user_features", user_features, n_users, settings.dtype)
@@ -288,8 +288,6 @@ def _trainer(begin: State, settings: Settings, given: Given, seen: Compressed) -
     ranks = np.maximum(1, (n_items - 1) // np.arange(1, settings.max_sampled + 1))
     known = within(seen, found.shape)
     of_pairs = (found.users, found.items, found.liked if loss == "logistic" else None, found.weights)
-    if loss == "warp-kos":
-        of_pairs = (np.arange(n_users, dtype=np.int32), found.items, None, None)
     tables = begin.tables
     return _core.Pairwise(
         loss,

@@ -62,7 +62,8 @@ class PairwiseRanker(Estimator):
     loss : {"logistic", "bpr", "warp", "warp-kos"}
         "logistic": whether the user likes the item, from positive entries and others. "bpr": that an item which was
         seen scores above a drawn one. "warp": the same with items that violate this by a margin of 1, which are
-        searched, and weigh more the sooner one is found. "warp-kos": this for one step of each user.
+        searched, and weigh more the sooner one is found. "warp-kos": the same, from an item of the user's that is
+        drawn.
     learning_rate : float or callable
         Of AdaGrad. A schedule gives that of each step, counted from 0 over all fits.
     rho, epsilon : float
@@ -112,8 +113,8 @@ class PairwiseRanker(Estimator):
 
     A fit that an interrupt ends, or that diverges, keeps what its whole epochs have learnt, and nothing of the one that
     did not end; before the first has ended, all is as it was. Only where tables take more than 16 MiB and an epoch has
-    less than 16 / 3 pairs a row, there is no copy to go back to: then they are what the last step has left. Draws depend
-    on the seed and the epoch's number alone, so ``fit(epochs=10)`` gives the bits of ``fit(epochs=4)`` and
+    less than 16 / 3 pairs a row, there is no copy to go back to: then they are what the last step has left. Draws
+    depend on the seed and the epoch's number alone, so ``fit(epochs=10)`` gives the bits of ``fit(epochs=4)`` and
     ``fit_partial(epochs=6)``, with a file in between or not.
 
     References
