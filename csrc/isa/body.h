@@ -2,6 +2,7 @@
  * by REAL_BITS, VECTOR_BYTES, MACHINE_HEADER and TABLE, and includes this. Everything but the table is static, so
  * nothing compiled for a wider machine can be linked into the rest. */
 #include "../vec/vec.h"
+#include "../vec/philox.h"
 
 #include "../dense/elementary.h"
 #include "../dense/activation.h"

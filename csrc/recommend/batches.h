@@ -92,12 +92,14 @@ ALWAYS_INLINE int look_at(struct schuss_pairwise *p, const int plain, ptrdiff_t 
     real sum = 0;
     for (ptrdiff_t start = from; start < to; start += PAIRS_IN_TURN) {
         const ptrdiff_t end = to - start < PAIRS_IN_TURN ? to : start + PAIRS_IN_TURN;
-        draw_negatives(p, first + start, first + end, b.negative + start);
+        struct drawn_pairs ready;
+        draw_pairs(p, first + start, end - start, &ready);
         for (ptrdiff_t i = start; i < end; i++) {
             const real *item = NULL, *other = NULL;
-            const ptrdiff_t ahead = i + PAIRS_AHEAD;
-            if (ahead < end) prefetch_pair(p, plain, length, stride, first + ahead, b.negative[ahead]);
-            const struct pair pair = look(p, plain, stride, first + i, b.negative[i], &room, &item, &other);
+            const ptrdiff_t ahead = i + PAIRS_AHEAD, k = i - start;
+            if (ahead < end) prefetch_pair(p, plain, length, stride, first + ahead, ready.negatives[k + PAIRS_AHEAD]);
+            const struct pair pair =
+                look(p, plain, stride, first + i, &ready.blocks[k], ready.negatives[k], &room, &item, &other);
             const int moves = pair.item >= 0 && (pair.negative >= 0 || p->loss == SCHUSS_RANK_LOGISTIC);
             b.item[i] = moves ? pair.item : -1;
             b.negative[i] = pair.negative;
