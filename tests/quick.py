@@ -107,6 +107,8 @@ QUICK = [
     "package/test_config.py",
     "package/test_quick.py",
     "package/test_readme.py",
+    "recommend/test_metrics.py::test_values_are_those_of_the_definition",
+    "recommend/test_ranking.py",
     "schedules/test_saved.py",
     "schedules/test_schedules.py",
     "sklearn/test_additions.py::test_class_weight_multiplies_sample_weight",
