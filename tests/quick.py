@@ -110,6 +110,8 @@ QUICK = [
     "recommend/test_pairwise_bits.py::test_each_loss",
     "recommend/test_ranker.py::test_lightfm_names",
     "recommend/test_ranker.py::test_resume_is_exact",
+    "recommend/test_metrics.py::test_values_are_those_of_the_definition",
+    "recommend/test_ranking.py",
     "schedules/test_saved.py",
     "schedules/test_schedules.py",
     "sklearn/test_additions.py::test_class_weight_multiplies_sample_weight",

@@ -5,14 +5,15 @@
  * An item goes before another if its score is higher or, where they are equal, its number is smaller. Blocks of a row
  * come with rising columns, and that is all that matters of how a product is cut. */
 
-enum { RANK_ROWS = 512, RANK_GATHERED = 64, SCORED = 512 }; /* rows, positives, and given scores of a row, at once */
+/* Rows, positives, and given scores of a row, at once; the most items that are kept as a list. */
+enum { RANK_ROWS = 512, RANK_GATHERED = 64, SCORED = 512, RANK_LISTED = 64 };
 
 /* Which rows of a ranking are scored together, and what they are scored for. */
 struct rank_rows {
     const struct schuss_ranking *r;
     ptrdiff_t n;
     const int64_t *row;  /* [n]: of the ranking */
-    int64_t *filled;     /* [n]: how many items a row's heap has */
+    int64_t *filled;     /* [n]: how many of its best items a row has */
     const struct schuss_best *best;
     const struct schuss_places *places;
 };
@@ -105,29 +106,45 @@ ALWAYS_INLINE int any_above(ptrdiff_t n, const real *x, real least) {
     return any != 0;
 }
 
-/* A heap of at most k items, *filled of them there, gets those of x[cols], items from number col on, that belong in it. */
+/* Item j goes into a list of n items in their order, behind those of its score; the last of k is gone then. */
+ALWAYS_INLINE void insert(ptrdiff_t k, int64_t n, real *score, int64_t *item, real x, int64_t j) {
+    ptrdiff_t a = n < k ? n : k - 1;
+    for (; a > 0 && score[a - 1] < x; a--) score[a] = score[a - 1], item[a] = item[a - 1];
+    score[a] = x, item[a] = j;
+}
+
+/* The best of at most k items, *filled of them there, a list in their order if there are few and else a heap, get those
+ * of x[cols], items from number col on, that belong to them. */
 static void take_best(ptrdiff_t k, real *score, int64_t *item, int64_t *filled, ptrdiff_t col, ptrdiff_t cols,
                       const real *x) {
+    const int listed = k <= RANK_LISTED;
     ptrdiff_t j = 0;
     for (; j < cols && *filled < k; j++) {
         if (!(x[j] == x[j])) continue;
-        score[*filled] = x[j], item[*filled] = col + j;
-        rise((*filled)++, score, item);
+        if (listed) insert(k, (*filled)++, score, item, x[j], col + j);
+        else {
+            score[*filled] = x[j], item[*filled] = col + j;
+            rise((*filled)++, score, item);
+        }
     }
+    const real *least = listed ? score + k - 1 : score;
     for (ptrdiff_t n; j < cols; j += n) {
         n = cols - j < 4 * LANES ? cols - j : 4 * LANES;
-        if (!any_above(n, x + j, score[0])) continue;
-        for (ptrdiff_t l = j; l < j + n; l++)
-            if (x[l] > score[0]) { /* of equal ones the first came first */
+        if (!any_above(n, x + j, *least)) continue;
+        for (ptrdiff_t l = j; l < j + n; l++) {
+            if (!(x[l] > *least)) continue; /* of equal ones the first came first */
+            if (listed) insert(k, k, score, item, x[l], col + l);
+            else {
                 score[0] = x[l], item[0] = col + l;
                 sink(k, score, item);
             }
+        }
     }
 }
 
-/* A heap of n items in their order, then none until k. */
+/* These n items in their order, then none until k. */
 static void sort_best(ptrdiff_t k, real *score, int64_t *item, int64_t n, const int64_t *numbers) {
-    for (ptrdiff_t m = n; m-- > 1;) {
+    for (ptrdiff_t m = k <= RANK_LISTED ? 0 : n; m-- > 1;) {
         swap_items(score, item, 0, m);
         sink(m, score, item);
     }
@@ -223,9 +240,10 @@ static ptrdiff_t rank_scratch(const struct schuss_ranking *r) {
     const ptrdiff_t size = sizeof(real), numbers = 2 * rank_part(RANK_ROWS * 8);
     if (r->scores) return numbers + rank_part(SCORED * size) + 64;
     const ptrdiff_t one = gemm_scratch(1, RANK_GATHERED, r->dim, END_NONE);
-    const ptrdiff_t all = gemm_scratch(RANK_ROWS, r->n_items, r->dim, END_CONSUME);
+    const ptrdiff_t few = gemm_scratch(WIDE_ROWS, r->n_items, r->dim, END_CONSUME); /* which get wider panels */
+    const ptrdiff_t all = gemm_scratch(RANK_ROWS, r->n_items, r->dim, END_CONSUME), most = few > all ? few : all;
     return numbers + rank_part(RANK_ROWS * r->dim * size) + rank_part(RANK_GATHERED * (r->dim + 1) * size) +
-           (one > all ? one : all) + 128;
+           (one > most ? one : most) + 128;
 }
 
 /* The scores of a user's positives, NaN where they are left out, by the very sums that all scores have; user[dim]. */

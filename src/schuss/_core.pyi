@@ -586,7 +586,7 @@ class Ranking:
     are C-contiguous and of one dtype.
 
     users: whose row each is, -1 for one of zeros; None: their own. left_out: compressed rows (start, indices) of all
-    users and of `columns` items, which are not ranked. numbers: which of these items there are here, rising; None: all."""
+    users and of `columns` items, which are not ranked. numbers: which of these items are here, rising; None: all."""
 
     def __init__(
         self,

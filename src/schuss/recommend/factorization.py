@@ -13,8 +13,10 @@ from typing_extensions import Self
 
 from .. import _core
 from ..arguments import choice, flag, integer, number, shown
-from ..arrays import check_finite, check_where, real_array, seen_finite
+from ..arrays import check_finite, check_where, converted, real_array, seen_finite
 from ..errors import DivergenceError
+from ..files import header as checks
+from ..files.networks import as_damage
 from ..history import History
 from ..progress import Progress
 from ..training.early_stopping import Best, EarlyStopping
@@ -119,15 +121,16 @@ class MatrixFactorization(Estimator):
     n_epochs_ : int
         Passes made so far.
     history_ : History
-        "loss" and "rmse", the mean squared error of an epoch, each rating's before its step, and its root; "val_loss" and
-        "val_rmse", those of the validation ratings after the epoch, clipped.
+        "loss" and "rmse", the mean squared error of an epoch, each rating's before its step, and its root; "val_loss"
+        and "val_rmse", those of the validation ratings after the epoch, clipped.
     seed_ : int
 
     Notes
     -----
-    Users and items are numbers from 0. Who has no rating, be its number within the tables or beyond, has a bias of 0 and
-    no factors: its prediction is the mean and the other one's bias, or the mean alone where neither is known (Surprise's
-    choice). Without biases, a prediction for which the user or the item is not known is the mean of the ratings.
+    Users and items are numbers from 0. Who has no rating, be its number within the tables or beyond, has a bias of 0
+    and no factors: its prediction is the mean and the other one's bias, or the mean alone where neither is known
+    (Surprise's choice). Without biases, a prediction for which the user or the item is not known is the mean of the
+    ratings.
 
     Each entry of a sparse matrix is a rating, zeros too if they are stored; one that is there twice is two ratings.
 
@@ -368,9 +371,9 @@ class MatrixFactorization(Estimator):
         """Epochs from a fitted state, which is left alone, to the next one, which becomes that of this estimator."""
         verbose = integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0, 2)
         held = None if validation is None else _held(validation)
-        ratings = found.values.astype(settings.dtype)
+        ratings = converted(found.values, settings.dtype)
         check_finite("ratings", ratings)
-        own_weights = None if weights is None else weights.astype(settings.dtype)
+        own_weights = None if weights is None else converted(weights, settings.dtype)
         counts = [
             _grown(begin["user_counts_"], found.users, found.shape[0]),
             _grown(begin["item_counts_"], found.items, found.shape[1]),
@@ -469,9 +472,9 @@ class MatrixFactorization(Estimator):
             raise ValueError(
                 f"users and items must have shapes that broadcast; got {np.shape(users)} and {np.shape(items)}"
             ) from None
-        pairs = [codes(name, array.ravel(), 2**62) for name, array in zip(("users", "items"), given, strict=True)]
+        numbers, others = codes("users", given[0].ravel(), 2**62), codes("items", given[1].ravel(), 2**62)
         core = _core_of(self._tables(), self._biased, self.mean_)
-        out = _predicted(self.__dict__, core, *pairs, clip)
+        out = _predicted(self.__dict__, core, numbers, others, clip)
         return out.reshape(given[0].shape)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -533,17 +536,17 @@ class MatrixFactorization(Estimator):
 
     def get_user_representations(self, features: None = None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Biases (users,) and factors (users, n_factors), copied; LightFM's name."""
-        return self._representation(features, self.user_biases_, self.user_factors_)
+        return self._representation(features, "user")
 
     def get_item_representations(self, features: None = None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Biases (items,) and factors (items, n_factors), copied; LightFM's name."""
-        return self._representation(features, self.item_biases_, self.item_factors_)
+        return self._representation(features, "item")
 
-    def _representation(self, features: Any, *arrays: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _representation(self, features: Any, side: str) -> tuple[NDArray[Any], NDArray[Any]]:
         self._check_fitted()
         if features is not None:
             raise TypeError(f"features must be None for a {type(self).__name__}; got {shown(features)}")
-        return arrays[0].copy(), arrays[1].copy()
+        return getattr(self, f"{side}_biases_").copy(), getattr(self, f"{side}_factors_").copy()
 
     # -- files -------------------------------------------------------------------------------------------------------
 
@@ -596,20 +599,20 @@ class MatrixFactorization(Estimator):
             If it cannot be read.
         """
         name, _, parts, content = saving.read(path, cls.__name__)
-        with saving.as_damage(name):
+        with as_damage(name):
             model = cls(**{**parts.params, "rating_scale": _as_tuple(parts.params.get("rating_scale"))})
             settings = model._settings()
-            numbers = saving.checks.record(_NUMBERS)("its numbers", dict(parts.numbers))
-            counts = [content._arrays.get(f"{side}_counts", np.zeros(0)).shape[:1] for side in ("user", "item")]
-            users, items = (shape[0] if shape else 0 for shape in counts)
+            numbers = checks.record(_NUMBERS)("its numbers", dict(parts.numbers))
+            counts = [content._arrays.get(f"{side}_counts", np.zeros(0)) for side in ("user", "item")]
+            users, items = (array.size for array in counts)
             dim, dtype = settings.n_factors, settings.dtype
             state = {
+                "user_counts_": content.pop("user_counts", (users,), np.int64),
+                "item_counts_": content.pop("item_counts", (items,), np.int64),
                 "user_biases_": content.pop("user_biases", (users,), dtype),
                 "item_biases_": content.pop("item_biases", (items,), dtype),
                 "user_factors_": content.pop("user_factors", (users, dim), dtype),
                 "item_factors_": content.pop("item_factors", (items, dim), dtype),
-                "user_counts_": content.pop("user_counts", (users,), np.int64),
-                "item_counts_": content.pop("item_counts", (items,), np.int64),
             }
             start = content.pop("seen.start", (users + 1,), np.int64)
             indices = content._arrays.get("seen.indices", np.zeros(0, np.int64))
@@ -619,7 +622,8 @@ class MatrixFactorization(Estimator):
             state = {key: np.array(array) for key, array in state.items()}
             start, indices = start.copy(), indices.copy()
             # whether start and indices are compressed rows
-            _core.Ranking(state["user_factors_"], state["item_factors_"], None, None, None, (start, indices), items, None)
+            factors = state["user_factors_"], state["item_factors_"]
+            _core.Ranking(*factors, None, None, None, (start, indices), items, None)
             seen = Compressed(start, indices, np.ones(len(indices), np.float32), (users, items))
             low, high = numbers["scale"]
             if not (isfinite(numbers["mean"]) and isfinite(low) and isfinite(high) and low <= high):
@@ -642,9 +646,7 @@ class MatrixFactorization(Estimator):
 
     def _tables(self) -> _Tables:
         """The fitted arrays, whatever a caller has set."""
-        return _Tables(
-            self.user_biases_, self.user_biases_, self.item_biases_, self.user_factors_, self.item_factors_
-        )
+        return _Tables(self.user_biases_, self.user_biases_, self.item_biases_, self.user_factors_, self.item_factors_)
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
@@ -657,12 +659,12 @@ class MatrixFactorization(Estimator):
         )
 
 
-_NUMBERS: dict[str, saving.checks.Check] = {
-    "mean": saving.checks.real,
-    "scale": saving.checks.array_of(saving.checks.real, 2),
-    "epochs": saving.checks.whole(0, _MOST_EPOCHS),
-    "seed": saving.checks.whole(0, 2**64 - 1),
-    "biased": saving.checks.truth,
+_NUMBERS: dict[str, checks.Check] = {
+    "mean": checks.real,
+    "scale": checks.array_of(checks.real, 2),
+    "epochs": checks.whole(0, _MOST_EPOCHS),
+    "seed": checks.whole(0, 2**64 - 1),
+    "biased": checks.truth,
 }
 
 
@@ -687,7 +689,7 @@ def _ratings(X: Any, y: Any, sample_weight: Any) -> tuple[Entries, NDArray[np.fl
         found = entries("X", (users, items, y))
     else:
         if isinstance(X, (tuple, list)) and len(X) == 2:
-            raise ValueError("X must be (users, items, ratings), or y the ratings of its pairs; got two arrays and no y")
+            raise ValueError("X must be (users, items, ratings), or y the ratings of its pairs; got two arrays, no y")
         found = entries("X", X)
     if sample_weight is None:
         return found, None
@@ -753,8 +755,15 @@ def _grown_tables(settings: _Settings, begin: dict[str, Any], counts: list[NDArr
 def _core_of(tables: _Tables, biased: bool, mean: float, settings: _Settings | None = None) -> _core.Factors:
     """The core's own, for steps if there are settings."""
     lr, reg = ((0.0,) * 4,) * 2 if settings is None else (settings.lr, settings.reg)
-    biases = (tables.user_biases, tables.item_biases) if biased else (None, None)
-    return _core.Factors(tables.user_factors, tables.item_factors, *biases, mean if biased else 0.0, lr, reg)
+    return _core.Factors(
+        tables.user_factors,
+        tables.item_factors,
+        tables.user_biases if biased else None,
+        tables.item_biases if biased else None,
+        mean if biased else 0.0,
+        lr,
+        reg,
+    )
 
 
 def _joined(seen: Compressed, found: Entries, shape: tuple[int, int]) -> Compressed:
@@ -782,9 +791,7 @@ def _known(counts: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.
     return known
 
 
-def _loss(
-    state: dict[str, Any], core: _core.Factors, held: tuple[Entries, NDArray[np.float64] | None]
-) -> float:
+def _loss(state: dict[str, Any], core: _core.Factors, held: tuple[Entries, NDArray[np.float64] | None]) -> float:
     """The mean squared error of clipped predictions."""
     found, weights = held
     errors = found.values.astype(np.float64) - _predicted(state, core, found.users, found.items, True)

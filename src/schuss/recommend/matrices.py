@@ -80,9 +80,8 @@ def entries(name: str, value: Any) -> Entries:
         bad = ~np.isfinite(found.values)
         if bad.any():
             at = int(bad.argmax())
-            raise ValueError(
-                f"{name} must be finite; that of user {found.users[at]} and item {found.items[at]} is {found.values[at]}"
-            )
+            user, item, value = found.users[at], found.items[at], found.values[at]
+            raise ValueError(f"{name} must be finite; that of user {user} and item {item} is {value}")
     return found
 
 
@@ -107,7 +106,8 @@ def _of_sparse(name: str, value: Any) -> Entries:
     if not len(rows) == len(columns) == len(values):
         raise ValueError(f"{name}'s indices and data must be equally many; got {len(columns)} and {len(values)}")
     # what scipy.sparse holds was not necessarily checked by it
-    return Entries(codes(f"{name}'s rows", rows, shape[0]), codes(f"{name}'s columns", columns, shape[1]), values, shape)
+    users, items = codes(f"{name}'s rows", rows, shape[0]), codes(f"{name}'s columns", columns, shape[1])
+    return Entries(users, items, values, shape)
 
 
 def compressed(name: str, value: Any, shape: tuple[int, int], positive: bool) -> Compressed:

@@ -1,7 +1,7 @@
 """How well a model ranks what users turned out to like.
 
-For each user all items are ranked by their scores, the highest first, items with equal scores by rising number; that is the
-list that `recommend` gives. What is in ``train_interactions`` is left out of it. A *positive* is an entry of
+For each user all items are ranked by their scores, the highest first, items with equal scores by rising number; that is
+the list that `recommend` gives. What is in ``train_interactions`` is left out of it. A *positive* is an entry of
 ``test_interactions`` that is greater than 0 and is not left out.
 
 The functions have LightFM's names and arguments. Unlike there, equal scores are ranked as said, in place of all against

@@ -83,8 +83,9 @@ def represented(model: Any, user_features: Any = None, item_features: Any = None
         scores = _real("model's scores", model, 2)
         return Representation(None, None, None, np.ascontiguousarray(scores, _dtype(scores)))
     raise TypeError(
-        "model must have get_user_representations and get_item_representations, or user_factors and item_factors, or be "
-        f"(user factors, item factors[, item biases]) or an array of scores; got {shown(model)} ({type(model).__name__})"
+        "model must have get_user_representations and get_item_representations, or user_factors and item_factors, or "
+        "be (user factors, item factors[, item biases]) or an array of scores; got "
+        f"{shown(model)} ({type(model).__name__})"
     )
 
 
@@ -194,7 +195,7 @@ def first_items(
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """`recommend`, where users that are -1 have factors of zero and have seen nothing."""
     k = integer("k", k, 1, MOST_FIRST)
-    n_users, n_items = model.shape
+    n_items = model.shape[1]
     numbers = None if items is None else _chosen_items(items, n_items)
     user, item, bias, scores = model
     if scores is not None and users is not None:
