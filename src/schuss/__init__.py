@@ -115,6 +115,7 @@ __all__ = [
     "load",
     "load_table",
     "minimize",
+    "recommend",
     "schedules",
     "scipy",
     "set_num_threads",
@@ -130,7 +131,7 @@ __all__ = [
 __all__ += optim.__all__
 
 if TYPE_CHECKING:
-    from . import schedules, scipy
+    from . import recommend, schedules, scipy
     from .augment import Augment
     from .interchange.with_keras import from_keras, to_keras
     from .interchange.with_torch import from_torch, to_torch
@@ -159,7 +160,7 @@ else:
         """Load what is first asked for by its name: it would take a quarter of the import's time."""
         from importlib import import_module
 
-        if name in ("schedules", "scipy"):
+        if name in ("recommend", "schedules", "scipy"):
             return import_module(f".{name}", __name__)
         if name in _LATE:
             found = globals()[name] = getattr(import_module(_LATE[name], __name__), name)
