@@ -101,8 +101,8 @@ ALWAYS_INLINE int64_t kos_positive(const struct schuss_pairwise *p, const int pl
     return room->best_items[k - 1];
 }
 
-/* Looks at pair number `pair` of the epoch. r, negative: its block 0, and BPR's negative, drawn before. Leaves in room->u the user, in *item and
- * *negative what these are. */
+/* Looks at pair number `pair` of the epoch. r, negative: its block 0, and BPR's negative, drawn before. Leaves in room->u
+ * the user, in *item and *other what the pair's item and its negative are. */
 ALWAYS_INLINE struct pair look(const struct schuss_pairwise *p, const int plain, ptrdiff_t stride, ptrdiff_t pair,
                                const struct philox *r, int64_t negative, struct pair_room *room, const real **item,
                                const real **other) {

@@ -494,9 +494,9 @@ def table_rows(rows: int, slots: int, stride: int, dtype: Any) -> NDArray[Any]:
     """Zeros (rows, slots, stride), 64-byte aligned."""
 
 class TableRows:
-    """Users, or items: a table (features, slots, stride) of float32 or float64, stride a multiple of 16: parameters, then
-    states. Each of n is a row of its own, or by features = start (n + 1,) int64, codes int32, values the sum of rows
-    codes[start[i]:start[i + 1]] times values. Nobody else may write to these three."""
+    """Users, or items: a table (features, slots, stride) of float32 or float64, stride a multiple of 16: parameters,
+    then states. Each of n is a row of its own, or by features = start (n + 1,) int64, codes int32, values the sum of
+    rows codes[start[i]:start[i + 1]] times values. Nobody else may write to these three."""
 
     def __init__(
         self,
@@ -517,10 +517,10 @@ def pair_scores(
 class Pairwise:
     """Epochs over pairs that were seen, which nobody else may write to meanwhile.
 
-    seen: users and items int32 (n,), liked uint8 (n,) for "logistic", else None, weights (n,) of the tables' dtype or None.
-    known: compressed rows of the users' items, start int64 and codes int32, rising, which no negative is one of. adadelta:
-    rho, eps. popular: items of which "bpr" draws, each as likely. rank_losses: float64 (max_sampled,). batch: pairs that
-    make one step, 0: each makes its own. "warp-kos" does not look at the items that were seen."""
+    seen: users and items int32 (n,), liked uint8 (n,) for "logistic", else None, weights (n,) of the tables' dtype or
+    None. known: compressed rows of the users' items, start int64 and codes int32, rising, which no negative is one of.
+    adadelta: rho, eps. popular: items of which "bpr" draws, each as likely. rank_losses: float64 (max_sampled,). batch:
+    pairs that make one step, 0: each makes its own. "warp-kos" does not look at the items that were seen."""
 
     def __init__(
         self,
@@ -528,9 +528,7 @@ class Pairwise:
         dim: int,
         users: TableRows,
         items: TableRows,
-        seen: tuple[
-            NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8] | None, NDArray[Any] | None
-        ],
+        seen: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8] | None, NDArray[Any] | None],
         known: tuple[NDArray[np.int64], NDArray[np.int32]],
         *,
         adadelta: tuple[float, float] | None = None,
@@ -549,6 +547,7 @@ class Pairwise:
         """A new epoch. lrs: one rate, or one of each step."""
     def run(self, seconds: float) -> bool:
         """Go on with it; whether there is more to do. ArithmeticError: a score or a row was NaN or infinite."""
+
 # Recommenders.
 def draw_rows(out: NDArray[Any], rows: NDArray[np.int64], mean: float, scale: float, seed: int, stream: int) -> None:
     """Rows of a table (n, cols) become what they would be if all of it were drawn, normal: no row depends on others."""

@@ -110,8 +110,9 @@ cdef class Pairwise:
     cdef object held, order, lrs, scratch
     cdef bint busy
 
-    def __cinit__(self, str loss, Py_ssize_t dim, TableRows users not None, TableRows items not None, seen, known, *, adadelta=None,
-                  popular=None, int max_sampled=0, rank_losses=None, kos=(1, 1), uint64_t seed=0, Py_ssize_t batch=0):
+    def __cinit__(self, str loss, Py_ssize_t dim, TableRows users not None, TableRows items not None, seen, known, *,
+                  adadelta=None, popular=None, int max_sampled=0, rank_losses=None, kos=(1, 1), uint64_t seed=0,
+                  Py_ssize_t batch=0):
         cdef Py_ssize_t n, words
         require_isa()
         self.users, self.items = users, items

@@ -20,7 +20,7 @@ from ..training.rates import told
 from . import fitting, saving
 from .estimator import Estimator, seed_of
 from .matrices import Compressed, codes
-from .pairs import features
+from .pairs import MOST_PAIRS, features
 from .ranking import of_factors, places, recommend
 from .table import Tables
 
@@ -206,7 +206,7 @@ class PairwiseRanker(Estimator):
             user_alpha=number("user_alpha", self.user_alpha, "[0, inf)"),
             max_sampled=integer("max_sampled", self.max_sampled, 1, _MOST_TRIES),
             popularity=negatives != "uniform",
-            batch=0 if self.batch_size is None else integer("batch_size", self.batch_size, 1),
+            batch=0 if self.batch_size is None else integer("batch_size", self.batch_size, 1, MOST_PAIRS),
             dtype=np.dtype(choice("dtype", np.dtype(self.dtype).name, DTYPES)),
         )
 
