@@ -119,6 +119,7 @@ __all__ = [
     "load",
     "load_table",
     "minimize",
+    "recommend",
     "schedules",
     "scipy",
     "set_num_threads",
@@ -134,7 +135,7 @@ __all__ = [
 __all__ += optim.__all__
 
 if TYPE_CHECKING:
-    from . import schedules, scipy
+    from . import recommend, schedules, scipy
     from .augment import Augment
     from .bags import Bags
     from .hashed import Hashed
@@ -167,7 +168,7 @@ else:
         """Load what is first asked for by its name: it would take a quarter of the import's time."""
         from importlib import import_module
 
-        if name in ("schedules", "scipy"):
+        if name in ("recommend", "schedules", "scipy"):
             return import_module(f".{name}", __name__)
         if name in _LATE:
             found = globals()[name] = getattr(import_module(_LATE[name], __name__), name)
