@@ -89,6 +89,23 @@ def test_steps_and_predictions_are_the_twins(
         assert_array_equal(core.predict(users, items), predicted, err_msg=level)
 
 
+@pytest.mark.parametrize("placement", ["unaligned", "page end", "page start"])
+def test_wherever_tables_lie(
+    placement: str, place: Callable[[str, Array], Array], each_isa: Callable[[], Iterator[str]]
+) -> None:
+    u, i, r = made(6, 5, 40)
+    for dim in (1, 5, 19, 32):
+        wanted = tables(6, 5, dim, "float32")
+        twin.steps(wanted, 3.4, LR, REG, (u, i, r.astype(np.float32)), None, np.arange(40))
+        for _ in each_isa():
+            own = {name: place(placement, x) for name, x in tables(6, 5, dim, "float32").items()}
+            given = [place(placement, x) for x in (u, i, r.astype(np.float32), np.arange(40))]
+            core = _core.Factors(own["p"], own["q"], own["bu"], own["bi"], 3.4, LR, REG)
+            core.epoch(given[0], given[1], given[2], None, given[3])
+            for name, array in own.items():
+                assert_array_equal(array, wanted[name])
+
+
 def test_it_is_surprises_rule() -> None:
     u, i, r = made()
     own = tables(30, 40, 9, "float64")

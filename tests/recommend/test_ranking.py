@@ -97,6 +97,28 @@ def test_threads_change_no_bit(dtype: str, set_threads: Callable[[int], None]) -
         assert_array_equal(scores, found[0][1])
 
 
+@dtypes
+@pytest.mark.parametrize("placement", ["unaligned", "page end", "page start"])
+def test_wherever_arrays_lie(
+    placement: str, dtype: str, place: Callable[[str, Array], Array], each_isa: Callable[[], Iterator[str]]
+) -> None:
+    for shape in ((1, 19, 3), (40, 77, 5), (3, 1000, 17)):
+        u, i, b, out = case(shape, dtype)
+        start, indices = np.append(0, np.cumsum(out.sum(axis=1))), np.nonzero(out)[1]
+        for _ in each_isa():
+            scores = scores_of(u, i, b)
+            wanted = twin.best(scores, out, 6)[0]
+            own = [place(placement, x) for x in (u, i, b)]
+            left_out = place(placement, start), place(placement, indices)
+            for given in ((*own, None), (None, None, None, place(placement, scores))):
+                core = _core.Ranking(*given, None, left_out, shape[1], None)
+                assert_array_equal(core.best(6)[0], wanted)
+                core.place(left_out)
+                core = _core.Ranking(*given, None, None, shape[1], None)
+                order = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+                assert_array_equal(core.place(left_out), order[out])
+
+
 def test_who_has_seen_all_gets_nothing() -> None:
     u, i, b, _ = case((3, 20, 4), "float32")
     seen = np.nonzero(np.arange(3)[:, None] + np.zeros(20) == 1)
