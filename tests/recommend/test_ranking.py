@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -160,6 +163,16 @@ def test_seen_in_any_form() -> None:
         zeros,
     ):
         assert_array_equal(ranking.recommend((u, i, b), k=5, seen=seen)[0], wanted)
+
+
+def test_an_interrupt_comes_through(interruptible: None) -> None:
+    rng = np.random.default_rng(0)
+    u, i = rng.normal(size=(60_000, 64)).astype(np.float32), rng.normal(size=(20_000, 64)).astype(np.float32)
+    timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        ranking.recommend((u, i))
+    timer.join()
 
 
 def test_memory_is_not_users_times_items() -> None:
