@@ -6,9 +6,9 @@
  *   v_load_m(p, m), v_store_m(p, v, m)    those lanes only: others read as 0, and are not touched in memory
  *   v_set1(x)                             x in every lane
  *   v_fma(a, b, c)                        a * b + c, rounded once
+ *   V_BITS(m)                             bit i: whether lane i of a comparison is true; left out without an instruction
  *   v_product32(a, b)                     of the lower 32 bits of each 64
  *   V_MAX(a, b), V_MIN(a, b)              a > b ? a : b, a < b ? a : b, where there is an instruction; else left out
- *   V_BITS(m)                             bit i: whether lane i of a comparison is true; left out where it takes many
  *   v_widen(p)                            DOUBLES reals from p on, as doubles; of floats only, the other is here
  *
  * Before inclusion: REAL_BITS, VECTOR_BYTES and MACHINE_HEADER. */
