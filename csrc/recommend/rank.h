@@ -92,20 +92,6 @@ ALWAYS_INLINE void rise(ptrdiff_t n, real *score, int64_t *item) {
     }
 }
 
-/* Whether any of x[n], n <= 4 LANES, is greater than least. */
-ALWAYS_INLINE int any_above(ptrdiff_t n, const real *x, real least) {
-    vec most = v_set1(least);
-    if (n == 4 * LANES)
-        for (int i = 0; i < 4; i++) most = v_max(v_load(x + i * LANES), most);
-    else
-        for (ptrdiff_t j = 0; j < n; j++)
-            if (x[j] > least) return 1;
-    const veci above = most > v_set1(least);
-    real_uint any = 0;
-    for (int i = 0; i < LANES; i++) any |= (real_uint)above[i];
-    return any != 0;
-}
-
 /* Item j goes into a list of n items in their order, behind those of its score; the last of k is gone then. */
 ALWAYS_INLINE void insert(ptrdiff_t k, int64_t n, real *score, int64_t *item, real x, int64_t j) {
     ptrdiff_t a = n < k ? n : k - 1;
@@ -128,10 +114,12 @@ static void take_best(ptrdiff_t k, real *score, int64_t *item, int64_t *filled, 
         }
     }
     const real *least = listed ? score + k - 1 : score;
-    for (ptrdiff_t n; j < cols; j += n) {
-        n = cols - j < 4 * LANES ? cols - j : 4 * LANES;
-        if (!any_above(n, x + j, *least)) continue;
-        for (ptrdiff_t l = j; l < j + n; l++) {
+    for (; j < cols; j += LANES) {
+        const vec own = v_load_m(x + j, v_mask(cols - j));
+        uint32_t above = v_bits(own > v_set1(*least));
+        if (cols - j < LANES) above &= (1u << (cols - j)) - 1;
+        for (; above; above &= above - 1) {
+            const ptrdiff_t l = j + __builtin_ctz(above);
             if (!(x[l] > *least)) continue; /* of equal ones the first came first */
             if (listed) insert(k, k, score, item, x[l], col + l);
             else {
@@ -232,6 +220,19 @@ static int take_scores(void *context, ptrdiff_t row, ptrdiff_t col, ptrdiff_t ro
     return 0;
 }
 
+/* Fetches the rows of the next items to L2, a part of them at a time, while the first rows of users get their scores. */
+static void fetch_items(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols, ptrdiff_t part,
+                        ptrdiff_t parts) {
+    const struct schuss_ranking *r = context;
+    const ptrdiff_t end = col + 2 * cols < r->n_items ? col + 2 * cols : r->n_items, from = col + cols;
+    (void)rows;
+    if (row > 0 || from >= end) return;
+    const ptrdiff_t bytes = (end - from) * r->dim * (ptrdiff_t)sizeof(real);
+    const char *items = (const char *)r->item + from * r->dim * (ptrdiff_t)sizeof(real);
+    for (ptrdiff_t at = bytes / parts * part / 64 * 64; at < bytes / parts * (part + 1); at += 64)
+        __builtin_prefetch(items + at, 0, 2);
+}
+
 /* Room of a member, one part after the other. */
 ALWAYS_INLINE ptrdiff_t rank_part(ptrdiff_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -312,6 +313,7 @@ static void rank(const struct schuss_ranking *r, const struct schuss_best *best,
         } else if (h.n) {
             const struct gemm g = {.m = h.n, .n = r->n_items, .k = dim, .a = users, .a_row = dim, .a_col = 1,
                                    .b = r->item, .ldb = dim, .b_transposed = 1,
+                                   .fetch = fetch_items, .fetch_context = r,
                                    .end = {.kind = END_CONSUME, .consume = take_scores, .context = &h}};
             gemm(&g, 0, h.n, 0, r->n_items, rest);
         }

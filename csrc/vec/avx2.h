@@ -4,6 +4,7 @@ enum { TILE_ROWS = 6, TILE_VECS = 2 };
 typedef __m256i vmask;
 
 #if REAL_BITS == 32
+#define V_BITS(m) (uint32_t)_mm256_movemask_ps((__m256)(m))
 #define V_MAX(a, b) (vec)_mm256_max_ps((__m256)(a), (__m256)(b))
 #define V_MIN(a, b) (vec)_mm256_min_ps((__m256)(a), (__m256)(b))
 #define V_SQRT(a) (vec)_mm256_sqrt_ps((__m256)(a))
@@ -17,6 +18,7 @@ static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm256_maskload
 static inline void v_store_m(real *p, vec v, vmask m) { _mm256_maskstore_ps(p, m, (__m256)v); }
 static inline wide v_widen(const real *p) { return (wide)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
 #else
+#define V_BITS(m) (uint32_t)_mm256_movemask_pd((__m256d)(m))
 #define V_MAX(a, b) (vec)_mm256_max_pd((__m256d)(a), (__m256d)(b))
 #define V_MIN(a, b) (vec)_mm256_min_pd((__m256d)(a), (__m256d)(b))
 #define V_SQRT(a) (vec)_mm256_sqrt_pd((__m256d)(a))

@@ -3,6 +3,7 @@ enum { TILE_ROWS = 14, TILE_VECS = 2 };
 
 #if REAL_BITS == 32
 typedef __mmask16 vmask;
+#define V_BITS(m) (uint32_t)_mm512_movepi32_mask((__m512i)(m))
 #define V_MAX(a, b) (vec)_mm512_max_ps((__m512)(a), (__m512)(b))
 #define V_MIN(a, b) (vec)_mm512_min_ps((__m512)(a), (__m512)(b))
 #define V_SQRT(a) (vec)_mm512_sqrt_ps((__m512)(a))
@@ -14,6 +15,7 @@ static inline void v_store_m(real *p, vec v, vmask m) { _mm512_mask_storeu_ps(p,
 static inline wide v_widen(const real *p) { return (wide)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 #else
 typedef __mmask8 vmask;
+#define V_BITS(m) (uint32_t)_mm512_movepi64_mask((__m512i)(m))
 #define V_MAX(a, b) (vec)_mm512_max_pd((__m512d)(a), (__m512d)(b))
 #define V_MIN(a, b) (vec)_mm512_min_pd((__m512d)(a), (__m512d)(b))
 #define V_SQRT(a) (vec)_mm512_sqrt_pd((__m512d)(a))

@@ -6,6 +6,7 @@
  *   v_load_m(p, m), v_store_m(p, v, m)    those lanes only: others read as 0, and are not touched in memory
  *   v_set1(x)                             x in every lane
  *   v_fma(a, b, c)                        a * b + c, rounded once
+ *   V_BITS(m)                             bit i: whether lane i of a comparison is true; left out without an instruction
  *   v_product32(a, b)                     of the lower 32 bits of each 64
  *   V_MAX(a, b), V_MIN(a, b)              a > b ? a : b, a < b ? a : b, where there is an instruction; else left out
  *   V_SQRT(a)                             the root of each lane, where there is an instruction; else left out
@@ -49,6 +50,17 @@ ALWAYS_INLINE wide v_widen(const real *p) { return (wide)v_load(p); }
 
 #include MACHINE_HEADER
 
+/* Bit i: whether lane i of a comparison is true. */
+ALWAYS_INLINE uint32_t v_bits(veci mask) {
+#ifdef V_BITS
+    return V_BITS(mask);
+#undef V_BITS
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < LANES; i++) bits |= (uint32_t)(mask[i] & 1) << i;
+    return bits;
+#endif
+}
 ALWAYS_INLINE vec v_select(veci mask, vec yes, vec no) { return (vec)((mask & (veci)yes) | (~mask & (veci)no)); }
 ALWAYS_INLINE veci v_seti(real_int x) { return x - (veci){0}; }
 ALWAYS_INLINE vec v_abs(vec x) { return (vec)((veci)x & v_seti((real_int)(((uint64_t)1 << (REAL_BITS - 1)) - 1))); }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -97,6 +100,28 @@ def test_threads_change_no_bit(dtype: str, set_threads: Callable[[int], None]) -
         assert_array_equal(scores, found[0][1])
 
 
+@dtypes
+@pytest.mark.parametrize("placement", ["unaligned", "page end", "page start"])
+def test_wherever_arrays_lie(
+    placement: str, dtype: str, place: Callable[[str, Array], Array], each_isa: Callable[[], Iterator[str]]
+) -> None:
+    for shape in ((1, 19, 3), (40, 77, 5), (3, 1000, 17)):
+        u, i, b, out = case(shape, dtype)
+        start, indices = np.append(0, np.cumsum(out.sum(axis=1))), np.nonzero(out)[1]
+        for _ in each_isa():
+            scores = scores_of(u, i, b)
+            wanted = twin.best(scores, out, 6)[0]
+            own = [place(placement, x) for x in (u, i, b)]
+            left_out = place(placement, start), place(placement, indices)
+            for given in ((*own, None), (None, None, None, place(placement, scores))):
+                core = _core.Ranking(*given, None, left_out, shape[1], None)
+                assert_array_equal(core.best(6)[0], wanted)
+                core.place(left_out)
+                core = _core.Ranking(*given, None, None, shape[1], None)
+                order = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+                assert_array_equal(core.place(left_out), order[out])
+
+
 def test_who_has_seen_all_gets_nothing() -> None:
     u, i, b, _ = case((3, 20, 4), "float32")
     seen = np.nonzero(np.arange(3)[:, None] + np.zeros(20) == 1)
@@ -138,6 +163,16 @@ def test_seen_in_any_form() -> None:
         zeros,
     ):
         assert_array_equal(ranking.recommend((u, i, b), k=5, seen=seen)[0], wanted)
+
+
+def test_an_interrupt_comes_through(interruptible: None) -> None:
+    rng = np.random.default_rng(0)
+    u, i = rng.normal(size=(60_000, 64)).astype(np.float32), rng.normal(size=(20_000, 64)).astype(np.float32)
+    timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        ranking.recommend((u, i))
+    timer.join()
 
 
 def test_memory_is_not_users_times_items() -> None:
