@@ -20,7 +20,7 @@ from ..tables import Result, Row, row
 from ..timing import Contender, alternate
 
 ROWS, HELD, FEATURES, ENTRIES, EXPONENT = 100_000, 20_000, 1_000_000, 30, 1.3
-ALPHA = 1e-6
+ALPHA = 1e-4
 BATCH, RATE = 32, 0.1
 EPOCHS = 10
 
