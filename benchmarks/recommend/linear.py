@@ -135,9 +135,8 @@ def compared(curves: Mapping[str, list[tuple[float, float]]]) -> list[str]:
     first = next((spent for own, spent in curves[Ours.name] if own <= loss), None)
     if first is None:
         return [f"ours does not reach {loss:.4f}."]
-    return [
-        f"To {loss:.4f}: ours {first:.3f}, {Theirs.name} {seconds:.3f} CPU seconds, {seconds / first:.1f} times as long."
-    ]
+    longer = f"{seconds / first:.1f} times as long"
+    return [f"To {loss:.4f}: ours {first:.3f}, {Theirs.name} {seconds:.3f} CPU seconds, {longer}."]
 
 
 def result(options: Any, threads: int) -> Result:
