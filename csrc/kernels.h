@@ -113,9 +113,11 @@ struct gemm {
                   ptrdiff_t parts);
     const void *fetch_context;
     int fetches_a; /* where a_row is 1: 1 if the rows of the next tiles are fetched while tiles compute */
-    /* NULL, or A is these rows order[0], order[1], ...; a is not looked at then. a_row == 1: transposed */
+    /* NULL, or A is these rows order[0], order[1], ..., or from 0 on where order is NULL; a is not looked at then.
+     * a_row == 1: transposed */
     const struct schuss_compressed *compressed;
     const int64_t *order;
+    int averages; /* of compressed rows transposed: 1 if each value counts divided by how many its row has */
     const void *b;
     ptrdiff_t ldb;
     int b_transposed;
@@ -160,6 +162,12 @@ struct kernels {
     /* The rule and its stages over a piece of an array: n, p, g, s and average say where. g is written only to zero it.
      * Sets *nonfinite if a gradient is. */
     void (*step)(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite);
+    /* The same of whole rows, of `cols` elements each, by a BY_ROW rule, of whose states the piece has an element a row. g
+     * NULL: gradients are zero. */
+    void (*by_row)(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite);
+    /* p and s become k[0] p + k[1] s and k[2] p + k[3] s, `second` k[4] times itself and `third` k[5] times; each n
+     * elements, in double, rounded once. States may be NULL. */
+    void (*coast)(ptrdiff_t n, const double *k, void *p, void *s, void *second, void *third);
     /* What a MEASURED rule does before: sums[SCHUSS_MAX_SUMS] over the piece, in double, in a fixed order. Zeroes g
      * like step. */
     void (*measure)(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite);
@@ -231,6 +239,24 @@ struct kernels {
 
     /* The weighted losses of rows [row0, row1) into values[row0..row1-1], and their gradients. */
     void (*loss)(const struct loss_rows *l, ptrdiff_t row0, ptrdiff_t row1, double *values);
+
+    /* Ranking by pairs, see schuss.h. Pairs [first, end) of the epoch, each a step. */
+    void (*pairwise_steps)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t end);
+    /* Of a batch's pairs `from` to `to`, the first of which is number `first` of the epoch: which negative, what factor,
+     * what loss. Returns 1 if a score is not finite. */
+    int (*pairwise_look)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t from, ptrdiff_t to, int member);
+    /* The gradients of rows that belong to this member of `members`, of a batch of n pairs. */
+    void (*pairwise_gather)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t n, int member, int members);
+    /* The step of these rows. */
+    void (*pairwise_update)(struct schuss_pairwise *p, int member);
+    /* The losses of a batch of n pairs, into the epoch's sums. */
+    void (*pairwise_sum)(struct schuss_pairwise *p, ptrdiff_t n);
+    ptrdiff_t (*pairwise_scratch)(const struct schuss_pairwise *p, int members);
+    /* Numbers [first, end) of schuss_pairwise_represent and schuss_pairwise_scores. */
+    void (*pairwise_represent)(const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride, ptrdiff_t first,
+                               ptrdiff_t end, void *out);
+    void (*pairwise_scores)(ptrdiff_t dim, ptrdiff_t stride, const void *of_users, const void *of_items, ptrdiff_t first,
+                            ptrdiff_t end, const int32_t *users, const int32_t *items, void *out);
 
     /* An elementary function, for tests of its error: y[n] = f(x[n]). log1p: on [0, 1]. */
     void (*elementary)(int f, ptrdiff_t n, const void *x, void *y);

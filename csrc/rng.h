@@ -6,7 +6,14 @@
 #include <stdint.h>
 
 /* Streams keep the uses of one seed apart. Initialisation adds the layer, dropout the layer. */
-enum { STREAM_SHUFFLE = 0, STREAM_INIT = 1 << 20, STREAM_DROPOUT = 2 << 20, STREAM_AUGMENT = 3 << 20 };
+enum {
+    STREAM_SHUFFLE = 0,
+    STREAM_INIT = 1 << 20,
+    STREAM_DROPOUT = 2 << 20,
+    STREAM_AUGMENT = 3 << 20,
+    STREAM_NEGATIVES = 4 << 20,
+    STREAM_POSITIVES = 5 << 20
+};
 
 struct philox {
     uint32_t v[4];

@@ -82,7 +82,9 @@ int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int i
 /* ---- optim/step.c: optimizer steps ------------------------------------------------------------------------------- */
 
 #define SCHUSS_RULE_NUMBER(NAME, ...) SCHUSS_##NAME,
-enum schuss_rule { SCHUSS_RULES(SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER) SCHUSS_N_RULES };
+enum schuss_rule {
+    SCHUSS_RULES(SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER, SCHUSS_RULE_NUMBER) SCHUSS_N_RULES
+};
 #undef SCHUSS_RULE_NUMBER
 enum {
     SCHUSS_MAX_STATES = 6,
@@ -106,6 +108,12 @@ const char *schuss_dialect_name(int dialect);
 enum schuss_adjust_lr { SCHUSS_ADJUST_LRS(SCHUSS_NUMBER_OF) SCHUSS_N_ADJUST_LRS };
 #undef SCHUSS_NUMBER_OF
 const char *schuss_adjust_lr_name(int adjust_lr);
+
+/* Which rows of a table move in a step that touches some of them: those alone; or all, as if the others had a gradient
+ * of zero, which is made up for when a row is touched or read next. NULL is the name of the first, which is neither: all
+ * rows that there is a gradient for. */
+enum schuss_rows { SCHUSS_ROWS_GIVEN, SCHUSS_ROWS_LAZY, SCHUSS_ROWS_EXACT, SCHUSS_N_ROWS };
+const char *schuss_rows_name(int rows);
 
 /* What a group of parameters shares. A rule reads the numbers it knows: its file in optim/rules/ says what
  * they are. */
@@ -134,6 +142,7 @@ struct schuss_group {
     double eps2, d, beta2_decay; /* Adafactor; its eps < 0 is the dtype's */
     double ns_coefficients[3], ns_steps; /* Muon */
     int adjust_lr_fn;        /* enum schuss_adjust_lr */
+    int rows;                /* enum schuss_rows */
     double shampoo_beta, precondition_frequency, max_precond_dim; /* SOAP; shampoo_beta < 0: beta2 */
     int merge_dims, precondition_1d, normalize_grads;
     double initial_accumulator_value; /* what a state begins with */
@@ -180,8 +189,11 @@ struct schuss_segment {
     int group;
     /* NULL: g is the gradient by all of p. Else it is the gradient by some rows of p: row k of g belongs to row
      * index[k] of p. A row has `cols` elements, and n counts those of g. No other row of p and of its states is
-     * touched. Only for rules of which schuss_rule_by_element() is 1. */
+     * touched. Only for rules of which schuss_rule_by_rows() is 1. */
     const int64_t *index;
+    /* Of arrays whose group is SCHUSS_ROWS_EXACT: for each row the step that it and its states are of; those after it
+     * have to be made up for. NULL: all rows are always of the last step. */
+    int64_t *last;
     double factor;           /* the core's own: what a rule computes from sums over the array */
     int done;                /* the core's own: measured and updated in one go */
 };
@@ -197,6 +209,7 @@ struct schuss_step {
     int threads;             /* set by schuss_step_scratch(): the most threads that may make the step, and */
     ptrdiff_t scratch_each;  /* how many bytes of scratch each of them has for itself */
     struct schuss_average averages[SCHUSS_MAX_AVERAGES];
+    void *histories;         /* [schuss_histories_bytes()], or NULL if no segment has `last` */
     int64_t t;               /* number of the step about to be made, from 1 to 2^53 - 1 */
     double grad_scale;       /* gradients are multiplied by this first; 1 leaves them */
     double clip_value;       /* then limited to [-clip_value, clip_value]; <= 0: not */
@@ -259,9 +272,18 @@ void schuss_memory_start(const struct schuss_group *group, double *now);
 const char *schuss_rule_derived(int rule, int place);
 void schuss_derive(const struct schuss_group *group, int64_t steps, double *out);
 
-/* Whether a gradient may be by some rows alone: the rule goes element by element, and an element that a step leaves out
- * is not wrong in later ones. */
-int schuss_rule_by_element(int rule);
+/* Whether a gradient may be by some rows alone: the rule goes element by element or row by row, and a row that a step
+ * leaves out is not wrong in later ones. */
+int schuss_rule_by_rows(int rule);
+/* Bytes of the histories of a step's groups, 0 if none is exact. All of them begin, with the step about to be made: all
+ * rows are up to date. */
+ptrdiff_t schuss_histories_bytes(const struct schuss_step *step);
+void schuss_histories_begin(struct schuss_step *step);
+/* Brings rows index[n] of a segment that has `last`, which are different ones, up to date with the steps made so far;
+ * index NULL: its first n rows. */
+void schuss_catch_up(struct schuss_step *step, int segment, ptrdiff_t n, const int64_t *index);
+/* The same of all rows of all segments. */
+void schuss_catch_up_all(struct schuss_step *step);
 /* The state slots that the rule touches with these numbers: bit k for slot k. */
 int schuss_rule_states(const struct schuss_group *group);
 /* SOAP: elements of its states 2 and 3 of an array, a square for each dimension that has a basis. Other rules: 0. */
@@ -341,11 +363,40 @@ int schuss_all_within(int dtype, const void *x, ptrdiff_t n, double most);
 double schuss_weight_sum(const double *weights, ptrdiff_t rows);
 
 /* What is wrong with compressed rows: start[rows + 1] does not rise from 0 to their number of entries; a column is not
- * in [0, columns); columns of a row do not increase. */
+ * in [0, columns); columns of a row decrease, or one comes twice where `doubled` does not allow it. */
 enum schuss_fault { SCHUSS_FAULT_START = 1, SCHUSS_FAULT_RANGE, SCHUSS_FAULT_ORDER };
 struct schuss_compressed;
 /* SCHUSS_OK, or what is wrong first. */
-int schuss_compressed_fault(const struct schuss_compressed *rows, ptrdiff_t n_rows, ptrdiff_t entries, ptrdiff_t columns);
+int schuss_compressed_fault(const struct schuss_compressed *rows, ptrdiff_t n_rows, ptrdiff_t entries, ptrdiff_t columns,
+                            int doubled);
+/* One more than the highest column of any entry; 0: there are none. */
+int64_t schuss_compressed_columns(const struct schuss_compressed *rows, ptrdiff_t n_rows);
+
+/* ---- hash.c ------------------------------------------------------------------------------------------------------ */
+
+/* MurmurHash3_x86_32 of n bytes, the same on every machine. */
+uint32_t schuss_hash(const void *bytes, ptrdiff_t n, uint32_t seed);
+/* How values become codes from 0 to n - 1: the hash of a value's bytes modulo n, 1 <= n <= 2^32. In column c of rows of so
+ * many columns its seed is seed + c if salted. */
+struct schuss_hashing {
+    uint32_t seed;
+    int salted;
+    uint64_t n;
+    ptrdiff_t columns;
+};
+/* The code of value i, row by row, whose bytes are these. */
+int64_t schuss_code_of_bytes(const struct schuss_hashing *how, ptrdiff_t i, const void *bytes, ptrdiff_t n);
+/* That of an integer, by its decimal digits. */
+int64_t schuss_code_of_integer(const struct schuss_hashing *how, ptrdiff_t i, int64_t value);
+/* That of a missing value, by a byte that no UTF-8 text has. */
+int64_t schuss_code_of_missing(const struct schuss_hashing *how, ptrdiff_t i);
+/* codes[count] of integers, of uint64_t where not is_signed. */
+void schuss_codes_of_integers(const struct schuss_hashing *how, ptrdiff_t count, const void *values, int is_signed,
+                              int64_t *codes);
+/* codes[count] of text, `width` characters each, with zeros behind: bytes of UTF-8 if bytes, else uint32_t. room: 4 width
+ * bytes. Returns the first text with a character that is none of Unicode's, or -1. */
+ptrdiff_t schuss_codes_of_text(const struct schuss_hashing *how, ptrdiff_t count, const void *text, ptrdiff_t width,
+                               int bytes, void *room, int64_t *codes);
 
 /* ---- layers/, train/: networks ----------------------------------------------------------------------------------- */
 
@@ -366,8 +417,9 @@ enum schuss_kind { SCHUSS_KINDS(SCHUSS_KIND_NUMBER) SCHUSS_N_KINDS };
 #undef SCHUSS_KIND_NUMBER
 enum { SCHUSS_NODE_SIZES = 16, SCHUSS_NODE_NUMBERS = 6, SCHUSS_NODE_ARRAYS = 4, SCHUSS_MAX_INPUTS = 64 };
 
-/* What a value's elements are: numbers of the network's dtype, or int64_t codes. */
-enum schuss_storage { SCHUSS_REAL, SCHUSS_INDEX };
+/* What a value's elements are: numbers of the network's dtype, int64_t codes, or such numbers of which only those that are
+ * not zero are there, in compressed rows; only an input has these. */
+enum schuss_storage { SCHUSS_REAL, SCHUSS_INDEX, SCHUSS_SPARSE };
 
 /* One node of a network: it makes a value [rows x positions x channels] from those of other nodes. First what its kind
  * computes, then the end: activation, dropout, another value added. Positions are times, or the places of an image, row
@@ -429,11 +481,11 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *node, const char **what)
 /* Rows that go through all layers together where no gradients are wanted, so that their widest value stays in cache. A
  * multiple of 16 that does not depend on the threads, so that sums over such slabs do not either. */
 ptrdiff_t schuss_net_slab(const struct schuss_net *net);
-/* Whether all nodes that read this input can read it as compressed rows: only dense layers can. */
+/* Whether all nodes that read this input can read it as compressed rows: dense layers and bags of embeddings can. */
 int schuss_net_reads_compressed(const struct schuss_net *net, int input);
 
 /* A sparse matrix as compressed rows (CSR). Entry k has the value data[k] in column indices[k]. Row i has the entries
- * start[i] <= k < start[i + 1], whose columns increase. */
+ * start[i] <= k < start[i + 1], whose columns do not decrease: of a column that comes twice both entries count. */
 struct schuss_compressed {
     const int64_t *start;
     const void *indices;               /* int64_t if wide, else int32_t */
@@ -442,7 +494,7 @@ struct schuss_compressed {
 };
 
 /* One input of a pass: x[rows x positions x channels] without gaps. Where compressed is not NULL, x is not read: the
- * input is its rows order[0], order[1], ... The first input says of all what layers that go through times need: how many
+ * input is its rows order[0], order[1], ..., or from 0 on where order is NULL. The first input says of all what layers that go through times need: how many
  * positions of each row there are (lengths[rows], each at most the positions; NULL: all), and what they carry from pass
  * to pass: state[rows x net->state] is where they begin, and then where they ended. NULL: they begin at zero. */
 struct schuss_input {
@@ -627,5 +679,77 @@ int schuss_train_run(struct schuss_train *train, double seconds);
 /* The same of n trainings of different networks and optimizers, each on one thread, as many at once as there are threads.
  * Comes back early if a thread has nothing left to do while others are in long epochs. status[n]: of each. */
 void schuss_train_side_by_side(struct schuss_train *const *trains, int n, double seconds, int *status);
+
+/* ---- recommend/: rows of users and items that rank pairs ---------------------------------------------------------- */
+
+/* In the order of enum schuss_ranking's names in Python. */
+enum schuss_ranking { SCHUSS_RANK_LOGISTIC, SCHUSS_RANK_BPR, SCHUSS_RANK_WARP, SCHUSS_RANK_WARP_KOS };
+
+/* Users, or items. The table has a row for each feature: `stride` parameters, which are dim components, one bias and
+ * zeros, then as many sums of squares, and with adadelta as many of squared steps. */
+struct schuss_side {
+    ptrdiff_t n;             /* users, or items */
+    ptrdiff_t features;      /* rows of the table; without start: n */
+    const int64_t *start;    /* [n + 1] number i is the sum of rows codes[start[i]] .. times values; NULL: it is row i */
+    const int32_t *codes;
+    const void *values;
+    void *table;             /* [features][2 or 3][stride], 64-byte aligned */
+    double alpha;            /* of the penalty alpha / 2 |row|^2, of each row that a step touches */
+};
+
+struct schuss_pairwise {
+    int dtype, loss;
+    ptrdiff_t dim, stride;         /* stride % 16 == 0, stride > dim */
+    int adadelta;                  /* 0: AdaGrad */
+    double rho, eps;
+    const double *lr;              /* of each step, lr_step elements from one to the next */
+    ptrdiff_t lr_step;
+    struct schuss_side users, items;
+    /* What an epoch goes through: n pairs that were seen. WARP_KOS: n users, and seen_items is not looked at. */
+    ptrdiff_t n;                   /* < 2^32 */
+    const int32_t *seen_users, *seen_items;
+    const unsigned char *liked;    /* [n] LOGISTIC: 1 or 0; else NULL */
+    const void *weights;           /* [n] reals or NULL */
+    const int64_t *order;          /* [n] the epoch's permutation */
+    /* What no negative may be: items of each user, rising. */
+    const int64_t *known_start;    /* [users.n + 1] */
+    const int32_t *known;
+    const uint64_t *known_bits;    /* [users.n x known_words] bit i of a user's words: is known; NULL: known is searched */
+    ptrdiff_t known_words;
+    /* Negatives of BPR */
+    const int32_t *popular;        /* [n_popular] items of which each is drawn as often as the others; NULL: all items */
+    ptrdiff_t n_popular;
+    /* Negatives of WARP */
+    int max_sampled;               /* tries, < 2^24 */
+    const double *rank_losses;     /* [max_sampled] the loss's factor where try 1, 2, ... is the first that violates */
+    int kos_k, kos_n;              /* of so many drawn positives the k-th best */
+    uint64_t seed, epoch;          /* epoch < 2^40 */
+    ptrdiff_t batch;               /* pairs that make one step; 0: each makes its own */
+    void *scratch;                 /* schuss_pairwise_scratch, 64-byte aligned */
+    ptrdiff_t most_features;       /* the longest list of features of a user, or of an item, whichever is longer */
+    int members;                   /* threads that scratch is for */
+    /* This epoch so far */
+    ptrdiff_t position, steps;
+    double loss_sum, weight_sum;   /* of pairs that had a loss */
+    int64_t skipped;               /* users without an item that is not known, or without any that is */
+    int nonfinite;
+};
+
+/* The first of codes[n] that is not in [0, limit); -1: none. */
+ptrdiff_t schuss_first_code_outside(const int32_t *codes, ptrdiff_t n, int64_t limit);
+/* Whether no number of the side's table is NaN or infinite. */
+int schuss_rows_finite(int dtype, const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride);
+/* known_bits of schuss_pairwise, which are 0 before. */
+void schuss_known_bits(ptrdiff_t users, const int64_t *known_start, const int32_t *known, ptrdiff_t words, uint64_t *bits);
+/* Bytes for members threads; the rest of the struct is set but for scratch. */
+ptrdiff_t schuss_pairwise_scratch(const struct schuss_pairwise *p, int members);
+/* Goes on with the epoch until it ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE) or a score is NaN or infinite
+ * (SCHUSS_NONFINITE). Without batches on the calling thread alone. Which threads there are changes no bit. */
+int schuss_pairwise_run(struct schuss_pairwise *p, double seconds);
+/* out[n x stride]: what numbers 0, 1, ... of this side are as sums of their features' rows. */
+void schuss_pairwise_represent(int dtype, const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride, void *out);
+/* out[n]: scores of users[n] with items[n], whose representations are [.. x stride]: products, and both biases. */
+void schuss_pairwise_scores(int dtype, ptrdiff_t dim, ptrdiff_t stride, const void *of_users, const void *of_items,
+                            ptrdiff_t n, const int32_t *users, const int32_t *items, void *out);
 
 #endif

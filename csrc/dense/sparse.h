@@ -1,6 +1,9 @@
 /* Products whose A is compressed rows, or such rows transposed. Each element of C is the chains of fused multiply-adds
  * of struct gemm without those where A is zero, which would change nothing: the same bits. There is no start. */
 
+/* The row of compressed rows that is row i of a product. */
+ALWAYS_INLINE int64_t row_at_place(const int64_t *order, ptrdiff_t i) { return order ? order[i] : i; }
+
 ALWAYS_INLINE int64_t column_at(const struct schuss_compressed *x, int64_t k) {
     return x->wide ? ((const int64_t *)x->indices)[k] : ((const int32_t *)x->indices)[k];
 }
@@ -8,7 +11,7 @@ ALWAYS_INLINE int64_t column_at(const struct schuss_compressed *x, int64_t k) {
 /* Columns [col, col + cols), (nv - 1) * LANES < cols <= nv * LANES, of row i of C. */
 ALWAYS_INLINE void sparse_row(const int nv, const struct gemm *g, ptrdiff_t i, ptrdiff_t col, ptrdiff_t cols) {
     const struct schuss_compressed *x = g->compressed;
-    const int64_t row = g->order[i];
+    const int64_t row = row_at_place(g->order, i);
     const vmask last = v_mask(cols - (nv - 1) * LANES);
     vec sum[WIDE_VECS];
     real before[WIDE_VECS * LANES]; /* the sums of the blocks of LONG_K columns before this one */
@@ -95,7 +98,8 @@ static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, 
     real *aside = room + height * g->n; /* sums of the blocks of LONG_K rows after the first */
     int found = 0;
     for (ptrdiff_t p = 0; p < g->k; p++) {
-        int64_t low = x->start[g->order[p]], high = x->start[g->order[p] + 1];
+        const int64_t row = row_at_place(g->order, p);
+        int64_t low = x->start[row], high = x->start[row + 1];
         while (low < high) {
             const int64_t middle = low + (high - low) / 2;
             if (column_at(x, middle) < row0) low = middle + 1;
@@ -111,11 +115,14 @@ static int sparse_columns(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, 
             const ptrdiff_t p1 = g->k - p0 < LONG_K ? g->k : p0 + LONG_K;
             for (ptrdiff_t i = 0; i < i1 - i0; i++) memset(sums + i * ld, 0, (size_t)n * sizeof(real));
             for (ptrdiff_t p = p0; p < p1; p++) {
-                const int64_t end = x->start[g->order[p] + 1];
+                const int64_t row = row_at_place(g->order, p), end = x->start[row + 1];
+                const real shared_by = g->averages ? (real)(end - x->start[row]) : 1;
                 const real *b = (const real *)g->b + p * g->ldb + col0;
                 int64_t k = next[p];
-                for (; k < end && column_at(x, k) < i1; k++)
-                    add_row(n, ((const real *)x->data)[k], b, sums + (column_at(x, k) - i0) * ld);
+                for (; k < end && column_at(x, k) < i1; k++) {
+                    const real value = ((const real *)x->data)[k];
+                    add_row(n, g->averages ? value / shared_by : value, b, sums + (column_at(x, k) - i0) * ld);
+                }
                 next[p] = k;
             }
             for (ptrdiff_t i = 0; p0 > 0 && i < i1 - i0; i++) add(n, sums + i * ld, c + i * ldc);

@@ -24,11 +24,15 @@
 #include "../optim/list.h"
 #undef RULE_LOOPS
 #include "../optim/stages.h"
+#include "../optim/by_row.h"
 #define RULE_ARRAYS
 #include "../optim/list.h"
 #undef RULE_ARRAYS
 #include "../optim/whole.h"
 #include "../optim/lbfgs.h"
+#include "../recommend/rows.h"
+#include "../recommend/pairs.h"
+#include "../recommend/batches.h"
 
 extern const struct kernels TABLE;
 const struct kernels TABLE = {
@@ -39,6 +43,8 @@ const struct kernels TABLE = {
     .tile_cols = TILE_COLS,
     .step = step,
     .measure = measure,
+    .by_row = by_row,
+    .coast = coast,
     .array = array,
     .array_scratch = array_scratch,
     .any_nonfinite = any_nonfinite,
@@ -65,5 +71,13 @@ const struct kernels TABLE = {
     .draw_mask = draw_mask,
     .apply_mask = apply_mask,
     .loss = loss,
+    .pairwise_steps = pairwise_steps,
+    .pairwise_look = pairwise_look,
+    .pairwise_gather = pairwise_gather,
+    .pairwise_update = pairwise_update,
+    .pairwise_sum = pairwise_sum,
+    .pairwise_scratch = pairwise_scratch,
+    .pairwise_represent = pairwise_represent,
+    .pairwise_scores = pairwise_scores,
     .elementary = elementary,
 };

@@ -5,5 +5,6 @@
 
 #include "../kernels.h"
 #include "../optim/sides.h"
+#include "../recommend/negatives.h"
 #include "../rng.h"
 #include "../train/kind.h"

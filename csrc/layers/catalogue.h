@@ -9,6 +9,7 @@
 #include "layer_norm.h"
 #include "batch_norm.h"
 #include "embedding.h"
+#include "embedding_bag.h"
 #include "parametric.h"
 #include "prelu.h"
 #include "ensemble_dense.h"

@@ -9,6 +9,8 @@ enum {
 
 /* Nanoseconds of a multiply-add, and of what else a layer does for one output. */
 static const double PRODUCT_NS = 0.01, OUTPUT_NS = 0.05;
+/* What a compressed row is taken for: so many entries, each of which is fetched in so many nanoseconds. */
+static const double ENTRIES = 32, ENTRY_NS = 4;
 
 /* Whether there is a scale. */
 ALWAYS_INLINE int is_scaled(const struct schuss_node *node) { return node->numbers[1] != 1; }
@@ -27,7 +29,7 @@ struct dense_products {
 static const char *dense_shape(const struct schuss_node *node, const struct shape *in, struct shape *out,
                                struct schuss_array *arrays, int *n_arrays) {
     const ptrdiff_t n_out = node->sizes[1];
-    if (in->storage != SCHUSS_REAL) return "input";
+    if (in->storage == SCHUSS_INDEX) return "input";
     if (node->sizes[0] != in->channels) return "n_in";
     if (n_out < 1) return "n_out";
     *out = (struct shape){n_out, SCHUSS_REAL, 0};
@@ -44,9 +46,19 @@ static ptrdiff_t aside_bytes(ptrdiff_t rows, ptrdiff_t n_in) {
     return (together * n_in * (ptrdiff_t)sizeof(real) + 63) / 64 * 64;
 }
 
+/* What a product with compressed rows of n columns needs; nobody says how many entries a row has. */
+static struct needs compressed_needs(ptrdiff_t n, ptrdiff_t rows, int passes, size_t prepared) {
+    return (struct needs){
+        .scratch = passes == SCHUSS_FORWARD_ONLY ? 0 : sparse_scratch(n, rows),
+        .prepared = (ptrdiff_t)prepared,
+        .nanoseconds = ENTRIES * (ENTRY_NS + PRODUCT_NS * (double)n) + OUTPUT_NS * (double)n,
+    };
+}
+
 static struct needs dense_needs(const struct schuss_node *node, const struct shape *in, ptrdiff_t rows, int passes) {
     const ptrdiff_t n_in = in->channels, n_out = node->channels, item = sizeof(real);
     ptrdiff_t scratch[4] = {gemm_scratch(rows, n_out, n_in, END_FORWARD)}, most = 0;
+    if (in->storage == SCHUSS_SPARSE) return compressed_needs(n_out, rows, passes, sizeof(struct dense_products));
     if (passes != SCHUSS_FORWARD_ONLY) {
         scratch[1] = gemm_scratch(n_in, n_out, rows, END_CONSUME);
         scratch[2] = gemm_scratch(rows, n_in, n_out, END_BACKWARD);
@@ -150,26 +162,30 @@ static void dense_down(struct here *h, const struct pass *pass, struct team *me)
     }
 }
 
+/* The gradient of array 0, a matrix, by the product g, whose B is there: X transposed times it. */
+ALWAYS_INLINE void matrix_gradient(struct here *h, struct gemm *g, int scaled, const struct pass *pass,
+                                   struct births *births, struct team *me) {
+    struct birth born;
+    g->k = pass->rows;
+    g->a = h->x.at;
+    g->compressed = h->compressed;
+    g->order = h->order;
+    g->end = (struct tile_end){0};
+    if (births) {
+        born = birth_of(births, h->kernels, h->node->first_array, g->n);
+        g->end = birth_end(&born);
+    }
+    if (scaled) put_scale(h, &g->end);
+    /* Rules like long pieces: whole rows of weights, unless they are few. */
+    const int by_columns = g->m < FEW_ROWS * me->count && g->n > g->m;
+    const int found = member_product(h, g, own_rows(g->m, me), by_columns, me);
+    if (births) births->nonfinite |= found;
+}
+
 static void dense_gradients(struct here *h, const struct pass *pass, struct births *births, struct team *me) {
     struct gemm *g = &((struct dense_products *)h->prepared)->gradient;
     const ptrdiff_t n = g->n, weight = h->node->first_array;
-    if (h->wanted[DENSE_WEIGHT]) {
-        struct birth born;
-        g->k = pass->rows;
-        g->a = h->x.at;
-        g->compressed = h->compressed;
-        g->order = h->order;
-        g->end = (struct tile_end){0};
-        if (births) {
-            born = birth_of(births, h->kernels, (int)weight, n);
-            g->end = birth_end(&born);
-        }
-        if (is_scaled(h->node)) put_scale(h, &g->end);
-        /* Rules like long pieces: whole rows of weights, unless they are few. */
-        const int by_columns = g->m < FEW_ROWS * me->count && n > g->m;
-        const int found = member_product(h, g, own_rows(g->m, me), by_columns, me);
-        if (births) births->nonfinite |= found;
-    }
+    if (h->wanted[DENSE_WEIGHT]) matrix_gradient(h, g, is_scaled(h->node), pass, births, me);
     if (h->node->n_arrays < 2 || !h->wanted[DENSE_BIAS]) return;
     const struct share own = own_columns(n, me);
     if (own.first == own.end) return;
@@ -185,6 +201,6 @@ static void dense_gradients(struct here *h, const struct pass *pass, struct birt
 static const struct kind dense_kind = {
     .name = "dense", .sizes = "n_in n_out", .numbers = "bias scale",
     .shape = dense_shape, .needs = dense_needs, .sharing = SHARES_EITHER,
-    .backward_reads = GRADIENTS_READ_INPUT,
+    .backward_reads = GRADIENTS_READ_INPUT, .reads_compressed = 1,
     .prepare = dense_prepare, .forward = dense_forward, .down = dense_down, .gradients = dense_gradients,
 };

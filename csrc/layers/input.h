@@ -5,7 +5,9 @@ static const char *input_shape(const struct schuss_node *node, const struct shap
     (void)in, (void)arrays, (void)n_arrays;
     if (node->sizes[0] < 1) return "n";
     if (node->sizes[1] < 1) return "positions";
-    *out = (struct shape){node->sizes[0], node->numbers[0] != 0 ? SCHUSS_INDEX : SCHUSS_REAL, node->sizes[1]};
+    const int storage = node->numbers[0] == 2 ? SCHUSS_SPARSE : node->numbers[0] != 0 ? SCHUSS_INDEX : SCHUSS_REAL;
+    if (storage == SCHUSS_SPARSE && node->sizes[1] != 1) return "positions";
+    *out = (struct shape){node->sizes[0], storage, node->sizes[1]};
     return NULL;
 }
 

@@ -25,6 +25,7 @@
     KIND(lstm)             \
     KIND(pool)             \
     KIND(flatten)          \
-    KIND(convolution)
+    KIND(convolution)      \
+    KIND(embedding_bag)
 
 #endif

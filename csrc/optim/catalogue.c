@@ -15,21 +15,26 @@
 #undef RULE_ROWS
 
 #define ROW(NAME, function) [SCHUSS_##NAME] = &function##_rule,
-const struct rule *const optimizer_rules[SCHUSS_N_RULES] = {SCHUSS_RULES(ROW, ROW, ROW)};
+const struct rule *const optimizer_rules[SCHUSS_N_RULES] = {SCHUSS_RULES(ROW, ROW, ROW, ROW)};
 #undef ROW
 
 /* ---- by number of the rule ---- */
 
-#define RULE_NAMES(X) SCHUSS_RULES(X, X, X)
+#define RULE_NAMES(X) SCHUSS_RULES(X, X, X, X)
 const char *schuss_rule_name(int rule) { return NAME_OF(RULE_NAMES, rule); }
 const char *schuss_dialect_name(int dialect) { return NAME_OF(SCHUSS_DIALECTS, dialect); }
 const char *schuss_adjust_lr_name(int adjust_lr) { return NAME_OF(SCHUSS_ADJUST_LRS, adjust_lr); }
 
-int schuss_rule_by_element(int rule) {
+const char *schuss_rows_name(int rows) {
+    static const char *const names[SCHUSS_N_ROWS] = {NULL, "lazy", "exact"};
+    return names[rows];
+}
+
+int schuss_rule_by_rows(int rule) {
     switch (rule) {
 #define PLAIN(NAME, function) case SCHUSS_##NAME:
 #define OTHER(NAME, ...)
-        SCHUSS_RULES(PLAIN, OTHER, OTHER)
+        SCHUSS_RULES(PLAIN, OTHER, OTHER, PLAIN)
 #undef PLAIN
 #undef OTHER
         return !optimizer_rules[rule]->every_step;

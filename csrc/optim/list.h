@@ -1,38 +1,40 @@
 /* The names of all update rules. The functions are in rules/. PLAIN(NAME, function) goes element by element. So does
  * MEASURED(NAME, function), after sums over whole arrays, for which function_sums makes a pass of its own. MATRIX(NAME,
- * function) steps whole arrays by function_array; function_sums and function are its passes over elements. */
+ * function) steps whole arrays by function_array; function_sums and function are its passes over elements. BY_ROW(NAME,
+ * function) goes row by row: function_row says what follows from a row's sum of squares for its elements. */
 #ifndef SCHUSS_OPTIM_LIST_H
 #define SCHUSS_OPTIM_LIST_H
 
-#define SCHUSS_RULES(PLAIN, MEASURED, MATRIX)       \
-    PLAIN(SGD, sgd)                                 \
-    PLAIN(ADAGRAD, adagrad)                         \
-    PLAIN(RMSPROP, rmsprop)                         \
-    PLAIN(ADAM, adam)                               \
-    PLAIN(ADADELTA, adadelta)                       \
-    PLAIN(ADAMAX, adamax)                           \
-    PLAIN(NADAM, nadam)                             \
-    PLAIN(RADAM, radam)                             \
-    PLAIN(ADABELIEF, adabelief)                     \
-    PLAIN(LION, lion)                               \
-    PLAIN(SIGNUM, signum)                           \
-    PLAIN(RPROP, rprop)                             \
-    PLAIN(ASGD, asgd)                               \
-    PLAIN(YOGI, yogi)                               \
-    PLAIN(LAPROP, laprop)                           \
-    PLAIN(ADOPT, adopt)                             \
-    PLAIN(ADEMAMIX, ademamix)                       \
-    PLAIN(ADAN, adan)                               \
-    PLAIN(FTRL, ftrl)                               \
-    PLAIN(SCHEDULE_FREE_SGD, schedule_free_sgd)     \
-    PLAIN(SCHEDULE_FREE_ADAMW, schedule_free_adamw) \
-    MEASURED(LARS, lars)                            \
-    MEASURED(LAMB, lamb)                            \
-    MEASURED(NOVOGRAD, novograd)                    \
-    MEASURED(PRODIGY, prodigy)                      \
-    MATRIX(ADAFACTOR, adafactor)                    \
-    MATRIX(MUON, muon)                              \
-    MATRIX(SOAP, soap)
+#define SCHUSS_RULES(PLAIN, MEASURED, MATRIX, BY_ROW) \
+    PLAIN(SGD, sgd)                                   \
+    PLAIN(ADAGRAD, adagrad)                           \
+    PLAIN(RMSPROP, rmsprop)                           \
+    PLAIN(ADAM, adam)                                 \
+    PLAIN(ADADELTA, adadelta)                         \
+    PLAIN(ADAMAX, adamax)                             \
+    PLAIN(NADAM, nadam)                               \
+    PLAIN(RADAM, radam)                               \
+    PLAIN(ADABELIEF, adabelief)                       \
+    PLAIN(LION, lion)                                 \
+    PLAIN(SIGNUM, signum)                             \
+    PLAIN(RPROP, rprop)                               \
+    PLAIN(ASGD, asgd)                                 \
+    PLAIN(YOGI, yogi)                                 \
+    PLAIN(LAPROP, laprop)                             \
+    PLAIN(ADOPT, adopt)                               \
+    PLAIN(ADEMAMIX, ademamix)                         \
+    PLAIN(ADAN, adan)                                 \
+    PLAIN(FTRL, ftrl)                                 \
+    PLAIN(SCHEDULE_FREE_SGD, schedule_free_sgd)       \
+    PLAIN(SCHEDULE_FREE_ADAMW, schedule_free_adamw)   \
+    MEASURED(LARS, lars)                              \
+    MEASURED(LAMB, lamb)                              \
+    MEASURED(NOVOGRAD, novograd)                      \
+    MEASURED(PRODIGY, prodigy)                        \
+    MATRIX(ADAFACTOR, adafactor)                      \
+    MATRIX(MUON, muon)                                \
+    MATRIX(SOAP, soap)                                \
+    BY_ROW(ROWADAGRAD, rowadagrad)
 
 #endif
 
@@ -66,4 +68,5 @@
 #include "rules/adafactor.h"
 #include "rules/muon.h"
 #include "rules/soap.h"
+#include "rules/rowadagrad.h"
 #endif

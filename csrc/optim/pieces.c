@@ -11,3 +11,12 @@ struct schuss_segment segment_piece(const struct schuss_segment *s, ptrdiff_t fr
     for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) piece.average[k] = at(s->average[k], from, item);
     return piece;
 }
+
+struct schuss_segment segment_rows(const struct schuss_segment *s, int by_row, ptrdiff_t cols, ptrdiff_t first,
+                                   ptrdiff_t rows, ptrdiff_t item) {
+    struct schuss_segment piece = segment_piece(s, first * cols, (first + rows) * cols, item);
+    for (int k = 0; by_row && k < SCHUSS_MAX_STATES; k++) piece.s[k] = at(s->s[k], first, item);
+    piece.cols = cols;
+    if (s->last) piece.last = s->last + first;
+    return piece;
+}

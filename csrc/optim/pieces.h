@@ -14,6 +14,23 @@ static inline ptrdiff_t blocks_of(ptrdiff_t n) { return (n + BLOCK - 1) / BLOCK;
 struct schuss_segment segment_piece(const struct schuss_segment *segment, ptrdiff_t from, ptrdiff_t to,
                                     ptrdiff_t item);
 
+/* The rows [first, first + rows) of a segment, of `cols` elements each, as a segment; by_row: states have an element a
+ * row. */
+struct schuss_segment segment_rows(const struct schuss_segment *segment, int by_row, ptrdiff_t cols, ptrdiff_t first,
+                                   ptrdiff_t rows, ptrdiff_t item);
+
+/* Elements of a row, as gradients of rows have them: all that has the same first index. */
+static inline ptrdiff_t row_length(const struct schuss_segment *s) {
+    ptrdiff_t n = s->ndim ? 1 : s->n;
+    for (int k = 1; k < s->ndim; k++) n *= s->shape[k];
+    return n;
+}
+
+/* Whether whole rows of the array have to be stepped. */
+static inline int goes_by_rows(const struct schuss_step *step, const struct schuss_segment *s) {
+    return s->index || s->last || optimizer_rules[step->groups[s->group].rule]->by_row;
+}
+
 /* Whether a MATRIX rule steps the array, all of it at once. */
 static inline int stepped_whole(const struct schuss_step *step, const struct schuss_segment *s) {
     return optimizer_rules[step->groups[s->group].rule]->time != NULL;
@@ -24,6 +41,7 @@ struct pieces {
     const struct schuss_step *step;
     ptrdiff_t first, end;
     ptrdiff_t unit;                 /* Arrays are cut where a multiple of so many of their elements ends. */
+    int whole_rows;                 /* 1: arrays that go by rows are cut where a row ends. */
     int every;                      /* 0: arrays that MATRIX rules step whole are left out. */
     int left;                       /* 1: arrays that are done are left out. */
     int next;                       /* The segment to look at next, */
@@ -48,8 +66,9 @@ static inline int next_piece(struct pieces *p) {
         struct schuss_segment *s = &p->step->segments[p->next++];
         if ((p->left && s->done) || (!p->every && stepped_whole(p->step, s))) continue;
         p->segment = s;
-        p->from = cut(p->first - p->start, s->n, p->unit);
-        p->to = cut(p->end - p->start, s->n, p->unit);
+        const ptrdiff_t unit = p->whole_rows && goes_by_rows(p->step, s) ? row_length(s) : p->unit;
+        p->from = cut(p->first - p->start, s->n, unit);
+        p->to = cut(p->end - p->start, s->n, unit);
         p->start += s->n;
         if (p->from < p->to) return 1;
     }

@@ -30,6 +30,9 @@
 #define DECOUPLED_WEIGHT_DECAY FLAG("decoupled_weight_decay", decoupled)
 #define NESTEROV FLAG("nesterov", nesterov)
 #define ADAPT FLAG("adapt", adapt)
+#define ROWS \
+    {.name = "rows", .kind = SCHUSS_CHOICE, .offset = {AT(rows)}, .choices = SCHUSS_N_ROWS, .choice = schuss_rows_name, \
+     .optional = 1, .none = SCHUSS_ROWS_GIVEN}
 #define INITIAL_ACCUMULATOR_VALUE NUMBER("initial_accumulator_value", initial_accumulator_value, "[0, inf)")
 /* For rules that know scikit-learn's form too, and for those that do not. */
 #define ANY_DIALECT CHOICE("dialect", dialect, SCHUSS_N_DIALECTS, schuss_dialect_name)
@@ -49,6 +52,16 @@ static int shape_of_array(const struct schuss_group *g, const struct schuss_segm
 static int states_of(int n) { return (1 << n) - 1; }
 
 /* ---- constants ---- */
+
+/* The logarithm of 1e-40; see struct coast. */
+#define NOTHING (-92.1)
+
+/* What leaves everything as it is, but for decoupled decay; coupled decay makes gradients of the parameters, so the step
+ * has no closed form here. 0: it does. */
+static int coast_without_l2(const struct rule_constants *c, struct coast *k) {
+    *k = (struct coast){.p_of_p = held(c->keep, c->dtype), .s_of_s = 1, .others = {1, 1}, .nothing = NOTHING};
+    return c->l2 == 0 && c->l1 == 0;
+}
 
 enum { FLOPS_PER_NANOSECOND = 100 }; /* of products on one thread, roughly */
 

@@ -7,6 +7,20 @@
 /* WITH_EPS: if eps is more than 0, since the rule divides by it. */
 enum zeros { NEVER, WITH_EPS, ALWAYS };
 
+/* What steps with gradients of zero do to the elements of a row, in double: p and the first state become linear
+ * combinations of both, other states multiples of themselves. */
+struct coast {
+    double p_of_p, p_of_s, s_of_p, s_of_s; /* p = p_of_p p + p_of_s s, s = s_of_p p + s_of_s s */
+    double others[2];                      /* what the second and the third state are multiplied by */
+    /* Of what this leaves out, `fade` to the power of n is left after n steps: nothing, where the logarithm of that is at
+     * most `nothing`. fade 0: this leaves nothing out. */
+    double fade, nothing;
+    int latest; /* 1: the last of the steps alone has the result of them all, unless its step_size is 0. */
+};
+
+/* The number as arrays of the dtype hold it, which is what loops compute with. */
+static inline double held(double x, int dtype) { return dtype == SCHUSS_F32 ? (double)(float)x : x; }
+
 /* What there is to know of a rule beside its loop. What a row leaves out is 0 or NULL. */
 struct rule {
     /* What users can set, beyond what all rules have; the last one has no name. fault: see schuss_group_fault. */
@@ -55,6 +69,11 @@ struct rule {
     /* The rule averages over steps, or gives states their start in the first: an element that is passed over in a step,
      * since its row has no gradient, would be wrong in later ones. */
     int every_step;
+    /* NULL: rows that are not touched cannot be made up for. Else what a step with these constants does to them; 0: that
+     * has no closed form, so steps are to be made one by one. */
+    int (*coast)(const struct rule_constants *c, struct coast *k);
+    /* BY_ROW rules: 1: states have an element a row, and whole rows are to be stepped. */
+    int by_row;
 };
 extern const struct rule *const optimizer_rules[SCHUSS_N_RULES];
 

@@ -95,8 +95,10 @@ static void step(const struct schuss_segment *piece, const struct rule_constants
         switch (c->rule) {
 #define PLAIN(NAME, function) \
     case SCHUSS_##NAME: function(&r, c); break;
-            SCHUSS_RULES(PLAIN, PLAIN, PLAIN)
+#define BY_ROW(NAME, function)
+            SCHUSS_RULES(PLAIN, PLAIN, PLAIN, BY_ROW)
 #undef PLAIN
+#undef BY_ROW
         }
         for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++)
             if (c->average_weight[k] != 0)
@@ -115,7 +117,7 @@ static void measure(const struct schuss_segment *piece, const struct rule_consta
 #define PLAIN(NAME, function)
 #define MEASURED(NAME, function) \
     case SCHUSS_##NAME: function##_sums(&r, c, &found); break;
-            SCHUSS_RULES(PLAIN, MEASURED, MEASURED)
+            SCHUSS_RULES(PLAIN, MEASURED, MEASURED, PLAIN)
 #undef PLAIN
 #undef MEASURED
         default: (void)r; break;

@@ -8,6 +8,7 @@
 
 #include "arrays.h"
 #include "power.h"
+#include "rows.h"
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* Fewer are not worth waking a thread. */
@@ -16,11 +17,7 @@ enum {
     /* These are for steps that a team makes. */
     ELEMENTS_PER_NANOSECOND = 4, /* This is rough. */
     TIME_PER_THREAD = 10000,     /* Fewer nanoseconds are not worth waking a thread. */
-    PATIENCE = 200000,           /* A team waits at most so many nanoseconds for threads to come. */
-    /* These are for gradients of some rows. */
-    ROWS_AHEAD = 4,              /* The row so many rows ahead is fetched. */
-    FETCHED = 1024,              /* At most so many bytes of it are: then the hardware sees where it goes. */
-    LINE = 64
+    PATIENCE = 200000            /* A team waits at most so many nanoseconds for threads to come. */
 };
 
 static int measures(const struct schuss_step *step) {
@@ -40,6 +37,8 @@ ptrdiff_t schuss_step_sums(const struct schuss_step *step) {
 static int reads_first(const struct schuss_step *step) { return step->clip_norm > 0 || step->check_first; }
 
 int optimizer_goes_by_pieces(const struct schuss_step *step) {
+    for (int i = 0; i < step->n_groups; i++)
+        if (optimizer_rules[step->groups[i].rule]->by_row) return 0;
     return !reads_first(step) && !measures(step) && !(optimizer_arrays_time(step) > 0);
 }
 
@@ -49,7 +48,8 @@ static struct pieces share_of(const struct optimizer_walk *w, ptrdiff_t total, i
                            .every = w->by_pieces == w->total,
                            .first = share_start(total, UNIT, part, parts),
                            .end = share_start(total, UNIT, part + 1, parts),
-                           .unit = 1};
+                           .unit = 1,
+                           .whole_rows = 1};
 }
 
 /* Of the arrays that are stepped by pieces. */
@@ -57,10 +57,11 @@ static struct pieces pieces_of(const struct optimizer_walk *w, int part, int par
     return share_of(w, w->by_pieces, part, parts);
 }
 
-/* Of all arrays, those that MATRIX rules step whole included. */
+/* Of all arrays, those that MATRIX rules step whole included, to be read only. */
 static struct pieces every_piece_of(const struct optimizer_walk *w, int part, int parts) {
     struct pieces p = share_of(w, w->total, part, parts);
     p.every = 1;
+    p.whole_rows = 0;
     return p;
 }
 
@@ -139,41 +140,27 @@ static void note_nonfinite(struct optimizer_walk *w, int nonfinite) {
     if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
 }
 
-/* Brings `bytes` of an array, from byte `from` on, into cache. */
-static void fetch(const void *array, ptrdiff_t from, ptrdiff_t bytes) {
-    const char *x = (const char *)array + from;
-    for (ptrdiff_t i = 0; i < bytes; i += LINE) __builtin_prefetch(x + i, 1, 3);
-    __builtin_prefetch(x + bytes - 1, 1, 3); /* The row may end in a line that the loop has not met. */
-}
-
-/* Steps a piece of a gradient that is of some rows, row by row. Rows ahead are fetched, since the hardware cannot know
- * where they lie. */
-static void step_rows(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
-                      int *nonfinite) {
+/* Steps a piece of an array that goes by rows, which is whole rows. Rows that have missed steps make these first. */
+static void step_whole_rows(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
+                            int *nonfinite) {
+    _Alignas(64) char scratch[ROWS_SCRATCH];
     const struct schuss_segment *s = p->segment;
-    const ptrdiff_t item = w->kernels->item, cols = s->cols, last = (p->to - 1) / cols;
-    const ptrdiff_t bytes = cols * item < FETCHED ? cols * item : FETCHED;
-    ptrdiff_t to;
-    for (ptrdiff_t k = p->from / cols, from = p->from; from < p->to; from = to, k++) {
-        if (k + ROWS_AHEAD <= last) {
-            const ptrdiff_t ahead = s->index[k + ROWS_AHEAD] * cols * item;
-            fetch(s->p, ahead, bytes);
-            for (int i = 0; i < SCHUSS_MAX_STATES; i++)
-                if (s->s[i]) fetch(s->s[i], ahead, bytes);
-        }
-        to = (k + 1) * cols < p->to ? (k + 1) * cols : p->to;
-        const ptrdiff_t start = s->index[k] * cols + (from - k * cols);
-        struct schuss_segment row = segment_piece(s, start, start + to - from, item);
-        row.g = (char *)s->g + from * item;
-        w->kernels->step(&row, c, nonfinite);
-    }
+    const struct rows_history *history = rows_history_of(w->step, s->group);
+    const ptrdiff_t item = w->kernels->item, cols = row_length(s), first = p->from / cols, n = (p->to - p->from) / cols;
+    const int64_t *index = s->index ? s->index + first : NULL, t = w->step->t;
+    struct schuss_segment rows = *s;
+    if (!index) rows = segment_rows(s, optimizer_rules[c->rule]->by_row, cols, first, n, item);
+    if (s->last && history) rows_catch_up(w->kernels, &rows, history, t - 1, n, index, scratch);
+    if (index) rows_step(w->kernels, s, c, n, index, (char *)s->g + p->from * item, scratch, nonfinite);
+    else (optimizer_rules[c->rule]->by_row ? w->kernels->by_row : w->kernels->step)(&rows, c, nonfinite);
+    if (s->last) rows_stepped(&rows, t, n, index);
 }
 
 /* Steps a piece of an array. */
 static void step_piece(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
                        int *nonfinite) {
     const struct schuss_segment *s = p->segment;
-    if (s->index) step_rows(w, p, c, nonfinite);
+    if (goes_by_rows(w->step, s)) step_whole_rows(w, p, c, nonfinite);
     else if (p->to - p->from == s->n) w->kernels->step(s, c, nonfinite); /* Most are small: no need to cut. */
     else {
         const struct schuss_segment piece = segment_piece(s, p->from, p->to, w->kernels->item);
@@ -415,8 +402,10 @@ int schuss_optimizer_step(struct schuss_step *step) {
     if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
     optimizer_prepare(step);
     optimizer_advance(step);
+    if (step->histories) rows_histories_follow(step);
     optimizer_walk_begin(&w, step);
     w.arrays_time > 0 ? walk_as_team(&w) : walk_as_shares(&w);
+    if (w.status == SCHUSS_OK && step->histories) rows_histories_add(step);
     step->nonfinite = w.status != SCHUSS_OK || atomic_load_explicit(&w.nonfinite, memory_order_relaxed);
     return w.status;
 }

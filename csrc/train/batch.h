@@ -58,7 +58,7 @@ static inline double weight_of(const struct schuss_train *t, ptrdiff_t position,
 static inline void batch_at(const struct schuss_train *t, ptrdiff_t position, struct batch *b) {
     const ptrdiff_t left = t->rows - position, n = left < t->batch ? left : t->batch;
     const int64_t *order = t->order ? t->order + position : NULL;
-    const int gathers = order && (n > 1 || t->feeds[0].compressed || t->augments);
+    const int gathers = order && (n > 1 || t->augments);
     const ptrdiff_t row = order ? order[0] : position;
     b->rows = n;
     b->total = (double)n;
@@ -66,7 +66,7 @@ static inline void batch_at(const struct schuss_train *t, ptrdiff_t position, st
     for (int k = 0; k < t->net->n_inputs; k++) {
         const struct schuss_feed *feed = &t->feeds[k];
         b->inputs[k] = (struct schuss_input){
-            .x = gathers ? feed->batch : (const char *)feed->x + row * feed->stride,
+            .x = feed->compressed ? NULL : gathers ? feed->batch : (const char *)feed->x + row * feed->stride,
             .compressed = feed->compressed, .order = order,
         };
     }

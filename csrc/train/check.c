@@ -51,7 +51,8 @@ static int64_t column_of(const struct schuss_compressed *c, int64_t k) {
     return c->wide ? ((const int64_t *)c->indices)[k] : ((const int32_t *)c->indices)[k];
 }
 
-int schuss_compressed_fault(const struct schuss_compressed *c, ptrdiff_t rows, ptrdiff_t entries, ptrdiff_t columns) {
+int schuss_compressed_fault(const struct schuss_compressed *c, ptrdiff_t rows, ptrdiff_t entries, ptrdiff_t columns,
+                            int doubled) {
     if (c->start[0] != 0 || c->start[rows] != entries) return SCHUSS_FAULT_START;
     for (ptrdiff_t i = 0; i < rows; i++)
         if (c->start[i + 1] < c->start[i] || c->start[i + 1] > entries) return SCHUSS_FAULT_START;
@@ -59,7 +60,16 @@ int schuss_compressed_fault(const struct schuss_compressed *c, ptrdiff_t rows, p
         for (int64_t k = c->start[i]; k < c->start[i + 1]; k++) {
             const int64_t column = column_of(c, k);
             if (column < 0 || column >= columns) return SCHUSS_FAULT_RANGE;
-            if (k > c->start[i] && column <= column_of(c, k - 1)) return SCHUSS_FAULT_ORDER;
+            if (k > c->start[i] && column < column_of(c, k - 1) + !doubled) return SCHUSS_FAULT_ORDER;
         }
     return SCHUSS_OK;
+}
+
+int64_t schuss_compressed_columns(const struct schuss_compressed *c, ptrdiff_t rows) {
+    int64_t most = 0;
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const int64_t end = c->start[i + 1];
+        if (end > c->start[i] && column_of(c, end - 1) >= most) most = column_of(c, end - 1) + 1;
+    }
+    return most;
 }

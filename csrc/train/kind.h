@@ -59,7 +59,7 @@ struct here {
     void *state;                /* this node's part of the first row's carried state, or NULL: read, then overwritten */
     ptrdiff_t ld_state;         /* elements from row to row of it */
     const struct schuss_compressed *compressed; /* not NULL: x is these rows order[0], order[1], ... */
-    const int64_t *order;
+    const int64_t *order;       /* NULL: all rows from 0 on */
     struct matrix y;            /* [rows x positions x channels] what forward() makes */
     struct tile_end end;        /* the end that forward() applies to it */
     struct matrix dy;           /* of y's shape: the gradient by what the kind computed, before the end */
@@ -110,6 +110,7 @@ struct kind {
     enum sharing sharing;
     int spatial; /* 1: positions are not alike to it, or their number changes. Of arrays of ends and of parts, row
                   * i positions + p belongs to position p of row i, as with the others */
+    int reads_compressed; /* 1: its input may be compressed rows, as h->compressed has it */
     int backward_reads;
     /* Elements that a row carries from pass to pass. NULL: none. */
     ptrdiff_t (*state)(const struct schuss_node *node);

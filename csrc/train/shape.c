@@ -63,6 +63,7 @@ ptrdiff_t schuss_net_shape(struct schuss_net *net, int *number, const char **wha
         node->input_parts = input ? input->n_parts : 0;
         node->first_array = net->n_arrays;
         if (node->kind == SCHUSS_KIND_concatenate) *what = shape_of_concatenation(net, i, &out);
+        else if (in.storage == SCHUSS_SPARSE && !kind_of(net, node)->reads_compressed) *what = "input";
         else *what = kind_of(net, node)->shape(node, &in, &out, net->arrays + net->n_arrays, &n_arrays);
         if (*what) return -1;
         if (out.positions == 0) out.positions = input ? in.positions : 1;
@@ -108,7 +109,7 @@ int schuss_net_reads_compressed(const struct schuss_net *net, int input) {
     for (int i = 0; i < net->n_nodes; i++) {
         const struct schuss_node *node = &net->nodes[i];
         for (int k = 0; k < node->n_inputs; k++)
-            if (node->inputs[k] == input && node->kind != SCHUSS_KIND_dense) return 0;
+            if (node->inputs[k] == input && !kind_of(net, node)->reads_compressed) return 0;
         if (node->residual == input) return 0;
     }
     return 1;

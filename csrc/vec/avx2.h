@@ -6,6 +6,7 @@ typedef __m256i vmask;
 #if REAL_BITS == 32
 #define V_MAX(a, b) (vec)_mm256_max_ps((__m256)(a), (__m256)(b))
 #define V_MIN(a, b) (vec)_mm256_min_ps((__m256)(a), (__m256)(b))
+#define V_SQRT(a) (vec)_mm256_sqrt_ps((__m256)(a))
 static inline vmask v_mask(ptrdiff_t n) {
     __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : (int)n), lane);
@@ -18,6 +19,7 @@ static inline wide v_widen(const real *p) { return (wide)_mm256_cvtps_pd(_mm_loa
 #else
 #define V_MAX(a, b) (vec)_mm256_max_pd((__m256d)(a), (__m256d)(b))
 #define V_MIN(a, b) (vec)_mm256_min_pd((__m256d)(a), (__m256d)(b))
+#define V_SQRT(a) (vec)_mm256_sqrt_pd((__m256d)(a))
 static inline vmask v_mask(ptrdiff_t n) {
     __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n > 4 ? 4 : n), lane);

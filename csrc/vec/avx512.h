@@ -5,6 +5,7 @@ enum { TILE_ROWS = 14, TILE_VECS = 2 };
 typedef __mmask16 vmask;
 #define V_MAX(a, b) (vec)_mm512_max_ps((__m512)(a), (__m512)(b))
 #define V_MIN(a, b) (vec)_mm512_min_ps((__m512)(a), (__m512)(b))
+#define V_SQRT(a) (vec)_mm512_sqrt_ps((__m512)(a))
 static inline vmask v_mask(ptrdiff_t n) { return n >= 16 ? (vmask)0xffff : (vmask)((1u << n) - 1); }
 static inline vec v_set1(real x) { return (vec)_mm512_set1_ps(x); }
 static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
@@ -15,6 +16,7 @@ static inline wide v_widen(const real *p) { return (wide)_mm512_cvtps_pd(_mm256_
 typedef __mmask8 vmask;
 #define V_MAX(a, b) (vec)_mm512_max_pd((__m512d)(a), (__m512d)(b))
 #define V_MIN(a, b) (vec)_mm512_min_pd((__m512d)(a), (__m512d)(b))
+#define V_SQRT(a) (vec)_mm512_sqrt_pd((__m512d)(a))
 static inline vmask v_mask(ptrdiff_t n) { return n >= 8 ? (vmask)0xff : (vmask)((1u << n) - 1); }
 static inline vec v_set1(real x) { return (vec)_mm512_set1_pd(x); }
 static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }

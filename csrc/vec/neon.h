@@ -4,12 +4,14 @@ enum { TILE_ROWS = 8, TILE_VECS = 3 };
 #include "partial.h"
 
 #if REAL_BITS == 32
+#define V_SQRT(a) (vec)vsqrtq_f32((float32x4_t)(a))
 static inline vec v_set1(real x) { return (vec)vdupq_n_f32(x); }
 static inline vec v_fma(vec a, vec b, vec c) {
     return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
 static inline wide v_widen(const real *p) { return (wide)vcvt_f64_f32(vld1_f32(p)); }
 #else
+#define V_SQRT(a) (vec)vsqrtq_f64((float64x2_t)(a))
 static inline vec v_set1(real x) { return (vec)vdupq_n_f64(x); }
 static inline vec v_fma(vec a, vec b, vec c) {
     return (vec)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);

@@ -8,6 +8,7 @@
  *   v_fma(a, b, c)                        a * b + c, rounded once
  *   v_product32(a, b)                     of the lower 32 bits of each 64
  *   V_MAX(a, b), V_MIN(a, b)              a > b ? a : b, a < b ? a : b, where there is an instruction; else left out
+ *   V_SQRT(a)                             the root of each lane, where there is an instruction; else left out
  *   v_widen(p)                            DOUBLES reals from p on, as doubles; of floats only, the other is here
  *
  * Before inclusion: REAL_BITS, VECTOR_BYTES and MACHINE_HEADER. */
@@ -60,6 +61,16 @@ ALWAYS_INLINE vec v_max(vec a, vec b) { return V_MAX(a, b); }
 ALWAYS_INLINE vec v_min(vec a, vec b) { return V_MIN(a, b); }
 #undef V_MAX
 #undef V_MIN
+ALWAYS_INLINE vec v_sqrt(vec a) {
+#ifdef V_SQRT
+    return V_SQRT(a);
+#undef V_SQRT
+#else
+    vec roots;
+    for (int i = 0; i < LANES; i++) roots[i] = SQRT(a[i]);
+    return roots;
+#endif
+}
 
 /* The low (high) halves of a and b, lane by lane in turn: a0 b0 a1 b1 ... */
 #if VECTOR_BYTES * 8 == REAL_BITS * 2

@@ -21,6 +21,7 @@ from .layers import (
     Conv2D,
     Dense,
     Embedding,
+    EmbeddingBag,
     EnsembleDense,
     Flatten,
     GlobalAvgPool,
@@ -67,6 +68,7 @@ __all__ = [
     "Activation",
     "Augment",
     "AvgPool",
+    "Bags",
     "BatchNorm",
     "Bidirectional",
     "BinaryCrossEntropy",
@@ -80,6 +82,7 @@ __all__ = [
     "DivergenceError",
     "EarlyStopping",
     "Embedding",
+    "EmbeddingBag",
     "EnsembleDense",
     "EpochRecord",
     "Flatten",
@@ -89,6 +92,7 @@ __all__ = [
     "GlobalAvgPool",
     "GlobalMaxPool",
     "GroupedDense",
+    "Hashed",
     "History",
     "Huber",
     "Input",
@@ -132,6 +136,8 @@ __all__ += optim.__all__
 if TYPE_CHECKING:
     from . import schedules, scipy
     from .augment import Augment
+    from .bags import Bags
+    from .hashed import Hashed
     from .interchange.with_keras import from_keras, to_keras
     from .interchange.with_torch import from_torch, to_torch
     from .minimization import minimize
@@ -143,6 +149,8 @@ else:
     # Where names that are loaded late come from.
     _LATE = {
         "Augment": ".augment",
+        "Bags": ".bags",
+        "Hashed": ".hashed",
         "minimize": ".minimization",
         "load_table": ".tables.model",
         "start_from_data": ".starting",

@@ -216,7 +216,7 @@ class NotFinite(FloatingPointError):
 
 # An array, or one for each input of the network in order: numbers of its dtype or int64 codes, (rows, columns),
 # C-contiguous.
-Data: TypeAlias = "NDArray[Any] | tuple[NDArray[Any], ...] | Sequences"
+Data: TypeAlias = "NDArray[Any] | Compressed | tuple[NDArray[Any] | Compressed, ...] | Sequences"
 # kind, numbers of the nodes it reads, sizes and numbers by the core's names, and its end: activation, alpha, dropout,
 # the node whose value is added (-1: none), and the stream of its random numbers.
 Node: TypeAlias = tuple[str, Sequence[int], Mapping[str, int], Mapping[str, float], str, float, float, int, int]
@@ -251,6 +251,49 @@ class Sequences:
         state: NDArray[Any] | None = None,
     ) -> None: ...
     def copy(self) -> Sequences: ...
+
+class CompressedFault(ValueError):
+    """Compressed rows are not as they must be; whoever knows them says where."""
+
+class Compressed:
+    """Compressed rows (CSR) that nobody can change: private copies, checked. Rows are taken by slices and arrays."""
+
+    entries: int
+    columns: int  # one more than the highest
+    dtype: np.dtype[Any]  # of the values
+    shape: tuple[int, int]
+    ndim: int
+    def __new__(
+        cls,
+        start: NDArray[Any] | None = None,
+        indices: NDArray[Any] | None = None,
+        data: NDArray[Any] | None = None,
+        columns: int | None = None,
+        doubled: bool = False,
+    ) -> Self:
+        """start: integers (rows + 1,) that rise from 0 to the entries; indices: integers (entries,), in each row in order;
+        data: float32 or float64 (entries,), finite. columns: of a row, None: any number. doubled: whether a column may come
+        twice in a row. CompressedFault where they are not so."""
+    def as_dtype(self, dtype: np.dtype[Any]) -> Self:
+        """The same rows with values of this dtype; themselves if they have it. CompressedFault if one is not finite then."""
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+        """Copies of start, columns (int32, or int64 where they are larger) and values."""
+    def first_beyond(self, columns: int) -> tuple[int, int] | None:
+        """Row and column of the first entry that is in none of so many columns; None: there is none."""
+    def counts(self) -> NDArray[np.int64]:
+        """How many entries each row has."""
+    def copy(self) -> Self: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any) -> Self: ...
+
+def compressed_rows(kind: type[Compressed], start: Any, indices: Any, data: Any) -> Compressed:
+    """Rows as they were pickled."""
+
+def hashed(
+    values: NDArray[Any], n: int, seed: int, columns: int, salted: bool
+) -> tuple[NDArray[np.int64], int]:
+    """Codes in [0, n) of integers of 64 bits, text or objects, a row of so many columns after the other, and the number of the
+    first value that has none; -1: all have one. salted: the seed is seed + column."""
 
 class Net:
     """Nodes, arenas and plans of one network. One call at a time: RuntimeError if busy in another thread."""
@@ -420,7 +463,7 @@ class Trainer:
         """A callable loss gets (prediction, target) arrays of a batch (target as the rows of y that was given), with
         weights theirs too, and returns (mean value, gradient of it, C-contiguous, of the prediction's shape and dtype).
         x may be compressed rows, where the network has one input: start (int64, rows + 1), columns (int32 or int64),
-        values. restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's
+        values; columns increase in each row. restores: keeps a copy of what training changes, to go back to. penalty (group, l1, l2): each batch's
         loss gets (l1 sum |p| + l2 / 2 sum p^2) / total of its weights over the parameters of this group. counts_rows:
         `loss` counts batches by their rows, not by their weights. drop_last: a last batch with fewer rows than the
         others is left out of each epoch. carries: row i of each batch goes on in the state in which that of the batch
@@ -486,6 +529,73 @@ class Endings:
         """Make one of them, after this error."""
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: object) -> None: ...
+
+# Ranking by pairs.
+RANKINGS: Final[tuple[str, ...]]
+
+def table_rows(rows: int, slots: int, stride: int, dtype: Any) -> NDArray[Any]:
+    """Zeros (rows, slots, stride), 64-byte aligned."""
+
+class TableRows:
+    """Users, or items: a table (features, slots, stride) of float32 or float64, stride a multiple of 16: parameters, then
+    states. Each of n is a row of its own, or by features = start (n + 1,) int64, codes int32, values the sum of rows
+    codes[start[i]:start[i + 1]] times values. Nobody else may write to these three."""
+
+    def __init__(
+        self,
+        n: int,
+        table: NDArray[Any],
+        features: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]] | None = None,
+        alpha: float = 0.0,
+    ) -> None: ...
+    table: NDArray[Any]
+    def representations(self) -> NDArray[Any]:
+        """(n, stride): what each is, its bias behind the components."""
+    def all_finite(self) -> bool:
+        """Whether no number of the table is NaN or infinite."""
+
+def pair_scores(
+    of_users: NDArray[Any], of_items: NDArray[Any], dim: int, users: NDArray[np.int32], items: NDArray[np.int32]
+) -> NDArray[Any]:
+    """Scores of users[k] with items[k] from `TableRows.representations` of both."""
+
+class Pairwise:
+    """Epochs over pairs that were seen, which nobody else may write to meanwhile.
+
+    seen: users and items int32 (n,), liked uint8 (n,) for "logistic", else None, weights (n,) of the tables' dtype or None.
+    known: compressed rows of the users' items, start int64 and codes int32, rising, which no negative is one of. adadelta:
+    rho, eps. popular: items of which "bpr" draws, each as likely. rank_losses: float64 (max_sampled,). batch: pairs that
+    make one step, 0: each makes its own. "warp-kos": seen has each user once, and its items are not looked at."""
+
+    def __init__(
+        self,
+        loss: str,
+        dim: int,
+        users: TableRows,
+        items: TableRows,
+        seen: tuple[
+            NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8] | None, NDArray[Any] | None
+        ],
+        known: tuple[NDArray[np.int64], NDArray[np.int32]],
+        *,
+        adadelta: tuple[float, float] | None = None,
+        popular: NDArray[np.int32] | None = None,
+        max_sampled: int = 0,
+        rank_losses: NDArray[np.float64] | None = None,
+        kos: tuple[int, int] = (1, 1),
+        seed: int = 0,
+        batch: int = 0,
+    ) -> None: ...
+    steps_per_epoch: int
+    steps: int  # made in this epoch
+    loss: float  # mean of this epoch's pairs so far, those left out not counted; NaN: there was none
+    skipped: int  # pairs of this epoch without a negative, or users without anything that they like
+    def begin(self, epoch: int, lrs: NDArray[np.float64]) -> None:
+        """A new epoch. lrs: one rate, or one of each step."""
+    def run(self, seconds: float) -> bool:
+        """Go on with it; whether there is more to do. ArithmeticError: a score was NaN or infinite."""
+    def is_finite(self) -> bool:
+        """Whether no number of either table is NaN or infinite."""
 
 # For tests and benchmarks: single kernels of the level in use. Arrays C-contiguous, of one dtype, results new.
 def gemm(

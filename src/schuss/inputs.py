@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from .layers import Input
 
-    # One array, or one for each input in the network's order.
-    Arrays = NDArray[Any] | tuple[NDArray[Any], ...]
+    # Of an input of dtype "sparse" compressed rows, else an array.
+    Of = NDArray[Any] | _core.Compressed
+    # One of them, or one for each input in the network's order.
+    Arrays = Any
     # The same, or with lengths and state.
     Data = Arrays | _core.Sequences
 
@@ -135,9 +137,8 @@ def _with_all_times(put: Input, x: Any) -> tuple[Any, int]:
     return np.pad(x, padding), found
 
 
-def _flat(put: Input, name: str, value: Any) -> NDArray[Any]:
+def _flat(put: Input, name: str, array: NDArray[Any]) -> NDArray[Any]:
     """Rows of an input's shape, each as one row of numbers."""
-    array = arrays.real_array(name, value)
     shape = put.row_shape
     if put.n == 1 and array.shape[1:] == put.dims:  # its one feature or channel is left out
         shape = put.dims
@@ -149,11 +150,21 @@ def _flat(put: Input, name: str, value: Any) -> NDArray[Any]:
     return array.reshape(len(array), prod(shape))
 
 
-def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any], overlapping: bool) -> NDArray[Any]:
+def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any], overlapping: bool) -> Any:
+    if put.sparse:
+        from .bags import rows_for  # few networks have such inputs
+
+        return rows_for(name, value, put.n, dtype)
+    if hasattr(value, "tocsr") or isinstance(value, _core.Compressed):
+        raise TypeError(
+            f"{name} must be an array; got {type(value).__name__}, which Input({put.name!r}, n, dtype='sparse') takes"
+        )
     convert = _as_they_lie if overlapping else arrays.converted
     columns = prod(put.row_shape)
-    if put.dims:
-        value = _flat(put, name, value)
+    if put.makes_codes:
+        value = _codes(put, name, value)
+    elif put.dims:
+        value = _flat(put, name, arrays.real_array(name, value))
     if not put.codes:
         return arrays.matrix(name, value, columns, dtype, convert)
     array = arrays.real_array(name, value)
@@ -169,6 +180,20 @@ def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any], overlapping: b
     ):
         raise ValueError(f"{name} must hold codes below 2**63; got {shown(int(array.max()))}")
     return arrays.matrix(name, array, columns, np.dtype(np.int64), convert)
+
+
+def _codes(put: Input, name: str, value: Any) -> NDArray[np.int64]:
+    """Those of raw categories, each row as one."""
+    from .hashed import as_array
+
+    array = as_array(name, value)
+    shape = array.shape
+    if put.dims:
+        array = _flat(put, name, array)
+    elif array.ndim > 2 or (array.ndim == 2 and shape[1] != put.n) or (array.ndim == 1 and put.n > 1):
+        raise ValueError(f"{name} must have shape (rows, {put.n}); got {shape}")
+    codes: NDArray[np.int64] = put.dtype.codes(name, array, put.n)
+    return codes.reshape(len(codes), prod(put.row_shape))
 
 
 def _as_they_lie(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -210,6 +235,8 @@ def check_finite(inputs: Sequence[Input], name: str, data: Data) -> None:
 
 
 def _check_finite(put: Input, name: str, array: NDArray[Any]) -> None:
+    if isinstance(array, _core.Compressed):
+        return  # they were looked at when they were made
     if not overlaps.found_in(array) or not arrays.seen_finite(overlaps.spanned(array)):
         arrays.check_finite(name, shaped(put, array))
 

@@ -130,7 +130,7 @@ class Passes(Batches):
                 raise TypeError(f"out must be a numpy.ndarray; got {shown(out)} ({type(out).__name__})")
             if not out.flags.carray:
                 raise ValueError("out must be C-contiguous, aligned and writable; got an array that is not")
-        if len(self.inputs) > 1 or self.inputs[0].codes or isinstance(X, Mapping):
+        if len(self.inputs) > 1 or self.inputs[0].dtype is not None or isinstance(X, Mapping):
             return self._core.predict(self._data(X, "X", True), out)
         array = arrays.real_array("X", X)
         if array.ndim != 1:

@@ -69,6 +69,8 @@ def start_from_data(network: Network, X: Any, *, weights: bool = True, rows: int
         raise RuntimeError("this network is being fitted")
     if network._shaped:
         raise ValueError("network must take and give plain columns: its layers have positions, such as times")
+    if any(put.sparse for put in network.inputs):
+        raise ValueError("network must take numbers and codes: it has an input of dtype 'sparse'")
     x = network._data(X, "X")
     assert not isinstance(x, _core.Sequences)
     inputs.check_finite(network.inputs, "X", x)

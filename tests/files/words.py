@@ -36,6 +36,7 @@ def _words() -> Iterator[str]:
     for kind, layer in layers.KINDS.items():
         yield f"layer {kind}"
         yield from (f"layer {kind}.{field.name}" for field in fields(layer))
+    yield from (f"layer input of {dtype}" for dtype in ("sparse", "hashed"))
     for name, optimizer in BY_NAME.items():
         yield f"optimizer {name}"
         params = [np.zeros((3, 2), np.float32), np.zeros(2, np.float32)]

@@ -23,6 +23,7 @@ from schuss import (
     Conv2D,
     Dense,
     Embedding,
+    EmbeddingBag,
     EnsembleDense,
     Flatten,
     GlobalAvgPool,
@@ -145,6 +146,21 @@ CASES: dict[str, dict[str, Callable[[int], Layers]]] = {
                 ]
             ),
             Dense(2),
+        ],
+    },
+    "embedding_bag": {
+        "sum": lambda n: [EmbeddingBag(7, n), Activation("tanh", dropout=0.3), Dense(2)],
+        "mean": lambda n: [Input("words", 6, dtype="sparse"), EmbeddingBag(6, n, "mean")],
+        "beside others": lambda n: [
+            Concatenate(
+                [
+                    [Input("x", n), Dense(3, "tanh")],
+                    [Input("words", 9, dtype="sparse"), EmbeddingBag(9, n, "mean"), LayerNorm(eps=0.1)],
+                    [Input("words", 9, dtype="sparse"), Dense(n + 1, "silu", dropout=0.2)],
+                    [Input("more", 5, dtype="sparse"), EmbeddingBag(5, 2), Scale()],
+                ]
+            ),
+            Dense(3, "gelu"),
         ],
     },
     "flatten": {
@@ -338,11 +354,20 @@ def network(kind: str, name: str, n: int, dtype: str = "float64", seed: int = 5)
     return net
 
 
-def data(net: schuss.Network, rows: int, seed: int = 0) -> dict[str, Array]:
+def bags(rng: np.random.Generator, rows: int, n: int, most: int = 6) -> schuss.Bags:
+    """Of no to `most` codes each, some of them twice, with weights."""
+    counts = rng.integers(0, most + 1, rows)
+    codes = rng.integers(0, n, counts.sum())
+    return schuss.Bags(codes, np.concatenate([[0], np.cumsum(counts)]), rng.normal(size=len(codes)))
+
+
+def data(net: schuss.Network, rows: int, seed: int = 0) -> dict[str, Any]:
     """For each input by name; codes are below 5, which each case's tables have."""
     rng = np.random.default_rng(seed)
     return {
-        put.name: rng.integers(0, 5, (rows, *put.row_shape))
+        put.name: bags(rng, rows, put.n)
+        if put.sparse
+        else rng.integers(0, 5, (rows, *put.row_shape))
         if put.codes
         else rng.normal(size=(rows, *put.row_shape)).astype(net.dtype)
         for put in net.inputs

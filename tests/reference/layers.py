@@ -305,6 +305,30 @@ def embedding(walk: Pass, layer: schuss.Embedding, a: Arrays, codes: Array, path
     return a["weight"][codes].reshape(len(codes), -1), slope
 
 
+class Entries(np.ndarray):  # type: ignore[type-arg]
+    """Compressed rows as a matrix, and how many entries each has."""
+
+    counts: Array
+
+
+def entries_of(rows: Any, columns: int) -> Entries:
+    start, found, values = rows.arrays()
+    matrix = np.zeros((len(rows), columns)).view(Entries)
+    np.add.at(matrix, (np.repeat(np.arange(len(rows)), np.diff(start)), found), values.astype(float))
+    matrix.counts = np.diff(start)
+    return matrix
+
+
+def embedding_bag(walk: Pass, layer: schuss.EmbeddingBag, a: Arrays, x: Entries, path: str) -> tuple[Array, Slope]:
+    shares = np.maximum(x.counts, 1)[:, None] if layer.mode == "mean" else np.ones((len(x), 1))
+    matrix = np.asarray(x) / shares
+
+    def slope(d: Array) -> tuple[Array, Arrays]:
+        return d @ a["weight"].T / shares, {"weight": matrix.T @ d}
+
+    return matrix @ a["weight"], slope
+
+
 def parametric(walk: Pass, layer: schuss.ParametricActivation, a: Arrays, x: Array, path: str) -> tuple[Array, Slope]:
     share, alpha = a["share"], layer.alpha or 0.0
     change = activations.forward(layer.name, x, alpha) - x
@@ -453,6 +477,7 @@ FORMULAS: dict[str, Callable[..., tuple[Array, Slope]]] = {
     "layer_norm": layer_norm,
     "batch_norm": batch_norm,
     "embedding": embedding,
+    "embedding_bag": embedding_bag,
     "parametric": parametric,
     "prelu": prelu,
     "ensemble_dense": ensemble_dense,
@@ -477,7 +502,14 @@ def inputs_of(net: schuss.Network, x: Any) -> dict[str, Array]:
     """What comes in by name, numbers in double."""
     if not isinstance(x, Mapping):
         x = {net.inputs[0].name: x} if len(net.inputs) == 1 else dict(zip((i.name for i in net.inputs), x, strict=True))
-    return {i.name: np.asarray(x[i.name]) if i.codes else np.asarray(x[i.name], dtype=float) for i in net.inputs}
+    return {
+        i.name: entries_of(x[i.name], i.n)
+        if i.sparse
+        else np.asarray(x[i.name])
+        if i.codes
+        else np.asarray(x[i.name], dtype=float)
+        for i in net.inputs
+    }
 
 
 def run(net: schuss.Network, x: Any, *, training: bool = False, logits: bool = False, **more: Any) -> Pass:

@@ -33,13 +33,18 @@ static double adagrad_start(const struct schuss_group *g, int slot) {
     return g->initial_accumulator_value;
 }
 
+static int adagrad_coast(const struct rule_constants *c, struct coast *k) {
+    return coast_without_l2(c, k) && c->eps + c->inner_eps > 0;
+}
+
 static const struct rule adagrad_rule = {
     .settings = SETTINGS(NUMBER("lr_decay", lr_decay, "[0, inf)"), WEIGHT_DECAY, INITIAL_ACCUMULATOR_VALUE, EPS,
-                         TORCH_OR_KERAS),
+                         TORCH_OR_KERAS, ROWS),
     .state_names = {"sum"},
     .start = adagrad_start,
     .start_setting = "initial_accumulator_value",
     .constants = adagrad_constants,
     .zeros_stay = WITH_EPS,
+    .coast = adagrad_coast,
 };
 #endif

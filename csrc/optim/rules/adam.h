@@ -42,12 +42,22 @@ static void adam_constants(const struct schuss_group *g, const double *memory, i
 
 static int adam_states(const struct schuss_group *g) { return states_of(g->amsgrad ? 3 : 2); }
 
+/* With eps of 0 what has never had a gradient becomes NaN. m / sqrt(v) fades as m does, or slower by as much as v fades. */
+static int adam_coast(const struct rule_constants *c, struct coast *k) {
+    const int closed = coast_without_l2(c, k);
+    k->s_of_s = 1 - held(c->one_minus_beta1, c->dtype);
+    k->others[0] = held(c->beta2, c->dtype);
+    k->fade = c->beta1 / (c->beta2 > 0 ? sqrt(c->beta2) : 1);
+    return closed && c->eps > 0 && k->fade < 1;
+}
+
 static const struct rule adam_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, FLAG("amsgrad", amsgrad), DECOUPLED_WEIGHT_DECAY,
-                         FLAG("decoupled", decoupled), ANY_DIALECT),
+                         FLAG("decoupled", decoupled), ANY_DIALECT, ROWS),
     .state_names = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"},
     .states = adam_states,
     .constants = adam_constants,
     .zeros_stay = WITH_EPS,
+    .coast = adam_coast,
 };
 #endif

@@ -78,14 +78,21 @@ static double ftrl_start(const struct schuss_group *g, int slot) {
     return slot == 0 ? g->initial_accumulator_value : 0;
 }
 
+/* Without a gradient n and z stay, and p follows from them and the learning rate. */
+static int ftrl_coast(const struct rule_constants *c, struct coast *k) {
+    k->latest = coast_without_l2(c, k);
+    return k->latest && c->shrink == 0;
+}
+
 static const struct rule ftrl_rule = {
     .settings = SETTINGS(NUMBER("lr_power", lr_power, "[-1, 0]"), INITIAL_ACCUMULATOR_VALUE,
                          NUMBER("l1", l1, "[0, inf)"), NUMBER("l2", l2, "[0, inf)"),
-                         NUMBER("l2_shrinkage", l2_shrinkage, "[0, inf)"), NUMBER("beta", beta, "[0, inf)")),
+                         NUMBER("l2_shrinkage", l2_shrinkage, "[0, inf)"), NUMBER("beta", beta, "[0, inf)"), ROWS),
     .state_names = {"accumulator", "linear"},
     .start = ftrl_start,
     .start_setting = "initial_accumulator_value",
     .constants = ftrl_constants,
     .zeros_stay = WITH_EPS,
+    .coast = ftrl_coast,
 };
 #endif

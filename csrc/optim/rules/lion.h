@@ -15,10 +15,21 @@ static void lion(const struct rule_arrays *r, const struct rule_constants *c) {
 #endif
 
 #ifdef RULE_ROWS
+/* A step is as long however small m is, until m is 0: that takes as long as the largest number takes to become a
+ * denormal. */
+static int lion_coast(const struct rule_constants *c, struct coast *k) {
+    const int closed = coast_without_l2(c, k);
+    k->s_of_s = held(c->beta2, c->dtype);
+    k->fade = c->beta2;
+    k->nothing = c->dtype == SCHUSS_F32 ? log(FLT_MIN) - log(FLT_MAX) : log(DBL_MIN) - log(DBL_MAX);
+    return closed;
+}
+
 static const struct rule lion_rule = {
-    .settings = SETTINGS(BETAS, WEIGHT_DECAY),
+    .settings = SETTINGS(BETAS, WEIGHT_DECAY, ROWS),
     .decouples = 1,
     .state_names = {"exp_avg"},
     .zeros_stay = ALWAYS,
+    .coast = lion_coast,
 };
 #endif

@@ -46,12 +46,22 @@ static void rmsprop_constants(const struct schuss_group *g, const double *memory
     if (g->dialect == SCHUSS_KERAS && g->momentum != 0) lr_in_velocity(g, c);
 }
 
+static int rmsprop_coast(const struct rule_constants *c, struct coast *k) {
+    const int closed = coast_without_l2(c, k);
+    k->s_of_s = held(c->beta2, c->dtype);
+    k->others[0] = 1 - held(c->one_minus_beta2, c->dtype);
+    k->others[1] = held(c->momentum, c->dtype);
+    k->fade = c->momentum;
+    return closed && c->eps + c->inner_eps > 0 && k->fade < 1;
+}
+
 static const struct rule rmsprop_rule = {
     .settings = SETTINGS(NUMBER("alpha", alpha, "[0, 1]"), EPS, WEIGHT_DECAY, MOMENTUM, FLAG("centered", centered),
-                         TORCH_OR_KERAS),
+                         TORCH_OR_KERAS, ROWS),
     .state_names = {"square_avg", "grad_avg", "momentum_buffer"},
     .states = rmsprop_states,
     .constants = rmsprop_constants,
     .zeros_stay = WITH_EPS,
+    .coast = rmsprop_coast,
 };
 #endif

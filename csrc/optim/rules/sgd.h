@@ -50,13 +50,28 @@ static void sgd_constants(const struct schuss_group *g, const double *memory, in
     c->first = 0;
 }
 
+/* With l2 the gradient is l2 p. */
+static int sgd_coast(const struct rule_constants *c, struct coast *k) {
+    const double lr = held(c->step_size, c->dtype), l2 = held(c->l2, c->dtype), momentum = held(c->momentum, c->dtype);
+    coast_without_l2(c, k);
+    if (c->momentum == 0) k->p_of_p -= lr * l2;
+    else {
+        k->s_of_p = c->first ? l2 : held(c->one_minus_dampening, c->dtype) * l2;
+        k->s_of_s = c->first ? 0 : momentum;
+        k->p_of_p -= lr * (c->nesterov ? held(c->velocity, c->dtype) * l2 + momentum * k->s_of_p : k->s_of_p);
+        k->p_of_s = -lr * (c->nesterov ? momentum * k->s_of_s : k->s_of_s);
+    }
+    return c->l1 == 0;
+}
+
 static const struct rule sgd_rule = {
-    .settings = SETTINGS(MOMENTUM, NUMBER("dampening", dampening, "(-inf, inf)"), WEIGHT_DECAY, NESTEROV, ANY_DIALECT),
+    .settings = SETTINGS(MOMENTUM, NUMBER("dampening", dampening, "(-inf, inf)"), WEIGHT_DECAY, NESTEROV, ANY_DIALECT, ROWS),
     .fault = nesterov_fault,
     .state_names = {"momentum_buffer"},
     .states = momentum_states,
     .first_fills_states = 1,
     .constants = sgd_constants,
     .zeros_stay = ALWAYS,
+    .coast = sgd_coast,
 };
 #endif

@@ -16,7 +16,7 @@ from cpython.object cimport Py_TYPE, PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid
 from libc.float cimport DBL_MAX, DBL_MIN
 from libc.math cimport INFINITY, isfinite
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memmove, memset
 
 import os
@@ -43,6 +43,8 @@ include "stepper.pxi"     # the optimizer step
 include "lbfgs.pxi"       # L-BFGS
 include "targets.pxi"     # losses, labels, targets, weights
 include "plan.pxi"        # buffers of a network's passes
+include "compressed.pxi"  # rows of which only some columns are there
+include "hashing.pxi"     # codes of raw categories
 include "net.pxi"         # nodes, their arrays, inputs
 include "binding.pxi"     # which arrays of a network an optimizer updates
 include "passes.pxi"      # forward, backward, loss, one training step
@@ -51,4 +53,5 @@ include "permuted.pxi"    # predictions with columns of other rows
 include "augment.pxi"     # images that change as batches are gathered
 include "trainer.pxi"     # whole epochs
 include "ending.pxi"      # the end of a training, whatever ends it
+include "recommend.pxi"   # ranking by pairs
 include "kernels.pxi"     # single kernels, for tests and benchmarks

@@ -52,6 +52,7 @@ cdef extern from "schuss.h" nogil:
 
     struct schuss_group:
         int rule
+        int rows
         double lr, lr_factor, weight_decay
         double penalty1, penalty2
 
@@ -96,6 +97,7 @@ cdef extern from "schuss.h" nogil:
         void **average
         int group
         const int64_t *index
+        int64_t *last
 
     struct schuss_step:
         int dtype
@@ -107,13 +109,21 @@ cdef extern from "schuss.h" nogil:
         char *scratch
         int threads
         schuss_average *averages
+        void *histories
         int64_t t
         double grad_scale, clip_value, clip_norm
         int zero_grad, check_first, nonfinite
         double grad_norm
 
     const char *schuss_rule_name(int rule)
-    int schuss_rule_by_element(int rule)
+    enum:
+        SCHUSS_ROWS_EXACT, SCHUSS_ROWS_LAZY
+    const char *schuss_rows_name(int rows)
+    int schuss_rule_by_rows(int rule)
+    ptrdiff_t schuss_histories_bytes(const schuss_step *step)
+    void schuss_histories_begin(schuss_step *step)
+    void schuss_catch_up(schuss_step *step, int segment, ptrdiff_t n, const int64_t *index)
+    void schuss_catch_up_all(schuss_step *step)
     const char *schuss_state(const schuss_group *group, const schuss_segment *segment, int slot, int *ndim,
                              ptrdiff_t *shape)
     ptrdiff_t schuss_state_side(const schuss_group *group, const schuss_segment *segment, int dimension)
@@ -155,7 +165,7 @@ cdef extern from "schuss.h" nogil:
     double schuss_weight_sum(const double *weights, ptrdiff_t rows)
 
     enum:
-        SCHUSS_NODE_SIZES, SCHUSS_NODE_NUMBERS, SCHUSS_NODE_ARRAYS, SCHUSS_MAX_INPUTS, SCHUSS_INDEX, SCHUSS_REAL
+        SCHUSS_NODE_SIZES, SCHUSS_NODE_NUMBERS, SCHUSS_NODE_ARRAYS, SCHUSS_MAX_INPUTS, SCHUSS_INDEX, SCHUSS_REAL, SCHUSS_SPARSE
         SCHUSS_IDENTITY
 
     struct schuss_node:
@@ -205,7 +215,23 @@ cdef extern from "schuss.h" nogil:
 
     enum:
         SCHUSS_FAULT_START, SCHUSS_FAULT_RANGE, SCHUSS_FAULT_ORDER
-    int schuss_compressed_fault(const schuss_compressed *rows, ptrdiff_t n_rows, ptrdiff_t entries, ptrdiff_t columns)
+    int schuss_compressed_fault(const schuss_compressed *rows, ptrdiff_t n_rows, ptrdiff_t entries, ptrdiff_t columns,
+                                int doubled)
+    int64_t schuss_compressed_columns(const schuss_compressed *rows, ptrdiff_t n_rows)
+
+    struct schuss_hashing:
+        uint32_t seed
+        int salted
+        uint64_t n
+        ptrdiff_t columns
+
+    int64_t schuss_code_of_bytes(const schuss_hashing *how, ptrdiff_t i, const void *bytes, ptrdiff_t n)
+    int64_t schuss_code_of_integer(const schuss_hashing *how, ptrdiff_t i, int64_t value)
+    int64_t schuss_code_of_missing(const schuss_hashing *how, ptrdiff_t i)
+    void schuss_codes_of_integers(const schuss_hashing *how, ptrdiff_t count, const void *values, int is_signed,
+                                  int64_t *codes)
+    ptrdiff_t schuss_codes_of_text(const schuss_hashing *how, ptrdiff_t count, const void *text, ptrdiff_t width, int bytes,
+                                   void *room, int64_t *codes)
 
     struct schuss_input:
         const void *x
@@ -315,6 +341,56 @@ cdef extern from "schuss.h" nogil:
     int schuss_train_end(schuss_train *train, double loss)
     int schuss_train_run(schuss_train *train, double seconds)
     void schuss_train_side_by_side(schuss_train *const *trains, int n, double seconds, int *status)
+
+    struct schuss_side:
+        ptrdiff_t n, features
+        const int64_t *start
+        const int32_t *codes
+        const void *values
+        void *table
+        double alpha
+
+    struct schuss_pairwise:
+        int dtype, loss
+        ptrdiff_t dim, stride
+        int adadelta
+        double rho, eps
+        const double *lr
+        ptrdiff_t lr_step
+        schuss_side users, items
+        ptrdiff_t n
+        const int32_t *seen_users
+        const int32_t *seen_items
+        const unsigned char *liked
+        const void *weights
+        const int64_t *order
+        const int64_t *known_start
+        const int32_t *known
+        const uint64_t *known_bits
+        ptrdiff_t known_words
+        const int32_t *popular
+        ptrdiff_t n_popular
+        int max_sampled
+        const double *rank_losses
+        int kos_k, kos_n
+        uint64_t seed, epoch
+        ptrdiff_t batch
+        void *scratch
+        ptrdiff_t most_features
+        int members
+        ptrdiff_t position, steps
+        double loss_sum, weight_sum
+        int64_t skipped
+        int nonfinite
+
+    ptrdiff_t schuss_first_code_outside(const int32_t *codes, ptrdiff_t n, int64_t limit)
+    int schuss_rows_finite(int dtype, const schuss_side *side, ptrdiff_t slots, ptrdiff_t stride)
+    void schuss_known_bits(ptrdiff_t users, const int64_t *known_start, const int32_t *known, ptrdiff_t words, uint64_t *bits)
+    ptrdiff_t schuss_pairwise_scratch(const schuss_pairwise *p, int members)
+    int schuss_pairwise_run(schuss_pairwise *p, double seconds)
+    void schuss_pairwise_represent(int dtype, const schuss_side *side, ptrdiff_t slots, ptrdiff_t stride, void *out)
+    void schuss_pairwise_scores(int dtype, ptrdiff_t dim, ptrdiff_t stride, const void *of_users, const void *of_items,
+                                ptrdiff_t n, const int32_t *users, const int32_t *items, void *out)
 
 cdef extern from "fpmode.h" nogil:
     ctypedef int fpmode

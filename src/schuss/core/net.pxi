@@ -216,9 +216,11 @@ cdef class Nodes:
             x = (<Sequences>x).x
         return extent(x[0] if type(x) is tuple else x, 0)
 
-    cdef int read_inputs(self, x, Py_ssize_t rows, schuss_input *inputs, ptrdiff_t *strides=NULL) except -1:
+    cdef int read_inputs(self, x, Py_ssize_t rows, schuss_input *inputs, ptrdiff_t *strides=NULL,
+                         schuss_compressed *own=NULL) except -1:
         """Points at x, an array, or a tuple of them where there are several inputs. The caller holds it. Rows may overlap
-        where strides is not NULL, and gets the bytes from row to row of each input."""
+        where strides is not NULL, and gets the bytes from row to row of each input. own: room of the caller's for what is
+        known of compressed rows, so that advance() may go on in them."""
         cdef Py_ssize_t k
         for k in range(self.c_net.n_inputs if strides != NULL else 0):
             strides[k] = self.row_bytes(k)
@@ -236,7 +238,14 @@ cdef class Nodes:
         if len(arrays) != self.c_net.n_inputs:
             raise ValueError(f"x has {len(arrays)} arrays, expected {self.c_net.n_inputs}, one for each input")
         for k in range(self.c_net.n_inputs):
-            if self.c_net.nodes[k].storage == SCHUSS_INDEX:
+            inputs[k].compressed, inputs[k].order = NULL, NULL
+            if self.c_net.nodes[k].storage == SCHUSS_SPARSE:
+                inputs[k].x = NULL
+                inputs[k].compressed = self.compressed_of(arrays[k], k, rows)
+                if own != NULL:
+                    own[k] = inputs[k].compressed[0]
+                    inputs[k].compressed = &own[k]
+            elif self.c_net.nodes[k].storage == SCHUSS_INDEX:
                 inputs[k].x = self.codes_of(arrays[k], k, rows, NULL if strides == NULL else &strides[k])
             else:
                 inputs[k].x = overlapping_rows(arrays[k], self.c_net.dtype, rows, self.columns_of(k),
@@ -244,8 +253,20 @@ cdef class Nodes:
                 if inputs[k].x == NULL:
                     inputs[k].x = address_of(arrays[k], self.input_names[k], self.c_net.dtype, 2, rows,
                                              self.columns_of(k), False)
-            inputs[k].compressed, inputs[k].order = NULL, NULL
         return 0
+
+    cdef const schuss_compressed *compressed_of(self, x, Py_ssize_t k, Py_ssize_t rows) except NULL:
+        """Compressed rows that fit input k."""
+        cdef Compressed found
+        if not isinstance(x, Compressed):
+            raise TypeError(f"{self.input_names[k]} is a {type(x).__name__}, expected compressed rows")
+        found = x
+        if found.rows != rows or found.columns > self.columns_of(k):
+            raise ValueError(f"{self.input_names[k]} has shape {found.shape}, expected {rows} rows with columns in "
+                             f"[0, {self.columns_of(k)})")
+        if found.dtype != self.dtype:
+            raise TypeError(f"{self.input_names[k]} has dtype {found.dtype}, expected {self.dtype}")
+        return &found.c
 
     cdef int read_sequences(self, Sequences x, Py_ssize_t rows, schuss_input *inputs) except -1:
         """Points at the lengths and the carried state of rows."""
@@ -298,14 +319,19 @@ cdef class Nodes:
                 and (<schuss_ndarray *>x).dimensions[0] > 0)
 
     cdef inline Py_ssize_t row_bytes(self, Py_ssize_t k) noexcept nogil:
-        return self.columns_of(k) * (
-            <Py_ssize_t>sizeof(int64_t) if self.c_net.nodes[k].storage == SCHUSS_INDEX else self.item)
+        cdef int storage = self.c_net.nodes[k].storage
+        if storage == SCHUSS_SPARSE:
+            return 0  # rows lie where they are
+        return self.columns_of(k) * (<Py_ssize_t>sizeof(int64_t) if storage == SCHUSS_INDEX else self.item)
 
     cdef inline void advance(self, schuss_input *inputs, const ptrdiff_t *strides, Py_ssize_t rows) noexcept nogil:
-        """To the rows after these."""
+        """To the rows after these. Of compressed rows what is known lies in the caller's own room."""
         cdef int k
         for k in range(self.c_net.n_inputs):
-            inputs[k].x = <const char *>inputs[k].x + rows * strides[k]
+            if inputs[k].compressed != NULL:
+                (<schuss_compressed *>inputs[k].compressed).start += rows
+            else:
+                inputs[k].x = <const char *>inputs[k].x + rows * strides[k]
         if inputs[0].lengths != NULL:
             inputs[0].lengths += rows
         if inputs[0].state != NULL:

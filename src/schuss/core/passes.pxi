@@ -94,6 +94,7 @@ cdef class Net(Nodes):
         unless all it has are whole arrays of the network."""
         cdef Py_ssize_t i
         stepper.make_all_whole()
+        stepper.catch_up_all()
         if self.bound is None or self.bound.number != stepper.number:
             self.bound = binding_of(self, stepper)
         for i in range(stepper.n_views):
@@ -192,13 +193,14 @@ cdef class Net(Nodes):
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef schuss_input gathered[SCHUSS_MAX_INPUTS]
         cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
+        cdef schuss_compressed own[SCHUSS_MAX_INPUTS]
         cdef list rooms = None
         if ndim == 1:
             strides[0] = self.row_bytes(0)
             inputs[0].x = address_of(x, "x", self.c_net.dtype, 1, self.n_in, -1, False)
             inputs[0].compressed, inputs[0].order, inputs[0].lengths, inputs[0].state = NULL, NULL, NULL, NULL
         else:
-            self.read_inputs(x, rows, inputs, strides)
+            self.read_inputs(x, rows, inputs, strides, own)
             rooms = self.room_for(strides, min(rows, self.slab), gathered)
         return self.predict_rows(inputs, strides, NULL if rooms is None else gathered, ndim, rows, out)
 
@@ -211,7 +213,7 @@ cdef class Net(Nodes):
             out = empty((n_out,), self.dtype) if ndim == 1 else empty((rows, n_out), self.dtype)
         cdef char *py = <char *>address_of(out, "out", self.c_net.dtype, ndim, n_out if ndim == 1 else rows, n_out, True)
         for k in range(self.c_net.n_inputs):
-            if (<const char *>inputs[k].x < py + rows * n_out * item
+            if (inputs[k].compressed == NULL and <const char *>inputs[k].x < py + rows * n_out * item
                     and py < <const char *>inputs[k].x + (rows - 1) * strides[k] + self.row_bytes(k)):
                 raise ValueError("out shares memory with X, expected an array of its own")
         cdef schuss_plan *c_plan
@@ -256,7 +258,8 @@ cdef class Net(Nodes):
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef schuss_input gathered[SCHUSS_MAX_INPUTS]
         cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
-        self.read_inputs(x, rows, inputs, strides)
+        cdef schuss_compressed own[SCHUSS_MAX_INPUTS]
+        self.read_inputs(x, rows, inputs, strides, own)
         cdef list rooms = self.room_for(strides, min(rows, slab), gathered)
         cdef bint gathers = rooms is not None
         cdef schuss_input *given = inputs
@@ -307,6 +310,7 @@ cdef class Net(Nodes):
         self.read_inputs(x, rows, inputs)
         for k in range(self.c_net.n_inputs):
             self.feeds[k].x, self.feeds[k].row_bytes = inputs[k].x, self.row_bytes(k)
+            self.feeds[k].compressed = inputs[k].compressed
             self.feeds[k].stride = self.feeds[k].row_bytes
         t.feeds, t.lengths, t.state = self.feeds, inputs[0].lengths, inputs[0].state
         t.y = self.targets.data(loss, y, rows * self.positions, &t.loss, &t.y_row_bytes)
@@ -338,7 +342,7 @@ cdef class Net(Nodes):
             self.begin(&t, x, y, weights, loss)
             self.c_net.dropout_factor = factor
             for k in range(self.c_net.n_inputs):
-                inputs[k].x, inputs[k].compressed, inputs[k].order = self.feeds[k].x, NULL, NULL
+                inputs[k].x, inputs[k].compressed, inputs[k].order = self.feeds[k].x, self.feeds[k].compressed, NULL
             inputs[0].lengths, inputs[0].state = t.lengths, t.state
             states = self.flat_states.copy() if self.states else None
             state = let_others_run(3 * self.multiply_adds(t.rows))

@@ -80,7 +80,8 @@ cdef Setting setting_of(const schuss_setting *c):
             s.intervals.append(interval)
             s.low[k], s.high[k] = [float(end) for end in interval[1:-1].split(",")]
     if c.kind == SCHUSS_CHOICE:
-        s.choices = {c.choice(k).decode(): k for k in range(c.choices)}
+        # one without a name is what None stands for
+        s.choices = {c.choice(k).decode(): k for k in range(c.choices) if c.choice(k) != NULL}
     return s
 
 

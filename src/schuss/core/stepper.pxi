@@ -3,9 +3,9 @@
 cdef uint64_t steppers_made = 0
 
 cdef class Stepper(Parameters):
-    cdef readonly list states   # of each of the params, an array for each slot, or None
+    cdef list state_arrays      # of each of the params, an array for each slot, or None
     cdef readonly list state_names # their names
-    cdef list state_shapes     # and their shapes, as they were made
+    cdef readonly list state_shapes # and their shapes, as they were made
     cdef list settings         # names of the settings that each group was made with
     cdef readonly list averages # of each average kept, an array for each of the params
     cdef readonly list specs    # of each, its kind, start, every and weight
@@ -18,6 +18,8 @@ cdef class Stepper(Parameters):
     cdef schuss_group *numbers # what was read
     cdef schuss_step c_step
     cdef uint64_t number       # no other stepper has it
+    cdef object histories      # bytes: what steps there were, for rows that have missed some; None: none does
+    cdef list lasts            # of each of the params, int64: the step that each of its rows is of; None: all of the last
 
     def __cinit__(self, params, group_of, list groups, form=None):
         require_isa()
@@ -44,7 +46,7 @@ cdef class Stepper(Parameters):
         self.groups_read = [None] * self.c_step.n_groups
         self.settings = [[name for name in group if name in settings_by_name(rule_number(group["rule"]))]
                          for group in groups]
-        self.states, self.state_names, self.state_shapes, self.averages, self.specs = [], [], [], [], []
+        self.state_arrays, self.state_names, self.state_shapes, self.averages, self.specs = [], [], [], [], []
         found = []
         for i in range(n):
             k = group_of[i]
@@ -52,9 +54,10 @@ cdef class Stepper(Parameters):
                 raise ValueError(f"group_of[{i}] is {k}, expected one of {self.c_step.n_groups} groups")
             self.segments[i].group = k
             found.append(states_by_slot(&self.numbers[k], &self.segments[i]))
-            self.states.append([None] * len(found[i]))
+            self.state_arrays.append([None] * len(found[i]))
             self.state_names.append([None if state is None else state[0] for state in found[i]])
             self.state_shapes.append([None if state is None else state[1] for state in found[i]])
+        self.lasts = [None] * n
         for k in range(max(map(len, found), default=0)):
             made = self.lay([of[k][1] if len(of) > k and of[k] is not None else None for of in found])
             for i in range(n):
@@ -62,7 +65,7 @@ cdef class Stepper(Parameters):
                     start = schuss_state_start(&self.numbers[self.segments[i].group], k)
                     if start != 0:
                         made[i][...] = start
-                    self.states[i][k] = made[i]
+                    self.state_arrays[i][k] = made[i]
                     self.segments[i].s[k] = start_of(made[i])
 
     def keep_average(self, Py_ssize_t k, kind, int64_t start, int64_t every, double weight):
@@ -70,6 +73,8 @@ cdef class Stepper(Parameters):
         cdef int number = AVERAGE_NUMBERS[kind]
         self.enter()
         try:
+            for i in range(self.c_step.n_groups):
+                self.check_averaged(&self.numbers[i], i)
             if not 0 <= k < SCHUSS_MAX_AVERAGES or k > len(self.averages):
                 raise ValueError(f"average number {k} of {len(self.averages)}, expected at most {SCHUSS_MAX_AVERAGES}")
             if k == len(self.averages):
@@ -97,13 +102,14 @@ cdef class Stepper(Parameters):
                 for i in range(self.n_views):
                     memset(self.views[i].buf, 0, self.views[i].len)
             self.c_step.t = 1
+            self.forget_missed()
         finally:
             self.busy = False
 
     def copy_from(self, Stepper other not None):
         cdef Py_ssize_t k, first = len(self.averages)
         cdef list mine = [self.memories], theirs = [other.memories]
-        for of, others in zip((*self.states, *self.averages), (*other.states, *other.averages)):
+        for of, others in zip((*self.state_arrays, *self.averages), (*other.state_arrays, *other.averages)):
             mine += [array for array in of if array is not None]
             theirs += [array for array in others if array is not None]
         self.enter()
@@ -115,6 +121,7 @@ cdef class Stepper(Parameters):
                 self.c_step.averages[k] = other.c_step.averages[k]
                 self.specs[k] = other.specs[k]
             self.c_step.t = other.c_step.t
+            self.forget_missed()
         finally:
             self.busy = False
 
@@ -144,6 +151,101 @@ cdef class Stepper(Parameters):
         if not 0 <= made <= 1 << 53:
             raise ValueError(f"steps is {made}, expected 0 to 2**53")
         self.c_step.t = made + 1
+        self.forget_missed()
+
+    @property
+    def states(self):
+        if not self.busy:
+            schuss_catch_up_all(&self.c_step)
+        return self.state_arrays
+
+    # -- rows that have missed steps --
+
+    def catch_up(self, Py_ssize_t param=0, index=None):
+        cdef Py_ssize_t n = 0
+        cdef const int64_t *first = NULL
+        cdef PyThreadState *state
+        if not 0 <= param < self.n_views:
+            raise ValueError(f"param is {param}, expected one of {self.n_views} parameters")
+        if index is not None:
+            n = index.shape[0]
+            first = <const int64_t *>address_of_int64(index, "indices", n)
+            rows = self.views[param].shape[0] if self.views[param].ndim else 0
+            wrong = schuss_first_outside(first, n, rows)
+            if wrong >= 0:
+                raise ValueError(f"indices has row {first[wrong]}, expected rows in [0, {rows})")
+            wrong = schuss_first_not_rising(first, n)
+            if wrong >= 0:
+                raise ValueError(f"indices[{wrong}] is {first[wrong]}, expected more than {first[wrong - 1]}")
+        self.enter()
+        try:
+            self.check_params()
+            state = let_others_run(self.elements)
+            if index is None:
+                schuss_catch_up_all(&self.c_step)
+            else:
+                schuss_catch_up(&self.c_step, param, n, first)
+            come_back(state)
+        finally:
+            self.busy = False
+
+    cdef int catch_up_all(self) except -1:
+        """All rows of all arrays are of the last step."""
+        cdef PyThreadState *state
+        if self.histories is not None:
+            state = let_others_run(self.elements)
+            schuss_catch_up_all(&self.c_step)
+            come_back(state)
+        return 0
+
+    cdef void forget_missed(self) noexcept:
+        """Arrays have been written: they are of the last step as they are."""
+        if self.c_step.histories != NULL:
+            schuss_histories_begin(&self.c_step)
+
+    cdef int check_averaged(self, const schuss_group *g, int i) except -1:
+        if g.rows != 0:
+            raise ValueError(f"param_groups[{i}]['rows'] must be None where an average of the parameters is kept: that is of "
+                             "whole arrays at each step; got " + repr(schuss_rows_name(g.rows).decode()))
+        return 0
+
+    cdef int take_numbers(self, int i) except -1:
+        """The group's numbers become those of the next step."""
+        cdef Py_ssize_t k
+        if self.c_step.groups[i].rows == SCHUSS_ROWS_EXACT and self.numbers[i].rows != SCHUSS_ROWS_EXACT:
+            self.catch_up_all()
+            for k in range(self.n_views):
+                if self.segments[k].group == i:
+                    self.segments[k].last, self.lasts[k] = NULL, None
+        if self.numbers[i].rows == SCHUSS_ROWS_EXACT and self.c_step.groups[i].rows != SCHUSS_ROWS_EXACT:
+            self.keep_history(i)
+        self.c_step.groups[i] = self.numbers[i]
+        return 0
+
+    cdef int keep_history(self, int i) except -1:
+        """From now on rows of the group's arrays may be of other steps than the last."""
+        cdef Py_ssize_t k
+        cdef schuss_group before = self.c_step.groups[i]
+        lasts = {}
+        for k in range(self.n_views):
+            if self.segments[k].group == i:
+                lasts[k] = np.empty(self.views[k].shape[0] if self.views[k].ndim else 1, np.int64)
+        self.c_step.groups[i].rows = SCHUSS_ROWS_EXACT
+        try:
+            if self.histories is None:  # only what is written takes memory
+                histories = aligned_bytes(schuss_histories_bytes(&self.c_step))
+                self.c_step.histories = start_of(histories)
+                self.histories = histories
+            else:
+                self.catch_up_all()
+        except BaseException:
+            self.c_step.groups[i] = before
+            raise
+        for k, last in lasts.items():
+            self.lasts[k] = last
+            self.segments[k].last = <int64_t *>start_of(last)
+        schuss_histories_begin(&self.c_step)
+        return 0
 
     @property
     def nonfinite(self):
@@ -164,7 +266,7 @@ cdef class Stepper(Parameters):
         cdef int i
         if of_groups.shape[0] != self.c_step.n_groups:
             raise ValueError(f"weights has {of_groups.shape[0]} entries, expected {self.c_step.n_groups}")
-        if not 0 <= slot < SCHUSS_MAX_STATES or not all([len(of) > slot and of[slot] is not None for of in self.states]):
+        if not 0 <= slot < SCHUSS_MAX_STATES or not all([len(of) > slot and of[slot] is not None for of in self.state_arrays]):
             raise ValueError(f"slot is {slot}, expected one that all params have a state in")
         first = &of_groups[0]
         self.enter()
@@ -195,7 +297,7 @@ cdef class Stepper(Parameters):
                 self.groups_read[i] = None
                 self.read_group(group, i)
                 self.groups_read[i] = as_read(group)
-                self.c_step.groups[i] = self.numbers[i]
+                self.take_numbers(i)
         return self.get_ready()
 
     cdef int read_for_step(self, list groups, bint rates) except -1:
@@ -256,6 +358,8 @@ cdef class Stepper(Parameters):
             if name not in group:
                 raise ValueError(f"param_groups[{i}] has no {name!r}, expected what it was made with")
         read_settings(group, &self.numbers[i], self.dtype)
+        if self.averages:
+            self.check_averaged(&self.numbers[i], i)
         for k in range(self.n_views):
             if self.segments[k].group == i:
                 self.check_states(k, i)
@@ -284,7 +388,7 @@ cdef class Stepper(Parameters):
         return 0
 
     cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
-        return schuss_rule_by_element(self.c_step.groups[self.segments[i].group].rule) and not self.averages
+        return schuss_rule_by_rows(self.c_step.groups[self.segments[i].group].rule) and not self.averages
 
     cdef int apply_schedules(self, list groups, bint rates) except -1:
         """Writes the rate, if asked to, and the decay of the step about to be made into each group that has a schedule."""

@@ -1,5 +1,18 @@
 # Whole epochs.
 
+cdef Compressed compressed_for(Net net, start, indices, data):
+    """Compressed rows for a network whose one input is numbers: private copies, all through the training."""
+    if not schuss_net_reads_compressed(&net.c_net, 0):
+        raise TypeError("x is compressed rows, which only a network that begins with dense layers takes")
+    if start.dtype != np.int64 or start.ndim != 1:
+        raise TypeError(f"start is {start.dtype} of shape {start.shape}, expected int64 (rows + 1,)")
+    if indices.dtype != np.int32 and indices.dtype != np.int64 or indices.shape != data.shape:
+        raise TypeError(f"indices is {indices.dtype} of shape {indices.shape}, expected int32 or int64 of shape {data.shape}")
+    if data.dtype != net.dtype:
+        raise TypeError(f"data has dtype {data.dtype}, expected {net.dtype}")
+    return Compressed.__new__(Compressed, start, indices, data, net.n_in)
+
+
 cdef class Trainer:
     cdef schuss_train t
     cdef Net net
@@ -12,14 +25,12 @@ cdef class Trainer:
     cdef list copied           # the copies' memory
     cdef schuss_penalty penalty
     cdef schuss_augment augment
-    cdef schuss_compressed compressed
     cdef object penalty_sums
     cdef uint64_t draws_begun, draws_copied
     cdef int64_t steps_begun, steps_copied
     cdef object epoch_begun, epoch_copied
     cdef schuss_feed *feeds
     cdef Binding binding
-    cdef object places         # of compressed rows: start, columns
     cdef list held       # what keeps the memory of x and y where it is
     cdef object x, y, weights, lengths, order, batch_x, batch_y, batch_weights, batch_lengths, partial, lrs, dropouts
     cdef list decays           # those of each group, or None
@@ -36,7 +47,9 @@ cdef class Trainer:
         cdef Sequences sequences = x if type(x) is Sequences else Sequences(x)
         x = sequences.x
         cdef bint compressed = isinstance(x, tuple) and net.n_in >= 0
-        cdef Py_ssize_t i, rows = x[0].shape[0] - 1 if compressed else net.rows_in(x)
+        if compressed:
+            x = compressed_for(net, x[0], x[1], x[2])
+        cdef Py_ssize_t i, rows = net.rows_in(x)
         cdef schuss_input inputs[SCHUSS_MAX_INPUTS]
         cdef ptrdiff_t strides[SCHUSS_MAX_INPUTS]
         if sequences.state is not None:
@@ -55,19 +68,19 @@ cdef class Trainer:
             raise MemoryError()
         self.t.feeds = self.feeds
         if compressed:
-            self.read_compressed(x[0], x[1], x[2])
+            self.feeds[0].compressed = &(<Compressed>x).c
         else:
             if sequences.lengths is not None:
                 sequences = Sequences(x, np.array(sequences.lengths), sequences.state)  # nobody checks them again
             net.read_inputs(sequences, rows, inputs, strides)
             self.t.lengths = inputs[0].lengths
             for i in range(net.c_net.n_inputs):
-                self.feeds[i].x = inputs[i].x
+                self.feeds[i].x, self.feeds[i].compressed = inputs[i].x, inputs[i].compressed
         self.lengths = sequences.lengths
         for i in range(net.c_net.n_inputs):
             self.feeds[i].row_bytes = net.row_bytes(i)
             self.feeds[i].stride = self.feeds[i].row_bytes if compressed else strides[i]
-            self.gathers |= compressed or self.feeds[i].stride != self.feeds[i].row_bytes
+            self.gathers |= self.feeds[i].compressed != NULL or self.feeds[i].stride != self.feeds[i].row_bytes
         self.t.counts_rows = counts_rows
         if augment is not None:
             self.read_augment(augment[0], augment[1], augment[2])
@@ -79,7 +92,8 @@ cdef class Trainer:
             self.t.y_row_bytes *= net.positions
             self.t.flags |= net.flags_for(&self.t.loss)
         self.t.weights = weights_data(weights, rows * net.positions)
-        self.held = [held_in_place(array) for array in (*(x if isinstance(x, tuple) else (x,)), y)]
+        self.held = [held_in_place(array) for array in (*(x if isinstance(x, tuple) else (x,)), y)
+                     if not isinstance(array, Compressed)]
         self.clip_value, self.clip_norm = clip_value, clip_norm
         stepper.enter()
         try:
@@ -141,32 +155,6 @@ cdef class Trainer:
         fill_augment(given, dims, channels, self.net.dtype, &self.augment)
         self.feeds[k].augment = &self.augment
         self.t.augments = 1
-        return 0
-
-    cdef int read_compressed(self, start, indices, data) except -1:
-        """Checks compressed rows, and points at private copies of what says where columns are: the core writes where they
-        say, all through the training."""
-        cdef Py_ssize_t n = data.shape[0], rows = self.t.rows
-        cdef int fault
-        if not schuss_net_reads_compressed(&self.net.c_net, 0):
-            raise TypeError("x is compressed rows, which only a network that begins with dense layers takes")
-        if start.dtype != np.int64 or start.shape != (rows + 1,):
-            raise TypeError(f"start is {start.dtype} of shape {start.shape}, expected int64 of shape {(rows + 1,)}")
-        if indices.dtype != np.int32 and indices.dtype != np.int64 or indices.shape != (n,):
-            raise TypeError(f"indices is {indices.dtype} of shape {indices.shape}, expected int32 or int64 of shape {(n,)}")
-        self.places = np.array(start, order="C"), np.array(indices, order="C")
-        self.compressed.wide = indices.dtype == np.int64
-        self.compressed.start = <const int64_t *>start_of(self.places[0])
-        self.compressed.indices = start_of(self.places[1])
-        self.compressed.data = address_of(data, "data", self.net.c_net.dtype, 1, n, -1, False)
-        fault = schuss_compressed_fault(&self.compressed, rows, n, self.net.n_in)
-        if fault == SCHUSS_FAULT_START:
-            raise ValueError(f"start must rise from 0 to {n}")
-        if fault == SCHUSS_FAULT_RANGE:
-            raise ValueError(f"indices holds a column out of range, expected columns in [0, {self.net.n_in})")
-        if fault == SCHUSS_FAULT_ORDER:
-            raise ValueError("indices holds a row whose columns do not increase, expected each row sorted and no column twice")
-        self.feeds[0].compressed = &self.compressed
         return 0
 
     def restore(self):

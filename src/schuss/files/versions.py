@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # The newest that this code reads.
-VERSION = 5
+VERSION = 6
 # The oldest that is written. 2: each layer's kind, and the states of layers. 3: what stands around the optimizer, the
 # averages that it keeps, and the form in which it was given its parameters.
 OLDEST = 3
@@ -55,7 +55,16 @@ _OF_5 = dict.fromkeys(
     ),
     5,
 )
-SINCE: dict[str, int] = {**_OF_4, **_OF_5}
+# Sparse rows and raw categories.
+_OF_6 = dict.fromkeys(
+    (
+        "layer embedding_bag",
+        "layer input of hashed",
+        "layer input of sparse",
+    ),
+    6,
+)
+SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6}
 
 
 def version_of(header: Mapping[str, Any]) -> int:
@@ -79,6 +88,8 @@ def _words_of_layer(layer: Mapping[str, Any]) -> Iterator[str]:
     yield f"layer {kind}"
     yield from (f"layer {kind}.{name}" for name in layer if name != "kind")
     yield from (f"{name} {layer[name]}" for name in ("init", "activation") if name in layer)
+    if layer.get("dtype") not in (None, "int64"):
+        yield f"layer {kind} of {layer['dtype'] if isinstance(layer['dtype'], str) else layer['dtype']['kind']}"
     for inner in (*layer.get("layers", ()), *(one for branch in layer.get("branches", ()) for one in branch)):
         yield from _words_of_layer(inner)
 

@@ -138,6 +138,13 @@ def with_biases(arrays: Arrays, wanted: Mapping[str, Any]) -> Arrays:
     return found
 
 
+def check_dense(put: Input) -> None:
+    """ValueError where an input takes what the other library has no counterpart of."""
+    if put.sparse or put.makes_codes:
+        what = "'sparse'" if put.sparse else put.dtype
+        raise ValueError(f"network must take numbers or codes; got an input of dtype {what}")
+
+
 def check_same(network: Network, x: Any, theirs: NDArray[Any], hint: str) -> None:
     """ValueError unless the network gives for these rows what the other library gives."""
     mine = network.predict(x)

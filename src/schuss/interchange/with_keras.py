@@ -10,7 +10,7 @@ import numpy as np
 from ..arguments import integer, shown
 from ..layers import Input
 from . import keras_images, keras_layers
-from .parts import Part, check_same, network_of, shape_behind, written
+from .parts import Part, check_dense, check_same, network_of, shape_behind, written
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -207,6 +207,7 @@ def _made(network: Network) -> Any:
     if len(network.inputs) > 1:
         raise ValueError(f"network must have one input; got {len(network.inputs)}")
     first = network.inputs[0]
+    check_dense(first)
     layers = [layer for layer in network.layers if not isinstance(layer, Input)]
     shape = first.dims if first.codes and first.n == 1 else first.shape.of_row
     before = keras.config.dtype_policy()

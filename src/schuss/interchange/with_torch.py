@@ -11,7 +11,7 @@ import numpy as np
 from ..arguments import flag, integer, shown
 from ..layers import Input
 from . import torch_images, torch_recurrent
-from .parts import Part, check_same, network_of, shape_behind, written
+from .parts import Part, check_dense, check_same, network_of, shape_behind, written
 from .torch_layers import READERS, WRITERS
 
 if TYPE_CHECKING:
@@ -295,6 +295,7 @@ def _made(network: Network) -> Any:
     if len(network.inputs) > 1:
         raise ValueError(f"network must have one input; got {len(network.inputs)}")
     first = network.inputs[0]
+    check_dense(first)
     layers = [layer for layer in network.layers if not isinstance(layer, Input)]
     channels_first = any(layer.kind in torch_images.WRITERS for layer in layers)
     if first.channels == "first" and not channels_first:

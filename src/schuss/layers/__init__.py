@@ -11,6 +11,7 @@ from .clamp import Clamp
 from .convolution import Conv1D, Conv2D
 from .dense import Dense
 from .embedding import Embedding
+from .embedding_bag import EmbeddingBag
 from .ensemble_dense import EnsembleDense
 from .grouped_dense import GroupedDense
 from .inputs import Input
@@ -37,6 +38,7 @@ KINDS: dict[str, type[Layer]] = {
         Conv2D,
         Dense,
         Embedding,
+        EmbeddingBag,
         EnsembleDense,
         GRU,
         Flatten,
@@ -73,6 +75,7 @@ __all__ = [
     "Conv2D",
     "Dense",
     "Embedding",
+    "EmbeddingBag",
     "EnsembleDense",
     "Flatten",
     "GlobalAvgPool",

@@ -12,12 +12,18 @@ from ..arguments import integer, number
 ALPHA = {"leaky_relu": (0.01, "[0, inf)"), "elu": (1.0, "(0, inf)")}
 
 
+# What makes numbers of that which is none.
+MAKE_NUMBERS = {
+    "codes": "an Embedding turns codes into numbers",
+    "compressed rows": "a Dense or an EmbeddingBag turns compressed rows into numbers",
+}
+
 # How an array starts: a value for all elements, or kind and scale of random ones.
 Start = float | tuple[str, float]
 
 
 class Shape(NamedTuple):
-    """What comes into a layer: so many columns, of numbers or of codes, at each of some positions.
+    """What comes into a layer: so many columns, of numbers, of codes, or compressed, at each of some positions.
 
     Attributes
     ----------
@@ -27,11 +33,19 @@ class Shape(NamedTuple):
         Whether they are codes.
     dims : tuple of int
         How many positions a row has: (times,), (height, width), or () for one.
+    sparse : bool
+        Whether they are numbers in compressed rows.
     """
 
     columns: int
     codes: bool = False
     dims: tuple[int, ...] = ()
+    sparse: bool = False
+
+    @property
+    def holds(self) -> str:
+        """What they are."""
+        return "codes" if self.codes else "compressed rows" if self.sparse else "numbers"
 
     @property
     def positions(self) -> int:
@@ -61,8 +75,8 @@ class Layer:
     kind: ClassVar[str]
     # The name in the compiled core, where that is another than in files.
     _core_kind: ClassVar[str | None] = None
-    # Whether it takes codes rather than numbers.
-    _of_codes: ClassVar[bool] = False
+    # What it takes: see `Shape.holds`.
+    _takes: ClassVar[tuple[str, ...]] = ("numbers",)
     # Whether it has an activation, alpha and dropout.
     _has_end: ClassVar[bool] = False
     # Whether it knows positions: others work at each position alike, and `shape` says nothing of them.
@@ -101,15 +115,15 @@ class Layer:
         return made.activation, made.alpha or 0.0, made.dropout
 
     def _check_storage(self, shape: Shape, name: str) -> None:
-        if shape.codes != self._of_codes:
-            takes, comes = ("codes", "numbers") if self._of_codes else ("numbers", "codes")
-            hint = "" if self._of_codes else ": an Embedding turns codes into numbers"
-            raise ValueError(f"{name}, {type(self).__name__}, must come behind {takes}; got {comes}{hint}")
+        if shape.holds not in self._takes:
+            takes = " or ".join(self._takes)
+            hint = f": {MAKE_NUMBERS[shape.holds]}" if "numbers" in self._takes else ""
+            raise ValueError(f"{name}, {type(self).__name__}, must come behind {takes}; got {shape.holds}{hint}")
 
     @property
     def columns_in(self) -> int | None:
         """Columns that come in, if the layer alone tells how many numbers these are."""
-        return None if self._of_codes else getattr(self, "n", None)
+        return getattr(self, "n", None) if "numbers" in self._takes else None
 
     @property
     def shape_in(self) -> Shape | None:

@@ -82,6 +82,7 @@ class Dense(Layer):
 
     kind: ClassVar[str] = "dense"
     _has_end: ClassVar[bool] = True
+    _takes: ClassVar[tuple[str, ...]] = ("numbers", "compressed rows")
     n_in: int | None
     n_out: int
     activation: str

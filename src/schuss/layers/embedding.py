@@ -45,7 +45,7 @@ class Embedding(Layer):
     """
 
     kind: ClassVar[str] = "embedding"
-    _of_codes: ClassVar[bool] = True
+    _takes: ClassVar[tuple[str, ...]] = ("codes",)
     n: int
     dim: int
     std: float

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from ..arguments import shown
 from .activation import Activation
-from .base import Layer, Shape
+from .base import MAKE_NUMBERS, Layer, Shape
 from .dense import Dense
+from .embedding import Embedding
 from .inputs import Input
 from .joins import Concatenate, Residual
 
@@ -152,11 +153,12 @@ class _Builder:
                 f"{name}, {type(columns).__name__}, must tell how many columns come in, {how}, or stand behind an "
                 f"Input(name, n)"
             )
-        return self.input(Input("x", shape.of_row if shape.dims else shape.columns), name)
+        of_row = shape.of_row if shape.dims else shape.columns
+        return self.input(Input("x", of_row, dtype="sparse" if shape.sparse else None), name)
 
     def residual(self, layer: Residual, value: _Node, name: str) -> tuple[Layer, _Node]:
-        if value.shape.codes:
-            raise ValueError(f"{name}, Residual, must come behind numbers; got codes")
+        if value.shape.holds != "numbers":
+            raise ValueError(f"{name}, Residual, must come behind numbers; got {value.shape.holds}")
         if isinstance(layer.layers[0], Input):
             raise ValueError(f"{name}.layers[0] must not be an Input: a residual adds what came in before")
         resolved, made = self.chain(layer.layers, value, f"{name}.layers")
@@ -184,8 +186,9 @@ class _Builder:
             resolved, end = self.chain(branch, value, path)
             if end is None:
                 raise ValueError(f"{path} must begin with an Input: nothing comes in")
-            if end.shape.codes:
-                raise ValueError(f"{path} must give numbers; got codes: an Embedding turns codes into numbers")
+            if end.shape.holds != "numbers":
+                holds = end.shape.holds
+                raise ValueError(f"{path} must give numbers; got {holds}: {MAKE_NUMBERS[holds]}")
             if end.activation == "softmax":
                 raise ValueError(f"{end.path}.activation must not be softmax, which only the last layer may have")
             if end is value or end.placed or end.kind == "input":
@@ -226,6 +229,15 @@ def checked(layers: Any) -> tuple[Layer, ...]:
     return found
 
 
+def _check_table(node: _Node) -> None:
+    """Whether an embedding's table has a row for each code that its input may make."""
+    before = node.inputs[0].layer if node.inputs else None
+    if isinstance(node.layer, Embedding) and isinstance(before, Input) and before.makes_codes:
+        n = before.dtype.n
+        if node.layer.n < n:
+            raise ValueError(f"{node.path}.n must be at least {n}, as many codes as {before.dtype} has; got {node.layer.n}")
+
+
 def built(layers: Sequence[Layer]) -> Graph:
     """The graph of a network.
 
@@ -246,6 +258,8 @@ def built(layers: Sequence[Layer]) -> Graph:
             raise ValueError(f"{node.path}, MeanOfMembers, must be the last layer, and in no other")
     if last is not builder.nodes[-1]:
         last = builder.copy(last, last.path)
+    for node in builder.nodes:
+        _check_table(node)
     nodes = [*builder.inputs.values(), *builder.nodes]
     numbers = {id(node): k for k, node in enumerate(nodes)}
     for node in nodes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
@@ -24,8 +24,10 @@ class Input(Layer):
     n : int or tuple
         Columns; or the shape of a row: (times, features) of a sequence, (height, width, channels) of an image. Data are
         then (rows, times, features) or (rows, height, width, channels); one feature or channel may be left out there.
-    dtype : {None, "int64"}
-        None: real numbers, in the network's dtype. "int64": codes, which an `Embedding` takes.
+    dtype : {None, "int64", "sparse"} or Hashed
+        None: real numbers, in the network's dtype. "int64": codes, which an `Embedding` takes. "sparse": rows of n columns of
+        which few are not zero, as a sparse matrix of scipy or as `schuss.Bags`, which a `Dense` and an `EmbeddingBag` take.
+        `schuss.Hashed(n)`: raw categories, strings or integers, whose codes an `Embedding` takes.
     channels : {"last", "first"}
         "first": n is (channels, height, width), or (features, times), and data come so. They are brought into the
         other order, which layers have; what comes out has that one too.
@@ -60,7 +62,7 @@ class Input(Layer):
     _spatial: ClassVar[bool] = True
     name: str
     n: int
-    dtype: str | None
+    dtype: Any
     dims: tuple[int, ...]
     channels: str
 
@@ -76,7 +78,7 @@ class Input(Layer):
         if not isinstance(name, str) or not name:
             raise TypeError(f"name must be a name; got {shown(name)} ({type(name).__name__})")
         if dtype is not None:
-            dtype = choice("dtype", getattr(dtype, "__name__", str(dtype)), ("int64",))
+            dtype = _kind_of(dtype)
         channels = choice("channels", channels, ("last", "first"))
         if isinstance(n, (tuple, list)):
             sizes = tuple(integer(f"n[{k}]", size, 1) for k, size in enumerate(n))
@@ -88,6 +90,8 @@ class Input(Layer):
             columns, places = (sizes[0], sizes[1:]) if first else (sizes[-1], sizes[:-1])
         else:
             columns, places = integer("n", n, 1), tuple(integer("dims", size, 1) for size in dims)
+        if dtype == "sparse" and places:
+            raise ValueError(f"n must be columns where dtype is 'sparse'; got {shown(n)}")
         if channels == "first" and not places:
             raise ValueError("channels must be 'last' without times or places; got 'first'")
         self._set(name=name, n=columns, dtype=dtype, dims=places, channels=channels)
@@ -95,14 +99,24 @@ class Input(Layer):
     @property
     def codes(self) -> bool:
         """Whether these are codes rather than numbers."""
-        return self.dtype is not None
+        return self.dtype is not None and not self.sparse
+
+    @property
+    def sparse(self) -> bool:
+        """Whether these are compressed rows."""
+        return isinstance(self.dtype, str) and self.dtype == "sparse"
+
+    @property
+    def makes_codes(self) -> bool:
+        """Whether codes are made here, of raw categories."""
+        return self.dtype is not None and not isinstance(self.dtype, str)
 
     def after(self, shape: Shape, name: str) -> Input:
         raise ValueError(f"{name} must not be an Input: something comes before it")
 
     @property
     def shape(self) -> Shape:
-        return Shape(self.n, self.codes, self.dims)
+        return Shape(self.n, self.codes, self.dims, self.sparse)
 
     @property
     def row_shape(self) -> tuple[int, ...]:
@@ -117,11 +131,12 @@ class Input(Layer):
         return {"n": self.n, "positions": prod(self.dims)}
 
     def numbers(self) -> dict[str, float]:
-        return {"codes": float(self.codes)}
+        return {"codes": 2.0 if self.sparse else float(self.codes)}
 
     def row(self) -> tuple[str, str, str, str]:
         shape = " x ".join(map(str, self.shape.of_row))
-        return f"Input {self.name!r} {shape}{' codes' if self.codes else ''}", "", "", ""
+        holds = f" {self.dtype}" if self.makes_codes else " codes" if self.codes else " sparse" if self.sparse else ""
+        return f"Input {self.name!r} {shape}{holds}", "", "", ""
 
     def __repr__(self) -> str:
         of_row = self.n if not self.dims else self.row_shape
@@ -131,6 +146,21 @@ class Input(Layer):
     def described(self) -> dict[str, Any]:
         """What a file holds of it; without what it may also have since newer versions, where it has none of that."""
         held = super().described()
+        if self.makes_codes:
+            held["dtype"] = self.dtype.described()
         if not self.dims:
             del held["dims"], held["channels"]
         return held
+
+
+def _kind_of(dtype: Any) -> Any:
+    """What an input's dtype may be: a name, or the one who makes codes."""
+    if isinstance(dtype, str):
+        return choice("dtype", dtype, ("int64", "sparse"))
+    from ..hashed import Hashed  # few inputs have it
+
+    if isinstance(dtype, Hashed):
+        return dtype
+    if isinstance(dtype, Mapping):
+        return Hashed.of_description(dtype)
+    return choice("dtype", getattr(dtype, "__name__", str(dtype)), ("int64", "sparse"))

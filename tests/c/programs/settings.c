@@ -35,14 +35,15 @@ static void check_setting(const struct schuss_setting *s) {
             EXPECT(low == floor(low) && s->interval[k][0] == '[', "whole numbers begin with one");
     }
     EXPECT((s->kind == SCHUSS_CHOICE) == (s->choices > 0), "choices have names");
-    for (int i = 0; i < s->choices; i++) EXPECT(s->choice(i) != NULL, "every choice has a name");
+    for (int i = 0; i < s->choices; i++)
+        EXPECT(s->choice(i) != NULL || (s->optional && s->none == i), "every choice has a name, but what None stands for");
 }
 
 static void print_setting(int rule, const struct schuss_setting *s) {
     static const char *const kinds[] = {"number", "whole", "flag", "choice"};
     printf("%s %s %s %d", schuss_rule_name(rule), s->name, kinds[s->kind], s->parts);
     for (int k = 0; k < SCHUSS_SETTING_PARTS && s->interval[k]; k++) printf(" %s", s->interval[k]);
-    for (int i = 0; i < s->choices; i++) printf(" %s", s->choice(i));
+    for (int i = 0; i < s->choices; i++) printf(" %s", s->choice(i) ? s->choice(i) : "None");
     if (s->optional) printf(" None:%d=%g", s->optional, s->none);
     printf("\n");
 }
