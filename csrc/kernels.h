@@ -247,8 +247,8 @@ struct kernels {
     int (*pairwise_look)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t from, ptrdiff_t to, int member);
     /* The gradients of rows that belong to this member of `members`, of a batch of n pairs. */
     void (*pairwise_gather)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t n, int member, int members);
-    /* The step of these rows. */
-    void (*pairwise_update)(struct schuss_pairwise *p, int member);
+    /* The step of these rows. Returns 1 if a number that was written is not finite. */
+    int (*pairwise_update)(struct schuss_pairwise *p, int member);
     /* The losses of a batch of n pairs, into the epoch's sums. */
     void (*pairwise_sum)(struct schuss_pairwise *p, ptrdiff_t n);
     ptrdiff_t (*pairwise_scratch)(const struct schuss_pairwise *p, int members);
@@ -257,6 +257,13 @@ struct kernels {
                                ptrdiff_t end, void *out);
     void (*pairwise_scores)(ptrdiff_t dim, ptrdiff_t stride, const void *of_users, const void *of_items, ptrdiff_t first,
                             ptrdiff_t end, const int32_t *users, const int32_t *items, void *out);
+    /* See schuss_factors_steps; ratings [from, to) of schuss_factors_predict. */
+    void (*factors_steps)(const struct schuss_factors *f, ptrdiff_t from, ptrdiff_t to, double *sum);
+    void (*factors_predict)(const struct schuss_factors *f, ptrdiff_t from, ptrdiff_t to, void *out);
+    /* Rows [row0, row1) of schuss_rank, in scratch of rank_scratch bytes. */
+    void (*rank)(const struct schuss_ranking *r, const struct schuss_best *best, const struct schuss_places *places,
+                 ptrdiff_t row0, ptrdiff_t row1, void *scratch);
+    ptrdiff_t (*rank_scratch)(const struct schuss_ranking *r);
 
     /* An elementary function, for tests of its error: y[n] = f(x[n]). log1p: on [0, 1]. */
     void (*elementary)(int f, ptrdiff_t n, const void *x, void *y);

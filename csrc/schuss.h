@@ -78,6 +78,10 @@ const char *schuss_init_name(int init);
 /* w[n_in x n_out] drawn from (seed, stream). Orthogonal needs room[n_in * n_out], else room may be NULL. */
 int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int init, double scale, uint64_t seed,
                       uint32_t stream, double *room);
+/* Rows rows[n] of a table w[.. x cols], which become what they would be if all of the table were drawn, normal and with
+ * this mean: a row does not depend on how many there are. */
+int schuss_draw_rows(int dtype, void *w, ptrdiff_t cols, const int64_t *rows, ptrdiff_t n, double mean, double scale,
+                     uint64_t seed, uint32_t stream);
 
 /* ---- optim/step.c: optimizer steps ------------------------------------------------------------------------------- */
 
@@ -682,8 +686,8 @@ void schuss_train_side_by_side(struct schuss_train *const *trains, int n, double
 
 /* ---- recommend/: rows of users and items that rank pairs ---------------------------------------------------------- */
 
-/* In the order of enum schuss_ranking's names in Python. */
-enum schuss_ranking { SCHUSS_RANK_LOGISTIC, SCHUSS_RANK_BPR, SCHUSS_RANK_WARP, SCHUSS_RANK_WARP_KOS };
+/* Their names are in src/schuss/core/recommend.pxi, in this order. */
+enum schuss_pairwise_loss { SCHUSS_RANK_LOGISTIC, SCHUSS_RANK_BPR, SCHUSS_RANK_WARP, SCHUSS_RANK_WARP_KOS };
 
 /* Users, or items. The table has a row for each feature: `stride` parameters, which are dim components, one bias and
  * zeros, then as many sums of squares, and with adadelta as many of squared steps. */
@@ -705,7 +709,7 @@ struct schuss_pairwise {
     const double *lr;              /* of each step, lr_step elements from one to the next */
     ptrdiff_t lr_step;
     struct schuss_side users, items;
-    /* What an epoch goes through: n pairs that were seen. WARP_KOS: n users, and seen_items is not looked at. */
+    /* What an epoch goes through: n pairs that were seen; WARP_KOS does not look at seen_items. */
     ptrdiff_t n;                   /* < 2^32 */
     const int32_t *seen_users, *seen_items;
     const unsigned char *liked;    /* [n] LOGISTIC: 1 or 0; else NULL */
@@ -731,25 +735,93 @@ struct schuss_pairwise {
     /* This epoch so far */
     ptrdiff_t position, steps;
     double loss_sum, weight_sum;   /* of pairs that had a loss */
-    int64_t skipped;               /* users without an item that is not known, or without any that is */
+    int64_t skipped;               /* pairs whose users know all items, or none */
     int nonfinite;
 };
 
 /* The first of codes[n] that is not in [0, limit); -1: none. */
 ptrdiff_t schuss_first_code_outside(const int32_t *codes, ptrdiff_t n, int64_t limit);
-/* Whether no number of the side's table is NaN or infinite. */
-int schuss_rows_finite(int dtype, const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride);
 /* known_bits of schuss_pairwise, which are 0 before. */
 void schuss_known_bits(ptrdiff_t users, const int64_t *known_start, const int32_t *known, ptrdiff_t words, uint64_t *bits);
 /* Bytes for members threads; the rest of the struct is set but for scratch. */
 ptrdiff_t schuss_pairwise_scratch(const struct schuss_pairwise *p, int members);
-/* Goes on with the epoch until it ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE) or a score is NaN or infinite
- * (SCHUSS_NONFINITE). Without batches on the calling thread alone. Which threads there are changes no bit. */
+/* Goes on with the epoch until it ends (SCHUSS_OK), `seconds` have passed (SCHUSS_MORE) or a score or a row is NaN or
+ * infinite (SCHUSS_NONFINITE). Without batches on the calling thread alone. Which threads there are changes no bit. */
 int schuss_pairwise_run(struct schuss_pairwise *p, double seconds);
 /* out[n x stride]: what numbers 0, 1, ... of this side are as sums of their features' rows. */
 void schuss_pairwise_represent(int dtype, const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride, void *out);
 /* out[n]: scores of users[n] with items[n], whose representations are [.. x stride]: products, and both biases. */
 void schuss_pairwise_scores(int dtype, ptrdiff_t dim, ptrdiff_t stride, const void *of_users, const void *of_items,
                             ptrdiff_t n, const int32_t *users, const int32_t *items, void *out);
+/* ---- recommend/: recommenders ------------------------------------------------------------------------------------ */
+
+/* Ratings by factors and biases of users and items: recommend/factors.h. */
+struct schuss_factors {
+    int dtype;
+    ptrdiff_t n_users, n_items, dim;
+    void *user_bias, *item_bias;       /* [n_users], [n_items]; NULL: both are left out */
+    void *user, *item;                 /* [n_users x dim], [n_items x dim] */
+    double mean;                       /* what biases are added to */
+    double lr[4], reg[4];              /* of user_bias, item_bias, user and item */
+    const int64_t *users, *items;      /* whose ratings these are */
+    const void *ratings, *weights;     /* weights NULL: 1 each */
+    const int64_t *order;
+};
+
+/* A step for each of the ratings order[from], ..., order[to - 1], all of which are of users and items that are there. Adds
+ * to *sum, in that order and in double, the squares of the errors before the steps, times the weights. */
+void schuss_factors_steps(const struct schuss_factors *f, ptrdiff_t from, ptrdiff_t to, double *sum);
+/* out[n]: what is predicted for users[n] and items[n], over threads. A number that is not one of a user or an item stands
+ * for one without bias and factors. */
+void schuss_factors_predict(const struct schuss_factors *f, ptrdiff_t n, void *out);
+
+/* Who scores what: user . item, by the law of products, and on top of that the item's bias; or what is given. */
+struct schuss_ranking {
+    int dtype;
+    ptrdiff_t rows, n_items, dim;
+    const void *user;                  /* [all users x dim] */
+    const void *item;                  /* [n_items x dim] */
+    const void *item_bias;             /* [n_items]; NULL: none */
+    const void *scores;                /* [rows x n_items], and the three above are not looked at; or NULL */
+    const int64_t *users;              /* [rows]: the user of each row, -1: one of zeros, who has seen nothing; NULL: its
+                                          own number */
+    const struct schuss_compressed *left_out; /* [all users x all items]: what is not ranked for whom; NULL: nothing */
+    const int64_t *numbers;            /* [n_items], rising: which of all items these are; NULL: their own numbers */
+};
+
+/* The first k items of each row, the best first; where there are fewer, -1 and a score of NaN. */
+struct schuss_best {
+    ptrdiff_t k;
+    int64_t *item;                     /* [rows x k] */
+    void *score;                       /* [rows x k] */
+};
+
+/* Where the positives of each row lie among its items. Row i is user i, and items have their own numbers. */
+struct schuss_places {
+    const struct schuss_compressed *positives; /* [rows x n_items] */
+    /* [entries], of each: */
+    int64_t *place;                    /* from 0 on, with equal scores by rising number; -1: it is left out */
+    int64_t *above, *level;            /* room */
+    void *score;                       /* room */
+    /* [rows]: */
+    int64_t *counted;                  /* how many positives are not left out */
+    double *wrong;                     /* pairs of such a positive and any other item in the wrong order; halves of ties */
+};
+
+/* Ranks for all rows, over threads; one of best and places is NULL. scratch: schuss_rank_scratch bytes for at least so
+ * many threads. */
+void schuss_rank(const struct schuss_ranking *r, const struct schuss_best *best, const struct schuss_places *places,
+                 int threads, void *scratch);
+ptrdiff_t schuss_rank_scratch(const struct schuss_ranking *r, int threads);
+
+/* Metrics of places, a number a row. gains[entries]: what a positive counts in ndcg; NULL: 1. */
+#define SCHUSS_METRICS(X) X(PRECISION, precision) X(RECALL, recall) X(NDCG, ndcg) X(AUC, auc)
+#define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_METRIC_##NAME,
+enum schuss_metric { SCHUSS_METRICS(SCHUSS_NUMBER_OF) SCHUSS_N_METRICS };
+#undef SCHUSS_NUMBER_OF
+const char *schuss_metric_name(int metric);
+/* discounts: room for the smaller of k and n_items; sorted: for the most positives of a row. */
+void schuss_rank_metric(int metric, ptrdiff_t k, const struct schuss_ranking *r, const struct schuss_places *places,
+                        const double *gains, double *discounts, double *sorted, double *out);
 
 #endif

@@ -1,15 +1,14 @@
 /* Inverted dropout (Srivastava et al., JMLR 15, 2014): what stays is scaled by 1 / (1 - probability). What stays is drawn
  * before a layer computes, a bit each, and applied where its result is finished. */
 
-enum { BLOCKS_DRAWN = 16, BLOCKS_ABREAST = VECTOR_BYTES / 8 }; /* Philox blocks of a word of bits; of a vector */
+enum { BLOCKS_DRAWN = 16 }; /* Philox blocks of a word of bits */
 
 /* As philox4x32() with counters {draw, item + block, stream}, for 16 blocks at a time, a block in each 64 bits: bit 4 b +
  * q is 1 where number q of block b is at least the threshold. */
 ALWAYS_INLINE uint64_t draw_bits(uint64_t seed, uint32_t stream, uint32_t item, uint64_t draw, uint32_t threshold) {
     enum { GROUPS = BLOCKS_DRAWN / BLOCKS_ABREAST };
-    static const uint64_t number[8] = {0, 1, 2, 3, 4, 5, 6, 7};
-    vecl lane, c0[GROUPS], c1[GROUPS], c2[GROUPS], c3[GROUPS], found = {0};
-    memcpy(&lane, number, sizeof lane);
+    const vecl lane = numbers_from(0);
+    vecl c0[GROUPS], c1[GROUPS], c2[GROUPS], c3[GROUPS], found = {0};
 #pragma GCC unroll 8
     for (int g = 0; g < GROUPS; g++) {
         c0[g] = (uint32_t)draw - (vecl){0};
@@ -17,19 +16,7 @@ ALWAYS_INLINE uint64_t draw_bits(uint64_t seed, uint32_t stream, uint32_t item, 
         c2[g] = lane + (item + (uint64_t)g * BLOCKS_ABREAST);
         c3[g] = stream - (vecl){0};
     }
-    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-        const vecl multiplier0 = 0xD2511F53u - (vecl){0}, multiplier1 = 0xCD9E8D57u - (vecl){0};
-#pragma GCC unroll 8
-        for (int g = 0; g < GROUPS; g++) { /* the upper halves of what comes out are never looked at */
-            const vecl a = v_product32(multiplier0, c0[g]), b = v_product32(multiplier1, c2[g]);
-            c0[g] = (b >> 32) ^ c1[g] ^ k0;
-            c2[g] = (a >> 32) ^ c3[g] ^ k1;
-            c1[g] = b;
-            c3[g] = a;
-        }
-    }
+    philox_abreast(GROUPS, c0, c1, c2, c3, seed);
     /* u >= threshold where u + 2^32 - threshold has bit 32. */
     const vecl rest = ((uint64_t)1 << 32) - threshold - (vecl){0}, half = 0xffffffffu - (vecl){0};
 #pragma GCC unroll 8

@@ -2,6 +2,7 @@
  * by REAL_BITS, VECTOR_BYTES, MACHINE_HEADER and TABLE, and includes this. Everything but the table is static, so
  * nothing compiled for a wider machine can be linked into the rest. */
 #include "../vec/vec.h"
+#include "../vec/philox.h"
 
 #include "../dense/elementary.h"
 #include "../dense/activation.h"
@@ -33,6 +34,8 @@
 #include "../recommend/rows.h"
 #include "../recommend/pairs.h"
 #include "../recommend/batches.h"
+#include "../recommend/factors.h"
+#include "../recommend/rank.h"
 
 extern const struct kernels TABLE;
 const struct kernels TABLE = {
@@ -79,5 +82,9 @@ const struct kernels TABLE = {
     .pairwise_scratch = pairwise_scratch,
     .pairwise_represent = pairwise_represent,
     .pairwise_scores = pairwise_scores,
+    .factors_steps = factors_steps,
+    .factors_predict = factors_predict,
+    .rank = rank,
+    .rank_scratch = rank_scratch,
     .elementary = elementary,
 };

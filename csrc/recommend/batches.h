@@ -92,12 +92,14 @@ ALWAYS_INLINE int look_at(struct schuss_pairwise *p, const int plain, ptrdiff_t 
     real sum = 0;
     for (ptrdiff_t start = from; start < to; start += PAIRS_IN_TURN) {
         const ptrdiff_t end = to - start < PAIRS_IN_TURN ? to : start + PAIRS_IN_TURN;
-        draw_negatives(p, first + start, first + end, b.negative + start);
+        struct drawn_pairs ready;
+        draw_pairs(p, first + start, end - start, &ready);
         for (ptrdiff_t i = start; i < end; i++) {
             const real *item = NULL, *other = NULL;
-            const ptrdiff_t ahead = i + PAIRS_AHEAD;
-            if (ahead < end) prefetch_pair(p, plain, length, stride, first + ahead, b.negative[ahead]);
-            const struct pair pair = look(p, plain, stride, first + i, b.negative[i], &room, &item, &other);
+            const ptrdiff_t ahead = i + PAIRS_AHEAD, k = i - start;
+            if (ahead < end) prefetch_pair(p, plain, length, stride, first + ahead, ready.negatives[k + PAIRS_AHEAD]);
+            const struct pair pair =
+                look(p, plain, stride, first + i, &ready.blocks[k], ready.negatives[k], &room, &item, &other);
             const int moves = pair.item >= 0 && (pair.negative >= 0 || p->loss == SCHUSS_RANK_LOGISTIC);
             b.item[i] = moves ? pair.item : -1;
             b.negative[i] = pair.negative;
@@ -184,7 +186,7 @@ static void pairwise_gather(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_
 }
 
 static void update_touched(const struct schuss_pairwise *p, const struct schuss_side *s, const struct touched *t,
-                           const struct row_rule *rule) {
+                           struct row_rule *rule) {
     const ptrdiff_t stride = p->stride, length = (2 + p->adadelta) * stride;
     const vec alpha = v_set1((real)s->alpha);
     for (ptrdiff_t i = 0; i < t->n; i++) {
@@ -196,13 +198,14 @@ static void update_touched(const struct schuss_pairwise *p, const struct schuss_
 }
 
 /* See struct kernels. */
-static void pairwise_update(struct schuss_pairwise *p, int member) {
+static int pairwise_update(struct schuss_pairwise *p, int member) {
     struct member_room m = member_of(p, member);
-    const struct row_rule rule = row_rule_of(p, p->steps);
+    struct row_rule rule = row_rule_of(p, p->steps);
     m.users.n = m.counts[0];
     m.items.n = m.counts[1];
     update_touched(p, &p->users, &m.users, &rule);
     update_touched(p, &p->items, &m.items, &rule);
+    return found_bad(&rule);
 }
 
 /* See struct kernels. */

@@ -47,12 +47,12 @@ static inline int64_t not_known(const struct schuss_pairwise *p, int64_t user, i
     return rank + low;
 }
 
-/* The negative of a pair in BPR, -1 if the user knows all items. After so many tries that met what is known, any item that
+/* The negative of a pair in BPR, whose block 0 has been drawn; -1 if the user knows all items. After so many tries that met what is known, any item that
  * is not, each as likely. */
-static inline int64_t draw_negative(const struct schuss_pairwise *p, ptrdiff_t pair, int64_t user) {
+static inline int64_t draw_negative(const struct schuss_pairwise *p, ptrdiff_t pair, int64_t user, struct philox r) {
     const ptrdiff_t from = p->popular ? p->n_popular : p->items.n;
     for (ptrdiff_t block = 0; block < NEGATIVE_TRIES / 4; block++) {
-        const struct philox r = pair_block(p, STREAM_NEGATIVES, pair, block);
+        if (block) r = pair_block(p, STREAM_NEGATIVES, pair, block);
         for (int k = 0; k < 4; k++) {
             const int64_t at = drawn(r.v[k], from), item = p->popular ? p->popular[at] : at;
             if (!is_known(p, user, item)) return item;

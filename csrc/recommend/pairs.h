@@ -6,7 +6,7 @@
  *   WARP      negatives are drawn from all items until one that is not known scores above score - 1, the try by which
  *             that happens telling the rank: loss factor * (1 - score + its score), or 0. Weston, Bengio, Usunier, "WSABIE:
  *             scaling up to large vocabulary image annotation", IJCAI 2011
- *   WARP_KOS  WARP from the k-th best of n drawn items that the user likes. Weston, Yee, Weiss, "Learning to rank
+ *   WARP_KOS  WARP from the k-th best of n drawn items that the pair's user likes. Weston, Yee, Weiss, "Learning to rank
  *             recommendations with the k-order statistic loss", RecSys 2013
  *
  * Each is times the pair's weight. The user's own bias is in none but the first: it is the same for both items. */
@@ -57,13 +57,12 @@ static void losses_of(const struct schuss_pairwise *p, ptrdiff_t n, real *margin
     }
 }
 
-/* Searches a negative that violates; its try and its score. -1: none. */
+/* Searches a negative that violates; its try and its score. -1: none. r: block 0 of the pair. */
 ALWAYS_INLINE int64_t search(const struct schuss_pairwise *p, const int plain, ptrdiff_t length, ptrdiff_t stride,
-                             ptrdiff_t pair, int64_t user, real least, const struct pair_room *room, int *tried,
-                             real *found) {
-    struct philox r = {{0}};
+                             ptrdiff_t pair, int64_t user, struct philox r, real least, const struct pair_room *room,
+                             int *tried, real *found) {
     for (int t = 0; t < p->max_sampled; t++) {
-        if (t % 4 == 0) r = pair_block(p, STREAM_NEGATIVES, pair, t / 4);
+        if (t && t % 4 == 0) r = pair_block(p, STREAM_NEGATIVES, pair, t / 4);
         const int64_t item = drawn(r.v[t % 4], p->items.n);
         const real score = product_of(room->u, represent(&p->items, plain, length, stride, item, room->negative), stride);
         if (score > least && !is_known(p, user, item)) {
@@ -102,10 +101,11 @@ ALWAYS_INLINE int64_t kos_positive(const struct schuss_pairwise *p, const int pl
     return room->best_items[k - 1];
 }
 
-/* Looks at pair number `pair` of the epoch. `negative`: of BPR, drawn before. Leaves in room->u the user, in *item and
+/* Looks at pair number `pair` of the epoch. r, negative: its block 0, and BPR's negative, drawn before. Leaves in room->u the user, in *item and
  * *negative what these are. */
 ALWAYS_INLINE struct pair look(const struct schuss_pairwise *p, const int plain, ptrdiff_t stride, ptrdiff_t pair,
-                               int64_t negative, struct pair_room *room, const real **item, const real **other) {
+                               const struct philox *r, int64_t negative, struct pair_room *room, const real **item,
+                               const real **other) {
     const ptrdiff_t length = (2 + p->adadelta) * stride, at = p->order[pair];
     const int64_t user = p->seen_users[at];
     struct pair found = {.item = -1, .negative = -1, .weight = p->weights ? ((const real *)p->weights)[at] : 1};
@@ -137,7 +137,7 @@ ALWAYS_INLINE struct pair look(const struct schuss_pairwise *p, const int plain,
     } else {
         int tried = 0;
         real theirs = 0;
-        found.negative = search(p, plain, length, stride, pair, user, score - 1, room, &tried, &theirs);
+        found.negative = search(p, plain, length, stride, pair, user, *r, score - 1, room, &tried, &theirs);
         found.margin = score - score; /* 0, or NaN if the score is not finite */
         if (found.negative >= 0) {
             const real factor = (real)p->rank_losses[tried];
@@ -163,7 +163,7 @@ ALWAYS_INLINE void gradients_of(const struct schuss_pairwise *p, ptrdiff_t strid
 
 /* Steps the rows of number i, one after the other, by g times each row's value. */
 ALWAYS_INLINE void step_rows_of(const struct schuss_side *s, const int plain, ptrdiff_t length, ptrdiff_t stride, int64_t i,
-                                const real *g, real sign, const struct row_rule *rule) {
+                                const real *g, real sign, struct row_rule *rule) {
     const vec alpha = v_set1((real)s->alpha);
     for (ptrdiff_t k = rows_first(s, plain, i); k < rows_end(s, plain, i); k++) {
         real *row = (real *)s->table + row_at(s, plain, k) * length;
@@ -178,12 +178,40 @@ ALWAYS_INLINE void prefetch_row(const struct schuss_side *s, ptrdiff_t length, p
     for (ptrdiff_t byte = 0; byte < (ptrdiff_t)(n * sizeof(real)); byte += ROW_LINE) __builtin_prefetch(row + byte, 1);
 }
 
-/* Negatives of BPR, for pairs [first, end); others need none before. */
-static void draw_negatives(const struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t end, int64_t *negatives) {
+/* What is drawn for pairs in turn before they are looked at. */
+struct drawn_pairs {
+    struct philox blocks[PAIRS_IN_TURN]; /* number 0 of each, if there are negatives */
+    int64_t negatives[PAIRS_IN_TURN];    /* of BPR, else -1 */
+};
+
+/* For pairs [first, first + n), n <= PAIRS_IN_TURN. */
+static void draw_pairs(const struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t n, struct drawn_pairs *to) {
+    enum { GROUPS = 2 }; /* so that one waits for no product of its own */
+    const uint64_t block = p->epoch << EPOCH_SHIFT;
+    for (ptrdiff_t i = 0; i < n; i++) to->negatives[i] = -1;
+    if (p->loss == SCHUSS_RANK_LOGISTIC) return;
+    for (ptrdiff_t i = 0; i < n; i += GROUPS * BLOCKS_ABREAST) { /* PAIRS_IN_TURN is a multiple */
+        vecl c0[GROUPS], c1[GROUPS], c2[GROUPS], c3[GROUPS];
+        for (int g = 0; g < GROUPS; g++) {
+            c0[g] = (uint32_t)block - (vecl){0};
+            c1[g] = (block >> 32) - (vecl){0};
+            c2[g] = numbers_from((uint64_t)(first + i + g * BLOCKS_ABREAST));
+            c3[g] = (uint64_t)STREAM_NEGATIVES - (vecl){0};
+        }
+        philox_abreast(GROUPS, c0, c1, c2, c3, p->seed);
+        for (int g = 0; g < GROUPS; g++) {
+            uint64_t words[4][BLOCKS_ABREAST];
+            memcpy(words[0], &c0[g], sizeof c0[g]);
+            memcpy(words[1], &c1[g], sizeof c1[g]);
+            memcpy(words[2], &c2[g], sizeof c2[g]);
+            memcpy(words[3], &c3[g], sizeof c3[g]);
+            for (int l = 0; l < BLOCKS_ABREAST; l++)
+                for (int k = 0; k < 4; k++) to->blocks[i + g * BLOCKS_ABREAST + l].v[k] = (uint32_t)words[k][l];
+        }
+    }
     if (p->loss == SCHUSS_RANK_BPR)
-        for (ptrdiff_t i = first; i < end; i++) negatives[i - first] = draw_negative(p, i, p->seen_users[p->order[i]]);
-    else
-        for (ptrdiff_t i = first; i < end; i++) negatives[i - first] = -1;
+        for (ptrdiff_t i = 0; i < n; i++)
+            to->negatives[i] = draw_negative(p, first + i, p->seen_users[p->order[first + i]], to->blocks[i]);
 }
 
 /* Rows that a pair of those ahead will need, the first n elements of each. */
@@ -201,20 +229,21 @@ ALWAYS_INLINE void steps_of(struct schuss_pairwise *p, const int plain, ptrdiff_
     struct row_rule rule = row_rule_of(p, 0);
     for (ptrdiff_t start = first; start < end; start += PAIRS_IN_TURN) {
         const ptrdiff_t n = end - start < PAIRS_IN_TURN ? end - start : PAIRS_IN_TURN;
-        int64_t negatives[PAIRS_IN_TURN];
+        struct drawn_pairs ready;
         real margins[PAIRS_IN_TURN], weights[PAIRS_IN_TURN];
-        draw_negatives(p, start, start + n, negatives);
+        draw_pairs(p, start, n, &ready);
         for (ptrdiff_t i = 0; i < n; i++) {
             const real *item = NULL, *other = NULL;
             const ptrdiff_t ahead = i + PAIRS_AHEAD;
-            if (ahead < n) prefetch_pair(p, plain, length, length, start + ahead, negatives[ahead]);
-            const struct pair pair = look(p, plain, stride, start + i, negatives[i], &room, &item, &other);
+            if (ahead < n) prefetch_pair(p, plain, length, length, start + ahead, ready.negatives[ahead]);
+            const struct pair pair =
+                look(p, plain, stride, start + i, &ready.blocks[i], ready.negatives[i], &room, &item, &other);
             margins[i] = pair.margin;
             weights[i] = pair.item < 0 ? 0 : pair.weight;
             p->skipped += pair.item < 0;
             if (pair.item < 0 || (pair.negative < 0 && p->loss != SCHUSS_RANK_LOGISTIC)) continue;
             gradients_of(p, stride, &pair, item, other, &room);
-            if (p->lr_step) rule = row_rule_of(p, start + i);
+            if (p->lr_step) rule.lr = v_set1((real)p->lr[start + i]);
             const int64_t user = p->seen_users[p->order[start + i]];
             if (pair.negative >= 0) {
                 step_rows_of(&p->items, plain, length, stride, pair.item, room.by_item, -1, &rule);
@@ -229,6 +258,7 @@ ALWAYS_INLINE void steps_of(struct schuss_pairwise *p, const int plain, ptrdiff_
             p->weight_sum += weights[i];
         }
     }
+    p->nonfinite |= found_bad(&rule);
 }
 
 /* See struct kernels. One body: rows that are what they stand for, and short ones, leave the compiler less to do. */

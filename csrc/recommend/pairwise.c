@@ -20,10 +20,6 @@ ptrdiff_t schuss_first_code_outside(const int32_t *codes, ptrdiff_t n, int64_t l
     return -1;
 }
 
-int schuss_rows_finite(int dtype, const struct schuss_side *side, ptrdiff_t slots, ptrdiff_t stride) {
-    return !schuss_kernels(dtype)->any_nonfinite(side->features * slots * stride, side->table);
-}
-
 void schuss_known_bits(ptrdiff_t users, const int64_t *known_start, const int32_t *known, ptrdiff_t words, uint64_t *bits) {
     for (ptrdiff_t user = 0; user < users; user++)
         for (int64_t k = known_start[user]; k < known_start[user + 1]; k++)
@@ -70,13 +66,14 @@ static void batches_member(void *context, struct team *me) {
         if (atomic_load(&run->nonfinite)) break;
         kernels->pairwise_gather(p, first, n, me->index, me->count);
         team_wait(me);
-        kernels->pairwise_update(p, me->index);
+        if (kernels->pairwise_update(p, me->index)) atomic_store(&run->nonfinite, 1);
         first += n;
         team_wait(me); /* all have read which step this was */
         if (me->index == 0) {
             kernels->pairwise_sum(p, n);
             p->position = first;
             p->steps++;
+            p->nonfinite |= atomic_load(&run->nonfinite);
             run->stop = first >= p->n || found_nonfinite(p) || thread_nanoseconds() >= run->deadline;
         }
         team_wait(me);

@@ -9,32 +9,42 @@ ALWAYS_INLINE vec with_lane(vec v, ptrdiff_t j, ptrdiff_t lane, real x) {
 
 ALWAYS_INLINE int is_finite(real x) { return x - x == 0; }
 
-/* What a step is made with. */
+/* What a step is made with; bad: 0 in all lanes as long as all that was written is finite. */
 struct row_rule {
-    vec lr, rho, fresh, eps;
+    vec lr, rho, fresh, eps, bad;
     int adadelta;
 };
 
 ALWAYS_INLINE struct row_rule row_rule_of(const struct schuss_pairwise *p, ptrdiff_t step) {
     return (struct row_rule){v_set1((real)p->lr[step * p->lr_step]), v_set1((real)p->rho), v_set1((real)(1 - p->rho)),
-                             v_set1((real)p->eps), p->adadelta};
+                             v_set1((real)p->eps), v_set1(0), p->adadelta};
+}
+
+ALWAYS_INLINE int found_bad(const struct row_rule *rule) {
+    int bad = 0;
+    for (int lane = 0; lane < LANES; lane++) bad |= !is_finite(rule->bad[lane]);
+    return bad;
 }
 
 /* LANES elements of a row by the gradient g: AdaGrad (Duchi, Hazan, Singer, JMLR 12, 2011) with the sum as it was before
  * this gradient, p -= lr / sqrt(s) (g + alpha p), s += g^2; or Adadelta (Zeiler, 2012) without a rate, s = rho s +
  * (1 - rho) g^2, d = sqrt(m + eps) / sqrt(s + eps) (g + alpha p), p -= d, m = rho m + (1 - rho) d^2. */
-ALWAYS_INLINE void step_lanes(real *row, ptrdiff_t stride, vec g, vec alpha, const struct row_rule *rule) {
+ALWAYS_INLINE void step_lanes(real *row, ptrdiff_t stride, vec g, vec alpha, struct row_rule *rule) {
     const vec p = v_load(row), s = v_load(row + stride), decayed = g + alpha * p;
+    vec moved, square;
     if (rule->adadelta) {
-        const vec m = v_load(row + 2 * stride), square = rule->rho * s + rule->fresh * (g * g);
+        const vec m = v_load(row + 2 * stride);
+        square = rule->rho * s + rule->fresh * (g * g);
         const vec d = v_sqrt(m + rule->eps) / v_sqrt(square + rule->eps) * decayed;
-        v_store(row, p - d);
-        v_store(row + stride, square);
+        moved = p - d;
         v_store(row + 2 * stride, rule->rho * m + rule->fresh * (d * d));
     } else {
-        v_store(row, p - rule->lr / v_sqrt(s) * decayed);
-        v_store(row + stride, s + g * g);
+        moved = p - rule->lr / v_sqrt(s) * decayed;
+        square = s + g * g;
     }
+    v_store(row, moved);
+    v_store(row + stride, square);
+    rule->bad += (moved - moved) + (square - square);
 }
 
 /* The rows of number i: how many, the place of the first in codes and values, and each row's number and value. Where

@@ -132,4 +132,13 @@ int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int i
     return SCHUSS_OK;
 }
 
+int schuss_draw_rows(int dtype, void *w, ptrdiff_t cols, const int64_t *rows, ptrdiff_t n, double mean, double scale,
+                     uint64_t seed, uint32_t stream) {
+    if (!schuss_kernels(SCHUSS_F64)) return SCHUSS_NO_ISA;
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t j = rows[i] * cols; j < (rows[i] + 1) * cols; j++)
+            put(dtype, w, j, mean + scale * normal_draw(seed, stream, (uint64_t)j));
+    return SCHUSS_OK;
+}
+
 const char *schuss_init_name(int init) { return NAME_OF(SCHUSS_INITS, init); }

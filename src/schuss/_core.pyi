@@ -551,8 +551,6 @@ class TableRows:
     table: NDArray[Any]
     def representations(self) -> NDArray[Any]:
         """(n, stride): what each is, its bias behind the components."""
-    def all_finite(self) -> bool:
-        """Whether no number of the table is NaN or infinite."""
 
 def pair_scores(
     of_users: NDArray[Any], of_items: NDArray[Any], dim: int, users: NDArray[np.int32], items: NDArray[np.int32]
@@ -565,7 +563,7 @@ class Pairwise:
     seen: users and items int32 (n,), liked uint8 (n,) for "logistic", else None, weights (n,) of the tables' dtype or None.
     known: compressed rows of the users' items, start int64 and codes int32, rising, which no negative is one of. adadelta:
     rho, eps. popular: items of which "bpr" draws, each as likely. rank_losses: float64 (max_sampled,). batch: pairs that
-    make one step, 0: each makes its own. "warp-kos": seen has each user once, and its items are not looked at."""
+    make one step, 0: each makes its own. "warp-kos" does not look at the items that were seen."""
 
     def __init__(
         self,
@@ -593,9 +591,65 @@ class Pairwise:
     def begin(self, epoch: int, lrs: NDArray[np.float64]) -> None:
         """A new epoch. lrs: one rate, or one of each step."""
     def run(self, seconds: float) -> bool:
-        """Go on with it; whether there is more to do. ArithmeticError: a score was NaN or infinite."""
-    def is_finite(self) -> bool:
-        """Whether no number of either table is NaN or infinite."""
+        """Go on with it; whether there is more to do. ArithmeticError: a score or a row was NaN or infinite."""
+# Recommenders.
+def draw_rows(out: NDArray[Any], rows: NDArray[np.int64], mean: float, scale: float, seed: int, stream: int) -> None:
+    """Rows of a table (n, cols) become what they would be if all of it were drawn, normal: no row depends on others."""
+
+class Factors:
+    """Tables of users and items, C-contiguous and of one dtype, that steps are made in; biases may both be None. lr and
+    reg: of user_bias, item_bias, user and item."""
+
+    def __init__(
+        self,
+        user: NDArray[Any],
+        item: NDArray[Any],
+        user_bias: NDArray[Any] | None,
+        item_bias: NDArray[Any] | None,
+        mean: float,
+        lr: Sequence[float],
+        reg: Sequence[float],
+    ) -> None: ...
+    def epoch(
+        self,
+        users: NDArray[np.int64],
+        items: NDArray[np.int64],
+        ratings: NDArray[Any],
+        weights: NDArray[Any] | None,
+        order: NDArray[np.int64],
+    ) -> float:
+        """A step for each rating, in this order. Returns the sum of the squared errors before the steps, weighted.
+        Python signal handlers run now and then."""
+
+    def predict(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[Any]:
+        """Users and items whose numbers are out of range have no bias and no factors."""
+
+class Ranking:
+    """Scores of users for items: user . item + item_bias, or, if user, item and item_bias are None, those given. Arrays
+    are C-contiguous and of one dtype.
+
+    users: whose row each is, -1 for one of zeros; None: their own. left_out: compressed rows (start, indices) of all
+    users and of `columns` items, which are not ranked. numbers: which of these items are here, rising; None: all."""
+
+    def __init__(
+        self,
+        user: NDArray[Any] | None,
+        item: NDArray[Any] | None,
+        item_bias: NDArray[Any] | None,
+        scores: NDArray[Any] | None,
+        users: NDArray[np.int64] | None,
+        left_out: tuple[NDArray[np.int64], NDArray[Any]] | None,
+        columns: int,
+        numbers: NDArray[np.int64] | None,
+    ) -> None: ...
+    def best(self, k: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """The first k items of each row and their scores; -1 and NaN where there are fewer."""
+
+    def place(self, positives: tuple[NDArray[np.int64], NDArray[Any]]) -> NDArray[np.int64]:
+        """Where each of these lies, from 0 on; -1: it is left out. Not with users or numbers."""
+
+    def metric(self, name: str, k: int, gains: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """precision, recall, ndcg or auc of each row, of the places found last."""
 
 # For tests and benchmarks: single kernels of the level in use. Arrays C-contiguous, of one dtype, results new.
 def gemm(

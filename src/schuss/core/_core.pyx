@@ -54,4 +54,6 @@ include "augment.pxi"     # images that change as batches are gathered
 include "trainer.pxi"     # whole epochs
 include "ending.pxi"      # the end of a training, whatever ends it
 include "recommend.pxi"   # ranking by pairs
+include "factors.pxi"   # ratings by factors of users and items
+include "ranking.pxi"   # items ranked for users
 include "kernels.pxi"     # single kernels, for tests and benchmarks

@@ -49,6 +49,8 @@ cdef extern from "schuss.h" nogil:
     void schuss_permutation(int64_t *order, ptrdiff_t n, uint64_t seed, uint64_t epoch)
     int schuss_initialise(int dtype, void *w, ptrdiff_t n_in, ptrdiff_t n_out, int init, double scale, uint64_t seed,
                           uint32_t stream, double *room)
+    int schuss_draw_rows(int dtype, void *w, ptrdiff_t cols, const int64_t *rows, ptrdiff_t n, double mean, double scale,
+                         uint64_t seed, uint32_t stream)
 
     struct schuss_group:
         int rule
@@ -384,13 +386,62 @@ cdef extern from "schuss.h" nogil:
         int nonfinite
 
     ptrdiff_t schuss_first_code_outside(const int32_t *codes, ptrdiff_t n, int64_t limit)
-    int schuss_rows_finite(int dtype, const schuss_side *side, ptrdiff_t slots, ptrdiff_t stride)
     void schuss_known_bits(ptrdiff_t users, const int64_t *known_start, const int32_t *known, ptrdiff_t words, uint64_t *bits)
     ptrdiff_t schuss_pairwise_scratch(const schuss_pairwise *p, int members)
     int schuss_pairwise_run(schuss_pairwise *p, double seconds)
     void schuss_pairwise_represent(int dtype, const schuss_side *side, ptrdiff_t slots, ptrdiff_t stride, void *out)
     void schuss_pairwise_scores(int dtype, ptrdiff_t dim, ptrdiff_t stride, const void *of_users, const void *of_items,
                                 ptrdiff_t n, const int32_t *users, const int32_t *items, void *out)
+    struct schuss_factors:
+        int dtype
+        ptrdiff_t n_users, n_items, dim
+        void *user_bias
+        void *item_bias
+        void *user
+        void *item
+        double mean
+        double lr[4]
+        double reg[4]
+        const int64_t *users
+        const int64_t *items
+        const void *ratings
+        const void *weights
+        const int64_t *order
+
+    void schuss_factors_steps(const schuss_factors *f, ptrdiff_t start, ptrdiff_t to, double *sum)
+    void schuss_factors_predict(const schuss_factors *f, ptrdiff_t n, void *out)
+
+    struct schuss_ranking:
+        int dtype
+        ptrdiff_t rows, n_items, dim
+        const void *user
+        const void *item
+        const void *item_bias
+        const void *scores
+        const int64_t *users
+        const schuss_compressed *left_out
+        const int64_t *numbers
+
+    struct schuss_best:
+        ptrdiff_t k
+        int64_t *item
+        void *score
+
+    struct schuss_places:
+        const schuss_compressed *positives
+        int64_t *place
+        int64_t *above
+        int64_t *level
+        void *score
+        int64_t *counted
+        double *wrong
+
+    void schuss_rank(const schuss_ranking *r, const schuss_best *best, const schuss_places *places, int threads,
+                     void *scratch)
+    ptrdiff_t schuss_rank_scratch(const schuss_ranking *r, int threads)
+    const char *schuss_metric_name(int metric)
+    void schuss_rank_metric(int metric, ptrdiff_t k, const schuss_ranking *r, const schuss_places *places,
+                            const double *gains, double *discounts, double *sorted, double *out)
 
 cdef extern from "fpmode.h" nogil:
     ctypedef int fpmode

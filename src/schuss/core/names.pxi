@@ -16,6 +16,7 @@ cdef dict DIALECT_NUMBERS = numbers_by_name(schuss_dialect_name)
 cdef dict ELEMENTARY_NUMBERS = numbers_by_name(schuss_elementary_name)
 cdef dict INIT_NUMBERS = numbers_by_name(schuss_init_name)
 cdef dict LOSS_NUMBERS = numbers_by_name(schuss_loss_name)
+cdef dict METRIC_NUMBERS = numbers_by_name(schuss_metric_name)
 cdef dict RULE_NUMBERS = numbers_by_name(schuss_rule_name)
 
 ACTIVATIONS = tuple(ACTIVATION_NUMBERS)

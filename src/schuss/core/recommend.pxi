@@ -1,6 +1,6 @@
 # Ranking by pairs: users and items that are rows of tables, and epochs of steps on pairs of them.
 
-RANKINGS = ("logistic", "bpr", "warp", "warp-kos")  # by the numbers of enum schuss_ranking
+RANKINGS = ("logistic", "bpr", "warp", "warp-kos")  # by the numbers of enum schuss_pairwise_loss
 cdef object INT32 = np.dtype(np.int32)
 
 
@@ -82,13 +82,6 @@ cdef class TableRows:
         with nogil:
             schuss_pairwise_represent(self.dtype, &self.c, slots, stride, to)
         return out
-
-    def all_finite(self):
-        """Whether no number of the table is NaN or infinite."""
-        cdef int found
-        with nogil:
-            found = schuss_rows_finite(self.dtype, &self.c, self.slots, self.stride)
-        return bool(found)
 
 
 def pair_scores(of_users, of_items, Py_ssize_t dim, users, items):
@@ -189,7 +182,7 @@ cdef class Pairwise:
         self.p.loss_sum = self.p.weight_sum = self.p.skipped = 0
 
     def run(self, double seconds):
-        """Goes on with it; whether there is more to do. ArithmeticError: a score was NaN or infinite."""
+        """Goes on with it; whether there is more to do. ArithmeticError: a score or a row was NaN or infinite."""
         cdef int status
         if self.order is None or self.busy:
             raise RuntimeError("no epoch has begun, or it runs in another thread")
@@ -200,10 +193,6 @@ cdef class Pairwise:
         if status == SCHUSS_NONFINITE:
             raise ArithmeticError(f"step {self.p.steps}")
         return status == SCHUSS_MORE
-
-    def is_finite(self):
-        """Whether no number of either table is NaN or infinite."""
-        return self.users.all_finite() and self.items.all_finite()
 
     @property
     def steps(self):
@@ -217,5 +206,5 @@ cdef class Pairwise:
 
     @property
     def skipped(self):
-        """How many pairs of this epoch had no negative, or users nothing that they like."""
+        """How many pairs of this epoch have users who know all items, or none."""
         return self.p.skipped

@@ -3,7 +3,17 @@
 Loaded when it is first asked for, as ``import schuss.recommend``.
 """
 
-from .files import load
+from .factorization import MatrixFactorization
+from .metrics import auc_score, ndcg_at_k, precision_at_k, recall_at_k
 from .pairwise import PairwiseRanker
+from .ranking import recommend
 
-__all__ = ["PairwiseRanker", "load"]
+__all__ = [
+    "MatrixFactorization",
+    "PairwiseRanker",
+    "auc_score",
+    "ndcg_at_k",
+    "precision_at_k",
+    "recall_at_k",
+    "recommend",
+]

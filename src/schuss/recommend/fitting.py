@@ -12,20 +12,21 @@ import numpy as np
 from .. import _core
 from ..arguments import integer, shown
 from ..errors import DivergenceError
+from ..history import History
 from ..progress import Progress
+from ..training.early_stopping import Best, EarlyStopping
 from ..training.rates import of_steps
-from .matrices import Compressed, Entries, of_entries
+from .matrices import Compressed, Entries, compressed, of_entries
 from .pairs import Features, Pairs, features, only_liked, pairs
+from .ranking import Places, Representation
+from .table import Tables
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from typing_extensions import Self
 
-    from .pairwise import PairwiseRanker
-    from .table import Table
-
-# Bytes of tables up to which an epoch that does not end is undone.
-MOST_COPIED = 1 << 28
+# Tables of so many bytes are trained as a copy; larger ones where an epoch touches so many times as many rows.
+SMALL = 1 << 24
+TOUCHED = 16
 # Seconds between looks for signals.
 SLICE = 0.05
 # The most that a pair of WARP weighs.
@@ -33,6 +34,7 @@ MOST_RANK_LOSS = 10.0
 PATIENCE = 3
 METRICS = ("precision_at_K", "recall_at_K", "ndcg_at_K", "auc")
 ADVICE = "try a lower learning_rate, or larger item_alpha and user_alpha"
+MOST_EPOCHS = 2**31
 
 
 class Settings(NamedTuple):
@@ -50,6 +52,11 @@ class Settings(NamedTuple):
     batch: int
     dtype: np.dtype[Any]
 
+    @property
+    def slots(self) -> int:
+        """Of a table's rows."""
+        return 2 if self.adadelta is None else 3
+
 
 class Given(NamedTuple):
     """What a fit learns from."""
@@ -59,14 +66,32 @@ class Given(NamedTuple):
     item_features: Features | None
 
     @property
-    def user_rows(self) -> int:
-        """Rows that the users' table needs."""
-        return self.pairs.shape[0] if self.user_features is None else self.user_features.shape[1]
+    def rows(self) -> tuple[int, int]:
+        """That the tables need."""
+        users, items = self.pairs.shape
+        return (
+            users if self.user_features is None else self.user_features.shape[1],
+            items if self.item_features is None else self.item_features.shape[1],
+        )
 
-    @property
-    def item_rows(self) -> int:
-        """Rows that the items' table needs."""
-        return self.pairs.shape[1] if self.item_features is None else self.item_features.shape[1]
+
+class State(NamedTuple):
+    """What a ranker has learnt.
+
+    Attributes
+    ----------
+    tables : Tables
+    seen : Compressed
+        What each user is known to like.
+    seed, epochs, steps : int
+        Draws follow from the seed and the number of the epoch.
+    """
+
+    tables: Tables
+    seen: Compressed
+    seed: int
+    epochs: int
+    steps: int
 
 
 class Watch(NamedTuple):
@@ -76,70 +101,79 @@ class Watch(NamedTuple):
     ----------
     validation : object
         Interactions, or None.
-    name : str
-        The metric's.
+    kind : str
+        The metric's, without K.
     k : int
-    patience : int
-        0: no early stopping.
+    stopping : EarlyStopping or None
     """
 
     validation: Any
-    name: str
+    kind: str
     k: int
-    patience: int
+    stopping: EarlyStopping | None
 
     @classmethod
     def of(cls, validation: Any, metric: Any, early_stopping: Any) -> Self:
         """That of the arguments of a fit."""
-        if early_stopping is None or early_stopping is False:
-            patience = 0
-        else:
-            patience = PATIENCE if early_stopping is True else integer("early_stopping", early_stopping, 1)
-        if patience and validation is None:
-            raise ValueError("early_stopping needs validation: interactions that are not learnt from; got None")
         kind, at, k = metric.partition("_at_") if isinstance(metric, str) else ("", "", "")
         if metric == "auc":
-            return cls(validation, "auc", 1, patience)
-        if at and f"{kind}_at_K" in METRICS and k.isascii() and k.isdigit() and int(k) >= 1:
-            return cls(validation, kind, int(k), patience)
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, with a number for K; got {shown(metric)}")
+            k = "1"
+        elif not (at and f"{kind}_at_K" in METRICS and k.isascii() and k.isdigit() and 1 <= int(k) < 2**31):
+            raise ValueError(f"metric must be one of {', '.join(METRICS)}, with a number for K; got {shown(metric)}")
+        found = cls(validation, kind, int(k), None)
+        if early_stopping is None or early_stopping is False:
+            return found
+        if not isinstance(early_stopping, EarlyStopping):
+            patience = PATIENCE if early_stopping is True else integer("early_stopping", early_stopping, 1)
+            early_stopping = EarlyStopping(patience, monitor=found.column, mode="max")
+        if validation is None and early_stopping.monitor != "loss":
+            raise ValueError("early_stopping needs validation: interactions that are not learnt from; got None")
+        return found._replace(stopping=early_stopping)
 
     @property
     def column(self) -> str:
         """How the history calls it."""
-        return f"val_{self.name}" if self.name == "auc" else f"val_{self.name}_at_{self.k}"
+        return "val_auc" if self.kind == "auc" else f"val_{self.kind}_at_{self.k}"
 
-    def measured(self, model: PairwiseRanker, given: Given, known: Compressed) -> float:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is recorded."""
+        return ("loss",) if self.validation is None else ("loss", self.column)
+
+    def positives(self, given: Given) -> Compressed | None:
+        """The validation's."""
+        return None if self.validation is None else compressed("validation", self.validation, given.pairs.shape, True)
+
+    def measured(self, tables: Tables, given: Given, positives: Compressed, seen: Compressed) -> float:
         """The mean over the users that have a positive; NaN: there is none."""
-        from .matrices import compressed
-        from .ranking import Places, of_factors
-
-        users, items = model._represented_by(given.user_features, given.item_features)
-        dim = model.no_components
-        found = of_factors(users[:, :dim], items[:, :dim], items[:, dim])
-        positives = compressed("validation", self.validation, found.shape, True)
-        places = Places(found, positives, within(known, found.shape))
-        values = places.metric(self.name, self.k)
-        of = np.repeat(np.arange(positives.shape[0]), np.diff(positives.start))
-        counted = np.bincount(of[places.place >= 0], minlength=len(values)) > 0
+        places = Places(representation(tables, given), positives, within(seen, positives.shape))
+        values = places.metric(self.kind, self.k)
+        users = np.repeat(np.arange(positives.shape[0]), np.diff(positives.start))
+        counted = np.bincount(users[places.place >= 0], minlength=len(values)) > 0
         return float(values[counted].mean()) if counted.any() else float("nan")
 
 
-def seed_of(random_state: Any) -> int:
-    """The seed of all draws."""
-    if random_state is None:
-        return int(np.random.default_rng().integers(2**63))
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**63))
-    if hasattr(random_state, "randint"):
-        return int(random_state.randint(2**31 - 1))
-    return integer("random_state", random_state, 0, 2**64 - 1)
+def vectors(table: Any, found: Features | None, rows: int | None = None) -> Any:
+    """(n, stride): what users or items are, the bias behind the components; rows: of the table that there are."""
+    if found is None:
+        return np.ascontiguousarray(table[:rows, 0])
+    return _core.TableRows(found.shape[0], table, found.rows).representations()
+
+
+def representation(tables: Tables, given: Given) -> Representation:
+    """What scores of those that are learnt from come from, without the users' own biases."""
+    users = vectors(tables.users, given.user_features, given.pairs.shape[0])
+    items = vectors(tables.items, given.item_features, given.pairs.shape[1])
+    dim = tables.dim
+    return Representation(
+        np.ascontiguousarray(users[:, :dim]), np.ascontiguousarray(items[:, :dim]), np.ascontiguousarray(items[:, dim])
+    )
 
 
 def given(settings: Settings, interactions: Any, user_features: Any, item_features: Any, sample_weight: Any) -> Given:
     """The arguments of a fit, checked."""
     if settings.loss == "warp-kos" and sample_weight is not None:
-        raise ValueError("sample_weight must be None for loss='warp-kos', which makes a step for each user")
+        raise ValueError("sample_weight must be None for loss='warp-kos', which draws what is learnt from")
     found = pairs(interactions, sample_weight, settings.dtype)
     n_users, n_items = found.shape
     of_users = None if user_features is None else features("user_features", user_features, n_users, settings.dtype)
@@ -150,93 +184,124 @@ def given(settings: Settings, interactions: Any, user_features: Any, item_featur
     )
     if settings.loss != "logistic":
         found = only_liked(found)
-    return Given(found._replace(shape=shape, known=reshaped(found.known, shape)), of_users, of_items)
+    return Given(found._replace(shape=shape), of_users, of_items)
 
 
-def reshaped(rows: Compressed, shape: tuple[int, int]) -> Compressed:
-    """The same entries in a matrix that is at least as large."""
-    start = np.concatenate([rows.start, np.full(shape[0] - rows.shape[0], rows.start[-1])])
-    return Compressed(start, rows.indices, rows.values, shape)
+def nothing_seen() -> Compressed:
+    """Of nobody."""
+    return Compressed(np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), (0, 0))
+
+
+def _entries_of(rows: Compressed) -> Entries:
+    users = np.repeat(np.arange(rows.shape[0], dtype=np.int64), np.diff(rows.start))
+    return Entries(users, rows.indices.astype(np.int64), np.ones(len(users), np.float32), rows.shape)
+
+
+def joined(before: Compressed, found: Pairs) -> Compressed:
+    """What was known, and what these pairs tell."""
+    a, b = _entries_of(before), _entries_of(found.known)
+    shape = max(a.shape[0], found.shape[0]), max(a.shape[1], found.shape[1])
+    both = [np.concatenate(pair) for pair in zip(a[:3], b[:3], strict=True)]
+    return of_entries(Entries(both[0], both[1], both[2], shape), positive=True)
 
 
 def within(rows: Compressed, shape: tuple[int, int]) -> Compressed:
-    """The entries that are inside of a shape."""
+    """Those of its entries that a matrix of this shape has, as such a matrix."""
     if rows.shape == shape:
         return rows
-    users = np.repeat(np.arange(rows.shape[0], dtype=np.int64), np.diff(rows.start))
-    chosen = (users < shape[0]) & (rows.indices < shape[1])
-    found = Entries(users[chosen], rows.indices[chosen].astype(np.int64), rows.values[chosen], shape)
-    return of_entries(found, positive=True)
+    users, items, values, _ = _entries_of(rows)
+    chosen = (users < shape[0]) & (items < shape[1])
+    return of_entries(Entries(users[chosen], items[chosen], values[chosen], shape), positive=True)
 
 
-def joined(a: Compressed | None, b: Compressed) -> Compressed:
-    """The entries of both."""
-    if a is None:
-        return b
-    shape = max(a.shape[0], b.shape[0]), max(a.shape[1], b.shape[1])
-    users = [np.repeat(np.arange(rows.shape[0], dtype=np.int64), np.diff(rows.start)) for rows in (a, b)]
-    items = [rows.indices.astype(np.int64) for rows in (a, b)]
-    values = np.ones(len(items[0]) + len(items[1]))
-    return of_entries(Entries(np.concatenate(users), np.concatenate(items), values, shape), positive=True)
+def run(
+    ranker: dict[str, Any], begin: State, settings: Settings, given: Given, epochs: int, level: int,
+    watch: Watch, history: History,
+) -> None:  # fmt: skip
+    """So many epochs, or fewer. After each, as a whole, the ranker has what has been learnt by then.
 
-
-def run(model: PairwiseRanker, settings: Settings, given: Given, epochs: int, level: int, watch: Watch) -> None:
-    """So many epochs, or fewer."""
-    known = joined(model._known, given.pairs.known)
-    model._known = known
-    users, items = model._tables()
-    trainer = _trainer(model, settings, given, known, users, items)
-    arrays = [users.array, items.array]
-    best: list[NDArray[Any]] = []
-    progress = Progress(level, model.epochs_ + epochs, trainer.steps_per_epoch)
+    Parameters
+    ----------
+    ranker : dict
+        Its attributes.
+    begin : State
+        Whose tables are to be the ranker's.
+    settings, given, watch
+    epochs, level : int
+        How many; `Progress` has the level.
+    history : History
+        To be the ranker's.
+    """
+    seen = joined(begin.seen, given.pairs)
+    positives = watch.positives(given)
+    kept = begin.tables
+    rows = len(kept.users) + len(kept.items)
+    # What an epoch has learnt comes back as a whole, where that costs little beside the epoch.
+    copied = kept.flat.nbytes <= SMALL or 3 * len(given.pairs.users) >= TOUCHED * rows
+    tables = kept.copy() if copied else kept
+    best = Best.of(watch.stopping, watch.names, kept.flat)
+    trainer = _trainer(begin._replace(tables=tables), settings, given, seen)
+    after = begin._replace(seen=seen)
+    progress = Progress(level, begin.epochs + epochs, trainer.steps_per_epoch)
+    history.stopped = None
+    attributes = {"history_": history, "seed_": begin.seed}
+    if not epochs:
+        ranker.update(attributes, _learnt=after, n_epochs_=after.epochs)
     try:
-        waited, highest = 0, -float("inf")
         for _ in range(epochs):
             since = perf_counter()
-            logs = {"loss": _epoch(model, settings, trainer, arrays, progress)}
-            if watch.validation is not None:
-                value = watch.measured(model, given, known)
-                model.history_.setdefault(watch.column, [float("nan")] * (model.epochs_ - 1)).append(value)
-                logs[watch.column] = value
-                waited = 0 if value > highest else waited + 1
-                if watch.patience and value > highest:
-                    highest, best = value, [array.copy() for array in arrays]
-                    model.best_epoch_ = model.epochs_
-            progress.epoch(model.epochs_, perf_counter() - since, logs)
-            if watch.patience and waited >= watch.patience:
+            loss, lr = _epoch(settings, trainer, after, progress)
+            after = after._replace(epochs=after.epochs + 1, steps=after.steps + trainer.steps_per_epoch)
+            logs = {"loss": loss}
+            if positives is not None:
+                logs[watch.column] = watch.measured(tables, given, positives, seen)
+            seconds = perf_counter() - since
+            _core.in_turn(
+                [
+                    *([(_core.copy_all, [kept.flat], [tables.flat])] if copied else []),
+                    (ranker.update, {**attributes, "_learnt": after, "n_epochs_": after.epochs}),
+                    *history._appending(after.epochs, seconds, lr, logs),
+                    *([] if best is None else best.looking(logs)),
+                ]
+            )
+            progress.epoch(after.epochs, seconds, logs)
+            if best is not None and best.is_over:
+                history.stopped = "early_stopping"
                 break
+    except DivergenceError:
+        history.stopped = "diverged"
+        raise
+    except KeyboardInterrupt:
+        history.stopped = "interrupted"
+        raise
     finally:
-        model._settle()
-        if best:
-            _core.copy_all(arrays, best)
+        if best is not None:
+            _core.in_turn([*best.restoring, (setattr, history, "_monitor", best.monitor)])
+        history.stopped = history.stopped or "finished"
         progress.close()
 
 
-def _trainer(
-    model: PairwiseRanker, settings: Settings, given: Given, known: Compressed, users: Table, items: Table
-) -> _core.Pairwise:
+def _trainer(begin: State, settings: Settings, given: Given, seen: Compressed) -> _core.Pairwise:
     """The core's, with whatever it needs for this loss."""
     found, loss = given.pairs, settings.loss
     n_users, n_items = found.shape
-    tries = np.arange(1, settings.max_sampled + 1)
-    ranks = np.maximum(1, (n_items - 1) // tries)
-    seen = found.users, found.items, found.liked if loss == "logistic" else None, found.weights
-    if loss == "warp-kos":
-        seen = np.arange(n_users, dtype=np.int32), found.items[:0], None, None
-    start, indices = within(known, found.shape).places
+    ranks = np.maximum(1, (n_items - 1) // np.arange(1, settings.max_sampled + 1))
+    known = within(seen, found.shape)
+    of_pairs = (found.users, found.items, found.liked if loss == "logistic" else None, found.weights)
+    tables = begin.tables
     return _core.Pairwise(
         loss,
         settings.dim,
-        _core.TableRows(n_users, users.array, _rows(given.user_features), settings.user_alpha),
-        _core.TableRows(n_items, items.array, _rows(given.item_features), settings.item_alpha),
-        seen,
-        (np.ascontiguousarray(start), np.ascontiguousarray(indices, np.int32)),
+        _core.TableRows(n_users, tables.users, _rows(given.user_features), settings.user_alpha),
+        _core.TableRows(n_items, tables.items, _rows(given.item_features), settings.item_alpha),
+        of_pairs,
+        (np.ascontiguousarray(known.start), np.ascontiguousarray(known.indices, np.int32)),
         adadelta=settings.adadelta,
         popular=found.items if loss == "bpr" and settings.popularity else None,
         max_sampled=settings.max_sampled,
         rank_losses=np.array([min(MOST_RANK_LOSS, log(rank)) for rank in ranks.tolist()]),
         kos=settings.kos,
-        seed=model._seed,
+        seed=begin.seed,
         batch=settings.batch,
     )
 
@@ -245,38 +310,25 @@ def _rows(found: Features | None) -> Any:
     return None if found is None else found.rows
 
 
-def _epoch(
-    model: PairwiseRanker, settings: Settings, trainer: _core.Pairwise, arrays: list[NDArray[Any]], progress: Progress
-) -> float:
-    """One epoch; its mean loss."""
-    steps, number = trainer.steps_per_epoch, model.epochs_ + 1
-    rate = settings.learning_rate
-    lrs = of_steps("learning_rate", rate, model._steps, steps if callable(rate) else 1)
+def _epoch(settings: Settings, trainer: _core.Pairwise, before: State, progress: Progress) -> tuple[float, float]:
+    """One epoch; its mean loss, and the rate of its last step."""
+    steps, number, rate = trainer.steps_per_epoch, before.epochs + 1, settings.learning_rate
+    lrs = of_steps("learning_rate", rate, before.steps, steps if callable(rate) and steps else 1)
     assert lrs is not None
-    trainer.begin(model.epochs_, lrs if steps else np.ones(1))
-    if sum(array.nbytes for array in arrays) <= MOST_COPIED:
-        model._undone = (arrays, [array.copy() for array in arrays])
+    trainer.begin(before.epochs, lrs)
     try:
         while trainer.run(SLICE):
             progress.batch(number, trainer.steps, trainer.loss)
-        finite = trainer.is_finite()
+        return trainer.loss, float(lrs[-1])
     except ArithmeticError:
-        finite = False
-    loss = trainer.loss
-    if not finite:
-        step = min(trainer.steps, steps - 1)
-        lr = float(lrs[step if len(lrs) > 1 else 0])
-        what = "a row was" if isfinite(loss) else "a score was"
-        raise DivergenceError(
-            f"training diverged: {what} NaN or infinite in epoch {number}, by step {step + 1} of {steps}, with "
-            f"learning_rate={lr:g}; {ADVICE}",
-            epoch=number,
-            batch=step + 1,
-            lr=lr,
-            loss=loss,
-        )
-    # One call: no signal handler runs in between.
-    history = {name: [*values] for name, values in model.history_.items()}
-    history["loss"].append(loss)
-    model.__dict__.update(_undone=None, epochs_=number, _steps=model._steps + steps, history_=history)
-    return loss
+        pass
+    loss, step = trainer.loss, max(0, min(trainer.steps, steps - 1))
+    lr = float(lrs[step if len(lrs) > 1 else 0])
+    raise DivergenceError(
+        f"training diverged: {'a row' if isfinite(loss) else 'a score'} was NaN or infinite in epoch {number}, by step "
+        f"{step + 1} of {steps}, with learning_rate={lr:g}; {ADVICE}",
+        epoch=number,
+        batch=step + 1,
+        lr=lr,
+        loss=loss,
+    )

@@ -110,9 +110,7 @@ def _weights(given: Any, found: Entries, dtype: np.dtype[Any]) -> NDArray[Any] |
     else:
         values = real_array("sample_weight", given)
         if values.shape != found.users.shape:
-            raise ValueError(
-                f"sample_weight must have shape {found.users.shape}, one of each entry of interactions; got {values.shape}"
-            )
+            raise ValueError(f"sample_weight must have shape {found.users.shape}, one each entry; got {values.shape}")
     with np.errstate(over="ignore"):
         values = values.astype(dtype)
     wrong = ~((values >= 0) & np.isfinite(values))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-import threading
+import copy
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,19 @@ import numpy as np
 
 from .. import _core
 from ..arguments import choice, flag, integer, number, shown
+from ..files import header as checks
+from ..files.networks import as_damage
+from ..history import History
+from ..schedules.plain import as_data, of_data
 from ..threads import MOST as MOST_THREADS
 from ..threads import threads
-from . import files, fitting
-from .matrices import codes, entries
+from ..training.rates import told
+from . import fitting, saving
+from .estimator import Estimator, seed_of
+from .matrices import Compressed, codes
 from .pairs import features
-from .table import Table
+from .ranking import of_factors, places, recommend
+from .table import Tables
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-    from .pairs import Features
+    from ..training.early_stopping import EarlyStopping
 
 LOSSES = ("logistic", "bpr", "warp", "warp-kos")
 SCHEDULES = ("adagrad", "adadelta")
@@ -34,30 +40,30 @@ NEGATIVES = ("auto", "popularity", "uniform")
 DTYPES = ("float32", "float64")
 _MOST_TRIES = 2**24 - 1
 _MOST_COMPONENTS = 2**20
-# Streams of the rows that a side begins with.
-USERS, ITEMS = 0, 1
 
 
-class PairwiseRanker:
+class PairwiseRanker(Estimator):
     """A recommender that learns from what users have seen which items they will like.
 
-    A user and an item are each a vector and a bias: a row of a table, or, with features, the sum of their features' rows
-    times the features' values. The score of both is the product of the vectors, plus the biases.
+    A user and an item are each a vector and a bias: a row of a table, or, with features, the sum of their features'
+    rows times the features' values. The score of both is the product of the vectors, plus the biases.
 
-    Arguments, defaults and methods are those of LightFM, so that a program changes its import. What differs is under Notes.
+    Arguments, defaults and methods are those of LightFM, so that a program changes its import. What differs is under
+    Notes.
 
     Parameters
     ----------
     no_components : int
         Length of the vectors.
     k, n : int
-        For "warp-kos": of n drawn items that the user likes the k-th best is learnt from.
+        For "warp-kos": of n drawn items that the user is known to like the k-th best is learnt from.
     learning_schedule : {"adagrad", "adadelta"}
         AdaGrad, its sums beginning at 1; or Adadelta, which has no learning rate.
     loss : {"logistic", "bpr", "warp", "warp-kos"}
-        "logistic": whether the user likes the item, from positive entries and others. "bpr": that an item which was seen
-        scores above a drawn one. "warp": the same with items that violate this by a margin of 1, which are searched, and
-        weigh more the sooner one is found. "warp-kos": this for one step of each user.
+        "logistic": whether the user likes the item, from positive entries and others. "bpr": that an item which was
+        seen scores above a drawn one. "warp": the same with items that violate this by a margin of 1, which are
+        searched, and weigh more the sooner one is found. "warp-kos": the same, from an item of the user's that is
+        drawn.
     learning_rate : float or callable
         Of AdaGrad. A schedule gives that of each step, counted from 0 over all fits.
     rho, epsilon : float
@@ -69,11 +75,11 @@ class PairwiseRanker:
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         What all draws come from. With an integer, a fit gives the same bits wherever it is made.
     negatives : {"auto", "popularity", "uniform"}
-        How "bpr" draws: the item of a pair that is drawn from all that were seen ("auto" is this), or any item. The other
-        losses take "auto" only: "warp" draws from all items.
+        How "bpr" draws: the item of a pair that is drawn from all that were seen ("auto" is this), or any item. The
+        other losses take "auto" only: "warp" draws from all items.
     batch_size : int or None
-        Pairs that make one step. None: each makes its own, on one thread. Otherwise gradients of a batch are summed, so a
-        batch moves rows about as far as its pairs would one by one; threads share the work.
+        Pairs that make one step. None: each makes its own, on one thread. Otherwise gradients of a batch are summed,
+        so a batch moves rows about as far as its pairs would one by one; threads share the work.
     dtype : {"float32", "float64"}
         Of the tables.
 
@@ -86,29 +92,30 @@ class PairwiseRanker:
         AdaGrad's sums of squares, or Adadelta's means.
     user_embedding_momentum, item_embedding_momentum, user_bias_momentum, item_bias_momentum : ndarray
         Adadelta's means of squared steps.
-    history_ : dict of str to list of float
-        By epoch: "loss", the mean over the pairs that had one; and the validation metric, under its name.
-    epochs_ : int
+    history_ : History
+        By epoch: "loss", the mean over the pairs that had one; and the validation metric, such as
+        "val_precision_at_10".
+    n_epochs_ : int
         Epochs made since the tables began.
-    best_epoch_ : int or None
-        That whose tables early stopping has kept.
 
     Notes
     -----
     Other than LightFM, of which all else is the same rule:
 
-    - A negative is never an item that the user is known to like. "bpr" tries 64 draws, then takes any of the items that are
-      left, each as likely; a user who likes all items is left out. LightFM takes what it met at last.
+    - A negative is never an item that the user is known to like. "bpr" tries 64 draws, then takes any of the items
+      that are left, each as likely; a user who likes all items is left out. LightFM takes what it met at last.
     - ``item_alpha`` and ``user_alpha`` shrink the rows that a step touches. LightFM's shrink all others.
     - The user's bias does not change in losses of pairs: it is in both scores. LightFM's falls on and on.
-    - Entries of weight 0 are left out. Entries that are not positive are no pairs but for "logistic", and may be negatives.
+    - Entries of weight 0 are left out. Entries that are not positive are no pairs but for "logistic", and may be
+      negatives.
     - Each fit reports its loss. NaN is never silent: `schuss.DivergenceError` says when it came.
     - Users and items may grow from one `fit_partial` to the next.
 
-    A fit that is stopped, by an interrupt or because it diverged, leaves the tables as the last whole epoch has left them;
-    where they take more than 256 MiB, as the last steps did. The epochs after that are those that would have come: draws
+    A fit that an interrupt ends, or that diverges, keeps what its whole epochs have learnt, and nothing of the one that
+    did not end; before the first has ended, all is as it was. Only where tables take more than 16 MiB and an epoch has
+    less than 16 / 3 pairs a row, there is no copy to go back to: then they are what the last step has left. Draws
     depend on the seed and the epoch's number alone, so ``fit(epochs=10)`` gives the bits of ``fit(epochs=4)`` and
-    ``fit_partial(epochs=6)``.
+    ``fit_partial(epochs=6)``, with a file in between or not.
 
     References
     ----------
@@ -127,6 +134,11 @@ class PairwiseRanker:
     >>> sorted(int(item) for item in found)
     [5, 7, 9]
     """
+
+    history_: History
+    n_epochs_: int
+    seed_: int
+    _learnt: fitting.State
 
     def __init__(
         self,
@@ -162,38 +174,8 @@ class PairwiseRanker:
         self.negatives = negatives
         self.batch_size = batch_size
         self.dtype = dtype
-        self._lock = threading.RLock()
-        self._forget()
 
-    # -- arguments ---------------------------------------------------------------------------------------------------
-
-    @classmethod
-    def _argument_names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments, by name."""
-        return {name: getattr(self, name) for name in self._argument_names()}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set some of the constructor's arguments.
-
-        Raises
-        ------
-        ValueError
-            If a name is not one of them; nothing has changed then.
-        """
-        known = self._argument_names()
-        for name in params:
-            choice("parameter", name, known)
-        self.__dict__.update(params)
-        return self
-
-    def __repr__(self) -> str:
-        plain = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
-        given = {name: value for name, value in self.get_params().items() if value is not plain[name]}
-        changed = ", ".join(f"{name}={shown(value)}" for name, value in given.items() if value != plain[name])
-        return f"{type(self).__name__}({changed})"
+    # -- arguments -----------------------------------------------------------------------------------------------------
 
     def _checked(self) -> fitting.Settings:
         """The arguments as they are now, which anybody may have changed."""
@@ -203,7 +185,15 @@ class PairwiseRanker:
             raise ValueError(f"negatives must be 'auto' for loss={loss!r}; got {negatives!r}")
         schedule = choice("learning_schedule", self.learning_schedule, SCHEDULES)
         n = integer("n", self.n, 1, _MOST_TRIES)
-        rate = self.learning_rate if callable(self.learning_rate) else number("learning_rate", self.learning_rate, "(0, inf)")
+        rate = (
+            self.learning_rate
+            if callable(self.learning_rate)
+            else number("learning_rate", self.learning_rate, "(0, inf)")
+        )
+        if told([rate]):
+            raise ValueError(
+                f"learning_rate must be a schedule of steps alone; got {shown(rate)}, which waits for losses"
+            )
         return fitting.Settings(
             dim=integer("no_components", self.no_components, 1, _MOST_COMPONENTS),
             kos=(integer("k", self.k, 1, n) if loss == "warp-kos" else 1, n),
@@ -234,7 +224,7 @@ class PairwiseRanker:
         *,
         validation: Any = None,
         metric: str = "precision_at_10",
-        early_stopping: bool | int | None = None,
+        early_stopping: bool | int | EarlyStopping | None = None,
     ) -> Self:
         """Learn from the beginning.
 
@@ -243,13 +233,13 @@ class PairwiseRanker:
         interactions : sparse matrix (users, items), or (users, items[, values])
             What was seen; entries greater than 0 are liked. An entry that is there twice is learnt from twice.
         user_features : sparse matrix (users, features), optional
-            What users are sums of; entries need not be sorted, and those that are there twice are added up. None: each user
-            is a row of its own.
+            What users are sums of; entries need not be sorted, and those that are there twice are added up. None: each
+            user is a row of its own.
         item_features : sparse matrix (items, features), optional
             The same of items.
         sample_weight : sparse matrix or array, optional
-            The weight of each entry: a matrix with the entries of interactions in the same order, or (entries,). Not for
-            "warp-kos".
+            The weight of each entry: a matrix with the entries of interactions in the same order, or (entries,). Not
+            for "warp-kos".
         epochs : int
             At least 0: the tables begin, and that is all.
         num_threads : int, optional
@@ -257,13 +247,13 @@ class PairwiseRanker:
         verbose : bool or int
             1 or True: a line that is drawn anew, where stderr is a terminal; 2: a line each epoch.
         validation : sparse matrix or (users, items[, values]), optional
-            Interactions that are not among the others, for the metric after each epoch. What is learnt from is left out of
-            the ranking.
+            Interactions that are not among the others, for the metric after each epoch. What is learnt from is left
+            out of the ranking.
         metric : str
             "precision_at_10", "recall_at_5", "ndcg_at_20", with any number; or "auc": the mean over the users.
-        early_stopping : bool or int, optional
-            After so many epochs without a better metric the fit ends; True: 3. The tables are then, whatever ended the fit,
-            those of the best epoch.
+        early_stopping : bool, int or EarlyStopping, optional
+            After so many epochs without a better metric the fit ends; True: 3. The tables are then those of the best
+            epoch, whatever ended the fit.
 
         Returns
         -------
@@ -293,12 +283,12 @@ class PairwiseRanker:
         *,
         validation: Any = None,
         metric: str = "precision_at_10",
-        early_stopping: bool | int | None = None,
+        early_stopping: bool | int | EarlyStopping | None = None,
     ) -> Self:
         """Go on learning, from these interactions.
 
-        There may be more users, items and features than before: they get rows, and the others keep theirs. `fit` documents
-        the arguments.
+        There may be more users, items and features than before: they get rows, and the others keep theirs. `fit`
+        documents the arguments.
         """
         return self._fit(
             False, interactions, user_features, item_features, sample_weight, epochs, num_threads, verbose, validation,
@@ -320,116 +310,88 @@ class PairwiseRanker:
         verbose: bool | int,
         validation: Any,
         metric: str,
-        early_stopping: bool | int | None,
+        early_stopping: bool | int | EarlyStopping | None,
     ) -> Self:
         settings = self._checked()
         watch = fitting.Watch.of(validation, metric, early_stopping)
-        epochs = integer("epochs", epochs, 0)
-        level = integer("verbose", int(verbose) if isinstance(verbose, (bool, np.bool_)) else verbose, 0)
+        epochs = integer("epochs", epochs, 0, fitting.MOST_EPOCHS)
+        level = integer("verbose", int(verbose) if isinstance(verbose, (bool, np.bool_)) else verbose, 0, 2)
         given = fitting.given(settings, interactions, user_features, item_features, sample_weight)
-        with self._lock, _limited(num_threads):
-            self._settle()
-            begun = None if anew or self._users is None else self._begun_as(settings)
-            seed = fitting.seed_of(self.random_state) if begun is None else self._seed
-            before = begun or (self._empty(settings), self._empty(settings))
-            users = before[0].grown(given.user_rows, seed, USERS)
-            items = before[1].grown(given.item_rows, seed, ITEMS)
-            if begun is None:
-                self._forget()
-            self.__dict__.update(_users=users, _items=items, _seed=seed)
-            fitting.run(self, settings, given, epochs, level, watch)
+        before = self._begun_as(settings) if not anew and self._is_fitted() else None
+        if before is None:
+            tables = Tables.empty(0, 0, settings.dim, settings.slots, settings.dtype)
+            before = fitting.State(tables, fitting.nothing_seen(), seed_of(self.random_state), 0, 0)
+            history = History()
+        else:
+            history = copy.deepcopy(self.history_)
+        tables = before.tables
+        grows = given.rows[0] > len(tables.users) or given.rows[1] > len(tables.items)
+        begin = before._replace(tables=tables.grown(*given.rows, before.seed) if grows else tables)
+        with _limited(num_threads):
+            fitting.run(self.__dict__, begin, settings, given, epochs, level, watch, history)
         return self
 
-    @staticmethod
-    def _empty(settings: fitting.Settings) -> Table:
-        return Table(settings.dim, settings.adadelta is not None, settings.dtype)
-
-    def _begun_as(self, settings: fitting.Settings) -> tuple[Table, Table]:
-        """The tables, if the arguments still are those that they began with."""
-        users, items = self._tables()
-        found = users.dim, users.array.shape[1] == 3, users.array.dtype
-        if found != (settings.dim, settings.adadelta is not None, settings.dtype):
+    def _begun_as(self, settings: fitting.Settings) -> fitting.State:
+        """What was learnt, if the arguments still are those that it began with."""
+        tables = self._learnt.tables
+        found = tables.dim, tables.slots, tables.flat.dtype
+        if found != (settings.dim, settings.slots, settings.dtype):
             raise ValueError(
                 f"no_components, learning_schedule and dtype must be those of the first fit, {found[0]}, "
-                f"{SCHEDULES[found[1]]} and {found[2]}; fit begins anew"
+                f"{SCHEDULES[found[1] - 2]} and {found[2]}; fit begins anew"
             )
-        return users, items
+        return self._learnt
 
-    def _forget(self) -> None:
-        self.__dict__.update(
-            _users=None, _items=None, _known=None, _seed=0, _undone=None, epochs_=0, _steps=0, best_epoch_=None, history_={"loss": []}
-        )
-
-    def _settle(self) -> None:
-        """Undo what an epoch that did not end has done."""
-        undone = self._undone
-        if undone is not None:
-            _core.copy_all(*undone)
-            self._undone = None
-
-    def _tables(self) -> tuple[Table, Table]:
-        """Those of users and items, as the last whole epoch has left them."""
-        with self._lock:
-            self._settle()
-            if self._users is None or self._items is None:
-                raise ValueError(f"this {type(self).__name__} is not fitted yet; call fit first")
-            return self._users, self._items
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self._users is not None
+    def _tables(self) -> Tables:
+        self._check_fitted()
+        return self._learnt.tables
 
     # -- what was learnt ---------------------------------------------------------------------------------------------
 
-    def _state(self, side: int, slot: int, bias: bool) -> NDArray[Any]:
-        table = self._tables()[side]
-        if slot >= table.array.shape[1]:
+    def _state(self, side: str, slot: int, bias: bool) -> NDArray[Any]:
+        tables = self._tables()
+        table: NDArray[Any] = getattr(tables, side)
+        if slot >= tables.slots:
             raise AttributeError("only Adadelta has means of squared steps")
-        return table.biases(slot) if bias else table.components(slot)
+        return table[:, slot, tables.dim] if bias else table[:, slot, : tables.dim]
 
-    user_embeddings = property(lambda self: self._state(USERS, 0, False), doc="Components of users or their features.")
-    user_biases = property(lambda self: self._state(USERS, 0, True), doc="Biases of users or their features.")
-    item_embeddings = property(lambda self: self._state(ITEMS, 0, False), doc="Components of items or their features.")
-    item_biases = property(lambda self: self._state(ITEMS, 0, True), doc="Biases of items or their features.")
-    user_embedding_gradients = property(lambda self: self._state(USERS, 1, False), doc="Sums or means of squares.")
-    user_bias_gradients = property(lambda self: self._state(USERS, 1, True), doc="Sums or means of squares.")
-    item_embedding_gradients = property(lambda self: self._state(ITEMS, 1, False), doc="Sums or means of squares.")
-    item_bias_gradients = property(lambda self: self._state(ITEMS, 1, True), doc="Sums or means of squares.")
-    user_embedding_momentum = property(lambda self: self._state(USERS, 2, False), doc="Means of squared steps.")
-    user_bias_momentum = property(lambda self: self._state(USERS, 2, True), doc="Means of squared steps.")
-    item_embedding_momentum = property(lambda self: self._state(ITEMS, 2, False), doc="Means of squared steps.")
-    item_bias_momentum = property(lambda self: self._state(ITEMS, 2, True), doc="Means of squared steps.")
+    user_embeddings = property(
+        lambda self: self._state("users", 0, False), doc="Components of users or their features."
+    )
+    user_biases = property(lambda self: self._state("users", 0, True), doc="Biases of users or their features.")
+    item_embeddings = property(
+        lambda self: self._state("items", 0, False), doc="Components of items or their features."
+    )
+    item_biases = property(lambda self: self._state("items", 0, True), doc="Biases of items or their features.")
+    user_embedding_gradients = property(lambda self: self._state("users", 1, False), doc="Sums or means of squares.")
+    user_bias_gradients = property(lambda self: self._state("users", 1, True), doc="Sums or means of squares.")
+    item_embedding_gradients = property(lambda self: self._state("items", 1, False), doc="Sums or means of squares.")
+    item_bias_gradients = property(lambda self: self._state("items", 1, True), doc="Sums or means of squares.")
+    user_embedding_momentum = property(lambda self: self._state("users", 2, False), doc="Means of squared steps.")
+    user_bias_momentum = property(lambda self: self._state("users", 2, True), doc="Means of squared steps.")
+    item_embedding_momentum = property(lambda self: self._state("items", 2, False), doc="Means of squared steps.")
+    item_bias_momentum = property(lambda self: self._state("items", 2, True), doc="Means of squared steps.")
 
-    def _represented(self, side: int, given: Any, name: str) -> NDArray[Any]:
+    def _represented(self, side: str, given: Any, name: str) -> NDArray[Any]:
         """(n, stride) what users or items are, the bias behind the components."""
-        table = self._tables()[side]
-        if given is None:
-            return np.ascontiguousarray(table.array[:, 0])
-        found = features(name, given, 0, table.array.dtype)
-        if found.shape[1] > table.rows:
-            raise ValueError(f"{name} must have at most {table.rows} columns, as learnt; got shape {found.shape}")
-        return _core.TableRows(found.shape[0], table.array, found.rows).representations()
+        table: NDArray[Any] = getattr(self._tables(), side)
+        found = None if given is None else features(name, given, 0, table.dtype)
+        if found is not None and found.shape[1] > len(table):
+            raise ValueError(f"{name} must have at most {len(table)} columns, as learnt; got shape {found.shape}")
+        vectors: NDArray[Any] = fitting.vectors(table, found)
+        return vectors
 
-    def _represented_by(self, *given: Features | None) -> list[NDArray[Any]]:
-        """The same of users and of items, by features that were checked."""
-        return [
-            np.ascontiguousarray(table.array[:, 0])
-            if found is None
-            else _core.TableRows(found.shape[0], table.array, found.rows).representations()
-            for table, found in zip(self._tables(), given, strict=True)
-        ]
-
-    def _vectors(self, side: int, given: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
-        dim = self._tables()[side].dim
-        found = self._represented(side, given, name)
+    def _vectors(self, side: str, given: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        found, dim = self._represented(side, given, "features"), self._tables().dim
         return found[:, dim].copy(), np.ascontiguousarray(found[:, :dim])
 
     def get_user_representations(self, features: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Biases (users,) and vectors (users, no_components) of users with these features; None: of the table's rows."""
-        return self._vectors(USERS, features, "features")
+        """Biases (users,) and vectors (users, no_components) of users with these features; None: of all rows."""
+        return self._vectors("users", features)
 
     def get_item_representations(self, features: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Biases (items,) and vectors (items, no_components) of items with these features; None: of the table's rows."""
-        return self._vectors(ITEMS, features, "features")
+        """Biases (items,) and vectors (items, no_components) of items with these features; None: of all rows."""
+        return self._vectors("items", features)
 
     # -- prediction --------------------------------------------------------------------------------------------------
 
@@ -462,13 +424,13 @@ class PairwiseRanker:
         users = codes("user_ids", users)
         if len(users) != len(items):
             raise ValueError(f"user_ids and item_ids must be equally many; got {len(users)} and {len(items)}")
-        of_users = self._represented(USERS, user_features, "user_features")
-        of_items = self._represented(ITEMS, item_features, "item_features")
+        of_users = self._represented("users", user_features, "user_features")
+        of_items = self._represented("items", item_features, "item_features")
         codes("user_ids", users, len(of_users))
         codes("item_ids", items, len(of_items))
         with _limited(num_threads):
             return _core.pair_scores(
-                of_users, of_items, self._tables()[0].dim, users.astype(np.int32), items.astype(np.int32)
+                of_users, of_items, self._tables().dim, users.astype(np.int32), items.astype(np.int32)
             )
 
     def predict_rank(
@@ -498,9 +460,6 @@ class PairwiseRanker:
             Compressed rows, with the places of the positive test entries. Items with equal scores are ranked by their
             numbers; those of test entries that are left out are -1.
         """
-        from .ranking import places
-
-        entries("test_interactions", test_interactions)
         if not hasattr(test_interactions, "tocsr"):
             raise TypeError(f"test_interactions must be a sparse matrix of SciPy; got {shown(test_interactions)}")
         found, positives = places(
@@ -546,37 +505,84 @@ class PairwiseRanker:
         scores : array (users, k), or (k,)
             Without the user's own bias.
         """
-        from .ranking import of_factors, recommend
-
         _, of_users = self.get_user_representations(user_features)
         biases, of_items = self.get_item_representations(item_features)
         model = of_factors(of_users, of_items, biases)
-        if flag("filter_seen", filter_seen) and seen is None and self._known is not None:
-            seen = fitting.within(self._known, model.shape)
+        if flag("filter_seen", filter_seen) and seen is None:
+            seen = fitting.within(self._learnt.seen, model.shape)
         return recommend(model, users, k, seen=seen, items=items, num_threads=num_threads)
 
-    # -- files and pickles -------------------------------------------------------------------------------------------
+    # -- files -------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the ranker to a file, .npz or .safetensors, atomically; `schuss.recommend.load` reads it.
+        """Write the ranker to a file, .npz or .safetensors, atomically; `load` reads it.
 
-        A random_state that is no integer is saved as None, and a learning_rate that is a function is refused; the draws
-        that follow are those that would have come.
+        A random_state that is a generator is saved as None; the draws of fit_partial are those that would have come all
+        the same. A learning_rate that is a function, and no schedule of `schuss.schedules`, cannot be saved.
         """
-        with self._lock:
-            users, items = self._tables()
-            files.write(path, type(self).__name__, *files.of_ranker(self, users, items))
+        users, items = self._tables().parts()
+        learnt = self._learnt
+        params = self.get_params()
+        schedules: list[dict[str, Any]] = []
+        if callable(params["learning_rate"]):
+            schedules, places = as_data([params["learning_rate"]])
+            if places[0] is None:
+                raise TypeError("learning_rate must be a number or one of schuss.schedules to be saved; got a function")
+            params["learning_rate"] = None
+        numbers = {"epochs": learnt.epochs, "steps": learnt.steps, "seed": learnt.seed, "items": learnt.seen.shape[1],
+                   "schedules": schedules}  # fmt: skip
+        arrays = {"users": users, "items": items, "seen.start": learnt.seen.start,
+                  "seen.indices": learnt.seen.indices.astype(np.int64)}  # fmt: skip
+        saving.write(path, type(self).__name__, saving.Parts(params, numbers, arrays, self.history_))
 
-    def __getstate__(self) -> dict[str, Any]:
-        with self._lock:
-            self._settle()
-            state = dict(self.__dict__)
-        del state["_lock"]
-        return state
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a ranker from a file written by `save`, which goes on as it would have there.
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.RLock()
+        Files of strangers may be read: nothing in one is run, and what it says is checked before it is used.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, truncated, of a newer version, or not of this class.
+        OSError
+            If it cannot be read.
+        """
+        name, _, parts, content = saving.read(path, cls.__name__)
+        with as_damage(name):
+            numbers = checks.record(_NUMBERS)("its numbers", dict(parts.numbers))
+            params = dict(parts.params)
+            if numbers["schedules"]:
+                params["learning_rate"] = of_data(numbers["schedules"])[-1]
+            model = cls(**params)
+            settings = model._checked()
+            shape = settings.slots, settings.dim + 1
+            tables = [
+                content.pop(side, (*content._arrays.get(side, _NONE).shape[:1], *shape), settings.dtype)
+                for side in ("users", "items")
+            ]
+            start = content.pop("seen.start", content._arrays.get("seen.start", _NONE).shape[:1], np.int64).copy()
+            indices = content.pop("seen.indices", content._arrays.get("seen.indices", _NONE).shape[:1], np.int64).copy()
+            content.check_empty()
+            users, items = len(start) - 1, numbers["items"]
+            # whether they are compressed rows
+            _core.Ranking(
+                np.zeros((max(users, 0), 1)), np.zeros((items, 1)), None, None, None, (start, indices), items, None
+            )
+            seen = Compressed(start, indices, np.ones(len(indices), np.float32), (users, items))
+        state = fitting.State(Tables.of_parts(*tables), seen, numbers["seed"], numbers["epochs"], numbers["steps"])
+        model.__dict__.update(_learnt=state, n_epochs_=state.epochs, history_=parts.history, seed_=state.seed)
+        return model
+
+
+_NONE = np.zeros(0)
+_NUMBERS: dict[str, checks.Check] = {
+    "epochs": checks.whole(0, fitting.MOST_EPOCHS),
+    "steps": checks.whole(0, 2**53),
+    "seed": checks.whole(0, 2**64 - 1),
+    "items": checks.whole(0, 2**31 - 1),
+    "schedules": lambda name, value: list(value),
+}
 
 
 def _limited(num_threads: int | None) -> AbstractContextManager[Any]:

@@ -1,8 +1,8 @@
-"""A table of rows that users or items are made of, with the states of its optimizer beside each row."""
+"""Tables of rows that users and items are made of, with the states of their optimizer beside each row."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,79 +16,73 @@ BLOCK = 4096
 LANES = 16
 
 
-class Table:
-    """Rows of components and a bias, and of as many states.
+class Tables(NamedTuple):
+    """Both tables, (rows, slots, stride): components, bias, zeros; then each state in the same places.
 
-    Parameters
-    ----------
-    dim : int
-        Components of a row.
-    adadelta : bool
-        Whether there are two states, which begin at 0. Else there is one, which begins at 1.
-    dtype : numpy.dtype
-        float32 or float64.
+    AdaGrad has one state, which begins at 1; Adadelta has two, which begin at 0.
 
     Attributes
     ----------
-    array : ndarray of shape (rows, slots, stride)
-        Components, bias, zeros; then each state in the same places.
+    flat : ndarray
+        The memory of both.
+    users, items : ndarray of shape (rows, slots, stride)
+    dim : int
+        Components of a row.
     """
 
-    def __init__(self, dim: int, adadelta: bool, dtype: np.dtype[Any]) -> None:
-        self.dim = dim
-        self.array = _core.table_rows(0, 3 if adadelta else 2, -(-(dim + 1) // LANES) * LANES, dtype)
-
-    @property
-    def rows(self) -> int:
-        """How many there are."""
-        return len(self.array)
-
-    def components(self, slot: int = 0) -> NDArray[Any]:
-        """(rows, dim) of the parameters, or of a state: a view."""
-        return self.array[:, slot, : self.dim]
-
-    def biases(self, slot: int = 0) -> NDArray[Any]:
-        """(rows,) of the parameters, or of a state: a view."""
-        return self.array[:, slot, self.dim]
-
-    def grown(self, rows: int, seed: int, side: int) -> Table:
-        """A table of at least so many rows: those of before, and new ones.
-
-        A row begins with components that are drawn between -1/2 and 1/2, over dim, from the seed, the side and its own
-        number alone.
-        """
-        if rows <= self.rows:
-            return self
-        _, slots, stride = self.array.shape
-        found = Table(self.dim, slots == 3, self.array.dtype)
-        found.array = _core.table_rows(rows, slots, stride, self.array.dtype)
-        found.array[: self.rows] = self.array
-        if slots == 2:
-            found.array[self.rows :, 1] = 1
-        for first in range(self.rows // BLOCK * BLOCK, rows, BLOCK):
-            last, begin = min(first + BLOCK, rows), max(first, self.rows)
-            drawn = np.empty((last - first, self.dim), self.array.dtype)
-            _core.initialise(drawn, "uniform", 0.5 / self.dim, seed, first // BLOCK * 2 + side)
-            found.array[begin:last, 0, : self.dim] = drawn[begin - first :]
-        return found
-
-    def parts(self) -> NDArray[Any]:
-        """(rows, slots, dim + 1): what a file holds; a copy."""
-        return np.ascontiguousarray(self.array[:, :, : self.dim + 1])
+    flat: NDArray[Any]
+    users: NDArray[Any]
+    items: NDArray[Any]
+    dim: int
 
     @classmethod
-    def of_parts(cls, parts: NDArray[Any]) -> Table:
-        """The way back."""
-        rows, slots, width = parts.shape
-        found = cls(width - 1, slots == 3, parts.dtype)
-        found.array = _core.table_rows(rows, slots, found.array.shape[2], parts.dtype)
-        found.array[:, :, :width] = parts
+    def empty(cls, users: int, items: int, dim: int, slots: int, dtype: np.dtype[Any]) -> Tables:
+        """Zeros, and sums of AdaGrad that are 1."""
+        stride = -(-(dim + 1) // LANES) * LANES
+        both = _core.table_rows(users + items, slots, stride, dtype)
         if slots == 2:
-            found.array[:, 1, width:] = 1
+            both[:, 1] = 1
+        return cls(both.reshape(-1), both[:users], both[users:], dim)
+
+    @property
+    def slots(self) -> int:
+        """A row's parameters, and its states."""
+        return int(self.users.shape[1])
+
+    def copy(self) -> Tables:
+        """Other memory with the same content."""
+        found = Tables.empty(len(self.users), len(self.items), self.dim, self.slots, self.flat.dtype)
+        found.flat[:] = self.flat
         return found
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"parts": self.parts()}
+    def grown(self, users: int, items: int, seed: int) -> Tables:
+        """A copy with at least so many rows.
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(Table.of_parts(state["parts"]).__dict__)
+        A new row begins with components that are drawn between -1/2 and 1/2, over dim, from the seed, whether it is a
+        user's, and its number alone.
+        """
+        counts = max(users, len(self.users)), max(items, len(self.items))
+        found = Tables.empty(*counts, self.dim, self.slots, self.flat.dtype)
+        for side, (before, table) in enumerate(((self.users, found.users), (self.items, found.items))):
+            table[: len(before)] = before
+            for first in range(len(before) // BLOCK * BLOCK, len(table), BLOCK):
+                begin, end = max(first, len(before)), min(first + BLOCK, len(table))
+                drawn = np.empty((end - first, self.dim), table.dtype)
+                _core.initialise(drawn, "uniform", 0.5 / self.dim, seed, first // BLOCK * 2 + side)
+                table[begin:end, 0, : self.dim] = drawn[begin - first :]
+        return found
+
+    def parts(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(rows, slots, dim + 1) of each: what a file holds; copies."""
+        return self.users[:, :, : self.dim + 1].copy(), self.items[:, :, : self.dim + 1].copy()
+
+    @classmethod
+    def of_parts(cls, users: NDArray[Any], items: NDArray[Any]) -> Tables:
+        """The way back."""
+        _, slots, width = users.shape
+        found = cls.empty(len(users), len(items), width - 1, slots, users.dtype)
+        found.users[:, :, :width], found.items[:, :, :width] = users, items
+        return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tables.of_parts, self.parts()
