@@ -284,7 +284,7 @@ def draw(found: dict[str, Any], picture: str) -> None:
             xlabel="learning rate", ylabel="least validation log loss", xscale="log", title="Rates that were tried"
         )
         below.set_ylim(0.985 * least, 1.2 * least)
-    figure.savefig(picture, dpi=110)
+    figure.savefig(picture, dpi=90)
 
 
 def main(results: str, picture: str | None = None) -> None:
