@@ -20,9 +20,9 @@ def made_up(seed=0):
     draw = np.random.default_rng(seed)
     genre = draw.integers(0, len(GENRES), FILMS)
     taste = draw.normal(size=(PEOPLE, len(GENRES)))
-    own = 0.7 * draw.normal(size=(PEOPLE, 3)) @ draw.normal(size=(3, FILMS))  # what no genre tells
+    own = 0.4 * draw.normal(size=(PEOPLE, 3)) @ draw.normal(size=(3, FILMS))  # what no genre tells
     popular = -0.9 * np.log(draw.permutation(FILMS) + 8)
-    odds = np.exp(popular + 1.2 * taste[:, genre] + own)
+    odds = np.exp(popular + 1.6 * taste[:, genre] + own)
     chance = odds / odds.sum(axis=1, keepdims=True) / draw.exponential(size=odds.shape)
     chance *= draw.gamma(1.5, size=(PEOPLE, 1)).clip(0.3)
     # Who sees everything and who sees next to nothing: the largest of all are the views.
@@ -51,6 +51,13 @@ def trained(loss, train, test, **features):
     return model, right
 
 
+def among(model, views, new, features=None):
+    """How often a new film that one sees stands above a new one that one does not see."""
+    _, people = model.get_user_representations()
+    biases, films = model.get_item_representations(features)
+    return float(auc_score((people, films[new], biases[new]), views[:, new]).mean())
+
+
 def popular(train, test):
     """The share of the ten most seen films, but those that one has seen, that is right."""
     seen, wanted = train.toarray() > 0, test.toarray() > 0
@@ -75,9 +82,8 @@ def main(picture=None):
     # A film is its own number and its genre: what is learned of the genre holds for films that nobody has seen.
     films = hstack([identity(FILMS), csr_matrix(np.eye(len(GENRES))[genre])], format="csr", dtype=np.float32)
     with_genres, _ = trained("warp", train, test, item_features=films)
-    plain = float(auc_score(model, of_new, train).mean())
-    known = float(auc_score(with_genres, of_new, train, item_features=films).mean())
-    print(f"new films: AUC {plain:.3f} by their numbers, {known:.3f} with their genres")
+    plain, known = among(model, of_new, new), among(with_genres, of_new, new, films)
+    print(f"new films among themselves: AUC {plain:.3f} by their numbers, {known:.3f} with their genres")
 
     person = int(np.argmax(train.getnnz(axis=1)))
     seen = np.bincount(genre[train[person].indices], minlength=len(GENRES))
@@ -91,19 +97,22 @@ def main(picture=None):
 def draw(picture, model, curves, base, genre, train, test):
     import matplotlib.pyplot as plt
 
-    figure, (progress, plane, people) = plt.subplots(1, 3, figsize=(14, 4.3), layout="constrained")
+    figure, (progress, alike, people) = plt.subplots(1, 3, figsize=(14, 4.3), layout="constrained")
     for loss, right in curves.items():
         progress.plot(np.arange(1, EPOCHS + 1), right, marker=".", label=loss)
     progress.axhline(base, color="gray", ls="--", label="what is popular")
     progress.set(xlabel="epoch", ylabel="share of the first ten that is right", title="Views that were held out")
     progress.legend()
 
-    vectors = model.item_embeddings - model.item_embeddings.mean(axis=0)
-    main_axes = np.linalg.svd(vectors, full_matrices=False)[2][:2]
-    for k, name in enumerate(GENRES):
-        plane.scatter(*(vectors[genre == k] @ main_axes.T).T, s=6, label=name)
-    plane.set(xlabel="first main axis", ylabel="second main axis", title="The films' vectors; no genre was told")
-    plane.legend(fontsize=8)
+    seen = train.getnnz(axis=0) > 4  # of others next to nothing is known
+    vectors = model.item_embeddings[seen] - model.item_embeddings[seen].mean(axis=0)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    of_genre = np.array([vectors[genre[seen] == k].mean(axis=0) for k in range(len(GENRES))])
+    image = alike.imshow(of_genre @ of_genre.T, cmap="magma")
+    figure.colorbar(image, ax=alike, label="mean cosine of two films' vectors")
+    places = range(len(GENRES))
+    alike.set(xticks=places, xticklabels=GENRES, yticks=places, yticklabels=GENRES, xlabel="genre", ylabel="genre")
+    alike.set_title("What the vectors know of genres; none was told")
 
     area = auc_score(model, test, train, preserve_rows=True)
     counts, tested = train.getnnz(axis=1), test.getnnz(axis=1) > 0

@@ -53,7 +53,8 @@ def _steps(options: Any, threads: int, limits: Limits) -> Result:
         "touched rows. ours: PairwiseRanker(batch_size=...), which has biases too and draws no known positive as a "
         "negative; torch: Embedding(sparse=True) and Adagrad, negatives by randint. Users and items are drawn evenly. "
         "limit: three rows a sample and their sums, read and written once, at the rate of a bare loop over as much "
-        "memory as tables and sums take (in order: a limit that rows in no order do not reach).",
+        "memory as tables and sums take, in order. bare: the same rows in the order of the samples, each with its "
+        "sums behind it, read and written by a loop in C that adds a constant (`rows.c`), in turns with the others.",
         *limits.seen(),
     ]
     return found

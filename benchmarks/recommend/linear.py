@@ -4,7 +4,7 @@ loss."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ from ..tables import Result, Row, row
 from ..timing import Contender, alternate
 
 ROWS, HELD, FEATURES, ENTRIES, EXPONENT = 100_000, 20_000, 1_000_000, 30, 1.3
-ALPHA = 1e-6
+ALPHA = 1e-4
 BATCH, RATE = 32, 0.1
 EPOCHS = 10
 
@@ -102,21 +102,22 @@ def measured(options: Any, threads: int) -> tuple[Row, list[str]]:
     """Times of an epoch, and how the held-out loss falls with the CPU seconds."""
     given = data()
     entries = given.X.nnz
-    notes = []
+    notes, curves = [], {}
     for make in MAKERS:
         if make is Theirs and peers.module("sklearn.linear_model") is None:
             continue
         one = make(given)
-        losses, spent = [], 0.0
+        own, spent = curves.setdefault(one.name, []), 0.0
         for _ in range(3 if options.quick else EPOCHS):
             start = time.process_time()
             one.run(1)
             spent += time.process_time() - start
-            losses.append(f"{log_loss(one.logits(), given.y_held):.4f} ({spent:.3f} s)")
+            own.append((log_loss(one.logits(), given.y_held), spent))
+        told = ", ".join(f"{loss:.4f} ({seconds:.3f} s)" for loss, seconds in own)
         notes.append(
-            f"{one.name}, {threads} threads, held-out log loss after each epoch, and CPU seconds until then: "
-            f"{', '.join(losses)}."
+            f"{one.name}, threads {threads}: held-out log loss after each epoch (CPU seconds until then): {told}."
         )
+    notes += compared(curves)
     makers = [make for make in MAKERS if make is not Theirs or peers.module("sklearn.linear_model") is not None]
     found = [make(given) for make in makers]
     contenders = [Contender(one.name, one.run) for one in found]
@@ -124,6 +125,18 @@ def measured(options: Any, threads: int) -> tuple[Row, list[str]]:
     label = {"rows": str(ROWS), "features": str(FEATURES), "entries": str(entries), "alpha": f"{ALPHA:g}"}
     notes += [f"{name}: {1e3 * time.median / entries:.1f} ns an entry." for name, time in times.items()]
     return row(label, threads, ["ours"], times, None, None), notes
+
+
+def compared(curves: Mapping[str, list[tuple[float, float]]]) -> list[str]:
+    """How long ours takes to the best loss that the other reaches, and how long the other."""
+    if Theirs.name not in curves:
+        return []
+    loss, seconds = min(curves[Theirs.name])
+    first = next((spent for own, spent in curves[Ours.name] if own <= loss), None)
+    if first is None:
+        return [f"ours does not reach {loss:.4f}."]
+    longer = f"{seconds / first:.1f} times as long"
+    return [f"To {loss:.4f}: ours {first:.3f}, {Theirs.name} {seconds:.3f} CPU seconds, {longer}."]
 
 
 def result(options: Any, threads: int) -> Result:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from .. import peers
 from ..limits import Limits
+from ..native import compiled_by_any
 from ..tables import Row, row
-from ..timing import Contender, alternate
+from ..timing import Contender, alternate, fastest
 
 LOSSES = ("bpr", "warp")
 BATCH = 256
+BARE = "bare"
 
 
 def ours(train: Any, loss: str, threads: int, batch_size: int | None = None, **options: Any) -> Contender:
@@ -107,7 +111,27 @@ class Steps:
         return pairs // self.rows, pairs % self.rows
 
     def contenders(self, threads: int) -> list[Contender]:
-        return peers.built([self.ours, self.torch], threads)
+        return peers.built([self.ours, self.torch, self.bare], threads)
+
+    def bare(self, threads: int) -> Contender | None:
+        """The rows of a sample, each with its sums behind it, read and written by a loop on one thread."""
+        loop = _loop()
+        if loop is None or threads > 1:
+            return None
+        users, items = self.samples()
+        others = np.random.default_rng(1).integers(0, self.rows, len(users))
+        index = np.stack([users, self.rows + items, self.rows + others], axis=1).astype(np.intp)
+        table = np.zeros((2 * self.rows, 2 * self.dim), np.float32)
+
+        def ahead(rows: int) -> Contender:
+            def run(calls: int) -> None:
+                for _ in range(calls):
+                    loop(table.ctypes.data, 2 * self.dim, index.ctypes.data, index.size, rows, 1.0)
+
+            return Contender(str(rows), run, unit=self.count, quiet=True)
+
+        (best,) = fastest([ahead(rows) for rows in (0, 6, 24)], 1)
+        return Contender(BARE, best.run, unit=self.count, quiet=True)
 
     def ours(self, threads: int) -> Contender:
         from scipy.sparse import csr_matrix
@@ -141,7 +165,21 @@ class Steps:
         peers.note(f"recommend: steps of {self}, threads {threads}")
         limit = limits.both(0, self.touched, self.moved)
         times = alternate(self.contenders(threads), 1.0 if options.quick else 6.0)
-        return row(self.label, threads, ["ours"] if "ours" in times else [], times, limit, None)
+        found = row(self.label, threads, ["ours"], times, limit, None)
+        found.bare, found.moved = (BARE if BARE in times else None), self.moved
+        return found
+
+
+@cache
+def _loop() -> Any:
+    """`touch_rows` of rows.c, or None where no C compiler makes it."""
+    library = compiled_by_any("rows.c", "-O3")
+    if library is None:
+        return None
+    long = ctypes.c_ssize_t
+    library.touch_rows.argtypes = [ctypes.c_void_p, long, ctypes.c_void_p, long, long, ctypes.c_float]
+    library.touch_rows.restype = None
+    return library.touch_rows
 
 
 STEPS = (Steps(10_000, 32, 256), Steps(100_000, 64, 1024))

@@ -177,3 +177,33 @@ def test_sequences(tmp_path: Path) -> None:
         np.testing.assert_array_equal(task.X[k, :, 0], values[last - 47 : last + 1].astype(np.float32))
         np.testing.assert_array_equal(task.y[k], values[last + 1 : last + 25])
     np.testing.assert_array_equal(names["yesterday"](task)[0], values[task.last[task.test[0]] - 23 :][:24])
+
+
+def test_recommend(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    pytest.importorskip("matplotlib")
+    printed = run("recommend.py", str(tmp_path / "recommend.png"))
+    assert (tmp_path / "recommend.png").stat().st_size > 20000
+    (popular,), (bpr,), (warp,) = (
+        numbers(rf"{name} +precision\D+([\d.]+)", printed) for name in ("popular", "bpr", "warp")
+    )
+    assert 1.3 * popular < bpr < warp
+    plain, known = numbers(r"AUC ([\d.]+) by their numbers, ([\d.]+) with their genres", printed)
+    assert 0.4 < plain < 0.6 < known
+    # Nothing that trains tests, and of new films nothing trains.
+    names = names_of("recommend.py")
+    views, _ = names["made_up"]()
+    train, test, of_new = names["parts"](views, np.arange(50))
+    assert train.multiply(test).nnz == 0 and train.nnz + test.nnz + of_new.nnz == views.nnz == names["VIEWS"]
+    assert train[:, :50].nnz == test[:, :50].nnz == 0 and of_new[:, 50:].nnz == 0
+
+
+def test_rare_features(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    pytest.importorskip("matplotlib")
+    printed = run("rare_features.py", str(tmp_path / "rare.png"))
+    assert (tmp_path / "rare.png").stat().st_size > 20000
+    assert numbers(r"(\d+)% of the features", printed)[0] > 50
+    least, constant = numbers(r"knows the weights: loss ([\d.]+); a constant: ([\d.]+)", printed)
+    for name in ("SGD", "Adam", "AdaGrad"):
+        assert least < numbers(rf"{name} +least loss of the rows held out ([\d.]+)", printed)[0] < constant - 0.03

@@ -90,9 +90,8 @@ def test_runs_learn_are_noted_and_drawn(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def _rows(name: str) -> list[str]:
     noted: dict[str, dict[str, Any]] = json.loads((DOCS / name).read_text(encoding="utf-8"))
-    told = rare_features.told if name == "rare_features.json" else None
     return [
-        told(entrant, own) if told else quality.told(part, entrant, own)
+        rare_features.told(entrant, of_part) if name == "rare_features.json" else quality.told(part, entrant, own)
         for part, of_part in noted.items()
         for entrant, own in of_part.items()
     ]

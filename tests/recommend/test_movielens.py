@@ -8,20 +8,22 @@ import numpy as np
 import pytest
 
 from benchmarks.recommend import movielens, quality, scores
+from schuss import recommend
 
 pytest.importorskip("scipy")
-recommend = pytest.importorskip("schuss.recommend")
 pytestmark = pytest.mark.skipif(movielens.folder() is None, reason=f"no MovieLens 100k, see {movielens.__file__}")
 
-# LightFM's defaults, 10 epochs, what is in training left out: precision of the first 10 and AUC.
+# LightFM's defaults, 10 epochs, what is in training left out: precision of the first 10 and AUC, means of five seeds of
+# lightfm-next 1.19.0 (docs/recommend.json).
 REACHED = {
-    ("10 a user", "bpr"): (0.200, 0.879),
-    ("10 a user", "warp"): (0.221, 0.927),
-    ("a fifth", "bpr"): (0.267, 0.869),
-    ("a fifth", "warp"): (0.313, 0.927),
+    ("10 a user", "bpr"): (0.193, 0.879),
+    ("10 a user", "warp"): (0.219, 0.927),
+    ("10 a user", "warp-kos"): (0.213, 0.899),
+    ("a fifth", "bpr"): (0.261, 0.866),
+    ("a fifth", "warp"): (0.314, 0.927),
+    ("a fifth", "warp-kos"): (0.292, 0.895),
 }
-POPULAR = {"10 a user": (0.119, 0.87), "a fifth": (0.19, 0.86)}
-# Standard deviations over seeds are half of these.
+# Twice the standard deviations over seeds.
 PRECISION, AUC = 0.01, 0.006
 SEEDS = range(3)
 
@@ -43,7 +45,7 @@ def test_rankers_reach_lightfm(ratings: movielens.Ratings, split: str, loss: str
     precision, auc = (np.mean([one[key] for one in found]) for key in ("precision", "auc"))
     least = REACHED[split, loss]
     assert precision > least[0] - PRECISION and auc > least[1] - AUC, (precision, auc)
-    assert precision > 1.3 * np.mean([one["precision"] for one in popular])
+    assert precision > 1.25 * np.mean([one["precision"] for one in popular])
 
 
 def test_compiled_metrics_are_those_by_hand(ratings: movielens.Ratings) -> None:
