@@ -2,11 +2,12 @@
 
 Each object has a record beside it: a digest of the compiler, its flags, the source, all headers that it read, and the
 object. What no longer matches is compiled again. Sources that do not include Python.h are compiled without
-what the Python at hand adds, so that all versions of Python share their objects.
+what the Python at hand adds, so that all versions of Python share their objects. `objects_of` finds them for others.
 """
 
 from __future__ import annotations
 
+import ast
 import copy
 import hashlib
 import math
@@ -78,6 +79,27 @@ def digest(*parts: str | Path) -> str:
     return whole.hexdigest()
 
 
+def record_of(output: Path) -> Path:
+    """The record beside an output."""
+    return Path(f"{output}.record")
+
+
+def state(output: Path, settings: str, headers: Iterable[str], inputs: list[str]) -> str:
+    """A digest of an output and all that it depends on."""
+    names = {os.path.basename(name) for name in inputs}
+    namesakes = sorted(name for name in headers if os.path.basename(name) in names)
+    return digest(settings, repr(namesakes), *(part for name in inputs for part in (name, Path(name))), output)
+
+
+def is_current(output: Path, settings: str, headers: Iterable[str] = ()) -> bool:
+    """Whether the output's record says that it is what would be made."""
+    try:
+        known, *inputs = os.fsdecode(record_of(output).read_bytes()).split("\n")
+        return known == state(output, settings, headers, inputs)
+    except OSError:
+        return False
+
+
 def make(
     output: Path, settings: str, how: Callable[[Path], tuple[Path, list[str]]], headers: Iterable[str] = ()
 ) -> Path:
@@ -86,19 +108,8 @@ def make(
     how takes an empty folder and returns the file that it made there and the names of all files it was made of.
     Of all headers there are, a new one may be found in place of an input of the same name.
     """
-    record = Path(f"{output}.record")
-
-    def state(inputs: list[str]) -> str:
-        names = {os.path.basename(name) for name in inputs}
-        namesakes = sorted(name for name in headers if os.path.basename(name) in names)
-        return digest(settings, repr(namesakes), *(part for name in inputs for part in (name, Path(name))), output)
-
-    try:
-        known, *inputs = os.fsdecode(record.read_bytes()).split("\n")
-        if known == state(inputs):
-            return output
-    except OSError:
-        pass
+    if is_current(output, settings, headers):
+        return output
     output.parent.mkdir(parents=True, exist_ok=True)
     start = time.time()
     # Another build of the same checkout never sees half an object.
@@ -107,7 +118,8 @@ def make(
         os.replace(made, output)
     # What was written while it was read is read again next time.
     if all(max(stat.st_mtime, stat.st_ctime) < start for stat in map(os.stat, inputs)):
-        record.write_bytes(os.fsencode("\n".join([state(inputs), *inputs])))
+        known = state(output, settings, headers, inputs)
+        record_of(output).write_bytes(os.fsencode("\n".join([known, *inputs])))
     return output
 
 
@@ -158,6 +170,11 @@ class Compiler:
         self.settings = repr([command, version, environment, target, flags, self.include_dirs, debug])
         self.folder = folder / digest(self.settings)[:16]
 
+    def write_settings(self) -> None:
+        """Beside the objects, so that others can tell what they were made with."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "settings").write_text(self.settings, encoding="utf-8")
+
     def compile(self, source: str, name: str) -> Path:
         """The source's object, kept under this name."""
         output = self.folder / f"{name}{self.compiler.obj_extension}"
@@ -175,6 +192,23 @@ class Compiler:
             return Path(made), read_depfile(depfile)
 
         return make(output, self.settings, how, self.headers)
+
+
+def objects_of(
+    kept: Path, command: list[str], flags: list[str], sources: list[str], headers: Iterable[str]
+) -> dict[str, Path] | None:
+    """Objects that a build has left in its folder, up to date and made with this command and flags; None unless all.
+
+    By their sources, whose names are relative, as in a build.
+    """
+    for written in kept.glob("*/settings"):
+        settings = written.read_text(encoding="utf-8")
+        made_with, _, _, _, made_with_flags, *_ = ast.literal_eval(settings)
+        objects = {source: written.parent / f"{source}.o" for source in sources}
+        same = (made_with, made_with_flags) == (command, flags)
+        if same and all(is_current(path, settings, headers) for path in objects.values()):
+            return objects
+    return None
 
 
 def translate(source: str, module: str, folder: Path) -> Path:
@@ -221,6 +255,9 @@ class BuildExt(build_ext):
             own = (sysconfig.get_config_var("CFLAGS") or "").split()
             plain.set_executables(compiler_so=without_pythons_own(plain.compiler_so, own))
         without_python, with_python = compiler(plain), compiler(self.compiler, *self.flags_of_translated)
+
+        for each in (without_python, with_python):
+            each.write_settings()
 
         def task(source: str) -> list[Callable[[Any], Path]]:
             if source.endswith(".pyx"):

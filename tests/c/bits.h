@@ -28,9 +28,9 @@ static inline void *at(const struct run *r, void *array, ptrdiff_t element) {
     return (char *)array + element * r->item;
 }
 
-/* FNV-1a over the last so many bytes of an integer, those of the lowest value first on any machine; over the reals, the
- * double. */
-void hash_integer(struct run *r, uint64_t x, int bytes);
+/* Mixes an integer, the reals, the double into the hash. A hash and an integer that differs always give another hash; so
+ * does another hash and the same integer. A whole word at a time, since an emulator runs this, too. */
+void hash_integer(struct run *r, uint64_t x);
 void hash_reals(struct run *r, const void *array, ptrdiff_t n);
 void hash_double(struct run *r, double x);
 /* Prints "dtype part name hash", starts the hash and the numbers anew and frees every array. */

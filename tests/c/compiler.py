@@ -67,10 +67,24 @@ def compile_all(compiler: str, sources: list[Path]) -> dict[Path, Path]:
     return objects
 
 
+def objects_of_extension(compiler: str) -> dict[Path, Path] | None:
+    """Those of the core that building the extension here has left: the same compiler, flags and sources. Or None."""
+    try:
+        from build_tools.incremental import objects_of
+    except ImportError:  # without setuptools nothing has been built here
+        return None
+    sources = [s.relative_to(ROOT).as_posix() for s in CORE]
+    headers = [h.relative_to(ROOT).as_posix() for h in sorted(ROOT.glob("csrc/**/*.h"))]
+    if Path.cwd() != ROOT:  # where a build has run, since names are relative
+        return None
+    found = objects_of(Path("build", "objects"), [compiler, "-fPIC"], FLAGS, sources, headers)
+    return found and {ROOT / source: ROOT / path for source, path in found.items()}
+
+
 @cache
 def core_objects(compiler: str) -> dict[Path, Path]:
-    """The objects of the core by their sources."""
-    return compile_all(compiler, CORE)
+    """The objects of the core by their sources: those of the extension, else compiled, which takes a minute."""
+    return objects_of_extension(compiler) or compile_all(compiler, CORE)
 
 
 def link(compiler: str, name: str, sources: list[Path]) -> Path:

@@ -72,7 +72,7 @@ static void check_dropout(struct run *r, double probability) {
             unsigned char *mask = aligned(MASK_BYTES(n));
             r->kernels->draw_mask(first, n, probability, 7, 2, (uint64_t)i, mask);
             r->kernels->apply_mask(n, probability, mask, at(r, x, first), at(r, y, first));
-            for (ptrdiff_t j = 0; j < n; j++) hash_integer(r, mask[j / 8] >> j % 8 & 1, 1);
+            for (ptrdiff_t j = 0; j < n; j++) hash_integer(r, mask[j / 8] >> j % 8 & 1);
         }
         hash_reals(r, y, all[i]);
     }

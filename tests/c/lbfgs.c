@@ -49,7 +49,7 @@ void check_lbfgs(struct run *r) {
         schuss_lbfgs_direction(&l, g[k % 2], k ? g[1 - k % 2] : NULL, 0.5);
         const int nonfinite = schuss_lbfgs_move(&l, 0.25, 1) | look.nonfinite;
         schuss_lbfgs_move(&l, 0.5, 0);
-        hash_integer(r, (uint64_t)nonfinite, sizeof nonfinite);
+        hash_integer(r, (uint64_t)nonfinite);
         hash_double(r, look.slope);
         hash_double(r, look.total);
         hash_double(r, look.largest);
@@ -59,7 +59,7 @@ void check_lbfgs(struct run *r) {
         hash_reals(r, l.d, l.n);
         for (int i = 0; i < l.count; i++) hash_double(r, schuss_lbfgs_rho(&l, i));
     }
-    hash_integer(r, (uint64_t)l.count, sizeof l.count);
+    hash_integer(r, (uint64_t)l.count);
     for (int i = 0; i < N_SIZES; i++) hash_reals(r, segments[i].p, sizes[i]);
     schuss_lbfgs_restore(&l);
     for (int i = 0; i < N_SIZES; i++) hash_reals(r, segments[i].p, sizes[i]);

@@ -21,7 +21,7 @@ void check_random(struct run *r) {
     for (ptrdiff_t n = 0; n < 1000; n = 3 * n + 1) {
         int64_t *order = aligned(n * (ptrdiff_t)sizeof(int64_t));
         schuss_permutation(order, n, 42, (uint64_t)n);
-        for (ptrdiff_t i = 0; i < n; i++) hash_integer(r, (uint64_t)order[i], sizeof order[i]);
+        for (ptrdiff_t i = 0; i < n; i++) hash_integer(r, (uint64_t)order[i]);
     }
     report(r, "init", "permutation");
 }

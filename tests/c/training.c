@@ -322,7 +322,7 @@ static void run_training(struct run *r, const struct training *c, int at_birth) 
         train.loss_sum = train.weight_sum = 0;
         int status;
         while ((status = schuss_train_run(&train, 0)) == SCHUSS_MORE) continue;
-        hash_integer(r, (uint64_t)status, sizeof status);
+        hash_integer(r, (uint64_t)status);
         hash_double(r, train.loss_sum);
         hash_double(r, train.last_loss);
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -265,16 +266,25 @@ def exactly(mpmath: Any, name: str, x: float) -> tuple[Any, Any, Any]:
 LARGEST_ERRORS = {"selu": (1.4, 1.1), "mish": (3.1, 4.2), "hard_swish": (1.7, 1.1)}
 
 
+@lru_cache
+def exact_values(name: str, dtype: str) -> tuple[Array, list[tuple[Any, Any, Any]], Any]:
+    """Points, what is exact there, and the precision of that, once for all instruction sets."""
+    mpmath: Any = pytest.importorskip("mpmath")
+    parts = [sample("exp", dtype, 2_000), *(np.linspace(a, b, 500) for a, b in [(-3.2, -2.8), (-1.7, -1), (-8, 8)])]
+    x = np.concatenate(parts).astype(dtype)
+    digits = 400 if dtype == "float64" else 80
+    with mpmath.workdps(digits):
+        return x, [exactly(mpmath, name, v) for v in x.tolist()], digits
+
+
 @dtypes
 @pytest.mark.parametrize("name", LARGEST_ERRORS)
 def test_errors_of_values_and_slopes(
     name: str, dtype: str, isa: str, record_property: Callable[[str, object], None]
 ) -> None:
     mpmath: Any = pytest.importorskip("mpmath")
-    parts = [sample("exp", dtype, 2_000), *(np.linspace(a, b, 500) for a, b in [(-3.2, -2.8), (-1.7, -1), (-8, 8)])]
-    x = np.concatenate(parts).astype(dtype)
-    with mpmath.workdps(400 if dtype == "float64" else 80):
-        exact = [exactly(mpmath, name, v) for v in x.tolist()]
+    x, exact, digits = exact_values(name, dtype)
+    with mpmath.workdps(digits):
         for i, (found, largest) in enumerate(
             zip((_core.activate(name, x), slopes(name, x)), LARGEST_ERRORS[name], strict=True)
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -272,6 +274,22 @@ def test_another_python_compiles_only_what_includes_it(toy: Toy) -> None:
     )
     assert toy.build(PYTHONPATH=str(toy.folder)) == ["toy.c"]
     assert toy.total() == 6
+
+
+def test_others_find_what_is_up_to_date(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    from build_tools.incremental import objects_of
+
+    monkeypatch.chdir(toy.folder)
+    kept, sources = Path("build", "objects"), ["slow/one.c", "slow/two.c", "three.c"]
+    (written,) = [path for path in kept.glob("*/settings") if (path.parent / "three.c.o").exists()]
+    command = ast.literal_eval(written.read_text())[0]
+    find = partial(objects_of, kept, command, sources=sources, headers=["deep.h", "one.h", "two.h"])
+    assert find(flags=["-O0"]) == {source: written.parent / f"{source}.o" for source in sources}
+    assert find(flags=["-O1"]) is None and objects_of(kept, ["other"], ["-O0"], sources, []) is None
+    toy.write("deep.h", "enum { TWO = 3 };\n")
+    assert find(flags=["-O0"]) is None
+    toy.build()
+    assert find(flags=["-O0"]) is not None
 
 
 @pytest.mark.parametrize(("wanted", "asked", "jobs"), [("5", None, 5), ("5", 2, 2), ("0", None, 1), ("7", True, 7)])
