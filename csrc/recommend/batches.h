@@ -3,7 +3,7 @@
  * was seen first, whoever adds them: each thread has rows of its own, by their numbers, so threads change no bit. */
 
 /* Rows of one side that belong to a member, in the order in which it met them, and the sums of their gradients. */
-struct touched {
+struct touched_side {
     int32_t *slots; /* [1 << bits] place of a row in `rows`, -1: free */
     int bits;
     int32_t *rows;
@@ -27,7 +27,7 @@ static ptrdiff_t most_touched(const struct schuss_pairwise *p, const struct schu
 }
 
 static ptrdiff_t lay_touched(const struct schuss_pairwise *p, const struct schuss_side *s, int of_a_pair,
-                             struct touched *t, char *at) {
+                             struct touched_side *t, char *at) {
     int bits;
     const ptrdiff_t most = most_touched(p, s, of_a_pair, &bits);
     const ptrdiff_t slots = whole_lines(((ptrdiff_t)1 << bits) * sizeof(int32_t)), rows = whole_lines(most * sizeof(int32_t));
@@ -43,7 +43,7 @@ static ptrdiff_t lay_touched(const struct schuss_pairwise *p, const struct schus
 /* A member's room, its users and its items; what they take in all. How many were touched lies before them. */
 struct member_room {
     struct pair_room room;
-    struct touched users, items;
+    struct touched_side users, items;
     ptrdiff_t *counts;
 };
 
@@ -118,7 +118,7 @@ static int pairwise_look(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t f
                                               : look_at(p, 0, first, from, to, member);
 }
 
-static void touched_begin(struct touched *t) {
+static void touched_begin(struct touched_side *t) {
     t->n = 0;
     memset(t->slots, -1, ((size_t)1 << t->bits) * sizeof(int32_t));
 }
@@ -130,7 +130,7 @@ ALWAYS_INLINE int owns(int64_t row, int member, int members) {
 }
 
 /* Adds sign * g times its value to the sum of each row of number i that the member owns. */
-ALWAYS_INLINE void add_rows_of(struct touched *t, const struct schuss_side *s, const int plain, ptrdiff_t stride, int64_t i,
+ALWAYS_INLINE void add_rows_of(struct touched_side *t, const struct schuss_side *s, const int plain, ptrdiff_t stride, int64_t i,
                                const real *g, real sign, int member, int members) {
     for (ptrdiff_t k = rows_first(s, plain, i); k < rows_end(s, plain, i); k++) {
         const ptrdiff_t row = row_at(s, plain, k);
@@ -185,7 +185,7 @@ static void pairwise_gather(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_
     else gather(p, 0, first, n, member, members);
 }
 
-static void update_touched(const struct schuss_pairwise *p, const struct schuss_side *s, const struct touched *t,
+static void update_touched(const struct schuss_pairwise *p, const struct schuss_side *s, const struct touched_side *t,
                            struct row_rule *rule) {
     const ptrdiff_t stride = p->stride, length = (2 + p->adadelta) * stride;
     const vec alpha = v_set1((real)s->alpha);
