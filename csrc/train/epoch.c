@@ -62,7 +62,7 @@ static void run_member(void *context, struct team *me) {
         if (me->index == 0) t->last_loss = penalised;
         status = isfinite(loss) ? step_end(run, &b, position, &births, me) : SCHUSS_NONFINITE;
         if (status != SCHUSS_OK) break;
-        if (me->index == 0) run->stop = time_is_up(run, me, start, deadline, &steps) || !keeps_have_room(t);
+        if (me->index == 0) run->stop = time_is_up(run, me, start, deadline, &steps) || (t->n_kept && !keeps_have_room(t));
         team_wait(me);
         if (step_found_nonfinite(run)) {
             status = SCHUSS_NONFINITE;

@@ -106,18 +106,26 @@ static int is_idle(const struct schuss_plan *plan, const struct call *call, cons
 }
 
 /* Whether a call reads the inputs of all nodes that use a table. */
-static int gathers(const struct call *call) { return call->type == CALL_GROUP || call->type == CALL_GRADIENTS; }
+static int sums_over_users(const struct call *call) { return call->type == CALL_GROUP || call->type == CALL_GRADIENTS; }
 
-/* Sets what a call has from outside: m is its node, h that or another one that uses its table. */
-static void bring_in(const struct schuss_plan *plan, struct member_node *m, struct here *h, const struct call *call,
+/* The node's input, if it is one of the network's. */
+static inline void bring_input(struct here *h, int n_inputs, const struct outside *outside) {
+    const int input = h->node->inputs[0];
+    if (input >= n_inputs) return;
+    h->x.at = (void *)(uintptr_t)outside->inputs[input].x;
+    h->compressed = outside->inputs[input].compressed;
+    h->order = outside->inputs[input].order;
+}
+
+/* Sets what a call has from outside. */
+static void bring_in(const struct schuss_plan *plan, struct member_node *m, const struct call *call,
                      const struct outside *outside) {
     const struct schuss_node *node = &plan->net->nodes[call->node];
-    const int n_inputs = plan->net->n_inputs, input = h->node->inputs[0];
-    if (input < n_inputs) {
-        h->x.at = (void *)(uintptr_t)outside->inputs[input].x;
-        h->compressed = outside->inputs[input].compressed;
-        h->order = outside->inputs[input].order;
-    }
+    const int n_inputs = plan->net->n_inputs;
+    struct here *h = &m->here;
+    bring_input(h, n_inputs, outside);
+    if (node->next_user && sums_over_users(call))
+        for (struct here *user = h->next_user; user; user = user->next_user) bring_input(user, n_inputs, outside);
     if (call->kind->state) {
         h->lengths = outside->inputs->lengths;
         h->state = outside->inputs->state;
@@ -158,8 +166,7 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
         struct member_node *m = &members[call->node];
         if (waits[c]) team_wait(me); /* later calls count on it, whether this one is made or not */
         if (is_idle(plan, call, outside)) continue;
-        if (call->outside && call->type != CALL_OUTPUT)
-            for (struct here *h = &m->here; h; h = gathers(call) ? h->next_user : NULL) bring_in(plan, m, h, call, outside);
+        if (call->outside && call->type != CALL_OUTPUT) bring_in(plan, m, call, outside);
         pass.rows = outside->rows * call->positions;
         pass.own = (struct share){own.first * call->positions, own.end * call->positions};
         pass.by_columns = me->count > 1 && me->count <= call->columns_up_to;

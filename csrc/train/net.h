@@ -13,9 +13,7 @@ struct outside {
     ptrdiff_t rows;
     int flags;
     uint64_t draw;
-    const struct schuss_train *train; /* NULL, or the training that has rows kept */
-    const struct schuss_step *step; /* NULL, or the optimizer's, and the segment of each array: for rows that missed steps */
-    const int *segments;
+    const struct schuss_train *train; /* NULL, or the training that rows are kept for, and brought up to date for */
     void *out;        /* NULL: the plan's own */
     void *const *dx;  /* NULL: none */
 };

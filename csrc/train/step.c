@@ -87,7 +87,7 @@ void step_set_rates(const struct schuss_train *t, const struct batch *b, ptrdiff
 static struct outside outside_of(const struct schuss_train *t, const struct batch *b, uint64_t draw) {
     return (struct outside){
         .inputs = b->inputs, .gathered = b->order != NULL, .rows = b->rows, .flags = t->flags, .draw = draw,
-        .train = t, .step = t->step, .segments = t->segments,
+        .train = t,
     };
 }
 

@@ -90,8 +90,9 @@ double table_time(const struct schuss_plan *plan, const struct table *t) {
 /* The member's rows make the steps that they have missed, before anybody reads them. */
 static void bring_up_to_date(const struct schuss_plan *plan, const struct table *t, const struct outside *outside,
                              const struct team *me, void *scratch) {
-    const struct schuss_segment *s = &outside->step->segments[outside->segments[t->array]];
-    const struct rows_history *history = rows_history_of(outside->step, s->group);
+    const struct schuss_train *train = outside->train;
+    const struct schuss_segment *s = &train->step->segments[train->segments[t->array]];
+    const struct rows_history *history = rows_history_of(train->step, s->group);
     const struct touched *own = &t->members[me->index];
     if (history) rows_catch_up(plan->kernels, s, history, history->first + history->n - 1, own->n, own->rows, scratch);
 }

@@ -4,7 +4,8 @@ cdef class Binding:
     cdef uint64_t number       # of the optimizer's stepper
     cdef object segments       # intc: the segment of each of the network's arrays, -1 where the optimizer lacks it
     cdef object wanted         # uint8: what is wanted of the gradient of each; None: all of them are
-    cdef list rows             # of each group, which rows of a table move, as it was then
+    cdef const int *first      # of them
+    cdef Py_ssize_t changes    # of the stepper's `rows` when this was made
     cdef bint late             # whether rows of an array may miss steps
 
 
@@ -30,7 +31,8 @@ cdef Binding binding_of(Nodes net, Stepper stepper, const unsigned char *compres
         if net.c_net.arrays[i].stepped:
             segments[i] = found.get(start + <uintptr_t>(net.c_net.arrays[i].at * net.item), -1)
     wanted = (segments >= 0).astype(np.uint8)
-    binding.number, binding.segments, binding.rows = stepper.number, segments, stepper.rows_of_groups()
+    binding.number, binding.segments, binding.changes = stepper.number, segments, stepper.rows_changes
+    binding.first = <const int *>start_of(segments)
     for i in range(net.c_net.n_arrays):
         rows = SCHUSS_ROWS_GIVEN
         if segments[i] >= 0:

@@ -119,7 +119,7 @@ cdef class Net(Nodes):
         cdef Py_ssize_t i
         stepper.make_all_whole()
         cdef unsigned char compressed[SCHUSS_MAX_INPUTS]
-        if self.bound is None or self.bound.number != stepper.number or not stepper.rows_are(self.bound.rows):
+        if self.bound is None or self.bound.number != stepper.number or self.bound.changes != stepper.rows_changes:
             memset(compressed, 0, SCHUSS_MAX_INPUTS)
             self.bound = binding_of(self, stepper, compressed)
         if stepper.histories is not None:
@@ -442,7 +442,7 @@ cdef class Net(Nodes):
                 self.begin(&t, x, y, weights, loss, binding.wanted)
                 self.c_net.dropout_factor = dropout_factor
                 t.step = &stepper.c_step
-                t.segments = <const int *>start_of(binding.segments)
+                t.segments = binding.first
                 states = self.flat_states.copy() if self.states else None
                 state = let_others_run(3 * self.multiply_adds(t.rows))
                 status = schuss_train_run(&t, 0)

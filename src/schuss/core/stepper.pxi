@@ -18,6 +18,7 @@ cdef class Stepper(Parameters):
     cdef schuss_group *numbers # what was read
     cdef schuss_step c_step
     cdef uint64_t number       # no other stepper has it
+    cdef Py_ssize_t rows_changes # times that a group got another setting of `rows`
     cdef object histories      # bytes: what steps there were, for rows that have missed some; None: none does
     cdef list lasts            # of each of the params, int64: the step that each of its rows is of; None: all of the last
 
@@ -235,6 +236,7 @@ cdef class Stepper(Parameters):
                     self.segments[k].last, self.lasts[k] = NULL, None
         if self.numbers[i].rows == SCHUSS_ROWS_EXACT and self.c_step.groups[i].rows != SCHUSS_ROWS_EXACT:
             self.keep_history(i)
+        self.rows_changes += self.c_step.groups[i].rows != self.numbers[i].rows
         self.c_step.groups[i] = self.numbers[i]
         return 0
 
@@ -294,18 +296,6 @@ cdef class Stepper(Parameters):
                 self.c_step.memories[i].resting = resting
         finally:
             self.busy = False
-
-    cdef list rows_of_groups(self):
-        """Of each group, which rows of a table move."""
-        return [self.c_step.groups[i].rows for i in range(self.c_step.n_groups)]
-
-    cdef bint rows_are(self, list rows) noexcept:
-        """Whether they are the same."""
-        cdef int i
-        for i in range(self.c_step.n_groups):
-            if self.c_step.groups[i].rows != <int>rows[i]:
-                return False
-        return True
 
     cdef int check_not_resting(self) except -1:
         if self.c_step.memories[0].resting:

@@ -132,7 +132,7 @@ cdef class Trainer:
             is_compressed[i] = self.feeds[i].compressed != NULL
             entries[i] = most_entries((x if type(x) is tuple else (x,))[i].counts(), batch_size) if is_compressed[i] else 0
         self.binding = binding_of(net, stepper, is_compressed)
-        self.t.segments = <const int *>start_of(self.binding.segments)
+        self.t.segments = self.binding.first
         if penalty is not None and self.binding.wanted is not None and (self.binding.wanted > SCHUSS_WANTED).any():
             raise ValueError("penalty is on whole arrays at each step, expected None with rows='lazy' or rows='exact'")
         self.plan = plan_of(&net.c_net, batch_size, SCHUSS_BACKWARD_ONCE, self.binding.wanted, entries)
