@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
@@ -490,6 +492,47 @@ def test_threads_that_write_meanwhile() -> None:
     stop.set()
     writer.join()
     assert all("columns in" in message or "indices holds" in message for message in refused)
+
+
+numbers = st.one_of(st.floats(-9, 9, width=32), st.sampled_from([0.0, np.nan, np.inf, 1e300]))
+places = st.one_of(st.integers(0, 4), st.integers(-2, 7), st.sampled_from([2**31, 2**32 + 1, 2**63 - 1, -(2**63)]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    start=st.lists(st.one_of(st.integers(0, 6), st.integers(-1, 2**40)), min_size=1, max_size=6),
+    orderly=st.booleans(),
+    entries=st.lists(st.tuples(places, numbers), max_size=9),
+    kept=st.integers(0, 9),
+)
+def test_whatever_a_matrix_holds(start: list[int], orderly: bool, entries: list[tuple[int, float]], kept: int) -> None:
+    """The product that scipy's dense matrix gives, where scipy and the finite say it is one; else a ValueError."""
+    found = np.array([column for column, _ in entries], np.int64)
+    values = np.array([value for _, value in entries])
+    indptr = np.array(start, np.int64)
+    if orderly:
+        indptr = np.sort(np.minimum(np.maximum(indptr, 0), len(found)))
+        indptr[0], indptr[-1] = 0, min(kept, len(found)) if len(indptr) > 1 else 0
+        indptr = np.minimum(indptr, indptr[-1])
+    words = sparse.csr_array((len(indptr) - 1, 5))
+    words.indptr, words.indices, words.data = indptr, found, values
+    end = int(indptr[-1])
+    fits = (
+        len(indptr) > 1
+        and indptr[0] == 0
+        and end <= len(found)
+        and bool((np.diff(indptr) >= 0).all())
+        and bool(((found[:end] >= 0) & (found[:end] < 5)).all())
+        and bool((np.abs(values[:end]) < 3e38).all())
+    )
+    net = schuss.Network([EmbeddingBag(5, 3)], seed=0)
+    if not fits:
+        with pytest.raises(ValueError, match="X"):
+            net.predict(words)
+        return
+    dense = np.zeros((len(indptr) - 1, 5))
+    np.add.at(dense, (np.repeat(np.arange(len(dense)), np.diff(indptr)), found[:end]), values[:end])
+    np.testing.assert_allclose(net.predict(words), dense @ net.parameters[0], 1e-4, 1e-4)
 
 
 class Liar(np.ndarray):  # type: ignore[type-arg]
