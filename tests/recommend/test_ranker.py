@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -321,6 +323,14 @@ def test_early_stopping_keeps_the_best() -> None:
     assert model.history_.best_epoch == curve.argmax() + 1
 
 
+def test_validation_of_features() -> None:
+    train, test = split(seen())
+    f = sp.random(train.shape[1], 30, 0.3, "csr", np.float32, np.random.default_rng(0))
+    model = PairwiseRanker(loss="warp", random_state=0).fit(train, None, f, epochs=2, validation=test, metric="auc")
+    wanted = auc_score(model, test, train, item_features=f).mean()
+    assert model.history_["val_auc"][-1] == pytest.approx(wanted, abs=1e-12)
+
+
 # -- what ends a fit ---------------------------------------------------------------------------------------------------
 
 
@@ -356,6 +366,23 @@ def test_an_interrupt_leaves_a_whole_epoch() -> None:
         assert len(model.history_) == model.n_epochs_
 
     assert broken(begin, operation, check, every=3) == []
+
+
+def test_large_tables_are_trained_without_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, test = split(seen())
+    whole = PairwiseRanker(loss="warp", random_state=0).fit(train, epochs=3)
+    monkeypatch.setattr("schuss.recommend.fitting.SMALL", 0)
+    monkeypatch.setattr("schuss.recommend.fitting.TOUCHED", 10**9)
+    model = PairwiseRanker(loss="warp", random_state=0).fit(train, validation=test, early_stopping=5)
+    flat = model._learnt.tables.flat
+    model.fit_partial(train, epochs=2)
+    assert bits(model) == bits(whole) and model._learnt.tables.flat is flat
+
+
+def test_recommenders_are_imported_when_they_are_asked_for() -> None:
+    code = "import sys, schuss; assert 'schuss.recommend' not in sys.modules; print(schuss.recommend.PairwiseRanker)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "PairwiseRanker" in found.stdout
 
 
 # -- borders -----------------------------------------------------------------------------------------------------------

@@ -424,14 +424,22 @@ class PairwiseRanker(Estimator):
         users = codes("user_ids", users)
         if len(users) != len(items):
             raise ValueError(f"user_ids and item_ids must be equally many; got {len(users)} and {len(items)}")
-        of_users = self._represented("users", user_features, "user_features")
-        of_items = self._represented("items", item_features, "item_features")
-        codes("user_ids", users, len(of_users))
-        codes("item_ids", items, len(of_items))
+        of_users, user_at = self._represented_of("users", user_features, users)
+        of_items, item_at = self._represented_of("items", item_features, items)
         with _limited(num_threads):
-            return _core.pair_scores(
-                of_users, of_items, self._tables().dim, users.astype(np.int32), items.astype(np.int32)
-            )
+            return _core.pair_scores(of_users, of_items, self._tables().dim, user_at, item_at)
+
+    def _represented_of(
+        self, side: str, given: Any, numbers: NDArray[np.int64]
+    ) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        """What those of these numbers are, and where among these each is. Without features only their rows are read."""
+        name = f"{side[:-1]}_ids"
+        if given is None:
+            table: NDArray[Any] = getattr(self._tables(), side)
+            different, places = np.unique(codes(name, numbers, len(table)), return_inverse=True)
+            return np.ascontiguousarray(table[different, 0]), places.astype(np.int32)
+        found = self._represented(side, given, f"{side[:-1]}_features")
+        return found, codes(name, numbers, len(found)).astype(np.int32)
 
     def predict_rank(
         self,
