@@ -5,8 +5,9 @@
  * An item goes before another if its score is higher or, where they are equal, its number is smaller. Blocks of a row
  * come with rising columns, and that is all that matters of how a product is cut. */
 
-/* Rows, positives, and given scores of a row, at once; the most items that are kept as a list. */
-enum { RANK_ROWS = 512, RANK_GATHERED = 64, SCORED = 512, RANK_LISTED = 64 };
+/* Rows, positives, and scores of a row that no product makes, at once; the most items that are kept as a list; vectors
+ * of items to fetch ahead. */
+enum { RANK_ROWS = 512, RANK_GATHERED = 64, SCORED = 512, RANK_LISTED = 64, ITEMS_AHEAD = 2 };
 
 /* Which rows of a ranking are scored together, and what they are scored for. */
 struct rank_rows {
@@ -233,6 +234,50 @@ static void fetch_items(const void *context, ptrdiff_t row, ptrdiff_t rows, ptrd
         __builtin_prefetch(items + at, 0, 2);
 }
 
+/* x[rows x cols] = the scores of few users, users[rows x dim], for items [col, col + cols): the chains of the product, but
+ * an item is not worth packing, so a vector of them is transposed in registers and used at once. */
+ALWAYS_INLINE void few_scores(const int rows, const struct schuss_ranking *r, const real *users, ptrdiff_t col,
+                              ptrdiff_t cols, real *x) {
+    const ptrdiff_t dim = r->dim;
+    for (ptrdiff_t i = 0; i < cols; i += LANES) {
+        const ptrdiff_t n = cols - i < LANES ? cols - i : LANES;
+        const real *item = (const real *)r->item + (col + i) * dim;
+        if (col + i + (ITEMS_AHEAD + 1) * LANES <= r->n_items)
+            for (ptrdiff_t j = 0; j < LANES * dim; j += 64 / (ptrdiff_t)sizeof(real))
+                __builtin_prefetch(item + ITEMS_AHEAD * LANES * dim + j);
+        vec sum[WIDE_ROWS], before[WIDE_ROWS];
+        for (int u = 0; u < rows; u++) sum[u] = before[u] = v_set1(0);
+        for (ptrdiff_t p = 0; p < dim; p += LANES) {
+            const ptrdiff_t depth = dim - p < LANES ? dim - p : LANES;
+            const vmask columns = v_mask(depth);
+            vec block[LANES];
+            if (p > 0 && p % LONG_K == 0)
+                for (int u = 0; u < rows; u++) {
+                    before[u] = p == LONG_K ? sum[u] : before[u] + sum[u];
+                    sum[u] = v_set1(0);
+                }
+#pragma GCC unroll 16
+            for (int l = 0; l < LANES; l++) block[l] = v_load_m(item + (l < n ? l : 0) * dim + p, columns);
+            v_transpose(block);
+#pragma GCC unroll 16
+            for (int q = 0; q < LANES; q++)
+                for (int u = 0; u < rows && q < depth; u++)
+                    sum[u] = v_fma(v_set1(users[u * dim + p + q]), block[q], sum[u]);
+        }
+        for (int u = 0; u < rows; u++)
+            v_store_m(x + u * cols + i, dim > LONG_K ? before[u] + sum[u] : sum[u], v_mask(n));
+    }
+}
+
+/* The same for a number of rows known only now, at most WIDE_ROWS. */
+static void any_few_scores(ptrdiff_t rows, const struct schuss_ranking *r, const real *users, ptrdiff_t col, ptrdiff_t cols,
+                           real *x) {
+    enum { TWO = WIDE_ROWS < 2 ? WIDE_ROWS : 2, THREE = WIDE_ROWS < 3 ? WIDE_ROWS : 3 };
+    if (rows == 1) few_scores(1, r, users, col, cols, x);
+    else if (rows == 2) few_scores(TWO, r, users, col, cols, x);
+    else few_scores(THREE, r, users, col, cols, x);
+}
+
 /* Room of a member, one part after the other. */
 ALWAYS_INLINE ptrdiff_t rank_part(ptrdiff_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -241,8 +286,8 @@ static ptrdiff_t rank_scratch(const struct schuss_ranking *r) {
     const ptrdiff_t size = sizeof(real), numbers = 2 * rank_part(RANK_ROWS * 8);
     if (r->scores) return numbers + rank_part(SCORED * size) + 64;
     const ptrdiff_t one = gemm_scratch(1, RANK_GATHERED, r->dim, END_NONE);
-    const ptrdiff_t few = gemm_scratch(WIDE_ROWS, r->n_items, r->dim, END_CONSUME); /* which get wider panels */
-    const ptrdiff_t all = gemm_scratch(RANK_ROWS, r->n_items, r->dim, END_CONSUME), most = few > all ? few : all;
+    const ptrdiff_t all = gemm_scratch(RANK_ROWS, r->n_items, r->dim, END_CONSUME);
+    const ptrdiff_t few = WIDE_ROWS * SCORED * size, most = all > few ? all : few;
     return numbers + rank_part(RANK_ROWS * r->dim * size) + rank_part(RANK_GATHERED * (r->dim + 1) * size) +
            (one > most ? one : most) + 128;
 }
@@ -310,7 +355,13 @@ static void rank(const struct schuss_ranking *r, const struct schuss_best *best,
                     memcpy(room, (const real *)r->scores + row[i] * r->n_items + col, (size_t)cols * sizeof(real));
                     take_scores(&h, i, col, 1, cols, room);
                 }
-        } else if (h.n) {
+        } else if (h.n <= WIDE_ROWS) {
+            for (ptrdiff_t col = 0, cols; h.n && col < r->n_items; col += cols) {
+                cols = r->n_items - col < SCORED ? r->n_items - col : SCORED;
+                any_few_scores(h.n, r, users, col, cols, rest);
+                take_scores(&h, 0, col, h.n, cols, rest);
+            }
+        } else {
             const struct gemm g = {.m = h.n, .n = r->n_items, .k = dim, .a = users, .a_row = dim, .a_col = 1,
                                    .b = r->item, .ldb = dim, .b_transposed = 1,
                                    .fetch = fetch_items, .fetch_context = r,

@@ -21,7 +21,17 @@ from tests.reference import ranking as twin
 Array = NDArray[Any]
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 # Users, items, columns: rests of tiles and vectors, one of each, more items than a block has, long rows.
-SHAPES = [(1, 1, 1), (3, 17, 1), (37, 130, 13), (130, 700, 33), (2, 3000, 8), (600, 5, 4), (5, 40, 5000)]
+SHAPES = [
+    (1, 1, 1),
+    (3, 17, 1),
+    (37, 130, 13),
+    (130, 700, 33),
+    (2, 3000, 8),
+    (600, 5, 4),
+    (5, 40, 5000),
+    (3, 40, 9000),
+    (1, 1030, 70),
+]
 
 
 def case(shape: tuple[int, int, int], dtype: str, whole: bool = False) -> tuple[Array, Array, Array, Array]:
