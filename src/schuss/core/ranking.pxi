@@ -6,7 +6,7 @@ cdef enum:
 cdef double RANK_RUN = 4e9  # multiply-adds of a thread between two looks for signals
 
 
-cdef tuple compressed_rows(given, str name, Py_ssize_t rows, Py_ssize_t columns, schuss_compressed *to):
+cdef tuple point_at_rows(given, str name, Py_ssize_t rows, Py_ssize_t columns, schuss_compressed *to):
     """Points at compressed rows (start, indices), whose columns rise in each row. Returns what is to be held meanwhile."""
     start, indices = given
     cdef Py_ssize_t n = extent(indices, 0)
@@ -16,7 +16,7 @@ cdef tuple compressed_rows(given, str name, Py_ssize_t rows, Py_ssize_t columns,
         raise TypeError(f"{name}'s indices have dtype {indices.dtype}, expected int32 or int64")
     indices = np.require(indices, None, ["C", "A"])
     to.wide, to.indices = indices.dtype == np.int64, start_of(indices)
-    fault = schuss_compressed_fault(to, rows, n, columns)
+    fault = schuss_compressed_fault(to, rows, n, columns, False)
     if fault == SCHUSS_FAULT_START:
         raise ValueError(f"{name}'s start must rise from 0 to {n}")
     if fault == SCHUSS_FAULT_RANGE:
@@ -75,7 +75,7 @@ cdef class Ranking:
         elif all_items != self.c.n_items:
             raise ValueError(f"columns is {all_items}, expected {self.c.n_items}")
         if left_out is not None:
-            self.held.append(compressed_rows(left_out, "left_out", all_users, all_items, &self.left_out))
+            self.held.append(point_at_rows(left_out, "left_out", all_users, all_items, &self.left_out))
             self.c.left_out = &self.left_out
 
     cdef int run(self, const schuss_best *best, const schuss_places *places) except -1:
@@ -135,7 +135,7 @@ cdef class Ranking:
     def place(self, positives):
         if self.c.users != NULL or self.c.numbers != NULL:
             raise ValueError("places are those of all users and items, expected no users and no numbers")
-        held = compressed_rows(positives, "positives", self.c.rows, self.c.n_items, &self.positives)
+        held = point_at_rows(positives, "positives", self.c.rows, self.c.n_items, &self.positives)
         n = len(held[1])
         place, above, level = empty(n, INT64), empty(n, INT64), empty(n, INT64)
         score, counted, wrong = empty(n, self.dtype), empty(self.c.rows, INT64), empty(self.c.rows)
