@@ -20,3 +20,11 @@ struct schuss_segment segment_rows(const struct schuss_segment *s, int by_row, p
     if (s->last) piece.last = s->last + first;
     return piece;
 }
+
+ptrdiff_t row_length(const struct schuss_segment *s) {
+    ptrdiff_t n = s->ndim ? 1 : s->n;
+    for (int k = 1; k < s->ndim; k++) n *= s->shape[k];
+    return n;
+}
+
+ptrdiff_t step_row_length(const struct schuss_segment *s) { return s->index ? s->cols : row_length(s); }

@@ -20,14 +20,10 @@ struct schuss_segment segment_rows(const struct schuss_segment *segment, int by_
                                    ptrdiff_t rows, ptrdiff_t item);
 
 /* Elements of a row, as gradients of rows have them: all that has the same first index. */
-static inline ptrdiff_t row_length(const struct schuss_segment *s) {
-    ptrdiff_t n = s->ndim ? 1 : s->n;
-    for (int k = 1; k < s->ndim; k++) n *= s->shape[k];
-    return n;
-}
+ptrdiff_t row_length(const struct schuss_segment *s);
 
 /* The same of the rows that there are gradients for: the caller may have given the array another shape. */
-static inline ptrdiff_t step_row_length(const struct schuss_segment *s) { return s->index ? s->cols : row_length(s); }
+ptrdiff_t step_row_length(const struct schuss_segment *s);
 
 /* Whether whole rows of the array have to be stepped. */
 static inline int goes_by_rows(const struct schuss_step *step, const struct schuss_segment *s) {

@@ -140,7 +140,9 @@ static void note_nonfinite(struct optimizer_walk *w, int nonfinite) {
     if (nonfinite) atomic_store_explicit(&w->nonfinite, 1, memory_order_relaxed);
 }
 
-/* Steps a piece of an array that goes by rows, which is whole rows. Rows that have missed steps make these first. */
+/* Steps a piece of an array that goes by rows, which is whole rows. Rows that have missed steps make these first. It is
+ * not inlined, since room on the stack would cost all steps time. */
+__attribute__((noinline))
 static void step_whole_rows(const struct optimizer_walk *w, const struct pieces *p, const struct rule_constants *c,
                             int *nonfinite) {
     _Alignas(64) char scratch[ROWS_SCRATCH];

@@ -15,7 +15,8 @@ class Rows(_core.SortedRows):
 
     Only these rows of the parameter and of the optimizer's states are read and written: moments of other rows do not
     decay, and no other row moves ("lazy", as torch's SparseAdam). With plain gradient descent and AdaGrad without
-    weight decay that is the same as the dense gradient; with moments it is not.
+    weight decay that is the same as the dense gradient; with moments it is not, unless the optimizer was made with
+    ``rows="exact"`` (see `Optimizer.catch_up`).
 
     Parameters
     ----------
