@@ -105,9 +105,6 @@ static int is_idle(const struct schuss_plan *plan, const struct call *call, cons
     return value < plan->net->n_inputs && !outside->dx[value];
 }
 
-/* Whether a call reads the inputs of all nodes that use a table. */
-static int sums_over_users(const struct call *call) { return call->type == CALL_GROUP || call->type == CALL_GRADIENTS; }
-
 /* The node's input, if it is one of the network's. */
 static inline void bring_input(struct here *h, int n_inputs, const struct outside *outside) {
     const int input = h->node->inputs[0];
@@ -124,8 +121,6 @@ static void bring_in(const struct schuss_plan *plan, struct member_node *m, cons
     const int n_inputs = plan->net->n_inputs;
     struct here *h = &m->here;
     bring_input(h, n_inputs, outside);
-    if (node->next_user && sums_over_users(call))
-        for (struct here *user = h->next_user; user; user = user->next_user) bring_input(user, n_inputs, outside);
     if (call->kind->state) {
         h->lengths = outside->inputs->lengths;
         h->state = outside->inputs->state;
@@ -139,6 +134,13 @@ static void bring_in(const struct schuss_plan *plan, struct member_node *m, cons
     if (plan->passes == SCHUSS_FORWARD_ONLY)
         h->y.at = outside->out ? outside->out : plan->memory + buffer_of(plan, call->node, DATA)->at;
     h->end.activation = outside->flags & SCHUSS_LOGITS ? SCHUSS_IDENTITY : pointwise_activation(node);
+}
+
+/* The inputs of all nodes behind that use the node's table, for calls that read these. */
+static __attribute__((noinline)) void bring_in_users(const struct schuss_plan *plan, const struct here *h,
+                                                     const struct call *call, const struct outside *outside) {
+    if (call->type != CALL_GROUP && call->type != CALL_GRADIENTS) return;
+    for (struct here *user = h->next_user; user; user = user->next_user) bring_input(user, plan->net->n_inputs, outside);
 }
 
 /* [n_calls] whether to wait before each. */
@@ -167,6 +169,7 @@ static void walk(struct schuss_plan *plan, int from, int to, const struct outsid
         if (waits[c]) team_wait(me); /* later calls count on it, whether this one is made or not */
         if (is_idle(plan, call, outside)) continue;
         if (call->outside && call->type != CALL_OUTPUT) bring_in(plan, m, call, outside);
+        if (m->here.next_user) bring_in_users(plan, &m->here, call, outside);
         pass.rows = outside->rows * call->positions;
         pass.own = (struct share){own.first * call->positions, own.end * call->positions};
         pass.by_columns = me->count > 1 && me->count <= call->columns_up_to;

@@ -6,7 +6,7 @@ cdef class Binding:
     cdef object wanted         # uint8: what is wanted of the gradient of each; None: all of them are
     cdef const int *first      # of them
     cdef Py_ssize_t changes    # of the stepper's `rows` when this was made
-    cdef bint late             # whether rows of an array may miss steps
+    cdef bint by_rows, late    # whether a gradient is by the rows that a batch touches; whether these may miss steps
 
 
 cdef Binding binding_of(Nodes net, Stepper stepper, const unsigned char *compressed):
@@ -39,6 +39,7 @@ cdef Binding binding_of(Nodes net, Stepper stepper, const unsigned char *compres
             rows = stepper.c_step.groups[stepper.segments[<int>segments[i]].group].rows
         if rows != SCHUSS_ROWS_GIVEN and schuss_net_touches_rows(&net.c_net, <int>i, compressed):
             wanted[i] = SCHUSS_WANTED_LATE if rows == SCHUSS_ROWS_EXACT else SCHUSS_WANTED_BY_ROWS
+            binding.by_rows = True
             binding.late |= rows == SCHUSS_ROWS_EXACT
     binding.wanted = None if (wanted == SCHUSS_WANTED).sum() == len(net.parameters) else wanted
     return binding

@@ -67,7 +67,7 @@ cdef class Net(Nodes):
         cdef ptrdiff_t entries[SCHUSS_MAX_INPUTS]
         cdef ptrdiff_t *most = NULL
         cdef int k, n = self.c_net.n_inputs
-        if inputs != NULL:
+        if inputs != NULL and self.n_in < 0:
             most = entries
             for k in range(n):
                 entries[k] = 0
@@ -442,7 +442,8 @@ cdef class Net(Nodes):
                 self.begin(&t, x, y, weights, loss, binding.wanted)
                 self.c_net.dropout_factor = dropout_factor
                 t.step = &stepper.c_step
-                t.segments = binding.first
+                if binding.by_rows:
+                    t.segments = binding.first
                 states = self.flat_states.copy() if self.states else None
                 state = let_others_run(3 * self.multiply_adds(t.rows))
                 status = schuss_train_run(&t, 0)

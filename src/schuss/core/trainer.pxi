@@ -133,7 +133,7 @@ cdef class Trainer:
             entries[i] = most_entries((x if type(x) is tuple else (x,))[i].counts(), batch_size) if is_compressed[i] else 0
         self.binding = binding_of(net, stepper, is_compressed)
         self.t.segments = self.binding.first
-        if penalty is not None and self.binding.wanted is not None and (self.binding.wanted > SCHUSS_WANTED).any():
+        if penalty is not None and self.binding.by_rows:
             raise ValueError("penalty is on whole arrays at each step, expected None with rows='lazy' or rows='exact'")
         self.plan = plan_of(&net.c_net, batch_size, SCHUSS_BACKWARD_ONCE, self.binding.wanted, entries)
         self.t.plan = self.plan.c_plan
