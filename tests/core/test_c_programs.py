@@ -17,7 +17,9 @@ NOT_HERE = 77
 
 
 @pytest.mark.skipif(native is None, reason="needs a C compiler")
-@pytest.mark.parametrize("name", ["allocations", "bags", "columns", "ends", "networks", "pace", "plans", "settings", "teams"])
+@pytest.mark.parametrize(
+    "name", ["allocations", "bags", "columns", "ends", "networks", "pace", "plans", "settings", "teams"]
+)
 def test_program(name: str) -> None:
     assert native is not None
     done = subprocess.run(

@@ -77,7 +77,8 @@ static void expect(struct given *g) {
 static void expect_near(ptrdiff_t n, const double *found, const double *wanted, const char *what, const struct given *g) {
     for (ptrdiff_t i = 0; i < n; i++)
         EXPECT(fabs(found[i] - wanted[i]) < 1e-12,
-               "%s[%td] is %a, expected %a; %td x %td, %td rows, wide %d, mean %d, order %d", what, i, found[i], wanted[i], g->n, g->dim, g->rows, g->wide, g->mean, g->ordered);
+               "%s[%td] is %a, expected %a; %td x %td, %td rows, wide %d, mean %d, order %d", what, i, found[i],
+               wanted[i], g->n, g->dim, g->rows, g->wide, g->mean, g->ordered);
 }
 
 static void check(struct given *g, int threads, double *bits) {
