@@ -1,5 +1,5 @@
-/* Codes of raw categories: MurmurHash3_x86_32 by Austin Appleby (public domain; its description, not its text), of the bytes
- * of UTF-8 text. Blocks of four bytes are read lowest first whatever the machine. */
+/* Codes of raw categories: MurmurHash3_x86_32, which Austin Appleby has put into the public domain, of the bytes of UTF-8
+ * text. Blocks of four bytes are read lowest first whatever the machine. */
 #include "schuss.h"
 
 static uint32_t turned(uint32_t x, int bits) { return x << bits | x >> (32 - bits); }

@@ -506,7 +506,8 @@ struct schuss_compressed {
 };
 
 /* One input of a pass: x[rows x positions x channels] without gaps. Where compressed is not NULL, x is not read: the
- * input is its rows order[0], order[1], ..., or from 0 on where order is NULL. The first input says of all what layers that go through times need: how many
+ * input is its rows order[0], order[1], ..., or from 0 on where order is NULL. The first input says of all what layers
+ * that go through times need: how many
  * positions of each row there are (lengths[rows], each at most the positions; NULL: all), and what they carry from pass
  * to pass: state[rows x net->state] is where they begin, and then where they ended. NULL: they begin at zero. */
 struct schuss_input {

@@ -1,6 +1,6 @@
 /* Sums of rows of a table: compressed rows X[rows x n], table W[n x dim] -> Y[rows x dim]. Row i of Y is the sum over the
- * entries of row i of X of value * W[column], in one chain of fused multiply-adds in their order; of the mean, divided by how
- * many entries there are. A row without any gives zeros. The gradient by W is X transposed times dY, by the law of
+ * entries of row i of X of value * W[column], in one chain of fused multiply-adds in their order; of the mean, divided
+ * by how many entries there are. A row without any gives zeros. The gradient by W is X transposed times dY, by the law of
  * products; of the mean, each value counts divided by the entries of its row. */
 
 enum {

@@ -246,13 +246,13 @@ class Sequences:
     """Inputs of a pass, and what layers that go through times need beside them: int64 lengths (rows,), and the state
     (rows, Net.state) that rows begin with, overwritten with what they end with."""
 
-    x: NDArray[Any] | tuple[NDArray[Any], ...]
+    x: NDArray[Any] | Compressed | tuple[NDArray[Any] | Compressed, ...]
     lengths: NDArray[np.int64] | None
     state: NDArray[Any] | None
     ndim: int
     def __init__(
         self,
-        x: NDArray[Any] | tuple[NDArray[Any], ...],
+        x: NDArray[Any] | Compressed | tuple[NDArray[Any] | Compressed, ...],
         lengths: NDArray[np.int64] | None = None,
         state: NDArray[Any] | None = None,
     ) -> None: ...

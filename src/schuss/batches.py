@@ -23,7 +23,7 @@ class Batches(Architecture):
         """Turn x into what the core takes; what fits already is taken as it is, without a pass over it. Rows that
         overlap stay so, if that is allowed."""
         if not self._shaped and self._core.accepts_inputs(x):
-            return x
+            return x  # type: ignore[no-any-return]
         found = inputs.checked(self.inputs, x, name, self.dtype, overlapping, self._lengths)
         if isinstance(found, _core.Sequences) and found.state is not None:
             arrays.check_writable("state", found.state, (inputs.rows(found), self.state_size), self.dtype)

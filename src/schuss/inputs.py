@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     # Of an input of dtype "sparse" compressed rows, else an array.
     Of = NDArray[Any] | _core.Compressed
     # One of them, or one for each input in the network's order.
-    Arrays = Any
+    Arrays = Of | tuple[Of, ...]
     # The same, or with lengths and state.
     Data = Arrays | _core.Sequences
 
@@ -150,7 +150,7 @@ def _flat(put: Input, name: str, array: NDArray[Any]) -> NDArray[Any]:
     return array.reshape(len(array), prod(shape))
 
 
-def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any], overlapping: bool) -> Any:
+def _one(put: Input, name: str, value: Any, dtype: np.dtype[Any], overlapping: bool) -> Of:
     if put.sparse:
         from .bags import rows_for  # few networks have such inputs
 

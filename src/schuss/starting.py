@@ -85,7 +85,7 @@ def start_from_data(network: Network, X: Any, *, weights: bool = True, rows: int
 def _start(
     network: Network,
     node: int,
-    x: tuple[NDArray[Any], ...],
+    x: tuple[Any, ...],
     started: list[NDArray[Any]],
     weights: bool,
     rows: int | None,

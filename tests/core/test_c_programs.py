@@ -1,6 +1,6 @@
 """What is tested in C, below the interface.
 
-Teams of threads, the choice between them and one thread, allocations, starts and ends of products, sums of
+Teams of threads, the choice between them and one thread, allocations, bags, starts and ends of products, sums of
 columns, drawn networks, the memory of plans.
 """
 
@@ -17,7 +17,9 @@ NOT_HERE = 77
 
 
 @pytest.mark.skipif(native is None, reason="needs a C compiler")
-@pytest.mark.parametrize("name", ["allocations", "columns", "ends", "networks", "pace", "plans", "settings", "teams"])
+@pytest.mark.parametrize(
+    "name", ["allocations", "bags", "columns", "ends", "networks", "pace", "plans", "settings", "teams"]
+)
 def test_program(name: str) -> None:
     assert native is not None
     done = subprocess.run(
