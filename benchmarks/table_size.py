@@ -33,6 +33,8 @@ SIZES = tuple(round(10 ** (k / 2)) for k in range(8, 15))
 # Whole tables are stepped up to this size.
 MOST_WHOLE = 1_000_000
 DIM, CODES, BATCH, STEPS = 16, 4, 256, 64
+# What the samples of a size take together.
+SECONDS = 4.0
 
 
 def codes(size: int) -> NDArray[np.int64]:
@@ -98,7 +100,7 @@ def measure(path: Path) -> dict[str, Any]:
     """Microseconds of a step, all rounds, by size and name."""
     found: dict[str, Any] = {}
     for size in SIZES:
-        times = alternate(peers.built(makers(size)), 4.0)
+        times = alternate(peers.built(makers(size)), SECONDS)
         found[str(size)] = {name: [round(one, 2) for one in samples.values] for name, samples in times.items()}
         told = [f"{name} {own.median:.0f} ({own.low:.0f} to {own.high:.0f})" for name, own in times.items()]
         print(f"{size} rows, microseconds a step: {', '.join(told)}", flush=True)

@@ -38,7 +38,7 @@ def _ours(loss: str, batch_size: int | None = None) -> Ranked:
     def fitted(train: Any, seed: int) -> Any:
         from schuss.recommend import PairwiseRanker
 
-        model = PairwiseRanker(loss=loss, random_state=seed, **({"batch_size": batch_size} if batch_size else {}))
+        model = PairwiseRanker(loss=loss, random_state=seed, batch_size=batch_size)
         model.fit(train, epochs=EPOCHS)
         return representations(model)
 

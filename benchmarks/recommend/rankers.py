@@ -26,8 +26,7 @@ def ours(train: Any, loss: str, threads: int, batch_size: int | None = None, **o
     from schuss.recommend import PairwiseRanker
 
     name = "ours" if batch_size is None else "ours: batches"
-    given = {} if batch_size is None else {"batch_size": batch_size}
-    model = PairwiseRanker(loss=loss, random_state=0, **given, **options)
+    model = PairwiseRanker(loss=loss, random_state=0, batch_size=batch_size, **options)
 
     def run(calls: int) -> None:
         model.fit_partial(train, epochs=calls, num_threads=threads)

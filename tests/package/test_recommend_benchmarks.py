@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import rare_features
-from benchmarks.recommend import movielens, quality, scores
+from benchmarks import rare_features, table_size
+from benchmarks.limits import Limits
+from benchmarks.recommend import linear, movielens, quality, rankers, ratings, scores
+from benchmarks.tables import Result, table
 
 pytest.importorskip("scipy")
 DOCS = Path(__file__).parents[2] / "docs"
@@ -86,6 +89,43 @@ def test_runs_learn_are_noted_and_drawn(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert (tmp_path / "picture.png").stat().st_size > 5000
     monkeypatch.setattr(rare_features, "best_rate", None)  # what is there is not measured again
     rare_features.main(str(tmp_path / "results.json"))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")
+def test_tables_of_any_size_are_stepped_and_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(table_size, "SIZES", (50, 400))
+    monkeypatch.setattr(table_size, "MOST_WHOLE", 100)
+    monkeypatch.setattr(table_size, "STEPS", 2)
+    monkeypatch.setattr(table_size, "SECONDS", 0.02)
+    assert table_size.codes(50).min() >= 0 and 40 < table_size.codes(50).max() < 50
+    table_size.main(str(tmp_path / "results.json"), str(tmp_path / "picture.png"))
+    noted = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert {"ours, lazy", "ours, exact"} <= set(noted["400"]) == set(noted["50"]) - {"ours, whole table"}
+    assert (tmp_path / "picture.png").stat().st_size > 5000
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")
+def test_small_work_is_measured() -> None:
+    options, limits = SimpleNamespace(quick=True), Limits(1, 0.001)
+    found = Result("small", baselines=["torch", "NumPy"])
+    found.rows.append(rankers.Steps(50, 4, 8, count=5).measured(options, 1, limits))
+    found.rows.append(ratings.Lists(20, 30, 4, 5).measured(options, 1, limits))
+    assert all(np.isfinite(value) and value > 0 for row in found.rows for own in row.samples.values() for value in own)
+    assert "of limit" in table(found).text()
+
+
+def test_ours_and_theirs_learn_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(linear, "HELD", 500)
+    given = linear.data(2000, 500)
+    for make in linear.MAKERS:
+        one = make(given)
+        one.run(3)
+        assert np.mean((one.logits() > 0) == (given.y_held > 0)) > 0.6, one.name
+    assert linear.compared({"ours": [(0.6, 1.0), (0.5, 2.0)], "SGDClassifier": [(0.7, 1.0), (0.55, 8.0)]}) == [
+        "To 0.5500: ours 2.000, SGDClassifier 8.000 CPU seconds, 4.0 times as long."
+    ]
 
 
 def _rows(name: str) -> list[str]:
