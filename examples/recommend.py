@@ -7,8 +7,9 @@ one of five genres, each person likes some genres more, and some films are seen 
 import sys
 
 import numpy as np
-from schuss.recommend import PairwiseRanker, auc_score, precision_at_k
 from scipy.sparse import csr_matrix, hstack, identity
+
+from schuss.recommend import PairwiseRanker, auc_score, precision_at_k
 
 PEOPLE, FILMS, NEW, VIEWS = 600, 800, 60, 24_000
 GENRES = ("comedy", "crime", "drama", "space", "western")
