@@ -63,7 +63,7 @@ struct run run_of(struct schuss_train *t) {
     };
     optimizer_walk_begin(&run.walk, t->step);
     run.step_time += run.walk.arrays_time;
-    if (!(t->step->clip_norm > 0) && !run.walk.measures && !points_at_rows(t)) run.whole = whole_of(t);
+    if (!(t->step->clip_norm > 0) && !run.walk.measures && !t->step->histories && !points_at_rows(t)) run.whole = whole_of(t);
     optimizer_prepare(t->step);
     if (t->step->histories) rows_histories_follow(t->step);
     set_dropout(t, t->position);
