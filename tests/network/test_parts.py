@@ -74,7 +74,7 @@ OF_STEPPER = {
          "numbers", "views", "n_views", "wants",
          "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy",
          "given", "places", "disjoint", "asked", "settings", "state_shapes",
-         "histories", "lasts"],  # rows that have missed steps make them before parts are asked for
+         "rows_changes", "histories", "lasts"],  # rows that have missed steps make them before parts are asked for
         SETTLED,
     ),
 }  # fmt: skip
@@ -99,7 +99,7 @@ OF_NET = {
     ),
     **dict.fromkeys(
         ["flat_gradients", "gradients", "feeds", "slab", "slabs_a_look", "training", "part_training", "inference",
-         "partial", "n_partial", "partial_room", "targets", "bound", "forward_x", "busy"],
+         "partial", "n_partial", "partial_room", "targets", "bound", "behind", "forward_x", "busy"],
         SETTLED,
     ),
 }  # fmt: skip
