@@ -211,7 +211,11 @@ def test_same(size: int, kernel: int, stride: int) -> None:
 
 def test_sizes() -> None:
     net = schuss.Network([Input("x", (28, 20, 3)), MaxPool(2), AvgPool((3, 2), 1), Flatten(), Dense(10)], seed=0)
-    assert [layer.shape[:3] for layer in net.layers[1:4]] == [(3, False, (14, 10)), (3, False, (12, 9)), (324, False, ())]
+    assert [layer.shape[:3] for layer in net.layers[1:4]] == [
+        (3, False, (14, 10)),
+        (3, False, (12, 9)),
+        (324, False, ()),
+    ]
     assert (net.n_in, net.n_out) == (3, 10)
     assert net.inputs[0].row_shape == (28, 20, 3)
     assert net.layers[1] == MaxPool((2), stride=2, input_shape=[28, 20, 3])
