@@ -18,7 +18,7 @@ class Hashed:
     """Codes from 0 to n - 1 of raw categories: a hash of the text of each, modulo n.
 
     There is no table of categories to learn, to keep or to grow. Two categories may have one code: of k categories
-    about k / (2 n) share theirs with another one.
+    about k / n share theirs with another one.
 
     Parameters
     ----------
