@@ -43,22 +43,13 @@ def write(path: str | os.PathLike[str], parts: NetworkParts, others: Sequence[Ne
 
 def read(path: str | os.PathLike[str]) -> tuple[str, list[NetworkParts]]:
     """The name of a file, and the networks in it; `load` documents it. ValueError that says what is wrong with it."""
-    name = file_path("path", path)
-    decode = container(name).decode
-    kind = os.stat(name).st_mode
-    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # reading it might never end
-        raise ValueError(f"{name} is no regular file")
-    with open(name, "rb") as file:
-        data = file.read()
-    arrays, text, found = decode(name, data)
+    name, arrays, text, found = content_of(path)
     with as_damage(name):
-        if found != checksum_of_text(text):
-            raise ValueError("its header does not fit its checksum")
-        header = json.loads(text)
+        header = header_of(text, found)
         newer = checks.newer_version(header)
         if newer is None:
             header = checks.checked(header)
-            _check_sums(header["checksums"], arrays)
+            check_sums(header["checksums"], arrays)
             return name, decoded(header, arrays)
     raise ValueError(
         f"{name} has format version {newer}, newer than {VERSION}, the newest that this version of schuss reads"
@@ -78,7 +69,27 @@ def as_damage(name: str) -> Iterator[None]:
         raise ValueError(f"{name} is damaged: {said}") from None
 
 
-def _check_sums(checksums: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+def content_of(path: str | os.PathLike[str]) -> tuple[str, dict[str, NDArray[Any]], str, int]:
+    """The name of a file, its arrays, the text of its header, and what the file says that text's checksum is."""
+    name = file_path("path", path)
+    decode = container(name).decode
+    kind = os.stat(name).st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # reading it might never end
+        raise ValueError(f"{name} is no regular file")
+    with open(name, "rb") as file:
+        data = file.read()
+    return name, *decode(name, data)
+
+
+def header_of(text: str, found: int) -> Any:
+    """What the text of a header says, if it fits the checksum found with it."""
+    if found != checksum_of_text(text):
+        raise ValueError("its header does not fit its checksum")
+    return json.loads(text)
+
+
+def check_sums(checksums: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    """ValueError unless these are the checksums of these arrays."""
     for name in (*checksums, *arrays):
         if name not in arrays or name not in checksums:
             raise ValueError(f"its array {name[:80]!r} is missing or unexpected")

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, dataclass, fields
 from math import prod
 from typing import Any, ClassVar, NamedTuple
 
-from ..arguments import integer, number, shown
+from ..arguments import integer, number
 
 # alpha's default and interval, for the activations that have one.
 ALPHA = {"leaky_relu": (0.01, "[0, inf)"), "elu": (1.0, "(0, inf)")}
@@ -200,13 +200,6 @@ class ColumnLayer(Layer):
 def optional_size(name: str, value: Any) -> int | None:
     """A size of at least 1, or None: it follows from the layer before."""
     return None if value is None else integer(name, value, 1)
-
-
-def table_name(table: Any) -> str | None:
-    """The name of a table that several layers of a network may use, or None: it is the layer's own."""
-    if table is not None and (not isinstance(table, str) or not table):
-        raise TypeError(f"table must be a name, or None; got {shown(table)}")
-    return table
 
 
 def matched(name: str, size: int | None, shape: Shape, what: str) -> int:

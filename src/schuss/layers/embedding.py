@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..arguments import integer, number
-from .base import Layer, Shape, matched, optional_size, table_name
+from .base import Shape, matched, optional_size
+from .table import Table, table_name
 
 
 @dataclass(init=False, repr=False, eq=False)
-class Embedding(Layer):
+class Embedding(Table):
     """The rows of a table W (n, dim) that codes name: codes (rows, columns) -> (rows, columns * dim), side by side.
 
     Parameters
@@ -79,25 +80,6 @@ class Embedding(Layer):
     @property
     def shape(self) -> Shape:
         return Shape((self.columns or 0) * self.dim)
-
-    @property
-    def n_parameters(self) -> int:
-        return self.n * self.dim
-
-    def sizes(self) -> dict[str, int]:
-        return {"n": self.n, "dim": self.dim}
-
-    def starts(self) -> dict[str, float | tuple[str, float]]:
-        return {"weight": ("normal", self.std)}
-
-    def described(self) -> dict[str, Any]:
-        """What a file holds of it, with the name of its table if there is one."""
-        held = super().described()
-        return {name: value for name, value in held.items() if name != "table" or value is not None}
-
-    def __repr__(self) -> str:
-        shown = super().__repr__()
-        return shown if self.table is not None else shown.replace(", table=None", "")
 
     def row(self) -> tuple[str, str, str, str]:
         named = "" if self.table is None else f" ({self.table})"

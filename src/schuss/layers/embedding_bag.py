@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..arguments import choice, integer, number
-from .base import Layer, Shape, matched, table_name
+from .base import Shape, matched
+from .table import Table, table_name
 
 
 @dataclass(init=False, repr=False, eq=False)
-class EmbeddingBag(Layer):
+class EmbeddingBag(Table):
     """The sum or the mean of the rows of a table W (n, dim) that a bag names: (rows, bags of codes) -> (rows, dim).
 
     With the codes c and the weights a of a row, y = sum of a W[c], one entry after the other; of the mean, divided by
@@ -79,27 +80,8 @@ class EmbeddingBag(Layer):
     def shape(self) -> Shape:
         return Shape(self.dim)
 
-    @property
-    def n_parameters(self) -> int:
-        return self.n * self.dim
-
-    def sizes(self) -> dict[str, int]:
-        return {"n": self.n, "dim": self.dim}
-
     def numbers(self) -> dict[str, float]:
         return {"mean": float(self.mode == "mean")}
-
-    def starts(self) -> dict[str, Any]:
-        return {"weight": ("normal", self.std)}
-
-    def described(self) -> dict[str, Any]:
-        """What a file holds of it, with the name of its table if there is one."""
-        held = super().described()
-        return {name: value for name, value in held.items() if name != "table" or value is not None}
-
-    def __repr__(self) -> str:
-        shown = super().__repr__()
-        return shown if self.table is not None else shown.replace(", table=None", "")
 
     def row(self) -> tuple[str, str, str, str]:
         return f"EmbeddingBag {self.mode} of {self.n} -> {self.dim}", "", f"normal {self.std:g}", ""

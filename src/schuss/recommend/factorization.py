@@ -577,8 +577,7 @@ class MatrixFactorization(Estimator):
             "item_factors": self.item_factors_,
             "user_counts": self.user_counts_,
             "item_counts": self.item_counts_,
-            "seen.start": self._seen.start,
-            "seen.indices": self._seen.indices.astype(np.int64),
+            **saving.arrays_of_seen(self._seen),
         }
         numbers = {
             "mean": self.mean_,
@@ -618,17 +617,12 @@ class MatrixFactorization(Estimator):
                 "user_factors_": content.pop("user_factors", (users, dim), dtype),
                 "item_factors_": content.pop("item_factors", (items, dim), dtype),
             }
-            start = content.pop("seen.start", (users + 1,), np.int64)
-            indices = content._arrays.get("seen.indices", np.zeros(0, np.int64))
-            indices = content.pop("seen.indices", indices.shape[:1], np.int64)
+            seen = saving.seen_of(content, items)
             content.check_empty()
-            # copied: what a file holds lies anywhere, and is not to be written to
+            if seen.shape[0] != users:
+                raise ValueError(f"its seen rows are of {seen.shape[0]} users, expected {users}")
+            # Copied: what a file holds lies anywhere, and is not to be written to.
             state = {key: np.array(array) for key, array in state.items()}
-            start, indices = start.copy(), indices.copy()
-            # whether start and indices are compressed rows
-            factors = state["user_factors_"], state["item_factors_"]
-            _core.Ranking(*factors, None, None, None, (start, indices), items, None)
-            seen = Compressed(start, indices, np.ones(len(indices), np.float32), (users, items))
             low, high = numbers["scale"]
             if not (isfinite(numbers["mean"]) and isfinite(low) and isfinite(high) and low <= high):
                 raise ValueError("its mean and scale must be finite numbers, and the scale rise")

@@ -19,7 +19,7 @@ from ..threads import threads
 from ..training.rates import told
 from . import fitting, saving
 from .estimator import Estimator, seed_of
-from .matrices import Compressed, codes
+from .matrices import codes
 from .pairs import MOST_PAIRS, features
 from .ranking import of_factors, places, recommend
 from .table import Tables
@@ -539,8 +539,7 @@ class PairwiseRanker(Estimator):
             params["learning_rate"] = None
         numbers = {"epochs": learnt.epochs, "steps": learnt.steps, "seed": learnt.seed, "items": learnt.seen.shape[1],
                    "schedules": schedules}  # fmt: skip
-        arrays = {"users": users, "items": items, "seen.start": learnt.seen.start,
-                  "seen.indices": learnt.seen.indices.astype(np.int64)}  # fmt: skip
+        arrays = {"users": users, "items": items, **saving.arrays_of_seen(learnt.seen)}
         saving.write(path, type(self).__name__, saving.Parts(params, numbers, arrays, self.history_))
 
     @classmethod
@@ -569,15 +568,8 @@ class PairwiseRanker(Estimator):
                 content.pop(side, (*content._arrays.get(side, _NONE).shape[:1], *shape), settings.dtype)
                 for side in ("users", "items")
             ]
-            start = content.pop("seen.start", content._arrays.get("seen.start", _NONE).shape[:1], np.int64).copy()
-            indices = content.pop("seen.indices", content._arrays.get("seen.indices", _NONE).shape[:1], np.int64).copy()
+            seen = saving.seen_of(content, numbers["items"])
             content.check_empty()
-            users, items = len(start) - 1, numbers["items"]
-            # whether they are compressed rows
-            _core.Ranking(
-                np.zeros((max(users, 0), 1)), np.zeros((items, 1)), None, None, None, (start, indices), items, None
-            )
-            seen = Compressed(start, indices, np.ones(len(indices), np.float32), (users, items))
         state = fitting.State(Tables.of_parts(*tables), seen, numbers["seed"], numbers["epochs"], numbers["steps"])
         model.__dict__.update(_learnt=state, n_epochs_=state.epochs, history_=parts.history, seed_=state.seed)
         return model

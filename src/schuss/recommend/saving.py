@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .. import _core
 from ..arguments import file_path, shown
 from ..files import header as checks
-from ..files.containers import checksum, checksum_of_text, container
+from ..files.containers import checksum, container
 from ..files.contents import Content, _decoded_history, _encoded_history
-from ..files.networks import as_damage
+from ..files.networks import as_damage, check_sums, content_of, header_of
 from ..files.writing import replace
+from .matrices import Compressed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,31 +109,39 @@ def read(path: str | os.PathLike[str], kind: str | None = None) -> tuple[str, st
     ValueError
         That says what is wrong with it, also if it is of another class.
     """
-    name = file_path("path", path)
-    decode = container(name).decode
-    if not stat.S_ISREG(os.stat(name).st_mode):
-        raise ValueError(f"{name} is no regular file")
-    with open(name, "rb") as file:
-        data = file.read()
-    arrays, text, found = decode(name, data)
+    name, arrays, text, found = content_of(path)
     with as_damage(name):
-        if found != checksum_of_text(text):
-            raise ValueError("its header does not fit its checksum")
-        header = json.loads(text)
+        header = header_of(text, found)
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise ValueError("its header is not that of a recommender")
         version = header.get("version")
         newer = type(version) is int and version > VERSION
         if not newer:
             header = checks.record(_SCHEMA)("its header", header)
-            if set(header["checksums"]) != set(arrays):
-                raise ValueError("its arrays are not those of its header")
-            for key, array in arrays.items():
-                if checksum(array) != header["checksums"][key]:
-                    raise ValueError(f"its array {key!r} does not fit its checksum")
+            check_sums(header["checksums"], arrays)
             if kind is not None and header["kind"] != kind:
                 raise ValueError(f"it holds a {header['kind'][:80]}, expected a {kind}")
             content = Content(arrays)
             history = _decoded_history(header["history"], content)
             return name, header["kind"], Parts(header["params"], header["numbers"], arrays, history), content
     raise ValueError(f"{name} has format version {version}, newer than {VERSION}, the newest that this version reads")
+
+
+def arrays_of_seen(seen: Compressed) -> dict[str, NDArray[Any]]:
+    """What each user has seen, as a file holds it."""
+    return {"seen.start": seen.start, "seen.indices": seen.indices.astype(np.int64)}
+
+
+def seen_of(content: Content, items: int) -> Compressed:
+    """The way back; ValueError unless they are compressed rows of so many columns."""
+    start, indices = (
+        # Copied: what a file holds lies anywhere, and is not to be written to.
+        content.pop(name, content._arrays.get(name, _NOTHING).shape[:1], np.int64).copy()
+        for name in ("seen.start", "seen.indices")
+    )
+    users = max(len(start) - 1, 0)
+    _core.Ranking(np.zeros((users, 1)), np.zeros((items, 1)), None, None, None, (start, indices), items, None)
+    return Compressed(start, indices, np.ones(len(indices), np.float32), (users, items))
+
+
+_NOTHING = np.zeros(0)
