@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,3 +132,28 @@ def test_circles_of_every_kind_are_found(tmp_path: Path) -> None:
     assert found["package.d", "package._core"] == {"at once"}
     assert found["package._core", "package.d"] == {"for types"}
     assert "package.b -> package.inner.c (late)" in told({"package.a", "package.b", "package.inner.c"}, found)
+
+
+# What may be missing: all that is installed but NumPy.
+WITHOUT = """
+import importlib, sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, "numpy", "schuss"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+# Doors to other libraries, which are imported where these are.
+DOORS = ("schuss.cli", "schuss.sklearn", "schuss.scipy", "schuss.__main__", "schuss._core")
+
+
+def test_modules_need_numpy_alone() -> None:
+    names = [name for name in modules_of(PACKAGE) if not name.startswith(DOORS)]
+    assert {"schuss.recommend.pairwise", "schuss.tables.model", "schuss.interchange.with_torch"} <= set(names)
+    command = [sys.executable, "-c", WITHOUT, *names]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr

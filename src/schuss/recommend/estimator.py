@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from typing_extensions import Self
 
 from ..arguments import integer, shown, unknown_name
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Estimator:

@@ -9,7 +9,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from typing_extensions import Self
 
 from .. import _core
 from ..arguments import choice, flag, integer, number, shown
@@ -27,6 +26,7 @@ from .ranking import Representation, first_items
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
 # Streams of random numbers.
 _USERS, _ITEMS = 0, 1
