@@ -44,7 +44,8 @@ struct pair {
 };
 
 /* 1 / (1 + exp(m)): minus the slope of softplus(-m). */
-ALWAYS_INLINE real slope_of(real m) { return (v_set1(1) / (v_set1(1) + v_exp(v_set1(m))))[0]; }
+ALWAYS_INLINE vec slopes_of(vec m) { return v_set1(1) / (v_set1(1) + v_exp(m)); }
+ALWAYS_INLINE real slope_of(real m) { return slopes_of(v_set1(m))[0]; }
 
 /* Losses from margins[n] and weights[n], in place. */
 static void losses_of(const struct schuss_pairwise *p, ptrdiff_t n, real *margins, const real *weights) {
