@@ -32,7 +32,7 @@ static ptrdiff_t lay_touched(const struct schuss_pairwise *p, const struct schus
                              struct touched_side *t, char *at) {
     int bits;
     const ptrdiff_t most = most_touched(p, s, of_a_pair, &bits);
-    const int asked_bits = bits < 28 ? bits + 2 : bits;
+    const int asked_bits = bits < 28 ? bits + 3 : bits;
     const ptrdiff_t slots = whole_lines(((ptrdiff_t)1 << bits) * sizeof(int32_t)), rows = whole_lines(most * sizeof(int32_t));
     const ptrdiff_t sums = whole_lines(most * p->stride * (ptrdiff_t)sizeof(real));
     if (t) {
