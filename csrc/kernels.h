@@ -249,9 +249,11 @@ struct kernels {
      * what loss. Returns 1 if a score is not finite. */
     int (*pairwise_look)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t from, ptrdiff_t to, int member);
     /* The gradients of rows that belong to this member of `members`, of a batch of n pairs. */
-    void (*pairwise_gather)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t n, int member, int members);
+    void (*pairwise_gather)(struct schuss_pairwise *p, ptrdiff_t n, int member, int members);
     /* The step of these rows. Returns 1 if a number that was written is not finite. */
     int (*pairwise_update)(struct schuss_pairwise *p, int member);
+    /* All three, by one member alone. Returns 1 if a score is not finite, else 2 if a number that was written is not. */
+    int (*pairwise_alone)(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t n);
     /* The losses of a batch of n pairs, into the epoch's sums. */
     void (*pairwise_sum)(struct schuss_pairwise *p, ptrdiff_t n);
     ptrdiff_t (*pairwise_scratch)(const struct schuss_pairwise *p, int members);

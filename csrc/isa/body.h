@@ -79,6 +79,7 @@ const struct kernels TABLE = {
     .pairwise_look = pairwise_look,
     .pairwise_gather = pairwise_gather,
     .pairwise_update = pairwise_update,
+    .pairwise_alone = pairwise_alone,
     .pairwise_sum = pairwise_sum,
     .pairwise_scratch = pairwise_scratch,
     .pairwise_represent = pairwise_represent,

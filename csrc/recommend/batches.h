@@ -9,11 +9,13 @@ struct touched_side {
     int32_t *rows;
     real *sums; /* [most][stride] */
     ptrdiff_t n;
+    unsigned char *asked; /* [1 << asked_bits] by numbers mixed: 0 nobody asks for such a row, 1 one does, 2 perhaps more */
+    int asked_bits;
 };
 
 /* What a batch has in common. */
 struct batch_room {
-    int64_t *item, *negative; /* [batch] as in struct pair */
+    int64_t *user, *item, *negative; /* [batch] item and negative as in struct pair */
     real *factor, *margin, *weight;
 };
 
@@ -30,14 +32,18 @@ static ptrdiff_t lay_touched(const struct schuss_pairwise *p, const struct schus
                              struct touched_side *t, char *at) {
     int bits;
     const ptrdiff_t most = most_touched(p, s, of_a_pair, &bits);
+    const int asked_bits = bits < 28 ? bits + 3 : bits;
     const ptrdiff_t slots = whole_lines(((ptrdiff_t)1 << bits) * sizeof(int32_t)), rows = whole_lines(most * sizeof(int32_t));
+    const ptrdiff_t sums = whole_lines(most * p->stride * (ptrdiff_t)sizeof(real));
     if (t) {
         t->bits = bits;
         t->slots = (int32_t *)at;
         t->rows = (int32_t *)(at + slots);
         t->sums = (real *)(at + slots + rows);
+        t->asked = (unsigned char *)(at + slots + rows + sums);
+        t->asked_bits = asked_bits;
     }
-    return slots + rows + whole_lines(most * p->stride * (ptrdiff_t)sizeof(real));
+    return slots + rows + sums + whole_lines((ptrdiff_t)1 << asked_bits);
 }
 
 /* A member's room, its users and its items; what they take in all. How many were touched lies before them. */
@@ -61,9 +67,10 @@ static ptrdiff_t lay_member(const struct schuss_pairwise *p, struct member_room 
 static ptrdiff_t lay_batch(const struct schuss_pairwise *p, struct batch_room *b, char *at) {
     const ptrdiff_t numbers = whole_lines(p->batch * sizeof(int64_t)), reals = whole_lines(p->batch * sizeof(real));
     if (b)
-        *b = (struct batch_room){(int64_t *)at, (int64_t *)(at + numbers), (real *)(at + 2 * numbers),
-                                 (real *)(at + 2 * numbers + reals), (real *)(at + 2 * numbers + 2 * reals)};
-    return 2 * numbers + 3 * reals;
+        *b = (struct batch_room){(int64_t *)at, (int64_t *)(at + numbers), (int64_t *)(at + 2 * numbers),
+                                 (real *)(at + 3 * numbers), (real *)(at + 3 * numbers + reals),
+                                 (real *)(at + 3 * numbers + 2 * reals)};
+    return 3 * numbers + 3 * reals;
 }
 
 /* See struct kernels. */
@@ -101,6 +108,7 @@ ALWAYS_INLINE int look_at(struct schuss_pairwise *p, const int plain, ptrdiff_t 
             const struct pair pair =
                 look(p, plain, stride, first + i, &ready.blocks[k], ready.negatives[k], &room, &item, &other);
             const int moves = pair.item >= 0 && (pair.negative >= 0 || p->loss == SCHUSS_RANK_LOGISTIC);
+            b.user[i] = p->seen_users[p->order[first + i]];
             b.item[i] = moves ? pair.item : -1;
             b.negative[i] = pair.negative;
             b.factor[i] = pair.factor;
@@ -151,7 +159,7 @@ ALWAYS_INLINE void add_rows_of(struct touched_side *t, const struct schuss_side 
     }
 }
 
-ALWAYS_INLINE void gather(struct schuss_pairwise *p, const int plain, ptrdiff_t first, ptrdiff_t n, int member, int members) {
+ALWAYS_INLINE void gather(struct schuss_pairwise *p, const int plain, ptrdiff_t n, int member, int members) {
     const struct batch_room b = batch_of(p);
     struct member_room m = member_of(p, member);
     const ptrdiff_t stride = p->stride, length = (2 + p->adadelta) * stride;
@@ -159,7 +167,7 @@ ALWAYS_INLINE void gather(struct schuss_pairwise *p, const int plain, ptrdiff_t 
     touched_begin(&m.items);
     for (ptrdiff_t i = 0; i < n; i++) {
         if (b.item[i] < 0) continue;
-        const int64_t user = p->seen_users[p->order[first + i]];
+        const int64_t user = b.user[i];
         const struct pair pair = {b.item[i], b.negative[i], b.factor[i], 0, 0};
         if (plain && !owns(user, member, members) && !owns(pair.item, member, members) &&
             !(pair.negative >= 0 && owns(pair.negative, member, members)))
@@ -180,9 +188,9 @@ ALWAYS_INLINE void gather(struct schuss_pairwise *p, const int plain, ptrdiff_t 
 }
 
 /* See struct kernels. */
-static void pairwise_gather(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t n, int member, int members) {
-    if (!p->users.start && !p->items.start) gather(p, 1, first, n, member, members);
-    else gather(p, 0, first, n, member, members);
+static void pairwise_gather(struct schuss_pairwise *p, ptrdiff_t n, int member, int members) {
+    if (!p->users.start && !p->items.start) gather(p, 1, n, member, members);
+    else gather(p, 0, n, member, members);
 }
 
 static void update_touched(const struct schuss_pairwise *p, const struct schuss_side *s, const struct touched_side *t,
@@ -206,6 +214,118 @@ static int pairwise_update(struct schuss_pairwise *p, int member) {
     update_touched(p, &p->users, &m.users, &rule);
     update_touched(p, &p->items, &m.items, &rule);
     return found_bad(&rule);
+}
+
+/* ---- one thread, where each number is a row and no rows are looked at but those that move ------------------------- */
+
+enum { PAIRS_ABREAST = 8, SLOPES_ABREAST = PAIRS_ABREAST > LANES ? PAIRS_ABREAST : LANES };
+
+ALWAYS_INLINE unsigned char *asked_of(const struct touched_side *t, int64_t row) {
+    return t->asked + (mixed(row) >> (32 - t->asked_bits));
+}
+
+ALWAYS_INLINE void ask(struct touched_side *t, int64_t row) {
+    unsigned char *asked = asked_of(t, row);
+    *asked = 1 + (*asked > 0);
+}
+
+static void touched_begin_asking(struct touched_side *t) {
+    touched_begin(t);
+    memset(t->asked, 0, (size_t)1 << t->asked_bits);
+}
+
+/* Draws the batch's negatives, and leaves in b and `asked` who asks for what. */
+static void ask_all(const struct schuss_pairwise *p, const struct batch_room *b, struct member_room *m, ptrdiff_t first,
+                    ptrdiff_t n) {
+    for (ptrdiff_t start = 0; start < n; start += PAIRS_IN_TURN) {
+        const ptrdiff_t end = n - start < PAIRS_IN_TURN ? n : start + PAIRS_IN_TURN;
+        struct drawn_pairs ready;
+        draw_pairs(p, first + start, end - start, &ready);
+        for (ptrdiff_t i = start; i < end; i++) {
+            const int64_t at = p->order[first + i];
+            b->user[i] = p->seen_users[at];
+            b->negative[i] = ready.negatives[i - start];
+            b->item[i] = b->negative[i] >= 0 || p->loss == SCHUSS_RANK_LOGISTIC ? p->seen_items[at] : -1;
+            if (b->item[i] < 0) continue;
+            ask(&m->users, b->user[i]);
+            ask(&m->items, b->item[i]);
+            if (b->negative[i] >= 0) ask(&m->items, b->negative[i]);
+        }
+    }
+}
+
+/* Steps the row at once if no other pair looks at it, else adds to its sum. */
+ALWAYS_INLINE void step_or_add(struct touched_side *t, const struct schuss_side *s, ptrdiff_t length, ptrdiff_t stride,
+                               int64_t row, const real *g, real sign, struct row_rule *rule) {
+    if (*asked_of(t, row) == 1) step_rows_of(s, 1, length, stride, row, g, sign, rule);
+    else add_rows_of(t, s, 1, stride, row, g, sign, 0, 1);
+}
+
+ALWAYS_INLINE void fetch_rows(const struct schuss_pairwise *p, const struct batch_room *b, ptrdiff_t length, ptrdiff_t i) {
+    if (b->item[i] < 0) return;
+    prefetch_row(&p->users, length, length, b->user[i]);
+    prefetch_row(&p->items, length, length, b->item[i]);
+    if (b->negative[i] >= 0) prefetch_row(&p->items, length, length, b->negative[i]);
+}
+
+/* Most rows of a batch are asked for once, if tables are large: each steps as soon as its pair has been looked at, so it comes
+ * to this core once. Margins of some pairs come first, so that their slopes are computed side by side. */
+ALWAYS_INLINE int step_alone(struct schuss_pairwise *p, const ptrdiff_t stride, ptrdiff_t first, ptrdiff_t n) {
+    const struct batch_room b = batch_of(p);
+    struct member_room m = member_of(p, 0);
+    const ptrdiff_t length = (2 + p->adadelta) * stride;
+    const int logistic = p->loss == SCHUSS_RANK_LOGISTIC;
+    const real *users = p->users.table, *items = p->items.table;
+    struct row_rule rule = row_rule_of(p, p->steps), late = rule; /* one whose address is not taken stays in registers */
+    real sum = 0;
+    touched_begin_asking(&m.users);
+    touched_begin_asking(&m.items);
+    ask_all(p, &b, &m, first, n);
+    for (ptrdiff_t i = 0; i < n && i < PAIRS_ABREAST; i++) fetch_rows(p, &b, length, i);
+    for (ptrdiff_t start = 0; start < n; start += PAIRS_ABREAST) {
+        const ptrdiff_t end = n - start < PAIRS_ABREAST ? n : start + PAIRS_ABREAST;
+        real slopes[SLOPES_ABREAST] = {0};
+        for (ptrdiff_t i = start; i < end; i++) {
+            const ptrdiff_t at = p->order[first + i];
+            b.margin[i] = 0;
+            b.weight[i] = -1;
+            if (b.item[i] < 0) continue;
+            const real *user = users + b.user[i] * length;
+            take_one(user, p->dim, stride, m.room.u);
+            real margin = product_of(m.room.u, items + b.item[i] * length, stride);
+            if (!logistic) margin -= product_of(m.room.u, items + b.negative[i] * length, stride);
+            else margin = p->liked[at] ? margin + user[p->dim] : -(margin + user[p->dim]);
+            b.margin[i] = slopes[i - start] = margin;
+            b.weight[i] = p->weights ? ((const real *)p->weights)[at] : 1;
+            sum += margin - margin;
+        }
+        for (int k = 0; k < SLOPES_ABREAST; k += LANES) v_store(slopes + k, slopes_of(v_load(slopes + k)));
+        for (ptrdiff_t i = start; i < end; i++) {
+            if (i + PAIRS_ABREAST < n) fetch_rows(p, &b, length, i + PAIRS_ABREAST);
+            if (b.item[i] < 0) continue;
+            struct pair pair = {b.item[i], b.negative[i], b.weight[i] * slopes[i - start], 0, 0};
+            if (logistic && p->liked[p->order[first + i]]) pair.factor = -pair.factor;
+            take_one(users + b.user[i] * length, p->dim, stride, m.room.u);
+            gradients_of(p, stride, &pair, items + pair.item * length, items + pair.negative * length, &m.room);
+            step_or_add(&m.users, &p->users, length, stride, b.user[i], m.room.by_user, 1, &rule);
+            step_or_add(&m.items, &p->items, length, stride, pair.item, m.room.by_item, logistic ? 1 : -1, &rule);
+            if (!logistic) step_or_add(&m.items, &p->items, length, stride, pair.negative, m.room.by_item, 1, &rule);
+        }
+    }
+    if (!is_finite(sum)) return 1;
+    update_touched(p, &p->users, &m.users, &late);
+    update_touched(p, &p->items, &m.items, &late);
+    return found_bad(&rule) | found_bad(&late) ? 2 : 0;
+}
+
+/* See struct kernels. */
+static int pairwise_alone(struct schuss_pairwise *p, ptrdiff_t first, ptrdiff_t n) {
+    if (p->users.start || p->items.start || p->loss > SCHUSS_RANK_BPR) {
+        if (pairwise_look(p, first, 0, n, 0)) return 1;
+        pairwise_gather(p, n, 0, 1);
+        return pairwise_update(p, 0) ? 2 : 0;
+    }
+    return p->stride == VIRTUAL_LANES ? step_alone(p, VIRTUAL_LANES, first, n) : step_alone(p, p->stride, first, n);
 }
 
 /* See struct kernels. */

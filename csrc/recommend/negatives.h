@@ -35,6 +35,13 @@ static inline int is_known(const struct schuss_pairwise *p, int64_t user, int64_
     return at < p->known_start[user + 1] && p->known[at] == item;
 }
 
+/* What is_known will look at for the user's first draw, which is number `at` of those to choose from. */
+static inline __attribute__((always_inline)) void prefetch_known(const struct schuss_pairwise *p, int64_t user, int64_t at) {
+    const int64_t item = p->popular ? p->popular[at] : at;
+    if (p->known_bits) __builtin_prefetch(p->known_bits + user * p->known_words + item / 64);
+    else __builtin_prefetch(p->known + (p->known_start[user] + p->known_start[user + 1]) / 2);
+}
+
 /* Number `rank` of the items that are not known: what is known has as many before it as its number less its place. */
 static inline int64_t not_known(const struct schuss_pairwise *p, int64_t user, int64_t rank) {
     const int32_t *known = p->known + p->known_start[user];

@@ -44,7 +44,8 @@ struct pair {
 };
 
 /* 1 / (1 + exp(m)): minus the slope of softplus(-m). */
-ALWAYS_INLINE real slope_of(real m) { return (v_set1(1) / (v_set1(1) + v_exp(v_set1(m))))[0]; }
+ALWAYS_INLINE vec slopes_of(vec m) { return v_set1(1) / (v_set1(1) + v_exp(m)); }
+ALWAYS_INLINE real slope_of(real m) { return slopes_of(v_set1(m))[0]; }
 
 /* Losses from margins[n] and weights[n], in place. */
 static void losses_of(const struct schuss_pairwise *p, ptrdiff_t n, real *margins, const real *weights) {
@@ -209,9 +210,18 @@ static void draw_pairs(const struct schuss_pairwise *p, ptrdiff_t first, ptrdiff
                 for (int k = 0; k < 4; k++) to->blocks[i + g * BLOCKS_ABREAST + l].v[k] = (uint32_t)words[k][l];
         }
     }
-    if (p->loss == SCHUSS_RANK_BPR)
-        for (ptrdiff_t i = 0; i < n; i++)
-            to->negatives[i] = draw_negative(p, first + i, p->seen_users[p->order[first + i]], to->blocks[i]);
+    if (p->loss != SCHUSS_RANK_BPR) return;
+    const ptrdiff_t from = p->popular ? p->n_popular : p->items.n;
+    int32_t users[PAIRS_IN_TURN];
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const int64_t at = p->order[first + i];
+        users[i] = p->seen_users[at];
+        __builtin_prefetch(p->seen_items + at);
+        __builtin_prefetch(p->known_start + users[i]);
+        if (p->popular) __builtin_prefetch(p->popular + drawn(to->blocks[i].v[0], from));
+    }
+    for (ptrdiff_t i = 0; i < n; i++) prefetch_known(p, users[i], drawn(to->blocks[i].v[0], from));
+    for (ptrdiff_t i = 0; i < n; i++) to->negatives[i] = draw_negative(p, first + i, users[i], to->blocks[i]);
 }
 
 /* Rows that a pair of those ahead will need, the first n elements of each. */

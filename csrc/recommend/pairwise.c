@@ -61,12 +61,18 @@ static void batches_member(void *context, struct team *me) {
         const ptrdiff_t n = p->n - first < p->batch ? p->n - first : p->batch;
         const ptrdiff_t from = share_start(n, SHARE_PAIRS, me->index, me->count);
         const ptrdiff_t to = share_start(n, SHARE_PAIRS, me->index + 1, me->count);
-        if (kernels->pairwise_look(p, first, from, to, me->index)) atomic_store(&run->nonfinite, 1);
-        team_wait(me);
-        if (atomic_load(&run->nonfinite)) break;
-        kernels->pairwise_gather(p, first, n, me->index, me->count);
-        team_wait(me);
-        if (kernels->pairwise_update(p, me->index)) atomic_store(&run->nonfinite, 1);
+        if (me->count == 1) {
+            const int bad = kernels->pairwise_alone(p, first, n);
+            if (bad) atomic_store(&run->nonfinite, 1);
+            if (bad == 1) break;
+        } else {
+            if (kernels->pairwise_look(p, first, from, to, me->index)) atomic_store(&run->nonfinite, 1);
+            team_wait(me);
+            if (atomic_load(&run->nonfinite)) break;
+            kernels->pairwise_gather(p, n, me->index, me->count);
+            team_wait(me);
+            if (kernels->pairwise_update(p, me->index)) atomic_store(&run->nonfinite, 1);
+        }
         first += n;
         team_wait(me); /* all have read which step this was */
         if (me->index == 0) {

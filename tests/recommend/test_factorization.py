@@ -22,6 +22,7 @@ from schuss import _core
 from schuss.recommend import metrics
 from schuss.recommend.estimator import NotFittedError
 from schuss.recommend.factorization import MatrixFactorization
+from schuss.recommend.matrices import Entries, of_entries
 from tests.interrupts import broken
 from tests.reference import factors as twin
 
@@ -216,6 +217,20 @@ def test_forms_of_ratings() -> None:
         ((u, i), r.astype(np.float32)),
     ):
         assert state_of(MatrixFactorization(4, epochs=3, random_state=0).fit(X, y)) == wanted
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (30, 2**40), (2**24, 2**40)])
+def test_entries_in_any_order_become_compressed_rows(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(2)
+    users, items, values = rng.integers(0, 30, 500), rng.integers(0, 40, 500), rng.random(500)
+    items[users % 2 == 0] += shape[1] - 40  # numbers of entries along the rows need not fit 64 bits
+    found = of_entries(Entries(users, items, values, shape), positive=True)
+    wanted = dict.fromkeys(sorted(zip(users.tolist(), items.tolist(), strict=True)), 0.0)
+    for user, item, value in zip(users.tolist(), items.tolist(), values.tolist(), strict=True):
+        wanted[user, item] += value
+    rows = np.repeat(np.arange(shape[0]), np.diff(found.start))
+    assert list(zip(rows.tolist(), found.indices.tolist(), strict=True)) == list(wanted)
+    assert_allclose(found.values, list(wanted.values()), rtol=1e-12)
 
 
 def test_weights() -> None:

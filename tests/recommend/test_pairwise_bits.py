@@ -132,6 +132,27 @@ def test_features(loss: str, batch: int, sides: tuple[bool, bool], each_isa: Cal
     check(task(loss, 4, features=tuple(dense), batch=batch), each_isa, threads=(1, 3) if batch else (1,))
 
 
+@pytest.mark.parametrize("loss", ["logistic", "bpr"])
+def test_long_batches_whose_rows_are_asked_for_once_or_more(loss: str, each_isa: Callable[[], Iterator[str]]) -> None:
+    rng = np.random.default_rng(6)
+    users, items, n, dim = 300, 500, 1500, 20
+    seen = [
+        (int(u), int(i))
+        for u, i in zip(rng.integers(0, users, n), rng.integers(0, items, n) ** 2 // items, strict=True)
+    ]
+    # what is known leaves out some of what was seen, so that an item can be its own negative
+    known: list[list[int]] = [[] for _ in range(users)]
+    for user, item in seen[::3]:
+        known[user].append(item)
+    liked = [loss == "bpr" or k % 3 > 0 for k in range(n)]
+    tables = Tables.empty(0, 0, dim, 2, np.dtype(np.float32)).grown(users, items, 1)
+    t = twin.Task(
+        loss, (tables.users, tables.items), dim, seen, liked, rng.random(n).astype(np.float32).tolist(),
+        [sorted(set(of)) for of in known], alphas=(0.01, 0.02), batch=900,
+    )  # fmt: skip
+    check(t, each_isa, threads=(1, 2, 3), epochs=1)
+
+
 def test_uniform_negatives_and_few_tries(each_isa: Callable[[], Iterator[str]]) -> None:
     check(task("bpr", popularity=False), each_isa)
     check(task("warp", max_sampled=1), each_isa)

@@ -133,7 +133,9 @@ def of_entries(found: Entries, positive: bool) -> Compressed:
     users, items, values, shape = found
     rising = (users[1:] > users[:-1]) | ((users[1:] == users[:-1]) & (items[1:] > items[:-1]))
     if not rising.all():
-        order = np.lexsort((items, users))
+        # One key has long runs that rise, which a stable sort merges, where compressed rows follow others.
+        fits = shape[0] * shape[1] < 2**63
+        order = np.argsort(users * shape[1] + items, kind="stable") if fits else np.lexsort((items, users))
         users, items, values = users[order], items[order], values[order]
         first = np.ones(len(users), bool)
         first[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
