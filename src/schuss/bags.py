@@ -158,7 +158,7 @@ def _made(cls: type[Any], name: str, parts: Parts, columns: int | None, doubled:
         start, found, values = (np.array(part) for part in parts)  # nobody changes these while they are looked at
     _check_start(name, start, len(found))
     _check_range(name, start, found, columns)
-    _check_finite(name, start, found, values)
+    _check_finite("weights" if name == "codes" else name, start, found, values)
     return _core.Compressed.__new__(cls, *_sorted(start, found, values, doubled), columns, doubled)
 
 

@@ -382,7 +382,7 @@ def test_bags() -> None:
         (([1, 2], [0.0, 2.0]), TypeError, "offsets must be integers"),
         (([1, 2], [[0, 2]]), TypeError, "offsets must be integers of one dimension"),
         (([1, 2], [0, 2], [1.0]), ValueError, r"weights must have shape \(2,\)"),
-        (([1, 2], [0, 2], [1.0, np.nan]), ValueError, r"codes\[0, 2\] is nan"),
+        (([1, 2], [0, 2], [1.0, np.nan]), ValueError, r"weights must be finite; weights\[0, 2\] is nan"),
         (([[1], [2]], None, [[1.0]]), ValueError, "weights must be a list as codes, of 2 rows"),
         (([[1], [2]], None, [[1.0], [1.0, 2.0]]), ValueError, r"weights\[1\] must have shape \(1,\)"),
         ((matrix(), [0]), TypeError, "must be None where codes are a sparse matrix"),

@@ -643,3 +643,41 @@ def test_one_input_read_twice_by_one_table() -> None:
             values.append(net.evaluate(x, y, "mse")["loss"])
             w[place] -= step
         assert np.isclose((values[0] - values[1]) / (2 * eps), analytic[place], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(("before", "after"), [("exact", None), ("lazy", None), (None, "lazy"), ("lazy", "exact")])
+def test_rows_that_change_during_a_fit_are_refused(before: str | None, after: str | None) -> None:
+    """What gradients are summed by is decided when a fit begins."""
+    net = lists(50, 3, 2)
+    opt = schuss.Adam(net.parameters, rows=before)
+    codes = np.arange(32).reshape(16, 2)
+
+    def change(_: object) -> None:
+        opt.param_groups[0]["rows"] = after
+
+    with pytest.raises(ValueError, match="'rows' has been changed during a fit"):
+        net.fit(codes, np.zeros((16, 1)), loss="mse", optimizer=opt, epochs=3, batch_size=8, callbacks=[change])
+    assert net.epochs_done == 1
+    net.fit(codes, np.zeros((16, 1)), loss="mse", optimizer=opt, epochs=1, batch_size=8)
+
+
+@pytest.mark.parametrize("before", [None, "lazy"])
+def test_rows_that_change_between_steps(before: str | None) -> None:
+    """From the change on all is as for an optimizer that had the parameters and states then."""
+    changed, fresh = lists(40, 3, 2), lists(40, 3, 2)
+    opt = schuss.Adam(changed.parameters, lr=0.01, rows=before)
+    steps = batches(40, 2, 6, 12)
+    for codes, y in steps[:4]:
+        changed.train_step(codes, y, "mse", opt)
+    for mine, theirs in zip(fresh.parameters, changed.parameters, strict=True):
+        mine[...] = theirs
+    dense = schuss.Adam(fresh.parameters, lr=0.01)
+    state = opt.state_dict()
+    for group in state["param_groups"]:
+        group.pop("rows", None)
+    dense.load_state_dict(state)
+    opt.param_groups[0]["rows"] = "exact"
+    for codes, y in steps[4:]:
+        changed.train_step(codes, y, "mse", opt)
+        fresh.train_step(codes, y, "mse", dense)
+    assert_same(arrays_of(changed, opt), arrays_of(fresh, dense))

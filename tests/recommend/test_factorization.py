@@ -653,6 +653,8 @@ def changed(path: Path, change: Callable[[dict[str, Any], dict[str, Array]], Non
         (lambda h, a: a.update(user_factors=a["user_factors"][1:]), "user_factors"),
         (lambda h, a: a.update(item_biases=a["item_biases"].astype(np.float64)), "item_biases"),
         (lambda h, a: a.pop("user_counts"), "user_counts"),
+        (lambda h, a: a.update(user_counts=-a["user_counts"]), "array 'user_counts' has .* a negative count"),
+        (lambda h, a: a.update(item_factors=a["item_factors"] * np.float32("nan")), "'item_factors' has a number that"),
         (lambda h, a: a.update(more=np.zeros(1)), "more"),
         (lambda h, a: a.update({"seen.indices": a["seen.indices"] + 40}), "column out of range"),
         (lambda h, a: a.update({"seen.start": a["seen.start"][::-1].copy()}), "start must rise"),

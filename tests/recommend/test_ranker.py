@@ -324,6 +324,34 @@ def test_early_stopping_keeps_the_best() -> None:
     assert model.history_.best_epoch == curve.argmax() + 1
 
 
+@pytest.mark.parametrize("overlap", ["all", "none"])
+def test_validation_without_anything_new_is_refused(overlap: str) -> None:
+    """Its metric would be no number, and the best epoch none."""
+    train, _ = split(seen())
+    model = PairwiseRanker(loss="warp", random_state=0)
+    validation = train if overlap == "all" else sp.csr_matrix(train.shape, dtype=np.float32)
+    with pytest.raises(ValueError, match="validation must have an entry greater than 0 that is not learnt from"):
+        model.fit(train, epochs=5, validation=validation, early_stopping=2)
+    assert not hasattr(model, "n_epochs_")
+
+
+def test_copies_have_tables_of_their_own() -> None:
+    train, _ = split(seen())
+    model = PairwiseRanker(random_state=0).fit(train)
+    before, other = model.item_embeddings.copy(), copy.copy(model)
+    other.fit_partial(train)
+    np.testing.assert_array_equal(model.item_embeddings, before)
+    assert not np.array_equal(other.item_embeddings, before)
+
+
+def test_a_rate_that_raises_leaves_a_failed_fit() -> None:
+    train, _ = split(seen())
+    model = PairwiseRanker(random_state=0, learning_rate=lambda step: 0.05 if step < train.nnz else 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        model.fit(train, epochs=3)
+    assert model.history_.stopped == "failed" and model.n_epochs_ == 1
+
+
 def test_validation_of_features() -> None:
     train, test = split(seen())
     f = sp.random(train.shape[1], 30, 0.3, "csr", np.float32, np.random.default_rng(0))

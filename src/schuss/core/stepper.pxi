@@ -229,14 +229,15 @@ cdef class Stepper(Parameters):
     cdef int take_numbers(self, int i) except -1:
         """The group's numbers become those of the next step."""
         cdef Py_ssize_t k
-        if self.c_step.groups[i].rows == SCHUSS_ROWS_EXACT and self.numbers[i].rows != SCHUSS_ROWS_EXACT:
+        cdef int before = self.c_step.groups[i].rows
+        if before == SCHUSS_ROWS_EXACT and self.numbers[i].rows != SCHUSS_ROWS_EXACT:
             self.catch_up_all()
             for k in range(self.n_views):
                 if self.segments[k].group == i:
                     self.segments[k].last, self.lasts[k] = NULL, None
-        if self.numbers[i].rows == SCHUSS_ROWS_EXACT and self.c_step.groups[i].rows != SCHUSS_ROWS_EXACT:
+        if self.numbers[i].rows == SCHUSS_ROWS_EXACT and before != SCHUSS_ROWS_EXACT:
             self.keep_history(i)
-        self.rows_changes += self.c_step.groups[i].rows != self.numbers[i].rows
+        self.rows_changes += before != self.numbers[i].rows
         self.c_step.groups[i] = self.numbers[i]
         return 0
 

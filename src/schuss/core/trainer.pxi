@@ -378,6 +378,8 @@ cdef class Trainer:
                 self.stepper.check_params()
                 self.net.bind(self.stepper)
                 self.stepper.read_groups(self.groups)
+                if self.binding.changes != self.stepper.rows_changes:
+                    raise ValueError("param_groups' 'rows' has been changed during a fit, expected as it was at its start")
                 self.stepper.set_stages(1, self.clip_value, self.clip_norm, False, False)
                 self.make_room()
                 self.net.forward_x = None

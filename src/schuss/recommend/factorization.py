@@ -623,6 +623,9 @@ class MatrixFactorization(Estimator):
                 raise ValueError(f"its seen rows are of {seen.shape[0]} users, expected {users}")
             # Copied: what a file holds lies anywhere, and is not to be written to.
             state = {key: np.array(array) for key, array in state.items()}
+            for key, array in state.items():
+                if not (array >= 0 if array.dtype == np.int64 else np.isfinite(array)).all():
+                    raise ValueError(f"its array {key[:-1]!r} has a number that is not finite, or a negative count")
             low, high = numbers["scale"]
             if not (isfinite(numbers["mean"]) and isfinite(low) and isfinite(high) and low <= high):
                 raise ValueError("its mean and scale must be finite numbers, and the scale rise")

@@ -214,6 +214,12 @@ def within(rows: Compressed, shape: tuple[int, int]) -> Compressed:
     return of_entries(Entries(users[chosen], items[chosen], values[chosen], shape), positive=True)
 
 
+def _has_unseen(rows: Compressed, seen: Compressed) -> bool:
+    """Whether rows have an entry that these others, of the same shape, do not have."""
+    numbers = [found.users * rows.shape[1] + found.items for found in (_entries_of(rows), _entries_of(seen))]
+    return not np.isin(*numbers).all()
+
+
 def run(
     ranker: dict[str, Any], begin: State, settings: Settings, given: Given, epochs: int, level: int,
     watch: Watch, history: History,
@@ -234,6 +240,8 @@ def run(
     """
     seen = joined(begin.seen, given.pairs)
     positives = watch.positives(given)
+    if positives is not None and not _has_unseen(positives, within(seen, positives.shape)):
+        raise ValueError("validation must have an entry greater than 0 that is not learnt from; got none")
     kept = begin.tables
     rows = len(kept.users) + len(kept.items)
     # What an epoch has learnt comes back as a whole, where that costs little beside the epoch.
@@ -273,6 +281,9 @@ def run(
         raise
     except KeyboardInterrupt:
         history.stopped = "interrupted"
+        raise
+    except BaseException:
+        history.stopped = "failed"
         raise
     finally:
         if best is not None:

@@ -520,6 +520,10 @@ class PairwiseRanker(Estimator):
             seen = fitting.within(self._learnt.seen, model.shape)
         return recommend(model, users, k, seen=seen, items=items, num_threads=num_threads)
 
+    def __copy__(self) -> Self:
+        """A ranker with tables of its own: training writes into them."""
+        return copy.deepcopy(self)
+
     # -- files -------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -570,6 +574,8 @@ class PairwiseRanker(Estimator):
             ]
             seen = saving.seen_of(content, numbers["items"])
             content.check_empty()
+            if not all(np.isfinite(table).all() for table in tables):
+                raise ValueError("its tables must be finite")
         state = fitting.State(Tables.of_parts(*tables), seen, numbers["seed"], numbers["epochs"], numbers["steps"])
         model.__dict__.update(_learnt=state, n_epochs_=state.epochs, history_=parts.history, seed_=state.seed)
         return model
