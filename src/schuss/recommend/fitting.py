@@ -216,8 +216,8 @@ def within(rows: Compressed, shape: tuple[int, int]) -> Compressed:
 
 def _has_unseen(rows: Compressed, seen: Compressed) -> bool:
     """Whether rows have an entry that these others, of the same shape, do not have."""
-    numbers = [found.users * rows.shape[1] + found.items for found in (_entries_of(rows), _entries_of(seen))]
-    return not np.isin(*numbers).all()
+    mine, theirs = (found.users * rows.shape[1] + found.items for found in (_entries_of(rows), _entries_of(seen)))
+    return not bool(np.isin(mine, theirs).all())
 
 
 def run(
