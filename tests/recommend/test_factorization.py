@@ -468,6 +468,13 @@ NO = np.zeros(0, int)
         (None, {"sample_weight": np.full(400, np.nan)}, ValueError, "sample_weight must be finite"),
         (None, {"sample_weight": np.zeros(400)}, ValueError, "positive somewhere"),
         (None, {"validation": (NO, NO, NO)}, ValueError, "validation must have at least one rating"),
+        (
+            None,
+            {"validation": ([0], [0], [np.nan])},
+            ValueError,
+            "validation must be finite; that of user 0 and item 0 is",
+        ),
+        (None, {"early_stopping": True}, ValueError, "got .val_loss.; nothing is given to validate with"),
         (None, {"verbose": 3}, ValueError, "verbose must be an integer from 0 to 2"),
     ],
 )

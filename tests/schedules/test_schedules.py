@@ -836,7 +836,7 @@ def test_fit_reports_what_is_monitored() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"monitor": "val_loss"}, "monitor must be one of loss; got 'val_loss'; give validation_data"),
+        ({"monitor": "val_loss"}, "monitor must be one of loss; got 'val_loss'; nothing is given to validate with"),
         ({"monitor": "accuracy"}, "monitor must be one of loss; got 'accuracy'"),
         ({"mode": "max"}, "monitor must be named for a fit with mode='max'; got None"),
     ],

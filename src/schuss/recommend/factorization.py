@@ -683,15 +683,15 @@ def _pairs(name: str, value: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return array[:, 0], array[:, 1]
 
 
-def _ratings(X: Any, y: Any, sample_weight: Any) -> tuple[Entries, NDArray[np.float64] | None]:
+def _ratings(X: Any, y: Any, sample_weight: Any, name: str = "X") -> tuple[Entries, NDArray[np.float64] | None]:
     """Ratings, and their weights if not all are 1. Those of weight 0 are left out."""
     if y is not None:
-        users, items = _pairs("X", X)
-        found = entries("X", (users, items, y))
+        users, items = _pairs(name, X)
+        found = entries(name, (users, items, y))
     else:
         if isinstance(X, (tuple, list)) and len(X) == 2:
             raise ValueError("X must be (users, items, ratings), or y the ratings of its pairs; got two arrays, no y")
-        found = entries("X", X)
+        found = entries(name, X)
     if sample_weight is None:
         return found, None
     weights = real_array("sample_weight", sample_weight).astype(np.float64)
@@ -709,9 +709,9 @@ def _ratings(X: Any, y: Any, sample_weight: Any) -> tuple[Entries, NDArray[np.fl
 def _held(validation: Any) -> tuple[Entries, None]:
     """Ratings to validate with."""
     if isinstance(validation, (tuple, list)) and len(validation) == 2:
-        found, _ = _ratings(validation[0], validation[1], None)
+        found, _ = _ratings(validation[0], validation[1], None, "validation")
     else:
-        found, _ = _ratings(validation, None, None)
+        found, _ = _ratings(validation, None, None, "validation")
     if not len(found.values):
         raise ValueError("validation must have at least one rating; got none")
     return found, None

@@ -190,7 +190,7 @@ class ReduceOnPlateau(Formula):
         if name is None:
             name = "val_loss" if "val_loss" in names else "loss"
         if name not in names:
-            hint = "; give validation_data or validation_fraction" if name.startswith("val_") else ""
+            hint = "; nothing is given to validate with" if name.startswith("val_") else ""
             raise ValueError(f"ReduceOnPlateau's monitor must be one of {', '.join(names)}; got {name!r}{hint}")
         return name
 

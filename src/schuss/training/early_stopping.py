@@ -63,7 +63,7 @@ class EarlyStopping:
     def less_is_better(self, names: Sequence[str]) -> bool:
         """Whether less of the monitored quantity is better. ValueError if it is not among the recorded names."""
         if self.monitor not in names:
-            hint = "; give validation_data or validation_fraction" if self.monitor.startswith("val_") else ""
+            hint = "; nothing is given to validate with" if self.monitor.startswith("val_") else ""
             raise ValueError(f"early_stopping's monitor must be one of {', '.join(names)}; got {self.monitor!r}{hint}")
         if self.mode != "auto":
             return self.mode == "min"
