@@ -25,6 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 
 import schuss
 
-from . import rate_search
+from . import rate_search, study
 
 VARIABLE = "SCHUSS_REVIEWS"
 LADDER = tuple(float(f"{digit}e{power}") for power in range(-5, 3) for digit in (1, 3))
@@ -287,11 +288,7 @@ def draw(found: dict[str, Any], picture: str) -> None:
     figure.savefig(picture, dpi=90)
 
 
-def main(results: str, picture: str | None = None) -> None:
-    found = measure(Path(results))
-    if picture is not None:
-        draw(found, picture)
-
+main = partial(study.main, measure, draw)
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

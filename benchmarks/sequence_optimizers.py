@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 
 import schuss
 
-from . import rate_search
+from . import rate_search, study
 
 OPTIMIZERS: dict[str, tuple[type[schuss.Optimizer], dict[str, Any]]] = {
     "SGD, momentum 0.9": (schuss.SGD, {"momentum": 0.9}),
@@ -190,11 +191,7 @@ def draw(found: dict[str, Any], picture: str) -> None:
     figure.savefig(picture, dpi=110)
 
 
-def main(results: str, picture: str | None = None) -> None:
-    found = measure(Path(results))
-    if picture is not None:
-        draw(found, picture)
-
+main = partial(study.main, measure, draw)
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

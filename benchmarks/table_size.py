@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ import numpy as np
 
 import schuss
 
-from . import peers
+from . import peers, study
 from .timing import Contender, alternate
 
 if TYPE_CHECKING:
@@ -126,11 +127,7 @@ def draw(found: dict[str, Any], picture: str) -> None:
     figure.savefig(picture, dpi=110)
 
 
-def main(results: str, picture: str | None = None) -> None:
-    found = measure(Path(results))
-    if picture is not None:
-        draw(found, picture)
-
+main = partial(study.main, measure, draw)
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,20 +13,17 @@ from ..files import header as checks
 from ..files.networks import as_damage
 from ..history import History
 from ..schedules.plain import as_data, of_data
-from ..threads import MOST as MOST_THREADS
-from ..threads import threads
 from ..training.rates import told
 from . import fitting, saving
 from .estimator import Estimator, seed_of
 from .matrices import codes
 from .pairs import MOST_PAIRS, features
-from .ranking import of_factors, places, recommend
+from .ranking import limited, of_factors, places, recommend
 from .table import Tables
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -327,7 +323,7 @@ class PairwiseRanker(Estimator):
         tables = before.tables
         grows = given.rows[0] > len(tables.users) or given.rows[1] > len(tables.items)
         begin = before._replace(tables=tables.grown(*given.rows, before.seed) if grows else tables)
-        with _limited(num_threads):
+        with limited(num_threads):
             fitting.run(self.__dict__, begin, settings, given, epochs, level, watch, history)
         return self
 
@@ -426,7 +422,7 @@ class PairwiseRanker(Estimator):
             raise ValueError(f"user_ids and item_ids must be equally many; got {len(users)} and {len(items)}")
         of_users, user_at = self._represented_of("users", user_features, users)
         of_items, item_at = self._represented_of("items", item_features, items)
-        with _limited(num_threads):
+        with limited(num_threads):
             return _core.pair_scores(of_users, of_items, self._tables().dim, user_at, item_at)
 
     def _represented_of(
@@ -589,7 +585,3 @@ _NUMBERS: dict[str, checks.Check] = {
     "items": checks.whole(0, 2**31 - 1),
     "schedules": lambda name, value: list(value),
 }
-
-
-def _limited(num_threads: int | None) -> AbstractContextManager[Any]:
-    return nullcontext() if num_threads is None else threads(integer("num_threads", num_threads, 1, MOST_THREADS))

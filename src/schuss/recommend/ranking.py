@@ -120,7 +120,8 @@ def _dtype(*arrays: NDArray[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32 if all(array.dtype == np.float32 for array in arrays) else np.float64)
 
 
-def _limited(num_threads: int | None) -> AbstractContextManager[Any]:
+def limited(num_threads: int | None) -> AbstractContextManager[Any]:
+    """A context with at most so many threads; None: as many as there are without it."""
     return nullcontext() if num_threads is None else threads(integer("num_threads", num_threads, 1, MOST))
 
 
@@ -207,7 +208,7 @@ def first_items(
     places = None if left_out is None else left_out.places
     if scores is not None and places is None:
         users = None
-    with _limited(num_threads):
+    with limited(num_threads):
         ranking = _core.Ranking(user, item, bias, scores, users, places, n_items, numbers)
         # More than there are would be room for nothing.
         found, values = ranking.best(min(k, max(1, len(numbers) if numbers is not None else n_items)))
@@ -257,7 +258,7 @@ class Places:
         num_threads: int | None = None,
     ) -> None:
         places = None if left_out is None else left_out.places
-        with _limited(num_threads):
+        with limited(num_threads):
             self._core = _core.Ranking(
                 model.user, model.item, model.item_bias, model.scores, None, places, model.shape[1], None
             )
