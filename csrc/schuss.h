@@ -690,6 +690,7 @@ struct schuss_train {
     double since_copied;               /* nanoseconds of steps since they were made, roughly; at first infinity */
     double loss_sum, weight_sum;       /* over this epoch */
     double last_loss;                  /* of the last batch */
+    double *losses;                    /* [steps of an epoch] the loss of each batch, or NULL */
     /* set by schuss_train_begin for schuss_train_end */
     ptrdiff_t current_rows;
     const void *current_y;

@@ -36,6 +36,7 @@ static void run_member(void *context, struct team *me) {
     struct schuss_train *t = run->t;
     ptrdiff_t position = t->position;
     uint64_t draw = t->draws;
+    double *losses = t->losses ? t->losses + (position + t->batch - 1) / t->batch : NULL; /* of the next batch */
     int64_t number = t->step->t; /* its own: the first member counts on when the others are in the next step */
     const int64_t start = me->index == 0 && run->wanted > 1 ? thread_nanoseconds() : 0;
     const int64_t retry = start + RETRY_NANOSECONDS;
@@ -59,7 +60,10 @@ static void run_member(void *context, struct team *me) {
         team_wait(me);
         const double loss = step_loss(t, &b);
         const double penalised = me->index == 0 ? loss + penalty_of(t, b.total) : loss;
-        if (me->index == 0) t->last_loss = penalised;
+        if (me->index == 0) {
+            t->last_loss = penalised;
+            if (losses) *losses++ = penalised;
+        }
         status = isfinite(loss) ? step_end(run, &b, position, &births, me) : SCHUSS_NONFINITE;
         if (status != SCHUSS_OK) break;
         if (me->index == 0) run->stop = time_is_up(run, me, start, deadline, &steps) || (t->n_kept && !keeps_have_room(t));

@@ -259,10 +259,14 @@ int schuss_train_end(struct schuss_train *t, double loss) {
     struct run run = run_of(t);
     const double time = 2 * plan_forward_time(t->plan, b.rows) + run.walk.arrays_time;
     const int threads = optimizer_threads(&run.walk, net_threads(t->plan, time, START_WORTH_A_THREAD));
+    const int is_finite = isfinite(loss);
+    if (is_finite && t->penalty) {
+        penalty_own(t, &(struct team){.index = 0, .count = 1});
+        loss += penalty_of(t, b.total);
+    }
     t->last_loss = loss;
-    if (!isfinite(loss)) return SCHUSS_NONFINITE;
-    if (t->penalty) penalty_own(t, &(struct team){.index = 0, .count = 1});
-    t->last_loss = loss += penalty_of(t, b.total);
+    if (t->losses) t->losses[(t->position + t->batch - 1) / t->batch] = loss;
+    if (!is_finite) return SCHUSS_NONFINITE;
     if (run.sets_rates || t->penalty) step_set_rates(t, &b, t->position);
     schuss_team(threads, net_patience(time, time), end_member, &run);
     t->step->nonfinite = step_found_nonfinite(&run);

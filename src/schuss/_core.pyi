@@ -505,6 +505,7 @@ class Trainer:
         it may have been). Python signal handlers run between calls."""
     loss: float  # weighted mean over this epoch so far
     last_loss: float  # of the last batch
+    batch_losses: NDArray[np.float64]  # of the epoch's batches so far, as the last one; a copy
     batches_done: int  # of this epoch
 
 def run_side_by_side(trainers: list[Trainer], seconds: float) -> list[object]:

@@ -136,7 +136,7 @@ class History:
         """
         if len(self) == 0:
             raise ValueError("history must have at least one epoch to plot; got none")
-        from .plots import draw_curves
+        from .plots.curves import draw_curves
 
         best = self.best_epoch if "val_loss" in self else None
         return draw_curves(self.epochs, {name: self[name] for name in self.names}, best, path)

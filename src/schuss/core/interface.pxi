@@ -347,6 +347,7 @@ cdef extern from "schuss.h" nogil:
         int n_kept
         double since_copied
         double loss_sum, weight_sum, last_loss
+        double *losses
         ptrdiff_t current_rows
         const void *current_y
         const double *current_weights

@@ -53,6 +53,7 @@ cdef class Trainer:
     cdef object carried        # the state that rows of one batch hand on to those of the next, or None
     cdef bint gathers          # whether batches have to be gathered, shuffled or not
     cdef Py_ssize_t rows_given # of which an epoch takes as many as fill whole batches, or all
+    cdef object losses         # of the epoch's batches
     cdef bint failed           # whether a loss or gradient of this epoch was not finite
 
     def __cinit__(self, Net net not None, Stepper stepper not None, list groups not None, loss, x, y, weights,
@@ -141,6 +142,8 @@ cdef class Trainer:
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
         if drop_last:
             self.t.rows = rows - rows % batch_size
+        self.losses = np.empty((self.t.rows + batch_size - 1) // batch_size)
+        self.t.losses = <double *>start_of(self.losses)
         if carries:
             if self.t.rows % batch_size:
                 raise ValueError(f"batch_size is {batch_size} and x has {rows} rows, expected whole batches")
@@ -285,6 +288,10 @@ cdef class Trainer:
     @property
     def last_loss(self):
         return self.t.last_loss
+
+    @property
+    def batch_losses(self):
+        return self.losses[:self.batches_done + self.failed].copy()
 
     cdef object of_steps(self, name, values):
         """A number a step of an epoch, as an array of the trainer's; None: none are given."""

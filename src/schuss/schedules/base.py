@@ -97,7 +97,8 @@ class Schedule(ABC):
         ImportError
             If matplotlib is not installed.
         """
-        from ..plots import check_axes, draw_rates
+        from ..plots.figures import check_axes
+        from ..plots.rates import draw_rates
 
         steps = integer("steps", steps, 1, LAST_STEP)
         check_axes("ax", ax)

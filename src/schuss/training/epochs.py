@@ -102,6 +102,11 @@ class Epochs:
         """The loss of its last batch."""
         return self.trainer.last_loss
 
+    @property
+    def batch_losses(self) -> NDArray[np.float64]:
+        """The loss of each batch of the last epoch, as it was before the batch's step."""
+        return self.trainer.batch_losses
+
     def run(
         self,
         seed: int | None,

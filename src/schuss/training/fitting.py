@@ -310,7 +310,8 @@ class Fit:
     def _is_asked_to_stop(self, seconds: float, logs: dict[str, float]) -> bool:
         """Call all callbacks; whether one has said True."""
         network = self._network
-        record = EpochRecord(network.epochs_done, self._last_epoch, logs, network, self._optimizer, seconds)
+        losses = self.steps.batch_losses
+        record = EpochRecord(network.epochs_done, self._last_epoch, logs, network, self._optimizer, seconds, losses)
         answers = [callback(record) for callback in self._callbacks]
         return any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..optim import Optimizer
     from ..trained import Trained
 
@@ -24,6 +27,8 @@ class EpochRecord:
         Those being fitted; ``optimizer.param_groups[0]["lr"]`` may be changed.
     seconds : float
         What the epoch took.
+    batch_losses : array of float64
+        The loss of each of its batches, as it was before the batch's step.
     """
 
     epoch: int
@@ -32,3 +37,4 @@ class EpochRecord:
     network: Trained = field(repr=False)
     optimizer: Optimizer = field(repr=False)
     seconds: float
+    batch_losses: NDArray[np.float64] = field(repr=False)

@@ -1,0 +1,1 @@
+"""Drawings with matplotlib. pyplot's state is left alone."""
