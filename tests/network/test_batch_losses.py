@@ -27,7 +27,7 @@ def losses_of(**arguments) -> list[np.ndarray]:
 
 def half_square(prediction, target):
     """Half of the mean square."""
-    off = prediction - target
+    off = prediction - target.reshape(prediction.shape)
     return float(np.mean(off.astype(np.float64) ** 2) / 2), off / len(off)
 
 
