@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arguments import integer, number, shown
+from .figures import check_axes, matplotlib
 from .positions import network_of, position_of
-from .surfaces import Surface
+from .surfaces import Surface, titled
 
 if TYPE_CHECKING:
     import os
@@ -75,9 +76,7 @@ class LossLine:
         ImportError
             If matplotlib is not installed.
         """
-        from .loss_figures import draw_line
-
-        return draw_line(self, path, ax)
+        return _draw(self, path, ax)
 
 
 def loss_line(
@@ -185,3 +184,31 @@ def _labels(given: Any) -> tuple[str, str]:
     if len(found) != 2:
         raise ValueError(f"labels must be two, of start and end; got {shown(given)}")
     return str(found[0]), str(found[1])
+
+
+def _draw(line: LossLine, path: str | os.PathLike[str] | None, axes: Any) -> Any:
+    """Curves of training and validation, and where start and end are."""
+    check_axes("ax", axes)
+    Figure, _ = matplotlib()
+    if axes is None:
+        axes = Figure(figsize=(6.4, 4.0), layout="constrained").subplots()
+    axes.plot(line.at, line.training, label="training")
+    if line.validation is not None:
+        axes.plot(line.at, line.validation, label="validation")
+    ink = axes.xaxis.label.get_color()
+    for place, label, mark in zip((0.0, 1.0), line.labels, ("s", "o"), strict=True):
+        axes.axvline(place, color=ink, alpha=0.35, linewidth=1, linestyle=":")
+        loss = line.training[line.at == place]
+        axes.plot(place, loss, mark, color=ink, markerfacecolor="none", linestyle="none", label=label)
+    finite = line.training[np.isfinite(line.training)]
+    # Where it rises a thousandfold a straight scale would show nothing else.
+    if len(finite) and finite.min() > 0 and finite.max() > 100 * finite.min():
+        axes.set_yscale("log")
+    axes.set_xlabel(f"way from {line.labels[0]} (0) to {line.labels[1]} (1)")
+    axes.set_ylabel(line.loss)
+    axes.set_title(titled(f"Loss along the line, barrier {line.barrier:.3g}", line.statistics))
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    if path is not None:
+        axes.figure.savefig(path, dpi=150)
+    return axes.figure

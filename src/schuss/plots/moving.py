@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +14,21 @@ import numpy as np
 from ..arguments import file_path
 
 if TYPE_CHECKING:
-    from .path_figures import Picture
+    from numpy.typing import NDArray
+
+    from .pictures import Picture
 
 
 def _shown_steps(picture: Picture, frames: int) -> list[int]:
     """After which step each frame is, from the start to the end of the longest path."""
     last = max(len(way.points) - 1 for way in picture.ways)
     return [int(step) for step in np.unique(np.linspace(0, max(last, 1), min(frames, last + 1) or 1).round())]
+
+
+def _moments(picture: Picture) -> NDArray[np.int64]:
+    """Steps between which a page may choose: all, or as many as keep it small."""
+    last = max(0, *(len(way.points) - 1 for way in picture.ways))
+    return np.unique(np.linspace(0, last, min(last + 1, 1001)).round()).astype(np.int64)
 
 
 def _opaque(picture: Picture) -> None:
@@ -88,24 +97,27 @@ def write_html(picture: Picture, path: Any, frames: int, seconds: float) -> None
     _opaque(picture)
     figure, axes = picture.figure, picture.axes
     legends, before = list(figure.legends), figure.canvas
-    hidden = [*legends, *(artist for way in picture.ways for artist in (way.line, way.end))]
+    hidden = [artist for way in picture.ways for artist in (way.line, way.end)]
     image = io.BytesIO()
     try:
+        figure.legends.clear()  # the page has its own; one that is only hidden keeps its room
         for artist in hidden:
             artist.set_visible(False)
-            artist.set_in_layout(False)
         FigureCanvasAgg(figure)
         figure.savefig(image, format="png", dpi=160)
         scale = 100 / figure.dpi
         width, height = (100 * side for side in figure.get_size_inches())
         box = axes.get_window_extent()
         ways = []
+        moments = _moments(picture)
         for way in picture.ways:
-            places = axes.transData.transform(way.points) * scale
+            last = len(way.points) - 1
+            kept = np.unique([*moments[moments <= last], *([last] if last >= 0 else [])]).astype(int)
+            places = axes.transData.transform(way.points[kept]) * scale if last >= 0 else np.empty((0, 2))
             ways.append(
                 {
                     "at": [round(float(v), 1) for x, y in places for v in (x, height - y)],
-                    "f": [float(f"{loss:.3g}") for loss in way.trace.losses[: len(way.points)]],
+                    "f": [f"{loss:.3g}" for loss in way.trace.losses[kept]],
                     "color": to_hex(way.line.get_color()),
                     "label": way.label.partition("\n")[0],
                     "end": way.label.partition("\n")[2],
@@ -116,27 +128,24 @@ def write_html(picture: Picture, path: Any, frames: int, seconds: float) -> None
     finally:
         for artist in hidden:
             artist.set_visible(True)
-            artist.set_in_layout(True)
+        figure.legends.extend(legends)
         figure.set_canvas(before)
-    steps = max(len(way.points) - 1 for way in picture.ways)
     words = {
         "TITLE": html.escape(axes.get_title()),
+        "MARKS": "\u25a1 start" + (" &nbsp; \u2605 known minimum" if picture.minima else ""),
         "GROUND": to_hex(figure.get_facecolor()),
         "INK": to_hex(axes.xaxis.label.get_color()),
         "WIDTH": f"{width:g}",
         "HEIGHT": f"{height:g}",
-        "STEPS": str(steps),
+        "LAST": str(len(moments) - 1),
         "IMAGE": base64.b64encode(image.getvalue()).decode("ascii"),
         # No text of a label may end the script.
         "DATA": json.dumps(
-            {"ways": ways, "steps": steps, "seconds": seconds, "frames": frames, "frame": frame}
+            {"ways": ways, "steps": moments.tolist(), "seconds": seconds, "frames": frames, "frame": frame}
         ).replace("<", "\\u003c"),
     }
-    page = _PAGE
-    for word, value in words.items():
-        page = page.replace(f"@{word}@", value)
     with open(file_path("path", path), "w", encoding="utf-8") as file:
-        file.write(page)
+        file.write(re.sub("@([A-Z]+)@", lambda found: words[found[1]], _PAGE))
 
 
 _PAGE = """<!DOCTYPE html>
@@ -169,10 +178,11 @@ li b { font-weight: normal; font-variant-numeric: tabular-nums; }
 </svg>
 <div class="bar">
 <button id="play" type="button">Play</button>
-<input id="step" type="range" min="0" max="@STEPS@" value="@STEPS@" aria-label="step">
+<input id="step" type="range" min="0" max="@LAST@" value="@LAST@" aria-label="step">
 <output id="count"></output>
 </div>
 <ul id="legend"></ul>
+<p>@MARKS@</p>
 <script>
 "use strict";
 const data = @DATA@;
@@ -201,9 +211,10 @@ for (const way of data.ways) {
   row.append(swatch, name, way.value);
   get("legend").appendChild(row);
 }
-const show = (step) => {
+const end = data.steps.length - 1;
+const show = (k) => {
   for (const way of data.ways) {
-    const last = Math.min(step, way.at.length / 2 - 1);
+    const last = Math.min(k, way.at.length / 2 - 1);
     const points = way.at.slice(0, 2 * last + 2).join(" ");
     way.line.setAttribute("points", points);
     way.rim.setAttribute("points", points);
@@ -212,28 +223,28 @@ const show = (step) => {
       way.head.setAttribute("cx", way.at[2 * last]);
       way.head.setAttribute("cy", way.at[2 * last + 1]);
     }
-    way.value.textContent = step > last || step === data.steps ? way.end : String(way.f[last]);
+    way.value.textContent = k > last || k === end ? way.end : way.f[last];
   }
-  get("step").value = step;
-  get("count").textContent = `step ${step}`;
+  get("step").value = k;
+  get("count").textContent = `step ${data.steps[k]}`;
 };
 let timer = null;
 const stop = () => { clearInterval(timer); timer = null; get("play").textContent = "Play"; };
 const play = () => {
-  const stride = Math.max(1, Math.ceil((data.steps + 1) / data.frames));
-  let step = Number(get("step").value);
-  if (step >= data.steps) step = 0;
+  const stride = Math.max(1, Math.ceil((end + 1) / data.frames));
+  let k = Number(get("step").value);
+  if (k >= end) k = 0;
   get("play").textContent = "Pause";
-  show(step);
+  show(k);
   timer = setInterval(() => {
-    step = Math.min(step + stride, data.steps);
-    show(step);
-    if (step === data.steps) stop();
-  }, 1000 * data.seconds * stride / (data.steps + 1));
+    k = Math.min(k + stride, end);
+    show(k);
+    if (k === end) stop();
+  }, 1000 * data.seconds * stride / (end + 1));
 };
 get("play").onclick = () => (timer === null ? play() : stop());
 get("step").oninput = () => { stop(); show(Number(get("step").value)); };
-show(data.steps);
+show(end);
 if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play();
 </script>
 </body>

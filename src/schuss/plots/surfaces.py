@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
 
-_STATISTICS = ("recompute", "interpolate")
+# What may be done about the statistics of BatchNorm, and what titles say of it.
+_STATISTICS = {
+    "recompute": "BatchNorm's statistics anew at each point",
+    "interpolate": "BatchNorm's statistics interpolated",
+}
+
+
+def titled(title: str, statistics: str | None) -> str:
+    """A title that says what was done about the statistics of BatchNorm."""
+    return title if statistics is None else f"{title}\n{_STATISTICS[statistics]}"
 
 
 class Surface:

@@ -121,8 +121,6 @@ def trace(
     """
     problem = Problem(function, start, jac)
     steps = integer("steps", steps, 1)
-    if lr is not None and not callable(lr):
-        real_array("lr", lr)
     entrants = entrants_of(optimizers)
     return {entrant.label: entrant.run(problem, lr, steps) for entrant in entrants}
 
