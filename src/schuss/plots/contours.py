@@ -56,11 +56,15 @@ def draw_surface(axes: Any, xs: Vector, ys: Vector, values: Vector, levels: Vect
     if not len(levels):
         return
     ink = to_rgba(axes.xaxis.label.get_color())[:3]
-    shown = np.ma.masked_invalid(np.clip(values, None, np.nextafter(levels[-1], np.inf) + 2 * abs(levels[-1])))
-    if len(levels) > 1:
-        tints = [(*_TINT, alpha) for alpha in np.linspace(0.03, 0.4, len(levels))]
-        axes.contourf(xs, ys, shown, levels=levels, colors=tints[:-1], extend="max")
-    axes.contour(xs, ys, shown, levels=levels, colors=[(*ink, 0.28)], linewidths=0.6, linestyles="solid")
+    # In parts of what the levels span, so that numbers of any size can be drawn.
+    low, span = float(levels[0]), float(levels[-1] - levels[0]) or 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = np.ma.masked_invalid(np.clip((values - low) / span, -1.0, 2.0))
+    at = (levels - low) / span
+    if len(at) > 1:
+        tints = [(*_TINT, alpha) for alpha in np.linspace(0.03, 0.4, len(at))]
+        axes.contourf(xs, ys, parts, levels=at, colors=tints, extend="max")
+    axes.contour(xs, ys, parts, levels=at, colors=[(*ink, 0.28)], linewidths=0.6, linestyles="solid")
 
 
 def on_ground(axes: Any, width: float) -> list[Any]:

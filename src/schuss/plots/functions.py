@@ -39,8 +39,9 @@ class Function:
     >>> ravine = schuss.plots.FUNCTIONS["ravine"]
     >>> ravine([1.0, 0.1]), ravine.jac([1.0, 0.1]).tolist()
     (1.0, [1.0, 10.0])
-    >>> schuss.minimize(ravine, ravine.start, jac=ravine.jac, options={"lr": 0.1}).x.round(3).tolist()
-    [0.0, 0.0]
+    >>> found = schuss.minimize(ravine, ravine.start, jac=ravine.jac, options={"lr": 0.1})
+    >>> bool(abs(found.x).max() < 1e-3)
+    True
     """
 
     name: str
@@ -56,7 +57,8 @@ class Function:
     def __call__(self, x: ArrayLike) -> Any:
         """Its value: a number, or an array of the shape of x without its first axis."""
         a, b = np.asarray(x, np.float64)
-        return self.fun(a, b)
+        value = self.fun(a, b)
+        return value if np.ndim(value) else float(value)
 
     def jac(self, x: ArrayLike) -> NDArray[np.float64]:
         """Its gradient, of the shape of x."""

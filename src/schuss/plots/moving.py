@@ -120,7 +120,7 @@ def write_html(picture: Picture, path: Any, frames: int, seconds: float) -> None
                     "f": [f"{loss:.3g}" for loss in way.trace.losses[kept]],
                     "color": to_hex(way.line.get_color()),
                     "label": way.label.partition("\n")[0],
-                    "end": way.label.partition("\n")[2],
+                    "end": ", ".join(way.label.split("\n")[1:]),
                     "dash": way.line.get_linestyle() != "-",
                 }
             )

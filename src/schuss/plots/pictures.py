@@ -92,11 +92,10 @@ class Way:
         """What the legend says."""
         trace = self.trace
         name = trace.label if trace.lr is None or "lr " in trace.label else f"{trace.label}, lr {trace.lr:g}"
+        ends = [] if self.left is None else [f"leaves the frame at step {self.left}"]
         if trace.diverged:
-            return f"{name}\ndiverges after {_steps(trace.steps)}"
-        if self.left is not None:
-            return f"{name}\nleaves the frame at step {self.left}"
-        return f"{name}\nends at {trace.losses[-1]:.3g}"
+            ends.append(f"diverges after {_steps(trace.steps)}")
+        return f"{name}\n" + ("\n".join(ends) or f"ends at {trace.losses[-1]:.3g}")
 
 
 def _steps(count: int) -> str:

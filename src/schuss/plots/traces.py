@@ -13,6 +13,7 @@ from ..arguments import choice, integer, shown, unknown_name
 from ..arrays import check_finite, real_array
 from ..minimization import minimize
 from ..optim import BY_NAME, LBFGS, Optimizer
+from ..optim.averaging import Averaged
 from ..optim.wrapper import Wrapper
 from .functions import FUNCTIONS, Function
 
@@ -163,7 +164,7 @@ class Problem:
         if self.known is not None:
             return self.known.name.capitalize()
         name = getattr(self._fun, "__name__", type(self._fun).__name__)
-        return "a function" if name == "<lambda>" else str(name)
+        return "A function" if name == "<lambda>" else str(name)
 
     @property
     def minima(self) -> tuple[tuple[float, float], ...]:
@@ -194,10 +195,13 @@ class Problem:
             if not isinstance(value, (tuple, list)) or len(value) != 2:
                 raise ValueError(f"function must return (loss, gradient) with jac=True; got {shown(value)}")
             value = value[0]
+        elif isinstance(value, (tuple, list)) and len(value) == 2:
+            raise ValueError(
+                f"function must return a number; got {shown(value)}: jac=True says that it returns the gradient too"
+            )
         array = real_array("function's value", value)
         if array.size != 1:
-            hint = "; jac=True says that it returns the gradient too" if isinstance(value, tuple) else ""
-            raise ValueError(f"function must return a number; got {shown(value)}{hint}")
+            raise ValueError(f"function must return a number; got {shown(value)}")
         return float(array.reshape(()))
 
     def on(self, xs: Vector, ys: Vector) -> Vector:
@@ -339,7 +343,7 @@ def _entrant(name: str, given: Any, label: str | None) -> Entrant:
     if isinstance(given, (Optimizer, LBFGS, Wrapper)):
         raise TypeError(f"{name} must be {_EXPECTED}; got one of an array of its own: lambda x: schuss.Adam(x, lr=0.1)")
     if callable(given) and not isinstance(given, type):
-        return Entrant(label or _made_by(given), given, {})
+        return Entrant(label or _made_by(name, given), given, {})
     if isinstance(given, (list, tuple, np.ndarray)):
         points = np.array(real_array(name, given), np.float64)
         if points.ndim == 2 and points.shape[1] == 2 and len(points):
@@ -349,15 +353,19 @@ def _entrant(name: str, given: Any, label: str | None) -> Entrant:
     raise TypeError(f"{name} must be {_EXPECTED}; got {shown(given)} ({type(given).__name__})")
 
 
-def _made_by(factory: Callable[[Any], Any]) -> str:
-    """What a function makes, in words."""
-    made = factory(np.zeros(2))
+def _made_by(name: str, factory: Callable[[Any], Any]) -> str:
+    """What a function makes, in words. TypeError if that is no optimizer, or one that needs two gradients a step."""
+    made = inner = factory(np.zeros(2))
     names = []
-    while isinstance(made, Wrapper):
-        names.append(type(made).__name__)
-        made = made.optimizer
-    names.append(type(made).__name__)
-    return " around ".join(names)
+    while isinstance(inner, Averaged):
+        names.append(type(inner).__name__)
+        inner = inner.optimizer
+    if not isinstance(inner, (Optimizer, LBFGS)):
+        raise TypeError(
+            f"{name} must make an optimizer of an array, such as schuss.Adam(array), which may keep an average; got "
+            f"{shown(made)} from it"
+        )
+    return " around ".join([*names, type(inner).__name__])
 
 
 def _short(value: Any) -> str:
