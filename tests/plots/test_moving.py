@@ -20,6 +20,8 @@ Image = pytest.importorskip("PIL.Image")
 
 
 def test_a_gif_opens_again(tmp_path: Path) -> None:
+    from matplotlib.colors import to_hex
+
     path = tmp_path / "saddle.gif"
     figure = plots.paths("saddle", optimizers=["sgd", "adam"], lr=0.05, steps=100, path=path, frames=12, seconds=2.4)
     assert path.stat().st_size < 1_000_000
@@ -34,6 +36,9 @@ def test_a_gif_opens_again(tmp_path: Path) -> None:
     colored = [(np.ptp(picture, axis=2) > 90).sum() for picture in pictures]
     assert colored[0] < colored[4] < colored[-1]
     assert (pictures[0] != pictures[-1]).any(axis=2).mean() < 0.2
+    # Lines have their own colours to the last bit, and so has the ground.
+    there = {to_hex(color / 255) for color in np.unique(pictures[-1].reshape(-1, 3), axis=0)}
+    assert {to_hex(figure.axes[0].lines[k].get_color()) for k in (0, 2)} | {"#ffffff"} <= there
     # The figure is left as one that does not move.
     line = figure.axes[0].lines[0]
     assert len(line.get_xydata()) == 101 and line.get_visible()

@@ -79,14 +79,29 @@ def write_gif(picture: Picture, path: Any, frames: int, seconds: float) -> None:
         counter.remove()
         figure.dpi = before[0]
         figure.set_canvas(before[1])
-    # One palette for all, that of the last: it has every colour.
-    palette = images[-1].quantize(96)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(_palette(images[-1], picture))
     indexed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     durations = [max(20, round(1000 * seconds / len(steps)))] * len(steps)
     durations[-1] += 1500
     indexed[0].save(
         file_path("path", path), save_all=True, append_images=indexed[1:], duration=durations, loop=0, optimize=True
     )
+
+
+def _palette(image: Any, picture: Picture) -> list[int]:
+    """One for all pictures: what is most of one, and the colours of lines, which are little of it, with their rims."""
+    from matplotlib.colors import to_rgb
+
+    found = [*image.quantize(96).getpalette()[: 3 * 96]]
+    ground = np.array(to_rgb(picture.figure.get_facecolor()))
+    # As many lines as have their own colours, and no more than there is room for.
+    looks = dict.fromkeys([picture.axes.xaxis.label.get_color(), *(way.line.get_color() for way in picture.ways)])
+    for look in list(looks)[:40]:
+        color = np.array(to_rgb(look))
+        for share in (1.0, 0.75, 0.5, 0.25) if len(found) > 3 * 96 else (1.0, 0.0):
+            found += [int(part) for part in (255 * (share * color + (1 - share) * ground)).round()]
+    return found
 
 
 def write_html(picture: Picture, path: Any, frames: int, seconds: float) -> None:
