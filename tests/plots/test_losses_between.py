@@ -203,6 +203,24 @@ def test_statistics_are_computed_anew() -> None:
         assert loss == pytest.approx(twin.evaluate(X, Y, "cross_entropy")["loss"], rel=1e-9)
 
 
+def test_statistics_of_rows_that_overlap_and_without_dropout() -> None:
+    windows, ahead = schuss.windows(RNG.normal(size=(120, 3)).astype(np.float32), past=6, ahead=1)
+    target = np.ascontiguousarray(ahead[:, 0, 0])
+
+    def nets(dropout: float) -> list[schuss.Network]:
+        norm = schuss.BatchNorm()
+        layers = [schuss.Input("x", (6, 3)), schuss.Conv1D(4, 3, "relu"), norm, schuss.Flatten()]
+        layers += [schuss.Dense(5, "relu", dropout=dropout), norm, schuss.Dense(1)]
+        return [schuss.Network(layers, seed=k) for k in range(3)]
+
+    found = [
+        plots.loss_plane(nets(dropout), rows, target, loss="mse", resolution=3).losses
+        for dropout, rows in ((0.5, windows), (0.5, np.array(windows)), (0.0, windows))
+    ]
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+
+
 def test_statistics_can_be_interpolated() -> None:
     nets = [trained(k, batch_norm=True) for k in range(3)]
     line = plots.loss_line(*nets[:2], X, Y, loss="cross_entropy", points=3, beyond=8.0, statistics="interpolate")

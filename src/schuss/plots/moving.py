@@ -111,15 +111,16 @@ def write_html(picture: Picture, path: Any, frames: int, seconds: float) -> None
 
     _opaque(picture)
     figure, axes = picture.figure, picture.axes
-    legends, before = list(figure.legends), figure.canvas
+    legends, before, size = list(figure.legends), figure.canvas, figure.get_size_inches()
     hidden = [artist for way in picture.ways for artist in (way.line, way.end)]
     image = io.BytesIO()
     try:
+        figure.set_size_inches(5.6, 4.4)  # on a phone text is then still large enough
         figure.legends.clear()  # the page has its own; one that is only hidden keeps its room
         for artist in hidden:
             artist.set_visible(False)
         FigureCanvasAgg(figure)
-        figure.savefig(image, format="png", dpi=160)
+        figure.savefig(image, format="png", dpi=190)
         scale = 100 / figure.dpi
         width, height = (100 * side for side in figure.get_size_inches())
         box = axes.get_window_extent()
@@ -144,6 +145,7 @@ def write_html(picture: Picture, path: Any, frames: int, seconds: float) -> None
         for artist in hidden:
             artist.set_visible(True)
         figure.legends.extend(legends)
+        figure.set_size_inches(size)
         figure.set_canvas(before)
     words = {
         "TITLE": html.escape(axes.get_title()),
@@ -179,10 +181,11 @@ button { font: inherit; min-width: 5rem; padding: 0.3rem 0.8rem; color: inherit;
   border: 1px solid currentColor; border-radius: 0.3rem; }
 output { min-width: 6rem; text-align: right; font-variant-numeric: tabular-nums; }
 ul { list-style: none; margin: 0.5rem 0; padding: 0; display: grid; gap: 0.3rem 1.5rem;
-  grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); }
-li { display: grid; grid-template-columns: 1.6rem 1fr auto; gap: 0.5rem; align-items: center; }
+  grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+li { display: grid; grid-template-columns: 1.6rem 1fr; column-gap: 0.5rem; align-items: center;
+  align-content: start; }
 li i { height: 0; border-top: 0.25rem solid; }
-li b { font-weight: normal; font-variant-numeric: tabular-nums; }
+li b { grid-column: 2; font-weight: normal; font-size: 0.875rem; min-height: 1.25rem; }
 </style>
 </head>
 <body>
@@ -238,7 +241,7 @@ const show = (k) => {
       way.head.setAttribute("cx", way.at[2 * last]);
       way.head.setAttribute("cy", way.at[2 * last + 1]);
     }
-    way.value.textContent = k > last || k === end ? way.end : way.f[last];
+    way.value.textContent = k > last || k === end ? way.end : `now ${way.f[last]}`;
   }
   get("step").value = k;
   get("count").textContent = `step ${data.steps[k]}`;

@@ -67,9 +67,11 @@ class Surface:
             names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
             self._data.append(net._checked_data(held[0], held[1], self._loss, held[2], None, names))
         self.statistics = statistics if net._core.states else None
+        # For passes in training mode, which take no rows that overlap.
+        self._rows = net._data(joined(X, lengths)) if self.statistics == "recompute" else None
         # How far a pass in training mode moves each of the running statistics.
         self._shares = [float(net._graph.makers[node].momentum) for node, _ in net._core.state_names]  # type: ignore[union-attr]
-        if 0.0 in self._shares and statistics == "recompute":
+        if 0.0 in self._shares and self.statistics == "recompute":
             raise ValueError("statistics must be 'interpolate' where a BatchNorm has momentum 0: nothing moves its own")
 
     def __call__(self, terms: Sequence[tuple[float, Position]]) -> list[float]:
@@ -86,10 +88,10 @@ class Surface:
     def _of(self, parameters: Vector, states: Vector | None) -> list[float]:
         net = self._net
         _write(net.parameters, parameters)
-        if self.statistics == "recompute":
+        if self._rows is not None:
             for state in net._core.states:
                 state[...] = 0.0
-            net._core.forward(self._data[0][0], True, 0.0)
+            net._core.forward(self._rows, True, 0.0)
             for state, share in zip(net._core.states, self._shares, strict=True):
                 state /= share
         elif self.statistics is not None and states is not None:

@@ -108,8 +108,9 @@ def trace(
 
     Notes
     -----
-    Weight decay is 0 unless it is given: with it, another function would be minimized. A function that raises
-    OverflowError is taken to be infinite there.
+    Weight decay is 0 unless it is given: with it, another function would be minimized. Of an optimizer that keeps an
+    average, as `EMA`, the path is that of its parameters. A function that raises OverflowError is taken to be infinite
+    there.
 
     Examples
     --------
@@ -117,8 +118,8 @@ def trace(
     >>> found = schuss.plots.trace("ravine", optimizers=["sgd", "adam"], lr=0.01, steps=100)
     >>> {label: trace.points.shape for label, trace in found.items()}
     {'SGD': (101, 2), 'Adam': (101, 2)}
-    >>> found["SGD"].losses[-1].round(2)
-    np.float64(1.07)
+    >>> round(float(found["SGD"].losses[-1]), 2)
+    1.07
     """
     problem = Problem(function, start, jac)
     steps = integer("steps", steps, 1)
