@@ -93,15 +93,13 @@ def _palette(image: Any, picture: Picture) -> list[int]:
     """One for all pictures: what is most of one, and the colours of lines, which are little of it, with their rims."""
     from matplotlib.colors import to_rgb
 
-    found = [*image.quantize(96).getpalette()[: 3 * 96]]
     ground = np.array(to_rgb(picture.figure.get_facecolor()))
-    # As many lines as have their own colours, and no more than there is room for.
-    looks = dict.fromkeys([picture.axes.xaxis.label.get_color(), *(way.line.get_color() for way in picture.ways)])
-    for look in list(looks)[:40]:
-        color = np.array(to_rgb(look))
-        for share in (1.0, 0.75, 0.5, 0.25) if len(found) > 3 * 96 else (1.0, 0.0):
-            found += [int(part) for part in (255 * (share * color + (1 - share) * ground)).round()]
-    return found
+    colors = [ground, np.array(to_rgb(picture.axes.xaxis.label.get_color()))]
+    # There is room for the rims of so many colours.
+    for line in list(dict.fromkeys(way.line.get_color() for way in picture.ways))[:39]:
+        colors += [share * np.array(to_rgb(line)) + (1 - share) * ground for share in (1.0, 0.75, 0.5, 0.25)]
+    parts = (255 * np.concatenate(colors)).round().astype(int)
+    return [*image.quantize(96).getpalette()[: 3 * 96], *parts.tolist()]
 
 
 def write_html(picture: Picture, path: Any, frames: int, seconds: float) -> None:
