@@ -207,3 +207,17 @@ def test_rare_features(tmp_path: Path) -> None:
     least, constant = numbers(r"knows the weights: loss ([\d.]+); a constant: ([\d.]+)", printed)
     for name in ("SGD", "Adam", "AdaGrad"):
         assert least < numbers(rf"{name} +least loss of the rows held out ([\d.]+)", printed)[0] < constant - 0.03
+
+
+def test_landscape(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    printed = run("landscape.py", str(tmp_path / "landscape.png"), str(tmp_path / "saddle.gif"))
+    assert (tmp_path / "landscape.png").stat().st_size > 20000
+    assert (tmp_path / "saddle.gif").read_bytes().startswith(b"GIF89a")
+    ends = {name: numbers(rf"{name} +lr \S+ +from 24.2 to ([\d.]+)", printed)[0] for name in ("SGD", "0.9", "Adam")}
+    assert ends["0.9"] < ends["Adam"] < ends["SGD"]
+    near, far = (
+        numbers(rf"{name} start: distance ([\d.]+), barrier ([\d.]+)", printed) for name in ("same", "another")
+    )
+    assert far[0] > 2 * near[0] and far[1] > 5 * near[1]
