@@ -50,6 +50,11 @@ class Missing:
 
         raise missing_attribute(self.section, owner.__name__, self.name, instance is None)
 
+    def __repr__(self) -> str:
+        from .hints import ATTRIBUTES
+
+        return f"<not there; here: {ATTRIBUTES[self.section][self.name]}>"
+
 
 class MissingToo(Missing):
     """The same of one that looks as if it counted where it is set."""

@@ -537,10 +537,13 @@ def of_value(argument: str, value: object, known: Iterable[str]) -> str | None:
     names = list(known)
     if argument.startswith("params[") and argument.endswith("key"):
         return keyword("optimizers", str(value), names)
+    table = VALUES.get(_ARGUMENTS.get(argument, argument))
+    if table is None:  # names of the user's own, perhaps, which others are not to be preferred to
+        return None
     same = [name for name in names if plain(name) == plain(str(value))]
     if same:
         return repr(same[0])
-    hint = _found(VALUES.get(_ARGUMENTS.get(argument, argument), {}), str(value))
+    hint = _found(table, str(value))
     if hint is None or (hint[0] == "'" and not any(repr(name) in hint for name in names)):
         return None
     return hint
