@@ -6,6 +6,7 @@ from . import optim
 from ._core import __version__
 from .config import show_config
 from .errors import DivergenceError
+from .habits import unknown
 from .history import History
 from .layers import (
     GRU,
@@ -174,7 +175,7 @@ else:
         if name in _LATE:
             found = globals()[name] = getattr(import_module(_LATE[name], __name__), name)
             return found
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise unknown(__name__, name)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

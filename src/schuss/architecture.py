@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _core, lengths, losses
 from .arguments import integer, shown
+from .habits import hinted
 from .layers.graph import built
 from .optim.grouping import parameter_groups
 
@@ -29,6 +30,7 @@ _SPECS: dict[str, _core.LossSpec] = {name: loss.spec for name, loss in losses.BY
 class Architecture:
     """The part of a `Network` that is its arrays."""
 
+    @hinted("network")
     def __init__(self, layers: Sequence[Layer], *, seed: int | None = None, dtype: Any = "float32") -> None:
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little") >> 1

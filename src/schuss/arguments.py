@@ -64,17 +64,25 @@ def unknown_name(name: str, value: object, known: Iterable[str]) -> ValueError:
     """The error for a name that is not known, with the nearest known ones."""
     import difflib
 
+    from .hints import of_value
+
     names = list(known)
-    asked = str(value).lower()
-    near = [name for name in names if asked and name.lower().startswith(asked)]
-    near = near or difflib.get_close_matches(asked, names, n=3)
-    hint = f" did you mean {' or '.join(map(repr, near[:3]))}?" if near else ""
+    meant = of_value(name, value, names)
+    if meant is not None:
+        hint = f" here: {meant};"
+    else:
+        asked = str(value).lower()
+        near = [name for name in names if asked and name.lower().startswith(asked)]
+        near = near or difflib.get_close_matches(asked, names, n=3)
+        hint = f" did you mean {' or '.join(map(repr, near[:3]))}?" if near else ""
     more = f" and {len(names) - 40} more" if len(names) > 40 else ""
     return ValueError(f"{name} {shown(value)} is not known;{hint} known: {', '.join(names[:40])}{more}")
 
 
 def choice(name: str, value: Any, known: Iterable[str]) -> str:
     """One of the known names."""
+    if value is None and "identity" in known:
+        raise TypeError(f"{name} must be a name, 'identity' for none; got None")
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a name; got {shown(value)} ({type(value).__name__})")
     if value not in known:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
+from .habits import meets
 
 if TYPE_CHECKING:
     import os
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ._core import Calls
 
 
+@meets("History", "history epoch")
 class History:
     """Curves of a training run: ``history["loss"]`` is an array with one value an epoch.
 

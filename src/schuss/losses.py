@@ -6,12 +6,13 @@ Every loss is the weighted mean over the rows of a batch, ``sum_i w_i l_i / sum_
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .arguments import number, shown, unknown_name
 from .arrays import converted, real_array
+from .habits import teller
 
 #: A loss of one's own: (prediction, target) -> (value, gradient of the value by the prediction).
 LossFunction = Callable[[Any, Any], tuple[float, Any]]
@@ -339,3 +340,7 @@ def evaluated(loss: LossFunction, prediction: Any, target: Any) -> tuple[float, 
             f"the loss function's gradient must have the prediction's shape {prediction.shape}; got {gradient.shape}"
         )
     return float(value), gradient
+
+
+if not TYPE_CHECKING:
+    __getattr__ = teller(__name__)

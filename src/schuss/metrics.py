@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .arguments import items, shown, unknown_name
+from .habits import teller
 from .losses import BinaryCrossEntropy, CrossEntropy, Loss
 
 if TYPE_CHECKING:
@@ -262,3 +263,7 @@ def _r2(prediction: NDArray[Any], target: NDArray[Any], weights: NDArray[np.floa
     total = (w * (exact - centre) ** 2).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.where(total > 0, 1.0 - residual / total, np.nan).mean())
+
+
+if not TYPE_CHECKING:
+    __getattr__ = teller(__name__)

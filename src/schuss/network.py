@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .habits import hinted, meets
 from .optim import Averaged, Optimizer
 from .trained import Trained
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from .training import EarlyStopping, EpochRecord
 
 
+@meets(
+    "Network",
+    "add build compile train eval cpu cuda to zero_grad state_dict get_weights set_weights "
+    "trainable_weights trainable_variables count_params modules children save_weights load_weights "
+    "train_on_batch test_on_batch predict_on_batch partial_fit predict_proba score",
+)
 class Network(Trained):
     """Layers in the compiled core, one after the other; some hold others (`Residual`, `Concatenate`).
 
@@ -61,6 +68,7 @@ class Network(Trained):
 
     # -- training ----------------------------------------------------------------------------------------------------
 
+    @hinted("fit")
     def fit(
         self,
         X: Any,

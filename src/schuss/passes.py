@@ -18,6 +18,7 @@ from .layers import one_time
 from .layers.inputs import Input
 from .losses import Loss
 from .optim import Averaged, Optimizer
+from .optim.wrapper import no_optimizer
 from .rows import Rows
 from .sequences import joined
 
@@ -319,7 +320,7 @@ class Passes(Batches):
         """
         if not isinstance(optimizer, Optimizer):
             if not isinstance(optimizer, Averaged):
-                raise TypeError(f"optimizer must be an Optimizer over net.parameters; got {shown(optimizer)}")
+                raise no_optimizer(optimizer, "an Optimizer over net.parameters")
             optimizer = optimizer.optimizer
         groups = optimizer.param_groups
         stepper = optimizer._stepper

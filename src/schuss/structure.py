@@ -329,9 +329,10 @@ def _arrays(prefix: str, value: Any) -> tuple[list[Any], list[NDArray[Any]], Str
     if foreign.speaks(value):
         return [0], [foreign.target(prefix, value)], _Single(prefix)
     if isinstance(value, (str, Set)) or not isinstance(value, Iterable):
+        hint = ": its parameters are wanted, as net.parameters" * hasattr(value, "parameters")
         raise TypeError(
             f"{prefix} must be an array, a list or a dict of arrays{', or groups as dicts' * (prefix == 'params')}; "
-            f"got {shown(value)} ({type(value).__name__})"
+            f"got {shown(value)} ({type(value).__name__}){hint}"
         )
     items = dict(value) if isinstance(value, Mapping) else list(value)
     if not items:

@@ -428,6 +428,8 @@ def test_unknown_names_tell_the_nearest() -> None:
         with pytest.raises(ValueError, match="val_loss"):
             net.fit(X, y, loss="cross_entropy", early_stopping=3)
         with pytest.raises(ValueError, match="did you mean 'accuracy'"):
+            net.fit(X, y, loss="cross_entropy", metrics="accu")
+        with pytest.raises(ValueError, match="here: 'accuracy'; known"):
             net.fit(X, y, loss="cross_entropy", metrics="acc")
     with pytest.raises(ValueError, match=r"'rellu'.*'relu'"):
         schuss.Dense(2, 3, "rellu")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..habits import teller
 from .activation import Activation
 from .base import Layer, Shape
 from .clamp import Clamp
@@ -108,3 +109,7 @@ def of_description(described: Mapping[str, Any]) -> Layer:
     if "branches" in arguments:
         arguments["branches"] = [[of_description(layer) for layer in branch] for branch in arguments["branches"]]
     return KINDS[kind](**arguments)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = teller(__name__)

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any, ClassVar, NamedTuple
 
 from ..arguments import integer, number
+from ..habits import hinted
 
 # alpha's default and interval, for the activations that have one.
 ALPHA = {"leaky_relu": (0.01, "[0, inf)"), "elu": (1.0, "(0, inf)")}
@@ -81,6 +82,11 @@ class Layer:
     _has_end: ClassVar[bool] = False
     # Whether it knows positions: others work at each position alike, and `shape` says nothing of them.
     _spatial: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = hinted("layers")(vars(cls)["__init__"])  # type: ignore[method-assign]
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}: layers do not change; make another one")

@@ -244,7 +244,12 @@ def checked(layers: Any) -> tuple[Layer, ...]:
         raise ValueError("layers must hold at least one layer; got none")
     for k, layer in enumerate(found):
         if not isinstance(layer, Layer):
-            raise TypeError(f"layers[{k}] must be a layer, such as Dense; got {shown(layer)} ({type(layer).__name__})")
+            from ..hints import of_no_layer
+
+            raise TypeError(
+                f"layers[{k}] must be a layer, such as Dense; got {shown(layer)} ({type(layer).__name__})"
+                f"{of_no_layer(layer)}"
+            )
     return found
 
 

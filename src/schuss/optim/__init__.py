@@ -5,7 +5,10 @@ Arguments, defaults and formulas are those of ``torch.optim`` where it has the o
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..arguments import unknown_name
+from ..habits import teller
 from ..rows import Rows
 from .accumulation import Accumulate
 from .adabelief import AdaBelief
@@ -131,3 +134,7 @@ def by_name(name: str) -> type[Optimizer]:
     if name not in BY_NAME:
         raise unknown_name("optimizer", name, BY_NAME)
     return BY_NAME[name]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = teller(__name__)

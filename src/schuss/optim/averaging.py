@@ -112,7 +112,7 @@ class Applied(_core.Exchanged, ContextDecorator):
 
 def _start(optimizer: Any, start: int | None) -> int:
     """The first step that counts: by default the next one."""
-    return getattr(optimizer, "steps", 0) + 1 if start is None else integer("start", start, 1)
+    return around(optimizer, Averaged).steps + 1 if start is None else integer("start", start, 1)
 
 
 class EMA(Averaged):

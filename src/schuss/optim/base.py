@@ -13,6 +13,7 @@ import numpy as np
 from .. import _core
 from ..arguments import choice, flag, integer, learning_rate, scheduled, shown, unknown_name
 from ..errors import DivergenceError
+from ..habits import hinted, meets
 from ..structure import read, without_decay
 from .parts import OfParts
 from .state import NOT_HYPER, SCHEDULES, described, load
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
     # Also of weight decay.
     LearningRate = float | Callable[[int], float]
 
+# Attributes of other libraries' optimizers, see `habits`.
+OF_OTHERS = "zero_grad apply_gradients minimize update init iterations add_param_group get_config"
 
+
+@meets("Optimizer", OF_OTHERS, "lr learning_rate")
 class Optimizer(OfParts):
     """What all optimizers share.
 
@@ -46,6 +51,11 @@ class Optimizer(OfParts):
     _own_flags: ClassVar[frozenset[str]] = frozenset()
     # What it is given beside parameters and lr where it is asked for by its name, for a network.
     _of_network: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = hinted("optimizers")(vars(cls)["__init__"])  # type: ignore[method-assign]
 
     def __init__(self, params: Params, *, no_decay: NoDecay = None, **defaults: Any) -> None:
         entries, options, form = read(params)

@@ -11,7 +11,9 @@ import numpy as np
 
 from .. import _core
 from ..arguments import choice, integer, learning_rate, number, shown, unknown_name
+from ..habits import hinted, meets
 from ..structure import read
+from .base import OF_OTHERS
 from .parts import become
 from .state import TORCH_ONLY, load_schedules, plain, schedules_of, whole_count
 
@@ -42,6 +44,7 @@ class Point(NamedTuple):
     finite: bool = True
 
 
+@meets("Optimizer", OF_OTHERS, "lr learning_rate")
 class LBFGS:
     """Limited-memory BFGS, a quasi-Newton method: for losses that are smooth and the same at every call.
 
@@ -117,6 +120,7 @@ class LBFGS:
 
     param_groups: list[dict[str, Any]]
 
+    @hinted("optimizers")
     def __init__(
         self,
         params: Params,

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from ..arguments import shown
-from .base import Optimizer
+from ..habits import meets
+from .base import OF_OTHERS, Optimizer
 from .parts import become, check_like
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class WrapperParts(TypedDict):
     arrays: dict[str, list[NDArray[Any]]]
 
 
+@meets("Optimizer", OF_OTHERS, "lr learning_rate")
 class Wrapper:
     """What stands around an optimizer.
 
@@ -68,8 +70,16 @@ class Wrapper:
 def around(given: Any, *kinds: type[Wrapper]) -> Any:
     """What a wrapper may stand around: an optimizer, or a wrapper of these kinds. TypeError else."""
     if not isinstance(given, (Optimizer, *kinds)):
-        raise TypeError(f"optimizer must be an Optimizer; got {shown(given)} ({type(given).__name__})")
+        raise no_optimizer(given)
     return given
+
+
+def no_optimizer(given: object, expected: str = "an Optimizer", by_name: bool = False) -> TypeError:
+    """The error for what is none; whether a name would do."""
+    from ..hints import of_no_optimizer
+
+    hint = of_no_optimizer(given, by_name)
+    return TypeError(f"optimizer must be {expected}; got {shown(given)} ({type(given).__name__}){hint}")
 
 
 def innermost(given: Any) -> Optimizer:

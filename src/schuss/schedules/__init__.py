@@ -4,6 +4,9 @@ Each is a small immutable object: it can be compared, hashed, pickled, multiplie
 wherever an ``lr`` goes: into every optimizer, into groups and into `Network.fit`. Only `ReduceOnPlateau` has state.
 """
 
+from typing import TYPE_CHECKING
+
+from ..habits import teller
 from .base import Constant, Lambda, Multiplicative, Schedule
 from .composed import PerEpoch, Product, Sequence, WarmUp
 from .cycles import Cosine, CosineRestarts, CosLog, Cyclic, FlatCos, OneCycle
@@ -38,3 +41,7 @@ __all__ = [
     "Step",
     "WarmUp",
 ]
+
+
+if not TYPE_CHECKING:
+    __getattr__ = teller(__name__)

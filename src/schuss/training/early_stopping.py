@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core, metrics
 from ..arguments import choice, flag, integer, number
+from ..habits import hinted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,6 +74,9 @@ class EarlyStopping:
         return metrics.KNOWN.get(name, True)
 
 
+EarlyStopping.__init__ = hinted("early_stopping")(EarlyStopping.__init__)  # type: ignore[method-assign]
+
+
 class Best:
     """Early stopping's memory: the best value and its parameters.
 
@@ -101,6 +105,8 @@ class Best:
         """That of `fit`'s argument, where these names are recorded; None if there is none."""
         if given is None or given is False:
             return None
+        if isinstance(given, type):
+            raise TypeError("early_stopping must be True, a patience or an object, EarlyStopping(); got a class")
         if not isinstance(given, EarlyStopping):
             given = EarlyStopping() if given is True else EarlyStopping(integer("early_stopping", given, 1))
         return cls(given, given.less_is_better(recorded), parameters)

@@ -154,8 +154,10 @@ def _decay_schedules(optimizer: Optimizer) -> list[object]:
 def _checked_callbacks(callbacks: Any) -> list[Callable[[EpochRecord], Any]]:
     found = items("callbacks", callbacks, "functions of an EpochRecord")
     for k, callback in enumerate(found):
-        if not callable(callback):
-            raise TypeError(f"callbacks[{k}] must be callable; got {shown(callback)}")
+        if not callable(callback) or callback is EarlyStopping or rates.is_schedule(callback):
+            from ..hints import of_no_callback
+
+            raise TypeError(f"callbacks[{k}] must be callable{of_no_callback(callback)}; got {shown(callback)}")
     return found
 
 

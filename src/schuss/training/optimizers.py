@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..arguments import learning_rate, shown
 from ..optim import Adam, Averaged, Optimizer, by_name
+from ..optim.wrapper import no_optimizer
 
 if TYPE_CHECKING:
     from ..trained import Trained
@@ -25,7 +26,7 @@ def resolve(
         _check_one_schedule(given)
         return given, None
     if given is not None and not isinstance(given, str):
-        raise TypeError(f"optimizer must be an Optimizer or a name; got {shown(given)} ({type(given).__name__})")
+        raise no_optimizer(given, "an Optimizer or a name", by_name=True)
     kind = by_name(given) if given is not None else None
     last = network.optimizer
     if last is not None and (kind is None or type(last) is kind):

@@ -6,6 +6,7 @@ Schedules are imported only where one is used: most fits have none.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,12 @@ def decays_of_epoch(optimizer: Optimizer, steps: int) -> list[NDArray[np.float64
         for group in optimizer.param_groups
     ]
     return None if all(values is None for values in found) else found
+
+
+def is_schedule(value: object) -> bool:
+    """Whether a value is one of `schuss.schedules`. It is not, as long as these are not imported."""
+    base = sys.modules.get("schuss.schedules.base")
+    return base is not None and isinstance(value, base.Schedule)
 
 
 def told(schedules: Iterable[object], step: int | None = None) -> list[Told]:
