@@ -38,6 +38,7 @@ from .sgd import SGD
 from .signs import Lion, Signum
 from .soap import SOAP
 from .sparse import SparseAdam
+from .switch import Switch
 from .yogi import Yogi
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "ScheduleFreeSGD",
     "Signum",
     "SparseAdam",
+    "Switch",
     "Yogi",
 ]
 
