@@ -378,7 +378,7 @@ cdef class Trainer:
             self.carried[...] = 0
         self.failed = False
         self.t.rows = min(self.rows_taken, last * self.t.batch)
-        self.t.position = 0
+        self.t.position = self.t.start = 0
         self.t.loss_sum = self.t.weight_sum = 0
         self.t.copied = 0
         self.after_begun = after
@@ -394,7 +394,7 @@ cdef class Trainer:
 
     cdef int go_on_after(self, Trainer other) except -1:
         """The epoch's steps so far were another's."""
-        self.t.position = other.t.position
+        self.t.position = self.t.start = other.t.position
         self.t.loss_sum, self.t.weight_sum, self.t.last_loss = other.t.loss_sum, other.t.weight_sum, other.t.last_loss
         self.losses[:other.batches_done] = other.losses[:other.batches_done]
         if self.carried is not None:
