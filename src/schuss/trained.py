@@ -43,8 +43,10 @@ class Trained(Passes):
 
         Of a `Switch` it is the one whose turn it is.
         """
-        wrapper = self.wrapper
-        return self._optimizer if wrapper is None else innermost(wrapper)
+        wrapper = self._wrapper
+        if wrapper is None or not wrapper._holds(self._optimizer):
+            return self._optimizer
+        return innermost(wrapper)
 
     @optimizer.setter
     def optimizer(self, given: Optimizer | None) -> None:

@@ -167,26 +167,27 @@ class Epochs:
         after: _core.Trainer | None = None,
     ) -> None:
         """Begin with the epoch's batches from `first` to before `end`; `after` has made those before."""
-        optimizer, n, made = self.optimizer, end - first, self.steps_made
+        optimizer, n = self.optimizer, end - first
         self._begun, self._first = False, first
-        lrs = rates.of_epoch(optimizer, n) if scheduled else None
-        decays = rates.decays_of_epoch(optimizer, n) if scheduled else None
+        self._lrs = rates.of_epoch(optimizer, n) if scheduled else None
+        self._decays = rates.decays_of_epoch(optimizer, n) if scheduled else None
+        made = 0 if self._dropout_factor is None else self.steps_made
         dropouts = rates.of_steps("dropout_factor", self._dropout_factor, made, n)
         if dropouts is not None:
             most = int(dropouts.argmax())
             self._network._core.checked_dropout_factor(dropouts[most], f"dropout_factor({made + most})")
-        self._lrs = self._placed(lrs)
-        self._decays = None if decays is None else [self._placed(values) for values in decays]
+        if n != self.steps:  # they are of the whole epoch
+            self._lrs, dropouts = self._placed(self._lrs), self._placed(dropouts)
+            self._decays = None if self._decays is None else [self._placed(values) for values in self._decays]
         self.trainer.way_to_rest = optimizer._way_to_rest()
         optimizer._enter_steps()
-        epoch, dropouts = self._network.epochs_done, self._placed(dropouts)
-        self.trainer.start_epoch(seed, epoch, self._lrs, order, self._decays, dropouts, end, after)
+        self.trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order, self._decays, dropouts, end, after)
         self._begun = True
 
     def _placed(self, values: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
         """Numbers of a part's steps, at their places among those of all steps of the epoch."""
-        if values is None or len(values) == self.steps:
-            return values
+        if values is None:
+            return None
         placed = np.zeros(self.steps)
         placed[self._first : self._first + len(values)] = values
         return placed

@@ -296,8 +296,10 @@ class Fit:
         _core.in_turn(calls if best is None else calls + best.looking(logs))
         # What was in force at the last step is told.
         in_force = rates.told(_schedules(optimizer), optimizer.steps - 1)
-        in_force += rates.told([self._dropout_factor], self.steps.steps_made - 1)
-        for part in {id(part): part for part in in_force}.values():
+        if self._dropout_factor is not None:
+            in_force += rates.told([self._dropout_factor], self.steps.steps_made - 1)
+            in_force = list({id(part): part for part in in_force}.values())
+        for part in in_force:
             part.report(logs[part.monitored(self._evaluation.recorded)])
         self._progress.epoch(network.epochs_done, seconds, logs)
         if self._callbacks and self._is_asked_to_stop(seconds, logs):
