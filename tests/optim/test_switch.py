@@ -16,6 +16,7 @@ import pytest
 import schuss
 from schuss import _core, schedules
 from schuss.optim import BY_NAME
+from tests.network.file_cases import rewritten
 
 ROWS, BATCH = 103, 10
 STEPS = -(-ROWS // BATCH)
@@ -484,6 +485,56 @@ def test_a_state_that_does_not_fit_changes_nothing(change: Callable[[Any], Any],
     with pytest.raises(ValueError, match=re.escape(said)):
         used.load_state_dict(change(used.state_dict()))
     assert repr(used.state_dict()) == before
+
+
+def _own(found: dict[str, Any]) -> dict[str, Any]:
+    return found["optimizer"]  # type: ignore[no-any-return]
+
+
+DAMAGED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "none beside it": (lambda found: _own(found).pop("beside"), "its array 'beside.0.optimizer.0.exp_avg' is une"),
+    "an empty list": (lambda found: _own(found).update(beside=[]), "is unexpected"),
+    "two": (lambda found: _own(found)["beside"].append(_own(found)["beside"][0]), "is missing"),
+    "no list": (lambda found: _own(found).update(beside=3), "its header.optimizer.beside must be an array"),
+    "no record": (lambda found: _own(found).update(beside=[3]), "its header.optimizer.beside[0] must be an object"),
+    "one in it": (lambda found: _own(found)["beside"][0].update(beside=[]), "beside[0] must have kind"),
+    "a wrapper in it": (lambda found: _own(found)["beside"][0].update(wrappers=[]), "beside[0] must have kind"),
+    "no Switch": (lambda found: _own(found).update(wrappers=[]), "must have none beside it; got 1"),
+    "another wrapper": (
+        lambda found: _own(found).update(wrappers=[{"kind": "SAM", "numbers": {"rho": 0.1}, "arrays": {"before": 0}}]),
+        "SAM must have no optimizer beside its own",
+    ),
+    "at": (lambda found: _own(found)["wrappers"][0]["numbers"].update(at=0), "at must be"),
+    "a late at": (lambda found: _own(found)["wrappers"][0]["numbers"].update(at=99), "has not stepped yet"),
+    "no truth": (lambda found: _own(found)["wrappers"][0]["numbers"].update(switched=1), "switched must be True or F"),
+    "a lie": (
+        lambda found: _own(found)["wrappers"][0]["numbers"].update(switched=False),
+        "its first optimizer has made 18 steps; switched must be True",
+    ),
+    "its kind": (lambda found: _own(found)["beside"][0].update(kind="sdg"), "its optimizer 'sdg' is not known"),
+    "its params": (lambda found: _own(found)["beside"][0]["groups"][0].update(params=[0, 1, 2, 3, 4]), "its order of"),
+    "its steps": (lambda found: _own(found)["beside"][0].update(steps=-1), "beside[0].steps must be"),
+}
+
+
+def test_a_switch_without_another_optimizer_is_refused() -> None:
+    net = network()
+    fitted(net, switch(net, 15))
+    parts = net.__getstate__()
+    assert parts["optimizer"] is not None
+    with pytest.raises(ValueError, match="a Switch must have one optimizer beside its own; got 0"):
+        schuss.Network._of_parts({**parts, "optimizer": {**parts["optimizer"], "beside": ()}})
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_file_that_lies_is_refused(what: str, tmp_path: Path) -> None:
+    net, path = network(), tmp_path / "net.npz"
+    fitted(net, switch(net, 15))
+    net.save(path)
+    change, said = DAMAGED[what]
+    rewritten(path, lambda found, content: change(found))
+    with pytest.raises(ValueError, match=re.escape(said)):
+        schuss.load(path)
 
 
 # ---- what goes wrong -------------------------------------------------------------------------------------------------
