@@ -16,6 +16,7 @@ import pytest
 import schuss
 from schuss import _core, schedules
 from schuss.optim import BY_NAME
+from tests.interrupts import broken
 from tests.network.file_cases import rewritten
 
 ROWS, BATCH = 103, 10
@@ -619,6 +620,57 @@ def test_an_interrupt_around_the_switch_leaves_both_whole(when: str) -> None:
     armed = False
     fitted(net, epochs=1)
     assert used.second.steps == STEPS and np.isfinite(net.predict(X)).all()
+
+
+def test_wherever_a_step_is_interrupted_it_was_made_or_not() -> None:
+    def begin() -> tuple[list[np.ndarray], schuss.Switch]:
+        params = [np.ones((4, 3)), np.ones(3)]
+        second = schuss.SWA(schuss.SGD(params, lr=0.1, momentum=0.9))
+        return params, schuss.Switch(schuss.ScheduleFreeSGD(params, lr=0.5), second, at=2)
+
+    def run_on(subject: tuple[list[np.ndarray], schuss.Switch], steps: int = 4) -> list[bytes]:
+        params, used = subject
+        while used.steps < steps:
+            used.step(gradient(used.steps))
+        return [a.tobytes() for a in (*params, *used.second._stepper.averages[0])]
+
+    wanted = run_on(begin())
+
+    def check(subject: tuple[list[np.ndarray], schuss.Switch]) -> None:
+        assert run_on(subject) == wanted
+
+    assert not broken(begin, run_on, check)
+
+
+@pytest.mark.parametrize("at", [3, STEPS])
+def test_wherever_a_fit_is_interrupted_all_is_of_one_step(at: int) -> None:
+    theirs = network()
+    first, second = adam(theirs.parameters), sgd(theirs.parameters)
+    wanted = [bits(theirs, first, second)]
+    for epoch in range(2):
+        order = _core.permutation(ROWS, theirs.seed, epoch)
+        for start in range(0, ROWS, BATCH):
+            rows = order[start : start + BATCH]
+            theirs.train_step(X[rows], Y[rows], "cross_entropy", first if first.steps < at else second)
+            wanted.append(bits(theirs, first, second))
+
+    def begin() -> tuple[schuss.Network, schuss.Switch]:
+        net = network()
+        return net, switch(net, at)
+
+    def operation(subject: tuple[schuss.Network, schuss.Switch]) -> None:
+        fitted(*subject, epochs=2)
+
+    def check(subject: tuple[schuss.Network, schuss.Switch]) -> None:
+        net, used = subject
+        assert bits(net, used.first, used.second) == wanted[used.steps]
+        assert used.steps >= net.epochs_done * STEPS
+        assert net.optimizer is (used.optimizer if net.wrapper is not None else None)
+        lr = used.second.param_groups[0]["lr"]
+        assert lr == 0.05, lr
+
+    fitted(network(), epochs=1)  # imports what it needs
+    assert not broken(begin, operation, check)
 
 
 WRONG: dict[str, tuple[Callable[[Any, Any], Any], type[Exception], str]] = {
