@@ -467,6 +467,24 @@ def test_a_state_dict_goes_on() -> None:
         assert [p.tobytes() for p in params] == [p.tobytes() for p in copies]
 
 
+def test_accumulated_gradients_go_to_whose_turn_it_is() -> None:
+    found = []
+    for through_a_state in (False, True):
+        params = [np.ones((4, 3)), np.ones(3)]
+        used = schuss.Switch(schuss.Adam(params, lr=0.1), schuss.SGD(params, lr=0.2, momentum=0.9), at=2)
+        gathered = schuss.Accumulate(used, 2)
+        for t in range(9):
+            gathered.step(gradient(t))
+            if through_a_state and t in (2, 5):
+                state, params = copy.deepcopy(gathered.state_dict()), [p.copy() for p in params]
+                used = schuss.Switch(schuss.Adam(params), schuss.SGD(params, momentum=0.9), at=7)
+                gathered = schuss.Accumulate(used, 2)
+                gathered.load_state_dict(state)
+        assert (used.first.steps, used.second.steps, gathered.pending) == (2, 2, 1)
+        found.append([p.tobytes() for p in params])
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
