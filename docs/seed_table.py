@@ -7,11 +7,14 @@ With --check nothing is written, and the status is 1 if there was something to w
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks/ is beside docs/
 from benchmarks.seed_table import ENTRANTS, SWITCH, compared, values
@@ -42,7 +45,9 @@ CLAIMS: dict[str, tuple[Claim, ...]] = {
     "1": (Claim("Adam", "SGD", "training"), Claim("Adam", "momentum", "training")),
     "2": (Claim("momentum", "SGD", "training"), Claim("momentum", "SGD", "score")),
     "3": tuple(
-        Claim("AdaGrad", other, "score", ("rare features",)) for other in ("SGD", "momentum", "RMSProp", "Adam")
+        Claim("AdaGrad", other, key, ("rare features",))
+        for key in KEYS
+        for other in ("SGD", "momentum", "RMSProp", "Adam")
     ),
     "4": (
         Claim("RMSProp", "momentum", "score", ("recurrent",)),
@@ -70,8 +75,16 @@ def verdict(more: float, error: float) -> str:
     return "same" if abs(more) <= error else "less" if more < 0 else "more"
 
 
+def lost(of_task: Found, name: str, key: str) -> int:
+    """How many seeds have diverged, or come to more than ten times the median."""
+    own = values(of_task, name, key)
+    return int(np.sum(own > 10 * np.median(own)))
+
+
 def is_best(of_task: Found, name: str, key: str) -> bool:
-    """Whether its mean is the least, or within two standard errors of the least."""
+    """Whether its mean is the least, or within two standard errors of the least, and no seed is lost."""
+    if lost(of_task, name, key):
+        return False
     least = min(ENTRANTS, key=lambda one: float(values(of_task, one, key).mean()))
     return name == least or verdict(*compared(of_task, name, least, key)) != "more"
 
@@ -83,7 +96,10 @@ def scores(found: Found, key: str) -> str:
         cells = []
         for name in ENTRANTS:
             own = values(about["optimizers"], name, key)
-            text = f"{number(float(own.mean()))} ± {number(float(own.std(ddof=1)))}"
+            fine = own[np.isfinite(own)]
+            text = f"{number(float(fine.mean()))} ± {number(float(fine.std(ddof=1)))}" if len(fine) > 1 else "none"
+            if len(fine) < len(own):
+                text += f", {len(own) - len(fine)} of {len(own)} diverged"
             cells.append(f"**{text}**" if is_best(about["optimizers"], name, key) else text)
         unit = f", {about['unit']}" if key == "score" else ""
         lines.append(f"| {title}{unit} | " + " | ".join(cells) + " |")
@@ -91,13 +107,31 @@ def scores(found: Found, key: str) -> str:
 
 
 def rates(found: Found) -> str:
-    """The rates that the search has found."""
+    """The rates that the search has found: for the training loss; for the test rows, where that is another one."""
     lines = ["| task | steps | " + " | ".join(ENTRANTS) + " |", "| --- | --- |" + " --- |" * len(ENTRANTS)]
     for title, about in found.items():
-        cells = [", then ".join(f"{rate:g}" for rate in about["optimizers"][name]["rates"]) for name in ENTRANTS]
-        cells[-1] += f" at {about['optimizers'][SWITCH]['share']:.0%}"
+        cells = []
+        for name in ENTRANTS:
+            own = [about["optimizers"][name][key] for key in KEYS]
+            texts = [", then ".join(f"{rate:g}" for rate in one["rates"]) for one in own]
+            if name == SWITCH:
+                texts = [f"{text} at {one['share']:.0%}" for text, one in zip(texts, own, strict=True)]
+            cells.append("; ".join(dict.fromkeys(texts)))
         lines.append(f"| {title} | {about['steps']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", stray(found)])
+
+
+def stray(found: Found) -> str:
+    """Whose seeds are lost."""
+    said = []
+    for title, about in found.items():
+        for name in ENTRANTS:
+            count = lost(about["optimizers"], name, "training")
+            if count:
+                said.append(f"{count} of {name}'s on {title}")
+    if not said:
+        return "No seed came to a training loss of more than ten times the median."
+    return f"Seeds whose training loss came to more than ten times the median: {listed(said)}."
 
 
 def listed(parts: list[str]) -> str:
@@ -125,6 +159,8 @@ def outcomes(number_of_claim: str) -> Callable[[Found], str]:
             cells = []
             for _, more, error in claim.outcomes(found):
                 text = f"{'+' if more > 0 else ''}{number(more)} ± {number(error)}"
+                if math.isinf(more):
+                    text = f"{claim.name if more > 0 else claim.other} diverges"
                 cells.append(text if verdict(more, error) == "same" else f"**{text}, {verdict(more, error)}**")
             lines.append(f"| {claim.name} − {claim.other}, {KEYS[claim.key]} | " + " | ".join(cells) + " |")
         counts = "\n".join(f"- {counted(claim, found)}." for claim in claims) if len(titles) > 2 else ""
