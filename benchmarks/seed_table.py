@@ -335,7 +335,8 @@ def compared(of_task: dict[str, Any], name: str, other: str, key: str) -> tuple[
     lost = np.sum(np.isinf(mine)) - np.sum(np.isinf(theirs))
     if lost:
         return math.copysign(math.inf, lost), 0.0
-    over = (mine - theirs)[np.isfinite(mine) & np.isfinite(theirs)]
+    both = np.isfinite(mine) & np.isfinite(theirs)
+    over = mine[both] - theirs[both]
     return float(over.mean()), float(2 * over.std(ddof=1) / math.sqrt(len(over)))
 
 
