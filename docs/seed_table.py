@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks/ is beside docs/
-from benchmarks.seed_table import ENTRANTS, SWITCH, compared, values
+from benchmarks.seed_table import ENTRANTS, LADDER, OPTIMIZERS, SWITCH, compared, values
 
 PAGE = Path(__file__).with_suffix(".md")
 KEYS = {"training": "training loss", "score": "test rows"}
@@ -134,6 +134,23 @@ def stray(found: Found) -> str:
     return f"Seeds whose training loss came to more than ten times the median: {listed(said)}."
 
 
+def beside(found: Found) -> str:
+    """What it costs to miss the best rate by a factor of about 3, against what it costs to take another optimizer."""
+    worse = []
+    for about in found.values():
+        own = {name: about["optimizers"][name]["score"] for name in OPTIMIZERS}
+        least = {name: min(own[name]["tried"]["1"].values()) for name in own}
+        for name in own:
+            others = max(least[other] for other in own if other != name)
+            place = LADDER.index(own[name]["rates"][0])
+            for rate in LADDER[max(0, place - 1) : place] + LADDER[place + 1 : place + 2]:
+                worse.append(own[name]["tried"]["1"][f"{rate:g}"] > others)
+    return (
+        f"- The rate matters more than the name: of {len(worse)} rates that are about three times too small or too large "
+        f"for their optimizer, {sum(worse)} come to a higher validation loss than the worst of the other four at its best."
+    )
+
+
 def listed(parts: list[str]) -> str:
     return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
 
@@ -173,6 +190,7 @@ BLOCKS: dict[str, Callable[[Found], str]] = {
     "training": lambda found: scores(found, "training"),
     "score": lambda found: scores(found, "score"),
     "rates": rates,
+    "beside": beside,
     **{f"claim {name}": outcomes(name) for name in CLAIMS},
 }
 
