@@ -146,8 +146,8 @@ def beside(found: Found) -> str:
             for rate in LADDER[max(0, place - 1) : place] + LADDER[place + 1 : place + 2]:
                 worse.append(own[name]["tried"]["1"][f"{rate:g}"] > others)
     return (
-        f"- The rate matters more than the name: of {len(worse)} rates that are about three times too small or too large "
-        f"for their optimizer, {sum(worse)} come to a higher validation loss than the worst of the other four at its best."
+        f"- The rate matters more than the name: of {len(worse)} rates about three times too small or too large "
+        f"for their optimizer, {sum(worse)} come to a higher validation loss than the worst of the others at its best."
     )
 
 
