@@ -89,15 +89,15 @@ class Problem:
         return {**found, "error": float(self.error(net.predict(self.test[0]), self.test[1]))}
 
 
-def adding() -> Problem:
-    """Two of 60 random numbers are marked: their sum (S. Hochreiter, J. Schmidhuber, 1997)."""
+def adding(times: int = 60) -> Problem:
+    """Two of so many random numbers are marked: their sum (S. Hochreiter, J. Schmidhuber, 1997)."""
 
     def rows(count: int, seed: int) -> Rows:
         rng = np.random.default_rng(seed)
-        X = np.zeros((count, 60, 2), np.float32)
-        X[:, :, 0] = rng.random((count, 60))
+        X = np.zeros((count, times, 2), np.float32)
+        X[:, :, 0] = rng.random((count, times))
         row = np.arange(count)
-        places = rng.integers(0, 30, count), rng.integers(30, 60, count)
+        places = rng.integers(0, times // 2, count), rng.integers(times // 2, times, count)
         for place in places:
             X[row, place, 1] = 1
         return X, X[row, places[0], 0] + X[row, places[1], 0]

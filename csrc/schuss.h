@@ -681,7 +681,8 @@ struct schuss_train {
     int counts_rows;                   /* 1: the epoch's loss counts batches by their rows; 0: by their weights */
     uint64_t draws;                    /* training passes made with the network so far; counted on */
     ptrdiff_t position;                /* rows of this epoch already used */
-    const struct schuss_copy *copies;  /* are made at the start of an epoch, once its first loss is known to be finite,
+    ptrdiff_t start;                   /* of them, those that this training leaves out: it begins behind them */
+    const struct schuss_copy *copies;  /* are made there in each epoch, once its first loss is known to be finite,
                                           unless the last ones are so recent that copying would cost too much time */
     int n_copies, copied;              /* copied: set to 1 when they are made */
     struct schuss_kept *kept;          /* [n_kept]. A run ends (SCHUSS_MORE) where one has no room for the next step: it is

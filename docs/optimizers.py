@@ -27,7 +27,7 @@ from benchmarks.optimizers import ALL
 
 PAGE = Path(__file__).with_suffix(".md")
 WIDTH = 140
-WRAPPERS = ("EMA", "SWA", "Lookahead", "SAM", "Accumulate")
+WRAPPERS = ("EMA", "SWA", "Lookahead", "SAM", "Accumulate", "Switch")
 
 # (If ..., use ..., and this of them.) Names in brackets are optimizers; what is not there is left out with its row.
 CHOICES = (

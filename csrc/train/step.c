@@ -170,7 +170,7 @@ static void point_at_rows(struct run *run) {
 
 int step_end(struct run *run, const struct batch *b, ptrdiff_t position, struct births *births, struct team *me) {
     struct schuss_train *t = run->t;
-    if (position == 0) make_copies(t, me);
+    if (position == t->start) make_copies(t, me);
     const struct schuss_segment *whole = &run->whole;
     const int at_once = whole->n && me->count == 1;
     const struct outside outside = outside_of(t, b, 0);

@@ -482,8 +482,10 @@ class Trainer:
         may overlap: (rows, columns) that lie closer together than they are long, each without gaps. augment: the number
         of an input, its (height, width), and what happens to its images as batches are gathered."""
     steps_per_epoch: int
+    way_to_rest: list[float] | None  # for move_params to where parameters rest; None: they always do; writable
     def restore(self) -> int:
-        """Go back to the start of the last epoch whose first loss was finite. Its number."""
+        """Go back to the start of the last epoch whose first loss was finite; with it go those that it went on
+        after. Its number."""
     def start_epoch(
         self,
         shuffle_seed: int | None,
@@ -492,12 +494,16 @@ class Trainer:
         order: NDArray[np.int64] | None = None,
         decays: Sequence[NDArray[np.float64] | None] | None = None,
         dropouts: NDArray[np.float64] | None = None,
+        batches: int | None = None,
+        after: Trainer | None = None,
     ) -> None:
         """order: of the rows; copied. Without, shuffle_seed None: rows in order; so they
         stay, too, where one batch is all rows and the loss is compiled.
 
         lrs: one a step, for every group; None: the groups' own. decays: the same for the weight decay of each group.
-        dropouts: one a step, by which all probabilities of dropout are multiplied."""
+        dropouts: one a step, by which all probabilities of dropout are multiplied. batches: so many of the epoch's
+        are made when this has made its own; None: all. after: who has made those before, with another optimizer over
+        the same data."""
 
     def run(self, seconds: float) -> bool:
         """Steps for at most about so many seconds (at least one). True: the epoch goes on. NotFinite where
@@ -528,7 +534,7 @@ class Ending:
     ) -> None:
         """failure: the exception that says that training has diverged; None: nothing is restored. last: as for in_turn;
         it may be filled later."""
-    weights: list[float] | None  # for move_params to where parameters rest; None: they always do; writable
+    trainer: Trainer  # writable
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: object) -> None: ...
 

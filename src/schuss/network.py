@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .habits import hinted, meets
-from .optim import Averaged, Optimizer
+from .optim import Averaged, Optimizer, Switch
 from .trained import Trained
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Network(Trained):
         y: Any,
         *,
         loss: AnyLoss,
-        optimizer: Optimizer | Averaged | str | None = None,
+        optimizer: Optimizer | Averaged | Switch | str | None = None,
         lr: float | Callable[[int], float] | None = None,
         epochs: int = 10,
         batch_size: int | None = 32,
@@ -116,10 +116,10 @@ class Network(Trained):
             tweedie, gaussian; an object such as ``schuss.Huber(2.0)``; or a function
             ``(prediction, target) -> (mean value, gradient by the prediction)``, called once a batch.
         optimizer : Optimizer or str, optional
-            An optimizer over ``net.parameters``, or a name: that of a class of ``schuss.optim`` in lower case, as adam,
-            adamw, lion or schedule_free_sgd. A name means the optimizer of the last fit, its state included, if that is
-            of this kind; otherwise a new one with default arguments. Default: the optimizer of the last fit, or a new
-            Adam.
+            An optimizer over ``net.parameters``, an average or a `Switch` of such, or a name: that of a class of
+            ``schuss.optim`` in lower case, as adam, adamw, lion or schedule_free_sgd. A name means the optimizer of the
+            last fit, its state included, if that is of this kind; otherwise a new one with default arguments. Default:
+            the optimizer of the last fit, or a new Adam.
         lr : float or callable, optional
             Learning rate, or a schedule: one of ``schuss.schedules`` or a function ``step -> lr`` where step counts the
             optimizer's steps from 0. Replaces the rate of an optimizer that goes on. Not with an Optimizer object,

@@ -28,12 +28,15 @@ class BoundOptimizer(TypedDict):
         What it has; "params" of the groups is None.
     wrappers : sequence of (type, WrapperParts)
         What stands around it, the outermost first.
+    beside : sequence of BoundOptimizer
+        The optimizers that the innermost of these holds apart from this one, without anything around them.
     """
 
     kind: type[Optimizer]
     indices: list[list[int]]
     parts: Parts
     wrappers: Sequence[tuple[type[Wrapper], WrapperParts]]
+    beside: Sequence[BoundOptimizer]
 
 
 class NetworkParts(TypedDict):
@@ -78,7 +81,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "_core": ("layers", "seed", "dtype", "parameters", "states", "draws"),
     "_parameters": ("parameters",),
     "_gradients": (),
-    "optimizer": ("optimizer",),
+    "_optimizer": ("optimizer",),
     "_wrapper": ("optimizer",),
     "history": ("history",),
     "epochs_done": ("epochs_done",),

@@ -17,7 +17,7 @@ from .errors import ADVICE, DivergenceError
 from .layers import one_time
 from .layers.inputs import Input
 from .losses import Loss
-from .optim import Averaged, Optimizer
+from .optim import Averaged, Optimizer, Switch
 from .optim.wrapper import no_optimizer
 from .rows import Rows
 from .sequences import joined
@@ -285,7 +285,7 @@ class Passes(Batches):
         x: Any,
         y: Any,
         loss: AnyLoss,
-        optimizer: Optimizer | Averaged,
+        optimizer: Optimizer | Averaged | Switch,
         *,
         sample_weight: Any = None,
         class_weight: Any = None,
@@ -319,9 +319,9 @@ class Passes(Batches):
         Parameters and optimizer are then as they were.
         """
         if not isinstance(optimizer, Optimizer):
-            if not isinstance(optimizer, Averaged):
+            if not isinstance(optimizer, (Averaged, Switch)):
                 raise no_optimizer(optimizer, "an Optimizer over net.parameters")
-            optimizer = optimizer.optimizer
+            optimizer = optimizer._ready() if isinstance(optimizer, Switch) else optimizer.optimizer
         groups = optimizer.param_groups
         stepper = optimizer._stepper
         try:

@@ -80,6 +80,10 @@ class Structure:
         """
         raise NotImplementedError
 
+    def formed(self, flat: Sequence[Any]) -> Any:
+        """Gradients in the order of the parameters, in a form that `flatten` takes."""
+        return flat
+
     def place(self, i: int) -> str:
         """What leads to the i-th array, such as "['weight']" or "[0][2]"."""
         raise NotImplementedError
@@ -174,6 +178,9 @@ class _Named(Structure):
             return ValueError(f"{lack}; expected one for each parameter")
         error = unknown_name(f"{name}'s name", extra[0], self.names)
         return ValueError(f"{error}; {lack}") if missing else error
+
+    def formed(self, flat: Sequence[Any]) -> Any:
+        return dict(zip(self.names, flat, strict=True))
 
     def place(self, i: int) -> str:
         return f"[{self.names[i]!r}]"

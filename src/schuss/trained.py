@@ -15,6 +15,7 @@ from .passes import Passes
 
 if TYPE_CHECKING:
     from .layers import Layer
+    from .optim.parts import Parts
     from .parts import BoundOptimizer, NetworkParts
 
     Self = TypeVar("Self", bound="Trained")
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
 class Trained(Passes):
     """The part of a `Network` that fitting goes on from, and that files, pickles and deep copies hold."""
 
-    optimizer: Optimizer | None
     history: History
     epochs_done: int
     metadata: dict[str, Any]
 
     def _build(self, layers: Sequence[Layer], seed: int, dtype: Any) -> None:
         super()._build(layers, seed, dtype)
-        self.optimizer = None
+        self._optimizer: Optimizer | None = None
         self._wrapper: Wrapper | None = None
         self.history = History()
         self.epochs_done = 0
@@ -38,22 +38,40 @@ class Trained(Passes):
         self.metadata = {}
 
     @property
+    def optimizer(self) -> Optimizer | None:
+        """That of the last fit, without what stands around it: that is `wrapper`. It can be set.
+
+        Of a `Switch` it is the one whose turn it is.
+        """
+        wrapper = self._wrapper
+        if wrapper is None or not wrapper._holds(self._optimizer):
+            return self._optimizer
+        return innermost(wrapper)
+
+    @optimizer.setter
+    def optimizer(self, given: Optimizer | None) -> None:
+        self._optimizer = given
+
+    @property
     def wrapper(self) -> Wrapper | None:
-        """What stands around `optimizer`: the `EMA`, `SWA` or `Lookahead` that the last fit was given, or None.
+        """What stands around `optimizer`: the `EMA`, `SWA`, `Lookahead` or `Switch` of the last fit, or None.
 
         It can be set, to one around any optimizer over `parameters`, which then is `optimizer`: so that files, pickles
         and deep copies of the network have a `SAM` or `Accumulate` of a loop of your own.
         """
         found = self._wrapper
-        return found if found is not None and innermost(found) is self.optimizer else None
+        return found if found is not None and found._holds(self._optimizer) else None
 
     @wrapper.setter
     def wrapper(self, given: Wrapper | None) -> None:
         if given is not None:
             if not isinstance(given, Wrapper):
-                raise TypeError(f"wrapper must be an EMA, SWA, Lookahead, SAM, Accumulate or None; got {shown(given)}")
-            self._indices_of(innermost(given))
-            self.optimizer = innermost(given)
+                raise TypeError(
+                    f"wrapper must be an EMA, SWA, Lookahead, SAM, Accumulate, Switch or None; got {shown(given)}"
+                )
+            for held in (innermost(given), *_beside(given)):
+                self._indices_of(held)
+            self._optimizer = innermost(given)
         self._wrapper = given
 
     # -- state -------------------------------------------------------------------------------------------------------
@@ -77,7 +95,7 @@ class Trained(Passes):
         ----------
         path : str or path
             Ending in .npz, or in .safetensors where the safetensors package is installed. The content is the same.
-        optimizer : Optimizer, EMA, SWA, Lookahead, SAM or Accumulate, optional
+        optimizer : Optimizer, EMA, SWA, Lookahead, SAM, Accumulate or Switch, optional
             Over this network's parameters. Default: `wrapper`, or `optimizer`.
         metadata : dict, optional
             What JSON can hold: tuples come back as lists, keys as strings. Default: the network's `metadata`.
@@ -117,14 +135,10 @@ class Trained(Passes):
         """What this network has, with an optimizer or a wrapper over its parameters in place of its own."""
         optimizer: BoundOptimizer | None = None
         if given is not None:
-            inner = innermost(given)
-            indices = self._indices_of(inner)
-            own = inner.__getstate__()
             optimizer = {
-                "kind": type(inner),
-                "indices": indices,
-                "parts": {**own, "groups": [{**group, "params": None} for group in own["groups"]]},
+                **self._bound(innermost(given)),
                 "wrappers": [(type(wrapper), wrapper._parts()) for wrapper in layers(given)],
+                "beside": [self._bound(optimizer) for optimizer in _beside(given)],
             }
         return {
             "layers": self.layers,
@@ -138,6 +152,23 @@ class Trained(Passes):
             "metadata": self.metadata,
             "optimizer": optimizer,
         }
+
+    def _bound(self, optimizer: Optimizer) -> BoundOptimizer:
+        """What an optimizer over this network's parameters has, without anything around it."""
+        indices = self._indices_of(optimizer)
+        own = optimizer.__getstate__()
+        parts: Parts = {**own, "groups": [{**group, "params": None} for group in own["groups"]]}
+        return {"kind": type(optimizer), "indices": indices, "parts": parts, "wrappers": (), "beside": ()}
+
+    def _unbound(self, bound: BoundOptimizer) -> Optimizer:
+        """The optimizer of such parts, over this network's parameters."""
+        groups = [
+            {**group, "params": [self.parameters[k] for k in own]}
+            for group, own in zip(bound["parts"]["groups"], bound["indices"], strict=True)
+        ]
+        optimizer = bound["kind"].__new__(bound["kind"])
+        optimizer.__setstate__({**bound["parts"], "groups": groups})
+        return optimizer
 
     @classmethod
     def _of_parts(cls: type[Self], parts: NetworkParts) -> Self:
@@ -163,15 +194,11 @@ class Trained(Passes):
         self.metadata = parts["metadata"]
         bound = parts["optimizer"]
         if bound is not None:
-            groups = [
-                {**group, "params": [self.parameters[k] for k in own]}
-                for group, own in zip(bound["parts"]["groups"], bound["indices"], strict=True)
-            ]
-            optimizer = bound["kind"].__new__(bound["kind"])
-            optimizer.__setstate__({**bound["parts"], "groups": groups})
-            self.optimizer = optimizer
-            if bound["wrappers"]:
-                self._wrapper = rewrapped(optimizer, bound["wrappers"])
+            optimizer = self._unbound(bound)
+            self._optimizer = optimizer
+            beside = [self._unbound(other) for other in bound.get("beside", ())]
+            if bound["wrappers"] or beside:
+                self._wrapper = rewrapped(optimizer, bound["wrappers"], beside)
 
     def __copy__(self) -> Trained:
         raise TypeError("a Network's parameters lie in one piece of memory: use copy.deepcopy")
@@ -186,8 +213,14 @@ class Trained(Passes):
         memo.update((id(mine), copy) for mine, copy in zip(self.parameters, new.parameters, strict=True))
         if self.optimizer is not None:
             memo[id(self.optimizer)] = new.optimizer
-        memo.update((id(mine), copy) for mine, copy in zip(layers(self.wrapper), layers(new.wrapper), strict=True))
+        for held in (layers, _beside):
+            memo.update((id(mine), copy) for mine, copy in zip(held(self.wrapper), held(new.wrapper), strict=True))
         return new
+
+
+def _beside(given: Any) -> list[Optimizer]:
+    """The optimizers that wrappers hold beside the innermost one."""
+    return [optimizer for wrapper in layers(given) for optimizer in wrapper._beside()]
 
 
 def _rows_of(layers: Iterable[Layer], indent: str, tables: set[str]) -> list[tuple[str, str, str, str, str]]:

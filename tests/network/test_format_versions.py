@@ -100,7 +100,14 @@ NEWER: dict[str, Callable[[], schuss.Network]] = {
         [schuss.Input("x", (1, 5, 5), channels="first"), schuss.Conv2D(2, 3), schuss.Flatten(), schuss.Dense(1)], seed=0
     ),
 }
+SWITCHED = {
+    f"a switch {when}": lambda at=at: fitted(
+        make=lambda params: schuss.Switch(schuss.Adam(params), schuss.SGD(params), at=at)
+    )
+    for when, at in (("ahead", 9), ("behind", 2))
+}
 VERSIONS = {**{what: (4, make) for what, make in NEW.items()}, **{what: (5, make) for what, make in NEWER.items()}}
+VERSIONS |= {what: (7, make) for what, make in SWITCHED.items()}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -166,12 +166,20 @@ def test_attributes_of_optimizers_are_in_the_list(kind: type[schuss.Optimizer]) 
 
 @pytest.mark.parametrize("kind", WRAPPERS.values(), ids=WRAPPERS)
 def test_attributes_of_wrappers_are_in_their_lists(kind: type[Wrapper]) -> None:
-    made: dict[str, Any] = {"Averaged": ("ema", 1, 1, 0.5), "Accumulate": (2,)}
-    wrapper = kind(schuss.Adam(np.ones(3)), *made.get(kind.__name__, ()))  # type: ignore[call-arg]
+    adam = schuss.Adam(np.ones(3))
+    made: dict[str, Any] = {
+        "Averaged": ("ema", 1, 1, 0.5),
+        "Accumulate": (2,),
+        "Switch": (schuss.SGD(adam.param_groups[0]["params"]),),
+    }
+    more = {"at": 3} if kind is schuss.Switch else {}
+    wrapper = kind(adam, *made.get(kind.__name__, ()), **more)  # type: ignore[call-arg]
     own = wrapper._parts()
     assert tuple(own["numbers"]) == kind._numbers and tuple(own["arrays"]) == kind._lists
     derived = {"SAM": {"_params", "_uphill", "_before"}, "Accumulate": {"_sums", "_adding"}}
     counted = {"Accumulate": {"pending"}}.get(kind.__name__, set())  # by the core, in what is derived
+    if kind is schuss.Switch:  # its own optimizer is one of two, of which the one that has made its steps is the first
+        derived, counted = {"Switch": {"first", "second", "_places"}}, {"optimizer", "switched"}
     assert set(vars(wrapper)) == {"optimizer", *kind._numbers, *derived.get(kind.__name__, set())} - counted
 
 
@@ -212,6 +220,14 @@ def test_a_file_holds_all_parts(tmp_path: Path, ending: str) -> None:
 
 # ---- n epochs and n epochs are 2 n -----------------------------------------------------------------------------------
 
+
+def switch(first: Any, at: int, averaged: bool = False) -> schuss.Switch:
+    """To another kind, over the same arrays."""
+    params = innermost(first)._stepper.params
+    second = schuss.SGD(params, lr=schedules.Linear(0.05, 20), momentum=0.9, nesterov=True)
+    return schuss.Switch(first, schuss.SWA(second) if averaged else second, at=at)
+
+
 OPTIMIZERS: dict[str, Callable[[Any], schuss.Optimizer]] = {
     "sgd": lambda p: schuss.SGD(p, lr=0.05, momentum=0.9),
     "adamw": lambda p: schuss.AdamW(p, lr=schedules.WarmUp(5, schedules.ReduceOnPlateau(0.01, patience=0))),
@@ -227,6 +243,9 @@ NESTINGS: dict[str, Callable[[schuss.Optimizer], Any]] = {
     "Lookahead": lambda opt: schuss.Lookahead(opt, k=3),
     "EMA of Lookahead": lambda opt: schuss.EMA(schuss.Lookahead(opt, k=5), 0.8),
     "Lookahead of SWA": lambda opt: schuss.Lookahead(schuss.SWA(opt), k=4, alpha=0.3),
+    "Switch before it is copied": lambda opt: switch(opt, at=4),
+    "Switch where it is copied": lambda opt: switch(opt, at=14),
+    "Switch after it is copied": lambda opt: switch(opt, at=17),
 }
 WAYS = [*ENDINGS, *COPIES]
 
@@ -269,6 +288,9 @@ OF_LOOPS: dict[str, Callable[[schuss.Optimizer], Any]] = {
     "SAM of EMA": lambda opt: schuss.SAM(schuss.EMA(opt, 0.7)),
     "Accumulate": lambda opt: schuss.Accumulate(opt, 3),
     "Accumulate of Lookahead": lambda opt: schuss.Accumulate(schuss.Lookahead(opt, k=2), 3, mean=False),
+    "Switch to an average": lambda opt: switch(schuss.EMA(opt), at=5, averaged=True),
+    "SAM of Switch": lambda opt: schuss.SAM(switch(opt, at=3)),
+    "Accumulate of Switch": lambda opt: schuss.Accumulate(switch(opt, at=3), 2),
 }
 
 

@@ -340,7 +340,7 @@ cdef extern from "schuss.h" nogil:
         const schuss_penalty *penalty
         int augments, counts_rows
         uint64_t draws
-        ptrdiff_t position
+        ptrdiff_t position, start
         const schuss_copy *copies
         int n_copies, copied
         schuss_kept *kept

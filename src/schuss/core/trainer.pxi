@@ -43,6 +43,8 @@ cdef class Trainer:
     cdef uint64_t draws_begun, draws_copied
     cdef int64_t steps_begun, steps_copied
     cdef object epoch_begun, epoch_copied
+    cdef Trainer after_begun, after_copied # where the epoch that began, or was copied, was another's before: that one
+    cdef public object way_to_rest # for the stepper's move_params to where the parameters rest; None: they are there always
     cdef schuss_feed *feeds
     cdef Binding binding
     cdef list held       # what keeps the memory of x and y where it is
@@ -52,7 +54,8 @@ cdef class Trainer:
     cdef object states_begun   # what states such as running means were when the epoch began
     cdef object carried        # the state that rows of one batch hand on to those of the next, or None
     cdef bint gathers          # whether batches have to be gathered, shuffled or not
-    cdef Py_ssize_t rows_given # of which an epoch takes as many as fill whole batches, or all
+    cdef Py_ssize_t rows_given # of which an epoch takes as many as fill whole batches, or all:
+    cdef Py_ssize_t rows_taken # so many, of which t.rows are the last that this trainer makes steps with
     cdef object losses         # of the epoch's batches
     cdef bint failed           # whether a loss or gradient of this epoch was not finite
 
@@ -142,6 +145,7 @@ cdef class Trainer:
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
         if drop_last:
             self.t.rows = rows - rows % batch_size
+        self.rows_taken = self.t.rows
         self.losses = np.empty((self.t.rows + batch_size - 1) // batch_size)
         self.t.losses = <double *>start_of(self.losses)
         if carries:
@@ -251,6 +255,16 @@ cdef class Trainer:
         return 0
 
     def restore(self):
+        cdef Trainer after = self.after_begun if self.epoch_copied is None else self.after_copied
+        found = self.restore_own()
+        if after is None:
+            return found
+        found = after.restore()
+        after.rest()
+        return found
+
+    cdef object restore_own(self):
+        """To where this trainer began to make steps of that epoch."""
         cdef int i
         if self.epoch_copied is None:  # nothing has been updated yet
             self.net.draws = self.draws_begun
@@ -273,9 +287,16 @@ cdef class Trainer:
             self.stepper.busy = False
         return self.epoch_copied
 
+    cdef int rest(self) except -1:
+        """The parameters become what is to be evaluated and used."""
+        self.net.catch_up()
+        if self.way_to_rest is not None and not self.stepper.resting:
+            self.stepper.move_params(0, self.way_to_rest if self.stepper.c_step.t > 1 else [0.0] * len(self.way_to_rest), True)
+        return 0
+
     @property
     def steps_per_epoch(self):
-        return (self.t.rows + self.t.batch - 1) // self.t.batch
+        return (self.rows_taken + self.t.batch - 1) // self.t.batch
 
     @property
     def batches_done(self):
@@ -304,8 +325,14 @@ cdef class Trainer:
             raise ValueError(f"{name} holds a value that is negative or not finite, expected numbers >= 0")
         return values
 
-    def start_epoch(self, shuffle_seed, epoch, lrs, order=None, decays=None, dropouts=None):
+    def start_epoch(self, shuffle_seed, epoch, lrs, order=None, decays=None, dropouts=None, batches=None,
+                    Trainer after=None):
         cdef int g
+        cdef Py_ssize_t last = self.steps_per_epoch if batches is None else batches
+        if not 1 <= last <= self.steps_per_epoch:
+            raise ValueError(f"batches is {batches}, expected 1 to {self.steps_per_epoch}")
+        if after is not None and not self.is_like(after):
+            raise ValueError("after is a trainer of other rows, or an epoch that is over, expected one of the same in an epoch")
         if self.net.busy:
             raise RuntimeError("start_epoch during a step of this network")
         if self.t.n_copies and self.net.behind is self.stepper:
@@ -350,11 +377,29 @@ cdef class Trainer:
         if self.carried is not None:
             self.carried[...] = 0
         self.failed = False
-        self.t.position = 0
+        self.t.rows = min(self.rows_taken, last * self.t.batch)
+        self.t.position = self.t.start = 0
         self.t.loss_sum = self.t.weight_sum = 0
         self.t.copied = 0
+        self.after_begun = after
+        if after is not None:
+            self.go_on_after(after)
         self.draws_begun, self.steps_begun, self.epoch_begun = self.net.draws, self.stepper.c_step.t, epoch
         self.states_begun = self.net.flat_states.copy() if self.net.states else None
+
+    cdef bint is_like(self, Trainer other) noexcept:
+        """Whether another makes epochs of the same batches, and has left some of its epoch."""
+        return (other.net is self.net and other.t.batch == self.t.batch and other.rows_taken == self.rows_taken
+                and other.t.position < other.rows_taken and (other.carried is None) == (self.carried is None))
+
+    cdef int go_on_after(self, Trainer other) except -1:
+        """The epoch's steps so far were another's."""
+        self.t.position = self.t.start = other.t.position
+        self.t.loss_sum, self.t.weight_sum, self.t.last_loss = other.t.loss_sum, other.t.weight_sum, other.t.last_loss
+        self.losses[:other.batches_done] = other.losses[:other.batches_done]
+        if self.carried is not None:
+            self.carried[...] = other.carried
+        return 0
 
     cdef int allocate_batch(self) except -1:
         """Room for one gathered batch, once an epoch needs it."""
@@ -414,7 +459,7 @@ cdef class Trainer:
                 copied = self.copied[self.last_part]
                 copied[copied.size - self.states_begun.size:] = self.states_begun
             self.draws_copied, self.steps_copied = self.draws_begun, self.steps_begun
-            self.epoch_copied = self.epoch_begun
+            self.epoch_copied, self.after_copied = self.epoch_begun, self.after_begun
         if status == SCHUSS_NONFINITE:
             self.failed = True
             raise_not_finite(self.t.last_loss)

@@ -16,7 +16,7 @@ from ..arguments import choice, shown
 from ..history import History
 from ..layers import of_description
 from ..layers.graph import built
-from ..optim import BY_NAME, EMA, SAM, SWA, Accumulate, Averaged, Lookahead, Optimizer
+from ..optim import BY_NAME, EMA, SAM, SWA, Accumulate, Averaged, Lookahead, Optimizer, Switch
 from ..optim.parts import Parts, check_like, nothing
 from ..optim.schedule_free import ScheduleFree
 from ..optim.state import MOST_STEPS, NOT_HYPER, SPEC, checked_spec, plain, schedules_as_data
@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[Any]]
     Shapes = Sequence[tuple[int, ...]]
 
-WRAPPERS: dict[str, type[Wrapper]] = {kind.__name__: kind for kind in (Averaged, EMA, SWA, Lookahead, SAM, Accumulate)}
+_KINDS_OF_WRAPPERS: tuple[type[Wrapper], ...] = (Averaged, EMA, SWA, Lookahead, SAM, Accumulate, Switch)
+WRAPPERS: dict[str, type[Wrapper]] = {kind.__name__: kind for kind in _KINDS_OF_WRAPPERS}
 # Of the array that the core remembers a group's numbers in: the step that they are of, and whether parameters are away
 # from where steps are made from.
 _STEP, _RESTING = 0, -1
 # With a number, how the names of the arrays of a network beside the first begin.
 _OTHERS = "others"
+# The same of optimizers beside the network's.
+_BESIDE = "beside"
 
 
 class Content:
@@ -98,16 +101,21 @@ def _encoded(parts: NetworkParts) -> tuple[dict[str, Any], Arrays]:
     return header, arrays
 
 
-def _encoded_optimizer(optimizer: BoundOptimizer, arrays: Arrays) -> dict[str, Any]:
+def _encoded_optimizer(optimizer: BoundOptimizer, arrays: Arrays, start: str = "") -> dict[str, Any]:
+    """start: how the names of its arrays begin."""
     parts = optimizer["parts"]
     kind = next((name for name, known in BY_NAME.items() if optimizer["kind"] is known), None)
     if kind is None:
         raise ValueError(f"optimizer must be one of {', '.join(BY_NAME)} to be saved; got {optimizer['kind'].__name__}")
     for k, number in enumerate(_by_groups(parts["order"])):
         for name, array in parts["states"][number].items():
-            arrays[f"optimizer.{k}.{name}"] = np.asarray(array, order="C")  # may be of no dimension
+            arrays[f"{start}optimizer.{k}.{name}"] = np.asarray(array, order="C")  # may be of no dimension
     for k, (_, of_params) in enumerate(parts["averages"]):
-        arrays.update((f"averages.{k}.{i}", np.asarray(array, order="C")) for i, array in enumerate(of_params))
+        named = (f"{start}averages.{k}.{i}" for i in range(len(of_params)))
+        arrays.update(zip(named, (np.asarray(array, order="C") for array in of_params), strict=True))
+    beside = [_encoded_optimizer(other, arrays, f"{_BESIDE}.{k}.") for k, other in enumerate(optimizer["beside"])]
+    for fields in beside:
+        del fields["wrappers"]
     schedules, places = schedules_as_data(parts["groups"])
     groups = [
         {**{key: plain(value) for key, value in group.items() if key not in NOT_HYPER}, "params": own}
@@ -125,6 +133,7 @@ def _encoded_optimizer(optimizer: BoundOptimizer, arrays: Arrays) -> dict[str, A
         "averages": [dict(zip(SPEC, spec, strict=True)) for spec, _ in parts["averages"]],
         "wrappers": [_encoded_wrapper(k, *given, arrays) for k, given in enumerate(optimizer["wrappers"])],
         **{key: of_groups for key, of_groups in places.items() if key == "decay_places"},
+        **({"beside": beside} if beside else {}),
     }
 
 
@@ -198,7 +207,7 @@ def _decoded(header: Mapping[str, Any], arrays: Arrays) -> NetworkParts:
 
 
 def _decoded_optimizer(
-    given: Mapping[str, Any], content: Content, shapes: Shapes, dtype: np.dtype[Any]
+    given: Mapping[str, Any], content: Content, shapes: Shapes, dtype: np.dtype[Any], start: str = ""
 ) -> BoundOptimizer:
     kind = BY_NAME[choice("its optimizer", given["kind"], BY_NAME)]
     indices = [
@@ -230,13 +239,14 @@ def _decoded_optimizer(
     likes = stand_in._state_likes(groups)
     for k, number in enumerate(_by_groups(order)):
         states[number] = {
-            name: content.pop(f"optimizer.{k}.{name}", like.shape, like.dtype) for name, like in likes[number].items()
+            name: content.pop(f"{start}optimizer.{k}.{name}", like.shape, like.dtype)
+            for name, like in likes[number].items()
         }
     params = stand_in._params_in_order(groups)
     averages = [
         (
             checked_spec(f"its averages[{k}]", entry),
-            [content.pop(f"averages.{k}.{i}", param.shape, dtype) for i, param in enumerate(params)],
+            [content.pop(f"{start}averages.{k}.{i}", param.shape, dtype) for i, param in enumerate(params)],
         )
         for k, entry in enumerate(given.get("averages", ()))
     ]
@@ -250,7 +260,11 @@ def _decoded_optimizer(
         "averages": averages,
     }
     wrappers = [_decoded_wrapper(k, entry, content, params, dtype) for k, entry in enumerate(given.get("wrappers", ()))]
-    return {"kind": kind, "indices": indices, "parts": parts, "wrappers": wrappers}
+    beside = [
+        _decoded_optimizer(other, content, shapes, dtype, f"{_BESIDE}.{k}.")
+        for k, other in enumerate(given.get("beside", ()))
+    ]
+    return {"kind": kind, "indices": indices, "parts": parts, "wrappers": wrappers, "beside": beside}
 
 
 def _stand_in(

@@ -173,6 +173,11 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
     ),
     "wrappers": array_of(record({"kind": text, "numbers": mapping, "arrays": mapping})),
 }
+# Which came with later versions.
+_LATER = ("order", "memories", "schedules", "scheduled", "decay_places", "form", "averages", "wrappers", "beside")
+# The optimizers beside one have nothing around them, and none beside them.
+_ALONE = {name: check for name, check in SCHEMA_OF_OPTIMIZER.items() if name != "wrappers"}
+SCHEMA_WITH_BESIDE: dict[str, Check] = {**SCHEMA_OF_OPTIMIZER, "beside": array_of(record(_ALONE, _LATER))}
 
 # Of every network in a file.
 SCHEMA_OF_OTHER: dict[str, Check] = {
@@ -181,12 +186,7 @@ SCHEMA_OF_OTHER: dict[str, Check] = {
     "seed": whole(0, 2**64 - 1),
     "epochs_done": whole(0, MOST_EPOCHS),
     "draws": whole(0, 2**64 - 1),
-    "optimizer": optional(
-        record(
-            SCHEMA_OF_OPTIMIZER,
-            ("order", "memories", "schedules", "scheduled", "decay_places", "form", "averages", "wrappers"),
-        )
-    ),
+    "optimizer": optional(record(SCHEMA_WITH_BESIDE, _LATER)),
     "history": record({"names": distinct(text), "stopped": optional(one_of(*_STOPPED)), "monitor": optional(monitor)}),
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # The newest that this code reads.
-VERSION = 6
+VERSION = 7
 # The oldest that is written. 2: each layer's kind, and the states of layers. 3: what stands around the optimizer, the
 # averages that it keeps, and the form in which it was given its parameters.
 OLDEST = 3
@@ -73,7 +73,9 @@ _OF_6 = dict.fromkeys(
     ),
     6,
 )
-SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6}
+# One optimizer, and then another.
+_OF_7 = dict.fromkeys(("field beside", "wrapper Switch"), 7)
+SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6, **_OF_7}
 
 
 def version_of(header: Mapping[str, Any]) -> int:
@@ -111,6 +113,8 @@ def _words_of_optimizer(optimizer: Mapping[str, Any]) -> Iterator[str]:
     for schedule in optimizer["schedules"]:
         yield f"schedule {schedule['kind']}"
         yield from (f"schedule {schedule['kind']}.{name}" for name in schedule["arguments"])
-    for wrapper in optimizer["wrappers"]:
+    for other in optimizer.get("beside", ()):
+        yield from _words_of_optimizer(other)
+    for wrapper in optimizer.get("wrappers", ()):
         yield f"wrapper {wrapper['kind']}"
         yield from (f"wrapper {wrapper['kind']}.{name}" for name in (*wrapper["numbers"], *wrapper["arrays"]))

@@ -41,6 +41,7 @@ from .sgd import SGD
 from .signs import Lion, Signum
 from .soap import SOAP
 from .sparse import SparseAdam
+from .switch import Switch
 from .yogi import Yogi
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "ScheduleFreeSGD",
     "Signum",
     "SparseAdam",
+    "Switch",
     "Yogi",
 ]
 

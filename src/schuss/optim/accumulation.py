@@ -13,7 +13,8 @@ from .averaging import Averaged
 from .base import Optimizer
 from .sgd import SGD
 from .state import MOST_STEPS
-from .wrapper import Wrapper, around, check_all_like, fill, innermost
+from .switch import Switch
+from .wrapper import Wrapper, around, check_all_like, check_alone, fill, innermost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class Accumulate(Wrapper):
 
     Parameters
     ----------
-    optimizer : Optimizer
+    optimizer : Optimizer, average of one or Switch
         Which makes the steps.
     every : int
         Calls to a step; >= 1.
@@ -39,15 +40,15 @@ class Accumulate(Wrapper):
     As large a batch as wanted in the memory of a small one. One more copy of the parameters' size is kept.
     """
 
-    optimizer: Optimizer | Averaged
+    optimizer: Optimizer | Averaged | Switch
     _numbers = ("every", "mean", "pending")
     _lists = ("sums",)
 
-    def __init__(self, optimizer: Optimizer | Averaged, every: int, *, mean: bool = True) -> None:
+    def __init__(self, optimizer: Optimizer | Averaged | Switch, every: int, *, mean: bool = True) -> None:
         self._set(optimizer, every, mean, 0)
 
     def _set(self, optimizer: Any, every: Any, mean: Any, pending: Any) -> None:
-        self.optimizer = around(optimizer, Averaged)
+        self.optimizer = around(optimizer, Averaged, Switch)
         self.every = integer("every", every, 1)
         self.mean = flag("mean", mean)
         self._sums = [np.zeros_like(p, subok=False) for p in innermost(optimizer)._stepper.params]
@@ -64,7 +65,14 @@ class Accumulate(Wrapper):
     def _arrays(self) -> dict[str, list[NDArray[Any]]]:
         return {"sums": self._sums}
 
-    def _take(self, optimizer: Any, numbers: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+    def _take(
+        self,
+        optimizer: Any,
+        numbers: Mapping[str, Any],
+        arrays: Mapping[str, Sequence[NDArray[Any]]],
+        *beside: Optimizer,
+    ) -> None:
+        check_alone(self, beside)
         self._set(optimizer, numbers["every"], numbers["mean"], numbers["pending"])
         fill("its sums", arrays["sums"], self._sums)
 

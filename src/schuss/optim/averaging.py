@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from .. import _core
 from ..arguments import integer, number, shown
 from .base import Optimizer
-from .state import averages_of, described, load
-from .wrapper import Wrapper, around, innermost
+from .state import averages_of, described, loading
+from .wrapper import Wrapper, around, check_alone, innermost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +40,14 @@ class Averaged(Wrapper):
         self.optimizer = innermost(around(optimizer, Averaged))
         self._number = self.optimizer._keep_average(kind, start, every, weight)
 
-    def _take(self, optimizer: Any, numbers: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+    def _take(
+        self,
+        optimizer: Any,
+        numbers: Mapping[str, Any],
+        arrays: Mapping[str, Sequence[NDArray[Any]]],
+        *beside: Optimizer,
+    ) -> None:
+        check_alone(self, beside)
         self.optimizer = innermost(around(optimizer, Averaged))
         self._number = integer("its average's number", numbers["_number"], 0, len(self.optimizer._averages) - 1)
 
@@ -97,7 +104,8 @@ class Averaged(Wrapper):
     def _load(self, state_dict: Mapping[str, Any], also: Calls) -> None:
         if not isinstance(state_dict, Mapping) or {"optimizer", "averages"} - set(state_dict):
             raise ValueError(f"state_dict must be a dict with 'optimizer' and 'averages'; got {shown(state_dict)}")
-        load(self.optimizer, state_dict["optimizer"], also, averages=state_dict["averages"])
+        calls, _ = loading(self.optimizer, state_dict["optimizer"], averages=state_dict["averages"])
+        _core.in_turn([*calls, *also])
 
     def __repr__(self) -> str:
         kind, start, every, weight = self.optimizer._averages[self._number]

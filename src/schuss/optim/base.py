@@ -16,7 +16,7 @@ from ..errors import DivergenceError
 from ..habits import hinted, meets
 from ..structure import read, without_decay
 from .parts import OfParts
-from .state import NOT_HYPER, SCHEDULES, described, load
+from .state import NOT_HYPER, SCHEDULES, described, loading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -282,7 +282,12 @@ class Optimizer(OfParts):
 
     def _load(self, state_dict: Mapping[str, Any], also: Calls) -> None:
         """As `load_state_dict`; with it, as one whole, these calls are made."""
-        load(self, state_dict, also)
+        calls, _ = self._loading(state_dict)
+        _core.in_turn([*calls, *also])
+
+    def _loading(self, state_dict: Mapping[str, Any]) -> tuple[Calls, int]:
+        """The calls that take over a state_dict, and the steps that it was made after. Nothing has changed yet."""
+        return loading(self, state_dict)
 
     def __repr__(self) -> str:
         lines = []

@@ -13,7 +13,8 @@ from ..errors import DivergenceError
 from .averaging import Averaged
 from .base import Optimizer
 from .sgd import SGD
-from .wrapper import Wrapper, around, fill, innermost
+from .switch import Switch
+from .wrapper import Wrapper, around, check_alone, fill, innermost
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class SAM(Wrapper):
 
     Parameters
     ----------
-    optimizer : Optimizer
+    optimizer : Optimizer, average of one or Switch
         Which makes the steps.
     rho : float
         How far uphill; >= 0.
@@ -45,12 +46,12 @@ class SAM(Wrapper):
     (2021).
     """
 
-    optimizer: Optimizer | Averaged
+    optimizer: Optimizer | Averaged | Switch
     _numbers = ("rho",)
     _lists = ("before",)
 
-    def __init__(self, optimizer: Optimizer | Averaged, rho: float = 0.05) -> None:
-        self.optimizer = around(optimizer, Averaged)
+    def __init__(self, optimizer: Optimizer | Averaged | Switch, rho: float = 0.05) -> None:
+        self.optimizer = around(optimizer, Averaged, Switch)
         self.rho = number("rho", rho, "[0, inf)")
         self._params = innermost(optimizer)._stepper.params
         # The parameters are uphill while it counts a step. The core counts as it makes it: no interrupt comes between.
@@ -61,7 +62,14 @@ class SAM(Wrapper):
     def _arrays(self) -> dict[str, list[NDArray[Any]]]:
         return {"before": self._before if self._uphill.steps else []}
 
-    def _take(self, optimizer: Any, numbers: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+    def _take(
+        self,
+        optimizer: Any,
+        numbers: Mapping[str, Any],
+        arrays: Mapping[str, Sequence[NDArray[Any]]],
+        *beside: Optimizer,
+    ) -> None:
+        check_alone(self, beside)
         SAM.__init__(self, optimizer, numbers["rho"])
         if arrays["before"]:
             fill("what its parameters were before", arrays["before"], self._before)

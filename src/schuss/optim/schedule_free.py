@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _core
 from ..arguments import flag
 from .base import Optimizer
-from .state import load
+from .state import loading
 
 if TYPE_CHECKING:
     from .._core import Calls
@@ -86,9 +86,9 @@ class ScheduleFree(Optimizer):
         """
         super().load_state_dict(state_dict)
 
-    def _load(self, state_dict: Mapping[str, Any], also: Calls) -> None:
+    def _loading(self, state_dict: Mapping[str, Any]) -> tuple[Calls, int]:
         known, training = _own_entries(state_dict)
-        load(self, known, also, resting=not training)
+        return loading(self, known, resting=not training)
 
 
 def _own_entries(state_dict: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:

@@ -93,16 +93,14 @@ def averages_of(optimizer: OfParts) -> list[dict[str, Any]]:
     ]
 
 
-def load(optimizer: OfParts, given: Any, also: Calls, *, averages: Any = None, resting: bool = False) -> None:
-    """Take over a state_dict. Everything is checked first, and then done as one whole, whatever signals come.
+def loading(optimizer: OfParts, given: Any, *, averages: Any = None, resting: bool = False) -> tuple[Calls, int]:
+    """The calls that take over a state_dict, as `_core.in_turn` takes them; and the steps that it was made after.
 
     Parameters
     ----------
     optimizer : OfParts
     given : dict
         As `described` gives it, or torch.
-    also : list
-        Calls that are part of that whole, as `_core.in_turn` takes them.
     averages : list, optional
         As `averages_of` gives it, to replace those of the optimizer. Default: those of the state.
     resting : bool
@@ -134,7 +132,7 @@ def load(optimizer: OfParts, given: Any, also: Calls, *, averages: Any = None, r
     mine, theirs = optimizer._stepper.state_shapes, stepper.state_shapes
     # If it can be, into the present one, which a fit that is running holds.
     take = (optimizer._stepper.copy_from, stepper) if mine == theirs else (setattr, optimizer, "_stepper", stepper)
-    _core.in_turn([take, (optimizer.param_groups.__setitem__, slice(None), groups), *also])
+    return [take, (optimizer.param_groups.__setitem__, slice(None), groups)], steps
 
 
 def load_schedules(groups: Sequence[Group], state_dict: Mapping[str, Any]) -> None:

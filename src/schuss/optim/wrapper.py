@@ -56,7 +56,22 @@ class Wrapper:
     def _arrays(self) -> dict[str, list[NDArray[Any]]]:
         return {}
 
-    def _take(self, optimizer: Any, numbers: Mapping[str, Any], arrays: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+    def _holds(self, optimizer: Optimizer | None) -> bool:
+        """Whether this optimizer is the one in it, or one of them."""
+        inner = self.optimizer
+        return inner._holds(optimizer) if isinstance(inner, Wrapper) else inner is optimizer
+
+    def _beside(self) -> tuple[Optimizer, ...]:
+        """The optimizers that it holds apart from the one that `optimizer` leads to."""
+        return ()
+
+    def _take(
+        self,
+        optimizer: Any,
+        numbers: Mapping[str, Any],
+        arrays: Mapping[str, Sequence[NDArray[Any]]],
+        *beside: Optimizer,
+    ) -> None:
         """Become the wrapper of these parts around this optimizer. ValueError, TypeError if they do not fit."""
         raise NotImplementedError
 
@@ -99,14 +114,27 @@ def layers(given: Any) -> list[Wrapper]:
     return found
 
 
-def rewrapped(optimizer: Optimizer, parts: Sequence[tuple[type[Wrapper], WrapperParts]]) -> Any:
-    """Wrappers of these parts, the outermost first, around an optimizer; itself if there are none."""
+def rewrapped(
+    optimizer: Optimizer, parts: Sequence[tuple[type[Wrapper], WrapperParts]], beside: Sequence[Optimizer] = ()
+) -> Any:
+    """Wrappers of these parts, the outermost first, around an optimizer; itself if there are none.
+
+    `beside` are the optimizers that the innermost wrapper holds apart from that one; no other holds any.
+    """
     found: Any = optimizer
+    if beside and not parts:
+        raise ValueError(f"an optimizer without a wrapper must have none beside it; got {len(beside)}")
     for kind, own in reversed(parts):
         wrapper = kind.__new__(kind)
-        wrapper._take(found, own["numbers"], own["arrays"])
-        found = wrapper
+        wrapper._take(found, own["numbers"], own["arrays"], *beside)
+        found, beside = wrapper, ()
     return found
+
+
+def check_alone(wrapper: Wrapper, beside: Sequence[Optimizer]) -> None:
+    """ValueError if there are optimizers beside the one that a wrapper stands around, which has no place for them."""
+    if beside:
+        raise ValueError(f"{type(wrapper).__name__} must have no optimizer beside its own; got {len(beside)}")
 
 
 def check_all_like(name: str, given: Sequence[NDArray[Any]], wanted: Sequence[NDArray[Any]]) -> None:

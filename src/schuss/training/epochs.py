@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import _core
 from ..errors import DivergenceError
 from . import divergence, rates
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from ..optim import Optimizer
@@ -41,9 +42,9 @@ class Epochs:
         epoch too. If it ends by a DivergenceError, and with restores, everything is as at the start of the last epoch
         that was well. It is compiled, so nothing interrupts its end.
     optimizer : Optimizer
-        As it was given.
+        Which makes the steps at present.
     trainer : _core.Trainer
-        What makes the steps.
+        What makes them.
     steps : int
         Of an epoch.
     """
@@ -72,6 +73,7 @@ class Epochs:
         self._lrs: NDArray[np.float64] | None = None
         self._decays: list[NDArray[np.float64] | None] | None = None
         self._begun = False
+        self._first = 0
         self.trainer = _core.Trainer(
             network._core,
             optimizer._stepper,
@@ -90,7 +92,12 @@ class Epochs:
         )
         self.steps = self.trainer.steps_per_epoch
         self.context = _core.Ending(self.trainer, network, DivergenceError if restores else None, last)
-        self.context.weights = optimizer._way_to_rest()
+        self.trainer.way_to_rest = optimizer._way_to_rest()
+
+    @property
+    def steps_made(self) -> int:
+        """By all optimizers that train this network in turn."""
+        return self.optimizer.steps
 
     @property
     def loss(self) -> float:
@@ -144,24 +151,52 @@ class Epochs:
 
     def begin(self, seed: int | None, order: NDArray[np.int64] | None = None, *, scheduled: bool = True) -> None:
         """Begin an epoch, whose steps `trainer` then makes. The arguments are those of `run`."""
-        optimizer = self.optimizer
-        self._begun = False
-        self._lrs = rates.of_epoch(optimizer, self.steps) if scheduled else None
-        self._decays = rates.decays_of_epoch(optimizer, self.steps) if scheduled else None
-        dropouts = rates.of_steps("dropout_factor", self._dropout_factor, optimizer.steps, self.steps)
+        self._begin_part(seed, order, scheduled, 0, self.steps)
+
+    def next_part(self) -> bool:
+        """Whether the epoch goes on with another optimizer where the trainer has ended. That part has begun then."""
+        return False
+
+    def _begin_part(
+        self,
+        seed: int | None,
+        order: NDArray[np.int64] | None,
+        scheduled: bool,
+        first: int,
+        end: int,
+        after: _core.Trainer | None = None,
+    ) -> None:
+        """Begin with the epoch's batches from `first` to before `end`; `after` has made those before."""
+        optimizer, n = self.optimizer, end - first
+        self._begun, self._first = False, first
+        self._lrs = rates.of_epoch(optimizer, n) if scheduled else None
+        self._decays = rates.decays_of_epoch(optimizer, n) if scheduled else None
+        made = 0 if self._dropout_factor is None else self.steps_made
+        dropouts = rates.of_steps("dropout_factor", self._dropout_factor, made, n)
         if dropouts is not None:
             most = int(dropouts.argmax())
-            self._network._core.checked_dropout_factor(dropouts[most], f"dropout_factor({optimizer.steps + most})")
-        self.context.weights = optimizer._way_to_rest()
+            self._network._core.checked_dropout_factor(dropouts[most], f"dropout_factor({made + most})")
+        if n != self.steps:  # they are of the whole epoch
+            self._lrs, dropouts = self._placed(self._lrs), self._placed(dropouts)
+            self._decays = None if self._decays is None else [self._placed(values) for values in self._decays]
+        self.trainer.way_to_rest = optimizer._way_to_rest()
         optimizer._enter_steps()
-        self.trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order, self._decays, dropouts)
+        self.trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order, self._decays, dropouts, end, after)
         self._begun = True
+
+    def _placed(self, values: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        """Numbers of a part's steps, at their places among those of all steps of the epoch."""
+        if values is None:
+            return None
+        placed = np.zeros(self.steps)
+        placed[self._first : self._first + len(values)] = values
+        return placed
 
     def write_last(self) -> None:
         """Groups get the rate and the decay of the last step made, or of the one that failed."""
         if not self._begun:
             return
-        last = min(max(self.trainer.batches_done, 1), self.steps) - 1
+        last = min(max(self.trainer.batches_done, self._first + 1), self.steps) - 1
         groups = self.optimizer.param_groups
         if self._lrs is not None:
             for group in groups:
@@ -175,18 +210,17 @@ class Epochs:
         self.optimizer._leave_steps()
 
     def _all_steps(self, whole: bool, watch: Callable[[int, float], None] | None) -> KeyboardInterrupt | None:
-        trainer = self.trainer
         interrupted: KeyboardInterrupt | None = None
         while True:
             try:
-                if not trainer.run(SLICE):
+                if not self.trainer.run(SLICE) and not self.next_part():
                     return interrupted
             except KeyboardInterrupt as interrupt:
                 if interrupted is not None or not whole:
                     raise
                 interrupted = interrupt
             if watch is not None:
-                watch(trainer.batches_done, trainer.loss)
+                watch(self.trainer.batches_done, self.trainer.loss)
 
     def divergence(self) -> DivergenceError:
         """What is to be said after NotFinite."""

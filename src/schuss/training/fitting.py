@@ -17,7 +17,6 @@ from ..augment import of_inputs
 from ..errors import DivergenceError
 from ..history import History
 from ..losses import Loss
-from ..optim import Averaged
 from ..progress import Progress
 from ..sequences import joined
 from . import divergence, optimizers, rates
@@ -25,12 +24,13 @@ from .early_stopping import Best, EarlyStopping
 from .epochs import Epochs
 from .record import EpochRecord
 from .split import split
+from .switching import SwitchedEpochs
 
 if TYPE_CHECKING:
     from .._core import Calls
     from ..augment import Augment
     from ..metrics import Measure
-    from ..optim import Optimizer
+    from ..optim import Averaged, Optimizer, Switch
     from ..trained import Trained
     from .split import Data
 
@@ -41,7 +41,7 @@ def prepared(
     y: Any,
     *,
     loss: str | Loss | losses.LossFunction,
-    optimizer: Optimizer | Averaged | str | None,
+    optimizer: Optimizer | Averaged | Switch | str | None,
     lr: float | Callable[[int], float] | None,
     epochs: int,
     batch_size: int | None,
@@ -86,13 +86,15 @@ def prepared(
     evaluation = _Evaluation(network, chosen, measures, training if training_metrics else None, validation)
     network._core.catch_up()
     best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
-    given = optimizer
+    wrapper, switch = optimizers.around(network, optimizer)
     optimizer, new_lr = optimizers.resolve(network, optimizer, lr)
     if dropout_factor is not None:
-        first = dropout_factor(optimizer.steps) if callable(dropout_factor) else dropout_factor
-        network._core.checked_dropout_factor(first)
-    of_rates = optimizer.param_groups[0]["schedule"] if new_lr is None else new_lr
-    for part in rates.told([of_rates, dropout_factor, *_decay_schedules(optimizer)]):
+        made = optimizer.steps if switch is None else switch.steps
+        network._core.checked_dropout_factor(dropout_factor(made) if callable(dropout_factor) else dropout_factor)
+    used: list[object] = [dropout_factor, new_lr]
+    for each in (optimizer,) if switch is None else (switch.first, switch.second):
+        used += _decay_schedules(each) if each is optimizer and new_lr is not None else _schedules(each)
+    for part in rates.told(used):
         part.monitored(evaluation.recorded)
     rows = inputs.rows(training[0])
     batch_size = rows if batch_size is None else min(batch_size, rows)
@@ -101,9 +103,10 @@ def prepared(
             f"batch_size must divide the rows with carry_state, as row i of a batch goes on in row i of the next; got "
             f"{batch_size} for {rows} rows"
         )
-    steps = Epochs(
+    epochs_of: Callable[..., Epochs] = Epochs if switch is None else SwitchedEpochs
+    steps = epochs_of(
         network,
-        optimizer,
+        optimizer if switch is None else switch,
         chosen.spec if isinstance(chosen, Loss) else partial(losses.evaluated, chosen),
         training,
         batch_size,
@@ -120,9 +123,8 @@ def prepared(
     def begun() -> Fit:
         if new_lr is not None:
             optimizer._set_lr(new_lr)
-        wrapper = given if isinstance(given, Averaged) else network._wrapper
         network.optimizer, network._wrapper = optimizer, wrapper
-        return Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor)
+        return Fit(network, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor)
 
     return begun
 
@@ -149,6 +151,10 @@ def _check_carrying(network: Trained, carry_state: bool, shuffle: bool, validati
 
 def _decay_schedules(optimizer: Optimizer) -> list[object]:
     return [group.get("decay_schedule") for group in optimizer.param_groups]
+
+
+def _schedules(optimizer: Optimizer) -> list[object]:
+    return [optimizer.param_groups[0]["schedule"], *_decay_schedules(optimizer)]
 
 
 def _checked_callbacks(callbacks: Any) -> list[Callable[[EpochRecord], Any]]:
@@ -209,7 +215,6 @@ class Fit:
     def __init__(
         self,
         network: Trained,
-        optimizer: Optimizer,
         steps: Epochs,
         evaluation: _Evaluation,
         best: Best | None,
@@ -219,7 +224,7 @@ class Fit:
         verbose: int,
         dropout_factor: object,
     ) -> None:
-        self._network, self._optimizer, self.steps = network, optimizer, steps
+        self._network, self.steps = network, steps
         self._dropout_factor = dropout_factor
         self._start = 0.0
         self._evaluation, self._best, self._callbacks = evaluation, best, callbacks
@@ -276,7 +281,7 @@ class Fit:
 
     def _after_steps(self) -> str | None:
         """What comes after an epoch's steps, to its callbacks; why it is the last one, if it is."""
-        network, optimizer, start = self._network, self._optimizer, self._start
+        network, optimizer, start = self._network, self.steps.optimizer, self._start
         self._check_parameters()
         logs = self._evaluation(self.steps.loss)
         if not isfinite(logs.get("val_loss", 0.0)):
@@ -292,8 +297,11 @@ class Fit:
             network._core.catch_up()
         _core.in_turn(calls if best is None else calls + best.looking(logs))
         # What was in force at the last step is told.
-        schedules = [optimizer.param_groups[0]["schedule"], self._dropout_factor, *_decay_schedules(optimizer)]
-        for part in rates.told(schedules, optimizer.steps - 1):
+        in_force = rates.told(_schedules(optimizer), optimizer.steps - 1)
+        if self._dropout_factor is not None:
+            in_force += rates.told([self._dropout_factor], self.steps.steps_made - 1)
+            in_force = list({id(part): part for part in in_force}.values())
+        for part in in_force:
             part.report(logs[part.monitored(self._evaluation.recorded)])
         self._progress.epoch(network.epochs_done, seconds, logs)
         if self._callbacks and self._is_asked_to_stop(seconds, logs):
@@ -306,14 +314,16 @@ class Fit:
     def _check_parameters(self) -> None:
         """The steps of an epoch are to leave finite parameters."""
         if not divergence.has_finite_parameters(self._network):
-            epoch, rate = self._network.epochs_done + 1, self._optimizer.param_groups[0]["lr"]
+            epoch, rate = self._network.epochs_done + 1, self.steps.optimizer.param_groups[0]["lr"]
             raise divergence.of_parameters(epoch, self.steps.steps, rate, self.steps.last_loss)
 
     def _is_asked_to_stop(self, seconds: float, logs: dict[str, float]) -> bool:
         """Call all callbacks; whether one has said True."""
         network = self._network
         losses = self.steps.batch_losses
-        record = EpochRecord(network.epochs_done, self._last_epoch, logs, network, self._optimizer, seconds, losses)
+        record = EpochRecord(
+            network.epochs_done, self._last_epoch, logs, network, self.steps.optimizer, seconds, losses
+        )
         answers = [callback(record) for callback in self._callbacks]
         return any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)
 

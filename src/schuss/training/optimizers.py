@@ -6,18 +6,37 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..arguments import learning_rate, shown
-from ..optim import Adam, Averaged, Optimizer, by_name
-from ..optim.wrapper import no_optimizer
+from ..optim import Adam, Averaged, Optimizer, Switch, by_name
+from ..optim.wrapper import layers, no_optimizer
 
 if TYPE_CHECKING:
+    from ..optim.wrapper import Wrapper
     from ..trained import Trained
 
 
+def around(network: Trained, given: Optimizer | Averaged | Switch | str | None) -> tuple[Wrapper | None, Switch | None]:
+    """What stands around the optimizer of a fit that is given this, and the switch that it goes by."""
+    if isinstance(given, Switch):
+        return given, given
+    if isinstance(given, Averaged):
+        return given, None
+    wrapper = network._wrapper
+    switch = next((found for found in layers(wrapper) if isinstance(found, Switch)), None)
+    if switch is None:
+        return wrapper, None
+    # An optimizer that is named is that one alone.
+    return (wrapper, switch) if given is None and network.wrapper is not None else (None, None)
+
+
 def resolve(
-    network: Trained, given: Optimizer | Averaged | str | None, lr: float | Callable[[int], float] | None
+    network: Trained, given: Optimizer | Averaged | Switch | str | None, lr: float | Callable[[int], float] | None
 ) -> tuple[Optimizer, float | Callable[[int], float] | None]:
     """The optimizer to use, and the learning rate to give to it once everything is checked."""
-    if isinstance(given, Averaged):
+    if isinstance(given, Switch):
+        for each in (given.first, given.second):
+            network._indices_of(each)
+            _check_one_schedule(each)
+    if isinstance(given, (Averaged, Switch)):
         given = given.optimizer
     if isinstance(given, Optimizer):
         if lr is not None:

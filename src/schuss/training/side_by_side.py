@@ -135,7 +135,7 @@ class _Side:
         while waiting:
             goes_on, begun = [], []
             for k, found in zip(waiting, self._steps(waiting), strict=True):
-                if found is True:
+                if found is True or (found is False and self._fits[k].steps.next_part()):
                     trainer = self._fits[k].steps.trainer
                     self._fits[k].watch(trainer.batches_done, trainer.loss)
                     goes_on.append(k)
