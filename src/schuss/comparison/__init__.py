@@ -1,0 +1,7 @@
+"""Optimizers side by side on a user's own data: each at its best rate, from the same start, with the same batches."""
+
+from __future__ import annotations
+
+from .results import Comparison, Contender, Other, Run, Tried, load
+
+__all__ = ["Comparison", "Contender", "Other", "Run", "Tried", "load"]
