@@ -8,7 +8,6 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from schuss.comparison import Comparison, load
-
 from tests.comparison.example import example
 
 

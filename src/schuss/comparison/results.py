@@ -339,8 +339,8 @@ def _fields(kind: Any, found: Mapping[str, Any]) -> dict[str, Any]:
         value = found[field.name]
         if isinstance(value, list):
             value = tuple(_number(one) for one in value)
-        elif value is None and field.name not in _OPTIONAL:
-            value = nan
+        elif value is None:
+            value = None if field.name in _OPTIONAL else nan
         elif "float" in str(field.type):
             value = _number(value)
         given[field.name] = value
