@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .results import Comparison, Contender, Other, Run, Tried, load
+from .data import Contender, Other, Run, Tried
+from .results import Comparison, load
 
 __all__ = ["Comparison", "Contender", "Other", "Run", "Tried", "load"]

@@ -6,10 +6,10 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .results import Comparison, Contender, Other
+    from .data import Contender, Measured, Other
 
 
-def as_table(found: Comparison) -> str:
+def as_table(found: Measured) -> str:
     """The table of all contenders and others, and what is recommended."""
     held = f", {found.validation_rows} held out" if found.validation_rows else ""
     lines = [
@@ -21,11 +21,11 @@ def as_table(found: Comparison) -> str:
     ]
     if found.others:
         lines += ["", *columns(("other models", found.loss, found.metric, "seconds"), [other(o) for o in found.others])]
-    lines += ["", found.verdict, *found.notes]
+    lines += ["", verdict(found), *found.notes]
     return "\n".join(lines)
 
 
-def header(found: Comparison) -> tuple[str, ...]:
+def header(found: Measured) -> tuple[str, ...]:
     """What stands above the columns of contenders."""
     at_target = f"to {number(found.target)}"
     return (
@@ -34,7 +34,7 @@ def header(found: Comparison) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def row(found: Comparison, one: Contender) -> tuple[str, ...]:
+def row(found: Measured, one: Contender) -> tuple[str, ...]:
     """A contender's cells, as `header` names them."""
     if not one.runs:
         return (one.label, "diverged", *[""] * 8)
@@ -57,7 +57,7 @@ def other(one: Other) -> tuple[str, ...]:
     return one.name, number(one.loss), number(one.score), number(one.seconds)
 
 
-def verdict(found: Comparison) -> str:
+def verdict(found: Measured) -> str:
     """What is recommended, and how sure that is."""
     first = found[found.recommended]
     if not first.runs:
