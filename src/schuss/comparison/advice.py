@@ -1,0 +1,52 @@
+"""What a comparison advises, in words and as a line of Python."""
+
+from __future__ import annotations
+
+from math import isfinite, isnan
+from typing import TYPE_CHECKING
+
+from .table import number
+
+if TYPE_CHECKING:
+    from .data import Contender, Measured
+
+# Metrics of which more is better.
+MORE_IS_BETTER = ("accuracy", "r2")
+
+
+def optimizer_call(one: Contender) -> str:
+    """What makes the optimizer in Python, as ``schuss.SGD(lr=0.05, momentum=0.9)``."""
+    from ..optim import BY_NAME
+
+    kind = BY_NAME[one.optimizer].__name__ if one.optimizer in BY_NAME else one.optimizer
+    given = [f"lr={one.lr:.6g}", *(f"{name}={value!r}" for name, value in one.arguments.items() if name != "lr")]
+    return f"schuss.{kind}({', '.join(given)})"
+
+
+def python_line(found: Measured) -> str | None:
+    """A line that trains a network with what is recommended; None where every rate diverged."""
+    one = found[found.recommended]
+    if not one.runs:
+        return None
+    epochs = max(1, round(found.epochs))
+    return (
+        f'network.fit(X, y, loss="{found.loss}", optimizer={optimizer_call(one)}, '
+        f"batch_size={found.batch_size}, epochs={epochs})"
+    )
+
+
+def beside_others(found: Measured) -> str | None:
+    """Whether a model of another kind does as well as what is recommended; None: none was fitted, or none is known."""
+    score = found[found.recommended].score
+    known = [one for one in found.others if not isnan(one.score)]
+    if not known or isnan(score):
+        return None
+    more = found.metric in MORE_IS_BETTER
+    best = sorted(known, key=lambda one: -one.score if more else one.score)[0]
+    sides = f"{found.metric} {number(best.score)}, the network's {number(score)}"
+    effort = f", fitted in {number(best.seconds)} s" if isfinite(best.seconds) else ""
+    if best.score == score:
+        return f"Another model does as well: {best.name} ({sides}{effort})."
+    if (best.score > score) is more:
+        return f"Another model does better: {best.name} ({sides}{effort})."
+    return f"The best of the other models is {best.name} ({sides}{effort})."
