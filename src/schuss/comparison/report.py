@@ -122,7 +122,7 @@ def _others(found: Measured) -> str:
         "Models of other kinds on the same rows. The network's time is that of one training, without the search for "
         "its rate."
     )
-    return _section("Other models", _table(("model", f"{found.loss}", found.metric, "seconds"), rows, caption))
+    return _section("Other models", _table(table.header_of_others(found), rows, caption))
 
 
 def _table(header: Sequence[str], rows: Iterable[tuple[str, Sequence[str], bool]], caption: str) -> str:
@@ -153,6 +153,8 @@ def _measured(found: Measured) -> str:
         "each training": f"{found.steps:,} steps of {found.batch_size:,} rows, {found.epochs:.3g} epochs",
         "fair": "every optimizer starts from the same parameters and meets the same batches, seed by seed",
         "rates": "short trainings over a ladder of rates, the better ones longer; the best rate is trained in full",
+        "caution": f"the {found.judged} rows chose rates and best points, too: other rows give somewhat higher losses, "
+        "for every optimizer alike",
         "seeds": f"{', '.join(map(str, found.seeds))}: start and order of rows; numbers are medians over them",
         "judged by": f"{_words(found.loss)} on the {found.judged} rows, at the start {table.number(found.start)}; "
         f"target {table.number(found.target)}",
@@ -318,12 +320,13 @@ pre {
   overflow-wrap: anywhere; font: 0.9rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
 }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width: 100%; }
+table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; min-width: 100%; }
 caption { text-align: left; color: var(--quiet); padding-bottom: 8px; caption-side: top; max-width: 75ch; }
 th, td { padding: 7px 12px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
-thead th { color: var(--quiet); font-weight: 600; font-size: 0.85rem; vertical-align: bottom; }
+th { font-weight: 500; }
+thead th { color: var(--quiet); font-weight: 600; vertical-align: bottom; }
+th { font-weight: 500; }
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--background); padding-left: 0; }
-tbody th { font-weight: 500; }
 tr.first th, tr.first td { font-weight: 700; }
 .swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 8px; }
 .pair { display: grid; gap: 24px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); }

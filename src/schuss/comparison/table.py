@@ -11,18 +11,25 @@ if TYPE_CHECKING:
 
 def as_table(found: Measured) -> str:
     """The table of all contenders and others, and what is recommended."""
-    held = f", {found.validation_rows} held out" if found.validation_rows else ""
     lines = [
-        f"{found.name}: {found.task}, {found.rows} rows{held}, {found.features} columns; {found.network}",
-        f"{found.loss} on the {found.judged} rows after {found.steps} steps ({found.epochs:.3g} epochs) of "
-        f"{found.batch_size} rows, from {number(found.start)}; median of {len(found.seeds)} seeds",
+        *about(found),
         "",
         *columns(header(found), [row(found, one) for one in found.contenders]),
     ]
     if found.others:
-        lines += ["", *columns(("other models", found.loss, found.metric, "seconds"), [other(o) for o in found.others])]
+        lines += ["", *columns(header_of_others(found), [other(one) for one in found.others])]
     lines += ["", verdict(found), *found.notes]
     return "\n".join(lines)
+
+
+def about(found: Measured) -> tuple[str, str]:
+    """What was trained on what, and how it was judged: a line each."""
+    held = f", {found.validation_rows} held out" if found.validation_rows else ""
+    return (
+        f"{found.name}: {found.task}, {found.rows} rows{held}, {found.features} columns; {found.network}",
+        f"{found.loss} on the {found.judged} rows after {found.steps} steps ({found.epochs:.3g} epochs) of "
+        f"{found.batch_size} rows, from {number(found.start)}; median of {len(found.seeds)} seeds",
+    )
 
 
 def header(found: Measured) -> tuple[str, ...]:
@@ -50,6 +57,11 @@ def row(found: Measured, one: Contender) -> tuple[str, ...]:
         "never" if one.seconds_to_target is None else number(one.seconds_to_target),
         number(one.at_time),
     )
+
+
+def header_of_others(found: Measured) -> tuple[str, ...]:
+    """What stands above the columns of models of other kinds."""
+    return "other models", found.loss, found.metric, "seconds"
 
 
 def other(one: Other) -> tuple[str, ...]:

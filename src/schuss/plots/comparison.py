@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Of a curve of a panel of its own, and of one among many.
 POINTS, FEW_POINTS = 160, 60
 # Inches of a panel for all, and of one for a single optimizer.
-WIDE, SMALL = (5.6, 3.7), (3.4, 2.5)
+WIDE, SMALL = (4.8, 3.5), (3.4, 2.4)
 MARKS = 6  # on a line
 LOG_FROM = 5.0  # how far apart losses are where their axis is logarithmic
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -42,6 +42,7 @@ def draw_comparison(found: Measured, path: str | os.PathLike[str] | None = None,
     parts = figure.subfigures(3, 1, height_ratios=[4.2, 2.2 * rows, 2.2 * rows], squeeze=False)[:, 0]
     for part in parts:
         part.set_facecolor(theme.background)
+    figure.get_layout_engine().set(h_pad=0.08)
     figure.suptitle(f"{plain(found.name)}: optimizers compared", color=theme.ink, fontsize=14, fontweight="bold")
     for draw, axes in zip((over_steps, over_seconds), parts[0].subplots(1, 2), strict=True):
         draw(found, axes, theme)
