@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .comparing import compare
 from .results import Comparison, Contender, Other, Run, Tried, load
 
-__all__ = ["Comparison", "Contender", "Other", "Run", "Tried", "load"]
+__all__ = ["Comparison", "Contender", "Other", "Run", "Tried", "compare", "load"]
