@@ -185,8 +185,8 @@ def wanted_loss(text: str | None, task: str | None) -> Loss | str | None:
 
 def tell(found: Comparison) -> None:
     """The tables, as wide as the terminal, and what is recommended."""
-    for line in table.about(found):
-        tell_wrapped(line)
+    for text in table.about(found):
+        tell_wrapped(text)
     report.tell(found.notes)
     rows = [table.row(found, one) for one in found.contenders]
     say("")
@@ -215,7 +215,8 @@ def blocks(rows: Sequence[Sequence[str]], width: int, between: int = 2) -> Itera
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     places = list(range(1, len(widths)))
     while places:
-        taken, room = [], width - widths[0]
+        taken: list[int] = []
+        room = width - widths[0]
         while places and (not taken or room >= widths[places[0]] + between):
             room -= widths[places[0]] + between
             taken.append(places.pop(0))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .comparing import compare
 from .data import Contender, Other, Run, Tried
 from .results import Comparison, load
 
-__all__ = ["Comparison", "Contender", "Other", "Run", "Tried", "load"]
+__all__ = ["Comparison", "Contender", "Other", "Run", "Tried", "compare", "load"]

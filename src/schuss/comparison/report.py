@@ -324,8 +324,7 @@ table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabu
 caption { text-align: left; color: var(--quiet); padding-bottom: 8px; caption-side: top; max-width: 75ch; }
 th, td { padding: 7px 12px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
 th { font-weight: 500; }
-thead th { color: var(--quiet); font-weight: 600; vertical-align: bottom; }
-th { font-weight: 500; }
+thead th { color: var(--quiet); font-weight: 600; font-size: 0.85rem; vertical-align: bottom; white-space: normal; }
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--background); padding-left: 0; }
 tr.first th, tr.first td { font-weight: 700; }
 .swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 8px; }

@@ -85,6 +85,7 @@ def over_steps(found: Measured, axes: Any, theme: Theme) -> None:
     _lines(found, axes, curves, theme)
     axes.set_xlabel("step")
     axes.set_ylabel(f"training loss ({_name(found.loss)})")
+    _legend(axes, theme)
     of = "each batch" if width == 1 else f"mean of {width} batches"
     _titled(axes, "Loss over steps", f"{of}; line: median of {_seeds(found)}, band: all of them", theme)
 
@@ -102,14 +103,9 @@ def over_seconds(found: Measured, axes: Any, theme: Theme) -> None:
     axes.set_xlabel("seconds of training")
     axes.set_ylabel(f"{found.judged} loss ({_name(found.loss)})")
     axes.set_xlim(left=0)
-    if isfinite(found.seconds) and found.seconds > 0:
-        right = axes.get_xlim()[1]
-        if found.seconds < right:
-            axes.axvline(found.seconds, color=theme.quiet, linewidth=1, linestyle=":")
-            axes.annotate(
-                "budget of time", (found.seconds, 0.98), xycoords=("data", "axes fraction"), rotation=90, fontsize=8,
-                va="top", ha="right", color=theme.quiet,
-            )  # fmt: skip
+    if isfinite(found.seconds) and 0 < found.seconds < axes.get_xlim()[1]:
+        axes.axvline(found.seconds, color=theme.quiet, linewidth=1, linestyle=":", label="budget of time", zorder=1)
+    _legend(axes, theme)
     _titled(
         axes,
         "Loss over seconds",
@@ -145,7 +141,6 @@ def _lines(
         axes.axhline(target, color=theme.quiet, linewidth=1, linestyle="--", label="target", zorder=1)
     _scaled(axes, np.concatenate(seen) if seen else np.empty(0), found.start)
     _styled(axes, theme)
-    _legend(axes, theme)
 
 
 # ---- for one optimizer --------------------------------------------------------------------------------------------

@@ -1,0 +1,147 @@
+"""Trainings that can be brought on bit by bit, and many of them side by side."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from math import nan
+from time import thread_time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import _core
+from ..threads import get_num_threads, threads
+from ..training.divergence import has_finite_parameters
+from ..training.epochs import SLICE, Epochs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .candidates import Candidate
+    from .problem import Problem
+
+# What ends the trainings of a comparison that is interrupted.
+Stop = threading.Event
+
+
+class Training:
+    """One optimizer at one rate with one seed: what `Network.fit` would do, epoch by epoch.
+
+    Attributes
+    ----------
+    losses : list of arrays
+        Of each step, an array an epoch.
+    train, judged, seconds : list of float
+        At each point. Seconds are those of the steps' own thread, so that what else runs costs a training nothing.
+    diverged : bool
+    """
+
+    def __init__(self, problem: Problem, candidate: Candidate, lr: float, seed: int, epochs_a_point: int) -> None:
+        self._problem, self.lr, self.seed = problem, lr, seed
+        self._epochs_a_point = epochs_a_point
+        self.network = problem.network(seed)
+        self._steps = Epochs(
+            self.network,
+            candidate.made(list(self.network.parameters), lr),
+            problem.loss.spec,
+            problem.training,
+            problem.batch_size,
+            clip_value=0.0,
+            clip_norm=0.0,
+        )
+        self.losses: list[NDArray[np.float64]] = []
+        self.train: list[float] = []
+        self.judged: list[float] = []
+        self.seconds: list[float] = []
+        self.diverged = False
+
+    @property
+    def steps(self) -> int:
+        """How many it has made."""
+        return sum(map(len, self.losses))
+
+    @property
+    def best(self) -> float:
+        """The least judged loss so far; NaN if it has diverged."""
+        return nan if self.diverged else min(self.judged)
+
+    def bring_to(self, points: int, stop: Stop) -> None:
+        """Train until its curves have so many points, or it diverges, or it is to stop."""
+        with threads(1):
+            while len(self.judged) < points and not self.diverged and not stop.is_set():
+                self._to_next_point(stop)
+
+    def _to_next_point(self, stop: Stop) -> None:
+        first = len(self.losses)
+        seconds = self.seconds[-1] if self.seconds else 0.0
+        for _ in range(self._epochs_a_point):
+            start = thread_time()
+            self._epoch(stop)
+            seconds += thread_time() - start
+            if self.diverged or stop.is_set():
+                return
+        train = float(np.concatenate(self.losses[first:]).mean())
+        judged = train if self._problem.validation is None else self._problem.judged(self.network)
+        if not np.isfinite(judged):
+            self.diverged = True
+            return
+        self.train.append(train)
+        self.judged.append(judged)
+        self.seconds.append(seconds)
+
+    def _epoch(self, stop: Stop) -> None:
+        steps, network = self._steps, self.network
+        steps.begin(network.seed)
+        found: object = True
+        while found is True:
+            # One training is one thread's, however large it is.
+            (found,) = _core.run_side_by_side([steps.trainer], SLICE)
+            if stop.is_set():
+                return
+        self.losses.append(steps.batch_losses)
+        if isinstance(found, _core.NotFinite):
+            self.diverged = True
+            return
+        if isinstance(found, BaseException):
+            raise found
+        steps.end()
+        network.epochs_done += 1
+        self.diverged = not has_finite_parameters(network)
+
+
+class Team:
+    """Threads that bring trainings on, one each at a time. As a context: at its end they are gone."""
+
+    def __init__(self) -> None:
+        self.threads = get_num_threads()
+        self._stop = Stop()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Team:
+        if self.threads > 1:
+            self._pool = ThreadPoolExecutor(self.threads, "schuss-compare")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def bring(self, wanted: Sequence[tuple[Training, int]]) -> None:
+        """Bring each training to so many points."""
+        if self._pool is None:
+            for training, points in wanted:
+                training.bring_to(points, self._stop)
+            return
+        waiting = [self._pool.submit(training.bring_to, points, self._stop) for training, points in wanted]
+        try:
+            for future in wait(waiting, return_when=FIRST_EXCEPTION).done:
+                future.result()
+        except BaseException:
+            self._stop.set()
+            for future in waiting:
+                future.cancel()
+            raise
