@@ -108,6 +108,7 @@ QUICK = [
     "package/test_config.py",
     "package/test_quick.py",
     "package/test_readme.py",
+    "plots/test_themes.py",
     "recommend/test_metrics.py::test_values_are_those_of_the_definition",
     "recommend/test_pairwise_bits.py::test_each_loss",
     "recommend/test_ranker.py::test_lightfm_names",

@@ -189,8 +189,8 @@ def tell(found: Comparison) -> None:
         tell_wrapped(text)
     report.tell(found.notes)
     rows = [table.row(found, one) for one in found.contenders]
-    say("")
-    for columns in blocks([table.header(found), *rows], out.width):
+    for columns in blocks([headed(table.header(found)), *rows], out.width):
+        say("")
         show_table(columns[0], columns[1:])
     if found.others:
         say("")
@@ -210,17 +210,23 @@ def tell_wrapped(text: str, style: str | None = None) -> None:
         say(line, style=style)
 
 
+def headed(header: Sequence[str]) -> list[str]:
+    """What stands above columns in two lines, the upper one empty where one is enough."""
+    parts = [name.partition(" in " if " in " in name else " ") for name in header]
+    return [f"{first}{between.rstrip()}\n{second}" if second else f"\n{first}" for first, between, second in parts]
+
+
 def blocks(rows: Sequence[Sequence[str]], width: int, between: int = 2) -> Iterator[list[list[str]]]:
-    """A table as several below each other, none wider than that, each with the first column."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    """A table as several below each other, none wider than that where it can be, each with the first column."""
+    widths = [max(len(line) for cell in column for line in cell.split("\n")) for column in zip(*rows, strict=True)]
     places = list(range(1, len(widths)))
     while places:
-        taken: list[int] = []
-        room = width - widths[0]
-        while places and (not taken or room >= widths[places[0]] + between):
-            room -= widths[places[0]] + between
-            taken.append(places.pop(0))
-        yield [[row[0], *(row[k] for k in taken)] for row in rows]
+        taken, room = 0, width - widths[0]
+        while taken < len(places) and (not taken or room >= widths[places[taken]] + between):
+            room -= widths[places[taken]] + between
+            taken += 1
+        yield [[row[0], *(row[k] for k in places[:taken])] for row in rows]
+        places = places[taken:]
 
 
 @final

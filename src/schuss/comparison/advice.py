@@ -12,14 +12,20 @@ if TYPE_CHECKING:
 
 # Metrics of which more is better.
 MORE_IS_BETTER = ("accuracy", "r2")
+# Of the way from the start to the best loss: where the last one is that far above the best, training is to stop early.
+RISE = 0.02
 
 
 def optimizer_call(one: Contender) -> str:
-    """What makes the optimizer in Python, as ``schuss.SGD(lr=0.05, momentum=0.9)``."""
+    """What makes the optimizer in Python, as ``schuss.SGD(network.parameters, lr=0.05, momentum=0.9)``."""
     from ..optim import BY_NAME
 
     kind = BY_NAME[one.optimizer].__name__ if one.optimizer in BY_NAME else one.optimizer
-    given = [f"lr={one.lr:.6g}", *(f"{name}={value!r}" for name, value in one.arguments.items() if name != "lr")]
+    given = [
+        "network.parameters",
+        f"lr={one.lr:.6g}",
+        *(f"{name}={value!r}" for name, value in one.arguments.items() if name != "lr"),
+    ]
     return f"schuss.{kind}({', '.join(given)})"
 
 
@@ -29,9 +35,11 @@ def python_line(found: Measured) -> str | None:
     if not one.runs:
         return None
     epochs = max(1, round(found.epochs))
+    rises = found.judged == "validation" and one.final - one.best > RISE * (found.start - one.best)
+    stops = ", validation_fraction=0.2, early_stopping=True" if rises else ""
     return (
         f'network.fit(X, y, loss="{found.loss}", optimizer={optimizer_call(one)}, '
-        f"batch_size={found.batch_size}, epochs={epochs})"
+        f"batch_size={found.batch_size}, epochs={epochs}{stops})"
     )
 
 

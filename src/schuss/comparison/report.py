@@ -127,7 +127,7 @@ def _others(found: Measured) -> str:
 
 def _table(header: Sequence[str], rows: Iterable[tuple[str, Sequence[str], bool]], caption: str) -> str:
     """A table whose first column stays where it is while the others are moved. Rows are HTML; the others text."""
-    names = "".join(f'<th scope="col">{_text(_words(name))}</th>' for name in header)
+    names = "".join(f'<th scope="col">{_header(name)}</th>' for name in header)
     lines = "\n".join(
         f'<tr{" class=first" if first else ""}><th scope="row">{name}</th>'
         + "".join(f"<td>{cell}</td>" for cell in cells)
@@ -143,6 +143,11 @@ def _table(header: Sequence[str], rows: Iterable[tuple[str, Sequence[str], bool]
 </tbody>
 </table>
 </div>"""
+
+
+def _header(name: str) -> str:
+    """A column's name, broken between words but not within a quantity."""
+    return _text(_words(name)).replace(" s", "&nbsp;s") if name.endswith(" s") else _text(_words(name))
 
 
 def _measured(found: Measured) -> str:

@@ -25,6 +25,8 @@ POINTS, FEW_POINTS = 160, 60
 # Inches of a panel for all, and of one for a single optimizer.
 WIDE, SMALL = (4.8, 3.5), (3.4, 2.4)
 MARKS = 6  # on a line
+FOLLOWED = 0.1  # of the least validation loss: training losses are not followed below
+LARGEST, FARTHEST = 1e30, 1e12  # losses that have a place on an axis, and how far apart they may be
 LOG_FROM = 5.0  # how far apart losses are where their axis is logarithmic
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -163,7 +165,7 @@ def beside_training(found: Measured, one: Contender, axes: Any, theme: Theme) ->
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         marker = {"marker": "o", "markersize": 4} if len(x) == 1 else {}
         axes.plot(x, _medians(each), color=colour, linestyle=dashes, linewidth=1.6, label=name, **marker)
-    _scaled(axes, *_extent(found, lambda run: (*run.train, *(run.validation or ()))))
+    _scaled(axes, _beside(found), found.start)
     axes.set_xlim(0, found.steps * 1.02)
     axes.set_xlabel("step")
     axes.set_ylabel(_name(found.loss))
@@ -296,10 +298,25 @@ def _range(each: NDArray[np.float64]) -> tuple[Curve, Curve]:
     return low, high
 
 
-def _extent(found: Measured, of: Callable[[Run], Sequence[float]]) -> tuple[Curve, float]:
-    """All values of all runs, for axes that several panels share."""
-    values = [value for one in found.contenders for run in one.runs for value in of(run)]
-    return np.asarray(values, float), found.start
+def _beside(found: Measured) -> Curve:
+    """Losses that axes of all panels of validation beside training are for.
+
+    Those of training may go on falling for ever: where validation has long been left behind, they are not followed.
+    """
+    runs = [run for one in found.contenders for run in one.runs]
+    train, held = (np.asarray([loss for run in runs for loss in part(run)], float) for part in (_train, _held))
+    held = held[np.isfinite(held)]
+    if len(held) and held.min() > 0:
+        train = np.maximum(train, held.min() * FOLLOWED)
+    return np.concatenate([train, held])
+
+
+def _train(run: Run) -> Sequence[float]:
+    return run.train
+
+
+def _held(run: Run) -> Sequence[float]:
+    return run.validation or ()
 
 
 # ---- axes ---------------------------------------------------------------------------------------------------------
@@ -307,16 +324,17 @@ def _extent(found: Measured, of: Callable[[Run], Sequence[float]]) -> tuple[Curv
 
 def _scaled(axes: Any, values: Curve, start: float) -> None:
     """Limits of losses that show what was learned, little above where training started; logarithmic where it helps."""
-    finite = values[np.isfinite(values)]
+    finite = values[np.abs(values) < LARGEST]
     if not len(finite):
         return
     low, high = float(finite.min()), float(finite.max())
     if isfinite(start) and low < start:
         high = min(high, start + 0.15 * (start - low))
     if low > 0 and high > LOG_FROM * low:
-        axes.set_yscale("log")
+        low = max(low, high / FARTHEST)
         edge = (high / low) ** 0.05
         axes.set_ylim(low / edge, high * edge)
+        axes.set_yscale("log")
     else:
         edge = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
         axes.set_ylim(low - edge, high + edge)

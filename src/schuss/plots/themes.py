@@ -50,7 +50,7 @@ _PLACES = {
     "AdamW": 3,
     "SGD": 4,
     "AdaGrad": 5,
-    "Muon": 6,
+    "Lion": 6,
 }
 
 
