@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from ast import literal_eval
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 # What is short to write in a shell, beside the names and the labels of the defaults.
 SHORT = {"momentum": "SGD + momentum"}
 LOSSES = {"classification": "cross_entropy", "regression": "mse"}
-OF_CLASSES = ("cross_entropy", "focal")
+# By which networks of one output each can be compared whose target is in any unit; with their tasks.
+TASKS = {"cross_entropy": "classification", "mse": "regression", "mae": "regression", "huber": "regression"}
 
 
 @app.command()
@@ -59,7 +61,7 @@ def compare(
     ] = None,
     loss: Annotated[
         str | None,
-        typer.Option(help="cross_entropy or focal; mse, mae, huber, ...", show_default="cross_entropy or mse"),
+        typer.Option(help="cross_entropy; mse, mae or huber, such as huber=2.", show_default="cross_entropy or mse"),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Of each training.", show_default="about 2000 steps, 8 to 200 epochs")
@@ -134,10 +136,15 @@ def compare(
             )
         show_cursor()
         tell(found)
-        for path, write in zip(paths, (found.report, found.save, found.plot), strict=True):
-            if path:
-                write(path)
-                say(f"wrote {path}")
+        page, numbers, picture = paths
+        if page:
+            found.report(page)
+        if numbers:
+            found.save(numbers)
+        if picture:
+            output_files.save_figure(found.plot(), picture)
+        for path in filter(None, paths):
+            say(f"wrote {path}")
 
 
 def optimizers_of(text: str) -> list[Any]:
@@ -149,18 +156,21 @@ def optimizers_of(text: str) -> list[Any]:
         If it is no list of names, each with arguments or none. Whether there are such is found out later.
     """
     found: list[Any] = []
-    for part in text.split(","):
+    for part in re.split(r",(?![^(]*\))", text):  # commas but those within brackets
         name, *given = (piece.strip() for piece in part.split(":"))
         if not name:
             raise ValueError(f"--optimizers must be names with commas between them; got {text!r}")
         arguments = {}
-        for one in given:
-            key, equals, value = (piece.strip() for piece in one.partition("="))
+        for argument in given:
+            key, equals, value = (piece.strip() for piece in argument.partition("="))
             if not (equals and key.isidentifier()):
                 raise ValueError(f"--optimizers takes arguments as sgd:momentum=0.9; got {part.strip()!r}")
             arguments[key] = value_of(value)
         name = SHORT.get(name.lower(), name)
-        found.append((name, arguments) if arguments else name)
+        one: Any = (name, arguments) if arguments else name
+        if one in found:
+            raise ValueError(f"--optimizers has {part.strip()!r} twice")
+        found.append(one)
     return found
 
 
@@ -176,8 +186,10 @@ def wanted_loss(text: str | None, task: str | None) -> Loss | str | None:
     """What --loss and --task say of the loss. ValueError: it is not known, or for another task."""
     if text is None:
         return None if task is None else LOSSES[task]
-    name = text.partition("=")[0].strip()
-    return loss_of(text, name in OF_CLASSES if task is None else task == "classification")
+    name = choice("--loss", text.partition("=")[0].strip(), TASKS)
+    if task not in (None, TASKS[name]):
+        raise ValueError(f"--loss {name} is for --task {TASKS[name]}; got --task {task}")
+    return loss_of(text, name == "cross_entropy")
 
 
 # ---- what is shown ------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def _head(found: Measured) -> str:
             f"{_text(after)}</code></pre>"
         )
     sure = ""
-    if one.runs and found.lead == found.lead:
+    if one.runs and found.lead == found.lead and len(found.seeds) > 1:
         kind, said = (
             ("close", "within the seeds' spread") if found.within_spread else ("clear", "beyond the seeds' spread")
         )

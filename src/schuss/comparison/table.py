@@ -79,6 +79,8 @@ def verdict(found: Measured) -> str:
         return f"{said}."
     following = next(one for one in found.contenders if one.label != found.recommended)
     said += f": its best loss is {100 * found.lead:.1f}% below that of the next, {following.label}"
+    if len(found.seeds) < 2:
+        return f"{said}. With one seed nothing is known of what others change."
     if found.within_spread:
         return f"{said}, which is within what other seeds change: the two are as good as each other here."
     return f"{said}, which is more than other seeds change."
