@@ -18,7 +18,7 @@ from schuss.comparison.report import html
 from schuss.plots.themes import DARK, LIGHT
 from tests.comparison.example import example
 
-VOID = {"meta", "link", "br", "hr", "img", "input"}
+VOID = {"wbr", "meta", "link", "br", "hr", "img", "input"}
 EVIL = "<script>alert('x')</script> & \"$x$ _y\" \x1b[31m\x00 \u4e2d\n名"
 
 

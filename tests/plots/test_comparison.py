@@ -53,9 +53,9 @@ def test_loss_over_steps(theme: Any) -> None:
     assert axes.get_title(loc="left") == "Loss over steps" and axes.get_yscale() == "log"
     assert legend(axes) == ["Adam", "AdamW", "RMSProp", "SGD + momentum", "SGD"]
     line = lines(axes)["Adam"]
-    each = np.array([run.losses for run in found["Adam"].runs])
+    each = np.array([run.losses for run in found["Adam"].runs]).reshape(3, 60, 2).mean(axis=2)
     np.testing.assert_allclose(line.get_ydata(), np.median(each, axis=0))
-    np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 121))
+    np.testing.assert_array_equal(line.get_xdata(), np.arange(2, 121, 2))
     of_label = strokes(one.label for one in found.contenders)
     for label, one in lines(axes).items():
         assert one.get_color() == theme.series[of_label[label].place] and one.get_marker() == of_label[label].marker
@@ -170,7 +170,7 @@ def test_where_one_seed_has_diverged_the_line_goes_on_with_the_others() -> None:
     short = replace(first.runs[0], losses=first.runs[0].losses[:5], train=(), validation=(), seconds=(), diverged=True)
     found = replace(found, contenders=(replace(first, runs=(short, *first.runs[1:])), *found.contenders[1:]))
     line = lines(drawn(drawings.over_steps, found))["Adam"]
-    assert np.isfinite(line.get_ydata()).all() and len(line.get_ydata()) == 120
+    assert np.isfinite(line.get_ydata()).all() and len(line.get_ydata()) == 60
     drawn(drawings.over_seconds, found)
     drawn(drawings.beside_training, found, found["Adam"])
 

@@ -27,7 +27,7 @@ from . import output_files, report
 from .app import app, told
 from .options import hidden_sizes, loss_of
 from .rows import as_named
-from .terminal import PLAIN_LINES, REDRAWS_A_SECOND, out, say, show_cursor, show_table
+from .terminal import REDRAWS_A_SECOND, out, say, show_cursor, show_table
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
@@ -243,10 +243,10 @@ def blocks(rows: Sequence[Sequence[str]], width: int, between: int = 2) -> Itera
 
 @final
 class ShareProgress(AbstractContextManager["ShareProgress"]):
-    """Shows what is being done and how much of all that is: as a bar on a terminal, else as ten lines."""
+    """Shows what is being done and how much of all that is: as a bar on a terminal, else by a line for each thing."""
 
     def __init__(self) -> None:
-        self._told, self._drawn = -1, 0.0
+        self._told, self._drawn = "", 0.0
         self._bar: Progress | None = None
         if out.is_terminal:
             self._bar = Progress(
@@ -273,8 +273,8 @@ class ShareProgress(AbstractContextManager["ShareProgress"]):
 
     def __call__(self, text: str, share: float) -> None:
         if self._bar is None:
-            if int(share * PLAIN_LINES) > self._told and share < 1:
-                self._told = int(share * PLAIN_LINES)
+            if text != self._told and share < 1:
+                self._told = text
                 say(f"{share:4.0%}  {text}", style="dim")
             return
         now = time.monotonic()

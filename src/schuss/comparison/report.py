@@ -73,10 +73,8 @@ def _head(found: Measured) -> str:
     use = ""
     if line is not None:
         before, _, after = line.partition(f"optimizer={optimizer_call(one)}")
-        use = (
-            f"<p>In Python:</p>\n<pre tabindex='0'><code>{_text(before)}<b>optimizer={_text(optimizer_call(one))}</b>"
-            f"{_text(after)}</code></pre>"
-        )
+        made = f"optimizer={_text(optimizer_call(one))}".replace("(", "(<wbr>")
+        use = f"<p>In Python:</p>\n<pre tabindex='0'><code>{_text(before)}<b>{made}</b>{_text(after)}</code></pre>"
     sure = ""
     if one.runs and found.lead == found.lead and len(found.seeds) > 1:
         kind, said = (
@@ -210,7 +208,7 @@ def _one_by_one(found: Measured) -> str:
         )
         rates.append(_of_one(drawings.against_rate, found, one, f"rate{place}", text))
     curves = "Dashed: loss on the training rows as it was before each step"
-    curves += "; solid: on rows held out." if validates else "."
+    curves += ", not followed far below the other; solid: loss on rows held out." if validates else "."
     said = (
         "Filled: trained for all steps of the search; hollow: given up before. Shaded: good rates. Dotted: the rate "
         "taken. Crosses at the top: diverged. A dot's line goes from the best seed to the worst."
@@ -325,7 +323,8 @@ pre {
   overflow-wrap: anywhere; font: 0.9rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;
 }
 .wide { overflow-x: auto; }
-table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; min-width: 100%; }
+table { border-collapse: separate; border-spacing: 0; min-width: 100%; line-height: 24px; }
+td { font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--quiet); padding-bottom: 8px; caption-side: top; max-width: 75ch; }
 th, td { padding: 7px 12px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
 th { font-weight: 500; }
@@ -345,7 +344,8 @@ dd { margin: 0; overflow-wrap: anywhere; }
   main { padding: 16px 14px 32px; }
   h1 { font-size: 1.6rem; }
   .verdict { font-size: 1.08rem; }
-  th, td { padding: 7px 8px; font-size: 0.9rem; }
+  th, td { padding: 7px 8px; font-size: 14px; }
+  table { line-height: 22px; }
   caption { position: sticky; left: 0; max-width: calc(100vw - 28px); white-space: normal; font-size: 0.9rem; }
   dl { display: block; }
   dd { margin-bottom: 8px; }

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     Curve = NDArray[np.float64]
 
 # Of a curve of a panel of its own, and of one among many.
-POINTS, FEW_POINTS = 160, 60
+POINTS, FEW_POINTS = 100, 60
 # Inches of a panel for all, and of one for a single optimizer.
-WIDE, SMALL = (4.8, 3.5), (3.4, 2.4)
+WIDE, SMALL = (4.8, 4.0), (3.4, 2.4)
 MARKS = 6  # on a line
 FOLLOWED = 0.1  # of the least validation loss: training losses are not followed below
 LARGEST, FARTHEST = 1e30, 1e12  # losses that have a place on an axis, and how far apart they may be
@@ -40,8 +40,8 @@ def draw_comparison(found: Measured, path: str | os.PathLike[str] | None = None,
     there = _there(found)
     columns = 4
     rows = ceil(len(there) / columns)
-    figure = Figure(figsize=(13.0, 4.2 + 4.4 * rows), layout="constrained", facecolor=theme.background)
-    parts = figure.subfigures(3, 1, height_ratios=[4.2, 2.2 * rows, 2.2 * rows], squeeze=False)[:, 0]
+    figure = Figure(figsize=(13.0, 4.8 + 4.4 * rows), layout="constrained", facecolor=theme.background)
+    parts = figure.subfigures(3, 1, height_ratios=[4.8, 2.2 * rows, 2.2 * rows], squeeze=False)[:, 0]
     for part in parts:
         part.set_facecolor(theme.background)
     figure.get_layout_engine().set(h_pad=0.08)
@@ -424,5 +424,9 @@ def _key(part: Any, panels: Iterable[Any], theme: Theme) -> None:
 
 
 def _legend(axes: Any, theme: Theme) -> None:
+    """Below, where no line is."""
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=8.5, labelcolor=theme.ink, loc="best", handlelength=2.4, borderaxespad=0.2)
+        axes.legend(
+            frameon=False, fontsize=8.5, labelcolor=theme.ink, handlelength=2.4, columnspacing=1.4, ncols=3,
+            loc="upper center", bbox_to_anchor=(0.5, -0.15),
+        )  # fmt: skip
