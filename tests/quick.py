@@ -28,6 +28,7 @@ QUICK = [
     "cli/test_version1_files.py",
     "cli/test_version1.py",
     "comparison/test_results.py",
+    "comparison/test_search.py",
     "core/test_activations.py::test_activation_same_bits_everywhere",
     "core/test_activations.py::test_derivative_matches_twin",
     "core/test_activations.py::test_forward_matches_twin",

@@ -66,7 +66,7 @@ class Candidate:
 
     def made(self, parameters: Any, lr: float) -> Optimizer:
         """One over these parameters."""
-        return self.kind(parameters, lr=lr, **self.arguments)
+        return self.kind(parameters, **{**self.kind._of_network, **self.arguments, "lr": lr})
 
 
 def resolve(given: Any) -> list[Candidate]:

@@ -191,7 +191,7 @@ def compare(
         task=what.task,
         rows=what.rows,
         validation_rows=what.held,
-        features=what.network(0).n_in,
+        features=what.columns,
         loss=what.loss.name,
         metric=what.metric,
         judged="training" if what.validation is None else "validation",

@@ -105,10 +105,15 @@ def _linear(x: NDArray[Any], y: NDArray[Any], classes: int) -> Callable[[Any], A
     return lambda rows: _logs(model.predict_proba(rows), model.classes_, classes)
 
 
+def _bins(x: NDArray[Any]) -> int:
+    """Of few rows, more bins take time and tell nothing apart."""
+    return min(255, max(32, len(x) // 64))
+
+
 def _boosted(x: NDArray[Any], y: NDArray[Any], classes: int) -> Callable[[Any], Any]:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     if not classes:
-        return HistGradientBoostingRegressor(random_state=0).fit(x, y).predict  # type: ignore[no-any-return]
-    model = HistGradientBoostingClassifier(random_state=0).fit(x, y)
+        return HistGradientBoostingRegressor(random_state=0, max_bins=_bins(x)).fit(x, y).predict  # type: ignore[no-any-return]
+    model = HistGradientBoostingClassifier(random_state=0, max_bins=_bins(x)).fit(x, y)
     return lambda rows: _logs(model.predict_proba(rows), model.classes_, classes)

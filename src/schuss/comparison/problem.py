@@ -73,6 +73,12 @@ class Problem:
         return inputs.rows(self.training[0])
 
     @property
+    def columns(self) -> int:
+        """Numbers in a row."""
+        x = self.training[0]
+        return x.shape[1] if isinstance(x, np.ndarray) and x.ndim == 2 else self.network(0).n_in
+
+    @property
     def held(self) -> int:
         """Those that validate."""
         return 0 if self.validation is None else inputs.rows(self.validation[0])
