@@ -90,6 +90,7 @@ def test_whole_in_itself_and_small(text: str) -> None:
     page = Page(text)
     assert len(text.encode()) < 1_000_000
     assert not {tag for tag, _ in page.found} & {"script", "iframe", "object", "embed", "img", "base", "form"}
+    assert len(page.of("style")) == 1
     assert [attrs["href"] for attrs in page.of("link")] == ["data:,"]
     for tag, attrs in page.found:
         for key, value in attrs.items():

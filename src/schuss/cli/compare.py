@@ -23,7 +23,7 @@ from ..comparison import table
 from ..comparison.advice import beside_others, python_line
 from ..datasets import NAMES
 from ..tables import open_table
-from . import output_files, report
+from . import output_files
 from .app import app, told
 from .options import hidden_sizes, loss_of
 from .rows import as_named
@@ -199,7 +199,8 @@ def tell(found: Comparison) -> None:
     """The tables, as wide as the terminal, and what is recommended."""
     for text in table.about(found):
         tell_wrapped(text)
-    report.tell(found.notes)
+    for note in found.notes:
+        tell_wrapped(note, "dim", indent="  ")
     rows = [table.row(found, one) for one in found.contenders]
     for columns in blocks([headed(table.header(found)), *rows], out.width):
         say("")
@@ -213,12 +214,19 @@ def tell(found: Comparison) -> None:
     if besides:
         tell_wrapped(besides)
     if line:
-        say(f"  {line}")
+        tell_wrapped(line, indent="  ")  # within its brackets Python, too, goes on in another line
 
 
-def tell_wrapped(text: str, style: str | None = None) -> None:
-    """A text that is broken between words where the terminal ends."""
-    for line in wrap(text, max(20, out.width), break_long_words=False, break_on_hyphens=False):
+def tell_wrapped(text: str, style: str | None = None, indent: str = "") -> None:
+    """A text that is broken between words where the terminal ends, and goes on further in."""
+    for line in wrap(
+        text,
+        max(20, out.width),
+        initial_indent=indent,
+        subsequent_indent=2 * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ):
         say(line, style=style)
 
 

@@ -252,7 +252,7 @@ def inline_svg(figure: Any, name: str, text: str) -> str:
         )
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
     opened, rest = svg.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', opened)
     assert box is not None
@@ -335,7 +335,7 @@ tr.first th, tr.first td { font-weight: 700; }
 .pair { display: grid; gap: 24px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); }
 .grid { display: grid; gap: 16px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 260px), 1fr)); }
 figure { margin: 0; }
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; height: auto; stroke-linejoin: round; stroke-linecap: butt; }
 svg text { font-family: inherit !important; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 20px; margin: 8px 0; }
 dt { color: var(--quiet); }
