@@ -13,6 +13,7 @@ import pytest
 import schuss
 from schuss import compare
 from schuss.comparison import comparing, problem, trainings
+from schuss.comparison.results import lasting
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(160, 5))
@@ -86,10 +87,10 @@ def test_a_run_is_what_fit_makes_of_it(of_labels):
             assert history["val_accuracy"][-1] == run.score
             # The last batch is as large as the others, so that the mean over steps is the mean over rows.
             np.testing.assert_allclose(history["loss"], run.train, rtol=1e-12)
-        assert one.best == median(min(run.validation) for run in one.runs)
+        assert one.best == median(lasting(run.validation) for run in one.runs)
         assert one.final == median(run.validation[-1] for run in one.runs)
         assert one.score == median(run.score for run in one.runs)
-        values = [min(run.validation) for run in one.runs]
+        values = [lasting(run.validation) for run in one.runs]
         assert one.spread == max(values) - min(values)
 
 

@@ -94,6 +94,7 @@ class Searching:
         low, high = self.found.band(start)
         runs = tuple(_run(self._problem, self._trainings[place, seed]) for seed in self._seeds)
         ended = [run for run in runs if not run.diverged]
+        bests = [run.best for run in ended]
         return Contender(
             label=candidate.label,
             optimizer=candidate.name,
@@ -102,9 +103,9 @@ class Searching:
             band=(self.rate(low), self.rate(high)),
             tried=tried,
             runs=runs,
-            best=_median([min(run.judged) for run in ended]),
+            best=_median(bests),
             final=_median([run.judged[-1] for run in ended]),
-            spread=max(min(run.judged) for run in ended) - min(min(run.judged) for run in ended),
+            spread=max(bests) - min(bests),
             score=_median([run.score for run in ended]),
             steps_to_target=None,
             seconds_to_target=None,

@@ -14,6 +14,7 @@ from .. import _core
 from ..threads import get_num_threads, threads
 from ..training.divergence import has_finite_parameters
 from ..training.epochs import SLICE, Epochs
+from .results import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +66,8 @@ class Training:
 
     @property
     def best(self) -> float:
-        """The least judged loss so far; NaN if it has diverged."""
-        return nan if self.diverged else min(self.judged)
+        """The least judged loss so far, as `lasting` has it; NaN if it has diverged."""
+        return nan if self.diverged else lasting(self.judged)
 
     def bring_to(self, points: int, stop: Stop) -> None:
         """Train until its curves have so many points, or it diverges, or it is to stop."""
