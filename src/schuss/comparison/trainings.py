@@ -78,12 +78,12 @@ class Training:
     def _to_next_point(self, stop: Stop) -> None:
         first = len(self.losses)
         seconds = self.seconds[-1] if self.seconds else 0.0
+        start = thread_time()
         for _ in range(self._epochs_a_point):
-            start = thread_time()
             self._epoch(stop)
-            seconds += thread_time() - start
             if self.diverged or stop.is_set():
                 return
+        seconds += thread_time() - start
         train = float(np.concatenate(self.losses[first:]).mean())
         judged = train if self._problem.validation is None else self._problem.judged(self.network)
         if not np.isfinite(judged):
