@@ -1,15 +1,12 @@
-"""A comparison as lines of text."""
+"""A comparison as lines of text: of a `Comparison` and its parts, whose module imports this one."""
 
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .results import Comparison, Contender, Other
+from typing import Any
 
 
-def as_table(found: Comparison) -> str:
+def as_table(found: Any) -> str:
     """The table of all contenders and others, and what is recommended."""
     held = f", {found.validation_rows} held out" if found.validation_rows else ""
     lines = [
@@ -25,7 +22,7 @@ def as_table(found: Comparison) -> str:
     return "\n".join(lines)
 
 
-def header(found: Comparison) -> tuple[str, ...]:
+def header(found: Any) -> tuple[str, ...]:
     """What stands above the columns of contenders."""
     at_target = f"to {number(found.target)}"
     return (
@@ -34,7 +31,7 @@ def header(found: Comparison) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def row(found: Comparison, one: Contender) -> tuple[str, ...]:
+def row(found: Any, one: Any) -> tuple[str, ...]:
     """A contender's cells, as `header` names them."""
     if not one.runs:
         return (one.label, "diverged", *[""] * 8)
@@ -52,12 +49,12 @@ def row(found: Comparison, one: Contender) -> tuple[str, ...]:
     )
 
 
-def other(one: Other) -> tuple[str, ...]:
+def other(one: Any) -> tuple[str, ...]:
     """The cells of a model of another kind."""
     return one.name, number(one.loss), number(one.score), number(one.seconds)
 
 
-def verdict(found: Comparison) -> str:
+def verdict(found: Any) -> str:
     """What is recommended, and how sure that is."""
     first = found[found.recommended]
     if not first.runs:
