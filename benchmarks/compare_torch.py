@@ -162,14 +162,17 @@ def measure(name: str, rounds: int, seeds: int) -> dict[str, Any]:
     search = Search(rows, found, 1)
     threads = _fastest(search, jobs)
     times: dict[str, list[float]] = {"schuss": [], "torch": [], "torch in two processes": []}
+    of_cpu: dict[str, list[float]] = {"schuss": [], "torch": []}
     for _ in range(rounds):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         ours()
         times["schuss"].append(time.perf_counter() - start)
+        of_cpu["schuss"].append(time.process_time() - cpu)
         search._torch.set_num_threads(threads)
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         losses = search.run(jobs)
         times["torch"].append(time.perf_counter() - start)
+        of_cpu["torch"].append(time.process_time() - cpu)
         search._torch.set_num_threads(1)
         start = time.perf_counter()
         here.send(jobs[1::2])
@@ -190,6 +193,8 @@ def measure(name: str, rounds: int, seeds: int) -> dict[str, Any]:
         "steps": sum(steps for *_, steps in jobs),
         "torch_threads": threads,
         "seconds": times,
+        "cpu_seconds": of_cpu,
+        "cpu_ratio": median(b / a for a, b in zip(of_cpu["schuss"], of_cpu["torch"], strict=True)),
         "ratio": ratios["torch"],
         "ratio_of_two_processes": ratios["torch in two processes"],
         "losses_alike": sum(near) / len(near),
@@ -224,7 +229,7 @@ def main() -> None:
         took = {who: round(median(times), 2) for who, times in one["seconds"].items()}
         print(
             f"{name}: {one['trainings']} trainings, {one['steps']} steps; {took}; torch {one['ratio']:.1f} times, "
-            f"in two processes {one['ratio_of_two_processes']:.1f} times; {100 * one['losses_alike']:.0f}% of losses "
+            f"in two processes {one['ratio_of_two_processes']:.1f} times, by CPU time {one['cpu_ratio']:.1f}; {100 * one['losses_alike']:.0f}% of losses "
             f"alike; load {one['load']:.1f}",
             flush=True,
         )
