@@ -132,7 +132,7 @@ class Search:
                 if not math.isfinite(value):
                     return math.nan
                 curve.append(value)
-        return lasting(curve)
+        return lasting(curve) if curve else math.nan
 
 
 def _in_process(connection: Any, rows: Prepared, found: Comparison) -> None:
@@ -229,8 +229,8 @@ def main() -> None:
         took = {who: round(median(times), 2) for who, times in one["seconds"].items()}
         print(
             f"{name}: {one['trainings']} trainings, {one['steps']} steps; {took}; torch {one['ratio']:.1f} times, "
-            f"in two processes {one['ratio_of_two_processes']:.1f} times, by CPU time {one['cpu_ratio']:.1f}; {100 * one['losses_alike']:.0f}% of losses "
-            f"alike; load {one['load']:.1f}",
+            f"in two processes {one['ratio_of_two_processes']:.1f} times, by CPU time {one['cpu_ratio']:.1f}; "
+            f"{100 * one['losses_alike']:.0f}% of losses alike; load {one['load']:.1f}",
             flush=True,
         )
         given.path.write_text(json.dumps(answers, indent=1) + "\n")

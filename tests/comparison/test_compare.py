@@ -12,7 +12,7 @@ import pytest
 
 import schuss
 from schuss import compare
-from schuss.comparison import comparing, problem, trainings
+from schuss.comparison import comparing, engine, problem, trainings
 from schuss.comparison.results import lasting
 
 RNG = np.random.default_rng(3)
@@ -293,6 +293,11 @@ def test_without_scikit_learn_there_is_a_note(monkeypatch):
     assert [one.name for one in found.others] == ["mean"] and any("pip install" in note for note in found.notes)
 
 
+def test_large_networks_are_trained_anew_instead_of_kept(of_labels, monkeypatch):
+    monkeypatch.setattr(engine, "MEMORY", 1)
+    assert numbers(compare(X, LABELS, **SHORT)) == numbers(of_labels)
+
+
 def test_tables(tmp_path):
     lines = ["kind,size,when,amount"]
     for k in range(90):
@@ -314,7 +319,8 @@ def test_progress_is_told():
     told = []
     compare(X, LABELS, optimizers=["adam", "sgd"], progress=lambda text, share: told.append((text, share)), **SHORT)
     shares = [share for _, share in told]
-    assert shares == sorted(shares) and shares[-1] == 1.0 and {"Adam", "SGD", "done"} <= {text for text, _ in told}
+    assert shares == sorted(shares) and shares[-1] == 1.0 and told[-1][0] == "done"
+    assert any("Adam" in text for text, _ in told) and any("SGD" in text for text, _ in told)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
