@@ -26,7 +26,7 @@ def _contender(
     runs = tuple(
         _run(seed, speed, floor + 0.01 * seed, validation, 0.001 + 0.0005 * len(arguments)) for seed in range(3)
     )
-    best = min(runs[1].judged)
+    best = runs[1].best
     tried = []
     for power in range(-4, 5):
         for seed in range(3):
@@ -43,7 +43,7 @@ def _contender(
         runs,
         best,
         runs[1].judged[-1],
-        min(runs[2].judged) - min(runs[0].judged),
+        runs[2].best - runs[0].best,
         runs[1].score,
         60.0 if speed > 1 else None,
         0.006 if speed > 1 else None,

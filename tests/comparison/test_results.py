@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from schuss.comparison import Comparison, load
+from schuss.comparison.data import lasting
 from tests.comparison.example import example
 
 
@@ -19,6 +20,11 @@ def test_a_saved_comparison_is_the_same_when_loaded(tmp_path, validation):
     assert again == found
     assert type(again.seeds) is tuple and type(again.contenders[0].runs[0].losses) is tuple
     assert json.loads((tmp_path / "found.json").read_text())["schuss comparison"] == 1
+
+
+def test_a_loss_counts_that_lasts():
+    assert lasting([5.0, 4.0, 0.0, 5.0, 3.0, 3.0, 3.0, 9.0]) == 8 / 3
+    assert lasting([5.0, 1.0]) == 3.0 and lasting([2.0]) == 2.0
 
 
 def test_without_times_nothing_of_them_is_left():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import flag, integer, number, shown
 from . import candidates, engine
-from .data import Contender, Other, Run
+from .data import Contender, Other, Run, lasting
 from .others import others as other_models
 from .problem import problem as checked_problem
 from .results import Comparison
@@ -114,8 +114,8 @@ def compare(
 
     Notes
     -----
-    Whatever diverges ends that training alone. A rate counts by the median over seeds of the least judged loss of all
-    points of its curve, as early stopping would find it.
+    Whatever diverges ends that training alone. A rate counts by the median over seeds of the least judged loss that
+    lasts for three points of its curve: about what early stopping would find.
 
     References
     ----------
@@ -289,7 +289,7 @@ def _first(run: Run, target: float) -> int | None:
 def _within(run: Run, seconds: float) -> float:
     """The least judged loss of the points by this time; before the first one, that of the first."""
     known = [loss for loss, at in zip(run.judged, run.seconds, strict=True) if at <= seconds]
-    return min(known, default=run.judged[0])
+    return lasting(known or run.judged[:1])
 
 
 def _lead(found: Sequence[Contender]) -> tuple[float, bool]:

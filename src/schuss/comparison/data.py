@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Any
+
+# Points whose mean counts: a single one may be luck where few rows are judged.
+IN_A_ROW = 3
+
+
+def lasting(curve: Sequence[float]) -> float:
+    """The least loss that lasts: the least mean of three points in a row, or of all if they are fewer."""
+    width = min(IN_A_ROW, len(curve))
+    return min(sum(curve[k : k + width]) / width for k in range(len(curve) - width + 1))
 
 
 @dataclass(frozen=True)
@@ -20,7 +30,7 @@ class Tried:
     seed : int
         What the start and the batches followed from.
     loss : float
-        The least judged loss up to there. NaN if training diverged.
+        The least judged loss up to there, as `lasting` has it. NaN if training diverged.
     """
 
     lr: float
@@ -65,6 +75,11 @@ class Run:
         """The curve that decides: validation where there is one, else training."""
         return self.train if self.validation is None else self.validation
 
+    @property
+    def best(self) -> float:
+        """The least judged loss, as `lasting` has it. NaN if training diverged."""
+        return nan if self.diverged else lasting(self.judged)
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -87,7 +102,7 @@ class Contender:
     runs : tuple of Run
         At this rate, one a seed. Empty if every rate diverged.
     best, final : float
-        The least judged loss of all points, and that of the last one. NaN if it diverged.
+        The least judged loss, as `lasting` has it, and that of the last point. NaN if it diverged.
     spread : float
         Greatest best loss less the least, over seeds.
     score : float
@@ -95,7 +110,7 @@ class Contender:
     steps_to_target, seconds_to_target : float or None
         Until the judged loss was at the target for the first time. None: it never was.
     at_time : float
-        The least judged loss within the comparison's seconds.
+        The least judged loss within the comparison's seconds, as `lasting` has it.
     """
 
     label: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from math import ceil, inf, isnan, nan
+from math import inf, isnan, nan
 from statistics import median
 from typing import TYPE_CHECKING
 
 from .data import Contender, Run, Tried
-from .search import Ask, Found, rungs, search
+from .search import BESIDE, Ask, Found, rungs, search
 from .trainings import Team, Training
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     #: Called with what is being done, and the share of all that is done.
     Progress = Callable[[str, float], object]
 
-# Searches that are under way at once, for each thread: their trainings are enough to keep threads busy, and more would
-# take more memory.
-SEARCHES_A_THREAD = 0.25
+# Bytes that the networks and optimizers of trainings may take that wait to go on, roughly; and the arrays, each as
+# large as all parameters, that a training has: they, the gradients, an optimizer's states.
+MEMORY = 1 << 30
+ARRAYS = 5
 
 
 class Searching:
@@ -33,13 +34,22 @@ class Searching:
     seeds : sequence of int
     points, epochs_a_point : int
         Of whole trainings.
+    keeps : bool
+        Whether trainings that wait are kept in memory.
     """
 
     def __init__(
-        self, problem: Problem, candidate: Candidate, seeds: Sequence[int], points: int, epochs_a_point: int
+        self,
+        problem: Problem,
+        candidate: Candidate,
+        seeds: Sequence[int],
+        points: int,
+        epochs_a_point: int,
+        keeps: bool,
     ) -> None:
         self.candidate = candidate
-        self._problem, self._seeds, self._epochs_a_point = problem, seeds, epochs_a_point
+        self._problem, self._seeds, self._keeps = problem, seeds, keeps
+        self._points, self._epochs_a_point = points, epochs_a_point
         self._search: Generator[Ask, Mapping[int, float], Found] = search(points)
         self._trainings: dict[tuple[int, int], Training] = {}
         self._tried: dict[tuple[int, int], Tried] = {}
@@ -60,7 +70,13 @@ class Searching:
             for seed in self._seeds:
                 if (place, seed) not in self._trainings:
                     self._trainings[place, seed] = Training(
-                        self._problem, self.candidate, self.rate(place), seed, self._epochs_a_point
+                        self._problem,
+                        self.candidate,
+                        self.rate(place),
+                        seed,
+                        self._points,
+                        self._epochs_a_point,
+                        self._keeps,
                     )
                 wanted.append(self._trainings[place, seed])
         return wanted
@@ -92,8 +108,10 @@ class Searching:
                 nan, nan, nan, nan, None, None, nan,
             )  # fmt: skip
         low, high = self.found.band(start)
-        runs = tuple(_run(self._problem, self._trainings[place, seed]) for seed in self._seeds)
+        validates = self._problem.validation is not None
+        runs = tuple(_run(self._trainings[place, seed], validates) for seed in self._seeds)
         ended = [run for run in runs if not run.diverged]
+        bests = [run.best for run in ended]
         return Contender(
             label=candidate.label,
             optimizer=candidate.name,
@@ -102,9 +120,9 @@ class Searching:
             band=(self.rate(low), self.rate(high)),
             tried=tried,
             runs=runs,
-            best=_median([min(run.judged) for run in ended]),
+            best=_median(bests),
             final=_median([run.judged[-1] for run in ended]),
-            spread=max(min(run.judged) for run in ended) - min(min(run.judged) for run in ended),
+            spread=max(bests) - min(bests),
             score=_median([run.score for run in ended]),
             steps_to_target=None,
             seconds_to_target=None,
@@ -125,13 +143,15 @@ def contenders(
     found: dict[int, Contender] = {}
     planned = len(candidates) * len(rungs(points))
     answered = 0
+    of_a_search = len(seeds) * (2 * BESIDE + 1) * ARRAYS * sum(array.nbytes for array in problem.network(0).parameters)
+    at_once = MEMORY // of_a_search
     with Team() as team:
         ahead = list(range(len(candidates)))
         under_way: dict[int, Searching] = {}
         while ahead or under_way:
-            while ahead and len(under_way) < ceil(SEARCHES_A_THREAD * team.threads):
+            while ahead and len(under_way) < max(1, min(at_once, team.threads)):
                 k = ahead.pop(0)
-                under_way[k] = Searching(problem, candidates[k], seeds, points, epochs_a_point)
+                under_way[k] = Searching(problem, candidates[k], seeds, points, epochs_a_point, at_once > 0)
             wanted = []
             for one in under_way.values():
                 assert one.ask is not None
@@ -147,12 +167,11 @@ def contenders(
     return [found[k] for k in range(len(candidates))]
 
 
-def _run(problem: Problem, training: Training) -> Run:
+def _run(training: Training, validates: bool) -> Run:
     losses = tuple(float(loss) for part in training.losses for loss in part)
     train, seconds = tuple(training.train), tuple(training.seconds)
-    validation = tuple(training.judged) if problem.validation is not None else None
-    score = nan if training.diverged else problem.score(training.network)
-    return Run(training.seed, losses, train, validation, seconds, score, training.diverged)
+    validation = tuple(training.judged) if validates else None
+    return Run(training.seed, losses, train, validation, seconds, training.score, training.diverged)
 
 
 def _median(values: Sequence[float]) -> float:

@@ -14,12 +14,14 @@ from .. import _core
 from ..threads import get_num_threads, threads
 from ..training.divergence import has_finite_parameters
 from ..training.epochs import SLICE, Epochs
+from .data import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from ..network import Network
     from .candidates import Candidate
     from .problem import Problem
 
@@ -30,6 +32,16 @@ Stop = threading.Event
 class Training:
     """One optimizer at one rate with one seed: what `Network.fit` would do, epoch by epoch.
 
+    Parameters
+    ----------
+    problem, candidate, lr, seed
+        What is trained, and how.
+    points, epochs_a_point : int
+        Of a whole training.
+    keeps : bool
+        Whether the network is kept to go on from. Otherwise it is trained anew each time, which takes longer but, for
+        networks that are too large, far less memory.
+
     Attributes
     ----------
     losses : list of arrays
@@ -37,26 +49,33 @@ class Training:
     train, judged, seconds : list of float
         At each point. Seconds are those of the steps' own thread, so that what else runs costs a training nothing.
     diverged : bool
+    score : float
+        The metric at the end of a whole training.
     """
 
-    def __init__(self, problem: Problem, candidate: Candidate, lr: float, seed: int, epochs_a_point: int) -> None:
-        self._problem, self.lr, self.seed = problem, lr, seed
-        self._epochs_a_point = epochs_a_point
-        self.network = problem.network(seed)
-        self._steps = Epochs(
-            self.network,
-            candidate.made(list(self.network.parameters), lr),
-            problem.loss.spec,
-            problem.training,
-            problem.batch_size,
-            clip_value=0.0,
-            clip_norm=0.0,
-        )
+    def __init__(
+        self,
+        problem: Problem,
+        candidate: Candidate,
+        lr: float,
+        seed: int,
+        points: int,
+        epochs_a_point: int,
+        keeps: bool,
+    ) -> None:
+        self._problem, self._candidate, self.lr, self.seed = problem, candidate, lr, seed
+        self._points, self._epochs_a_point, self._keeps = points, epochs_a_point, keeps
+        self._network: Network | None = None
+        self._steps: Epochs | None = None
+        self._forget()
+
+    def _forget(self) -> None:
         self.losses: list[NDArray[np.float64]] = []
         self.train: list[float] = []
         self.judged: list[float] = []
         self.seconds: list[float] = []
         self.diverged = False
+        self.score = nan
 
     @property
     def steps(self) -> int:
@@ -65,26 +84,50 @@ class Training:
 
     @property
     def best(self) -> float:
-        """The least judged loss so far; NaN if it has diverged."""
-        return nan if self.diverged else min(self.judged)
+        """The least judged loss so far, as `lasting` has it; NaN if it has diverged."""
+        return nan if self.diverged else lasting(self.judged)
 
     def bring_to(self, points: int, stop: Stop) -> None:
         """Train until its curves have so many points, or it diverges, or it is to stop."""
+        if self.diverged or len(self.judged) >= points:
+            return
         with threads(1):
+            if self._network is None:
+                self._begin()
             while len(self.judged) < points and not self.diverged and not stop.is_set():
                 self._to_next_point(stop)
+            if self._network is not None and len(self.judged) == self._points:
+                self.score = self._problem.score(self._network)
+        if self.diverged or not self._keeps:
+            self._network = self._steps = None
+
+    def _begin(self) -> None:
+        """The network and its optimizer, as they are at the start."""
+        self._forget()
+        network = self._problem.network(self.seed)
+        self._steps = Epochs(
+            network,
+            self._candidate.made(list(network.parameters), self.lr),
+            self._problem.loss.spec,
+            self._problem.training,
+            self._problem.batch_size,
+            clip_value=0.0,
+            clip_norm=0.0,
+        )
+        self._network = network
 
     def _to_next_point(self, stop: Stop) -> None:
+        assert self._network is not None
         first = len(self.losses)
         seconds = self.seconds[-1] if self.seconds else 0.0
+        start = thread_time()
         for _ in range(self._epochs_a_point):
-            start = thread_time()
             self._epoch(stop)
-            seconds += thread_time() - start
             if self.diverged or stop.is_set():
                 return
+        seconds += thread_time() - start
         train = float(np.concatenate(self.losses[first:]).mean())
-        judged = train if self._problem.validation is None else self._problem.judged(self.network)
+        judged = train if self._problem.validation is None else self._problem.judged(self._network)
         if not np.isfinite(judged):
             self.diverged = True
             return
@@ -93,7 +136,8 @@ class Training:
         self.seconds.append(seconds)
 
     def _epoch(self, stop: Stop) -> None:
-        steps, network = self._steps, self.network
+        steps, network = self._steps, self._network
+        assert steps is not None and network is not None
         steps.begin(network.seed)
         found: object = True
         while found is True:
