@@ -228,7 +228,26 @@ def test_early_stopping_is_advised_where_the_loss_rises_again() -> None:
 )
 def test_other_models_are_not_kept_silent(metric: str, score: float, said: str | None) -> None:
     found = replace(example(), metric=metric)
-    found = replace(found, contenders=(replace(found.contenders[0], score=score), *found.contenders[1:]))
-    told = beside_others(found)
+    others = tuple(replace(one, loss=nan) for one in found.others)
+    contenders = (replace(found.contenders[0], score=score), *found.contenders[1:])
+    told = beside_others(replace(found, contenders=contenders, others=others))
     assert told is None if said is None else told is not None and told.startswith(said)
     assert beside_others(replace(found, others=())) is None
+
+
+@pytest.mark.parametrize(
+    ("best", "said"),
+    [
+        (
+            0.30,
+            "Another model does better: gradient boosting (cross_entropy 0.22, the network's 0.3, fitted in 0.41 s).",
+        ),
+        (0.22, "Another model does as well: gradient boosting (cross_entropy 0.22"),
+        (0.129, "The best of the other models is gradient boosting (cross_entropy 0.22, the network's 0.129"),
+    ],
+)
+def test_other_models_count_by_the_loss_that_is_judged(best: float, said: str) -> None:
+    found = example()
+    contenders = (replace(found.contenders[0], best=best, score=0.1), *found.contenders[1:])
+    assert (beside_others(replace(found, contenders=contenders)) or "").startswith(said)
+    assert beside_others(replace(found, recommended="Lion", others=found.others[:0])) is None

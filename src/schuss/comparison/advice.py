@@ -44,17 +44,23 @@ def python_line(found: Measured) -> str | None:
 
 
 def beside_others(found: Measured) -> str | None:
-    """Whether a model of another kind does as well as what is recommended; None: none was fitted, or none is known."""
-    score = found[found.recommended].score
-    known = [one for one in found.others if not isnan(one.score)]
-    if not known or isnan(score):
+    """Whether a model of another kind does as well as what is recommended; None: none was fitted, or none is known.
+
+    By the judged loss, the network's at its best; where a model has none, by the metric.
+    """
+    first = found[found.recommended]
+    by_loss = isfinite(first.best) and all(isfinite(one.loss) for one in found.others)
+    name, ours = (found.loss, first.best) if by_loss else (found.metric, first.score)
+    known = {one: one.loss if by_loss else one.score for one in found.others}
+    known = {one: value for one, value in known.items() if not isnan(value)}
+    if not known or isnan(ours):
         return None
-    more = found.metric in MORE_IS_BETTER
-    best = sorted(known, key=lambda one: -one.score if more else one.score)[0]
-    sides = f"{found.metric} {number(best.score)}, the network's {number(score)}"
+    sign = -1 if not by_loss and found.metric in MORE_IS_BETTER else 1
+    best = min(known, key=lambda one: sign * known[one])
     effort = f", fitted in {number(best.seconds)} s" if isfinite(best.seconds) else ""
-    if best.score == score:
-        return f"Another model does as well: {best.name} ({sides}{effort})."
-    if (best.score > score) is more:
-        return f"Another model does better: {best.name} ({sides}{effort})."
-    return f"The best of the other models is {best.name} ({sides}{effort})."
+    sides = f"({name} {number(known[best])}, the network's {number(ours)}{effort})."
+    if known[best] == ours:
+        return f"Another model does as well: {best.name} {sides}"
+    if sign * known[best] < sign * ours:
+        return f"Another model does better: {best.name} {sides}"
+    return f"The best of the other models is {best.name} {sides}"

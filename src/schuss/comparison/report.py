@@ -117,8 +117,8 @@ def _others(found: Measured) -> str:
         cells = (table.number(first.best), table.number(first.score), table.number(last))
         rows.insert(0, (f"network, {_text(first.label)}", list(cells), True))
     caption = (
-        "Models of other kinds on the same rows. The network's time is that of one training, without the search for "
-        "its rate."
+        "Models of other kinds on the same rows. The network's loss is its best one, its score is after the last step; "
+        "its time is that of one training, without the search for its rate."
     )
     return _section("Other models", _table(table.header_of_others(found), rows, caption))
 
