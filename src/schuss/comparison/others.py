@@ -17,6 +17,7 @@ import numpy as np
 from ..layers import Dense
 from ..losses import CrossEntropy
 from ..network import Network
+from ..threads import get_num_threads
 from .problem import OF_ANY_UNIT
 from .results import Other
 
@@ -45,8 +46,11 @@ def others(problem: Problem) -> tuple[tuple[Other, ...], tuple[str, ...]]:
         return tuple(found), ("Linear models and gradient boosting need scikit-learn: pip install scikit-learn",)
     if classes and len(np.unique(target)) < 2:
         return tuple(found), ()
-    for name, fit in (("linear", _linear), ("gradient boosting", _boosted)):
-        found.append(_judged(name, problem, fit, x, target))
+    from threadpoolctl import threadpool_limits  # scikit-learn needs it, too
+
+    with threadpool_limits(get_num_threads()):
+        for name, fit in (("linear", _linear), ("gradient boosting", _boosted)):
+            found.append(_judged(name, problem, fit, x, target))
     return tuple(found), ()
 
 
