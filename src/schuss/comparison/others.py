@@ -1,6 +1,6 @@
 """Models of other kinds on the same rows: what always says the same, a linear one, and boosted trees.
 
-The linear one and the trees are scikit-learn's, with its own defaults, where it is installed.
+The linear one and the trees are scikit-learn's, by its own defaults but for the trees' bins, where it is installed.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Of losses and scores: other libraries' sums may change in their last bits with the number of threads.
 DIGITS = 8
+# Columns times classes, from which on boosted trees get fewer bins.
+MANY = 1000
 # Probabilities that are no lower, so that a loss is finite.
 LEAST = 1e-15
 
@@ -109,15 +111,15 @@ def _linear(x: NDArray[Any], y: NDArray[Any], classes: int) -> Callable[[Any], A
     return lambda rows: _logs(model.predict_proba(rows), model.classes_, classes)
 
 
-def _bins(x: NDArray[Any]) -> int:
-    """Of few rows, more bins take time and tell nothing apart."""
-    return min(255, max(32, len(x) // 64))
+def _bins(x: NDArray[Any], classes: int) -> int:
+    """Fewer than by default where trees of many columns for many classes would take minutes."""
+    return 255 if x.shape[1] * max(1, classes) <= MANY else 63
 
 
 def _boosted(x: NDArray[Any], y: NDArray[Any], classes: int) -> Callable[[Any], Any]:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     if not classes:
-        return HistGradientBoostingRegressor(random_state=0, max_bins=_bins(x)).fit(x, y).predict  # type: ignore[no-any-return]
-    model = HistGradientBoostingClassifier(random_state=0, max_bins=_bins(x)).fit(x, y)
+        return HistGradientBoostingRegressor(random_state=0, max_bins=_bins(x, classes)).fit(x, y).predict  # type: ignore[no-any-return]
+    model = HistGradientBoostingClassifier(random_state=0, max_bins=_bins(x, classes)).fit(x, y)
     return lambda rows: _logs(model.predict_proba(rows), model.classes_, classes)
