@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Of losses and scores: other libraries' sums may change in their last bits with the number of threads.
 DIGITS = 8
+# Numbers in all rows, times classes, up to which threads would wait for one another more than work.
+SMALL = 300_000
 # Columns times classes, from which on boosted trees get fewer bins.
 MANY = 1000
 # Probabilities that are no lower, so that a loss is finite.
@@ -46,11 +48,12 @@ def others(problem: Problem) -> tuple[tuple[Other, ...], tuple[str, ...]]:
     found = [_judged("majority" if classes else "mean", problem, _constant, x, target)]
     if importlib.util.find_spec("sklearn") is None:
         return tuple(found), ("Linear models and gradient boosting need scikit-learn: pip install scikit-learn",)
-    if classes and len(np.unique(target)) < 2:
+    n_classes = len(np.unique(target)) if classes else 0
+    if n_classes == 1:
         return tuple(found), ()
     from threadpoolctl import threadpool_limits  # scikit-learn needs it, too
 
-    with threadpool_limits(get_num_threads()):
+    with threadpool_limits(get_num_threads() if x.size * max(1, n_classes) > SMALL else 1):
         for name, fit in (("linear", _linear), ("gradient boosting", _boosted)):
             found.append(_judged(name, problem, fit, x, target))
     return tuple(found), ()
