@@ -51,6 +51,9 @@ def others(problem: Problem) -> tuple[tuple[Other, ...], tuple[str, ...]]:
     n_classes = len(np.unique(target)) if classes else 0
     if n_classes == 1:
         return tuple(found), ()
+    # What is loaded later has no limit, and counts as time of a fit.
+    import sklearn.ensemble
+    import sklearn.linear_model  # noqa: F401
     from threadpoolctl import threadpool_limits  # scikit-learn needs it, too
 
     with threadpool_limits(get_num_threads() if x.size * max(1, n_classes) > SMALL else 1):
@@ -66,8 +69,6 @@ Fit = Callable[[Any, Any, int], Callable[[Any], Any]]
 def _judged(name: str, problem: Problem, fit: Fit, x: NDArray[Any], y: NDArray[Any]) -> Other:
     n_out = problem.network(0).n_out
     classes = n_out if problem.task == "classification" else 0
-    if name not in ("majority", "mean"):
-        importlib.import_module("sklearn.linear_model" if name == "linear" else "sklearn.ensemble")
     start = perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
