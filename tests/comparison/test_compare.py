@@ -151,6 +151,19 @@ def test_losses_tell_what_targets_are():
     assert compare(X, X[:, 0] > 0, optimizers=["adam"], **SHORT).task == "classification"
 
 
+def test_losses_of_classes_are_scored_by_accuracy():
+    for loss, y in (
+        ("binary_cross_entropy", X[:, 0] > 0),
+        ("binary_focal", (X[:, 0] > 0).astype(float)),
+        ("focal", LABELS),
+    ):
+        found = compare(X, y, loss=loss, optimizers=["adam"], **SHORT)
+        assert found.task == "classification" and found.metric == "accuracy" and 0 <= found.contenders[0].score <= 1
+    layers = [schuss.Dense(5, 2)]
+    found = compare(X, X[:, 0], loss="gaussian", network=layers, optimizers=["adam"], epochs=3, others=True)
+    assert isnan(found.contenders[0].score) and any("not compared by gaussian" in note for note in found.notes)
+
+
 def test_without_rows_held_out_training_decides():
     found = compare(X, LABELS, validation_fraction=0, optimizers=["adam", "sgd"], **SHORT)
     assert found.judged == "training" and found.validation_rows == 0 and found.rows == 160
@@ -309,6 +322,9 @@ def test_tables(tmp_path):
     assert numbers(compare(path, optimizers=["adam"], epochs=8, others=False)) == numbers(found)
     found = compare(path, target="kind", optimizers=["adam"], epochs=8, others=False)
     assert found.task == "classification" and found.network.endswith("parameters")
+    letters = {"a": np.arange(300) % 26 + X[0, 0], "letter": [chr(97 + k % 26) for k in range(300)]}
+    found = compare(letters, optimizers=["adam"], epochs=2, others=False)
+    assert found.task == "classification" and "-26, " in found.network
     columns = {"a": X[:, 0], "b": X[:, 1], "what": LABELS}
     assert compare(columns, optimizers=["adam"], epochs=2, others=False, target="what").task == "classification"
     with pytest.raises(ValueError, match="target 'nothing' is not known"):

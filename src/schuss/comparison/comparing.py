@@ -150,6 +150,7 @@ def compare(
         X, y, validation_data, name = ready.X, ready.y, ready.validation_data, name or ready.name
         validation_fraction = 0.0 if validation_data is None else None
         scale = False if scale is None else scale
+        loss = "cross_entropy" if loss is None and ready.target.classes else loss
         notes += ready.notes
     elif target is not None:
         raise ValueError(f"target must be None where y is given; got {shown(target)}")
@@ -220,12 +221,12 @@ def compare(
 def _is_of_quantities(loss: Any) -> bool | None:
     """Whether a loss is one of quantities; None: nothing is said."""
     from ..losses import Loss, resolve
-    from .problem import OF_CLASSES
+    from .problem import OF_CLASSES, OF_TWO
 
     if loss is None:
         return None
     found = resolve(loss)
-    return not isinstance(found, OF_CLASSES) if isinstance(found, Loss) else None
+    return not isinstance(found, (*OF_CLASSES, *OF_TWO)) if isinstance(found, Loss) else None
 
 
 def _seeds(given: Any) -> list[int]:

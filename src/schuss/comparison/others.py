@@ -1,6 +1,6 @@
 """Models of other kinds on the same rows: what always says the same, a linear one, and boosted trees.
 
-The linear one and the trees are scikit-learn's, with its own defaults, where it is installed.
+The linear one and the trees are scikit-learn's, by its own defaults but for the trees' bins, where it is installed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from ..layers import Dense
 from ..losses import CrossEntropy
 from ..network import Network
+from ..threads import get_num_threads
 from .data import Other
 from .problem import OF_ANY_UNIT
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 # Of losses and scores: other libraries' sums may change in their last bits with the number of threads.
 DIGITS = 8
+# Numbers in all rows, times classes, up to which threads would wait for one another more than work.
+SMALL = 300_000
+# Columns times classes, from which on boosted trees get fewer bins.
+MANY = 1000
 # Probabilities that are no lower, so that a loss is finite.
 LEAST = 1e-15
 
@@ -43,10 +48,17 @@ def others(problem: Problem) -> tuple[tuple[Other, ...], tuple[str, ...]]:
     found = [_judged("majority" if classes else "mean", problem, _constant, x, target)]
     if importlib.util.find_spec("sklearn") is None:
         return tuple(found), ("Linear models and gradient boosting need scikit-learn: pip install scikit-learn",)
-    if classes and len(np.unique(target)) < 2:
+    n_classes = len(np.unique(target)) if classes else 0
+    if n_classes == 1:
         return tuple(found), ()
-    for name, fit in (("linear", _linear), ("gradient boosting", _boosted)):
-        found.append(_judged(name, problem, fit, x, target))
+    # What is loaded later has no limit, and counts as time of a fit.
+    import sklearn.ensemble
+    import sklearn.linear_model  # noqa: F401
+    from threadpoolctl import threadpool_limits  # scikit-learn needs it, too
+
+    with threadpool_limits(get_num_threads() if x.size * max(1, n_classes) > SMALL else 1):
+        for name, fit in (("linear", _linear), ("gradient boosting", _boosted)):
+            found.append(_judged(name, problem, fit, x, target))
     return tuple(found), ()
 
 
@@ -57,8 +69,6 @@ Fit = Callable[[Any, Any, int], Callable[[Any], Any]]
 def _judged(name: str, problem: Problem, fit: Fit, x: NDArray[Any], y: NDArray[Any]) -> Other:
     n_out = problem.network(0).n_out
     classes = n_out if problem.task == "classification" else 0
-    if name not in ("majority", "mean"):
-        importlib.import_module("sklearn.linear_model" if name == "linear" else "sklearn.ensemble")
     start = perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -105,15 +115,15 @@ def _linear(x: NDArray[Any], y: NDArray[Any], classes: int) -> Callable[[Any], A
     return lambda rows: _logs(model.predict_proba(rows), model.classes_, classes)
 
 
-def _bins(x: NDArray[Any]) -> int:
-    """Of few rows, more bins take time and tell nothing apart."""
-    return min(255, max(32, len(x) // 64))
+def _bins(x: NDArray[Any], classes: int) -> int:
+    """Fewer than by default where trees of many columns for many classes would take minutes."""
+    return 255 if x.shape[1] * max(1, classes) <= MANY else 63
 
 
 def _boosted(x: NDArray[Any], y: NDArray[Any], classes: int) -> Callable[[Any], Any]:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     if not classes:
-        return HistGradientBoostingRegressor(random_state=0, max_bins=_bins(x)).fit(x, y).predict  # type: ignore[no-any-return]
-    model = HistGradientBoostingClassifier(random_state=0, max_bins=_bins(x)).fit(x, y)
+        return HistGradientBoostingRegressor(random_state=0, max_bins=_bins(x, classes)).fit(x, y).predict  # type: ignore[no-any-return]
+    model = HistGradientBoostingClassifier(random_state=0, max_bins=_bins(x, classes)).fit(x, y)
     return lambda rows: _logs(model.predict_proba(rows), model.classes_, classes)

@@ -14,7 +14,7 @@ from .. import inputs, metrics, targets
 from ..arguments import flag, integer, number, shown
 from ..arrays import real_array
 from ..layers import Dense
-from ..losses import MAE, MSE, CrossEntropy, Focal, Huber, Loss
+from ..losses import MAE, MSE, BinaryCrossEntropy, BinaryFocal, CrossEntropy, Focal, Gaussian, Huber, Loss
 from ..losses import resolve as resolve_loss
 from ..network import Network
 from ..tables.encoding import RobustScale, Standardise
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 # Hidden layers where none are given.
 HIDDEN = (100,)
-# Losses of classes, by whole numbers; and losses whose targets may be in any unit.
+# Losses of classes, by whole numbers; of two classes, by their probability; and whose targets may be in any unit.
 OF_CLASSES = (CrossEntropy, Focal)
+OF_TWO = (BinaryCrossEntropy, BinaryFocal)
+SCORED_AS: dict[type[Loss], Loss] = {Focal: CrossEntropy(), BinaryFocal: BinaryCrossEntropy()}
 OF_ANY_UNIT = (MSE, MAE, Huber)
 
 
@@ -94,10 +96,14 @@ class Problem:
 
     def score(self, network: Network) -> float:
         """The metric on them."""
-        measures = metrics.resolve(self.metric, self.loss, network.n_out, network._graph.activation)
+        if isinstance(self.loss, Gaussian):  # half of what its network gives are no predictions
+            return nan
         try:
+            measures = metrics.resolve(
+                self.metric, SCORED_AS.get(type(self.loss), self.loss), network.n_out, network._graph.activation
+            )
             return network._evaluate(self.judging, self.loss, measures, with_loss=False)[self.metric]
-        except ValueError:  # targets that it is not for
+        except ValueError:  # targets or outputs that it is not for
             return nan
 
     @property
@@ -177,10 +183,10 @@ def problem(
         training, validation = _of(data, trained), _of(data, held)
     rows = inputs.rows(training[0])
     size = rows if batch_size is None else min(integer("batch_size", batch_size, 1), rows)
-    task = "regression" if classes is None else "classification"
+    task = "regression" if classes is None and not isinstance(chosen, OF_TWO) else "classification"
     if classes is not None and len(classes) == 1:
         notes.append(f"All rows are of the class {classes[0]}.")
-    metric = "r2" if classes is None else "accuracy"
+    metric = "r2" if task == "regression" else "accuracy"
     return Problem(
         task, template.layers, template.dtype, chosen, metric, training, validation, size, tuple(notes)
     )  # fmt: skip
@@ -193,7 +199,7 @@ def _are_widths(network: Any) -> bool:
 def _classes(y: NDArray[Any], loss: Loss | None) -> NDArray[Any] | None:
     """The different labels, sorted; None: y holds quantities."""
     if loss is not None:
-        if not isinstance(loss, OF_CLASSES):
+        if not isinstance(loss, OF_CLASSES) or isinstance(loss, OF_TWO):
             return None
         if y.ndim != 1:
             raise ValueError(f"y must hold a label for each row for {loss.name}; got shape {y.shape}")
@@ -222,7 +228,7 @@ def _scaled(
     """Columns, and if asked for targets, in units of what they are in the rows that are trained on."""
     given = real_array("X", X)
     if given.ndim != 2:
-        raise ValueError(f"X must have shape (rows, columns) to be scaled; got {given.shape}: give scale=False")
+        raise ValueError(f"X must have shape (rows, columns) to be scaled; got {given.shape}")
     if len(given) != len(y):
         raise ValueError(f"X and y must have the same number of rows; got {len(given)} and {len(y)}")
     fitted = RobustScale.fit(given[trained])
