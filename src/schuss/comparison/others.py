@@ -56,7 +56,9 @@ def others(problem: Problem) -> tuple[tuple[Other, ...], tuple[str, ...]]:
     import sklearn.linear_model  # noqa: F401
     from threadpoolctl import threadpool_limits  # scikit-learn needs it, too
 
-    with threadpool_limits(get_num_threads() if x.size * max(1, n_classes) > SMALL else 1):
+    # Their threads wait busily for one another: with one for each CPU, whatever else runs makes them many times slower.
+    most = get_num_threads() // 2 if x.size * max(1, n_classes) > SMALL else 1
+    with threadpool_limits(max(1, most)):
         for name, fit in (("linear", _linear), ("gradient boosting", _boosted)):
             found.append(_judged(name, problem, fit, x, target))
     return tuple(found), ()
