@@ -125,7 +125,7 @@ def _settings(x: NDArray[Any], classes: int) -> dict[str, Any]:
 
 
 def _are_many(x: NDArray[Any], classes: int) -> bool:
-    return x.shape[1] * max(1, classes) > MANY
+    return int(x.shape[1]) * max(1, classes) > MANY
 
 
 def _boosted(x: NDArray[Any], y: NDArray[Any], classes: int) -> Callable[[Any], Any]:
