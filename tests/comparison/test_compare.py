@@ -412,3 +412,14 @@ def test_bad_data_are_named():
         compare(X[:, :, None], LABELS)
     with pytest.raises(ValueError, match="y must hold a label for each row"):
         compare(X, AMOUNTS[:, None], loss="cross_entropy")
+
+
+def test_trees_that_would_take_long_are_made_quicker(monkeypatch):
+    pytest.importorskip("sklearn")
+    from schuss.comparison import others
+
+    monkeypatch.setattr(others, "MANY", 9)
+    found = compare(X, LABELS, optimizers=["adam"], epochs=2, seeds=1)
+    assert "Gradient boosting was made quicker: max_bins=63, max_iter=50, learning_rate=0.2." in found.notes
+    found = compare(X, AMOUNTS, optimizers=["adam"], epochs=2, seeds=1)
+    assert not any("quicker" in note for note in found.notes)
