@@ -21,10 +21,12 @@ from schuss.plots.comparison import POINTS, plain
 from schuss.plots.themes import DARK, LIGHT, strokes
 from tests.comparison.example import example
 
+SIZE = drawings.size_for_all(example())
+
 
 def drawn(draw: Any, *given: Any, theme: Any = LIGHT) -> Any:
     """The axes after drawing, laid out."""
-    figure = drawings.panel(lambda axes: draw(*given, axes, theme), drawings.WIDE)
+    figure = drawings.panel(lambda axes: draw(*given, axes, theme), SIZE)
     figure.draw_without_rendering()
     return figure.axes[0]
 
@@ -212,6 +214,24 @@ def test_text_is_shown_as_it_is(given: str, shown: str) -> None:
         axes = drawn(drawings.over_steps, found)
     assert len(legend(axes)) == 5 and legend(axes)[0] == plain(first.label)
     assert drawings.draw_comparison(found).get_suptitle() == f"{plain(given)}: optimizers compared"
+
+
+@pytest.mark.parametrize(
+    "label", ["Opt {}", "an optimizer, {}", "one of a very long name indeed, number {}", "x{}" * 99]
+)
+def test_legends_of_many_long_labels_leave_room_for_the_curves(label: str) -> None:
+    found = example()
+    contenders = [replace(found.contenders[k % 5], label=label.replace("{}", str(k))) for k in range(20)]
+    found = replace(found, contenders=tuple(contenders), recommended=contenders[0].label)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = drawings.panel(lambda axes: drawings.over_seconds(found, axes, LIGHT), drawings.size_for_all(found))
+        figure.draw_without_rendering()
+    inside = figure.axes[0].get_position()
+    assert inside.width > 0.6 and inside.height * figure.get_size_inches()[1] > 1.5
+    legend = figure.axes[0].get_legend().get_window_extent()
+    assert legend.x0 >= 0 and legend.x1 <= figure.bbox.x1 and legend.y0 >= 0
+    assert len({text.get_text() for text in figure.axes[0].get_legend().get_texts()}) >= 3
 
 
 def test_pyplot_is_not_imported() -> None:

@@ -179,14 +179,15 @@ def _section(title: str, inner: str) -> str:
 def _curves(found: Measured) -> str:
     if not any(one.runs for one in found.contenders):
         return ""
+    size = drawings.size_for_all(found)
     ends = "; ".join(f"{one.label} {table.number(one.final)}" for one in found.contenders if one.runs)
     figures = [
         _figure(
-            partial(drawings.over_steps, found), drawings.WIDE, "steps",
+            partial(drawings.over_steps, found), size, "steps",
             f"Training loss over {found.steps} steps, a line for each optimizer.",
         ),
         _figure(
-            partial(drawings.over_seconds, found), drawings.WIDE, "seconds",
+            partial(drawings.over_seconds, found), size, "seconds",
             f"{found.judged} loss over seconds of training, a line for each optimizer. Final losses: {ends}.",
         ),
     ]  # fmt: skip

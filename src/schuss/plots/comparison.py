@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 # Of a curve of a panel of its own, and of one among many.
 POINTS, FEW_POINTS = 100, 60
 # Inches of a panel for all, and of one for a single optimizer.
-WIDE, SMALL = (4.8, 4.0), (3.4, 2.4)
+WIDE, SMALL = (4.8, 3.3), (3.4, 2.4)
+# Of legends: the most letters of labels of which so many have room beside each other, and inches of a line.
+ROOM, LINE = {3: 15, 2: 26}, 0.23
+LONGEST = 48  # of a label's letters
 MARKS = 6  # on a line
 FOLLOWED = 0.1  # of the least validation loss: training losses are not followed below
 LARGEST, FARTHEST = 1e30, 1e12  # losses that have a place on an axis, and how far apart they may be
@@ -40,8 +43,9 @@ def draw_comparison(found: Measured, path: str | os.PathLike[str] | None = None,
     there = _there(found)
     columns = 4
     rows = ceil(len(there) / columns)
-    figure = Figure(figsize=(13.0, 4.8 + 4.4 * rows), layout="constrained", facecolor=theme.background)
-    parts = figure.subfigures(3, 1, height_ratios=[4.8, 2.2 * rows, 2.2 * rows], squeeze=False)[:, 0]
+    first = size_for_all(found)[1] + 0.8
+    figure = Figure(figsize=(13.0, first + 4.4 * rows), layout="constrained", facecolor=theme.background)
+    parts = figure.subfigures(3, 1, height_ratios=[first, 2.2 * rows, 2.2 * rows], squeeze=False)[:, 0]
     for part in parts:
         part.set_facecolor(theme.background)
     figure.get_layout_engine().set(h_pad=0.08)
@@ -62,6 +66,13 @@ def draw_comparison(found: Measured, path: str | os.PathLike[str] | None = None,
     if path is not None:
         figure.savefig(path, dpi=120, facecolor=theme.background)
     return figure
+
+
+def size_for_all(found: Measured) -> tuple[float, float]:
+    """Of a panel with every optimizer: wide enough for phones, and as high as its legend needs."""
+    width, height = WIDE
+    labels = [plain(one.label) for one in found.contenders]
+    return width, height + LINE * ceil((len(labels) + 2) / _in_a_line(labels))
 
 
 def panel(draw: Callable[[Any], None], size: tuple[float, float], theme: Theme = LIGHT) -> Any:
@@ -241,8 +252,8 @@ def _seeds(found: Measured) -> str:
 
 def plain(text: str) -> str:
     """Text that matplotlib shows as it is: in one line, without its marks for formulas and for what it leaves out."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    shown = " ".join(shown.split()).replace("$", r"\$")
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    shown = (shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}...").replace("$", r"\$")
     return f"\u2060{shown}" if shown.startswith("_") else shown
 
 
@@ -423,10 +434,24 @@ def _key(part: Any, panels: Iterable[Any], theme: Theme) -> None:
         )
 
 
+def _in_a_line(labels: Sequence[str]) -> int:
+    """Entries of a legend that have room beside each other."""
+    longest = max(map(len, labels), default=0)
+    return next((count for count, letters in ROOM.items() if longest <= letters), 1)
+
+
 def _legend(axes: Any, theme: Theme) -> None:
     """Below, where no line is."""
-    if axes.get_legend_handles_labels()[0]:
+    labels = axes.get_legend_handles_labels()[1]
+    if labels:
         axes.legend(
-            frameon=False, fontsize=8.5, labelcolor=theme.ink, handlelength=2.4, columnspacing=1.4, ncols=3,
-            loc="upper center", bbox_to_anchor=(0.5, -0.15),
-        )  # fmt: skip
+            frameon=False,
+            fontsize=8.5,
+            labelcolor=theme.ink,
+            handlelength=2.4,
+            columnspacing=1.4,
+            ncols=_in_a_line(labels),
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0.0),
+            borderaxespad=4.6,  # of its letters' heights: below the axis and its name
+        )
