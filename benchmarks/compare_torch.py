@@ -199,6 +199,8 @@ def measure(name: str, rounds: int, seeds: int) -> dict[str, Any]:
         "ratio_of_two_processes": ratios["torch in two processes"],
         "losses_alike": sum(near) / len(near),
         "load": os.getloadavg()[0],
+        "seeds": seeds,
+        "cpus": os.cpu_count(),
     }
 
 
