@@ -19,8 +19,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 import schuss
 
 from ..arguments import choice, integer, number
-from ..comparison import table
-from ..comparison.advice import beside_others, python_line
 from ..datasets import NAMES
 from ..tables import open_table
 from . import output_files
@@ -197,6 +195,9 @@ def wanted_loss(text: str | None, task: str | None) -> Loss | str | None:
 
 def tell(found: Comparison) -> None:
     """The tables, as wide as the terminal, and what is recommended."""
+    from ..comparison import table  # here: other commands start without it
+    from ..comparison.advice import beside_others, python_line
+
     for text in table.about(found):
         tell_wrapped(text)
     for note in found.notes:
