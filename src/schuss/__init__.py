@@ -113,6 +113,7 @@ __all__ = [
     "Sequences",
     "Tweedie",
     "__version__",
+    "compare",
     "fit_side_by_side",
     "from_keras",
     "from_torch",
@@ -140,6 +141,7 @@ if TYPE_CHECKING:
     from . import plots, recommend, schedules, scipy
     from .augment import Augment
     from .bags import Bags
+    from .comparison import compare
     from .hashed import Hashed
     from .interchange.with_keras import from_keras, to_keras
     from .interchange.with_torch import from_torch, to_torch
@@ -157,6 +159,7 @@ else:
         "minimize": ".minimization",
         "load_table": ".tables.model",
         "start_from_data": ".starting",
+        "compare": ".comparison",
         "fit_side_by_side": ".training.side_by_side",
         "EarlyStopping": ".training",
         "EpochRecord": ".training",

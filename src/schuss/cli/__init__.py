@@ -1,4 +1,4 @@
-"""The command line: ``schuss train``, ``schuss predict``, ``schuss info``."""
+"""The command line: ``schuss train``, ``schuss predict``, ``schuss compare``, ``schuss info``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ except ModuleNotFoundError as error:
         raise
     raise SystemExit(f"schuss: the command line needs {error.name}: pip install 'schuss[cli]'") from None
 
-from . import predict, train  # noqa: F401  (their commands join the program)
+from . import compare, predict, train  # noqa: F401  (their commands join the program)
 from .app import app, main
 
 __all__ = ["app", "main"]

@@ -18,6 +18,9 @@ MODEL_ENDINGS = (".safetensors", ".npz")
 # The entry of a picture's metadata that names the program; a file that has it is ours.
 PLOT_ENDINGS = {".png": "Software", ".pdf": "Creator", ".svg": "Creator"}
 PROGRAM = "schuss"
+# What a page and the numbers of a comparison begin with, if they are ours.
+MARK_OF_PAGE, MARK_OF_NUMBERS = b'content="schuss', b'"schuss comparison"'
+MARKED_WITHIN = 1000
 
 
 def of_training(
@@ -52,6 +55,31 @@ def of_training(
         if plot_path.exists() and PROGRAM.encode() not in plot_path.read_bytes():
             raise not_ours(plot_path, "--plot")
     return model_path, plot_path
+
+
+def of_comparison(
+    name: str, html: Path | None, no_html: bool, json: Path | None, plot: Path | None
+) -> tuple[Path | None, Path | None, Path | None]:
+    """Where page, numbers and plot go, None for not at all; what would keep them from being written is told now."""
+    if html is not None and no_html:
+        raise DataError(f"--html {html}: cannot be together with --no-html")
+    page = None if no_html else Path(f"{name}-compared.html") if html is None else html
+    if (page or plot) and importlib.util.find_spec("matplotlib") is None:
+        instead = "use --no-html" if plot is None else "leave out --plot"
+        raise DataError(f"the report and the plot need matplotlib: pip install matplotlib, or {instead}")
+    for path, option, endings, mark in (
+        (page, "--html", (".html", ".htm"), MARK_OF_PAGE),
+        (json, "--json", (".json",), MARK_OF_NUMBERS),
+        (plot, "--plot", PLOT_ENDINGS, None),
+    ):
+        if path is None:
+            continue
+        check(path, option, endings)
+        if path.exists():
+            content = path.read_bytes()
+            if (PROGRAM.encode() not in content) if mark is None else (mark not in content[:MARKED_WITHIN]):
+                raise not_ours(path, option)
+    return page, json, plot
 
 
 def check(path: Path, option: str, endings: Iterable[str]) -> None:
