@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # The newest that this code reads.
-VERSION = 6
+VERSION = 7
 # The oldest that is written. 2: each layer's kind, and the states of layers. 3: what stands around the optimizer, the
 # averages that it keeps, and the form in which it was given its parameters.
 OLDEST = 3
@@ -73,7 +73,9 @@ _OF_6 = dict.fromkeys(
     ),
     6,
 )
-SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6}
+# What a fit did about divergence.
+_OF_7 = {"field recoveries": 7}
+SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6, **_OF_7}
 
 
 def version_of(header: Mapping[str, Any]) -> int:
@@ -86,6 +88,8 @@ def words(header: Mapping[str, Any]) -> Iterator[str]:
     for part in (header, *header.get("others", ())):
         yield from (f"field {name}" for name in part)
         yield f"field monitor of {'three' if len(part['history']['monitor'] or ()) == 3 else 'two'}"
+        if "recoveries" in part["history"]:
+            yield "field recoveries"
         for layer in part["layers"]:
             yield from _words_of_layer(layer)
         if part["optimizer"] is not None:

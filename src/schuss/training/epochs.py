@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import _core
 from ..errors import DivergenceError
 from . import divergence, rates
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from ..optim import Optimizer
@@ -142,11 +143,20 @@ class Epochs:
         self.end()
         return interrupt
 
-    def begin(self, seed: int | None, order: NDArray[np.int64] | None = None, *, scheduled: bool = True) -> None:
-        """Begin an epoch, whose steps `trainer` then makes. The arguments are those of `run`."""
+    def begin(
+        self,
+        seed: int | None,
+        order: NDArray[np.int64] | None = None,
+        *,
+        scheduled: bool = True,
+        rate: float | None = None,
+    ) -> None:
+        """Begin an epoch, whose steps `trainer` then makes. The arguments are those of `run`; rate: for all steps."""
         optimizer = self.optimizer
         self._begun = False
         self._lrs = rates.of_epoch(optimizer, self.steps) if scheduled else None
+        if rate is not None:
+            self._lrs = np.full(self.steps, rate)
         self._decays = rates.decays_of_epoch(optimizer, self.steps) if scheduled else None
         dropouts = rates.of_steps("dropout_factor", self._dropout_factor, optimizer.steps, self.steps)
         if dropouts is not None:
@@ -156,6 +166,24 @@ class Epochs:
         optimizer._enter_steps()
         self.trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order, self._decays, dropouts)
         self._begun = True
+
+    def rate_at(self, batch: int) -> float:
+        """That of the first group at a batch of the epoch, from 1."""
+        return float(self.optimizer.param_groups[0]["lr"] if self._lrs is None else self._lrs[max(batch, 1) - 1])
+
+    def losses_at_rest(self, seed: int | None, batches: int, rate: float) -> NDArray[np.float64]:
+        """The losses of the first batches of the epoch to come, by steps of this rate, which are undone again."""
+        trainer = self.trainer
+        self.begin(seed, rate=rate)
+        try:
+            while trainer.batches_done < batches and trainer.run(0.0):
+                pass
+        except _core.NotFinite:  # the epoch itself is to say it
+            pass
+        finally:
+            self._begun = False
+            trainer.restore()
+        return trainer.batch_losses[:batches]
 
     def write_last(self) -> None:
         """Groups get the rate and the decay of the last step made, or of the one that failed."""
@@ -191,5 +219,5 @@ class Epochs:
     def divergence(self) -> DivergenceError:
         """What is to be said after NotFinite."""
         batch = min(self.trainer.batches_done + 1, self.steps)
-        lr = self.optimizer.param_groups[0]["lr"] if self._lrs is None else float(self._lrs[batch - 1])
-        return divergence.in_steps(self._network.epochs_done + 1, batch, self.steps, lr, self.trainer.last_loss)
+        lr, loss = self.rate_at(batch), self.trainer.last_loss
+        return divergence.in_steps(self._network.epochs_done + 1, batch, self.steps, lr, loss)

@@ -20,7 +20,7 @@ from ..losses import Loss
 from ..optim import Averaged
 from ..progress import Progress
 from ..sequences import joined
-from . import divergence, optimizers, rates
+from . import divergence, optimizers, rates, recovery
 from .early_stopping import Best, EarlyStopping
 from .epochs import Epochs
 from .record import EpochRecord
@@ -63,6 +63,8 @@ def prepared(
     clip_value: float | None,
     dropout_factor: float | Callable[[int], float] | None,
     restore_on_divergence: bool,
+    on_divergence: str,
+    explosion: float | None,
 ) -> Callable[[], Fit]:
     """What makes the fit of `Network.fit`, which documents the arguments. They are checked; nothing has changed yet."""
     chosen = losses.resolve(loss)
@@ -74,6 +76,7 @@ def prepared(
     _check_carrying(network, carry_state, shuffle, validation_fraction)
     training_metrics = flag("training_metrics", training_metrics)
     restores = flag("restore_on_divergence", restore_on_divergence)
+    recovers, explosion = recovery.checked(on_divergence, explosion, restores)
     verbose = integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0, 2)
     clip_value, clip_norm = clipping(clip_value, clip_norm)
     asked = _checked_callbacks(callbacks)
@@ -122,7 +125,10 @@ def prepared(
             optimizer._set_lr(new_lr)
         wrapper = given if isinstance(given, Averaged) else network._wrapper
         network.optimizer, network._wrapper = optimizer, wrapper
-        return Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor)
+        made = Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor)
+        if recovers or explosion is not None:
+            made.recoveries = recovery.Recoveries(made, best, dropout_factor, recovers, restores, explosion)
+        return made
 
     return begun
 
@@ -202,6 +208,10 @@ class Fit:
         What makes its steps.
     history : History
         Of this fit.
+    network, optimizer
+        What is fitted.
+    recoveries : Recoveries or None
+        What is done about divergence before it ends the fit.
     """
 
     def __init__(
@@ -217,7 +227,8 @@ class Fit:
         verbose: int,
         dropout_factor: object,
     ) -> None:
-        self._network, self._optimizer, self.steps = network, optimizer, steps
+        self.network, self.optimizer, self.steps = network, optimizer, steps
+        self.recoveries: recovery.Recoveries | None = None
         self._dropout_factor = dropout_factor
         self._start = 0.0
         self._evaluation, self._best, self._callbacks = evaluation, best, callbacks
@@ -236,10 +247,10 @@ class Fit:
                 while stopped is None:
                     self._start = perf_counter()
                     try:
-                        self.steps.run(self._seed, watch=self.watch)
-                    except NotFinite:
-                        raise self.steps.divergence() from None
-                    stopped = self._after_steps()
+                        stopped = self._epoch()
+                    except DivergenceError as error:
+                        if self.recoveries is None or not self.recoveries.survives(error):
+                            raise
         except DivergenceError:
             stopped = "diverged"
             raise
@@ -248,33 +259,57 @@ class Fit:
             raise
         finally:
             # As in close(), at whose entry a second Ctrl-C could come before.
-            self.history.stopped = self._network.history.stopped = stopped or "failed"
+            self.history.stopped = self.network.history.stopped = stopped or "failed"
             self._progress.close()
         return self.history
 
+    def _epoch(self) -> str | None:
+        """One epoch; why it is the last one, if it is."""
+        if self.recoveries is not None:
+            self.recoveries.begin(self._seed)
+        try:
+            self.steps.run(self._seed, watch=self.watch if self.recoveries is None else self._watch_losses)
+        except NotFinite:
+            raise self.steps.divergence() from None
+        return self._after_steps()
+
     def close(self, stopped: str) -> None:
         """The fit is over, for this reason."""
-        self.history.stopped = self._network.history.stopped = stopped
+        self.history.stopped = self.network.history.stopped = stopped
         self._progress.close()
 
     def begin_epoch(self) -> None:
         """Begin an epoch, whose steps somebody else makes."""
+        if self.recoveries is not None:
+            self.recoveries.begin(self._seed)
         self._start = perf_counter()
         self.steps.begin(self._seed)
 
     def end_epoch(self, found: object) -> str | None:
         """End it where its trainer came to this: False, or an exception. Why it is the last one, if it is."""
         self.steps.write_last()
-        if isinstance(found, NotFinite):
-            raise self.steps.divergence()
-        if isinstance(found, BaseException):
+        if isinstance(found, BaseException) and not isinstance(found, NotFinite):
             raise found
-        self.steps.end()
-        return self._after_steps()
+        try:
+            if isinstance(found, NotFinite):
+                raise self.steps.divergence()
+            self.steps.end()
+            return self._after_steps()
+        except DivergenceError as error:
+            if self.recoveries is None or not self.recoveries.survives(error):
+                raise
+            return None
 
     def _after_steps(self) -> str | None:
         """What comes after an epoch's steps, to its callbacks; why it is the last one, if it is."""
-        network, optimizer, start = self._network, self._optimizer, self._start
+        if self.recoveries is None:
+            return self._recorded()
+        self.recoveries.look(over=True)
+        return self.recoveries.epoch_is_over(self._recorded())
+
+    def _recorded(self) -> str | None:
+        """The same for an epoch that nobody goes back from."""
+        network, optimizer, start = self.network, self.optimizer, self._start
         self._check_parameters()
         logs = self._evaluation(self.steps.loss)
         if not isfinite(logs.get("val_loss", 0.0)):
@@ -293,28 +328,40 @@ class Fit:
         schedules = [optimizer.param_groups[0]["schedule"], self._dropout_factor, *_decay_schedules(optimizer)]
         for part in rates.told(schedules, optimizer.steps - 1):
             part.report(logs[part.monitored(self._evaluation.recorded)])
+        self._epochs_left -= 1
         self._progress.epoch(network.epochs_done, seconds, logs)
         if self._callbacks and self._is_asked_to_stop(seconds, logs):
             return "callback"
         if best is not None and best.is_over:
             return "early_stopping"
-        self._epochs_left -= 1
         return "finished" if self._epochs_left == 0 or network.epochs_done >= self._last_epoch else None
 
     def _check_parameters(self) -> None:
         """The steps of an epoch are to leave finite parameters."""
-        if not divergence.has_finite_parameters(self._network):
-            epoch, rate = self._network.epochs_done + 1, self._optimizer.param_groups[0]["lr"]
+        if not divergence.has_finite_parameters(self.network):
+            epoch, rate = self.network.epochs_done + 1, self.optimizer.param_groups[0]["lr"]
             raise divergence.of_parameters(epoch, self.steps.steps, rate, self.steps.last_loss)
 
     def _is_asked_to_stop(self, seconds: float, logs: dict[str, float]) -> bool:
         """Call all callbacks; whether one has said True."""
-        network = self._network
+        network = self.network
         losses = self.steps.batch_losses
-        record = EpochRecord(network.epochs_done, self._last_epoch, logs, network, self._optimizer, seconds, losses)
+        record = EpochRecord(network.epochs_done, self._last_epoch, logs, network, self.optimizer, seconds, losses)
         answers = [callback(record) for callback in self._callbacks]
         return any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)
 
+    def undoing(self, epochs: int) -> Calls:
+        """The calls that take so many epochs away from the histories, which are then to be made again."""
+        calls: Calls = [(setattr, self, "_epochs_left", self._epochs_left + epochs)]
+        for history in (self.history, self.network.history):
+            calls += history._undoing(epochs)
+        return calls
+
+    def _watch_losses(self, batches: int, loss: float) -> None:
+        self.watch(batches, loss)
+        if self.recoveries is not None:
+            self.recoveries.look()
+
     def watch(self, batches: int, loss: float) -> None:
         """So many batches of an epoch are done, with this mean loss."""
-        self._progress.batch(self._network.epochs_done + 1, batches, loss)
+        self._progress.batch(self.network.epochs_done + 1, batches, loss)
