@@ -210,6 +210,8 @@ class Fit:
         Of this fit.
     network, optimizer
         What is fitted.
+    last_epoch : int
+        The number of the last epoch planned, counted over all fits.
     recoveries : Recoveries or None
         What is done about divergence before it ends the fit.
     """
@@ -233,9 +235,9 @@ class Fit:
         self._start = 0.0
         self._evaluation, self._best, self._callbacks = evaluation, best, callbacks
         self._seed = network.seed if shuffle else None
-        self._last_epoch = network.epochs_done + epochs
+        self.last_epoch = network.epochs_done + epochs
         self._epochs_left = epochs  # counted here too: callbacks may write network.epochs_done
-        self._progress = Progress(verbose, self._last_epoch, steps.steps)
+        self._progress = Progress(verbose, self.last_epoch, steps.steps)
         self.history = History()
         self.history._monitor = network.history._monitor = None if best is None else best.monitor
 
@@ -334,7 +336,7 @@ class Fit:
             return "callback"
         if best is not None and best.is_over:
             return "early_stopping"
-        return "finished" if self._epochs_left == 0 or network.epochs_done >= self._last_epoch else None
+        return "finished" if self._epochs_left == 0 or network.epochs_done >= self.last_epoch else None
 
     def _check_parameters(self) -> None:
         """The steps of an epoch are to leave finite parameters."""
@@ -346,7 +348,7 @@ class Fit:
         """Call all callbacks; whether one has said True."""
         network = self.network
         losses = self.steps.batch_losses
-        record = EpochRecord(network.epochs_done, self._last_epoch, logs, network, self.optimizer, seconds, losses)
+        record = EpochRecord(network.epochs_done, self.last_epoch, logs, network, self.optimizer, seconds, losses)
         answers = [callback(record) for callback in self._callbacks]
         return any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)
 

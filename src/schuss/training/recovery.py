@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import inf, isfinite
+from collections.abc import Callable, Sequence
+from math import ceil, inf, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -29,13 +29,13 @@ MOST = 30
 FACTOR = 0.5
 # Copies are this many batches apart at least: what spoils parameters shows in the losses of the batches that follow.
 BATCHES = 16
-# How many batches a trial of a rate takes at least, in whole epochs.
-TRIAL = 64
+# How many batches a trial of a rate takes at least, in whole epochs, and which share of the fit's epochs.
+TRIAL, SHARE = 64, 0.25
 # How many rates below the first that does not diverge a search tries at most, and how many of them in a row may be
 # worse than the best.
 LOWER, WORSE = 12, 2
-# How often the rate is halved after a search because the loss no longer falls.
-SLOWER = 10
+# How often the rate is halved after a search because the loss has not fallen for some epochs, and for how many.
+SLOWER, PATIENCE = 10, 2
 # A probe of how losses are scattered makes steps of this rate, which are undone.
 NO_RATE = 1e-15
 
@@ -90,6 +90,7 @@ class Recoveries:
         self._since = BATCHES  # batches since the copies were made
         self._seen = 0  # batches of this epoch that have been looked at
         self._failures = 0
+        self._seed: int | None = None
         self._first = fit.network.epochs_done
         # Without copies the steps of a probe could not be undone.
         self._probed = not (restores and self._watches)
@@ -99,20 +100,20 @@ class Recoveries:
         self._factor = 1.0  # against the rates before the search
         self._settling = False
         self._least = inf  # loss of an epoch since the search
-        self._slower = 0
+        self._slower = self._waited = 0
 
     # -- what a fit calls --------------------------------------------------------------------------------------------
 
     def begin(self, seed: int | None) -> None:
         """Before the steps of an epoch."""
         steps, network = self._fit.steps, self._fit.network
-        self._seen = 0
+        self._seen, self._seed = 0, seed
         if not self._recovers:
             if not self._probed:
                 self._probe(seed)
             return
         trainer, epoch = steps.trainer, network.epochs_done
-        anew = self._ends < 0 and self._since >= BATCHES
+        anew = self._ends < 0 and self._since >= BATCHES and self._spikes.is_low
         if anew:
             trainer.set_aside()
             self._since = 0
@@ -148,7 +149,10 @@ class Recoveries:
         trainer = self._fit.steps.trainer
         if not self._recovers or trainer.epoch_kept is None or self._failures >= MOST:
             return False
-        if self._ends < 0 and self._since + trainer.batches_done < BATCHES and trainer.epoch_aside in self._good:
+        reason = divergence.reason(error)
+        after = trainer.batches_done - (self._spikes.ago if reason == "explosion" else 0)
+        is_early = self._ends < 0 and self._since + after < BATCHES
+        if is_early and trainer.epoch_aside in self._good:
             trainer.take_aside()
         elif trainer.batches_done == 0 and trainer.epoch_kept == self._fit.network.epochs_done:
             return False  # no step has been made from there: no rate is to blame
@@ -159,7 +163,9 @@ class Recoveries:
         self._factor *= FACTOR
         lr = self._fit.optimizer.param_groups[0]["lr"] if error.lr is None else error.lr
         loss = float("nan") if error.loss is None else error.loss
-        self._go_back(FACTOR, error.epoch, error.batch, loss, lr, divergence.reason(error))
+        self._go_back(FACTOR, error.epoch, error.batch, loss, lr, reason)
+        if self._watches and self._ends < 0:
+            self._check_good()
         self._begin_trial()
         return True
 
@@ -188,8 +194,8 @@ class Recoveries:
 
     def _begin_trial(self) -> None:
         self._losses = []
-        steps = self._fit.steps.steps
-        self._ends = self._fit.network.epochs_done + -(-TRIAL // steps)
+        steps, planned = self._fit.steps.steps, self._fit.last_epoch - self._first
+        self._ends = self._fit.network.epochs_done + max(-(-TRIAL // steps), ceil(SHARE * planned))
 
     def _goes_back(self) -> bool:
         """A trial is over. Whether another rate is to be tried, or tried again; if so, the fit has gone back."""
@@ -224,7 +230,12 @@ class Recoveries:
         """After a search: a rate found in few steps may be too large for many. It is halved, where it does not help."""
         if loss < self._least or self._slower >= SLOWER:
             self._least = min(loss, self._least)
+            self._waited = 0
             return
+        self._waited += 1
+        if self._waited < PATIENCE:
+            return
+        self._waited = 0
         fit = self._fit
         self._slower += 1
         lr = fit.optimizer.param_groups[0]["lr"]
@@ -239,6 +250,32 @@ class Recoveries:
         """How losses are scattered before the first step."""
         self._probed = True
         self._spikes.begin(self._fit.steps.losses_at_rest(seed, BATCHES, NO_RATE))
+
+    def _check_good(self) -> None:
+        """Where the state that the fit has gone back to was spoiled already, the one before is taken. Those to come are
+        measured by its losses.
+        """
+        steps, trainer = self._fit.steps, self._fit.steps.trainer
+        trainer.keep(False)
+        losses = steps.losses_at_rest(self._seed, BATCHES, NO_RATE)
+        kept, aside = trainer.epoch_kept, trainer.epoch_aside
+        if self._spikes.is_spoiled(losses) and aside in self._good and kept is not None and aside < kept:
+            trainer.take_aside()
+            self._return(aside)
+            losses = steps.losses_at_rest(self._seed, BATCHES, NO_RATE)
+        kept = trainer.epoch_kept
+        if kept is not None and kept != self._first:
+            self._spikes.begin(losses, is_fresh=False)
+            self._good[kept] = _Good(self._way_back(), self._spikes.level, self._spikes.spread)
+
+    def _return(self, to: int, more: Sequence[tuple[Any, ...]] = ()) -> None:
+        """Make everything as it was at the start of this epoch, the one that the core's copies are of."""
+        fit, network = self._fit, self._fit.network
+        calls: Calls = [(fit.steps.trainer.restore,), (setattr, network, "epochs_done", to)]
+        calls += fit.undoing(network.epochs_done - to)
+        if to in self._good:
+            calls += self._good[to].back
+        _core.in_turn([*calls, *more, (setattr, self, "_since", 0)])
 
     def _way_back(self) -> Calls:
         """The calls by which all that is no array of the core becomes as it is now."""
@@ -256,19 +293,13 @@ class Recoveries:
         self, factor: float, epoch: int | None, batch: int | None, loss: float, lr: float, reason: str
     ) -> None:
         fit = self._fit
-        trainer, network = fit.steps.trainer, fit.network
-        to = trainer.epoch_kept
+        to = fit.steps.trainer.epoch_kept
         if to is None:
             raise RuntimeError("nothing has been copied")
         note = Recovery(epoch or to + 1, batch, loss, lr, lr * factor, reason)
-        calls: Calls = [(trainer.restore,), (setattr, network, "epochs_done", to)]
-        calls += fit.undoing(network.epochs_done - to)
-        if to in self._good:
-            calls += self._good[to].back
-        calls += _multiplying(fit.optimizer.param_groups, factor)
-        calls += [(history.recoveries.append, note) for history in (fit.history, network.history)]
-        calls.append((setattr, self, "_since", 0))
-        _core.in_turn(calls)
+        calls = _multiplying(fit.optimizer.param_groups, factor)
+        calls += [(history.recoveries.append, note) for history in (fit.history, fit.network.history)]
+        self._return(to, calls)
 
 
 def _multiplying(groups: list[dict[str, Any]], factor: float) -> Calls:

@@ -32,6 +32,8 @@ class Spikes:
         The best median, and how losses scatter around theirs. NaN, 0 before there is one.
     limit : float
         What a median may not exceed.
+    ago : int
+        How many batches ago, at the last look, the first of those began whose median exceeded it.
     """
 
     def __init__(self, explosion: float | None) -> None:
@@ -39,12 +41,40 @@ class Spikes:
         self._start, self._scatter, self._peak = nan, 0.0, -inf
         self.level, self.spread = nan, 0.0
         self._left: NDArray[np.float64] = np.empty(0)
+        self._last = nan
+        self.ago = 0
 
-    def begin(self, losses: NDArray[np.float64]) -> None:
-        """Losses before the first step."""
+    def begin(self, losses: NDArray[np.float64], is_fresh: bool = True) -> None:
+        """Losses of one state: that before the first step, or one from which training goes on."""
         if len(losses) and np.isfinite(losses).all():
             self._start = self.level = float(np.median(losses))
             self.spread = self._scatter = NORMAL * float(np.median(np.abs(losses - self.level)))
+            if not is_fresh:
+                self._scatter = inf
+            self._peak, self._left, self._last = -inf, np.empty(0), self.level
+
+    def is_spoiled(self, losses: NDArray[np.float64]) -> bool:
+        """Whether losses of one state are so high that those of the next steps can hardly be below the limits."""
+        if not len(losses) or not np.isfinite(losses).all():
+            return True
+        median = float(np.median(losses))
+        return self._is_high(median) or self._is_beyond(
+            median + NORMAL * float(np.median(np.abs(losses - median))), True
+        )
+
+    @property
+    def is_low(self) -> bool:
+        """Whether the last losses are nearer to the best ones than to the limit."""
+        return not self._is_high(self._last)
+
+    def _is_high(self, median: float) -> bool:
+        return isfinite(self.level) and median > self.level + (self.limit - self.level) / 2
+
+    def _is_beyond(self, median: float, over: bool) -> bool:
+        if self._explosion is None:
+            return False
+        was_thrown = self._peak > self._start + self._explosion * self._scatter
+        return median > self.limit or (over and was_thrown and median > self._start - 2 * self._scatter)
 
     @property
     def limit(self) -> float:
@@ -67,20 +97,22 @@ class Spikes:
             spread = NORMAL * float(np.median(np.abs(blocks - medians[:, None])))
             if not isfinite(self.level):
                 self._start = self.level = float(medians[0])
-            for median in medians[~(medians < self.level)]:
-                if median > self.limit:
-                    return float(median)
+            for k in np.flatnonzero(~(medians < self.level)):
+                if self._is_beyond(float(medians[k]), False):
+                    self.ago = len(last) - BLOCK * int(k)
+                    return float(medians[k])
             self.level = min(self.level, float(medians.min()))
             self.spread = max(spread, self.spread / 2) if self.spread else spread
         self._left = last[whole:]
+        self._last = float(np.median(last[-BLOCK:])) if len(last) else self._last
+        self.ago = BLOCK
         if over and len(last) >= BLOCK:
             median = float(np.median(last[-BLOCK:]))
-            was_thrown = self._peak > self._start + self._explosion * self._scatter
-            if median > self.limit or (was_thrown and median > self._start - 2 * self._scatter):
+            if self._is_beyond(median, True):
                 return median
         return None
 
     def way_back(self) -> Calls:
         """The calls by which everything becomes as it is now."""
-        names = ("_start", "_scatter", "_peak", "level", "spread", "_left")
+        names = ("_start", "_scatter", "_peak", "level", "spread", "_left", "_last")
         return [(setattr, self, name, getattr(self, name)) for name in names]
