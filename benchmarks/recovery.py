@@ -136,19 +136,32 @@ def excess(one: dict[str, Any]) -> float:
     return float(one["found"]["loss"] / one["tuned"]["loss"] - 1)
 
 
+def of_gain(one: dict[str, Any]) -> float:
+    """The same as a share of what the tuned rate gains over the network before training."""
+    tuned = one["tuned"]
+    return float((one["found"]["loss"] - tuned["loss"]) / (tuned["before"] - tuned["loss"]))
+
+
 def summary(result: dict[str, Any]) -> str:
     """Tables in Markdown."""
-    lines = ["| problem | optimizer | best rate | tuned loss | 1000 x, recovered | excess | worst seed |"]
-    lines.append("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    lines = ["| problem | optimizer | best rate | tuned loss | 1000 x, recovered | excess | worst seed | of the gain | time |"]
+    lines.append("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     keys = dict.fromkeys((one["problem"], one["optimizer"]) for one in result["thousand"])
     for problem, optimizer in keys:
         of = [one for one in result["thousand"] if (one["problem"], one["optimizer"]) == (problem, optimizer)]
         tuned, found = (float(np.median([one[what]["loss"] for one in of])) for what in ("tuned", "found"))
         away = [excess(one) for one in of]
+        times = np.median([one["found"]["seconds"] / one["tuned"]["seconds"] for one in of])
         lines.append(
             f"| {problem} | {optimizer} | {of[0]['best']:g} | {tuned:.4g} | {found:.4g} | {np.median(away):+.1%} | "
-            f"{max(away):+.1%} |"
+            f"{max(away):+.1%} | {np.median([of_gain(one) for one in of]):+.1%} | x {times:.1f} |"
         )
+    every = result["thousand"]
+    near = [sum(share(one) <= 0.02 for one in every) for share in (excess, of_gain)]
+    lines.append(
+        f"\nOf {len(every)} fits with 1000 times the best rate {near[0]} end within 2% of the tuned loss, and {near[1]} "
+        f"within 2% of what training gains."
+    )
     sweep = result["sweep"]
     for how in ("raise", "recover"):
         raised = sum(one[how]["raised"] for one in sweep)

@@ -30,12 +30,12 @@ FACTOR = 0.5
 # Copies are this many batches apart at least: what spoils parameters shows in the losses of the batches that follow.
 BATCHES = 16
 # How many batches a trial of a rate takes at least, in whole epochs, and which share of the fit's epochs.
-TRIAL, SHARE = 64, 0.25
+TRIAL, SHARE = 64, 0.5
 # How many rates below the first that does not diverge a search tries at most, and how many of them in a row may be
 # worse than the best.
 LOWER, WORSE = 12, 2
 # How often the rate is halved after a search because the loss has not fallen for some epochs, and for how many.
-SLOWER, PATIENCE = 10, 2
+SLOWER, PATIENCE = 10, 3
 # A probe of how losses are scattered makes steps of this rate, which are undone.
 NO_RATE = 1e-15
 
