@@ -144,7 +144,9 @@ def of_gain(one: dict[str, Any]) -> float:
 
 def summary(result: dict[str, Any]) -> str:
     """Tables in Markdown."""
-    lines = ["| problem | optimizer | best rate | tuned loss | 1000 x, recovered | excess | worst seed | of the gain | time |"]
+    lines = [
+        "| problem | optimizer | best rate | tuned loss | 1000 x, recovered | excess | worst seed | of the gain | time |"
+    ]
     lines.append("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     keys = dict.fromkeys((one["problem"], one["optimizer"]) for one in result["thousand"])
     for problem, optimizer in keys:

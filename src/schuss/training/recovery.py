@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import ceil, inf, isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .._core import Calls
+    from ..history import History
+    from ..optim import Optimizer
+    from ..trained import Trained
     from .early_stopping import Best
-    from .fitting import Fit
+    from .epochs import Epochs
 
 ON_DIVERGENCE = ("raise", "recover")
 # How often a fit goes back after a divergence.
@@ -48,6 +51,18 @@ def checked(on_divergence: Any, explosion: Any, restores: bool) -> tuple[bool, f
     return recovers, None if explosion is None else number("explosion", explosion, "(0, inf)")
 
 
+class Recovering(Protocol):
+    """A fit that goes back: what it is of, and the calls that take so many epochs away from its histories."""
+
+    steps: Epochs
+    network: Trained
+    optimizer: Optimizer
+    history: History
+    last_epoch: int
+
+    def undoing(self, epochs: int) -> Calls: ...
+
+
 class _Good(NamedTuple):
     """What is not in the core's copies of the start of an epoch."""
 
@@ -61,7 +76,7 @@ class Recoveries:
 
     Parameters
     ----------
-    fit : Fit
+    fit : Recovering
     best : Best or None
         Its early stopping.
     dropout_factor
@@ -76,7 +91,7 @@ class Recoveries:
 
     def __init__(
         self,
-        fit: Fit,
+        fit: Recovering,
         best: Best | None,
         dropout_factor: object,
         recovers: bool,
