@@ -144,9 +144,8 @@ def of_gain(one: dict[str, Any]) -> float:
 
 def summary(result: dict[str, Any]) -> str:
     """Tables in Markdown."""
-    lines = [
-        "| problem | optimizer | best rate | tuned loss | 1000 x, recovered | excess | worst seed | of the gain | time |"
-    ]
+    names = ("problem", "optimizer", "best rate", "tuned loss", "1000 x, recovered", "excess", "worst seed")
+    lines = [f"| {' | '.join((*names, 'of the gain', 'time'))} |"]
     lines.append("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     keys = dict.fromkeys((one["problem"], one["optimizer"]) for one in result["thousand"])
     for problem, optimizer in keys:
@@ -161,8 +160,8 @@ def summary(result: dict[str, Any]) -> str:
     every = result["thousand"]
     near = [sum(share(one) <= 0.02 for one in every) for share in (excess, of_gain)]
     lines.append(
-        f"\nOf {len(every)} fits with 1000 times the best rate {near[0]} end within 2% of the tuned loss, and {near[1]} "
-        f"within 2% of what training gains."
+        f"\nOf {len(every)} fits with 1000 times the best rate {near[0]} end within 2% of the tuned loss, and "
+        f"{near[1]} within 2% of what training gains."
     )
     sweep = result["sweep"]
     for how in ("raise", "recover"):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 # Batches of which a median is taken.
 BLOCK = 8
+# Two batches after each other whose losses have risen so many times further than a median may have thrown parameters
+# to where what is learned later is not worth much.
+FAR = 10.0
 # Of the way from the start down to the best median, what may be lost again.
 SHARE = 0.5
 # The standard deviation of a normal distribution in its median absolute deviations.
@@ -24,7 +27,7 @@ class Spikes:
     """A rule for batch losses: none of the medians of 8 batches may lie above the best one before by more than
     `explosion` times the spread of losses, and half of what was gained since the start. And where a single loss has
     risen that far above those of the start, the epoch is to end with losses below these: else a few steps have thrown
-    the parameters to where nothing is learned any more.
+    the parameters to where nothing is learned any more. Nor may two losses after each other rise 10 times as far.
 
     Attributes
     ----------
@@ -38,7 +41,7 @@ class Spikes:
 
     def __init__(self, explosion: float | None) -> None:
         self._explosion = explosion
-        self._start, self._scatter, self._peak = nan, 0.0, -inf
+        self._start, self._scatter, self._peak = nan, inf, -inf
         self.level, self.spread = nan, 0.0
         self._left: NDArray[np.float64] = np.empty(0)
         self._last = nan
@@ -49,7 +52,7 @@ class Spikes:
         if len(losses) and np.isfinite(losses).all():
             self._start = self.level = float(np.median(losses))
             self.spread = self._scatter = NORMAL * float(np.median(np.abs(losses - self.level)))
-            if not is_fresh:
+            if not is_fresh or len(losses) < 4:  # of fewer the scatter is not known
                 self._scatter = inf
             self._peak, self._left, self._last = -inf, np.empty(0), self.level
 
@@ -89,6 +92,10 @@ class Spikes:
         if self._explosion is None:
             return None
         last = np.concatenate([self._left, losses])
+        far = np.flatnonzero(last > self._start + FAR * self._explosion * self._scatter)
+        if isfinite(self._start) and (np.diff(far) == 1).any():
+            self.ago = len(last) - int(far[0])
+            return float(last[far].max())
         self._peak = max(self._peak, float(losses.max(initial=-inf)))
         whole = len(last) - len(last) % BLOCK
         blocks = last[:whole].reshape(-1, BLOCK)
