@@ -486,6 +486,19 @@ class Trainer:
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite; with it go those that it went on
         after. Its number."""
+    def keep(self, anew: bool) -> None:
+        """Whether each of the next epochs is copied, to go back to; without this call, if it is long enough."""
+    def set_aside(self) -> None:
+        """Keep the copies that are there beside those to come; none are where tables are too large."""
+    def take_aside(self) -> None:
+        """What `restore` goes back to is what was set aside."""
+    @property
+    def epoch_aside(self) -> int | None: ...
+    @property
+    def epoch_kept(self) -> int | None:
+        """The epoch at whose start the copies were made."""
+    def losses_from(self, first: int) -> NDArray[np.float64]:
+        """Those of the epoch's batches from this one on."""
     def start_epoch(
         self,
         shuffle_seed: int | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,37 @@ if TYPE_CHECKING:
     from ._core import Calls
 
 
+# Why a fit goes back.
+REASONS = ("loss", "gradient", "parameters", "validation", "explosion", "search", "plateau")
+
+
+class Recovery(NamedTuple):
+    """One time that a fit went back to its last good state.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch that was spoiled, from 1, counted over all fits.
+    batch : int or None
+        The batch in it, from 1; None if validation told.
+    loss : float
+        What it was there.
+    lr_before, lr_after : float
+        The first group's rate there, and what it has become.
+    reason : str
+        "loss", "gradient", "parameters" or "validation": what was not finite; "explosion": the loss rose; "search":
+        nothing was wrong, another rate was tried after a divergence. "plateau": the fit did not go back; after a
+        search an epoch's loss did not fall any more.
+    """
+
+    epoch: int
+    batch: int | None
+    loss: float
+    lr_before: float
+    lr_after: float
+    reason: str
+
+
 @meets("History", "history epoch")
 class History:
     """Curves of a training run: ``history["loss"]`` is an array with one value an epoch.
@@ -28,6 +59,8 @@ class History:
     stopped : str or None
         Why the last fit ended: "finished", "early_stopping", "callback", "diverged", "interrupted" or "failed"; None
         before it ends.
+    recoveries : list of Recovery
+        Each time that a fit went back to its last good state, with ``on_divergence="recover"``.
     """
 
     def __init__(self) -> None:
@@ -38,6 +71,7 @@ class History:
         # What was monitored, whether less is better, and whether the last of several equal values is the best.
         self._monitor: tuple[str, bool, bool] | None = None
         self.stopped: str | None = None
+        self.recoveries: list[Recovery] = []
 
     def append(self, epoch: int, seconds: float, lr: float, logs: Mapping[str, float]) -> None:
         """Add an epoch. A name that an epoch lacks is NaN there."""
@@ -52,6 +86,11 @@ class History:
         for name, values in self._columns.items():
             calls.append((values.append, float(logs.get(name, nan))))
         return [*calls, (self._epochs.append, epoch), (self._times.append, seconds), (self._lr.append, lr)]
+
+    def _undoing(self, epochs: int) -> Calls:
+        """The calls that take away so many epochs at the end."""
+        lists: list[list[Any]] = [*self._columns.values(), self._epochs, self._times, self._lr]
+        return [(values.__delitem__, slice(max(len(values) - epochs, 0), None)) for values in lists]
 
     @property
     def names(self) -> list[str]:

@@ -97,6 +97,8 @@ class Network(Trained):
         clip_value: float | None = None,
         dropout_factor: float | Callable[[int], float] | None = None,
         restore_on_divergence: bool = True,
+        on_divergence: str = "raise",
+        explosion: float | None = None,
     ) -> History:
         """Train for some epochs, in compiled code. Calling it again goes on where it stopped.
 
@@ -179,6 +181,14 @@ class Network(Trained):
             Whether to keep a copy of the parameters and of the optimizer's state to go back to. Without, a fit with
             Adam takes half the memory, and after divergence the network is as the failing step left it, possibly not
             finite.
+        on_divergence : {"raise", "recover"}
+            "recover": after divergence the fit goes back to the last good state, halves its learning rate and all later
+            values of its schedule, and goes on; then it tries some lower rates for a few epochs each, and keeps the one
+            with which the loss falls furthest. Each time is noted in ``history.recoveries``. After 30 divergences it
+            raises as otherwise. Callbacks are called again for epochs that are made again.
+        explosion : float, optional
+            Counts as divergence, too: a median of the losses of 8 batches that lies above the lowest one before by more
+            than this many times the spread of losses, and by more than half of what was gained. 10 is a good number.
 
         Returns
         -------
@@ -233,6 +243,8 @@ class Network(Trained):
                 clip_value=clip_value,
                 dropout_factor=dropout_factor,
                 restore_on_divergence=restore_on_divergence,
+                on_divergence=on_divergence,
+                explosion=explosion,
             )
         finally:
             self._fitting = False

@@ -31,6 +31,7 @@ def known() -> set[str]:
 def _words() -> Iterator[str]:
     yield from (f"field {name}" for name in (*header.SCHEMA, *header.SCHEMA_WITH_BESIDE))
     yield "field monitor of three"
+    yield "field recoveries"
     yield from (f"init {name}" for name in INITIALISERS)
     yield from (f"activation {name}" for name in _core.ACTIVATIONS)
     for kind, layer in layers.KINDS.items():

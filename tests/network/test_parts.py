@@ -198,7 +198,7 @@ def test_attributes_of_networks_are_in_the_list() -> None:
     assert entries == set(of_networks.NetworkParts.__annotations__) == set(net.__getstate__())
     assert set(of_networks.BoundOptimizer.__annotations__) == set(net.__getstate__()["optimizer"] or ())
     # What a file has of a history is all that it has.
-    assert set(vars(net.history)) == {"_columns", "_epochs", "_times", "_lr", "_monitor", "stopped"}
+    assert set(vars(net.history)) == {"_columns", "_epochs", "_times", "_lr", "_monitor", "stopped", "recoveries"}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -207,6 +207,7 @@ def train(
             seed=wanted.seed,
             start=start,
             resumable=not (wanted.validation or refit) and (exact or start is None),
+            recovers=True,
         )
         n_rows = rows.n_rows
         run = Run(weighted(proposed(rows, wanted.loss), wanted.class_weight), settings)

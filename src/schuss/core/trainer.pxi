@@ -34,6 +34,8 @@ cdef class Trainer:
     cdef double clip_value, clip_norm
     cdef schuss_copy *copies
     cdef list copied           # the copies' memory
+    cdef list aside            # copies of the copies before these, or None
+    cdef tuple of_aside        # their draws, steps and epoch
     cdef Py_ssize_t last_part  # of them, that of the last part of the parameters' arena, which has the states behind them
     cdef schuss_kept *kept     # tables that are not copied
     cdef list rooms            # their memory
@@ -293,6 +295,37 @@ cdef class Trainer:
         if self.way_to_rest is not None and not self.stepper.resting:
             self.stepper.move_params(0, self.way_to_rest if self.stepper.c_step.t > 1 else [0.0] * len(self.way_to_rest), True)
         return 0
+
+    def keep(self, bint anew):
+        """Whether the next epochs make copies, each; without this call, where epochs are long enough."""
+        self.t.since_copied = INFINITY if anew else -INFINITY
+
+    def set_aside(self):
+        if self.epoch_copied is None or self.t.n_kept:
+            return
+        if self.aside is None:
+            self.aside = [np.empty_like(array) for array in self.copied]
+        for copy, array in zip(self.aside, self.copied):
+            copy[...] = array
+        self.of_aside = self.draws_copied, self.steps_copied, self.epoch_copied
+
+    def take_aside(self):
+        if self.of_aside is None:
+            return
+        for copy, array in zip(self.aside, self.copied):
+            array[...] = copy
+        self.draws_copied, self.steps_copied, self.epoch_copied = self.of_aside
+
+    @property
+    def epoch_aside(self):
+        return None if self.of_aside is None else self.of_aside[2]
+
+    @property
+    def epoch_kept(self):
+        return self.epoch_copied
+
+    def losses_from(self, Py_ssize_t first):
+        return self.losses[first:self.batches_done].copy()
 
     @property
     def steps_per_epoch(self):

@@ -155,7 +155,10 @@ def _encoded_history(history: History, arrays: Arrays) -> dict[str, Any]:
     arrays["history.lr"] = history.lr
     arrays.update((f"history.{k}", history[name]) for k, name in enumerate(history.names))
     monitor = None if history._monitor is None else list(history._monitor[: 3 if history._monitor[2] else 2])
-    return {"names": history.names, "stopped": history.stopped, "monitor": monitor}
+    found: dict[str, Any] = {"names": history.names, "stopped": history.stopped, "monitor": monitor}
+    if history.recoveries:  # a field of version 7: without one, older builds read the file
+        found["recoveries"] = [list(recovery) for recovery in history.recoveries]
+    return found
 
 
 def _by_groups(order: Sequence[int]) -> list[int]:
@@ -325,4 +328,5 @@ def _decoded_history(given: Mapping[str, Any], content: Content) -> History:
         history.append(epoch, second, rate, dict(zip(given["names"], values, strict=True)))
     history.stopped = given["stopped"]
     history._monitor = given["monitor"]
+    history.recoveries = given.get("recoveries", [])
     return history

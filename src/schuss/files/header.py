@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ..arguments import choice, integer, shown
+from ..history import REASONS, Recovery
 from ..optim.state import MOST_STEPS
 from .versions import VERSION
 
@@ -109,6 +110,15 @@ def record(fields: Mapping[str, Check], later: Collection[str] = ()) -> Check:
     return checked
 
 
+def recovery(name: str, value: Any) -> Recovery:
+    """One time that a fit went back."""
+    if not isinstance(value, list) or len(value) != len(Recovery._fields):
+        raise ValueError(f"{name} must hold {', '.join(Recovery._fields)}; got {shown(value)}")
+    epoch, batch = whole(1, MOST_EPOCHS), optional(whole(1, MOST_STEPS))
+    checks = (epoch, batch, real, real, real, one_of(*REASONS))
+    return Recovery(*(check(name, part) for check, part in zip(checks, value, strict=True)))
+
+
 def layer(name: str, value: Any, depth: int = 0) -> dict[str, Any]:
     """The description of a layer, as far as it holds others: each one's name is as long as it lies deep."""
     given = mapping(name, value)
@@ -187,7 +197,15 @@ SCHEMA_OF_OTHER: dict[str, Check] = {
     "epochs_done": whole(0, MOST_EPOCHS),
     "draws": whole(0, 2**64 - 1),
     "optimizer": optional(record(SCHEMA_WITH_BESIDE, _LATER)),
-    "history": record({"names": distinct(text), "stopped": optional(one_of(*_STOPPED)), "monitor": optional(monitor)}),
+    "history": record(
+        {
+            "names": distinct(text),
+            "stopped": optional(one_of(*_STOPPED)),
+            "monitor": optional(monitor),
+            "recoveries": array_of(recovery),
+        },
+        ("recoveries",),
+    ),
 }
 
 SCHEMA: dict[str, Check] = {

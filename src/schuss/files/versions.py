@@ -73,8 +73,8 @@ _OF_6 = dict.fromkeys(
     ),
     6,
 )
-# One optimizer, and then another.
-_OF_7 = dict.fromkeys(("field beside", "wrapper Switch"), 7)
+# One optimizer, and then another; what a fit did about divergence.
+_OF_7 = dict.fromkeys(("field beside", "field recoveries", "wrapper Switch"), 7)
 SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6, **_OF_7}
 
 
@@ -88,6 +88,8 @@ def words(header: Mapping[str, Any]) -> Iterator[str]:
     for part in (header, *header.get("others", ())):
         yield from (f"field {name}" for name in part)
         yield f"field monitor of {'three' if len(part['history']['monitor'] or ()) == 3 else 'two'}"
+        if "recoveries" in part["history"]:
+            yield "field recoveries"
         for layer in part["layers"]:
             yield from _words_of_layer(layer)
         if part["optimizer"] is not None:

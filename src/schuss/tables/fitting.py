@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     #: Called before the first training: with what columns and outputs are, what is to be told, all rows, the folds.
     OnStart = Callable[[Schema, Head, Sequence[str], Read, Sequence[Fold]], None]
 
+# How fits recover, where they are to.
+_RECOVERING = {"on_divergence": "recover", "explosion": 10.0}
 # The share of a time limit that epochs are planned for: the rest is for what cannot be foreseen.
 _PLANNED = 0.85
 # Of seconds, where nothing is left; and of an epoch, to which it is foreseen how many fit.
@@ -87,6 +89,8 @@ class Settings:
     #: Whether optimizers stay with networks where nothing validates and rates are constant: so that going on from the
     #: model, with epochs more, is one longer training.
     resumable: bool = False
+    #: Whether networks recover from divergence, and from losses that explode.
+    recovers: bool = False
     verbose: int = 0
 
 
@@ -344,6 +348,7 @@ class _Trainer:
                 **_going_on(training.network, training.arguments(self.epochs or training.epochs)),
                 "callbacks": self._callbacks(),
                 "verbose": verbose if k == 0 else 0,
+                **(_RECOVERING if self._settings.recovers else {}),
             }
             for k, training in enumerate(trainings)
         ]
@@ -367,6 +372,12 @@ class _Trainer:
                 done = len(member.history)
                 self.notes.append(
                     f"training was not finite in epoch {done + 1}; the best before, {member.epochs}, is kept"
+                )
+            if member.history.recoveries:
+                first, last = member.history.recoveries[0], member.history.recoveries[-1]
+                self.notes.append(
+                    f"training diverged in epoch {first.epoch}: it went back, and on with {last.lr_after:g} for "
+                    f"{first.lr_before:g} as the rate"
                 )
             # Training is over: what it has left is not for prediction.
             if not (self._settings.resumable and training._validation is None and _is_steady(member.network)):

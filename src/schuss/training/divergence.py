@@ -44,6 +44,30 @@ def of_parameters(epoch: int, batches: int, lr: float, loss: float) -> Divergenc
     )
 
 
+def of_explosion(epoch: int, batch: int, batches: int, lr: float, loss: float, limit: float) -> DivergenceError:
+    """Losses have risen beyond a limit."""
+    return DivergenceError(
+        f"training diverged: the median loss of the last batches rose to {loss:g}, beyond {limit:g}, in epoch {epoch}, "
+        f"batch {batch} of {batches}, with lr={lr:g}; {ADVICE}",
+        epoch=epoch,
+        batch=batch,
+        lr=lr,
+        loss=loss,
+    )
+
+
+def reason(error: DivergenceError) -> str:
+    """What was not finite, or too large, in one word."""
+    text = str(error)
+    words = {
+        "a gradient": "gradient",
+        "parameters": "parameters",
+        "the validation": "validation",
+        "the median": "explosion",
+    }
+    return next((word for start, word in words.items() if text.startswith(f"training diverged: {start}")), "loss")
+
+
 def in_validation(epoch: int, lr: float, loss: float) -> DivergenceError:
     """The validation loss was not finite."""
     return DivergenceError(

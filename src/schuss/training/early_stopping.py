@@ -126,6 +126,15 @@ class Best:
             calls.append((self.restoring.append, (_core.copy_all, [self._live], self._kept)))
         return calls
 
+    def way_back(self) -> Calls:
+        """The calls by which everything becomes as it is now."""
+        calls: Calls = [(setattr, self, name, getattr(self, name)) for name in ("_value", "_waited")]
+        if self._kept:
+            calls.append((_core.copy_all, self._kept, [array.copy() for array in self._kept]))
+        if not self.restoring:
+            calls.append((self.restoring.clear,))
+        return calls
+
     @property
     def is_over(self) -> bool:
         """Whether patience has run out."""

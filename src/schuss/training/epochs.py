@@ -149,9 +149,16 @@ class Epochs:
         self.end()
         return interrupt
 
-    def begin(self, seed: int | None, order: NDArray[np.int64] | None = None, *, scheduled: bool = True) -> None:
-        """Begin an epoch, whose steps `trainer` then makes. The arguments are those of `run`."""
-        self._begin_part(seed, order, scheduled, 0, self.steps)
+    def begin(
+        self,
+        seed: int | None,
+        order: NDArray[np.int64] | None = None,
+        *,
+        scheduled: bool = True,
+        rate: float | None = None,
+    ) -> None:
+        """Begin an epoch, whose steps `trainer` then makes. The arguments are those of `run`; rate: for all steps."""
+        self._begin_part(seed, order, scheduled, 0, self.steps, rate=rate)
 
     def next_part(self) -> bool:
         """Whether the epoch goes on with another optimizer where the trainer has ended. That part has begun then."""
@@ -165,11 +172,14 @@ class Epochs:
         first: int,
         end: int,
         after: _core.Trainer | None = None,
+        rate: float | None = None,
     ) -> None:
         """Begin with the epoch's batches from `first` to before `end`; `after` has made those before."""
         optimizer, n = self.optimizer, end - first
         self._begun, self._first = False, first
         self._lrs = rates.of_epoch(optimizer, n) if scheduled else None
+        if rate is not None:
+            self._lrs = np.full(n, rate)
         self._decays = rates.decays_of_epoch(optimizer, n) if scheduled else None
         made = 0 if self._dropout_factor is None else self.steps_made
         dropouts = rates.of_steps("dropout_factor", self._dropout_factor, made, n)
@@ -191,6 +201,24 @@ class Epochs:
         placed = np.zeros(self.steps)
         placed[self._first : self._first + len(values)] = values
         return placed
+
+    def rate_at(self, batch: int) -> float:
+        """That of the first group at a batch of the epoch, from 1."""
+        return float(self.optimizer.param_groups[0]["lr"] if self._lrs is None else self._lrs[max(batch, 1) - 1])
+
+    def losses_at_rest(self, seed: int | None, batches: int, rate: float) -> NDArray[np.float64]:
+        """The losses of the first batches of the epoch to come, by steps of this rate, which are undone again."""
+        trainer = self.trainer
+        self.begin(seed, rate=rate)
+        try:
+            while trainer.batches_done < batches and trainer.run(0.0):
+                pass
+        except _core.NotFinite:  # the epoch itself is to say it
+            pass
+        finally:
+            self._begun = False
+            trainer.restore()
+        return trainer.batch_losses[:batches]
 
     def write_last(self) -> None:
         """Groups get the rate and the decay of the last step made, or of the one that failed."""
@@ -225,5 +253,5 @@ class Epochs:
     def divergence(self) -> DivergenceError:
         """What is to be said after NotFinite."""
         batch = min(self.trainer.batches_done + 1, self.steps)
-        lr = self.optimizer.param_groups[0]["lr"] if self._lrs is None else float(self._lrs[batch - 1])
-        return divergence.in_steps(self._network.epochs_done + 1, batch, self.steps, lr, self.trainer.last_loss)
+        lr, loss = self.rate_at(batch), self.trainer.last_loss
+        return divergence.in_steps(self._network.epochs_done + 1, batch, self.steps, lr, loss)

@@ -19,7 +19,7 @@ from ..history import History
 from ..losses import Loss
 from ..progress import Progress
 from ..sequences import joined
-from . import divergence, optimizers, rates
+from . import divergence, optimizers, rates, recovery
 from .early_stopping import Best, EarlyStopping
 from .epochs import Epochs
 from .record import EpochRecord
@@ -63,6 +63,8 @@ def prepared(
     clip_value: float | None,
     dropout_factor: float | Callable[[int], float] | None,
     restore_on_divergence: bool,
+    on_divergence: str,
+    explosion: float | None,
 ) -> Callable[[], Fit]:
     """What makes the fit of `Network.fit`, which documents the arguments. They are checked; nothing has changed yet."""
     chosen = losses.resolve(loss)
@@ -74,6 +76,7 @@ def prepared(
     _check_carrying(network, carry_state, shuffle, validation_fraction)
     training_metrics = flag("training_metrics", training_metrics)
     restores = flag("restore_on_divergence", restore_on_divergence)
+    recovers, explosion = recovery.checked(on_divergence, explosion, restores)
     verbose = integer("verbose", int(verbose) if isinstance(verbose, bool) else verbose, 0, 2)
     clip_value, clip_norm = clipping(clip_value, clip_norm)
     asked = _checked_callbacks(callbacks)
@@ -87,6 +90,9 @@ def prepared(
     network._core.catch_up()
     best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
     wrapper, switch = optimizers.around(network, optimizer)
+    if switch is not None and (recovers or explosion is not None):
+        name = "on_divergence must be 'raise'" if recovers else "explosion must be None"
+        raise ValueError(f"{name} with a Switch: there is no going back behind it, and no measure on both sides of it")
     optimizer, new_lr = optimizers.resolve(network, optimizer, lr)
     if dropout_factor is not None:
         made = optimizer.steps if switch is None else switch.steps
@@ -124,7 +130,10 @@ def prepared(
         if new_lr is not None:
             optimizer._set_lr(new_lr)
         network.optimizer, network._wrapper = optimizer, wrapper
-        return Fit(network, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor)
+        made = Fit(network, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor)
+        if recovers or explosion is not None:
+            made.recoveries = recovery.Recoveries(made, best, dropout_factor, recovers, restores, explosion)
+        return made
 
     return begun
 
@@ -210,6 +219,12 @@ class Fit:
         What makes its steps.
     history : History
         Of this fit.
+    network : Network
+        What is fitted.
+    last_epoch : int
+        The number of the last epoch planned, counted over all fits.
+    recoveries : Recoveries or None
+        What is done about divergence before it ends the fit.
     """
 
     def __init__(
@@ -224,16 +239,22 @@ class Fit:
         verbose: int,
         dropout_factor: object,
     ) -> None:
-        self._network, self.steps = network, steps
+        self.network, self.steps = network, steps
+        self.recoveries: recovery.Recoveries | None = None
         self._dropout_factor = dropout_factor
         self._start = 0.0
         self._evaluation, self._best, self._callbacks = evaluation, best, callbacks
         self._seed = network.seed if shuffle else None
-        self._last_epoch = network.epochs_done + epochs
+        self.last_epoch = network.epochs_done + epochs
         self._epochs_left = epochs  # counted here too: callbacks may write network.epochs_done
-        self._progress = Progress(verbose, self._last_epoch, steps.steps)
+        self._progress = Progress(verbose, self.last_epoch, steps.steps)
         self.history = History()
         self.history._monitor = network.history._monitor = None if best is None else best.monitor
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """Which makes the steps now."""
+        return self.steps.optimizer
 
     def run(self) -> History:
         """All epochs. However they end, the network is one to be used, and the histories say why."""
@@ -243,10 +264,10 @@ class Fit:
                 while stopped is None:
                     self._start = perf_counter()
                     try:
-                        self.steps.run(self._seed, watch=self.watch)
-                    except NotFinite:
-                        raise self.steps.divergence() from None
-                    stopped = self._after_steps()
+                        stopped = self._epoch()
+                    except DivergenceError as error:
+                        if self.recoveries is None or not self.recoveries.survives(error):
+                            raise
         except DivergenceError:
             stopped = "diverged"
             raise
@@ -255,33 +276,57 @@ class Fit:
             raise
         finally:
             # As in close(), at whose entry a second Ctrl-C could come before.
-            self.history.stopped = self._network.history.stopped = stopped or "failed"
+            self.history.stopped = self.network.history.stopped = stopped or "failed"
             self._progress.close()
         return self.history
 
+    def _epoch(self) -> str | None:
+        """One epoch; why it is the last one, if it is."""
+        if self.recoveries is not None:
+            self.recoveries.begin(self._seed)
+        try:
+            self.steps.run(self._seed, watch=self.watch if self.recoveries is None else self._watch_losses)
+        except NotFinite:
+            raise self.steps.divergence() from None
+        return self._after_steps()
+
     def close(self, stopped: str) -> None:
         """The fit is over, for this reason."""
-        self.history.stopped = self._network.history.stopped = stopped
+        self.history.stopped = self.network.history.stopped = stopped
         self._progress.close()
 
     def begin_epoch(self) -> None:
         """Begin an epoch, whose steps somebody else makes."""
+        if self.recoveries is not None:
+            self.recoveries.begin(self._seed)
         self._start = perf_counter()
         self.steps.begin(self._seed)
 
     def end_epoch(self, found: object) -> str | None:
         """End it where its trainer came to this: False, or an exception. Why it is the last one, if it is."""
         self.steps.write_last()
-        if isinstance(found, NotFinite):
-            raise self.steps.divergence()
-        if isinstance(found, BaseException):
+        if isinstance(found, BaseException) and not isinstance(found, NotFinite):
             raise found
-        self.steps.end()
-        return self._after_steps()
+        try:
+            if isinstance(found, NotFinite):
+                raise self.steps.divergence()
+            self.steps.end()
+            return self._after_steps()
+        except DivergenceError as error:
+            if self.recoveries is None or not self.recoveries.survives(error):
+                raise
+            return None
 
     def _after_steps(self) -> str | None:
         """What comes after an epoch's steps, to its callbacks; why it is the last one, if it is."""
-        network, optimizer, start = self._network, self.steps.optimizer, self._start
+        if self.recoveries is None:
+            return self._recorded()
+        self.recoveries.look(over=True)
+        return self.recoveries.epoch_is_over(self._recorded())
+
+    def _recorded(self) -> str | None:
+        """The same for an epoch that nobody goes back from."""
+        network, optimizer, start = self.network, self.optimizer, self._start
         self._check_parameters()
         logs = self._evaluation(self.steps.loss)
         if not isfinite(logs.get("val_loss", 0.0)):
@@ -303,30 +348,40 @@ class Fit:
             in_force = list({id(part): part for part in in_force}.values())
         for part in in_force:
             part.report(logs[part.monitored(self._evaluation.recorded)])
+        self._epochs_left -= 1
         self._progress.epoch(network.epochs_done, seconds, logs)
         if self._callbacks and self._is_asked_to_stop(seconds, logs):
             return "callback"
         if best is not None and best.is_over:
             return "early_stopping"
-        self._epochs_left -= 1
-        return "finished" if self._epochs_left == 0 or network.epochs_done >= self._last_epoch else None
+        return "finished" if self._epochs_left == 0 or network.epochs_done >= self.last_epoch else None
 
     def _check_parameters(self) -> None:
         """The steps of an epoch are to leave finite parameters."""
-        if not divergence.has_finite_parameters(self._network):
-            epoch, rate = self._network.epochs_done + 1, self.steps.optimizer.param_groups[0]["lr"]
+        if not divergence.has_finite_parameters(self.network):
+            epoch, rate = self.network.epochs_done + 1, self.optimizer.param_groups[0]["lr"]
             raise divergence.of_parameters(epoch, self.steps.steps, rate, self.steps.last_loss)
 
     def _is_asked_to_stop(self, seconds: float, logs: dict[str, float]) -> bool:
         """Call all callbacks; whether one has said True."""
-        network = self._network
+        network = self.network
         losses = self.steps.batch_losses
-        record = EpochRecord(
-            network.epochs_done, self._last_epoch, logs, network, self.steps.optimizer, seconds, losses
-        )
+        record = EpochRecord(network.epochs_done, self.last_epoch, logs, network, self.optimizer, seconds, losses)
         answers = [callback(record) for callback in self._callbacks]
         return any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers)
 
+    def undoing(self, epochs: int) -> Calls:
+        """The calls that take so many epochs away from the histories, which are then to be made again."""
+        calls: Calls = [(setattr, self, "_epochs_left", self._epochs_left + epochs)]
+        for history in (self.history, self.network.history):
+            calls += history._undoing(epochs)
+        return calls
+
+    def _watch_losses(self, batches: int, loss: float) -> None:
+        self.watch(batches, loss)
+        if self.recoveries is not None:
+            self.recoveries.look()
+
     def watch(self, batches: int, loss: float) -> None:
         """So many batches of an epoch are done, with this mean loss."""
-        self._progress.batch(self._network.epochs_done + 1, batches, loss)
+        self._progress.batch(self.network.epochs_done + 1, batches, loss)

@@ -38,11 +38,18 @@ class SwitchedEpochs(Epochs):
     def steps_made(self) -> int:
         return self._switch.steps
 
-    def begin(self, seed: int | None, order: NDArray[np.int64] | None = None, *, scheduled: bool = True) -> None:
+    def begin(
+        self,
+        seed: int | None,
+        order: NDArray[np.int64] | None = None,
+        *,
+        scheduled: bool = True,
+        rate: float | None = None,
+    ) -> None:
         self._take_turns()
         self._given = seed, order, scheduled
         left = self._switch.left
-        self._begin_part(seed, order, scheduled, 0, min(left, self.steps) if left else self.steps)
+        self._begin_part(seed, order, scheduled, 0, min(left, self.steps) if left else self.steps, rate=rate)
 
     def next_part(self) -> bool:
         before = self.trainer
