@@ -112,6 +112,7 @@ __all__ = [
     "Sequences",
     "Tweedie",
     "__version__",
+    "callbacks",
     "fit_side_by_side",
     "from_keras",
     "from_torch",
@@ -135,7 +136,7 @@ __all__ = [
 __all__ += optim.__all__
 
 if TYPE_CHECKING:
-    from . import recommend, schedules, scipy
+    from . import callbacks, recommend, schedules, scipy
     from .augment import Augment
     from .bags import Bags
     from .hashed import Hashed
@@ -168,7 +169,7 @@ else:
         """Load what is first asked for by its name: it would take a quarter of the import's time."""
         from importlib import import_module
 
-        if name in ("recommend", "schedules", "scipy"):
+        if name in ("callbacks", "recommend", "schedules", "scipy"):
             return import_module(f".{name}", __name__)
         if name in _LATE:
             found = globals()[name] = getattr(import_module(_LATE[name], __name__), name)

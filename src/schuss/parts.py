@@ -36,6 +36,24 @@ class BoundOptimizer(TypedDict):
     wrappers: Sequence[tuple[type[Wrapper], WrapperParts]]
 
 
+class StoppingParts(TypedDict):
+    """What early stopping remembers in the middle of a fit.
+
+    Attributes
+    ----------
+    value : float
+        The best monitored one, negative where more is better; infinite before there is one.
+    waited : int
+        Epochs without improvement.
+    parameters : list of arrays
+        Those of the best epoch; none where they are not to be restored.
+    """
+
+    value: float
+    waited: int
+    parameters: list[NDArray[Any]]
+
+
 class NetworkParts(TypedDict):
     """Everything that a network has.
 
@@ -48,6 +66,8 @@ class NetworkParts(TypedDict):
     draws : int
         How many forward passes have drawn random numbers.
     optimizer : BoundOptimizer or None
+    stopping : StoppingParts or None
+        None: no fit with early stopping is under way.
     """
 
     layers: Sequence[Layer]
@@ -60,6 +80,7 @@ class NetworkParts(TypedDict):
     history: History
     metadata: dict[str, Any]
     optimizer: BoundOptimizer | None
+    stopping: StoppingParts | None
 
 
 # For each attribute of a network, where in the list it is, or what it follows from; none: it is of no lasting meaning.
@@ -84,4 +105,5 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "epochs_done": ("epochs_done",),
     "metadata": ("metadata",),
     "_fitting": (),
+    "_stopping": ("stopping",),
 }

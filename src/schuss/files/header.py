@@ -174,6 +174,9 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
     "wrappers": array_of(record({"kind": text, "numbers": mapping, "arrays": mapping})),
 }
 
+# Fields that a network may lack.
+_LATER = ("stopping",)
+
 # Of every network in a file.
 SCHEMA_OF_OTHER: dict[str, Check] = {
     "layers": array_of(layer),
@@ -187,6 +190,7 @@ SCHEMA_OF_OTHER: dict[str, Check] = {
             ("order", "memories", "schedules", "scheduled", "decay_places", "form", "averages", "wrappers"),
         )
     ),
+    "stopping": optional(record({"value": real, "waited": whole(0, MOST_EPOCHS), "restores": truth})),
     "history": record({"names": distinct(text), "stopped": optional(one_of(*_STOPPED)), "monitor": optional(monitor)}),
 }
 
@@ -195,7 +199,7 @@ SCHEMA: dict[str, Check] = {
     "version": whole(1, VERSION),
     **SCHEMA_OF_OTHER,
     "metadata": mapping,
-    "others": array_of(record(SCHEMA_OF_OTHER)),
+    "others": array_of(record(SCHEMA_OF_OTHER, _LATER)),
     "checksums": mapping,
 }
 
@@ -210,4 +214,4 @@ def newer_version(header: Any) -> int | None:
 
 def checked(header: Any) -> dict[str, Any]:
     """A header all of whose fields are in order. ValueError, TypeError that say which is not."""
-    return record(SCHEMA, ("others",))("its header", header)  # type: ignore[no-any-return]
+    return record(SCHEMA, ("others", *_LATER))("its header", header)  # type: ignore[no-any-return]

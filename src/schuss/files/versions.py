@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # The newest that this code reads.
-VERSION = 6
+VERSION = 7
 # The oldest that is written. 2: each layer's kind, and the states of layers. 3: what stands around the optimizer, the
 # averages that it keeps, and the form in which it was given its parameters.
 OLDEST = 3
@@ -73,7 +73,9 @@ _OF_6 = dict.fromkeys(
     ),
     6,
 )
-SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6}
+# What goes on after an interruption.
+_OF_7 = dict.fromkeys(("field stopping",), 7)
+SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6, **_OF_7}
 
 
 def version_of(header: Mapping[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from math import isfinite
 from time import perf_counter
@@ -21,9 +22,11 @@ from ..optim import Averaged
 from ..progress import Progress
 from ..sequences import joined
 from . import divergence, optimizers, rates
+from .callback import Callback, FitRecord
 from .early_stopping import Best, EarlyStopping
 from .epochs import Epochs
 from .record import EpochRecord
+from .resuming import from_checkpoint
 from .split import split
 
 if TYPE_CHECKING:
@@ -63,11 +66,15 @@ def prepared(
     clip_value: float | None,
     dropout_factor: float | Callable[[int], float] | None,
     restore_on_divergence: bool,
+    resumed: bool | None = None,
 ) -> Callable[[], Fit]:
-    """What makes the fit of `Network.fit`, which documents the arguments. They are checked; nothing has changed yet."""
+    """What makes the fit of `Network.fit`, which documents the arguments. They are checked; nothing has changed yet.
+
+    resumed: whether the network is that of a checkpoint, from `from_checkpoint`; None: it was not asked for.
+    """
     chosen = losses.resolve(loss)
     measures = network._measures(metrics, chosen)
-    epochs = integer("epochs", epochs, 1)
+    epochs = integer("epochs", epochs, 1) - (0 if resumed is None else network.epochs_done)
     batch_size = None if batch_size is None else integer("batch_size", batch_size, 1)
     drop_last, carry_state = flag("drop_last", drop_last), flag("carry_state", carry_state)
     shuffle = flag("shuffle", not carry_state if shuffle is None else shuffle)
@@ -85,7 +92,9 @@ def prepared(
         raise ValueError("state must be None in fit: rows begin at zeros, or go on with carry_state=True")
     evaluation = _Evaluation(network, chosen, measures, training if training_metrics else None, validation)
     network._core.catch_up()
-    best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
+    best = Best.of(early_stopping, evaluation.recorded, network.parameters)
+    if resumed and best is not None and network._stopping is not None:
+        best.go_on(network._stopping, network.history._monitor)
     given = optimizer
     optimizer, new_lr = optimizers.resolve(network, optimizer, lr)
     if dropout_factor is not None:
@@ -118,18 +127,27 @@ def prepared(
     )
 
     def begun() -> Fit:
+        wrapper = given if isinstance(given, Averaged) else network._wrapper
+        for callback in asked:
+            if isinstance(callback, Callback):
+                done, names = network.epochs_done, tuple(evaluation.recorded)
+                callback._begin(FitRecord(network, done, done + epochs, names, chosen, bool(resumed)))
         if new_lr is not None:
             optimizer._set_lr(new_lr)
-        wrapper = given if isinstance(given, Averaged) else network._wrapper
         network.optimizer, network._wrapper = optimizer, wrapper
-        return Fit(network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor)
+        history = History() if resumed is None else deepcopy(network.history)
+        return Fit(
+            network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor, history
+        )
 
     return begun
 
 
 def fit(network: Trained, X: Any, y: Any, **arguments: Any) -> History:
     """`Network.fit`, which documents it. Everything is checked before anything changes."""
-    return prepared(network, X, y, **arguments)().run()
+    with from_checkpoint(network, arguments) as checked:
+        begun = prepared(network, X, y, **checked)
+    return begun().run()
 
 
 def _check_carrying(network: Trained, carry_state: bool, shuffle: bool, validation_fraction: Any) -> None:
@@ -216,6 +234,7 @@ class Fit:
         epochs: int,
         verbose: int,
         dropout_factor: object,
+        history: History,
     ) -> None:
         self._network, self._optimizer, self.steps = network, optimizer, steps
         self._dropout_factor = dropout_factor
@@ -225,12 +244,13 @@ class Fit:
         self._last_epoch = network.epochs_done + epochs
         self._epochs_left = epochs  # counted here too: callbacks may write network.epochs_done
         self._progress = Progress(verbose, self._last_epoch, steps.steps)
-        self.history = History()
+        self.history = history
+        network._stopping = None if best is None else best.memory
         self.history._monitor = network.history._monitor = None if best is None else best.monitor
 
     def run(self) -> History:
         """All epochs. However they end, the network is one to be used, and the histories say why."""
-        stopped: str | None = None
+        stopped: str | None = self.over
         try:
             with self.steps.context:
                 while stopped is None:
@@ -249,13 +269,29 @@ class Fit:
         finally:
             # As in close(), at whose entry a second Ctrl-C could come before.
             self.history.stopped = self._network.history.stopped = stopped or "failed"
+            self._network._stopping = None
             self._progress.close()
+            self._tell_end()
         return self.history
+
+    @property
+    def over(self) -> str | None:
+        """Why there is no epoch left before the first one, as after a checkpoint of the last; None: there is."""
+        if self._epochs_left <= 0:
+            return "finished"
+        return "early_stopping" if self._best is not None and self._best.is_over else None
 
     def close(self, stopped: str) -> None:
         """The fit is over, for this reason."""
         self.history.stopped = self._network.history.stopped = stopped
+        self._network._stopping = None
         self._progress.close()
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        for callback in self._callbacks:
+            if isinstance(callback, Callback):
+                callback._end(self.history.stopped or "failed")
 
     def begin_epoch(self) -> None:
         """Begin an epoch, whose steps somebody else makes."""
