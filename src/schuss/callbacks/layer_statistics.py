@@ -191,6 +191,8 @@ def _looked(network: Trained, x: Any, y: Any, loss: AnyLoss) -> tuple[list[str],
     """Names of layers, and for each quantity its value in each of them."""
     copy = _probed(network)
     dead = _dead(copy, x)
+    if copy.optimizer is not None:
+        copy.optimizer._enter_steps()
     named = copy.named_parameters()
     layers = {name.rpartition(".")[0]: None for name in named}
     layers.update(dict.fromkeys(dead))

@@ -18,8 +18,8 @@ class TensorBoard(Callback):
     """Write curves that TensorBoard shows, by tensorboardX or torch's own writer, whichever is installed.
 
     All that is recorded of an epoch is there by its name, "val_loss" as "loss/validation" beside "loss/training", with
-    "lr" and "seconds"; and the loss of each batch, as it was before its step, as "batch loss". The file is flushed
-    after each epoch.
+    "lr" and "seconds"; and the loss of each batch, as it was before its step, as "batch/loss". An epoch's
+    points are in the file a second or two after its end.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class TensorBoard(Callback):
         if self.batches:
             losses = record.batch_losses.tolist()
             for step, loss in enumerate(losses, (record.epoch - 1) * len(losses) + 1):
-                write("batch loss", loss, step)
+                write("batch/loss", loss, step)
         self._writer.flush()
 
     def end(self, stopped: str) -> None:
@@ -81,4 +81,4 @@ def _writer(folder: str) -> Any:
         from tensorboardX import SummaryWriter
     except ImportError:
         from torch.utils.tensorboard import SummaryWriter
-    return SummaryWriter(folder)
+    return SummaryWriter(folder, flush_secs=1)
