@@ -28,6 +28,9 @@ class History:
         before it ends.
     """
 
+    # The name of the loss, where this is what a fit returned.
+    _loss: str | None = None
+
     def __init__(self) -> None:
         self._columns: dict[str, list[float]] = {}
         self._epochs: list[int] = []
@@ -116,7 +119,10 @@ class History:
         return pandas.DataFrame({**columns, "lr": self.lr, "seconds": self.times}, index=index)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """Draw the curves with matplotlib.
+        """Draw the curves with matplotlib: a panel a quantity, training and validation together.
+
+        Marked are the best epoch, where something validates or early stopping was asked for, epochs in which training
+        went back to what was well before, and where it diverged.
 
         Parameters
         ----------
@@ -136,7 +142,12 @@ class History:
         """
         if len(self) == 0:
             raise ValueError("history must have at least one epoch to plot; got none")
-        from .plots.curves import draw_curves
+        from .plots.curves import Marks, draw_curves
 
-        best = self.best_epoch if "val_loss" in self else None
-        return draw_curves(self.epochs, {name: self[name] for name in self.names}, best, path)
+        best = None
+        if "val_loss" in self or self._monitor is not None:
+            epoch, name = self.best_epoch, "val_loss" if self._monitor is None else self._monitor[0]
+            best = None if epoch is None else (epoch, name)
+        recovered = [record.epoch for record in getattr(self, "recoveries", ())]
+        marks = Marks(best, recovered, self.stopped, self._loss)
+        return draw_curves(self.epochs, {name: self[name] for name in self.names}, marks, path)

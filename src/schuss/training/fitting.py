@@ -135,9 +135,10 @@ def prepared(
         if new_lr is not None:
             optimizer._set_lr(new_lr)
         network.optimizer, network._wrapper = optimizer, wrapper
+        name = chosen.name if isinstance(chosen, Loss) else getattr(chosen, "__name__", None)
         history = History() if resumed is None else deepcopy(network.history)
         return Fit(
-            network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor, history
+            network, optimizer, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor, history, name
         )
 
     return begun
@@ -235,6 +236,7 @@ class Fit:
         verbose: int,
         dropout_factor: object,
         history: History,
+        loss: str | None,
     ) -> None:
         self._network, self._optimizer, self.steps = network, optimizer, steps
         self._dropout_factor = dropout_factor
@@ -245,6 +247,7 @@ class Fit:
         self._epochs_left = epochs  # counted here too: callbacks may write network.epochs_done
         self._progress = Progress(verbose, self._last_epoch, steps.steps)
         self.history = history
+        history._loss = loss
         network._stopping = None if best is None else best.memory
         self.history._monitor = network.history._monitor = None if best is None else best.monitor
 
