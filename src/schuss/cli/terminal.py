@@ -119,7 +119,7 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
     def _is_news(self, record: EpochRecord) -> bool:
         """Whether no network of this training has come so far: of several side by side one is shown."""
         network = id(record.network)
-        if record.epoch == 1 and network not in self._epochs and len(self._epochs) == self._networks:
+        if network not in self._epochs and len(self._epochs) == self._networks:
             self._epochs = {}
             self._training += 1
         if not self._epochs:

@@ -28,7 +28,7 @@ UNITS = {
     "r2": "share of the variance",
 }
 # Colors that can be seen on light and on dark ground.
-_GREY, _RED, _ORANGE = "0.55", "#e0403f", "#e8890c"
+_GREY, _RED, _VIOLET = "0.55", "#e0403f", "#a35bd6"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _mark(axes: Any, epochs: NDArray[Any], curves: Mapping[str, NDArray[Any]], n
     for k, epoch in enumerate(marks.recoveries):
         many = f", {len(marks.recoveries)} times" if len(marks.recoveries) > 1 else ""
         label = f"recovered{many}" if k == 0 else "_recovered"
-        axes.axvline(epoch, color=_ORANGE, linewidth=1, linestyle="--", label=label)
+        axes.axvline(epoch, color=_VIOLET, linewidth=1, linestyle="--", label=label)
     if marks.end == "diverged":
         axes.axvline(epochs[-1] + 1, color=_RED, linewidth=1.5, linestyle="--", label=f"diverged, {epochs[-1] + 1}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def _read(path: Any) -> NetworkParts | None:
 
 def _check_network(network: Trained, path: Any, parts: NetworkParts) -> None:
     """ValueError unless the file is of a network of the same layers."""
-    mine, theirs = ([layer.described() for layer in of] for of in (network.layers, parts["layers"]))
+    mine, theirs = ([json.dumps(layer.described()) for layer in of] for of in (network.layers, parts["layers"]))
     if network.dtype.name != parts["dtype"]:
         raise ValueError(f"resume must be of a {network.dtype} network; {shown(path)} is of a {parts['dtype']} one")
     if len(mine) != len(theirs):
