@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping
 from time import perf_counter
-from typing import NamedTuple
 
 BAR_WIDTH = 24
 # Below which a bar tells nothing, and is left out.
@@ -61,12 +60,11 @@ class Clock:
         return passed * (all_of_it - done) / done
 
 
-class Line(NamedTuple):
+class Line:
     """What a line shows: a place, a bar of so many characters, and the rest."""
 
-    place: str
-    bar: int
-    rest: str
+    def __init__(self, place: str, bar: int, rest: str) -> None:
+        self.place, self.bar, self.rest = place, bar, rest
 
     def text(self, share: float) -> str:
         """Plain text, of which this share is done."""
@@ -119,8 +117,9 @@ class Progress:
         self._bar = self._lines and verbose == 1 and self._stream.isatty()
         self._last_epoch = last_epoch
         self._steps = steps_per_epoch
-        self._clock = Clock(last_epoch)
-        self._logs: Mapping[str, float] = {}
+        if self._bar:
+            self._clock = Clock(last_epoch)
+            self._logs: Mapping[str, float] = {}
         self._drawn = 0.0
         self._width = 0
         self._last = ""

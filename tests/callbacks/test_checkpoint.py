@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -45,14 +44,19 @@ def test_every(tmp_path: Path) -> None:
     assert names(tmp_path) == ["net.npz"]
 
 
-def test_seconds(tmp_path: Path) -> None:
-    path, seen = tmp_path / "net.npz", []
-    callbacks = [lambda record: time.sleep(0.02), Checkpoint(path, seconds=0.05),
-                 lambda record: seen.append(schuss.load(path).epochs_done if path.exists() else 0)]  # fmt: skip
-    fit(*callbacks, epochs=12)
-    assert seen[0] == seen[1] == 0 and seen[-1] == 12
-    assert 2 <= len(set(seen[2:])) <= 7
-    assert Checkpoint(path, seconds=0.05).every is None
+def test_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, seen, now = tmp_path / "net.npz", [], [100.0]
+    monkeypatch.setattr("schuss.callbacks.checkpoint.perf_counter", lambda: now[0])
+
+    def pass_time(record: schuss.EpochRecord) -> None:
+        now[0] += 2.0
+
+    def look(record: schuss.EpochRecord) -> None:
+        seen.append(schuss.load(path).epochs_done if path.exists() else 0)
+
+    kept = Checkpoint(path, seconds=5.0)
+    fit(pass_time, kept, look, epochs=8)
+    assert seen == [0, 0, 3, 3, 3, 6, 6, 8] and kept.every is None  # and after the last one planned
 
 
 @pytest.mark.parametrize("ending", [".npz", ".safetensors"])

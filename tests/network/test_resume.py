@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ import pytest
 import schuss
 from schuss import schedules
 from schuss.callbacks import Checkpoint
+from schuss.optim import BY_NAME
 from tests.interrupts import broken
-from tests.network.file_cases import ENDINGS
+from tests.network.file_cases import ENDINGS, rewritten
 from tests.network.test_parts import same
 
 RNG = np.random.default_rng(0)
@@ -119,6 +121,53 @@ def test_the_same_bits(name: str, tmp_path: Path) -> None:
             assert partly.history.stopped == "interrupted" and partly.epochs_done == stop
         alike(trained(path, CASES[name]), whole)
         alike(trained(path, CASES[name]), whole)  # nothing is left to be trained
+
+
+@pytest.mark.parametrize("name", sorted(set(BY_NAME) - {"lbfgs"}))
+def test_every_optimizer(name: str, tmp_path: Path) -> None:
+    more = {"adamw": {"lr": 0.01}} if name == "muon" else {}
+    make: Make = lambda net: {"optimizer": BY_NAME[name](net.parameters, lr=0.01, **more)}  # noqa: E731
+    whole = trained(None, make, epochs=4)
+    trained(tmp_path / "net.npz", make, epochs=4, stop=2)
+    alike(trained(tmp_path / "net.npz", make, epochs=4), whole)
+
+
+IMAGES = RNG.normal(size=(24, 6, 6, 1))
+SERIES = RNG.normal(size=(24, 5, 2))
+CODES = RNG.integers(0, 50, (24, 2))
+
+
+@pytest.mark.parametrize(
+    ("layers", "x", "arguments"),
+    [
+        (lambda: [schuss.Input("x", (6, 6, 1)), schuss.Conv2D(3, 3, "relu"), schuss.GlobalAvgPool(), schuss.Dense(2)],
+         IMAGES, {"augment": schuss.Augment(shift=1, flip=True)}),
+        (lambda: [schuss.Input("x", (5, 2)), schuss.LSTM(4, dropout=0.2), schuss.Dense(2)],
+         SERIES, {"carry_state": True, "batch_size": 8}),
+        (lambda: [schuss.Input("x", 2, dtype="int64"), schuss.Embedding(50, 3), schuss.Dense(2)], CODES,
+         {"optimizer": lambda net: schuss.Adam(net.parameters, lr=0.01, rows="lazy"), "batch_size": 4}),
+        (lambda: [schuss.Input("x", 2, dtype="int64"), schuss.Embedding(50, 3), schuss.Dense(2)], CODES,
+         {"optimizer": lambda net: schuss.Adam(net.parameters, lr=0.01, rows="exact"), "batch_size": 4}),
+    ],
+    ids=["augment", "carry_state", "lazy", "exact"],
+)  # fmt: skip
+def test_layers_of_other_kinds(layers: Any, x: Any, arguments: dict[str, Any], tmp_path: Path) -> None:
+    def train(path: Path | None, stop: int | None = None) -> schuss.Network:
+        net = schuss.Network(layers(), seed=3)
+        more = {**arguments}
+        if "optimizer" in more:
+            more["optimizer"] = more["optimizer"](net)
+        callbacks = [] if path is None else [Checkpoint(path), *([stop_at(stop)] if stop else [])]
+        try:
+            net.fit(x, Y[:24] % 2, loss="cross_entropy", epochs=6, resume=path, callbacks=callbacks, **more)
+        except KeyboardInterrupt:
+            assert stop is not None
+        return net
+
+    path = tmp_path / "net.npz"
+    train(path, 1)
+    train(path, 4)
+    alike(train(path), train(None))
 
 
 def test_history_and_epochs(tmp_path: Path) -> None:
@@ -323,3 +372,34 @@ def test_killed(tmp_path: Path) -> None:
         assert run(of, tmp_path / out).wait() == 0
     alike(schuss.load(tmp_path / "a.npz"), schuss.load(tmp_path / "b.npz"))
     assert not (tmp_path / "never.npz").exists()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_files_say_of_early_stopping_is_checked(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"net{ending}"
+    net = trained(path, CASES["early stopping"], epochs=3)
+    headers: list[dict[str, Any]] = []
+    rewritten(path, lambda header, arrays: headers.append(copy.deepcopy(header)))
+    assert headers[0]["version"] == 7 and set(headers[0]["stopping"]) == {"value", "waited", "restores"}
+    net.save(path)  # after the fit there is nothing to be remembered
+    rewritten(path, lambda header, arrays: headers.append(header))
+    assert headers[1]["version"] < 7 and "stopping" not in headers[1]
+    path.unlink()
+
+    def changed(header: dict[str, Any], arrays: dict[str, Any], kind: str, value: Any) -> None:
+        if kind == "array":
+            arrays["stopping.0"] = value(arrays["stopping.0"])
+        elif kind == "lacks":
+            del header["stopping"][value]
+        else:
+            header["stopping"][kind] = value
+
+    for kind, value in [
+        ("value", "x"), ("value", None), ("waited", -1), ("waited", 1.5), ("restores", 1), ("restores", False),
+        ("more", 1), ("lacks", "waited"), ("array", lambda array: array[:-1]), ("array", np.float64),
+    ]:  # fmt: skip
+        trained(path, CASES["early stopping"], epochs=3)
+        rewritten(path, partial(changed, kind=kind, value=value))
+        with pytest.raises(ValueError, match="damaged"):
+            schuss.load(path)
+        path.unlink()

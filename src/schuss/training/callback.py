@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -75,3 +76,17 @@ class Callback:
 
     # Attributes that pickles and copies lack; the class has what they are without a fit.
     _unpickled: tuple[str, ...] = ()
+
+
+def begin(callbacks: Iterable[object], fit: FitRecord) -> None:
+    """Tell those that want to know that a fit begins."""
+    for callback in callbacks:
+        if isinstance(callback, Callback):
+            callback._begin(fit)
+
+
+def ended(callbacks: Iterable[object], stopped: str) -> None:
+    """Tell them that it is over."""
+    for callback in callbacks:
+        if isinstance(callback, Callback):
+            callback._end(stopped)

@@ -22,11 +22,9 @@ from ..optim import Averaged
 from ..progress import Progress
 from ..sequences import joined
 from . import divergence, optimizers, rates
-from .callback import Callback, FitRecord
 from .early_stopping import Best, EarlyStopping
 from .epochs import Epochs
 from .record import EpochRecord
-from .resuming import from_checkpoint
 from .split import split
 
 if TYPE_CHECKING:
@@ -128,10 +126,11 @@ def prepared(
 
     def begun() -> Fit:
         wrapper = given if isinstance(given, Averaged) else network._wrapper
-        for callback in asked:
-            if isinstance(callback, Callback):
-                done, names = network.epochs_done, tuple(evaluation.recorded)
-                callback._begin(FitRecord(network, done, done + epochs, names, chosen, bool(resumed)))
+        if asked:
+            from .callback import FitRecord, begin
+
+            done, names = network.epochs_done, tuple(evaluation.recorded)
+            begin(asked, FitRecord(network, done, done + epochs, names, chosen, bool(resumed)))
         if new_lr is not None:
             optimizer._set_lr(new_lr)
         network.optimizer, network._wrapper = optimizer, wrapper
@@ -146,6 +145,11 @@ def prepared(
 
 def fit(network: Trained, X: Any, y: Any, **arguments: Any) -> History:
     """`Network.fit`, which documents it. Everything is checked before anything changes."""
+    if arguments["resume"] is None:
+        del arguments["resume"]
+        return prepared(network, X, y, **arguments)().run()
+    from .resuming import from_checkpoint
+
     with from_checkpoint(network, arguments) as checked:
         begun = prepared(network, X, y, **checked)
     return begun().run()
@@ -292,9 +296,10 @@ class Fit:
         self._tell_end()
 
     def _tell_end(self) -> None:
-        for callback in self._callbacks:
-            if isinstance(callback, Callback):
-                callback._end(self.history.stopped or "failed")
+        if self._callbacks:
+            from .callback import ended
+
+            ended(self._callbacks, self.history.stopped or "failed")
 
     def begin_epoch(self) -> None:
         """Begin an epoch, whose steps somebody else makes."""
