@@ -38,12 +38,12 @@ class CSVLogger(Callback):
 
     Examples
     --------
-    >>> import numpy as np, schuss, tempfile, os
+    >>> import numpy as np, schuss, tempfile, pathlib
     >>> X = np.random.default_rng(0).normal(size=(50, 3))
     >>> net = schuss.Network([schuss.Dense(3, 1)], seed=0)
-    >>> path = os.path.join(tempfile.mkdtemp(), "training.csv")
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "training.csv")
     >>> history = net.fit(X, X[:, 0], loss="mse", epochs=2, callbacks=schuss.callbacks.CSVLogger(path))
-    >>> [line.split(",")[0] for line in open(path)]
+    >>> [line.split(",")[0] for line in path.read_text().splitlines()]
     ['epoch', '1', '2']
     """
 
