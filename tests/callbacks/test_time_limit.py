@@ -101,6 +101,23 @@ def test_an_error_at_the_beginning_leaves_all_as_it_was() -> None:
     assert pickle.dumps(net) == before
 
 
+def test_side_by_side_all_begin_or_none() -> None:
+    class Refuses(Callback):
+        def begin(self, fit: FitRecord) -> None:
+            raise OSError("no")
+
+    nets, told = [schuss.Network([schuss.Dense(3, 1)], seed=k) for k in range(2)], Told()
+    fits = [
+        {"network": net, "X": X, "y": X[:, 0], "loss": "mse", "callbacks": callback, "validation_fraction": 0.2,
+         "early_stopping": 3}
+        for net, callback in zip(nets, (told, Refuses()), strict=True)
+    ]  # fmt: skip
+    with pytest.raises(OSError, match="no"):
+        schuss.fit_side_by_side(fits)
+    assert told.told[1:] == ["failed"] and nets[0]._stopping is None and nets[0].epochs_done == 0
+    fit(told, net=nets[0], epochs=1)
+
+
 def test_several_at_once(tmp_path: Any) -> None:
     pytest.importorskip("tensorboardX")
     from schuss.callbacks import Checkpoint, CSVLogger, LayerStatistics, TensorBoard

@@ -276,9 +276,8 @@ class Fit:
         finally:
             # As in close(), at whose entry a second Ctrl-C could come before.
             self.history.stopped = self._network.history.stopped = stopped or "failed"
-            self._network._stopping = None
             self._progress.close()
-            self._tell_end()
+            self.leave(stopped or "failed")
         return self.history
 
     @property
@@ -291,15 +290,16 @@ class Fit:
     def close(self, stopped: str) -> None:
         """The fit is over, for this reason."""
         self.history.stopped = self._network.history.stopped = stopped
-        self._network._stopping = None
         self._progress.close()
-        self._tell_end()
+        self.leave(stopped)
 
-    def _tell_end(self) -> None:
+    def leave(self, stopped: str) -> None:
+        """Nothing of the fit is under way any more; its callbacks are told so."""
+        self._network._stopping = None
         if self._callbacks:
             from .callback import ended
 
-            ended(self._callbacks, self.history.stopped or "failed")
+            ended(self._callbacks, stopped)
 
     def begin_epoch(self) -> None:
         """Begin an epoch, whose steps somebody else makes."""

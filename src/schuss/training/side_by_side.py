@@ -75,7 +75,7 @@ def fit_side_by_side(fits: Iterable[Mapping[str, Any]]) -> list[History | Diverg
             network._fitting = True
         with ExitStack() as stack:  # what checkpoints have brought is undone where another fit is not as described
             ready = [_prepared(k, one, stack) for k, one in enumerate(given)]
-        return _Side([begin() for begin in ready]).run()
+        return _Side(_begun(ready)).run()
     finally:
         for network in networks:
             network._fitting = False
@@ -105,6 +105,19 @@ def _prepared(k: int, given: Mapping[str, Any], stack: ExitStack) -> Callable[[]
         return prepared(network, **stack.enter_context(from_checkpoint(network, arguments)))
     except (ValueError, TypeError) as error:
         raise type(error)(f"fits[{k}]: {error}") from error
+
+
+def _begun(ready: Iterable[Callable[[], Fit]]) -> list[Fit]:
+    """All of them, or none, where a callback refuses to begin."""
+    fits: list[Fit] = []
+    try:
+        for begin in ready:
+            fits.append(begin())
+    except BaseException:
+        for fit in fits:
+            fit.leave("failed")
+        raise
+    return fits
 
 
 class _Side:
