@@ -46,7 +46,7 @@ class StoppingParts(TypedDict):
     waited : int
         Epochs without improvement.
     parameters : list of arrays
-        Those of the best epoch; none where they are not to be restored.
+        Those of the best epoch, and then states; none where they are not to be restored.
     """
 
     value: float

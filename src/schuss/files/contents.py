@@ -199,7 +199,7 @@ def _decoded(header: Mapping[str, Any], arrays: Arrays) -> NetworkParts:
     }
     stopping = header.get("stopping")
     if stopping is not None:
-        of_best = shapes if stopping["restores"] else ()
+        of_best = [*shapes, *states] if stopping["restores"] else []
         best = [content.pop(f"stopping.{k}", shape, dtype) for k, shape in enumerate(of_best)]
         parts["stopping"] = {"value": stopping["value"], "waited": stopping["waited"], "parameters": best}
     if header["optimizer"] is not None:

@@ -383,7 +383,7 @@ class MatrixFactorization(Estimator):
             _grown(begin["item_counts_"], found.items, found.shape[1]),
         ]
         tables = _grown_tables(settings, begin, counts)
-        best = Best.of(early_stopping, _RECORDED[: 2 if held is None else 4], [tables.flat])
+        best = Best.of(early_stopping, _RECORDED[: 2 if held is None else 4], tables.flat)
         core = _core_of(tables, settings.biased, begin["mean_"], settings)
         after = {
             **_of_tables(tables),

@@ -247,7 +247,7 @@ def run(
     # What an epoch has learnt comes back as a whole, where that costs little beside the epoch.
     copied = kept.flat.nbytes <= SMALL or 3 * len(given.pairs.users) >= TOUCHED * rows
     tables = kept.copy() if copied else kept
-    best = Best.of(watch.stopping, watch.names, [kept.flat])
+    best = Best.of(watch.stopping, watch.names, kept.flat)
     trainer = _trainer(begin._replace(tables=tables), settings, given, seen)
     after = begin._replace(seen=seen)
     progress = Progress(level, begin.epochs + epochs, trainer.steps_per_epoch)

@@ -87,25 +87,35 @@ class Best:
         What is remembered, as files of a network in the middle of a fit have it.
     """
 
-    def __init__(self, stopping: EarlyStopping, less_is_better: bool, parameters: Sequence[NDArray[Any]]) -> None:
+    def __init__(
+        self, stopping: EarlyStopping, less_is_better: bool, flat: NDArray[Any], parameters: Sequence[NDArray[Any]]
+    ) -> None:
         self.monitor = stopping.monitor, less_is_better, stopping.ties == "last"
         self._stopping = stopping
         self._sign = 1.0 if less_is_better else -1.0
-        self._live = list(parameters)
-        self._kept = [array.copy() for array in parameters] if stopping.restore_best else []
+        self._live = [flat]
+        self._kept = [flat.copy()] if stopping.restore_best else []
         self.restoring: Calls = []
-        self.memory: StoppingParts = {"value": float("inf"), "waited": 0, "parameters": self._kept}
+        own = [_within(kept, flat, array) for kept in self._kept for array in parameters]
+        self.memory: StoppingParts = {"value": float("inf"), "waited": 0, "parameters": own}
 
     @classmethod
     def of(
-        cls, given: bool | int | EarlyStopping | None, recorded: Sequence[str], parameters: Sequence[NDArray[Any]]
+        cls,
+        given: bool | int | EarlyStopping | None,
+        recorded: Sequence[str],
+        flat: NDArray[Any],
+        parameters: Sequence[NDArray[Any]] = (),
     ) -> Best | None:
-        """That of `fit`'s argument, where these names are recorded; None if there is none."""
+        """That of `fit`'s argument, where these names are recorded; None if there is none.
+
+        flat: all that is kept and restored. parameters: the arrays in it by which files are to have it.
+        """
         if given is None or given is False:
             return None
         if not isinstance(given, EarlyStopping):
             given = EarlyStopping() if given is True else EarlyStopping(integer("early_stopping", given, 1))
-        return cls(given, given.less_is_better(recorded), parameters)
+        return cls(given, given.less_is_better(recorded), flat, parameters)
 
     def looking(self, logs: Mapping[str, float]) -> Calls:
         """The calls that look at an epoch."""
@@ -124,9 +134,10 @@ class Best:
 
     def go_on(self, memory: StoppingParts, monitor: tuple[str, bool, bool] | None) -> None:
         """Remember what another one has, whose monitor this was; nothing, if it was for something else."""
-        if monitor != self.monitor or len(memory["parameters"]) != len(self._kept):
+        own = self.memory["parameters"]
+        if monitor != self.monitor or len(memory["parameters"]) != len(own):
             return
-        _core.copy_all(self._kept, memory["parameters"])
+        _core.copy_all(own, memory["parameters"])
         self.memory.update({"value": memory["value"], "waited": memory["waited"]})
         if self._kept:
             self.restoring.append((_core.copy_all, self._live, self._kept))
@@ -135,3 +146,9 @@ class Best:
     def is_over(self) -> bool:
         """Whether patience has run out."""
         return self.memory["waited"] >= self._stopping.patience
+
+
+def _within(kept: NDArray[Any], flat: NDArray[Any], array: NDArray[Any]) -> NDArray[Any]:
+    """The part of a copy of a flat array that is the copy of an array in it."""
+    start = (array.ctypes.data - flat.ctypes.data) // flat.itemsize
+    return kept[start : start + array.size].reshape(array.shape)

@@ -90,7 +90,8 @@ def prepared(
         raise ValueError("state must be None in fit: rows begin at zeros, or go on with carry_state=True")
     evaluation = _Evaluation(network, chosen, measures, training if training_metrics else None, validation)
     network._core.catch_up()
-    best = Best.of(early_stopping, evaluation.recorded, network.parameters)
+    arrays = [*network.parameters, *network._core.states]
+    best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters, arrays)
     if resumed and best is not None and network._stopping is not None:
         best.go_on(network._stopping, network.history._monitor)
     given = optimizer
