@@ -17,6 +17,10 @@ ISA = _core.config()["isa"]
 
 QUICK = [
     "attack/test_attack.py::test_a_few_of_each",
+    "callbacks/test_checkpoint.py::test_best",
+    "callbacks/test_csv_logger.py::test_rows",
+    "callbacks/test_layer_statistics.py::test_numbers",
+    "callbacks/test_time_limit.py::test_callbacks_are_told_of_beginning_and_end",
     "cli/test_cli.py::test_bad_options",
     "cli/test_cli.py::test_mixed_columns_there_and_back",
     "cli/test_cli.py::test_named_data_sets",

@@ -113,6 +113,7 @@ __all__ = [
     "Sequences",
     "Tweedie",
     "__version__",
+    "callbacks",
     "compare",
     "fit_side_by_side",
     "from_keras",
@@ -138,7 +139,7 @@ __all__ = [
 __all__ += optim.__all__
 
 if TYPE_CHECKING:
-    from . import plots, recommend, schedules, scipy
+    from . import callbacks, plots, recommend, schedules, scipy
     from .augment import Augment
     from .bags import Bags
     from .comparison import compare
@@ -173,7 +174,7 @@ else:
         """Load what is first asked for by its name: it would take a quarter of the import's time."""
         from importlib import import_module
 
-        if name in ("plots", "recommend", "schedules", "scipy"):
+        if name in ("callbacks", "plots", "recommend", "schedules", "scipy"):
             return import_module(f".{name}", __name__)
         if name in _LATE:
             found = globals()[name] = getattr(import_module(_LATE[name], __name__), name)

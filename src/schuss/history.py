@@ -63,6 +63,9 @@ class History:
         Each time that a fit went back to its last good state, with ``on_divergence="recover"``.
     """
 
+    # The name of the loss, where this is what a fit returned.
+    _loss: str | None = None
+
     def __init__(self) -> None:
         self._columns: dict[str, list[float]] = {}
         self._epochs: list[int] = []
@@ -157,7 +160,10 @@ class History:
         return pandas.DataFrame({**columns, "lr": self.lr, "seconds": self.times}, index=index)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """Draw the curves with matplotlib.
+        """Draw the curves with matplotlib: a panel a quantity, training and validation together.
+
+        Marked are the best epoch, where something validates or early stopping was asked for, epochs in which training
+        went back to what was well before, and where it diverged.
 
         Parameters
         ----------
@@ -177,7 +183,12 @@ class History:
         """
         if len(self) == 0:
             raise ValueError("history must have at least one epoch to plot; got none")
-        from .plots.curves import draw_curves
+        from .plots.curves import Marks, draw_curves
 
-        best = self.best_epoch if "val_loss" in self else None
-        return draw_curves(self.epochs, {name: self[name] for name in self.names}, best, path)
+        best = None
+        if "val_loss" in self or self._monitor is not None:
+            epoch, name = self.best_epoch, "val_loss" if self._monitor is None else self._monitor[0]
+            best = None if epoch is None else (epoch, name)
+        recovered = [record.epoch for record in getattr(self, "recoveries", ())]
+        marks = Marks(best, recovered, self.stopped, self._loss)
+        return draw_curves(self.epochs, {name: self[name] for name in self.names}, marks, path)

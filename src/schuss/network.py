@@ -10,6 +10,8 @@ from .optim import Averaged, Optimizer, Switch
 from .trained import Trained
 
 if TYPE_CHECKING:
+    import os
+
     from . import metrics
     from .augment import Augment
     from .history import History
@@ -99,6 +101,7 @@ class Network(Trained):
         restore_on_divergence: bool = True,
         on_divergence: str = "raise",
         explosion: float | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """Train for some epochs, in compiled code. Calling it again goes on where it stopped.
 
@@ -128,7 +131,7 @@ class Network(Trained):
             which has its own. A ``ReduceOnPlateau`` gets the validation loss (the loss, without validation data; or
             what it monitors) after each epoch.
         epochs : int
-            How many more epochs.
+            How many more epochs; with `resume`, how many in all.
         batch_size : int or None
             Rows a step. None: all rows.
         drop_last : bool
@@ -168,7 +171,8 @@ class Network(Trained):
         early_stopping : bool, int or EarlyStopping, optional
             True: ``EarlyStopping()``; an int: its patience.
         callbacks : callables
-            Called after each epoch with an `EpochRecord`; one that returns True ends the fit.
+            Called after each epoch with an `EpochRecord`; one that returns True ends the fit. `schuss.callbacks` has
+            some that write files, keep checkpoints or look into layers.
         verbose : int
             0: silent; 1: a progress bar on stderr if that is a terminal, otherwise as 2; 2: a line an epoch.
         clip_norm, clip_value : float, optional
@@ -189,16 +193,26 @@ class Network(Trained):
         explosion : float, optional
             Counts as divergence, too: a median of the losses of 8 batches that lies above the lowest one before by more
             than this many times the spread of losses, and by more than half of what was gained. 10 is a good number.
+        resume : str or path, optional
+            A file of `save`, such as `callbacks.Checkpoint` writes, of a network of the same layers, to go on from: its
+            parameters, optimizer with state and schedule, seed, counters, history and what early stopping remembers
+            become this network's, in place of its own, and of an Optimizer or rate that is given here. Only schedules
+            that are functions are taken from here, since no file holds them. `epochs` then counts all epochs that the
+            network has had, and the History returned has all of them. Where there is no such file yet, training begins
+            with the network as it is: so the same call, made again after an interruption, goes on to the bits of a
+            training that was never interrupted.
 
         Returns
         -------
         History
-            Of this fit; `history` has all fits.
+            Of this fit, or of all epochs with `resume`; `history` has all fits.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument is not as described. Nothing has changed.
+            If an argument is not as described, or the file of `resume` is damaged or does not fit. Nothing has changed.
+        OSError
+            If the file of `resume` is there and cannot be read. Nothing has changed.
         DivergenceError
             If a loss or gradient was not finite. The network has the parameters and the optimizer the state of the
             start of that epoch (or of one before: if the first batch failed already, or where epochs are so short that
@@ -245,6 +259,7 @@ class Network(Trained):
                 restore_on_divergence=restore_on_divergence,
                 on_divergence=on_divergence,
                 explosion=explosion,
+                resume=resume,
             )
         finally:
             self._fitting = False

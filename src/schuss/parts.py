@@ -39,6 +39,24 @@ class BoundOptimizer(TypedDict):
     beside: Sequence[BoundOptimizer]
 
 
+class StoppingParts(TypedDict):
+    """What early stopping remembers in the middle of a fit.
+
+    Attributes
+    ----------
+    value : float
+        The best monitored one, negative where more is better; infinite before there is one.
+    waited : int
+        Epochs without improvement.
+    parameters : list of arrays
+        Those of the best epoch, and then states; none where they are not to be restored.
+    """
+
+    value: float
+    waited: int
+    parameters: list[NDArray[Any]]
+
+
 class NetworkParts(TypedDict):
     """Everything that a network has.
 
@@ -51,6 +69,8 @@ class NetworkParts(TypedDict):
     draws : int
         How many forward passes have drawn random numbers.
     optimizer : BoundOptimizer or None
+    stopping : StoppingParts or None
+        None: no fit with early stopping is under way.
     """
 
     layers: Sequence[Layer]
@@ -63,6 +83,7 @@ class NetworkParts(TypedDict):
     history: History
     metadata: dict[str, Any]
     optimizer: BoundOptimizer | None
+    stopping: StoppingParts | None
 
 
 # For each attribute of a network, where in the list it is, or what it follows from; none: it is of no lasting meaning.
@@ -87,4 +108,5 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "epochs_done": ("epochs_done",),
     "metadata": ("metadata",),
     "_fitting": (),
+    "_stopping": ("stopping",),
 }

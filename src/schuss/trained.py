@@ -16,7 +16,7 @@ from .passes import Passes
 if TYPE_CHECKING:
     from .layers import Layer
     from .optim.parts import Parts
-    from .parts import BoundOptimizer, NetworkParts
+    from .parts import BoundOptimizer, NetworkParts, StoppingParts
 
     Self = TypeVar("Self", bound="Trained")
 
@@ -35,6 +35,7 @@ class Trained(Passes):
         self.history = History()
         self.epochs_done = 0
         self._fitting = False
+        self._stopping: StoppingParts | None = None
         self.metadata = {}
 
     @property
@@ -151,6 +152,7 @@ class Trained(Passes):
             "history": self.history,
             "metadata": self.metadata,
             "optimizer": optimizer,
+            "stopping": self._stopping,
         }
 
     def _bound(self, optimizer: Optimizer) -> BoundOptimizer:
@@ -192,6 +194,7 @@ class Trained(Passes):
         self.epochs_done = parts["epochs_done"]
         self.history = parts["history"]
         self.metadata = parts["metadata"]
+        self._stopping = parts.get("stopping")
         bound = parts["optimizer"]
         if bound is not None:
             optimizer = self._unbound(bound)

@@ -97,10 +97,44 @@ def test_plot(tmp_path: Path) -> None:
     figure = recorded().plot(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     labels = [axes.get_ylabel() for axes in figure.axes]
-    assert labels == ["loss", "accuracy"]
-    assert [line.get_label() for line in figure.axes[0].lines] == ["training", "validation", "best epoch, 1"]
+    assert labels == ["loss", "accuracy (share of rows)"]
+    assert [line.get_label() for line in figure.axes[0].lines] == ["training", "validation", "best epoch, 1", "_best"]
+    assert figure.get_suptitle() == "Training, 3 epochs: best val_loss 2 in epoch 1"
+    assert [axes.get_xlabel() for axes in figure.axes] == ["epoch", "epoch"]
     np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [3.0, 1.0, 0.5])
     one = History()
     one.append(1, 0.1, 0.1, {"loss": 1.0})
     one.plot(tmp_path / "one.svg")
     assert "<svg" in (tmp_path / "one.svg").read_text()
+
+
+def test_what_a_plot_marks() -> None:
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), rng.integers(0, 2, 60)
+    net = schuss.Network([schuss.Dense(3, 2)], seed=0)
+    stopping = schuss.EarlyStopping(3, monitor="accuracy")
+    history = net.fit(X, y, loss="cross_entropy", epochs=50, metrics="accuracy", early_stopping=stopping)
+    best = int(history["accuracy"].argmax())
+    figure = history.plot()
+    assert figure.axes[0].get_ylabel() == "loss (cross_entropy)"
+    value = history["accuracy"][best]
+    assert figure.get_suptitle() == (
+        f"Training, {len(history)} epochs: best accuracy {value:.4g} in epoch {best + 1} (stopped early)"
+    )
+    points = [[line for line in axes.lines if line.get_label() == "_best"] for axes in figure.axes]
+    assert not points[0] and points[1][0].get_xydata().tolist() == [[best + 1, value]]
+    assert net.history.plot().axes[0].get_ylabel() == "loss"  # of several fits, maybe
+    for again in (copy.deepcopy(history), history):
+        assert again.plot().axes[0].get_ylabel() == "loss (cross_entropy)"
+
+    class Recovery:
+        epoch = 2
+
+    marked = recorded()
+    marked.stopped = "diverged"
+    marked.recoveries = [Recovery(), Recovery()]  # type: ignore[attr-defined]
+    figure = marked.plot()
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels == ["training", "validation", "best epoch, 1", "recovered, 2 times", "diverged, 4"]
+    assert figure.get_suptitle().endswith("(diverged)")

@@ -10,16 +10,16 @@ from typing import final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import Progress, ProgressColumn, Task
+from rich.table import Column, Table
+from rich.text import Text
 
-from ..progress import numbers
+from ..progress import Clock, Line, arranged, numbers
 from ..training import EpochRecord
 
 out = Console(highlight=False, soft_wrap=True)
 
 REDRAWS_A_SECOND = 10
-NUMBERS_WIDTH = 65  # of what stands beside the bar, but for the epochs
 DISTANCES = ("rmse", "mae")  # metrics in units of the target
 PLAIN_LINES = 10  # of a whole training, where output is not a terminal
 
@@ -34,9 +34,25 @@ def show_cursor() -> None:
     out.show_cursor()
 
 
-def validation_first(logs: Mapping[str, float]) -> Mapping[str, float]:
-    """The loss and, for want of room, metrics of the training rows only if there are none of validation rows."""
-    return {name: value for name, value in logs.items() if name == "loss" or f"val_{name}" not in logs}
+class _Column(ProgressColumn):
+    """The whole line, which is as wide as there is room for."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True, overflow="crop"))
+
+    def render(self, task: Task) -> Text:
+        """The line of the last epoch that was told."""
+        given = task.fields["line"]
+        if given is None:
+            return Text(task.description)
+        place, left, logs = given
+        line: Line = arranged(max(1, out.width - 1), place, left, logs, frame=1)
+        share = task.completed / task.total if task.total else 0.0
+        filled = min(line.bar, int(line.bar * share))
+        text = Text(line.place)
+        if line.bar:
+            text.append(" ").append("━" * filled, "bar.complete").append("━" * (line.bar - filled), "bar.back")
+        return text.append(line.rest)
 
 
 @final
@@ -64,19 +80,11 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
         self._lines = max(1, PLAIN_LINES // trainings)
         self._epochs: dict[int, int] = {}  # of each network of this training, the last that was told
         self._drawn = 0.0
+        self._clock: Clock | None = None
         self._bar: Progress | None = None
         if out.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                MofNCompleteColumn(),
-                BarColumn(bar_width=min(24, max(4, out.width - NUMBERS_WIDTH - 2 * len(str(epochs))))),
-                TextColumn("{task.fields[logs]}"),
-                TimeElapsedColumn(),
-                console=out,
-                refresh_per_second=REDRAWS_A_SECOND,
-                transient=True,
-            )
-            self._task = self._bar.add_task("epoch", total=epochs, logs="")
+            self._bar = Progress(_Column(), console=out, refresh_per_second=REDRAWS_A_SECOND, transient=True)
+            self._task = self._bar.add_task("training", total=epochs, line=None)
 
     def __enter__(self) -> TrainingProgress:
         return self
@@ -104,15 +112,19 @@ class TrainingProgress(AbstractContextManager["TrainingProgress"]):
         now = time.monotonic()
         if now - self._drawn > 1 / REDRAWS_A_SECOND:  # an epoch may take less than drawing it
             self._drawn = now
-            logs = escape(numbers(validation_first(self._shown(record.logs))))
-            self._bar.update(self._task, description=which, completed=record.epoch, total=record.epochs, logs=logs)
+            left = None if self._clock is None else self._clock.left(record.epoch, 1.0)
+            line = f"{which} {record.epoch}/{record.epochs}", left, self._shown(record.logs)
+            self._bar.update(self._task, completed=record.epoch, total=record.epochs, line=line)
 
     def _is_news(self, record: EpochRecord) -> bool:
         """Whether no network of this training has come so far: of several side by side one is shown."""
         network = id(record.network)
-        if record.epoch == 1 and network not in self._epochs and len(self._epochs) == self._networks:
+        if network not in self._epochs and len(self._epochs) == self._networks:
             self._epochs = {}
             self._training += 1
+        if not self._epochs:
+            self._clock = Clock(record.epochs)
+            self._clock.left(record.epoch, 0.0)
         newest = record.epoch > max(self._epochs.values(), default=0)
         self._epochs[network] = record.epoch
         return newest

@@ -17,11 +17,11 @@ import schuss
 
 from ..arguments import choice, integer, number
 from ..datasets import NAMES
-from ..tables import Columns, Schema, Table, TableModel, open_table
+from ..tables import Columns, DataError, Schema, Table, TableModel, open_table
 from ..tables.fitting import Fitted, Rows, Settings, fit
 from ..tables.heads import Head
 from ..tables.recipes import BY_NAME, Recipe
-from . import output_files, report
+from . import checkpoints, output_files, report
 from .app import app, told
 from .evaluation import out_of_fold, predicted, scores_of
 from .options import (
@@ -102,8 +102,20 @@ def train(
         int | None, typer.Option(help="Decides rows of each kind, initial parameters and order.", show_default="0")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the model at --save: from what it has learned, by its recipe.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the model at --save: from what it has learned, by its recipe; or from a --checkpoint.",
+        ),
     ] = False,
+    checkpoint: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds after which, again and again, all networks are kept beside the model: after an interruption "
+            "the same command with --resume goes on to the very same model.",
+            show_default="never",
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Same result for any number.", show_default="all")] = None,
     save: Annotated[
         Path | None, typer.Option(help="Model file (.safetensors, .npz).", show_default="<data>.safetensors")
@@ -144,6 +156,8 @@ def train(
             choice("--task", task, ("classification", "regression"))
         if class_weight is not None:
             class_weights(class_weight)
+        if checkpoint is not None:
+            number("--checkpoint", checkpoint, "[0, inf)")
         if threads is not None:
             schuss.set_num_threads(integer("--threads", threads, 1))
         wanted = Told(
@@ -173,6 +187,12 @@ def train(
         table = open_table(data)
         model_path, plot_path = output_files.of_training(table.name, save, no_save, plot, no_plot)
         start, exact = None, False
+        unfinished = resume and model_path is not None and checkpoints.folder_of(model_path).is_dir()
+        keeps = checkpoint is not None or unfinished
+        if keeps:
+            _check_keeping(model_path, seconds, resume and not unfinished)
+            resume = False
+            chosen = recipe_with(base, numbers)
         if resume:
             fixed = {"--ensemble": ensemble, "--loss": loss, "--task": task, "--target": target,
                      "--test": test, "--validation": validation, "--seed": seed}  # fmt: skip
@@ -194,6 +214,7 @@ def train(
             rows = split_by(table, start.target, wanted.test, wanted.validation, wanted.seed, table.notes)
         else:
             rows = split(table, target, task, wanted.test, wanted.validation, wanted.seed)  # type: ignore[arg-type]
+        table_name = table.name
         del table
         settings = Settings(
             chosen,
@@ -210,8 +231,22 @@ def train(
             recovers=True,
         )
         n_rows = rows.n_rows
+        keeper: checkpoints.Checkpoints | None = None
+        if keeps and model_path is not None:
+            all_told = {
+                "data": table_name, "sum of the data": checkpoints.sum_of(data), "rows": n_rows,
+                "target": rows.target.name, "recipe": chosen.to_dict(), "epochs": epochs, "ensemble": settings.members,
+                **{name: value for name, value in vars(wanted).items() if name != "rows"},
+            }  # fmt: skip
+            if unfinished:
+                keeper = checkpoints.gone_on(model_path, checkpoint, all_told)
+            else:
+                keeper = checkpoints.begun(model_path, checkpoint or 0.0, all_told)
+            settings = replace(settings, further=keeper.arguments)
         run = Run(weighted(proposed(rows, wanted.loss), wanted.class_weight), settings)
         del rows  # with the cells, once they are read
+        if keeper is not None and unfinished:
+            run.notes = (f"goes on from {keeper.folder}, to the model of a training that was never interrupted",)
         if resume:
             run.notes = report.resumed_notes(str(model_path), exact, wanted.rows, n_rows)
         run.train()
@@ -222,11 +257,27 @@ def train(
             say(f"wrote {model_path}")
             say(f"  in the shell:  schuss predict {shlex.quote(str(model_path))} DATA")
             say(f'  in Python:     schuss.load_table("{model_path.as_posix()}").predict(DATA_FRAME)')
+            if keeper is not None and run.fitted.interrupted:
+                say(f"kept {keeper.folder}: the same command with --resume goes on")
+            else:
+                checkpoints.remove(model_path)
         if plot_path and len(run.fitted.histories[0]):
             output_files.save_figure(run.fitted.histories[0].plot(), plot_path)
             say(f"wrote {plot_path}")
     if run.fitted.interrupted:
         raise typer.Exit(130)
+
+
+def _check_keeping(model: Path | None, seconds: float | None, over: bool) -> None:
+    """DataError if checkpoints cannot be kept, or there is nothing to go on with, since the training is over."""
+    if model is None:
+        raise DataError("--checkpoint cannot be together with --no-save: checkpoints stand beside the model")
+    if seconds is not None:
+        raise DataError("--checkpoint cannot be together with --time: by the clock, no two trainings are the same")
+    if over and model.exists():
+        raise DataError(
+            f"{model}: its training is over, there is no checkpoint; --resume without --checkpoint goes on from it"
+        )
 
 
 def weighted(rows: Split, class_weight: str | None) -> Split:

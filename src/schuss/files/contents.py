@@ -88,7 +88,7 @@ def _encoded(parts: NetworkParts) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {f"parameters.{k}": np.ascontiguousarray(array) for k, array in enumerate(parts["parameters"])}
     arrays.update((f"states.{k}", np.ascontiguousarray(array)) for k, array in enumerate(parts["states"]))
     optimizer = parts["optimizer"]
-    header = {
+    header: dict[str, Any] = {
         "layers": [layer.described() for layer in parts["layers"]],
         "dtype": parts["dtype"],
         "seed": parts["seed"],
@@ -98,6 +98,11 @@ def _encoded(parts: NetworkParts) -> tuple[dict[str, Any], Arrays]:
         "history": _encoded_history(parts["history"], arrays),
         "metadata": parts["metadata"],
     }
+    stopping = parts["stopping"]
+    if stopping is not None:
+        header["stopping"] = {**stopping, "restores": bool(stopping["parameters"])}
+        del header["stopping"]["parameters"]
+        arrays.update((f"stopping.{k}", np.ascontiguousarray(array)) for k, array in enumerate(stopping["parameters"]))
     return header, arrays
 
 
@@ -202,7 +207,13 @@ def _decoded(header: Mapping[str, Any], arrays: Arrays) -> NetworkParts:
         "history": _decoded_history(header["history"], content),
         "metadata": header["metadata"],
         "optimizer": None,
+        "stopping": None,
     }
+    stopping = header.get("stopping")
+    if stopping is not None:
+        of_best = [*shapes, *states] if stopping["restores"] else []
+        best = [content.pop(f"stopping.{k}", shape, dtype) for k, shape in enumerate(of_best)]
+        parts["stopping"] = {"value": stopping["value"], "waited": stopping["waited"], "parameters": best}
     if header["optimizer"] is not None:
         parts["optimizer"] = _decoded_optimizer(header["optimizer"], content, shapes, dtype)
     content.check_empty()

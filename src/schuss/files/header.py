@@ -189,6 +189,9 @@ _LATER = ("order", "memories", "schedules", "scheduled", "decay_places", "form",
 _ALONE = {name: check for name, check in SCHEMA_OF_OPTIMIZER.items() if name != "wrappers"}
 SCHEMA_WITH_BESIDE: dict[str, Check] = {**SCHEMA_OF_OPTIMIZER, "beside": array_of(record(_ALONE, _LATER))}
 
+# Fields that a network may lack.
+_MAY_LACK = ("stopping",)
+
 # Of every network in a file.
 SCHEMA_OF_OTHER: dict[str, Check] = {
     "layers": array_of(layer),
@@ -206,6 +209,7 @@ SCHEMA_OF_OTHER: dict[str, Check] = {
         },
         ("recoveries",),
     ),
+    "stopping": optional(record({"value": real, "waited": whole(0, MOST_EPOCHS), "restores": truth})),
 }
 
 SCHEMA: dict[str, Check] = {
@@ -213,7 +217,7 @@ SCHEMA: dict[str, Check] = {
     "version": whole(1, VERSION),
     **SCHEMA_OF_OTHER,
     "metadata": mapping,
-    "others": array_of(record(SCHEMA_OF_OTHER)),
+    "others": array_of(record(SCHEMA_OF_OTHER, _MAY_LACK)),
     "checksums": mapping,
 }
 
@@ -228,4 +232,4 @@ def newer_version(header: Any) -> int | None:
 
 def checked(header: Any) -> dict[str, Any]:
     """A header all of whose fields are in order. ValueError, TypeError that say which is not."""
-    return record(SCHEMA, ("others",))("its header", header)  # type: ignore[no-any-return]
+    return record(SCHEMA, ("others", *_MAY_LACK))("its header", header)  # type: ignore[no-any-return]

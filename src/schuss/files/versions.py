@@ -73,8 +73,8 @@ _OF_6 = dict.fromkeys(
     ),
     6,
 )
-# One optimizer, and then another; what a fit did about divergence.
-_OF_7 = dict.fromkeys(("field beside", "field recoveries", "wrapper Switch"), 7)
+# One optimizer, and then another; what a fit did about divergence; what goes on after an interruption.
+_OF_7 = dict.fromkeys(("field beside", "field recoveries", "field stopping", "wrapper Switch"), 7)
 SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6, **_OF_7}
 
 

@@ -92,6 +92,8 @@ class Settings:
     #: Whether networks recover from divergence, and from losses that explode.
     recovers: bool = False
     verbose: int = 0
+    #: Further arguments of fits, for the name of a phase of the training and the number of a network.
+    further: Callable[[str, int], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
         told, settings = trainer.notes, replace(settings, recipe=cautious)
         rows = trainer.rows
         trainer = _Trainer(trainer.schema, told, rows, _rows_of(rows, learned), trainer.held, target, settings, clock)
+        trainer.phase = "cautious"
         trainer.notes = [*told, f"training began anew, with another start and a smaller rate: {error}"]
         members = trainer.fit(parts)
     parts = [parts[k] for k in trainer.kept]
@@ -194,7 +197,7 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
     interrupted = trainer.interrupted
     if everything is not None and not interrupted:
         again = _Trainer.of(everything, np.arange(len(everything.y)), None, target, settings, clock)
-        again.epochs, again.planned = trainer.epochs, True
+        again.epochs, again.planned, again.phase = trainer.epochs, True, "refit"
         stops = max(1, round(sum(best) / len(best)))
         whole = folds(len(everything.y), 0.0, settings.members, settings.seed)
         try:
@@ -230,6 +233,8 @@ class _Trainer:
         Of the parts, those whose networks are there.
     interrupted : bool
         Whether Ctrl-C has ended the trainings.
+    phase : str
+        What is trained, by a name of its own.
     """
 
     def __init__(
@@ -248,6 +253,7 @@ class _Trainer:
         self.notes = [*notes, *rows[0].notes]
         self.epochs = settings.epochs
         self.planned = self.interrupted = False
+        self.phase = "network"
         self.kept: list[int] = []
         recipe, classes = settings.recipe, len(target.classes)
         start = settings.start
@@ -342,16 +348,21 @@ class _Trainer:
 
     def _run(self, trainings: Sequence[Training]) -> list[Member]:
         verbose = self._settings.verbose
-        fits = [
-            {
-                "network": training.network,
-                **_going_on(training.network, training.arguments(self.epochs or training.epochs)),
-                "callbacks": self._callbacks(),
-                "verbose": verbose if k == 0 else 0,
-                **(_RECOVERING if self._settings.recovers else {}),
-            }
-            for k, training in enumerate(trainings)
-        ]
+        further = self._settings.further
+        fits = []
+        for k, training in enumerate(trainings):
+            more = {} if further is None else further(self.phase, k)
+            callbacks = [*self._callbacks(), *([more.pop("callbacks")] if "callbacks" in more else [])]
+            fits.append(
+                {
+                    "network": training.network,
+                    **_going_on(training.network, training.arguments(self.epochs or training.epochs)),
+                    **more,
+                    "callbacks": callbacks,
+                    "verbose": verbose if k == 0 else 0,
+                    **(_RECOVERING if self._settings.recovers else {}),
+                }
+            )
         self.kept = list(range(len(trainings)))
         try:
             members = fitted(trainings, fits)

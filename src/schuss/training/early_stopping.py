@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .._core import Calls
+    from ..parts import StoppingParts
 
 
 @dataclass(frozen=True)
@@ -86,56 +87,84 @@ class Best:
         What is monitored, whether less of it is better, and whether the last of equal ones is the best.
     restoring : list
         By which the best parameters, where there were any, become the live ones; as `_core.in_turn` takes it.
+    memory : StoppingParts
+        What is remembered, as files of a network in the middle of a fit have it.
     """
 
-    def __init__(self, stopping: EarlyStopping, less_is_better: bool, parameters: NDArray[Any]) -> None:
+    def __init__(
+        self, stopping: EarlyStopping, less_is_better: bool, flat: NDArray[Any], parameters: Sequence[NDArray[Any]]
+    ) -> None:
         self.monitor = stopping.monitor, less_is_better, stopping.ties == "last"
         self._stopping = stopping
         self._sign = 1.0 if less_is_better else -1.0
-        self._value = float("inf")
-        self._waited = 0
-        self._live = parameters
-        self._kept = [parameters.copy()] if stopping.restore_best else []
+        self._live = [flat]
+        self._kept = [flat.copy()] if stopping.restore_best else []
         self.restoring: Calls = []
+        own = [_within(kept, flat, array) for kept in self._kept for array in parameters]
+        self.memory: StoppingParts = {"value": float("inf"), "waited": 0, "parameters": own}
 
     @classmethod
     def of(
-        cls, given: bool | int | EarlyStopping | None, recorded: Sequence[str], parameters: NDArray[Any]
+        cls,
+        given: bool | int | EarlyStopping | None,
+        recorded: Sequence[str],
+        flat: NDArray[Any],
+        parameters: Sequence[NDArray[Any]] = (),
     ) -> Best | None:
-        """That of `fit`'s argument, where these names are recorded; None if there is none."""
+        """That of `fit`'s argument, where these names are recorded; None if there is none.
+
+        flat: all that is kept and restored. parameters: the arrays in it by which files are to have it.
+        """
         if given is None or given is False:
             return None
         if isinstance(given, type):
             raise TypeError("early_stopping must be True, a patience or an object, EarlyStopping(); got a class")
         if not isinstance(given, EarlyStopping):
             given = EarlyStopping() if given is True else EarlyStopping(integer("early_stopping", given, 1))
-        return cls(given, given.less_is_better(recorded), parameters)
+        return cls(given, given.less_is_better(recorded), flat, parameters)
 
     def looking(self, logs: Mapping[str, float]) -> Calls:
         """The calls that look at an epoch."""
-        value = self._sign * logs[self._stopping.monitor]
+        value, memory = self._sign * logs[self._stopping.monitor], self.memory
         # NaN of a metric is no improvement, and no tie.
-        better = value < self._value - self._stopping.min_delta
-        kept = better or (self._stopping.ties == "last" and value <= self._value < float("inf"))
-        calls: Calls = [(setattr, self, "_waited", 0 if better else self._waited + 1)]
+        better = value < memory["value"] - self._stopping.min_delta
+        kept = better or (self._stopping.ties == "last" and value <= memory["value"] < float("inf"))
+        calls: Calls = [(memory.update, {"waited": 0 if better else memory["waited"] + 1})]
         if better:
-            calls.append((setattr, self, "_value", value))
+            calls.append((memory.update, {"value": value}))
         if kept and self._kept:
-            calls.append((_core.copy_all, self._kept, [self._live]))
+            calls.append((_core.copy_all, self._kept, self._live))
         if self._kept and not self.restoring:  # once an epoch is over, there is something to go back to
-            calls.append((self.restoring.append, (_core.copy_all, [self._live], self._kept)))
+            calls.append((self.restoring.append, (_core.copy_all, self._live, self._kept)))
         return calls
 
     def way_back(self) -> Calls:
         """The calls by which everything becomes as it is now."""
-        calls: Calls = [(setattr, self, name, getattr(self, name)) for name in ("_value", "_waited")]
+        numbers = {"value": self.memory["value"], "waited": self.memory["waited"]}
+        calls: Calls = [(self.memory.update, numbers)]
         if self._kept:
             calls.append((_core.copy_all, self._kept, [array.copy() for array in self._kept]))
         if not self.restoring:
             calls.append((self.restoring.clear,))
         return calls
 
+    def go_on(self, memory: StoppingParts, monitor: tuple[str, bool, bool] | None) -> None:
+        """Remember what another one has, whose monitor this was; nothing, if it was for something else."""
+        own = self.memory["parameters"]
+        if monitor != self.monitor or len(memory["parameters"]) != len(own):
+            return
+        _core.copy_all(own, memory["parameters"])
+        self.memory.update({"value": memory["value"], "waited": memory["waited"]})
+        if self._kept:
+            self.restoring.append((_core.copy_all, self._live, self._kept))
+
     @property
     def is_over(self) -> bool:
         """Whether patience has run out."""
-        return self._waited >= self._stopping.patience
+        return self.memory["waited"] >= self._stopping.patience
+
+
+def _within(kept: NDArray[Any], flat: NDArray[Any], array: NDArray[Any]) -> NDArray[Any]:
+    """The part of a copy of a flat array that is the copy of an array in it."""
+    start = (array.ctypes.data - flat.ctypes.data) // flat.itemsize
+    return kept[start : start + array.size].reshape(array.shape)

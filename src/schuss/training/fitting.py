@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from math import isfinite
 from time import perf_counter
@@ -65,11 +66,15 @@ def prepared(
     restore_on_divergence: bool,
     on_divergence: str,
     explosion: float | None,
+    resumed: bool | None = None,
 ) -> Callable[[], Fit]:
-    """What makes the fit of `Network.fit`, which documents the arguments. They are checked; nothing has changed yet."""
+    """What makes the fit of `Network.fit`, which documents the arguments. They are checked; nothing has changed yet.
+
+    resumed: whether the network is that of a checkpoint, from `from_checkpoint`; None: it was not asked for.
+    """
     chosen = losses.resolve(loss)
     measures = network._measures(metrics, chosen)
-    epochs = integer("epochs", epochs, 1)
+    epochs = integer("epochs", epochs, 1) - (0 if resumed is None else network.epochs_done)
     batch_size = None if batch_size is None else integer("batch_size", batch_size, 1)
     drop_last, carry_state = flag("drop_last", drop_last), flag("carry_state", carry_state)
     shuffle = flag("shuffle", not carry_state if shuffle is None else shuffle)
@@ -88,7 +93,10 @@ def prepared(
         raise ValueError("state must be None in fit: rows begin at zeros, or go on with carry_state=True")
     evaluation = _Evaluation(network, chosen, measures, training if training_metrics else None, validation)
     network._core.catch_up()
-    best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters)
+    arrays = [*network.parameters, *network._core.states]
+    best = Best.of(early_stopping, evaluation.recorded, network._core.flat_parameters, arrays)
+    if resumed and best is not None and network._stopping is not None:
+        best.go_on(network._stopping, network.history._monitor)
     wrapper, switch = optimizers.around(network, optimizer)
     if switch is not None and (recovers or explosion is not None):
         name = "on_divergence must be 'raise'" if recovers else "explosion must be None"
@@ -127,10 +135,17 @@ def prepared(
     )
 
     def begun() -> Fit:
+        if asked:
+            from .callback import FitRecord, begin
+
+            done, names = network.epochs_done, tuple(evaluation.recorded)
+            begin(asked, FitRecord(network, done, done + epochs, names, chosen, bool(resumed)))
         if new_lr is not None:
             optimizer._set_lr(new_lr)
         network.optimizer, network._wrapper = optimizer, wrapper
-        made = Fit(network, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor)
+        name = chosen.name if isinstance(chosen, Loss) else getattr(chosen, "__name__", None)
+        history = History() if resumed is None else deepcopy(network.history)
+        made = Fit(network, steps, evaluation, best, asked, shuffle, epochs, verbose, dropout_factor, history, name)
         if recovers or explosion is not None:
             made.recoveries = recovery.Recoveries(made, best, dropout_factor, recovers, restores, explosion)
         return made
@@ -140,7 +155,14 @@ def prepared(
 
 def fit(network: Trained, X: Any, y: Any, **arguments: Any) -> History:
     """`Network.fit`, which documents it. Everything is checked before anything changes."""
-    return prepared(network, X, y, **arguments)().run()
+    if arguments["resume"] is None:
+        del arguments["resume"]
+        return prepared(network, X, y, **arguments)().run()
+    from .resuming import from_checkpoint
+
+    with from_checkpoint(network, arguments) as checked:
+        begun = prepared(network, X, y, **checked)
+    return begun().run()
 
 
 def _check_carrying(network: Trained, carry_state: bool, shuffle: bool, validation_fraction: Any) -> None:
@@ -238,6 +260,8 @@ class Fit:
         epochs: int,
         verbose: int,
         dropout_factor: object,
+        history: History,
+        loss: str | None,
     ) -> None:
         self.network, self.steps = network, steps
         self.recoveries: recovery.Recoveries | None = None
@@ -248,7 +272,9 @@ class Fit:
         self.last_epoch = network.epochs_done + epochs
         self._epochs_left = epochs  # counted here too: callbacks may write network.epochs_done
         self._progress = Progress(verbose, self.last_epoch, steps.steps)
-        self.history = History()
+        self.history = history
+        history._loss = loss
+        network._stopping = None if best is None else best.memory
         self.history._monitor = network.history._monitor = None if best is None else best.monitor
 
     @property
@@ -258,7 +284,7 @@ class Fit:
 
     def run(self) -> History:
         """All epochs. However they end, the network is one to be used, and the histories say why."""
-        stopped: str | None = None
+        stopped: str | None = self.over
         try:
             with self.steps.context:
                 while stopped is None:
@@ -278,7 +304,15 @@ class Fit:
             # As in close(), at whose entry a second Ctrl-C could come before.
             self.history.stopped = self.network.history.stopped = stopped or "failed"
             self._progress.close()
+            self.leave(stopped or "failed")
         return self.history
+
+    @property
+    def over(self) -> str | None:
+        """Why there is no epoch left before the first one, as after a checkpoint of the last; None: there is."""
+        if self._epochs_left <= 0:
+            return "finished"
+        return "early_stopping" if self._best is not None and self._best.is_over else None
 
     def _epoch(self) -> str | None:
         """One epoch; why it is the last one, if it is."""
@@ -294,6 +328,15 @@ class Fit:
         """The fit is over, for this reason."""
         self.history.stopped = self.network.history.stopped = stopped
         self._progress.close()
+        self.leave(stopped)
+
+    def leave(self, stopped: str) -> None:
+        """Nothing of the fit is under way any more; its callbacks are told so."""
+        self.network._stopping = None
+        if self._callbacks:
+            from .callback import ended
+
+            ended(self._callbacks, stopped)
 
     def begin_epoch(self) -> None:
         """Begin an epoch, whose steps somebody else makes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ..losses import Loss, resolve
 from ..network import Network
 from .epochs import SLICE
 from .fitting import Fit, prepared
+from .resuming import from_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,8 +73,9 @@ def fit_side_by_side(fits: Iterable[Mapping[str, Any]]) -> list[History | Diverg
     try:
         for network in networks:
             network._fitting = True
-        ready = [_prepared(k, one) for k, one in enumerate(given)]
-        return _Side([begin() for begin in ready]).run()
+        with ExitStack() as stack:  # what checkpoints have brought is undone where another fit is not as described
+            ready = [_prepared(k, one, stack) for k, one in enumerate(given)]
+        return _Side(_begun(ready)).run()
     finally:
         for network in networks:
             network._fitting = False
@@ -89,7 +92,7 @@ def _network_of(k: int, given: Any) -> Network:
     return given["network"]
 
 
-def _prepared(k: int, given: Mapping[str, Any]) -> Callable[[], Fit]:
+def _prepared(k: int, given: Mapping[str, Any], stack: ExitStack) -> Callable[[], Fit]:
     """One fit, whose arguments are checked."""
     rest = {name: value for name, value in given.items() if name != "network"}
     try:
@@ -98,9 +101,23 @@ def _prepared(k: int, given: Mapping[str, Any]) -> Callable[[], Fit]:
         arguments = dict(bound.arguments)
         if not isinstance(resolve(arguments["loss"]), Loss):
             raise ValueError(f"loss must be a compiled one, by name or as an object; got {shown(arguments['loss'])}")
-        return prepared(arguments.pop("self"), **arguments)
+        network = arguments.pop("self")
+        return prepared(network, **stack.enter_context(from_checkpoint(network, arguments)))
     except (ValueError, TypeError) as error:
         raise type(error)(f"fits[{k}]: {error}") from error
+
+
+def _begun(ready: Iterable[Callable[[], Fit]]) -> list[Fit]:
+    """All of them, or none, where a callback refuses to begin."""
+    fits: list[Fit] = []
+    try:
+        for begin in ready:
+            fits.append(begin())
+    except BaseException:
+        for fit in fits:
+            fit.leave("failed")
+        raise
+    return fits
 
 
 class _Side:
@@ -130,8 +147,13 @@ class _Side:
 
     def _run_all(self) -> None:
         waiting = list(range(len(self._fits)))
-        for k in waiting:
-            self._fits[k].begin_epoch()
+        for k in list(waiting):
+            stopped = self._fits[k].over
+            if stopped is None:
+                self._fits[k].begin_epoch()
+            else:
+                waiting.remove(k)
+                self._end(k, stopped)
         while waiting:
             goes_on, begun = [], []
             for k, found in zip(waiting, self._steps(waiting), strict=True):
@@ -168,7 +190,12 @@ class _Side:
         if stopped is None:
             fit.begin_epoch()
             return True
+        self._end(k, stopped)
+        return False
+
+    def _end(self, k: int, stopped: str) -> None:
+        """A fit is over, for this reason."""
+        fit = self._fits[k]
         self._endings.end(fit.steps.context)
         fit.close(stopped)
         self._results[k] = fit.history
-        return False
