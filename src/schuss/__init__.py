@@ -107,11 +107,13 @@ __all__ = [
     "PiecewiseLinear",
     "Poisson",
     "Quantile",
+    "RateSweep",
     "Residual",
     "Scale",
     "Sequences",
     "Tweedie",
     "__version__",
+    "find_lr",
     "fit_side_by_side",
     "from_keras",
     "from_torch",
@@ -138,6 +140,7 @@ if TYPE_CHECKING:
     from . import recommend, schedules, scipy
     from .augment import Augment
     from .bags import Bags
+    from .guidance import RateSweep, find_lr
     from .hashed import Hashed
     from .interchange.with_keras import from_keras, to_keras
     from .interchange.with_torch import from_torch, to_torch
@@ -152,6 +155,8 @@ else:
         "Augment": ".augment",
         "Bags": ".bags",
         "Hashed": ".hashed",
+        "RateSweep": ".guidance",
+        "find_lr": ".guidance",
         "minimize": ".minimization",
         "load_table": ".tables.model",
         "start_from_data": ".starting",

@@ -482,6 +482,8 @@ class Trainer:
         may overlap: (rows, columns) that lie closer together than they are long, each without gaps. augment: the number
         of an input, its (height, width), and what happens to its images as batches are gathered."""
     steps_per_epoch: int
+    def shorten(self, steps: int) -> None:
+        """Epochs from now on are their first so many steps at most. RuntimeError within an epoch."""
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite. Its number."""
     def start_epoch(

@@ -273,6 +273,13 @@ cdef class Trainer:
             self.stepper.busy = False
         return self.epoch_copied
 
+    def shorten(self, Py_ssize_t steps):
+        if steps < 1:
+            raise ValueError(f"steps is {steps}, expected at least 1")
+        if self.t.position < self.t.rows:
+            raise RuntimeError("shorten during an epoch")
+        self.t.rows = self.t.position = min(self.t.rows, steps * self.t.batch)
+
     @property
     def steps_per_epoch(self):
         return (self.t.rows + self.t.batch - 1) // self.t.batch
