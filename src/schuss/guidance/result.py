@@ -64,10 +64,11 @@ class RateSweep:
         beyond = "nowhere" if self.diverges is None else f"{self.diverges:.3g}"
         low, high = self.rates[0], self.rates[-1]
         sweeps = f"{len(self.losses)} sweep{'s' if len(self.losses) > 1 else ''}"
+        tried = f"{len(self.trial_rates)} rates tried"
         lines = [
             f"RateSweep: use lr={self.suggestion:.3g}",
             f"  safe {self.safe:.3g}   valley {self.valley:.3g}   steepest {self.steepest:.3g}   diverges {beyond}",
-            f"  {sweeps} of {len(self.rates)} rates from {low:.3g} to {high:.3g}, {len(self.trial_rates)} rates tried; {self.steps} steps in all",
+            f"  {sweeps} of {len(self.rates)} rates from {low:.3g} to {high:.3g}, {tried}; {self.steps} steps in all",
         ]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 

@@ -65,6 +65,8 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     _metrics: ClassVar[tuple[str, ...]]
     model_: TableModel
     permutation_importance_: Bunch
+    # Whether a fit looks for the recipe's learning rate first.
+    _finds_rate = False
     # Outputs that stand for those of the next rows, while importances are looked for.
     _given_outputs: list[NDArray[Any]] | None = None
 
@@ -146,6 +148,7 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             fraction=float(self.validation_fraction),
             seed=seed,
             on_epoch=self._epoch_of(tasks) if tasks.wanted else None,
+            finds_rate=self._finds_rate,
             verbose=min(int(self.verbose), 2),
         )
         target = self._target(str(getattr(y, "name", None) or "y"))
@@ -169,6 +172,8 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _keep(self, fitted: Fitted, seed: int) -> None:
         """The fitted attributes."""
         self.model_ = fitted.model
+        if self._finds_rate:
+            self._rate_found = fitted.rate
         self.schema_ = fitted.model.schema
         self.temperature_ = fitted.model.temperature
         self.notes_ = list(fitted.notes)

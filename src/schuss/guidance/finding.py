@@ -145,11 +145,15 @@ clip_value, dropout_factor
     }  # fmt: skip
     if not isinstance(net, Network):
         if hasattr(net, "get_params") and hasattr(net, "fit"):
-            from ..sklearn.finding import runs_of
+            from ..sklearn.finding import of_table, runs_of
+            from ..sklearn.tabular.base import BaseTabular
 
             _refuse(of_network, "an estimator, which has its own", but=("sample_weight",))
-            make, spent = runs_of(net, X, y, sample_weight, seed)
-            return search(make, Plan(low, high, steps or spent, sweeps), tries=True)
+            if isinstance(net, BaseTabular):
+                _refuse({"lr_min": low, "lr_max": high, "steps": steps, "seed": seed}, "a tabular estimator")
+                return of_table(net, X, y, sample_weight)
+            make, of_epoch, rows, parameters = runs_of(net, X, y, sample_weight, seed)
+            return search(make, Plan(low, high, steps or worth(of_epoch, rows, parameters), sweeps), tries=True)
         if not callable(net):
             raise TypeError(
                 f"net must be a Network, an estimator of schuss.sklearn or a function of the rate; got {shown(net)}"
