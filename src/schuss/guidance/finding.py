@@ -191,7 +191,7 @@ clip_value, dropout_factor
         epochs = Epochs(
             network,
             inner,
-            chosen.spec if isinstance(chosen, Loss) else partial(losses.evaluated, chosen),
+            chosen.spec if isinstance(chosen, Loss) else partial(_quiet, chosen),
             data,
             batch_size,
             clip_value=clip_value,
@@ -207,6 +207,12 @@ clip_value, dropout_factor
     make = Runs(copied, of_draws, isinstance(chosen, Loss))
     of_epoch = rows // batch_size if drop_last else -(-rows // batch_size)
     return search(make, Plan(low, high, steps or worth(of_epoch, batch_size, net.n_parameters), sweeps), tries=True)
+
+
+def _quiet(loss: losses.LossFunction, prediction: Any, target: Any) -> tuple[float, Any]:
+    """A loss of one's own, without warnings: rates at which it overflows are looked for."""
+    with np.errstate(all="ignore"):
+        return losses.evaluated(loss, prediction, target)
 
 
 def worth(of_epoch: int, batch_size: int, parameters: int) -> int:
@@ -233,9 +239,11 @@ def _of_function(
     def one(ladder: Floats, ends: Callable[[Floats], bool] | None) -> Floats:
         found: list[float] = []
         for rate in ladder:
-            value = np.asarray(step(float(rate)))
+            with np.errstate(all="ignore"):  # rates at which it overflows are looked for
+                given = step(float(rate))
+            value = np.asarray(given)
             if value.size != 1 or value.dtype.kind not in "biuf":
-                raise TypeError(f"the step must return its loss, a number; got {shown(value)}")
+                raise TypeError(f"the step must return its loss, a number; got {shown(given)}")
             found.append(float(value.reshape(())))
             if not isfinite(found[-1]) or (ends is not None and ends(np.array(found))):
                 break

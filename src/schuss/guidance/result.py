@@ -27,7 +27,8 @@ class RateSweep:
     steepest : float
         Where the curve falls most, by the rate's logarithm.
     safe : float
-        A tenth of `diverges`, or where nothing diverges of the rate of the lowest loss.
+        For those who would rather crawl than diverge: half of the suggestion, or a tenth of `diverges` (where nothing
+        diverges, of the rate of the lowest loss), whichever is less.
     diverges : float or None
         The first rate at which the loss was NaN, infinite or far above its start; None if it never was.
     start : float

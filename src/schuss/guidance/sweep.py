@@ -102,7 +102,6 @@ def search(make: Make, plan: Plan, tries: bool) -> RateSweep:
     found = {
         "valley": valley(within, known),
         "steepest": steepest(within, known),
-        "safe": (lowest if diverges is None else diverges) / CAUTION,
     }
     tried = Trials(make, plan, start.loss)
     suggestion = found["valley"] if not tries else tried.best(lowest, plan.steps - made)
@@ -115,6 +114,7 @@ def search(make: Make, plan: Plan, tries: bool) -> RateSweep:
     return RateSweep(
         suggestion=suggestion,
         **found,
+        safe=min(suggestion / 2.0, (lowest if diverges is None else diverges) / CAUTION),
         diverges=diverges,
         start=start.loss,
         rates=rates,
