@@ -483,7 +483,7 @@ class Trainer:
         of an input, its (height, width), and what happens to its images as batches are gathered."""
     steps_per_epoch: int
     def shorten(self, steps: int) -> None:
-        """Epochs from now on are their first so many steps at most. RuntimeError within an epoch."""
+        """Epochs from now on are their first so many steps, or all where they have no more. RuntimeError within one."""
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite. Its number."""
     def start_epoch(

@@ -15,6 +15,7 @@ import pytest
 
 import schuss
 from schuss.guidance import find_lr
+from schuss.guidance.runs import Runs
 from tests.interrupts import broken
 
 RNG = np.random.Generator(np.random.PCG64(7))
@@ -382,3 +383,18 @@ def test_not_around_a_callback_of_its_own_fit() -> None:
 
     with pytest.raises(RuntimeError, match="fitted already"):
         net.fit(X, LABELS, loss="cross_entropy", callbacks=[callback])
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_copies_that_are_used_again_are_as_new(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> list[bytes]:
+        net = schuss.Network([schuss.Dense(5, 8, "relu", dropout=0.2), schuss.BatchNorm(), schuss.Dense(2)], seed=0)
+        given = WRAPPED[kind](net.parameters)
+        net.fit(X, LABELS, loss="cross_entropy", optimizer=given, epochs=1)
+        one = find_lr(net, X, LABELS, loss="cross_entropy", optimizer=given, steps=500, lr_max=0.1)
+        return [*(losses.tobytes() for losses in one.losses), one.trial_losses.tobytes()]
+
+    again = found()
+    plain = Runs._begun
+    monkeypatch.setattr(Runs, "_begun", lambda self: (self._free.clear(), plain(self))[1])
+    assert found() == again

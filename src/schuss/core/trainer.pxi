@@ -52,6 +52,7 @@ cdef class Trainer:
     cdef object states_begun   # what states such as running means were when the epoch began
     cdef object carried        # the state that rows of one batch hand on to those of the next, or None
     cdef bint gathers          # whether batches have to be gathered, shuffled or not
+    cdef Py_ssize_t rows_of_epoch # unless it is shortened
     cdef Py_ssize_t rows_given # of which an epoch takes as many as fill whole batches, or all
     cdef object losses         # of the epoch's batches
     cdef bint failed           # whether a loss or gradient of this epoch was not finite
@@ -142,6 +143,7 @@ cdef class Trainer:
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
         if drop_last:
             self.t.rows = rows - rows % batch_size
+        self.rows_of_epoch = self.t.rows
         self.losses = np.empty((self.t.rows + batch_size - 1) // batch_size)
         self.t.losses = <double *>start_of(self.losses)
         if carries:
@@ -278,7 +280,7 @@ cdef class Trainer:
             raise ValueError(f"steps is {steps}, expected at least 1")
         if self.t.position < self.t.rows:
             raise RuntimeError("shorten during an epoch")
-        self.t.rows = self.t.position = min(self.t.rows, steps * self.t.batch)
+        self.t.rows = self.t.position = min(self.rows_of_epoch, steps * self.t.batch)
 
     @property
     def steps_per_epoch(self):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Losses = NDArray[np.float64]
     #: What losses so far say: whether the run may end before its last rate.
     Ends = Callable[[Losses], bool]
+    Copy = tuple[Trained, Epochs]
 
 # Shuffles of runs have numbers that no epoch of a training has.
 FIRST_EPOCH = 2**40
@@ -61,13 +62,17 @@ class Runs:
 
     def __init__(self, copied: Callable[[], tuple[Trained, Epochs]], seed: int | None, together: bool = True) -> None:
         self._copied, self._seed, self._together = copied, seed, together
+        # What everything begins from, and copies that have made their runs.
+        self._start: Copy | None = None
+        self._free: list[Copy] = []
 
     def __call__(self, ladders: Sequence[Rates], draws: Sequence[int], ends: Ends | None = None) -> list[Losses]:
         """The losses of a run for each ladder of rates, on the batches of its draw, as they were before each step.
 
         One that diverges ends with NaN. One that `ends` may be over before its last rate.
         """
-        runs = [_Run(*self._copied(), ladder, self._seed, draw) for ladder, draw in zip(ladders, draws, strict=True)]
+        pairs = zip(ladders, draws, strict=True)
+        runs = [_Run(*self._begun(), ladder, self._seed, draw) for ladder, draw in pairs]
         waiting = [run for run in runs if run.begin()]
         while waiting:
             trainers = [run.steps.trainer for run in waiting]
@@ -78,7 +83,20 @@ class Runs:
             waiting = [run for run, result in zip(waiting, found, strict=True) if run.goes_on(result, ends)]
             threads = _core.get_num_threads()
             waiting = waiting[threads:] + waiting[:threads]
+        self._free += [(run.network, run.steps) for run in runs if run.is_whole]
         return [run.losses for run in runs]
+
+    def _begun(self) -> Copy:
+        """A copy as at the start: a new one, or one that has been used and is brought back, which is far quicker."""
+        if self._start is None:
+            self._start = self._copied()
+        if not self._free:
+            return self._copied()
+        (network, steps), (first, of_first) = self._free.pop(), self._start
+        network._core.flat_parameters[...] = first._core.flat_parameters
+        network._core.draws = first._core.draws
+        steps.optimizer._stepper.copy_from(of_first.optimizer._stepper)
+        return network, steps
 
 
 class _Run:
@@ -88,6 +106,7 @@ class _Run:
         self.network, self.steps = network, steps
         self._left, self._seed = len(rates), seed
         self._done: list[Losses] = []
+        self.is_whole = False  # whether it has ended with its last rate
         network.epochs_done = FIRST_EPOCH + EPOCHS * draw
         steps.optimizer._set_lr(Ladder(rates, steps.optimizer.steps))
 
@@ -121,6 +140,7 @@ class _Run:
         self.steps.end()
         self.network.epochs_done += 1
         self._left -= len(now)
+        self.is_whole = self._left <= 0
         if ends is not None and ends(self.losses):
             return False
         return self.begin()

@@ -72,6 +72,11 @@ def left_at(curve: Floats, start: Start) -> int | None:
     return int(found[0]) if len(found) else None
 
 
+def last_low(curve: Floats, start: Start) -> int:
+    """The last point of a finite curve that is as low as any, as far as single batches let one know."""
+    return int(np.flatnonzero(curve <= curve.min() + 0.5 * start.scatter)[-1])
+
+
 def median_curve(sweeps: Sequence[Floats], n: int) -> Floats:
     """The median of sweeps over so many rates. One that has ended counts as infinite from there on."""
     padded = np.full((len(sweeps), n), np.inf)

@@ -14,6 +14,7 @@ from .suggestions import (
     Start,
     centre,
     even,
+    last_low,
     left_at,
     median_curve,
     progress,
@@ -98,7 +99,7 @@ def search(make: Make, plan: Plan, tries: bool) -> RateSweep:
         known, start = np.array([0.0]), Start(start.loss, start.scatter)
     diverges = None if end is None else float(rates[end])
     within = rates[: len(known)]
-    lowest = float(within[int(known.argmin())])
+    lowest = float(within[last_low(known, start)])
     found = {
         "valley": valley(within, known),
         "steepest": steepest(within, known),

@@ -108,7 +108,7 @@ class Epochs:
         return self.trainer.batch_losses
 
     def shorten(self, steps: int) -> None:
-        """From now on an epoch is its first so many steps, where it has more."""
+        """From now on an epoch is its first so many steps, or all of them where it has no more."""
         self.trainer.shorten(steps)
         self.steps = self.trainer.steps_per_epoch
 
