@@ -1,6 +1,6 @@
 """Whether `schuss.find_lr` finds the rate that a grid of factors of 2 finds, how stable it is, and what it costs.
 
-``python -m benchmarks.find_lr`` writes docs/find_lr.json. Final losses of trainings of 20 epochs are compared in three
+``python -m benchmarks.find_lr`` writes docs/find_lr.json, ``python -m benchmarks.find_lr --table`` prints it. Final losses of trainings of 20 epochs are compared in three
 ways, for losses that go to 1e-6 are within 5% of nothing:
 
 - fall: how much less of the way from the first loss to the best final one is made, on training rows;
@@ -90,8 +90,8 @@ def trained(problem: Problem, optimizer: str, rates: Sequence[float], seeds: Seq
     numbers = np.full((len(fits), 2), np.inf)
     for row, fit, history in zip(numbers, fits, found, strict=True):
         if isinstance(history, schuss.History):
-            network: Any = fit["network"]
-            row[:] = network.evaluate(problem.x, problem.y, loss=problem.loss)["loss"], history["val_loss"].min()
+            of_fit: Any = fit["network"]
+            row[:] = of_fit.evaluate(problem.x, problem.y, loss=problem.loss)["loss"], history["val_loss"].min()
     return numbers
 
 
@@ -138,14 +138,14 @@ def measured(problem: Problem, optimizer: str) -> dict[str, Any]:
     grid = trained(problem, optimizer, np.tile(GRID, len(SEEDS)).tolist(), np.repeat(SEEDS, len(GRID)).tolist())
     grid = grid.reshape(shape).mean(axis=0)
     best = grid.min(axis=0)
-    network = [problem.network(seed) for seed in SEEDS]
-    first = float(np.mean([one.evaluate(problem.x, problem.y, loss=problem.loss)["loss"] for one in network]))
+    begun = [problem.network(seed).evaluate(problem.x, problem.y, loss=problem.loss)["loss"] for seed in SEEDS]
+    first = float(np.mean(begun))
     draws = searched(problem, optimizer, [0] * len(DRAWS), list(DRAWS))
     both = searched(problem, optimizer, list(DRAWS), list(DRAWS))
     row: dict[str, Any] = {
         "data": problem.name, "optimizer": optimizer, "steps_of_training": EPOCHS * -(-len(problem.x) // BATCH),
         "first_loss": first,
-        "grid": [{"lr": lr, "train": a, "validation": b} for lr, (a, b) in zip(GRID.tolist(), grid.tolist(), strict=True)],
+        "grid": [{"lr": lr, "train": a, "validation": b} for lr, (a, b) in zip(GRID, grid.tolist(), strict=True)],
         "steps": int(np.median([one.steps for one in both])),
     }  # fmt: skip
     for rule in ("suggestion", "valley", "steepest", "safe"):
@@ -165,8 +165,44 @@ def measured(problem: Problem, optimizer: str) -> dict[str, Any]:
     return row
 
 
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """The tables of docs/rates.md."""
+    lines = [
+        "| data | optimizer | suggestion | fall | validation | train | moves with batches | with networks too | steps | time |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        use = row["suggestion"]
+        lines.append(
+            f"| {row['data']} | {row['optimizer']} | {use['median']:.3g} | {use['fall']:.1%} | {use['validation']:+.0%} "
+            f"| {use['train']:+.0%} | {use['moves_with_draws']:.2f} | {use['moves_with_networks_too']:.2f} "
+            f"| {row['steps'] / row['steps_of_training']:.0%} "
+            f"| {1e3 * row['seconds']:.0f} of {1e3 * row['seconds_of_training']:.0f} ms |"
+        )
+    lines += [
+        "",
+        "| of 12 | fall within 5% | validation within 5% | train within 5% | moves by < 2 with batches | with networks too |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for rule in ("suggestion", "valley", "steepest", "safe"):
+        found = [row[rule] for row in rows]
+        counts = [sum(one[key] <= 0.05 for one in found) for key in ("fall", "validation", "train")]
+        counts += [sum(one[key] < 2.0 for one in found) for key in ("moves_with_draws", "moves_with_networks_too")]
+        lines.append(f"| {rule} | {' | '.join(map(str, counts))} |")
+    return "\n".join(lines)
+
+
+def alone(row: dict[str, Any]) -> bool:
+    """Whether no other rate of the grid than the best ends within 5% of it on training rows."""
+    ends = sorted(one["train"] for one in row["grid"])
+    return bool(ends[1] > 1.05 * ends[0])
+
+
 def main() -> None:
-    """Measure all of it."""
+    """Measure all of it, or print what was measured."""
+    if sys.argv[1:] == ["--table"]:
+        print(table(json.loads(TARGET.read_text())["rows"]))
+        return
     names = sys.argv[1:] or list(HIDDEN)
     rows = []
     for name in names:

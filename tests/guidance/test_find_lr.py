@@ -357,7 +357,7 @@ def test_errors_name_the_argument(arguments: dict[str, Any], message: str) -> No
 
 
 def test_other_things_are_refused() -> None:
-    with pytest.raises(TypeError, match="net must be a Network, an estimator"):
+    with pytest.raises(TypeError, match="net must be a Network, a perceptron"):
         find_lr(3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="X must not be given with a function of the rate"):
         find_lr(lambda lr: 1.0, X)

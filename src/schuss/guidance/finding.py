@@ -144,19 +144,20 @@ clip_value, dropout_factor
         "dropout_factor": dropout_factor,
     }  # fmt: skip
     if not isinstance(net, Network):
-        if hasattr(net, "get_params") and hasattr(net, "fit"):
-            from ..sklearn.finding import of_table, runs_of
-            from ..sklearn.tabular.base import BaseTabular
-
+        of_recipe, of_estimator = getattr(net, "_recipe_rate", None), getattr(net, "_rate_runs", None)
+        if of_recipe is not None or of_estimator is not None:
             _refuse(of_network, "an estimator, which has its own", but=("sample_weight",))
-            if isinstance(net, BaseTabular):
-                _refuse({"lr_min": low, "lr_max": high, "steps": steps, "seed": seed}, "a tabular estimator")
-                return of_table(net, X, y, sample_weight)
-            make, of_epoch, rows, parameters = runs_of(net, X, y, sample_weight, seed)
+        if of_recipe is not None:
+            _refuse({"lr_min": low, "lr_max": high, "steps": steps, "seed": seed}, "a tabular estimator")
+            recipe_rate: RateSweep = of_recipe(X, y, sample_weight)
+            return recipe_rate
+        if of_estimator is not None:
+            make, of_epoch, rows, parameters = of_estimator(X, y, sample_weight, seed)
             return search(make, Plan(low, high, steps or worth(of_epoch, rows, parameters), sweeps), tries=True)
         if not callable(net):
             raise TypeError(
-                f"net must be a Network, an estimator of schuss.sklearn or a function of the rate; got {shown(net)}"
+                "net must be a Network, a perceptron or tabular estimator of schuss.sklearn, or a function of the rate; "
+                f"got {shown(net)}"
             )
         _refuse({"X": X, "y": y, "seed": seed, **of_network}, "a function of the rate")
         return _of_function(net, reset, low, high, steps, sweeps)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -11,13 +12,41 @@ from .figures import matplotlib
 if TYPE_CHECKING:
     import os
 
-    from ..guidance import RateSweep
+    from numpy.typing import NDArray
+
+
+class Found(Protocol):
+    """What is drawn: a `RateSweep`, whose attributes these are."""
+
+    @property
+    def suggestion(self) -> float: ...
+    @property
+    def valley(self) -> float: ...
+    @property
+    def steepest(self) -> float: ...
+    @property
+    def safe(self) -> float: ...
+    @property
+    def diverges(self) -> float | None: ...
+    @property
+    def start(self) -> float: ...
+    @property
+    def rates(self) -> NDArray[np.float64]: ...
+    @property
+    def losses(self) -> Sequence[NDArray[np.float64]]: ...
+    @property
+    def curve(self) -> NDArray[np.float64]: ...
+    @property
+    def trial_rates(self) -> NDArray[np.float64]: ...
+    @property
+    def trial_losses(self) -> NDArray[np.float64]: ...
+
 
 # Seen on white and on black alike.
 INK, SWEEP, TRIED, USE, BAD = "#7f7f7f", "#4a90d9", "#e08a1e", "#2ca05a", "#d64545"
 
 
-def draw_rate_sweep(found: RateSweep, path: str | os.PathLike[str] | None) -> Any:
+def draw_rate_sweep(found: Found, path: str | os.PathLike[str] | None) -> Any:
     """Loss against rate, with all that `find_lr` says of it. The ground is clear: it lies on light and dark alike."""
     Figure, _ = matplotlib()
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
@@ -65,7 +94,7 @@ def _single(values: Any) -> bool:
     return bool(np.isfinite(values).sum() == 1)
 
 
-def _limit(axes: Any, found: RateSweep) -> None:
+def _limit(axes: Any, found: Found) -> None:
     """What has diverged is not to squeeze the rest: the start is in the upper part of the axis."""
     parts = [found.start, *found.trial_losses, *found.curve]
     finite = np.array([value for value in parts if np.isfinite(value)])

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -159,6 +159,13 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if self.verbose:
             for note in self.notes_:
                 print(f"schuss: {note}", file=sys.stderr)
+
+    def _recipe_rate(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """What `schuss.find_lr` finds for the rate of the recipe, by a clone with one network."""
+        est: Any = clone(self).set_params(n_ensemble=1, epochs=1, refit=False, importance_repeats=0, verbose=0)
+        est._finds_rate = True
+        est.fit(X, y, sample_weight=sample_weight)
+        return est._rate_found
 
     def _check_importance(self, rows: int) -> None:
         """Whether a fit will hold rows out."""
