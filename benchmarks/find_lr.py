@@ -1,7 +1,8 @@
 """Whether `schuss.find_lr` finds the rate that a grid of factors of 2 finds, how stable it is, and what it costs.
 
-``python -m benchmarks.find_lr`` writes docs/find_lr.json, ``python -m benchmarks.find_lr --table`` prints it. Final losses of trainings of 20 epochs are compared in three
-ways, for losses that go to 1e-6 are within 5% of nothing:
+``python -m benchmarks.find_lr`` writes docs/find_lr.json, ``python -m benchmarks.find_lr --table`` prints it as the page
+has it. Final losses of trainings of 20 epochs are compared in three ways, for losses that go to 1e-6 are within 5% of
+nothing:
 
 - fall: how much less of the way from the first loss to the best final one is made, on training rows;
 - train: the ratio of the final losses on training rows;
@@ -168,20 +169,22 @@ def measured(problem: Problem, optimizer: str) -> dict[str, Any]:
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """The tables of docs/rates.md."""
     lines = [
-        "| data | optimizer | suggestion | fall | validation | train | moves with batches | with networks too | steps | time |",
+        "| data | optimizer | suggestion | fall | validation | train | moves with batches | with networks too | steps "
+        "| time |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
         use = row["suggestion"]
         lines.append(
-            f"| {row['data']} | {row['optimizer']} | {use['median']:.3g} | {use['fall']:.1%} | {use['validation']:+.0%} "
-            f"| {use['train']:+.0%} | {use['moves_with_draws']:.2f} | {use['moves_with_networks_too']:.2f} "
+            f"| {row['data']} | {row['optimizer']} | {use['median']:.3g} "
+            f"| {use['fall']:.1%} | {use['validation']:+.0%} | {use['train']:+.0%} | {use['moves_with_draws']:.2f} | {use['moves_with_networks_too']:.2f} "
             f"| {row['steps'] / row['steps_of_training']:.0%} "
             f"| {1e3 * row['seconds']:.0f} of {1e3 * row['seconds_of_training']:.0f} ms |"
         )
     lines += [
         "",
-        "| of 12 | fall within 5% | validation within 5% | train within 5% | moves by < 2 with batches | with networks too |",
+        "| of 12 | fall within 5% | validation within 5% | train within 5% | moves by < 2 with batches "
+        "| with networks too |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for rule in ("suggestion", "valley", "steepest", "safe"):

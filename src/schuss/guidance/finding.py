@@ -156,8 +156,8 @@ clip_value, dropout_factor
             return search(make, Plan(low, high, steps or worth(of_epoch, rows, parameters), sweeps), tries=True)
         if not callable(net):
             raise TypeError(
-                "net must be a Network, a perceptron or tabular estimator of schuss.sklearn, or a function of the rate; "
-                f"got {shown(net)}"
+                "net must be a Network, a perceptron or tabular estimator of schuss.sklearn, or a function of the "
+                f"rate; got {shown(net)}"
             )
         _refuse({"X": X, "y": y, "seed": seed, **of_network}, "a function of the rate")
         return _of_function(net, reset, low, high, steps, sweeps)
