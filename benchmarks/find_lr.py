@@ -1,8 +1,8 @@
 """Whether `schuss.find_lr` finds the rate that a grid of factors of 2 finds, how stable it is, and what it costs.
 
-``python -m benchmarks.find_lr`` writes docs/find_lr.json, ``python -m benchmarks.find_lr --table`` prints it as the page
-has it. Final losses of trainings of 20 epochs are compared in three ways, for losses that go to 1e-6 are within 5% of
-nothing:
+``python -m benchmarks.find_lr`` writes docs/find_lr.json, ``python -m benchmarks.find_lr --table`` prints it as the
+page has it. Final losses of trainings of 20 epochs are compared in three ways, for losses that go to 1e-6 are within 5%
+of nothing:
 
 - fall: how much less of the way from the first loss to the best final one is made, on training rows;
 - train: the ratio of the final losses on training rows;
@@ -177,7 +177,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         use = row["suggestion"]
         lines.append(
             f"| {row['data']} | {row['optimizer']} | {use['median']:.3g} "
-            f"| {use['fall']:.1%} | {use['validation']:+.0%} | {use['train']:+.0%} | {use['moves_with_draws']:.2f} | {use['moves_with_networks_too']:.2f} "
+            f"| {use['fall']:.1%} | {use['validation']:+.0%} | {use['train']:+.0%} "
+            f"| {use['moves_with_draws']:.2f} | {use['moves_with_networks_too']:.2f} "
             f"| {row['steps'] / row['steps_of_training']:.0%} "
             f"| {1e3 * row['seconds']:.0f} of {1e3 * row['seconds_of_training']:.0f} ms |"
         )
