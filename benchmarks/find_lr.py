@@ -27,7 +27,7 @@ from schuss import datasets
 
 EPOCHS, BATCH = 20, 32
 GRID = 2.0 ** np.arange(-14, 3)
-SEEDS = range(3)
+SEEDS = range(8)
 DRAWS = range(20)
 TARGET = Path(__file__).parent.parent / "docs" / "find_lr.json"
 HIDDEN = {"digits": 64, "breast_cancer": 32, "diabetes": 32, "mnist5k": 128}

@@ -43,6 +43,8 @@ ENOUGH = 400
 # Steps of a trial, and the draws of batches that each rate is tried on.
 SHORT, LONG = 20, 24
 DRAWS = 6
+# No further ones are needed after so many whose mean is known to so many octaves.
+FEW_DRAWS, SURE = 3, 0.15
 # Rates tried, at most.
 MOST_RATES = 24
 # A rate at the edge of those tried is the last one where it weighs less than this.
@@ -72,7 +74,7 @@ class Plan:
     @property
     def rungs(self) -> int:
         """Rates of a sweep."""
-        return int(np.clip(0.2 * self.steps / self.sweeps, 14, 60))
+        return int(np.clip(0.2 * self.steps / self.sweeps, 14, 48))
 
 
 def search(make: Make, plan: Plan, tries: bool) -> RateSweep:
@@ -186,6 +188,8 @@ class Trials:
         # First as many rates as it takes until the best lie within, then those that count on other batches too.
         while wanted or draws < DRAWS:
             if not wanted:
+                if self._is_sure():
+                    break
                 wanted = self._counting()
                 draws += 1
             affordable = (steps - self.made) // self._steps
@@ -227,6 +231,20 @@ class Trials:
         """The powers tried, rising, and their progress."""
         powers = sorted(self._reached)
         return np.array(powers, np.float64), np.array([progress(self._starts, self._reached[k]) for k in powers])
+
+    def _is_sure(self) -> bool:
+        """Whether what each draw says alone differs so little that further ones would not move the answer much."""
+        draws = len(self._starts)
+        if draws < FEW_DRAWS:
+            return False
+        powers = [k for k in sorted(self._reached) if len(self._reached[k]) == draws]
+        said = []
+        for draw, start in enumerate(self._starts):
+            gains = np.array([progress([start], [self._reached[k][draw]]) for k in powers])
+            if not gains.max() > 0:
+                return False
+            said.append(np.log2(centre(2.0 ** (self._apart * np.array(powers, np.float64)), gains)))
+        return bool(np.std(said, ddof=1) < SURE * np.sqrt(draws))
 
     def _counting(self) -> list[int]:
         """Those that weigh anything."""
