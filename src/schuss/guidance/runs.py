@@ -71,7 +71,14 @@ class Runs:
 
         One that diverges ends with NaN. One that `ends` may be over before its last rate.
         """
-        pairs = zip(ladders, draws, strict=True)
+        pairs = list(zip(ladders, draws, strict=True))
+        # No more at once than threads are kept busy by: each has a copy of the network.
+        size = 2 * _core.get_num_threads()
+        parts = (pairs[i : i + size] for i in range(0, len(pairs), size))
+        return [losses for part in parts for losses in self._made(part, ends)]
+
+    def _made(self, pairs: Sequence[tuple[Rates, int]], ends: Ends | None) -> list[Losses]:
+        """Some of them, side by side."""
         runs = [_Run(*self._begun(), ladder, self._seed, draw) for ladder, draw in pairs]
         waiting = [run for run in runs if run.begin()]
         while waiting:
