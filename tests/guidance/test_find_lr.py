@@ -339,6 +339,7 @@ def test_the_drawing(tmp_path: Any) -> None:
         ({"loss": None}, "loss must be given"),
         ({"loss": "nothing"}, "loss 'nothing' is not known"),
         ({"optimizer": 3}, "optimizer must be an Optimizer or a name; got 3"),
+        ({"optimizer": "rprop"}, "optimizer must have a learning rate that steps take"),
         ({"optimizer": "adma"}, "did you mean 'adam"),
         ({"reset": print}, "reset must be None with a network"),
         ({"carry_state": True}, "carry_state must be False for a network without"),

@@ -15,7 +15,7 @@ from ..arguments import clipping, flag, integer, number, shown
 from ..augment import of_inputs
 from ..losses import Loss
 from ..network import Network
-from ..optim import Averaged, Optimizer
+from ..optim import Averaged, Optimizer, Rprop
 from ..sequences import joined
 from ..training import optimizers
 from ..training.epochs import Epochs
@@ -184,6 +184,8 @@ clip_value, dropout_factor
         given = optimizers.resolve(net, optimizer, None)[0]
     else:
         optimizers.resolve(net, optimizer, None)
+    if isinstance(given, Rprop):
+        raise ValueError("optimizer must have a learning rate that steps take; Rprop's is where step sizes start")
 
     def copied() -> tuple[Network, Epochs]:
         network, inner = deepcopy([net, given])
