@@ -108,6 +108,7 @@ __all__ = [
     "PiecewiseLinear",
     "Poisson",
     "Quantile",
+    "RateSweep",
     "Residual",
     "Scale",
     "Sequences",
@@ -115,6 +116,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "compare",
+    "find_lr",
     "fit_side_by_side",
     "from_keras",
     "from_torch",
@@ -143,6 +145,7 @@ if TYPE_CHECKING:
     from .augment import Augment
     from .bags import Bags
     from .comparison import compare
+    from .guidance import RateSweep, find_lr
     from .hashed import Hashed
     from .interchange.with_keras import from_keras, to_keras
     from .interchange.with_torch import from_torch, to_torch
@@ -157,6 +160,8 @@ else:
         "Augment": ".augment",
         "Bags": ".bags",
         "Hashed": ".hashed",
+        "RateSweep": ".guidance",
+        "find_lr": ".guidance",
         "minimize": ".minimization",
         "load_table": ".tables.model",
         "start_from_data": ".starting",

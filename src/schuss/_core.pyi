@@ -483,6 +483,8 @@ class Trainer:
         of an input, its (height, width), and what happens to its images as batches are gathered."""
     steps_per_epoch: int
     way_to_rest: list[float] | None  # for move_params to where parameters rest; None: they always do; writable
+    def shorten(self, steps: int) -> None:
+        """Epochs from now on are their first so many steps, or all where they have no more. RuntimeError within one."""
     def restore(self) -> int:
         """Go back to the start of the last epoch whose first loss was finite; with it go those that it went on
         after. Its number."""

@@ -15,6 +15,7 @@ from ..tables.recipes import BY_NAME, Recipe
 METRICS_OF_CLASSES = ("error", "accuracy", "balanced_accuracy", "log_loss", "auc", "loss")
 METRICS = ("rmse", "mae", "r2", "loss")
 DEFAULT_RECIPE = "realmlp"
+AUTO = "auto"  # what --lr may be beside a number
 BALANCED = "balanced"  # what --class-weight may be beside weights by name
 # Options that are numbers of one recipe only: the others' networks are not made of these.
 OF_MLP = {
@@ -56,6 +57,22 @@ def hidden_sizes(text: str) -> tuple[int, ...]:
         return tuple(integer("--hidden", int(part), 1) for part in text.split(","))
     except ValueError:
         raise ValueError(f"--hidden must be units such as 100,50, or 0 for none; got {text!r}") from None
+
+
+def rate_of(text: str | None) -> float | None:
+    """What --lr says: a number above 0; None for nothing, and for auto.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if text is None or text.strip() == AUTO:
+        return None
+    try:
+        return number("--lr", float(text), "(0, inf)")
+    except ValueError:
+        raise ValueError(f"--lr must be a number above 0, or {AUTO}; got {text!r}") from None
 
 
 def loss_of(text: str | None, classes: bool) -> Loss | None:

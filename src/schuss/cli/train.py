@@ -25,6 +25,7 @@ from . import checkpoints, output_files, report
 from .app import app, told
 from .evaluation import out_of_fold, predicted, scores_of
 from .options import (
+    AUTO,
     DEFAULT_RECIPE,
     check_fractions,
     class_weights,
@@ -32,6 +33,7 @@ from .options import (
     loss_of,
     metric_of,
     named,
+    rate_of,
     recipe_with,
 )
 from .resume import Told
@@ -97,7 +99,9 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="At most so many.", show_default="by recipe")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows a step.", show_default="by recipe")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="by recipe")] = None,
+    lr: Annotated[
+        str | None, typer.Option(help="Learning rate; auto: found on these rows first.", show_default="by recipe")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Decides rows of each kind, initial parameters and order.", show_default="0")
     ] = None,
@@ -172,7 +176,7 @@ def train(
         )
         numbers = {
             "batch_size": batch_size,
-            "lr": lr,
+            "lr": rate_of(lr),
             "hidden": None if hidden is None else hidden_sizes(hidden),
             "activation": activation,
             "dropout": dropout,
@@ -193,7 +197,10 @@ def train(
             _check_keeping(model_path, seconds, resume and not unfinished)
             resume = False
             chosen = recipe_with(base, numbers)
+        finds_rate = lr is not None and lr.strip() == AUTO
         if resume:
+            if finds_rate:
+                raise ValueError("--lr auto cannot be together with --resume: optimizers go on; give a number")
             fixed = {"--ensemble": ensemble, "--loss": loss, "--task": task, "--target": target,
                      "--test": test, "--validation": validation, "--seed": seed}  # fmt: skip
             for option, kept in fixed.items():
@@ -227,6 +234,7 @@ def train(
             fraction=wanted.validation,
             seed=wanted.seed,
             start=start,
+            finds_rate=finds_rate,
             resumable=not (wanted.validation or refit) and (exact or start is None),
             recovers=True,
         )

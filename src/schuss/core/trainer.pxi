@@ -56,6 +56,7 @@ cdef class Trainer:
     cdef object states_begun   # what states such as running means were when the epoch began
     cdef object carried        # the state that rows of one batch hand on to those of the next, or None
     cdef bint gathers          # whether batches have to be gathered, shuffled or not
+    cdef Py_ssize_t rows_of_epoch # unless it is shortened
     cdef Py_ssize_t rows_given # of which an epoch takes as many as fill whole batches, or all:
     cdef Py_ssize_t rows_taken # so many, of which t.rows are the last that this trainer makes steps with
     cdef object losses         # of the epoch's batches
@@ -147,7 +148,7 @@ cdef class Trainer:
         self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
         if drop_last:
             self.t.rows = rows - rows % batch_size
-        self.rows_taken = self.t.rows
+        self.rows_of_epoch = self.rows_taken = self.t.rows
         self.losses = np.empty((self.t.rows + batch_size - 1) // batch_size)
         self.t.losses = <double *>start_of(self.losses)
         if carries:
@@ -326,6 +327,13 @@ cdef class Trainer:
 
     def losses_from(self, Py_ssize_t first):
         return self.losses[first:self.batches_done].copy()
+
+    def shorten(self, Py_ssize_t steps):
+        if steps < 1:
+            raise ValueError(f"steps is {steps}, expected at least 1")
+        if self.t.position < self.t.rows:
+            raise RuntimeError("shorten during an epoch")
+        self.rows_taken = self.t.rows = self.t.position = min(self.rows_of_epoch, steps * self.t.batch)
 
     @property
     def steps_per_epoch(self):

@@ -232,6 +232,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             of_rows = np.where(classes[place] == labels, weight[place], 0.0)
         return of_rows if sample_weight is None else sample_weight * of_rows
 
+    def _rate_runs(self, X: Any, y: Any, sample_weight: Any, seed: int | None) -> Any:
+        """What `schuss.find_lr` makes its trainings with."""
+        from .finding import runs_of
+
+        return runs_of(self, X, y, sample_weight, seed)
+
     def _objective(self, y: NDArray[Any]) -> objective.Objective:
         if self.multi_output:
             if not isinstance(self.loss, str) or self.loss != "log_loss":

@@ -26,6 +26,21 @@ def fit(
     est: AnyMLP, X: Any, y: Any, sample_weight: Any, incremental: bool, X_val: Any, y_val: Any, sample_weight_val: Any
 ) -> AnyMLP:
     """A fit, or a partial_fit, with validation data of the user's own or None."""
+    X, y, sample_weight, objective, held = begun(est, X, y, sample_weight, incremental, X_val, y_val, sample_weight_val)
+    with est._threads():
+        if est.solver == "lbfgs":
+            quasi_newton.fit(est, X, y, sample_weight, objective)
+        else:
+            stochastic.fit(est, X, y, sample_weight, objective, incremental, held)
+    if not has_finite_parameters(est._network):
+        raise ValueError(NON_FINITE)
+    return est
+
+
+def begun(
+    est: BaseMLP, X: Any, y: Any, sample_weight: Any, incremental: bool, X_val: Any, y_val: Any, sample_weight_val: Any
+) -> tuple[Any, Any, Any, Objective, Held | None]:
+    """Everything before the first step: checked data, what is minimised, validation data; a network is there."""
     hidden = est._hidden()
     if np.any(np.array(hidden) <= 0):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
@@ -46,14 +61,7 @@ def fit(
         _initialize(est, X, objective, hidden)
     else:
         est._synchronise()
-    with est._threads():
-        if est.solver == "lbfgs":
-            quasi_newton.fit(est, X, y, sample_weight, objective)
-        else:
-            stochastic.fit(est, X, y, sample_weight, objective, incremental, held)
-    if not has_finite_parameters(est._network):
-        raise ValueError(NON_FINITE)
-    return est
+    return X, y, sample_weight, objective, held
 
 
 def _validation_data(est: BaseMLP, X_val: Any, y_val: Any, sample_weight_val: Any) -> Held | None:

@@ -128,6 +128,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _decoded(self, y: NDArray[Any]) -> NDArray[Any]:
         return y
 
+    def _rate_runs(self, X: Any, y: Any, sample_weight: Any, seed: int | None) -> Any:
+        """What `schuss.find_lr` makes its trainings with."""
+        from .finding import runs_of
+
+        return runs_of(self, X, y, sample_weight, seed)
+
     def _objective(self, y: NDArray[Any]) -> objective.Objective:
         return objective.of_numbers(self.loss, y.shape[1])
 

@@ -58,7 +58,7 @@ def fit(
             raise ValueError("partial_fit does not support early_stopping=True")
         X, y, sample_weight, held = _split(est, X, y, sample_weight, own)
     memory.complete(held is not None)
-    steps = _steps(est, network, network.optimizer, X, y, sample_weight, objective)
+    steps = steps_of(est, network, network.optimizer, X, y, sample_weight, objective)
     validation = None if held is None else _Validation(est, network, objective, held)
     tasks = Tasks(est, X, lambda: est._decoded(y), sample_weight, 1 if incremental else est.max_iter)
     _Fit(est, memory, steps, validation, tasks, X.shape[0], incremental).run()
@@ -175,7 +175,7 @@ class _Fit:
         return False
 
 
-def _steps(
+def steps_of(
     est: BaseMLP,
     network: Network,
     optimizer: Optimizer,

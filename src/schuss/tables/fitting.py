@@ -27,6 +27,7 @@ from .temperature import best_temperature
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..guidance import RateSweep
     from ..history import History
     from ..losses import Loss
     from ..trained import Trained
@@ -50,6 +51,8 @@ _PLANNED = 0.85
 # Of seconds, where nothing is left; and of an epoch, to which it is foreseen how many fit.
 _LEAST = 1e-6
 _PARTS = 1000
+# Arguments of a training that a search for its learning rate takes.
+_OF_SEARCH = ("X", "y", "loss", "optimizer", "batch_size", "drop_last", "sample_weight", "clip_norm", "dropout_factor")
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ class Settings:
     resumable: bool = False
     #: Whether networks recover from divergence, and from losses that explode.
     recovers: bool = False
+    #: Whether the first network's training begins with a search for the learning rate, which then is the recipe's.
+    finds_rate: bool = False
     verbose: int = 0
     #: Further arguments of fits, for the name of a phase of the training and the number of a network.
     further: Callable[[str, int], dict[str, Any]] | None = None
@@ -118,6 +123,8 @@ class Fitted:
         Which rows have trained and validated each member of `before`.
     interrupted : bool
         Whether Ctrl-C has ended it early: what was trained until then is the model.
+    rate : RateSweep or None
+        What was found, where the learning rate was looked for.
     """
 
     model: TableModel
@@ -128,6 +135,7 @@ class Fitted:
     held: tuple[tuple[TableModel, Read], ...]
     parts: tuple[Fold, ...]
     interrupted: bool = False
+    rate: RateSweep | None = None
 
 
 class Clock:
@@ -173,6 +181,9 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
         everything = training if validation is None else _joined(training, validation)
     # Where the caller has let go of them, too, the cells of the tables are gone: they have been read.
     del training, validation
+    rate = None
+    if settings.finds_rate:
+        rate, settings = trainer.with_rate(parts)
     if settings.on_start is not None:
         settings.on_start(trainer.schema, trainer.head, tuple(trainer.notes), trainer.rows, parts)
     try:
@@ -212,7 +223,7 @@ def fit(training: Rows, validation: Rows | None, target: Target, settings: Setti
                 notes = [*notes, f"refitted on all {len(everything.y)} rows for {stops} epochs"]
         interrupted = again.interrupted
     histories = tuple(member.history for member in members)
-    return Fitted(model, before, histories, best, tuple(dict.fromkeys(notes)), held, tuple(parts), interrupted)
+    return Fitted(model, before, histories, best, tuple(dict.fromkeys(notes)), held, tuple(parts), interrupted, rate)
 
 
 class _Trainer:
@@ -327,6 +338,22 @@ class _Trainer:
                 else:
                     _carry_over(before, training.network)
         return self._run(trainings)
+
+    def with_rate(self, parts: Sequence[Fold]) -> tuple[RateSweep, Settings]:
+        """Look for the learning rate on the first part's rows. It is the recipe's from now on, as in these settings."""
+        from ..guidance import find_lr
+
+        seed = int(np.random.SeedSequence(self._settings.seed).generate_state(1, np.uint64)[0])
+        training = self._prepared(parts[0], seed, None)
+        arguments = training.arguments(self.epochs or training.epochs)
+        found = find_lr(training.network, **{name: arguments[name] for name in _OF_SEARCH if name in arguments})
+        recipe: Any = self._settings.recipe
+        self._settings = replace(self._settings, recipe=replace(recipe, lr=found.suggestion), finds_rate=False)
+        beyond = "" if found.diverges is None else f"; from {found.diverges:.2g} on it diverges"
+        self.notes.append(
+            f"learning rate {found.suggestion:.3g}, found by {found.steps} steps of short trainings{beyond}"
+        )
+        return found, self._settings
 
     def _prepared(self, part: Fold, seed: int, stops: int | None) -> Training:
         train, test = part

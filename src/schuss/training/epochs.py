@@ -114,6 +114,11 @@ class Epochs:
         """The loss of each batch of the last epoch, as it was before the batch's step."""
         return self.trainer.batch_losses
 
+    def shorten(self, steps: int) -> None:
+        """From now on an epoch is its first so many steps, or all of them where it has no more."""
+        self.trainer.shorten(steps)
+        self.steps = self.trainer.steps_per_epoch
+
     def run(
         self,
         seed: int | None,

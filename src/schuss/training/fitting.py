@@ -78,7 +78,7 @@ def prepared(
     batch_size = None if batch_size is None else integer("batch_size", batch_size, 1)
     drop_last, carry_state = flag("drop_last", drop_last), flag("carry_state", carry_state)
     shuffle = flag("shuffle", not carry_state if shuffle is None else shuffle)
-    _check_carrying(network, carry_state, shuffle, validation_fraction)
+    check_carrying(network, carry_state, shuffle, validation_fraction)
     training_metrics = flag("training_metrics", training_metrics)
     restores = flag("restore_on_divergence", restore_on_divergence)
     recovers, explosion = recovery.checked(on_divergence, explosion, restores)
@@ -165,7 +165,7 @@ def fit(network: Trained, X: Any, y: Any, **arguments: Any) -> History:
     return begun().run()
 
 
-def _check_carrying(network: Trained, carry_state: bool, shuffle: bool, validation_fraction: Any) -> None:
+def check_carrying(network: Trained, carry_state: bool, shuffle: bool, validation_fraction: Any) -> None:
     """Whether rows may go on from one batch in the next."""
     if not carry_state:
         return

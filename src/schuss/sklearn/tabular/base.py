@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -65,6 +65,8 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     _metrics: ClassVar[tuple[str, ...]]
     model_: TableModel
     permutation_importance_: Bunch
+    # Whether a fit looks for the recipe's learning rate first.
+    _finds_rate = False
     # Outputs that stand for those of the next rows, while importances are looked for.
     _given_outputs: list[NDArray[Any]] | None = None
 
@@ -146,6 +148,7 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             fraction=float(self.validation_fraction),
             seed=seed,
             on_epoch=self._epoch_of(tasks) if tasks.wanted else None,
+            finds_rate=self._finds_rate,
             verbose=min(int(self.verbose), 2),
         )
         target = self._target(str(getattr(y, "name", None) or "y"))
@@ -156,6 +159,13 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if self.verbose:
             for note in self.notes_:
                 print(f"schuss: {note}", file=sys.stderr)
+
+    def _recipe_rate(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        """What `schuss.find_lr` finds for the rate of the recipe, by a clone with one network."""
+        est: Any = clone(self).set_params(n_ensemble=1, epochs=1, refit=False, importance_repeats=0, verbose=0)
+        est._finds_rate = True
+        est.fit(X, y, sample_weight=sample_weight)
+        return est._rate_found
 
     def _check_importance(self, rows: int) -> None:
         """Whether a fit will hold rows out."""
@@ -169,6 +179,8 @@ class BaseTabular(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _keep(self, fitted: Fitted, seed: int) -> None:
         """The fitted attributes."""
         self.model_ = fitted.model
+        if self._finds_rate:
+            self._rate_found = fitted.rate
         self.schema_ = fitted.model.schema
         self.temperature_ = fitted.model.temperature
         self.notes_ = list(fitted.notes)
