@@ -369,3 +369,12 @@ def test_going_on_is_exact_where_it_can_be(run: Run, monkeypatch: pytest.MonkeyP
     assert again.exit_code == 0 and "begin anew" in again.stdout
     assert run("train", "t.csv", *fresh, "--validation", 0.2, "--epochs", 3).exit_code == 0
     assert "begin anew" in run("train", "t.csv", *options, "--resume", "--epochs", 1).stdout
+
+
+def test_a_rate_far_too_large_is_survived(run: Run) -> None:
+    """Of a thousand times the rate it says that it went back, and is about as good."""
+    command = ["train", "digits", *MLP, "--epochs", "10", "--hidden", "32", "--ensemble", "1", "--no-save", "--no-plot"]
+    tuned, large = run(*command, "--lr", "0.005"), run(*command, "--lr", "5")
+    assert tuned.exit_code == large.exit_code == 0, large.output
+    assert "it went back" in large.output and "it went back" not in tuned.output
+    assert score(large, "log loss") < 1.5 * score(tuned, "log loss")
