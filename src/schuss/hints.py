@@ -72,7 +72,16 @@ MODULE_NAMES = {
     "clip_grad_norm_": "clip_norm= of net.fit, net.train_step and opt.step",
     "clip_grad_value_": "clip_value= of net.fit, net.train_step and opt.step",
     # Callbacks.
-    "Callback": "a function of a schuss.EpochRecord, given as callbacks=",
+    "Callback": "schuss.callbacks.Callback, or a function of a schuss.EpochRecord, given as callbacks=",
+    "ModelCheckpoint": "schuss.callbacks.Checkpoint",
+    "BackupAndRestore": "schuss.callbacks.Checkpoint, and resume= of net.fit",
+    "CSVLogger": "schuss.callbacks.CSVLogger",
+    "TensorBoard": "schuss.callbacks.TensorBoard",
+    "SummaryWriter": "schuss.callbacks.TensorBoard",
+    "TerminateOnNaN": "nothing, as net.fit stops at NaN, or goes on with on_divergence='recover'",
+    "LRFinder": "schuss.find_lr",
+    "LearningRateFinder": "schuss.find_lr",
+    "lr_find": "schuss.find_lr",
     # Layers.
     "Linear": _LINEAR,
     "LazyLinear": _LINEAR,
