@@ -78,7 +78,7 @@ MODULE_NAMES = {
     "CSVLogger": "schuss.callbacks.CSVLogger",
     "TensorBoard": "schuss.callbacks.TensorBoard",
     "SummaryWriter": "schuss.callbacks.TensorBoard",
-    "TerminateOnNaN": "nothing, as net.fit stops at NaN, or goes on with on_divergence='recover'",
+    "TerminateOnNaN": "on_divergence= of net.fit, which stops at NaN or goes on",
     "LRFinder": "schuss.find_lr",
     "LearningRateFinder": "schuss.find_lr",
     "lr_find": "schuss.find_lr",
