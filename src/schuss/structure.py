@@ -8,7 +8,6 @@ over the arrays of each. A flat list of gradients has that order, and the number
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from fnmatch import fnmatchcase
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -425,4 +424,6 @@ def _without(entries: list[Entry], no_decay: Any) -> list[bool]:
 
 def fits(name: str, pattern: str) -> bool:
     """Whether a name is this one, or fits this pattern as of fnmatch."""
+    from fnmatch import fnmatchcase
+
     return name == pattern or fnmatchcase(name, pattern)

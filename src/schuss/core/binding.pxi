@@ -20,7 +20,7 @@ cdef Binding binding_of(Nodes net, Stepper stepper, const unsigned char *compres
     stepper.make_all_whole()
     if stepper.dtype != net.c_net.dtype:
         raise TypeError("optimizer has another dtype than the network")
-    sizes = {array.ctypes.data: array.size for array in net.parameters}
+    sizes = {<uintptr_t>start_of(array): array.size for array in net.parameters}
     for i in range(stepper.n_views):
         address = <uintptr_t>stepper.segments[i].p
         if sizes.get(address) != stepper.segments[i].n:

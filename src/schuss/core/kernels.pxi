@@ -37,7 +37,7 @@ def gemm(a, b, bint transpose_a=False, bint transpose_b=False, out=None):
     cdef ptrdiff_t room_size = spare_size
     if scratch is None or room_size < size:
         scratch = aligned_bytes(size)
-        room, room_size = <char *><uintptr_t>scratch.ctypes.data, size
+        room, room_size = <char *>start_of(scratch), size
     cdef PyThreadState *state = let_others_run(<double>g.m * g.n * g.k)
     cdef fpmode found = fpmode_flush()
     dense_gemm(table, &g, threads, room)

@@ -3,7 +3,7 @@
 cdef object aligned_bytes(Py_ssize_t n):
     """n bytes, uninitialised, 64-byte aligned, as a 1-D uint8 array."""
     raw = np.empty(n + 64, dtype=np.uint8)
-    cdef uintptr_t address = <uintptr_t>raw.ctypes.data
+    cdef uintptr_t address = <uintptr_t>start_of(raw)
     cdef Py_ssize_t skip = (64 - address % 64) % 64
     return raw[skip : skip + n]
 
@@ -12,7 +12,7 @@ cdef object aligned_zeros(Py_ssize_t n, dtype):
     """n zeros, 64-byte aligned. From calloc: large ones cost nothing until they are touched."""
     cdef Py_ssize_t item = dtype.itemsize
     raw = np.zeros(n * item + 64, dtype=np.uint8)
-    cdef uintptr_t address = <uintptr_t>raw.ctypes.data
+    cdef uintptr_t address = <uintptr_t>start_of(raw)
     cdef Py_ssize_t skip = (64 - address % 64) % 64
     return raw[skip : skip + n * item].view(dtype)
 

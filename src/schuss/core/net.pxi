@@ -114,8 +114,8 @@ cdef class Nodes:
             self.flat_parameters, self.flat_gradients = like.flat_parameters, like.flat_gradients
         else:
             raise ValueError("nodes have other arrays than those of the network that they are like")
-        self.c_net.params = <void *><uintptr_t>self.flat_parameters.ctypes.data
-        self.c_net.grads = <void *><uintptr_t>self.flat_gradients.ctypes.data
+        self.c_net.params = <void *>start_of(self.flat_parameters)
+        self.c_net.grads = <void *>start_of(self.flat_gradients)
         self.parameters, self.gradients, self.states, self.names, self.state_names = [], [], [], [], []
         states_at = total
         for k in range(self.c_net.n_arrays):

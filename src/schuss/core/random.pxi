@@ -14,7 +14,7 @@ def philox(counter, key):
 
 def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
     order = np.empty(n, dtype=np.int64)
-    cdef int64_t *start = <int64_t *><uintptr_t>order.ctypes.data
+    cdef int64_t *start = <int64_t *>start_of(order)
     with nogil:
         schuss_permutation(start, n, seed, epoch)
     return order

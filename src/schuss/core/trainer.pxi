@@ -133,7 +133,7 @@ cdef class Trainer:
             if not 0 <= self.penalty.group < stepper.c_step.n_groups:
                 raise ValueError(f"penalty is on group {self.penalty.group}, expected one of {stepper.c_step.n_groups}")
             self.penalty_sums = np.zeros(schuss_penalty_sums(&stepper.c_step, self.penalty.group))
-            self.penalty.sums = <double *><uintptr_t>self.penalty_sums.ctypes.data
+            self.penalty.sums = <double *>start_of(self.penalty_sums)
             self.t.penalty = &self.penalty
         for i in range(net.c_net.n_inputs):
             is_compressed[i] = self.feeds[i].compressed != NULL
@@ -145,7 +145,7 @@ cdef class Trainer:
         self.plan = plan_of(&net.c_net, batch_size, SCHUSS_BACKWARD_ONCE, self.binding.wanted, entries)
         self.t.plan = self.plan.c_plan
         self.partial = np.empty(schuss_loss_partials(batch_size * net.members * net.positions))
-        self.t.partial = <double *><uintptr_t>self.partial.ctypes.data
+        self.t.partial = <double *>start_of(self.partial)
         if drop_last:
             self.t.rows = rows - rows % batch_size
         self.rows_of_epoch = self.rows_taken = self.t.rows
@@ -166,7 +166,7 @@ cdef class Trainer:
             self.copied = [np.empty_like(array) for array in live]
             for i in range(len(live)):
                 self.copies[i].live = start_of(live[i])
-                self.copies[i].copy = <void *><uintptr_t>self.copied[i].ctypes.data
+                self.copies[i].copy = <void *>start_of(self.copied[i])
                 self.copies[i].bytes = live[i].nbytes
             self.t.copies = self.copies
             self.t.n_copies = len(live)
@@ -400,7 +400,7 @@ cdef class Trainer:
             raise ValueError("shuffle_seed is given, expected None where rows go on from the batch before")
         if self.order is not None:
             self.allocate_batch()
-            self.t.order = <int64_t *><uintptr_t>self.order.ctypes.data
+            self.t.order = <int64_t *>start_of(self.order)
         self.lrs, self.dropouts, self.decays = lrs, dropouts, decays
         self.t.lr = NULL
         self.t.dropouts = NULL
@@ -455,10 +455,10 @@ cdef class Trainer:
         self.batch_lengths = np.empty(batch, np.int64)
         self.batch_x = batch_x
         for k in range(self.net.c_net.n_inputs):
-            self.feeds[k].batch = <void *><uintptr_t>self.batch_x[k].ctypes.data
-        self.t.batch_y = <void *><uintptr_t>self.batch_y.ctypes.data
-        self.t.batch_weights = <double *><uintptr_t>self.batch_weights.ctypes.data
-        self.t.batch_lengths = <int64_t *><uintptr_t>self.batch_lengths.ctypes.data
+            self.feeds[k].batch = <void *>start_of(self.batch_x[k])
+        self.t.batch_y = <void *>start_of(self.batch_y)
+        self.t.batch_weights = <double *>start_of(self.batch_weights)
+        self.t.batch_lengths = <int64_t *>start_of(self.batch_lengths)
         return 0
 
     cdef int begin_run(self) except -1:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ..arguments import choice, integer, shown
-from ..history import REASONS, Recovery
 from ..optim.state import MOST_STEPS
+from ..recoveries import REASONS, Recovery
 from .versions import VERSION
 
 Check = Callable[[str, Any], Any]

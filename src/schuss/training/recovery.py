@@ -11,7 +11,7 @@ import numpy as np
 from .. import _core
 from ..arguments import choice, number
 from ..errors import DivergenceError
-from ..history import Recovery
+from ..recoveries import Recovery
 from . import divergence, rates
 from .spikes import Spikes
 
