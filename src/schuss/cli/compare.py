@@ -19,11 +19,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 import schuss
 
 from ..arguments import choice, integer, number
-from ..datasets import NAMES
 from ..tables import open_table
 from . import output_files
 from .app import app, told
-from .options import hidden_sizes, loss_of
+from .options import DataArgument, TargetOption, TaskOption, hidden_sizes, loss_of
 from .rows import as_named
 from .terminal import REDRAWS_A_SECOND, out, say, show_cursor, show_table
 
@@ -40,13 +39,9 @@ TASKS = {"cross_entropy": "classification", "mse": "regression", "mae": "regress
 
 @app.command()
 def compare(
-    data: Annotated[str, typer.Argument(help=f"A file (CSV, Parquet, Excel, JSON, ...), or {', '.join(NAMES)}.")],
-    target: Annotated[
-        str | None, typer.Option(help="Column to predict.", show_default="target, label, class, y, or the last")
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="classification or regression.", show_default="found out from the target")
-    ] = None,
+    data: DataArgument,
+    target: TargetOption = None,
+    task: TaskOption = None,
     optimizers: Annotated[
         str | None,
         typer.Option(

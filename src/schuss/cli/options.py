@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+import typer
 
 from ..arguments import choice, integer, number
+from ..datasets import NAMES
 from ..losses import Loss
 from ..tables.heads import resolved
 from ..tables.recipes import BY_NAME, Recipe
+
+# Of every command that trains on a table.
+DataArgument: TypeAlias = Annotated[
+    str, typer.Argument(help=f"A file (CSV, Parquet, Excel, JSON, ...), or {', '.join(NAMES)}.")
+]
+TargetOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="Column to predict.", show_default="target, label, class, y, or the last")
+]
+TaskOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="classification or regression.", show_default="found out from the target")
+]
 
 # By which an epoch is the best.
 METRICS_OF_CLASSES = ("error", "accuracy", "balanced_accuracy", "log_loss", "auc", "loss")

@@ -16,7 +16,6 @@ import typer
 import schuss
 
 from ..arguments import choice, integer, number
-from ..datasets import NAMES
 from ..tables import Columns, DataError, Schema, Table, TableModel, open_table
 from ..tables.fitting import Fitted, Rows, Settings, fit
 from ..tables.heads import Head
@@ -27,6 +26,9 @@ from .evaluation import out_of_fold, predicted, scores_of
 from .options import (
     AUTO,
     DEFAULT_RECIPE,
+    DataArgument,
+    TargetOption,
+    TaskOption,
     check_fractions,
     class_weights,
     hidden_sizes,
@@ -50,13 +52,9 @@ OF_MLP = "Of recipe mlp"
 
 @app.command()
 def train(
-    data: Annotated[str, typer.Argument(help=f"A file (CSV, Parquet, Excel, JSON, ...), or {', '.join(NAMES)}.")],
-    target: Annotated[
-        str | None, typer.Option(help="Column to predict.", show_default="target, label, class, y, or the last")
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="classification or regression.", show_default="found out from the target")
-    ] = None,
+    data: DataArgument,
+    target: TargetOption = None,
+    task: TaskOption = None,
     recipe: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(BY_NAME)}.", show_default=DEFAULT_RECIPE)
     ] = None,
