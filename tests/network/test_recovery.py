@@ -325,3 +325,45 @@ def test_not_with_a_switch(arguments, name):
     with pytest.raises(ValueError, match=f"{name} must be .* with a Switch"):
         net.fit(X, np.zeros(8, np.float32), loss="mse", optimizer=switch, **arguments)
     assert net.optimizer is None
+
+
+def images():
+    layers = [schuss.Input("x", (6, 6, 1)), schuss.Conv2D(3, 3, "relu"), schuss.Flatten(), schuss.Dense(2)]
+    return schuss.Network(layers, seed=2)
+
+
+def dropping():
+    return schuss.Network([schuss.Dense(36, 8, "relu", dropout=0.3), schuss.BatchNorm(), schuss.Dense(2)], seed=2)
+
+
+@pytest.mark.parametrize(
+    ("make", "more"),
+    [
+        (images, {"augment": schuss.Augment(shift=1, flip=True)}),
+        (dropping, {"dropout_factor": schedules.Linear(1.0, 100, 0.5)}),
+    ],
+)
+def test_what_was_drawn_is_drawn_again(make, more):
+    """A fit that has found its rate in the first epochs ends as one that had it from the start."""
+    x = np.random.default_rng(3).normal(size=(96, 36)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    net, plain = make(), make()
+    x = x.reshape(-1, 6, 6, 1) if make is images else x
+    arguments = {"loss": "cross_entropy", "optimizer": "sgd", "epochs": 4, "batch_size": 8, **more}
+    history = net.fit(x, y, lr=300.0, **RECOVER, **arguments)
+    assert history.recoveries and {one.reason for one in history.recoveries}.isdisjoint({"plateau"})
+    plain.fit(x, y, lr=history.recoveries[-1].lr_after, **arguments)
+    for array, other in zip(net.parameters, plain.parameters, strict=True):
+        np.testing.assert_array_equal(array, other)
+
+
+def test_a_negative_loss_explodes():
+    """The likelihood of narrow values is above 1, so its loss is below 0 before the steps that spoil it."""
+    y = 0.01 * Y
+    net = schuss.Network([schuss.Dense(6, 8, "relu"), schuss.Dense(2)], seed=1)
+    net.fit(X, y, loss="gaussian", optimizer="adam", lr=0.01, epochs=60)
+    start = net.evaluate(X, y, loss="gaussian")["loss"]
+    assert start < -1
+    history = net.fit(X, y, loss="gaussian", lr=10.0, epochs=5, **RECOVER)
+    assert history.recoveries and np.isfinite(history["loss"]).all()
+    assert net.evaluate(X, y, loss="gaussian")["loss"] < start + 0.5
