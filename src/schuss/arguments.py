@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -104,6 +104,15 @@ def items(name: str, value: Any, expected: str) -> list[Any]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise TypeError(f"{name} must be {expected}; got {shown(value)} ({type(value).__name__})")
     return list(value)
+
+
+def check_labels(name: str, labels: Sequence[str]) -> None:
+    """ValueError unless there is one at least, and none twice."""
+    if not labels:
+        raise ValueError(f"{name} must have at least one; got none")
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ValueError(f"{name} must have different labels; got {label!r} twice: give a dict by labels")
 
 
 def scheduled(name: str, value: Any) -> float:

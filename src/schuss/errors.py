@@ -19,6 +19,8 @@ class DivergenceError(ArithmeticError):
         Learning rate of that step.
     loss : float or None
         Loss of that step.
+    reason : str or None
+        What was not finite in `fit`: "loss", "gradient", "parameters" or "validation"; "explosion": the loss rose.
     """
 
     def __init__(
@@ -29,9 +31,11 @@ class DivergenceError(ArithmeticError):
         batch: int | None = None,
         lr: float | None = None,
         loss: float | None = None,
+        reason: str | None = None,
     ) -> None:
         super().__init__(message)
         self.epoch = epoch
         self.batch = batch
         self.lr = lr
         self.loss = loss
+        self.reason = reason

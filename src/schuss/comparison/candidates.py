@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import number, shown
+from ..arguments import check_labels, number, shown
 from ..optim import BY_NAME, Optimizer, by_name
 
 if TYPE_CHECKING:
@@ -88,12 +88,7 @@ def resolve(given: Any) -> list[Candidate]:
     else:
         raise TypeError(f"optimizers must be {EXPECTED}; got {shown(given)} ({type(given).__name__})")
     found = [_candidate(*place) for place in places]
-    if not found:
-        raise ValueError("optimizers must have at least one; got none")
-    labels = [one.label for one in found]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise ValueError(f"optimizers must have different labels; got {label!r} twice: give a dict by labels")
+    check_labels("optimizers", [one.label for one in found])
     return found
 
 

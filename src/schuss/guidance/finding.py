@@ -19,7 +19,7 @@ from ..optim import Averaged, Optimizer, Rprop, Switch
 from ..sequences import joined
 from ..training import optimizers
 from ..training.epochs import Epochs
-from ..training.fitting import check_carrying
+from ..training.fitting import check_carried_batches, check_carrying
 from ..training.split import split
 from .runs import Runs
 from .sweep import Plan, search
@@ -176,8 +176,7 @@ clip_value, dropout_factor
     data, _ = split(net, joined(X, lengths), y, chosen, None, 0.0, sample_weight, class_weight)
     rows = inputs.rows(data[0])
     batch_size = rows if batch_size is None else min(batch_size, rows)
-    if carry_state and rows % batch_size and not drop_last:
-        raise ValueError(f"batch_size must divide the rows with carry_state; got {batch_size} for {rows} rows")
+    check_carried_batches(carry_state and not drop_last, rows, batch_size)
     if isinstance(optimizer, Switch):
         raise TypeError("optimizer must be one of the two of the Switch, whose rates differ; got both")
     given: Any = optimizer

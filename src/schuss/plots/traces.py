@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import choice, integer, shown, unknown_name
+from ..arguments import check_labels, choice, integer, shown, unknown_name
 from ..arrays import check_finite, real_array
 from ..minimization import minimize
 from ..optim import BY_NAME, LBFGS, Optimizer
@@ -319,12 +319,7 @@ def entrants_of(given: Any) -> list[Entrant]:
         raise TypeError(f"optimizers must be a sequence or a mapping; got {shown(given)}: put it in a list")
     else:
         found = [_entrant(f"optimizers[{k}]", one, None) for k, one in enumerate(given)]
-    if not found:
-        raise ValueError("optimizers must have at least one; got none")
-    labels = [entrant.label for entrant in found]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise ValueError(f"optimizers must have different labels; got {label!r} twice: give a dict with labels")
+    check_labels("optimizers", [entrant.label for entrant in found])
     return found
 
 

@@ -30,6 +30,7 @@ def in_steps(epoch: int, batch: int, batches: int, lr: float, loss: float) -> Di
         batch=batch,
         lr=lr,
         loss=loss,
+        reason="gradient" if isfinite(loss) else "loss",
     )
 
 
@@ -41,6 +42,7 @@ def of_parameters(epoch: int, batches: int, lr: float, loss: float) -> Divergenc
         batch=batches,
         lr=lr,
         loss=loss,
+        reason="parameters",
     )
 
 
@@ -53,19 +55,8 @@ def of_explosion(epoch: int, batch: int, batches: int, lr: float, loss: float, l
         batch=batch,
         lr=lr,
         loss=loss,
+        reason="explosion",
     )
-
-
-def reason(error: DivergenceError) -> str:
-    """What was not finite, or too large, in one word."""
-    text = str(error)
-    words = {
-        "a gradient": "gradient",
-        "parameters": "parameters",
-        "the validation": "validation",
-        "the median": "explosion",
-    }
-    return next((word for start, word in words.items() if text.startswith(f"training diverged: {start}")), "loss")
 
 
 def in_validation(epoch: int, lr: float, loss: float) -> DivergenceError:
@@ -75,4 +66,5 @@ def in_validation(epoch: int, lr: float, loss: float) -> DivergenceError:
         epoch=epoch,
         lr=lr,
         loss=loss,
+        reason="validation",
     )

@@ -112,11 +112,7 @@ def prepared(
         part.monitored(evaluation.recorded)
     rows = inputs.rows(training[0])
     batch_size = rows if batch_size is None else min(batch_size, rows)
-    if carry_state and rows % batch_size and not drop_last:
-        raise ValueError(
-            f"batch_size must divide the rows with carry_state, as row i of a batch goes on in row i of the next; got "
-            f"{batch_size} for {rows} rows"
-        )
+    check_carried_batches(carry_state and not drop_last, rows, batch_size)
     epochs_of: Callable[..., Epochs] = Epochs if switch is None else SwitchedEpochs
     steps = epochs_of(
         network,
@@ -177,6 +173,15 @@ def check_carrying(network: Trained, carry_state: bool, shuffle: bool, validatio
         raise ValueError(
             f"validation_fraction must be 0 with carry_state, as it takes rows out; got {shown(validation_fraction)}: "
             f"give validation_data"
+        )
+
+
+def check_carried_batches(carries_all: bool, rows: int, batch_size: int) -> None:
+    """ValueError where rows go on from batch to batch, all of them, and the last batch is shorter."""
+    if carries_all and rows % batch_size:
+        raise ValueError(
+            f"batch_size must divide the rows with carry_state, as row i of a batch goes on in row i of the next; got "
+            f"{batch_size} for {rows} rows"
         )
 
 
@@ -368,7 +373,7 @@ class Fit:
         return self.recoveries.epoch_is_over(self._recorded())
 
     def _recorded(self) -> str | None:
-        """The same for an epoch that nobody goes back from."""
+        """Evaluate the epoch, note it and tell callbacks; why it is the last one, if it is."""
         network, optimizer, start = self.network, self.optimizer, self._start
         self._check_parameters()
         logs = self._evaluation(self.steps.loss)

@@ -165,7 +165,7 @@ class Recoveries:
         trainer = self._fit.steps.trainer
         if not self._recovers or trainer.epoch_kept is None or self._failures >= MOST:
             return False
-        reason = divergence.reason(error)
+        reason = error.reason or "loss"
         after = trainer.batches_done - (self._spikes.ago if reason == "explosion" else 0)
         is_early = self._ends < 0 and self._since + after < BATCHES
         if is_early and trainer.epoch_aside in self._good:
