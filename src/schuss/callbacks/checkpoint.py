@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..arguments import choice, file_path, integer, number
-from ..metrics import KNOWN
 from ..training.callback import Callback
+from ..training.early_stopping import less_is_better
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,16 +169,7 @@ class Checkpoint(Callback):
 
     def _sign(self, names: Sequence[str]) -> float:
         """By which more is worse. ValueError if what is monitored is not recorded, or nobody knows which way it is."""
-        name = self._name(names)
-        if name not in names:
-            hint = "; nothing is given to validate with" if name.startswith("val_") else ""
-            raise ValueError(f"Checkpoint's monitor must be one of {', '.join(names)}; got {name!r}{hint}")
-        if self.mode != "auto":
-            return 1.0 if self.mode == "min" else -1.0
-        plain = name.removeprefix("val_")
-        if plain != "loss" and plain not in KNOWN:
-            raise ValueError(f"Checkpoint's mode must be 'min' or 'max' for the metric {plain!r}; got 'auto'")
-        return 1.0 if KNOWN.get(plain, True) else -1.0
+        return 1.0 if less_is_better("Checkpoint", self._name(names), self.mode, names) else -1.0
 
     def _found(self, network: Trained, sign: float) -> list[tuple[float, int]]:
         """The best epochs before a checkpoint, of those whose files are there, and are of this training."""

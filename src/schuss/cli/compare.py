@@ -254,7 +254,7 @@ class ShareProgress(AbstractContextManager["ShareProgress"]):
         self._bar: Progress | None = None
         if out.is_terminal:
             self._bar = Progress(
-                BarColumn(bar_width=min(24, max(4, out.width - 40))),
+                BarColumn(bar_width=_bar_width()),
                 TaskProgressColumn(),
                 TimeElapsedColumn(),
                 TextColumn("{task.description}"),
@@ -284,6 +284,11 @@ class ShareProgress(AbstractContextManager["ShareProgress"]):
         now = time.monotonic()
         if now - self._drawn > 1 / REDRAWS_A_SECOND or share >= 1:
             self._drawn = now
-            room = max(8, out.width - 24 - min(24, max(4, out.width - 40)))
+            room = max(8, out.width - 24 - _bar_width())
             shown = text if len(text) <= room else f"{text[: room - 3]}..."
             self._bar.update(self._task, completed=share, description=escape(shown))
+
+
+def _bar_width() -> int:
+    """In this terminal, as wide as it is now."""
+    return min(24, max(4, out.width - 40))

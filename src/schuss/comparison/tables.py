@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import number
-from ..tables import Encoding, Schema, Standardise, Table, Target, find_target, open_table, table_of
+from ..tables import Encoding, Schema, Standardise, Target, find_target, open_table, table_of
 from ..tables.folds import folds
 from ..tables.target import Task
 
@@ -45,7 +45,6 @@ def prepared(
     data: Any,
     target: str | None = None,
     *,
-    task: Task | None = None,
     fraction: float = 0.2,
     seed: int = 0,
     regression: bool | None = None,
@@ -58,29 +57,20 @@ def prepared(
         A data set's name, a file, or columns of any kind.
     target : str, optional
         The column to predict. Default: target, label, class, y, or the last.
-    task : {"classification", "regression"}, optional
-        Default: found out from the target.
     fraction : float
         In [0, 1): share of the rows held out.
     seed : int
         What the rows held out follow from.
     regression : bool, optional
-        As task, where the loss has said it.
+        Whether the target is a quantity. Default: found out from it.
 
     Raises
     ------
     DataError
         If the table cannot be read, or does not have what is asked for.
     """
-    table = (
-        data
-        if isinstance(data, Table)
-        else open_table(data)
-        if isinstance(data, (str, os.PathLike))
-        else table_of(data)
-    )
-    if task is None and regression is not None:
-        task = "regression" if regression else "classification"
+    table = open_table(data) if isinstance(data, (str, os.PathLike)) else table_of(data)
+    task: Task | None = None if regression is None else "regression" if regression else "classification"
     name = find_target(table.names, target)
     column, notes = Target.decide(table, name, task)
     y = column.read(table)

@@ -179,12 +179,9 @@ clip_value, dropout_factor
     check_carried_batches(carry_state and not drop_last, rows, batch_size)
     if isinstance(optimizer, Switch):
         raise TypeError("optimizer must be one of the two of the Switch, whose rates differ; got both")
-    given: Any = optimizer
-    if not isinstance(optimizer, (Optimizer, Averaged)):
-        # A new one is made on a copy: one of the network's own is copied with it.
-        given = optimizers.resolve(net, optimizer, None)[0]
-    else:
-        optimizers.resolve(net, optimizer, None)
+    resolved, _ = optimizers.resolve(net, optimizer, None)
+    # A new one is made on a copy: one of the network's own is copied with it.
+    given: Any = optimizer if isinstance(optimizer, (Optimizer, Averaged)) else resolved
     if isinstance(given, Rprop):
         raise ValueError("optimizer must have a learning rate that steps take; Rprop's is where step sizes start")
 

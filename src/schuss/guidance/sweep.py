@@ -98,7 +98,7 @@ def search(make: Make, plan: Plan, tries: bool) -> RateSweep:
         curve[end:] = np.inf
     if not len(known):
         notes.append(f"training diverges at {rates[0]:.3g} already: look further down, at smaller lr_min")
-        known, start = np.array([0.0]), Start(start.loss, start.scatter)
+        known = np.array([0.0])
     diverges = None if end is None else float(rates[end])
     within = rates[: len(known)]
     lowest = float(within[last_low(known, start)])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..comparison.data import Contender, Measured, Run
+    from ..comparison.data import Contender, Measured
 
     Curve = NDArray[np.float64]
 
@@ -315,19 +315,12 @@ def _beside(found: Measured) -> Curve:
     Those of training may go on falling for ever: where validation has long been left behind, they are not followed.
     """
     runs = [run for one in found.contenders for run in one.runs]
-    train, held = (np.asarray([loss for run in runs for loss in part(run)], float) for part in (_train, _held))
+    train = np.asarray([loss for run in runs for loss in run.train], float)
+    held = np.asarray([loss for run in runs for loss in run.validation or ()], float)
     held = held[np.isfinite(held)]
     if len(held) and held.min() > 0:
         train = np.maximum(train, held.min() * FOLLOWED)
     return np.concatenate([train, held])
-
-
-def _train(run: Run) -> Sequence[float]:
-    return run.train
-
-
-def _held(run: Run) -> Sequence[float]:
-    return run.validation or ()
 
 
 # ---- axes ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .figures import matplotlib
+from .figures import marker, matplotlib
 
 if TYPE_CHECKING:
     import os
@@ -57,9 +57,8 @@ def draw_rate_sweep(found: Found, path: str | os.PathLike[str] | None) -> Any:
         label = "sweeps, batch by batch" if k == 0 else None
         axes.plot(found.rates[: len(losses)], losses, color=SWEEP, alpha=0.35, linewidth=0.8, label=label)
     shown = np.where(np.isfinite(found.curve), found.curve, np.nan)
-    axes.plot(
-        found.rates, shown, color=SWEEP, linewidth=2.0, label="their median", marker="o" if _single(shown) else None
-    )
+    points = marker(int(np.isfinite(shown).sum()))
+    axes.plot(found.rates, shown, color=SWEEP, linewidth=2.0, label="their median", marker=points)
     if len(found.trial_rates):
         label = "short trainings end at"
         axes.plot(
@@ -88,10 +87,6 @@ def draw_rate_sweep(found: Found, path: str | os.PathLike[str] | None) -> Any:
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure
-
-
-def _single(values: Any) -> bool:
-    return bool(np.isfinite(values).sum() == 1)
 
 
 def _limit(axes: Any, found: Found) -> None:

@@ -64,18 +64,23 @@ class EarlyStopping:
 
     def less_is_better(self, names: Sequence[str]) -> bool:
         """Whether less of the monitored quantity is better. ValueError if it is not among the recorded names."""
-        if self.monitor not in names:
-            hint = "; nothing is given to validate with" if self.monitor.startswith("val_") else ""
-            raise ValueError(f"early_stopping's monitor must be one of {', '.join(names)}; got {self.monitor!r}{hint}")
-        if self.mode != "auto":
-            return self.mode == "min"
-        name = self.monitor.removeprefix("val_")
-        if name != "loss" and name not in metrics.KNOWN:
-            raise ValueError(f"early_stopping's mode must be 'min' or 'max' for the metric {name!r}; got 'auto'")
-        return metrics.KNOWN.get(name, True)
+        return less_is_better("early_stopping", self.monitor, self.mode, names)
 
 
 EarlyStopping.__init__ = hinted("early_stopping")(EarlyStopping.__init__)  # type: ignore[method-assign]
+
+
+def less_is_better(whose: str, monitor: str, mode: str, names: Sequence[str]) -> bool:
+    """Whether less of what is monitored is better. ValueError if it is not recorded, or which way it is not known."""
+    if monitor not in names:
+        hint = "; nothing is given to validate with" if monitor.startswith("val_") else ""
+        raise ValueError(f"{whose}'s monitor must be one of {', '.join(names)}; got {monitor!r}{hint}")
+    if mode != "auto":
+        return mode == "min"
+    name = monitor.removeprefix("val_")
+    if name != "loss" and name not in metrics.KNOWN:
+        raise ValueError(f"{whose}'s mode must be 'min' or 'max' for the metric {name!r}; got 'auto'")
+    return metrics.KNOWN.get(name, True)
 
 
 class Best:
