@@ -27,7 +27,15 @@ enum schuss_status {
     SCHUSS_NO_ISA = -2       /* SCHUSS_ISA names a level this CPU lacks */
 };
 
-enum schuss_dtype { SCHUSS_F32 = 0, SCHUSS_F64 = 1 };
+/* How numbers lie in memory. The first two are what the core computes with: its dtypes. What each of the others is says
+ * optim/formats.h. */
+#define SCHUSS_FORMATS(X) \
+    X(F32, float32) X(F64, float64) X(BF16, bfloat16) X(F16, float16) X(BF16_STOCHASTIC, bfloat16_stochastic) \
+    X(SPLIT, split) X(8BIT_SIGNED, 8bit_signed) X(8BIT_UNSIGNED, 8bit_unsigned)
+#define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_##NAME,
+enum schuss_format { SCHUSS_FORMATS(SCHUSS_NUMBER_OF) SCHUSS_N_FORMATS };
+#undef SCHUSS_NUMBER_OF
+const char *schuss_format_name(int format);
 
 /* ---- cpu.c: which instruction set -------------------------------------------------------------------------------- */
 

@@ -20,6 +20,8 @@
 #include "../optim/product.h"
 #include "../optim/eigen.h"
 #include "../optim/orthogonal.h"
+#include "../optim/blocks8.h"
+#include "../optim/formats.h"
 #include "../optim/loop.h"
 #define RULE_LOOPS
 #include "../optim/list.h"
@@ -50,6 +52,8 @@ const struct kernels TABLE = {
     .coast = coast,
     .array = array,
     .array_scratch = array_scratch,
+    .widen = widen,
+    .narrow = narrow,
     .any_nonfinite = any_nonfinite,
     .sum_squares = sum_squares,
     .sum_absolute = sum_absolute,

@@ -112,3 +112,5 @@ void schuss_memory_start(const struct schuss_group *g, double *now) {
 void schuss_derive(const struct schuss_group *g, int64_t steps, double *out) {
     if (optimizer_rules[g->rule]->derive) optimizer_rules[g->rule]->derive(g, steps, out);
 }
+
+const char *schuss_format_name(int format) { return NAME_OF(SCHUSS_FORMATS, format); }

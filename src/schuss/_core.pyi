@@ -696,3 +696,21 @@ def gemm(
 def activate(name: str, x: NDArray[Any], alpha: float = 0.0) -> NDArray[Any]: ...
 def elementary(name: str, x: NDArray[Any]) -> NDArray[Any]:
     """exp, log, tanh, erfc, expm1, log1p (the last for 0 <= x <= 1)."""
+
+# Between reals and numbers of a format ("float32", "float64", "bfloat16", "float16", "bfloat16_stochastic", "split",
+# "8bit_signed", "8bit_unsigned"), in arrays that the caller has. codes and more are looked at as bytes; more is what a
+# format has beside its codes: the lower halves of "split", the scales of 8 bits, else None.
+def widen(name: str, codes: NDArray[Any], more: NDArray[Any] | None, out: NDArray[Any]) -> None:
+    """Numbers of the format into out, float32 or float64."""
+
+def narrow(
+    name: str,
+    x: NDArray[Any],
+    codes: NDArray[Any],
+    more: NDArray[Any] | None = None,
+    seed: int = 0,
+    number: int = 0,
+    t: int = 0,
+    first: int = 0,
+) -> None:
+    """X, float32 or float64, into codes and more. The last four: which random numbers round."""

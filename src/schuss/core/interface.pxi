@@ -10,6 +10,8 @@ cdef extern from "schuss.h" nogil:
         SCHUSS_NO_ISA
         SCHUSS_F32
         SCHUSS_F64
+        SCHUSS_SPLIT
+        SCHUSS_8BIT_SIGNED
         SCHUSS_MAX_STATES
         SCHUSS_MAX_AVERAGES
         SCHUSS_MEMORY
@@ -30,6 +32,7 @@ cdef extern from "schuss.h" nogil:
     const char *schuss_activation_name(int activation)
     const char *schuss_average_name(int kind)
     const char *schuss_dialect_name(int dialect)
+    const char *schuss_format_name(int format)
     const char *schuss_init_name(int init)
     const char *schuss_loss_name(int kind)
 
@@ -482,10 +485,18 @@ cdef extern from "kernels.h" nogil:
         ptrdiff_t ldc
         tile_end end
 
+    struct rounding:
+        uint64_t seed
+        uint32_t number
+        int64_t t
+        ptrdiff_t first
+
     struct kernels:
         void (*activate)(int activation, double alpha, ptrdiff_t n, const void *x, void *y)
         int (*any_nonfinite)(ptrdiff_t n, const void *x)
         void (*elementary)(int f, ptrdiff_t n, const void *x, void *y)
+        void (*narrow)(int format, ptrdiff_t n, const void *x, void *to, void *more, const rounding *rounding)
+        void (*widen)(int format, ptrdiff_t n, const void *x, const void *more, void *to)
 
     const char *schuss_elementary_name(int f)
     const kernels *schuss_kernels(int dtype)
