@@ -49,6 +49,9 @@ struct rule_constants {
     int pull[SCHUSS_MAX_AVERAGES];          /* 1: afterwards the parameters become the average */
     int zero_grad;
     int seen;                               /* the gradient has been looked at in a pass before */
+    /* for arrays that are not of the dtype */
+    int64_t t;                              /* the step's number */
+    int sums_write;                         /* MEASURED rules: the states that the pass with sums writes, bit k for slot k */
 };
 
 /* Which random numbers round, where rounding is stochastic: those of this seed, array and step. first: the element of the

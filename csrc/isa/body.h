@@ -26,6 +26,7 @@
 #define RULE_LOOPS
 #include "../optim/list.h"
 #undef RULE_LOOPS
+#include "../optim/chunks.h"
 #include "../optim/stages.h"
 #include "../optim/by_row.h"
 #define RULE_ARRAYS

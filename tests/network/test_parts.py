@@ -68,12 +68,12 @@ OF_CONSTRUCTION = {"Muon": {"_moves", "_adamw"}}
 SETTLED = "made anew"
 OF_STEPPER = {
     "params": "groups", "form": "form", "state_arrays": "states", "averages": "averages", "memories": "memories",
-    "specs": "averages", "c_step": "steps",
+    "specs": "averages", "c_step": "steps", "kept": "precision",
     **dict.fromkeys(
         ["sums", "scratch", "level", "arenas", "state_names", "groups_read", "unscheduled",
          "numbers", "views", "n_views", "wants",
          "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy",
-         "given", "places", "disjoint", "asked", "settings", "state_shapes",
+         "given", "places", "disjoint", "asked", "settings", "state_shapes", "stored", "formats", "any_narrow", "any_stored",
          "rows_changes", "histories", "lasts"],  # rows that have missed steps make them before parts are asked for
         SETTLED,
     ),

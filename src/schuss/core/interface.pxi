@@ -10,8 +10,13 @@ cdef extern from "schuss.h" nogil:
         SCHUSS_NO_ISA
         SCHUSS_F32
         SCHUSS_F64
+        SCHUSS_BF16
+        SCHUSS_F16
+        SCHUSS_BF16_STOCHASTIC
         SCHUSS_SPLIT
         SCHUSS_8BIT_SIGNED
+        SCHUSS_8BIT_UNSIGNED
+        SCHUSS_N_FORMATS
         SCHUSS_MAX_STATES
         SCHUSS_MAX_AVERAGES
         SCHUSS_MEMORY
@@ -80,6 +85,7 @@ cdef extern from "schuss.h" nogil:
     void schuss_derive(const schuss_group *group, int64_t steps, double *out)
     void schuss_memory_start(const schuss_group *group, double *now)
     double schuss_state_start(const schuss_group *group, int slot)
+    int schuss_state_format(int rule, int slot, ptrdiff_t n, int dtype, int wanted)
 
     struct schuss_memory:
         double step
@@ -92,6 +98,16 @@ cdef extern from "schuss.h" nogil:
         int64_t start, every
         double weight
 
+    struct schuss_stored:
+        int p, g
+        int *s
+        void *low
+        void **scale
+        void *copy
+        int copy_format
+        uint64_t seed
+        uint32_t number
+
     struct schuss_segment:
         ptrdiff_t n, rows, cols
         int ndim
@@ -103,6 +119,7 @@ cdef extern from "schuss.h" nogil:
         int group
         const int64_t *index
         int64_t *last
+        const schuss_stored *stored
 
     struct schuss_step:
         int dtype
