@@ -190,9 +190,9 @@ struct kernels {
     void (*array)(const struct schuss_segment *s, const struct rule_constants *c, char *scratch, struct team *me,
                   int *nonfinite);
     ptrdiff_t (*array_scratch)(const struct schuss_group *g, const struct schuss_segment *s, int members);
-    /* Between reals and numbers of a format (enum schuss_format), each n of them. more: SPLIT: the lower halves; 8 bits: the
-     * scale of each block, float; else NULL. Nothing overlaps. rounding is looked at where the format is stochastic. What a
-     * format keeps of a number is in optim/formats.h. */
+    /* Between reals and numbers of a format (enum schuss_format), each n of them. more: SPLIT: the lower halves; 8 bits:
+     * the scale of each block, float; else NULL. Nothing overlaps. rounding is looked at where the format is stochastic.
+     * What a format keeps of a number is in optim/formats.h. */
     void (*widen)(int format, ptrdiff_t n, const void *from, const void *more, void *to);
     void (*narrow)(int format, ptrdiff_t n, const void *from, void *to, void *more, const struct rounding *rounding);
     /* 1 if any of x[n] is NaN or infinite. */

@@ -3,11 +3,12 @@
  *
  *   F32, F64         nearest; ties to even
  *   BF16             the upper half of a float, nearest, ties to even
- *   BF16_STOCHASTIC  stored as BF16; the lower half of a float, as a fraction of 65536, is how likely it is rounded away from
- *                    zero. What is finite stays so: the largest bfloat16 is where it ends
- *   F16              IEEE 754's binary16, nearest, ties to even
- *   SPLIT            a float in two halves: the nearest BF16, ties away from zero, and, in 16 bits, what the float's bits are
- *                    above or, as a negative number, below. Nothing is lost
+ *   BF16_STOCHASTIC  stored as BF16; the lower half of a float, as a fraction of 65536, is how likely it is rounded away
+ *                    from zero. What is finite stays so: the largest bfloat16 is where it ends
+ *   F16              IEEE 754's binary16, nearest, ties to even: by instructions where there are some, else the same bits
+ *                    by integers
+ *   SPLIT            a float in two halves: the nearest BF16, ties away from zero, and, in 16 bits, what the float's bits
+ *                    are more, or, as a negative number, less. Nothing is lost but the payload of a NaN
  *   8BIT_SIGNED, 8BIT_UNSIGNED  blocks8.h
  *
  * Doubles become floats first, by a rounding of their own, wherever a format is narrower than a float. */
@@ -78,15 +79,15 @@ ALWAYS_INLINE uint32_t bf16_stochastic(uint32_t bits, uint32_t draw) {
     return bf16_or_nan(bits, (bits >> 16 & 0x8000) | (uint32_t)rounded);
 }
 
-/* Denormals of 16 bits are multiples of 2^-24, none of them a denormal float. */
+#ifndef V_HALVES
+/* Denormals of 16 bits are multiples of 2^-24, none of them a denormal float. Where their bits are chosen by a mask, the
+ * compiler does not branch. */
 ALWAYS_INLINE uint32_t float_bits_of_f16(uint32_t half) {
     const int32_t magnitude = (int32_t)(half & 0x7fff);
-    const uint32_t denormal = bits_of_float((float)magnitude * 0x1p-24f);
-    const uint32_t normal = ((uint32_t)magnitude << 13) + (112u << 23);
-    const uint32_t beyond = ((uint32_t)magnitude << 13) + (224u << 23);
-    const uint32_t quiet = magnitude > 0x7c00 ? beyond | 0x400000 : beyond;
-    const uint32_t found = magnitude < 0x400 ? denormal : magnitude < 0x7c00 ? normal : quiet;
-    return found | (half & 0x8000) << 16;
+    const uint32_t denormal = bits_of_float((float)magnitude * 0x1p-24f), is_denormal = -(uint32_t)(magnitude < 0x400);
+    const uint32_t bias = magnitude < 0x7c00 ? 112u << 23 : 224u << 23, quiet = magnitude > 0x7c00 ? 0x400000 : 0;
+    const uint32_t other = (((uint32_t)magnitude << 13) + bias) | quiet;
+    return (denormal & is_denormal) | (other & ~is_denormal) | (half & 0x8000) << 16;
 }
 /* From 1/2 to 1 floats are multiples of 2^-24. */
 ALWAYS_INLINE uint32_t f16_nearest(uint32_t bits) {
@@ -99,6 +100,7 @@ ALWAYS_INLINE uint32_t f16_nearest(uint32_t bits) {
     const int32_t found = magnitude < 113 << 23 ? denormal : magnitude > FLOAT_INFINITY ? nan : clamped;
     return (uint32_t)found | (bits >> 16 & 0x8000);
 }
+#endif
 
 static void widen_bf16(ptrdiff_t n, const uint16_t *restrict from, real *restrict to) {
     for (ptrdiff_t i = 0; i < n; i++) to[i] = real_of((uint32_t)from[i] << 16);
@@ -153,6 +155,26 @@ static void narrow_stochastic(ptrdiff_t n, const real *restrict from, uint16_t *
     }
 }
 
+#ifdef V_HALVES
+/* The last vector of either is made of what is left, and zeros. */
+static void widen_f16(ptrdiff_t n, const uint16_t *restrict from, real *restrict to) {
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_store(to + i, v_from_halves(from + i));
+    if (i == n) return;
+    uint16_t last[LANES] = {0};
+    memcpy(last, from + i, (size_t)(n - i) * sizeof *last);
+    v_store_m(to + i, v_from_halves(last), v_mask(n - i));
+}
+
+static void narrow_f16(ptrdiff_t n, const real *restrict from, uint16_t *restrict to) {
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_to_halves(to + i, v_load(from + i));
+    if (i == n) return;
+    uint16_t last[LANES];
+    v_to_halves(last, v_load_m(from + i, v_mask(n - i)));
+    memcpy(to + i, last, (size_t)(n - i) * sizeof *last);
+}
+#else
 static void widen_f16(ptrdiff_t n, const uint16_t *restrict from, real *restrict to) {
     for (ptrdiff_t i = 0; i < n; i++) to[i] = real_of(float_bits_of_f16(from[i]));
 }
@@ -160,6 +182,7 @@ static void widen_f16(ptrdiff_t n, const uint16_t *restrict from, real *restrict
 static void narrow_f16(ptrdiff_t n, const real *restrict from, uint16_t *restrict to) {
     for (ptrdiff_t i = 0; i < n; i++) to[i] = (uint16_t)f16_nearest(float_bits(from[i]));
 }
+#endif
 
 static void widen_split(ptrdiff_t n, const uint16_t *restrict high, const uint16_t *restrict low, real *restrict to) {
     for (ptrdiff_t i = 0; i < n; i++) to[i] = real_of(((uint32_t)high[i] << 16) + (uint32_t)(int16_t)low[i]);

@@ -1,4 +1,4 @@
-/* The vocabulary's machine part for AVX2 with FMA. See vec/vec.h for what each name means. */
+/* The vocabulary's machine part for AVX2 with FMA and F16C. See vec/vec.h for what each name means. */
 enum { TILE_ROWS = 6, TILE_VECS = 2 };
 
 typedef __m256i vmask;
@@ -17,6 +17,11 @@ static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m2
 static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm256_maskload_ps(p, m); }
 static inline void v_store_m(real *p, vec v, vmask m) { _mm256_maskstore_ps(p, m, (__m256)v); }
 static inline wide v_widen(const real *p) { return (wide)_mm256_cvtps_pd(_mm_loadu_ps(p)); }
+#define V_HALVES
+static inline vec v_from_halves(const uint16_t *p) { return (vec)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+static inline void v_to_halves(uint16_t *p, vec v) {
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT));
+}
 #else
 #define V_BITS(m) (uint32_t)_mm256_movemask_pd((__m256d)(m))
 #define V_MAX(a, b) (vec)_mm256_max_pd((__m256d)(a), (__m256d)(b))

@@ -13,6 +13,13 @@ static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m5
 static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm512_maskz_loadu_ps(m, p); }
 static inline void v_store_m(real *p, vec v, vmask m) { _mm512_mask_storeu_ps(p, m, (__m512)v); }
 static inline wide v_widen(const real *p) { return (wide)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+#define V_HALVES
+static inline vec v_from_halves(const uint16_t *p) {
+    return (vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+static inline void v_to_halves(uint16_t *p, vec v) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+}
 #else
 typedef __mmask8 vmask;
 #define V_BITS(m) (uint32_t)_mm512_movepi64_mask((__m512i)(m))

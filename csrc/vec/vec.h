@@ -10,6 +10,8 @@
  *   v_product32(a, b)                     of the lower 32 bits of each 64
  *   V_MAX(a, b), V_MIN(a, b)              a > b ? a : b, a < b ? a : b, where there is an instruction; else left out
  *   V_SQRT(a)                             the root of each lane, where there is an instruction; else left out
+ *   V_HALVES, v_from_halves(p), v_to_halves(p, v)  LANES numbers of 16 bits (binary16) from p on, nearest, ties to even,
+ *                                         where reals are floats and there are instructions; else left out
  *   v_widen(p)                            DOUBLES reals from p on, as doubles; of floats only, the other is here
  *
  * Before inclusion: REAL_BITS, VECTOR_BYTES and MACHINE_HEADER. */
