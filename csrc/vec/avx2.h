@@ -37,3 +37,23 @@ static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm256_maskload
 static inline void v_store_m(real *p, vec v, vmask m) { _mm256_maskstore_pd(p, m, (__m256d)v); }
 #endif
 static inline vecl v_product32(vecl a, vecl b) { return (vecl)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
+
+typedef vecf table8;
+static inline vecf f_fma(vecf a, vecf b, vecf c) { return (vecf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+static inline vecf f_max(vecf a, vecf b) { return (vecf)_mm256_max_ps((__m256)a, (__m256)b); }
+static inline vecf f_min(vecf a, vecf b) { return (vecf)_mm256_min_ps((__m256)a, (__m256)b); }
+static inline table8 f_table8_of(const float *t) { return (vecf)_mm256_loadu_ps(t); }
+static inline vecf f_table8(table8 t, vecw w) { return (vecf)_mm256_permutevar8x32_ps((__m256)t, (__m256i)w); }
+static inline vecw w_max(vecw a, vecw b) { return (vecw)_mm256_max_epi32((__m256i)a, (__m256i)b); }
+static inline vecw w_upper_times(vecw w, int c) {
+    return (vecw)_mm256_madd_epi16((__m256i)w, _mm256_set1_epi32(c << 16));
+}
+static inline vecw w_of_bytes(const uint8_t *p) {
+    return (vecw)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
+static inline void w_to_bytes(uint8_t *p, const vecw *w) {
+    const __m256i low = _mm256_set1_epi32(255), turn = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    __m256i a = _mm256_packs_epi32(_mm256_and_si256((__m256i)w[0], low), _mm256_and_si256((__m256i)w[1], low));
+    __m256i b = _mm256_packs_epi32(_mm256_and_si256((__m256i)w[2], low), _mm256_and_si256((__m256i)w[3], low));
+    _mm256_storeu_si256((__m256i *)p, _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b), turn));
+}

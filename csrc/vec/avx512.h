@@ -33,3 +33,20 @@ static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm512_maskz_lo
 static inline void v_store_m(real *p, vec v, vmask m) { _mm512_mask_storeu_pd(p, m, (__m512d)v); }
 #endif
 static inline vecl v_product32(vecl a, vecl b) { return (vecl)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
+
+typedef vecf table8;
+static inline vecf f_fma(vecf a, vecf b, vecf c) { return (vecf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+static inline vecf f_max(vecf a, vecf b) { return (vecf)_mm512_max_ps((__m512)a, (__m512)b); }
+static inline vecf f_min(vecf a, vecf b) { return (vecf)_mm512_min_ps((__m512)a, (__m512)b); }
+static inline table8 f_table8_of(const float *t) { return (vecf)_mm512_broadcast_f32x8(_mm256_loadu_ps(t)); }
+static inline vecf f_table8(table8 t, vecw w) { return (vecf)_mm512_permutexvar_ps((__m512i)w, (__m512)t); }
+static inline vecw w_max(vecw a, vecw b) { return (vecw)_mm512_max_epi32((__m512i)a, (__m512i)b); }
+static inline vecw w_upper_times(vecw w, int c) {
+    return (vecw)_mm512_madd_epi16((__m512i)w, _mm512_set1_epi32(c << 16));
+}
+static inline vecw w_of_bytes(const uint8_t *p) {
+    return (vecw)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+static inline void w_to_bytes(uint8_t *p, const vecw *w) {
+    for (int i = 0; i < 4; i++) _mm_storeu_si128((__m128i *)(p + 16 * i), _mm512_cvtepi32_epi8((__m512i)w[i]));
+}

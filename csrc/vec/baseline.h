@@ -16,3 +16,16 @@ static inline vec v_fma(vec a, vec b, vec c) { return a * b + c; }
 static inline wide v_widen(const real *p) { return (wide){p[0], p[1]}; }
 #endif
 static inline vecl v_product32(vecl a, vecl b) { return (a & 0xffffffffu) * (b & 0xffffffffu); }
+
+typedef const float *table8;
+static inline vecf f_fma(vecf a, vecf b, vecf c) { return a * b + c; }
+static inline vecf f_max(vecf a, vecf b) { return (vecf)(((a > b) & (vecw)a) | (~(a > b) & (vecw)b)); }
+static inline vecf f_min(vecf a, vecf b) { return (vecf)(((a < b) & (vecw)a) | (~(a < b) & (vecw)b)); }
+static inline table8 f_table8_of(const float *t) { return t; }
+static inline vecf f_table8(table8 t, vecw w) { return (vecf){t[w[0] & 7], t[w[1] & 7], t[w[2] & 7], t[w[3] & 7]}; }
+static inline vecw w_max(vecw a, vecw b) { return ((a > b) & a) | (~(a > b) & b); }
+static inline vecw w_upper_times(vecw w, int c) { return (w >> 16) * c; }
+static inline vecw w_of_bytes(const uint8_t *p) { return (vecw){p[0], p[1], p[2], p[3]}; }
+static inline void w_to_bytes(uint8_t *p, const vecw *w) {
+    for (int i = 0; i < 16; i++) p[i] = (uint8_t)w[i / 4][i % 4];
+}

@@ -14,6 +14,16 @@
  *                                         where reals are floats and there are instructions; else left out
  *   v_widen(p)                            DOUBLES reals from p on, as doubles; of floats only, the other is here
  *
+ * and, of lanes of 32 bits whatever a real is, floats (vecf) and their words (vecw):
+ *
+ *   f_fma(a, b, c)                        a * b + c, rounded once if the product is not exact
+ *   f_max(a, b), f_min(a, b)              a > b ? a : b, a < b ? a : b
+ *   table8, f_table8_of(t), f_table8(t, w)    eight floats, made ready; the one that the lowest three bits of w tell
+ *   w_max(a, b)                           the larger one, of signed numbers
+ *   w_upper_times(w, c)                   the upper 16 bits of w, which are not negative, times c, 0 <= c < 32768
+ *   w_of_bytes(p)                         WORDS bytes from p on, each a word
+ *   w_to_bytes(p, w)                      the lowest byte of each word of w[4]
+ *
  * Before inclusion: REAL_BITS, VECTOR_BYTES and MACHINE_HEADER. */
 
 #if REAL_BITS == 32
@@ -49,6 +59,16 @@ enum { DOUBLES = VECTOR_BYTES / sizeof(double) };
 #if REAL_BITS == 64
 ALWAYS_INLINE wide v_widen(const real *p) { return (wide)v_load(p); }
 #endif
+
+typedef float vecf __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t vecw __attribute__((vector_size(VECTOR_BYTES)));
+enum { WORDS = VECTOR_BYTES / sizeof(float) };
+ALWAYS_INLINE vecf f_load(const float *p) {
+    vecf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+ALWAYS_INLINE void f_store(float *p, vecf v) { memcpy(p, &v, sizeof v); }
 
 #include MACHINE_HEADER
 
