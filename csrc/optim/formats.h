@@ -111,6 +111,8 @@ static void narrow_bf16(ptrdiff_t n, const real *restrict from, uint16_t *restri
 }
 
 enum { NUMBERS_OF_BLOCK = 8, ROUNDING_BLOCKS = 16, NUMBERS_DRAWN = ROUNDING_BLOCKS * NUMBERS_OF_BLOCK };
+/* Which of four numbers comes i-th in memory, xor i: the first is the lowest of 64 bits. */
+enum { NUMBER_IN_MEMORY = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : 3 };
 
 /* The numbers of ROUNDING_BLOCKS Philox blocks, of 16 bits each, from block `first` on. Word q of a block has two of its
  * eight: number 2 q in its lower half, 2 q + 1 in its upper half. */
@@ -126,18 +128,16 @@ ALWAYS_INLINE void draw_roundings(const struct rounding *r, uint64_t first, uint
         c3[g] = STREAM_ROUNDING + (uint32_t)(t >> 32) - (vecl){0};
     }
     philox_abreast(GROUPS, c0, c1, c2, c3, r->seed);
-    uint64_t words[GROUPS][2][BLOCKS_ABREAST];
+    uint64_t lower[ROUNDING_BLOCKS], upper[ROUNDING_BLOCKS], words[2 * ROUNDING_BLOCKS];
     const vecl half = 0xffffffffu - (vecl){0};
 #pragma GCC unroll 8
     for (int g = 0; g < GROUPS; g++) {
-        const vecl lower = (c0[g] & half) | c1[g] << 32, upper = (c2[g] & half) | c3[g] << 32;
-        memcpy(words[g][0], &lower, sizeof lower);
-        memcpy(words[g][1], &upper, sizeof upper);
+        const vecl first_two = (c0[g] & half) | c1[g] << 32, last_two = (c2[g] & half) | c3[g] << 32;
+        memcpy(lower + g * BLOCKS_ABREAST, &first_two, sizeof first_two);
+        memcpy(upper + g * BLOCKS_ABREAST, &last_two, sizeof last_two);
     }
-    for (int g = 0; g < GROUPS; g++)
-        for (int b = 0; b < BLOCKS_ABREAST; b++)
-            for (int k = 0; k < NUMBERS_OF_BLOCK; k++)
-                *draws++ = (uint16_t)(words[g][k / 4][b] >> 16 * (k % 4));
+    for (int b = 0; b < ROUNDING_BLOCKS; b++) words[2 * b] = lower[b], words[2 * b + 1] = upper[b];
+    memcpy(draws, words, sizeof words);
 }
 
 /* Element e of the array has number e % 8 of block e / 8. */
@@ -149,7 +149,7 @@ static void narrow_stochastic(ptrdiff_t n, const real *restrict from, uint16_t *
         draw_roundings(r, block, draws);
         const ptrdiff_t rest = NUMBERS_DRAWN - skipped, width = n < rest ? n : rest;
         for (ptrdiff_t i = 0; i < width; i++)
-            to[i] = (uint16_t)bf16_stochastic(float_bits(from[i]), draws[skipped + i]);
+            to[i] = (uint16_t)bf16_stochastic(float_bits(from[i]), draws[(skipped + i) ^ NUMBER_IN_MEMORY]);
         from += width, to += width, n -= width;
         block += ROUNDING_BLOCKS, skipped = 0;
     }

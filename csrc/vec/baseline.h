@@ -15,7 +15,11 @@ static inline vec v_fma(vec a, vec b, vec c) { return a * b + c; }
 #if REAL_BITS == 32
 static inline wide v_widen(const real *p) { return (wide){p[0], p[1]}; }
 #endif
+#ifdef __SSE2__
+static inline vecl v_product32(vecl a, vecl b) { return (vecl)_mm_mul_epu32((__m128i)a, (__m128i)b); }
+#else
 static inline vecl v_product32(vecl a, vecl b) { return (a & 0xffffffffu) * (b & 0xffffffffu); }
+#endif
 
 typedef const float *table8;
 static inline vecf f_fma(vecf a, vecf b, vecf c) { return a * b + c; }
