@@ -87,6 +87,10 @@ cdef extern from "schuss.h" nogil:
     double schuss_state_start(const schuss_group *group, int slot)
     int schuss_state_format(int rule, int slot, ptrdiff_t n, int dtype, int wanted)
 
+    struct schuss_clock:
+        int group, present
+        int64_t behind
+
     struct schuss_memory:
         double step
         double *now
@@ -117,6 +121,7 @@ cdef extern from "schuss.h" nogil:
         void **s
         void **average
         int group
+        int clock, absent
         const int64_t *index
         int64_t *last
         const schuss_stored *stored
@@ -125,6 +130,8 @@ cdef extern from "schuss.h" nogil:
         int dtype
         int n_groups, n_segments
         schuss_group *groups
+        int n_clocks
+        schuss_clock *clocks
         schuss_memory *memories
         schuss_segment *segments
         double *sums
@@ -134,6 +141,7 @@ cdef extern from "schuss.h" nogil:
         void *histories
         int64_t t
         double grad_scale, clip_value, clip_norm
+        int n_absent
         int zero_grad, check_first, nonfinite
         double grad_norm
 

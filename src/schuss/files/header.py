@@ -174,6 +174,8 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
     "steps": whole(0, MOST_STEPS),
     "groups": array_of(mapping),
     "order": array_of(whole(0, MOST_STEPS)),
+    "clocks": record({"of": array_of(whole(0, MOST_STEPS)), "behind": array_of(whole(0, MOST_STEPS))}),
+    "own": array_of(mapping),
     "memories": optional(array_of(array_of(real))),
     "schedules": schedules,
     "scheduled": array_of(optional(whole(0, MOST_STEPS))),
@@ -194,16 +196,8 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
 }
 # Which came with later versions.
 _LATER = (
-    "order",
-    "memories",
-    "schedules",
-    "scheduled",
-    "decay_places",
-    "form",
-    "averages",
-    "precision",
-    "wrappers",
-    "beside",
+    *("order", "memories", "schedules", "scheduled", "decay_places", "form", "averages", "wrappers", "beside"),
+    *("clocks", "own", "precision"),
 )
 # The optimizers beside one have nothing around them, and none beside them.
 _ALONE = {name: check for name, check in SCHEMA_OF_OPTIMIZER.items() if name != "wrappers"}
