@@ -84,8 +84,8 @@ ALWAYS_INLINE void widen_block(const int is_signed, const uint8_t *code, float a
         vecf whole;
         if (is_signed) {
             const vecf power = (vecf)((vecw)k & (int32_t)0xff800000); /* with k's sign; 0 of 0 */
-            whole = f_fma(power, f_table8(rest, decade), 18 * k);
-        } else whole = f_fma(k, 18 - (vecf){0}, f_table8(rest, decade));
+            whole = f_fma_exact(power, f_table8(rest, decade), 18 * k);
+        } else whole = f_fma_exact(k, 18 - (vecf){0}, f_table8(rest, decade));
         f_store(to + i, whole * f_table8(unit, decade) * absmax);
     }
 }
@@ -106,7 +106,7 @@ ALWAYS_INLINE void narrow_block(const int is_signed, const float *from, float ab
             const vecf x = f_fma(is_signed ? (vecf)((vecw)v[j] & 0x7fffffff) : v[j], scale, tiniest);
             const vecw decade = w_upper_times((vecw)x, is_signed ? NEAR_SIGNED : NEAR_UNSIGNED) >> 23;
             const vecf y = f_fma(x, f_table8(cells, decade), f_table8(before, decade));
-            w[j] = (vecw)(f_min(y, f_fma(y, two, bend)) + f_table8(codes, decade));
+            w[j] = (vecw)(f_min(y, f_fma_exact(y, two, bend)) + f_table8(codes, decade));
         }
         /* Signed, -1 becomes the least code, which is -0.993. */
         if (is_signed) w_to_mirrored(code + i, SIGNED_ZERO, w, v);
@@ -114,16 +114,19 @@ ALWAYS_INLINE void narrow_block(const int is_signed, const float *from, float ab
     }
 }
 
-/* The largest magnitude among from[256], as bits: an infinity or NaN comes out as the largest. */
-ALWAYS_INLINE int32_t largest_bits(const float *from) {
+/* The largest of from[256] as bits: of magnitudes, signed; unsigned, a negative number comes out as larger than all that
+ * are not. An infinity or NaN is larger than numbers. */
+ALWAYS_INLINE uint32_t largest_bits(const int is_signed, const float *from) {
     vecw w[4] = {{0}, {0}, {0}, {0}};
     for (int i = 0; i < BLOCK8; i += 4 * WORDS)
 #pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) w[j] = w_max(w[j], (vecw)f_load(from + i + j * WORDS) & 0x7fffffff);
-    const vecw all = w_max(w_max(w[0], w[1]), w_max(w[2], w[3]));
-    int32_t words[WORDS], largest = 0;
-    memcpy(words, &all, sizeof all);
-    for (int i = 0; i < WORDS; i++) largest = words[i] > largest ? words[i] : largest;
+        for (int j = 0; j < 4; j++) {
+            const vecw bits = (vecw)f_load(from + i + j * WORDS);
+            w[j] = w_max(w[j], is_signed ? bits & 0x7fffffff : bits);
+        }
+    uint32_t words[4 * WORDS], largest = 0;
+    memcpy(words, w, sizeof words);
+    for (int i = 0; i < 4 * WORDS; i++) largest = words[i] > largest ? words[i] : largest;
     return largest;
 }
 
@@ -154,14 +157,20 @@ ALWAYS_INLINE void narrow_blocks(const int is_signed, ptrdiff_t n, const real *f
             if (!whole) memset(copy + here, 0, sizeof copy - here * sizeof *copy);
             block = copy;
         }
-        const int32_t bits = largest_bits(block);
+        uint32_t bits = largest_bits(is_signed, block);
+        if (!is_signed && bits > INT32_MAX) {
+            for (int i = 0; i < BLOCK8; i++) copy[i] = block[i] < 0 && -block[i] < INFINITY ? 0 : fabsf(block[i]);
+            block = copy;
+            bits = largest_bits(is_signed, block);
+        }
         if (bits < SMALLEST_NORMAL || bits >= INFINITE) {
             *absmax = bits < SMALLEST_NORMAL ? 0 : NAN;
             memset(code, is_signed ? SIGNED_ZERO : 0, here);
             continue;
         }
-        memcpy(absmax, &bits, sizeof bits);
-        float largest = *absmax;
+        float largest;
+        memcpy(&largest, &bits, sizeof bits);
+        *absmax = largest;
         if (bits >= LARGE) { /* SPREAD over it could be a denormal, which is flushed. */
             for (int i = 0; i < BLOCK8; i++) copy[i] = block[i] * 0x1p-32f;
             block = copy;
@@ -184,9 +193,8 @@ static void widen_8bit(int is_signed, ptrdiff_t n, const uint8_t *code, const fl
 }
 
 /* from[n], code[n], absmax[n / 256 rounded up]. The nearest code of x as above, in real arithmetic but for the last
- * places of x: within two units of them halfway between two codes either may be taken. Zeros stay zeros, and the
- * largest magnitude is kept exactly where it is positive. Unsigned, signs are not looked at for absmax, and what is
- * negative becomes 0. A block of zeros, and of denormals, which kernels flush, gets absmax 0; one with a NaN or an
+ * places of x: within one unit of them halfway between two codes either may be taken. Zeros stay zeros, and the
+ * largest magnitude is kept exactly where it is positive. Unsigned, what is negative is 0. A block of zeros, and of denormals, which kernels flush, gets absmax 0; one with a NaN or an
  * infinity gets NaN as absmax: all of it is NaN when it is widened. Doubles are rounded to floats first. */
 static void narrow_8bit(int is_signed, ptrdiff_t n, const real *from, uint8_t *code, float *absmax) {
     if (is_signed) narrow_blocks(1, n, from, code, absmax);

@@ -35,10 +35,11 @@ static inline vecl v_product32(vecl a, vecl b) { return (vecl)_mm256_mul_epu32((
 
 typedef vecf table8;
 static inline vecf f_fma(vecf a, vecf b, vecf c) { return (vecf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+static inline vecf f_fma_exact(vecf a, vecf b, vecf c) { return f_fma(a, b, c); }
 static inline vecf f_min(vecf a, vecf b) { return (vecf)_mm256_min_ps((__m256)a, (__m256)b); }
 static inline table8 f_table8_of(const float *t) { return (vecf)_mm256_loadu_ps(t); }
 static inline vecf f_table8(table8 t, vecw w) { return (vecf)_mm256_permutevar8x32_ps((__m256)t, (__m256i)w); }
-static inline vecw w_max(vecw a, vecw b) { return (vecw)_mm256_max_epi32((__m256i)a, (__m256i)b); }
+static inline vecw w_max(vecw a, vecw b) { return (vecw)_mm256_max_epu32((__m256i)a, (__m256i)b); }
 static inline vecw w_upper_times(vecw w, int c) {
     return (vecw)_mm256_madd_epi16((__m256i)w, _mm256_set1_epi32(c << 16));
 }

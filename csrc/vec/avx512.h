@@ -29,10 +29,11 @@ static inline vecl v_product32(vecl a, vecl b) { return (vecl)_mm512_mul_epu32((
 
 typedef vecf table8;
 static inline vecf f_fma(vecf a, vecf b, vecf c) { return (vecf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+static inline vecf f_fma_exact(vecf a, vecf b, vecf c) { return f_fma(a, b, c); }
 static inline vecf f_min(vecf a, vecf b) { return (vecf)_mm512_min_ps((__m512)a, (__m512)b); }
 static inline table8 f_table8_of(const float *t) { return (vecf)_mm512_broadcast_f32x8(_mm256_loadu_ps(t)); }
 static inline vecf f_table8(table8 t, vecw w) { return (vecf)_mm512_permutexvar_ps((__m512i)w, (__m512)t); }
-static inline vecw w_max(vecw a, vecw b) { return (vecw)_mm512_max_epi32((__m512i)a, (__m512i)b); }
+static inline vecw w_max(vecw a, vecw b) { return (vecw)_mm512_max_epu32((__m512i)a, (__m512i)b); }
 static inline vecw w_upper_times(vecw w, int c) {
     return (vecw)_mm512_madd_epi16((__m512i)w, _mm512_set1_epi32(c << 16));
 }

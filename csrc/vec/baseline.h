@@ -23,10 +23,14 @@ static inline vecf f_fma(vecf a, vecf b, vecf c) {
     for (int i = 0; i < 4; i++) result[i] = (float)((double)a[i] * (double)b[i] + (double)c[i]);
     return result;
 }
+static inline vecf f_fma_exact(vecf a, vecf b, vecf c) { return a * b + c; }
 static inline vecf f_min(vecf a, vecf b) { return (vecf)(((a < b) & (vecw)a) | (~(a < b) & (vecw)b)); }
 static inline table8 f_table8_of(const float *t) { return t; }
 static inline vecf f_table8(table8 t, vecw w) { return (vecf){t[w[0] & 7], t[w[1] & 7], t[w[2] & 7], t[w[3] & 7]}; }
-static inline vecw w_max(vecw a, vecw b) { return ((a > b) & a) | (~(a > b) & b); }
+static inline vecw w_max(vecw a, vecw b) {
+    const vecw larger = (a ^ INT32_MIN) > (b ^ INT32_MIN);
+    return (larger & a) | (~larger & b);
+}
 static inline vecw w_upper_times(vecw w, int c) { return (w >> 16) * c; }
 static inline vecw w_of_bytes(const uint8_t *p) { return (vecw){p[0], p[1], p[2], p[3]}; }
 static inline void w_to_bytes(uint8_t *p, const vecw *w) {

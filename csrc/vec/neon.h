@@ -25,6 +25,7 @@ typedef uint8x16x2_t table8;
 static inline vecf f_fma(vecf a, vecf b, vecf c) {
     return (vecf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
+static inline vecf f_fma_exact(vecf a, vecf b, vecf c) { return f_fma(a, b, c); }
 static inline vecf f_min(vecf a, vecf b) { return (vecf)vbslq_f32((uint32x4_t)(a < b), (float32x4_t)a, (float32x4_t)b); }
 static inline table8 f_table8_of(const float *t) {
     return (table8){{vreinterpretq_u8_f32(vld1q_f32(t)), vreinterpretq_u8_f32(vld1q_f32(t + 4))}};
@@ -33,7 +34,7 @@ static inline vecf f_table8(table8 t, vecw w) {
     const vecw bytes = (w & 7) * 0x04040404 + 0x03020100;
     return (vecf)vqtbl2q_u8(t, (uint8x16_t)bytes);
 }
-static inline vecw w_max(vecw a, vecw b) { return (vecw)vmaxq_s32((int32x4_t)a, (int32x4_t)b); }
+static inline vecw w_max(vecw a, vecw b) { return (vecw)vmaxq_u32((uint32x4_t)a, (uint32x4_t)b); }
 static inline vecw w_upper_times(vecw w, int c) { return (w >> 16) * c; }
 static inline vecw w_of_bytes(const uint8_t *p) { return (vecw){p[0], p[1], p[2], p[3]}; }
 static inline uint8x16_t lowest_bytes(const vecw *w) {
