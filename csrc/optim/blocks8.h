@@ -193,7 +193,7 @@ static void widen_8bit(int is_signed, ptrdiff_t n, const uint8_t *code, const fl
 }
 
 /* from[n], code[n], absmax[n / 256 rounded up]. The nearest code of x as above, in real arithmetic but for the last
- * places of x: within one unit of them halfway between two codes either may be taken. Zeros stay zeros, and the
+ * places of x: within two units of them halfway between two codes either may be taken. Zeros stay zeros, and the
  * largest magnitude is kept exactly where it is positive. Unsigned, what is negative is 0. A block of zeros, and of denormals, which kernels flush, gets absmax 0; one with a NaN or an
  * infinity gets NaN as absmax: all of it is NaN when it is widened. Doubles are rounded to floats first. */
 static void narrow_8bit(int is_signed, ptrdiff_t n, const real *from, uint8_t *code, float *absmax) {
