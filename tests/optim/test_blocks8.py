@@ -94,7 +94,7 @@ def test_maps_are_the_known_ones(signed: bool) -> None:
     ours = blocks8.dynamic_map(signed)
     assert (abs(known - ours) <= 2 * np.spacing(abs(ours))).all()
     # A few of bitsandbytes 0.50.2, as it prints them.
-    few = {0: -0.99296874, 128: 5.5e-7, 254: 0.99296874} if signed else {1: 3.25e-7, 126: 0.09789063, 254: 0.9964844}
+    few = {0: -0.99296874, 128: 5.5e-7, 254: 0.99296874} if signed else {1: 3.25e-7, 125: 0.09789063, 254: 0.9964844}
     for code, value in few.items():
         assert ours[code] == pytest.approx(value, rel=3e-7)
 
@@ -191,7 +191,8 @@ def test_the_largest_magnitude_may_be_negative(isa: str) -> None:
 def test_any_scale_will_do(isa: str, signed: bool, scale: float) -> None:
     x = np.linspace(-1 if signed else 0, 1, 512, dtype=np.float32) * np.float32(scale)
     found = widened(*narrowed(x, signed), signed)
-    assert abs(found - x).max() <= 0.008 * scale
+    # Denormals are flushed.
+    assert abs(found - x).max() <= 0.008 * scale + 2.0**-126
     same_bits(found[-1:], x[-1:])
 
 

@@ -52,7 +52,7 @@ def nearest(x: NDArray[np.floating], signed: bool) -> NDArray[np.uint8]:
 
 @cache
 def _lines(signed: bool) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Of decades 0 to 7: cells for each unit of x, what is added to these, and the first code (or its distance from 127).
+    """Of decades 0 to 7: cells for each unit of x, what is added to these, and the first code (signed, less 127).
 
     The last decade is the code of 1 alone; y <= -0.3 is halfway to the code below, in the first one to zero.
     """
