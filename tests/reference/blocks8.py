@@ -21,7 +21,7 @@ def zero(signed: bool) -> int:
 
 
 def cells_of(decade: int, signed: bool) -> int:
-    return 2 ** (decade if signed else decade + 1)
+    return 1 << (decade if signed else decade + 1)
 
 
 @cache
@@ -47,7 +47,7 @@ def halfway(signed: bool) -> NDArray[np.float64]:
 
 def nearest(x: NDArray[np.floating], signed: bool) -> NDArray[np.uint8]:
     """The nearest code, the lower one of two."""
-    return np.searchsorted(halfway(signed), x.astype(float), side="left").astype(np.uint8)
+    return np.asarray(np.searchsorted(halfway(signed), x.astype(float), side="left").astype(np.uint8))
 
 
 @cache
@@ -93,7 +93,7 @@ def block_codes(values: NDArray[np.float32], absmax: np.float32, signed: bool) -
     codes = ((near + (np.float32(2.0**23) + first[decade])) - np.float32(2.0**23)).astype(int)
     if signed:
         codes = np.where(np.signbit(values), np.maximum(127 - codes, 0), 127 + codes)
-    return codes.astype(np.uint8)
+    return np.asarray(codes.astype(np.uint8))
 
 
 def narrow(values: NDArray[np.floating], signed: bool) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
