@@ -35,39 +35,39 @@ static const float UNSIGNED_UNIT[8] = {
 };
 static const float UNSIGNED_REST[8] = {9 - 32, 9 - 64, 9 - 128, 9 - 256, 9 - 512, 9 - 1024, 9 - 2048, -18};
 
-/* The narrowing. x = |value| * (SPREAD / absmax); the upper half of its bits times NEAR, from bit 23 on, is its decade.
- * That is a logarithm good to a few hundredths; with this SPREAD all decades' beginnings fall where it errs by less
- * than the last cell of the decade before, and such an x is found by the later decade: in cells from its first code's
- * middle it is at y <= -0.3, halfway between two codes. BEND moves that to -0.5, where rounding changes:
- * min(y, 2 y + 0.1) is y from -0.1 on. */
+/* The narrowing. x = |value| * (SPREAD / absmax) + TINIEST; the upper half of its bits times NEAR, from bit 23 on, is
+ * its decade. That is a logarithm good to a few hundredths; with this SPREAD all decades' beginnings fall where it errs
+ * by less than the last cell of the decade before, and such an x is found by the later decade: in cells from its first
+ * code's middle it is at y <= -0.3, halfway between two codes. BEND moves that to -0.5, where rounding changes:
+ * min(y, 2 y + 0.1) is y from -0.1 on. TINIEST, still of the lowest decade, keeps zeros there. */
 #define SPREAD 1.12744140625
 #define BEND 0.1f
-#define TINIEST 0x1p-23f /* below half of the least code of either map, and still of decade 0 */
+#define TINIEST 0x1p-23
 enum { NEAR_SIGNED = 19592, NEAR_UNSIGNED = 19590 };
-#define FIRST(unit, cells) (float)(SPREAD * unit * (0.1 + 0.45 / cells))
-#define CELLS(unit, cells) (float)(cells / (0.9 * unit * SPREAD))
-/* The lookup begins with decade 1 and ends with decade 0; decade 7 is the code of 1 alone. */
-static const float SIGNED_FIRST[8] = {
-    FIRST(1e-5, 2), FIRST(1e-4, 4), FIRST(1e-3, 8), FIRST(1e-2, 16), FIRST(1e-1, 32), FIRST(1.0, 64),
-    (float)(SPREAD * 1.005859375), (float)(SPREAD * 5.75e-7),
+/* y = x * CELLS - BEFORE. */
+#define CELLS(unit, cells) (cells / (0.9 * unit * SPREAD))
+#define BEFORE(unit, cells) (-((0.1 + 0.45 / cells) * cells / 0.9 + TINIEST * CELLS(unit, cells)))
+/* The lookup begins with decade 1. Decade 7 is the code of 1 alone, of which y <= -0.3 is halfway to the one below.
+ * Of decade 0, the last, y <= -0.3 is halfway to zero; unsigned, y = 0.5 is halfway between its two codes. */
+#define SIGNED_DECADES(of) \
+    of(1e-5, 2), of(1e-4, 4), of(1e-3, 8), of(1e-2, 16), of(1e-1, 32), of(1.0, 64)
+#define UNSIGNED_DECADES(of) \
+    of(1e-5, 4), of(1e-4, 8), of(1e-3, 16), of(1e-2, 32), of(1e-1, 64), of(1.0, 128)
+#define LAST(cells, y, value) -(0.0 - (y) + (cells) * ((value) + TINIEST / SPREAD))
+#define UNSIGNED_LOWEST (0.8 / 3.875e-7)
+static const float SIGNED_CELLS[8] = {SIGNED_DECADES(CELLS), 32 / SPREAD, 1e6 / SPREAD};
+static const float SIGNED_BEFORE[8] = {
+    SIGNED_DECADES(BEFORE), LAST(32, -0.3, 0.996484375), LAST(1e6, -0.3, 2.75e-7),
 };
-static const float SIGNED_CELLS[8] = {
-    CELLS(1e-5, 2), CELLS(1e-4, 4), CELLS(1e-3, 8), CELLS(1e-2, 16), CELLS(1e-1, 32), CELLS(1.0, 64),
-    (float)(32 / SPREAD), (float)(1e6 / SPREAD),
+static const float UNSIGNED_CELLS[8] = {UNSIGNED_DECADES(CELLS), 64 / SPREAD, UNSIGNED_LOWEST / SPREAD};
+static const float UNSIGNED_BEFORE[8] = {
+    UNSIGNED_DECADES(BEFORE), LAST(64, -0.3, 0.9982421875), LAST(UNSIGNED_LOWEST, 0.5, 5.5e-7),
 };
-static const float UNSIGNED_FIRST[8] = {
-    FIRST(1e-5, 4), FIRST(1e-4, 8), FIRST(1e-3, 16), FIRST(1e-2, 32), FIRST(1e-1, 64), FIRST(1.0, 128),
-    (float)(SPREAD * 1.0029296875), (float)(SPREAD * (5.5e-7 - 0.5 / (0.8 / 3.875e-7))),
-};
-static const float UNSIGNED_CELLS[8] = {
-    CELLS(1e-5, 4), CELLS(1e-4, 8), CELLS(1e-3, 16), CELLS(1e-2, 32), CELLS(1e-1, 64), CELLS(1.0, 128),
-    (float)(64 / SPREAD), (float)(0.8 / 3.875e-7 / SPREAD),
-};
-/* The first code of each decade, and what makes a float's bits count it: 2^23, at which floats are integers. */
+/* The first code of each decade, or what is to be added to 127, and what makes a float's lowest byte count it: 2^23, at
+ * which floats are integers. */
 #define COUNT(code) (8388608.0f + (code))
 static const float SIGNED_CODE[8] = {
-    COUNT(127 + 2), COUNT(127 + 4), COUNT(127 + 8), COUNT(127 + 16),
-    COUNT(127 + 32), COUNT(127 + 64), COUNT(127 + 128), COUNT(127 + 1),
+    COUNT(2), COUNT(4), COUNT(8), COUNT(16), COUNT(32), COUNT(64), COUNT(128), COUNT(1),
 };
 static const float UNSIGNED_CODE[8] = {
     COUNT(3), COUNT(7), COUNT(15), COUNT(31), COUNT(63), COUNT(127), COUNT(255), COUNT(1),
@@ -84,52 +84,49 @@ ALWAYS_INLINE void widen_block(const int is_signed, const uint8_t *code, float a
         vecf whole;
         if (is_signed) {
             const vecf power = (vecf)((vecw)k & (int32_t)0xff800000); /* with k's sign; 0 of 0 */
-            whole = f_fma(power, f_table8(rest, decade), 18 * k);
-        } else whole = f_fma(k, 18 - (vecf){0}, f_table8(rest, decade));
+            whole = f_fma_exact(power, f_table8(rest, decade), 18 * k);
+        } else whole = f_fma_exact(k, 18 - (vecf){0}, f_table8(rest, decade));
         f_store(to + i, whole * f_table8(unit, decade) * absmax);
     }
 }
 
 /* from[256], code[256]; none of them NaN, or larger than absmax, which is a normal number below 2^100. */
 ALWAYS_INLINE void narrow_block(const int is_signed, const float *from, float absmax, uint8_t *code) {
-    const table8 first = f_table8_of(is_signed ? SIGNED_FIRST : UNSIGNED_FIRST);
     const table8 cells = f_table8_of(is_signed ? SIGNED_CELLS : UNSIGNED_CELLS);
+    const table8 before = f_table8_of(is_signed ? SIGNED_BEFORE : UNSIGNED_BEFORE);
     const table8 codes = f_table8_of(is_signed ? SIGNED_CODE : UNSIGNED_CODE);
-    const float scale = (float)SPREAD / absmax;
-    const vecf tiniest = TINIEST - (vecf){0}, bend = BEND - (vecf){0}, two = 2 - (vecf){0};
+    const vecf scale = (float)SPREAD / absmax - (vecf){0};
+    const vecf tiniest = (float)TINIEST - (vecf){0}, bend = BEND - (vecf){0}, two = 2 - (vecf){0};
     for (int i = 0; i < BLOCK8; i += 4 * WORDS) {
+        vecf v[4];
         vecw w[4];
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
-            const vecf v = f_load(from + i + j * WORDS);
-            vecf x = v * scale;
-            /* The least code is -0.993, not -1. */
-            if (is_signed) x = (vecf)((vecw)f_max(x, (float)(-0.99 * SPREAD) - (vecf){0}) & 0x7fffffff);
-            x = f_max(x, tiniest);
+            v[j] = f_load(from + i + j * WORDS);
+            const vecf x = f_fma(is_signed ? (vecf)((vecw)v[j] & 0x7fffffff) : v[j], scale, tiniest);
             const vecw decade = w_upper_times((vecw)x, is_signed ? NEAR_SIGNED : NEAR_UNSIGNED) >> 23;
-            const vecf y = (x - f_table8(first, decade)) * f_table8(cells, decade);
-            const vecf near = f_min(y, f_fma(y, two, bend));
-            w[j] = (vecw)(near + f_table8(codes, decade));
-            if (is_signed) {
-                /* Bytes: 127 + k to 127 - k, that is 254 less it, where v is negative. */
-                const vecw negative = (vecw)v >> 31;
-                w[j] = (w[j] ^ negative) + negative;
-            }
+            const vecf y = f_fma(x, f_table8(cells, decade), f_table8(before, decade));
+            w[j] = (vecw)(f_min(y, f_fma_exact(y, two, bend)) + f_table8(codes, decade));
         }
-        w_to_bytes(code + i, w);
+        /* Signed, -1 becomes the least code, which is -0.993. */
+        if (is_signed) w_to_mirrored(code + i, SIGNED_ZERO, w, v);
+        else w_to_bytes(code + i, w);
     }
 }
 
-/* The largest magnitude among from[256], as bits: an infinity or NaN comes out as the largest. */
-ALWAYS_INLINE int32_t largest_bits(const float *from) {
+/* The largest of from[256] as bits: of magnitudes, signed; unsigned, a negative number comes out as larger than all that
+ * are not. An infinity or NaN is larger than numbers. */
+ALWAYS_INLINE uint32_t largest_bits(const int is_signed, const float *from) {
     vecw w[4] = {{0}, {0}, {0}, {0}};
     for (int i = 0; i < BLOCK8; i += 4 * WORDS)
 #pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) w[j] = w_max(w[j], (vecw)f_load(from + i + j * WORDS) & 0x7fffffff);
-    const vecw all = w_max(w_max(w[0], w[1]), w_max(w[2], w[3]));
-    int32_t words[WORDS], largest = 0;
-    memcpy(words, &all, sizeof all);
-    for (int i = 0; i < WORDS; i++) largest = words[i] > largest ? words[i] : largest;
+        for (int j = 0; j < 4; j++) {
+            const vecw bits = (vecw)f_load(from + i + j * WORDS);
+            w[j] = w_max(w[j], is_signed ? bits & 0x7fffffff : bits);
+        }
+    uint32_t words[4 * WORDS], largest = 0;
+    memcpy(words, w, sizeof words);
+    for (int i = 0; i < 4 * WORDS; i++) largest = words[i] > largest ? words[i] : largest;
     return largest;
 }
 
@@ -160,14 +157,20 @@ ALWAYS_INLINE void narrow_blocks(const int is_signed, ptrdiff_t n, const real *f
             if (!whole) memset(copy + here, 0, sizeof copy - here * sizeof *copy);
             block = copy;
         }
-        const int32_t bits = largest_bits(block);
+        uint32_t bits = largest_bits(is_signed, block);
+        if (!is_signed && bits > INT32_MAX) {
+            for (int i = 0; i < BLOCK8; i++) copy[i] = block[i] < 0 && -block[i] < INFINITY ? 0 : fabsf(block[i]);
+            block = copy;
+            bits = largest_bits(is_signed, block);
+        }
         if (bits < SMALLEST_NORMAL || bits >= INFINITE) {
             *absmax = bits < SMALLEST_NORMAL ? 0 : NAN;
             memset(code, is_signed ? SIGNED_ZERO : 0, here);
             continue;
         }
-        memcpy(absmax, &bits, sizeof bits);
-        float largest = *absmax;
+        float largest;
+        memcpy(&largest, &bits, sizeof bits);
+        *absmax = largest;
         if (bits >= LARGE) { /* SPREAD over it could be a denormal, which is flushed. */
             for (int i = 0; i < BLOCK8; i++) copy[i] = block[i] * 0x1p-32f;
             block = copy;
@@ -191,8 +194,7 @@ static void widen_8bit(int is_signed, ptrdiff_t n, const uint8_t *code, const fl
 
 /* from[n], code[n], absmax[n / 256 rounded up]. The nearest code of x as above, in real arithmetic but for the last
  * places of x: within two units of them halfway between two codes either may be taken. Zeros stay zeros, and the
- * largest magnitude is kept exactly where it is positive. Unsigned, signs are not looked at for absmax, and what is
- * negative becomes 0. A block of zeros, and of denormals, which kernels flush, gets absmax 0; one with a NaN or an
+ * largest magnitude is kept exactly where it is positive. Unsigned, what is negative is 0. A block of zeros, and of denormals, which kernels flush, gets absmax 0; one with a NaN or an
  * infinity gets NaN as absmax: all of it is NaN when it is widened. Doubles are rounded to floats first. */
 static void narrow_8bit(int is_signed, ptrdiff_t n, const real *from, uint8_t *code, float *absmax) {
     if (is_signed) narrow_blocks(1, n, from, code, absmax);

@@ -16,13 +16,15 @@
  *
  * and, of lanes of 32 bits whatever a real is, floats (vecf) and their words (vecw):
  *
- *   f_fma(a, b, c)                        a * b + c, rounded once if the product is not exact
- *   f_max(a, b), f_min(a, b)              a > b ? a : b, a < b ? a : b
+ *   f_fma(a, b, c)                        a * b + c, rounded once; at the baseline, if a double holds it exactly
+ *   f_fma_exact(a, b, c)                  the same, where a * b is exact
+ *   f_min(a, b)                           a < b ? a : b
  *   table8, f_table8_of(t), f_table8(t, w)    eight floats, made ready; the one that the lowest three bits of w tell
- *   w_max(a, b)                           the larger one, of signed numbers
+ *   w_max(a, b)                           the larger one, of numbers without a sign
  *   w_upper_times(w, c)                   the upper 16 bits of w, which are not negative, times c, 0 <= c < 32768
  *   w_of_bytes(p)                         WORDS bytes from p on, each a word
  *   w_to_bytes(p, w)                      the lowest byte of each word of w[4]
+ *   w_to_mirrored(p, m, w, v)             m + that byte, but m - it, at least 0, where v[4] has its sign bit set
  *
  * Before inclusion: REAL_BITS, VECTOR_BYTES and MACHINE_HEADER. */
 
