@@ -90,7 +90,8 @@ ALWAYS_INLINE void widen_block(const int is_signed, const uint8_t *code, float a
     }
 }
 
-/* from[256], code[256]; none of them NaN, or larger than absmax, which is a normal number below 2^100. */
+/* from[256], code[256]; none of them NaN, larger than absmax, which is a normal number below 2^100, or, unsigned,
+ * negative. */
 ALWAYS_INLINE void narrow_block(const int is_signed, const float *from, float absmax, uint8_t *code) {
     const table8 cells = f_table8_of(is_signed ? SIGNED_CELLS : UNSIGNED_CELLS);
     const table8 before = f_table8_of(is_signed ? SIGNED_BEFORE : UNSIGNED_BEFORE);
