@@ -4,35 +4,35 @@
  * 2022): signed, zero at code 127, and unsigned, zero at code 0, in both 1 at code 255.
  *
  * Seven decades share the codes between: decade d = 0..6, of 10^(d-7) to 10^(d-6), is cut into equal cells, 2^d of them
- * signed, 2^(d+1) unsigned, and a code means its cell's middle. Code 127 + k is of decade floor(log2 k), 127 - k its
- * negative; unsigned, with K = code + 1, it is floor(log2 K) - 1. So
+ * signed, 2^(d+1) unsigned, and a code means its cell's middle. Signed, code 127 + k is of decade floor(log2 k) and code
+ * 127 - k is its negative. Unsigned, with k = code + 1, the decade is floor(log2 k) - 1. Of both, with p = floor(log2 k),
  *
- *     map = (18 k + 9 - 16 * 2^d) * (10^(d-6) / (20 * 2^d))
+ *     map = (18 k + 9 - 16 * 2^p) * (10^(d-6) / (20 * 2^p))
  *
  * an integer times a constant of the decade. Others make the same maps by sums of rounded floats: theirs differ from
  * this one by up to two units in the last place, which no code notices.
  *
- * No operation here depends on how an ISA level rounds: products that go into a multiply-add are exact, all else is
- * rounded one by one. So all levels, and both dtypes, make the same codes. tests/reference/blocks8.py is the twin. */
+ * All levels, and both dtypes, make the same codes and reals: where a level has no multiply-add, its products are exact,
+ * or doubles stand in for one. tests/reference/blocks8.py is the twin. */
 
 enum { BLOCK8 = 256, SIGNED_ZERO = 127 };
 
-/* The widening of decades: what the lowest three bits of the exponent of k, or K, tell. Two powers of two share the
- * place of 128 = 2^7 (of 256 and 1): k = 128 means 1, and K = 1 means 0, by a row of their own. */
+/* The constants for widening, by the lowest three bits of the exponent of the float k: 2^p is 127 + p. */
 static const float SIGNED_UNIT[8] = {
-    /* exponents 128 to 134, then 127, are decades 1 to 6, k = 128, decade 0 */
+    /* p = 1 to 6; 7, which is k = 128 and means 1 = 2304 / 2304; 0 */
     (float)(1e-5 / 40), (float)(1e-4 / 80), (float)(1e-3 / 160), (float)(1e-2 / 320),
     (float)(1e-1 / 640), (float)(1.0 / 1280), (float)(1.0 / 2304), (float)(1e-6 / 20),
 };
-/* (9 - 16 * 2^d) / 2^d: times the power of two in k it is what 18 k lacks. k = 128 gets 2304 / 2304. */
+/* (9 - 16 * 2^p) / 2^p: times 2^p, which has the sign of k here and is 0 of 0, it is what 18 k lacks. */
 static const float SIGNED_REST[8] = {
     9.0f / 2 - 16, 9.0f / 4 - 16, 9.0f / 8 - 16, 9.0f / 16 - 16, 9.0f / 32 - 16, 9.0f / 64 - 16, 0, 9 - 16,
 };
 static const float UNSIGNED_UNIT[8] = {
-    /* exponents 128 to 133, then 134 (decade 6), then 127 (K = 1, zero) and 135 (K = 256, one) */
+    /* p = 1 to 7; 0 and 8 have one place, and 18 k - 18 is 0 of k = 1, and 4590 of k = 256, which mean 0 and 1 */
     (float)(1e-6 / 40), (float)(1e-5 / 80), (float)(1e-4 / 160), (float)(1e-3 / 320),
     (float)(1e-2 / 640), (float)(1e-1 / 1280), (float)(1.0 / 2560), (float)(1.0 / 4590),
 };
+/* 9 - 16 * 2^p. */
 static const float UNSIGNED_REST[8] = {9 - 32, 9 - 64, 9 - 128, 9 - 256, 9 - 512, 9 - 1024, 9 - 2048, -18};
 
 /* The narrowing. x = |value| * (SPREAD / absmax) + TINIEST; the upper half of its bits times NEAR, from bit 23 on, is
@@ -44,7 +44,7 @@ static const float UNSIGNED_REST[8] = {9 - 32, 9 - 64, 9 - 128, 9 - 256, 9 - 512
 #define BEND 0.1f
 #define TINIEST 0x1p-23
 enum { NEAR_SIGNED = 19592, NEAR_UNSIGNED = 19590 };
-/* y = x * CELLS - BEFORE. */
+/* y = x * CELLS + BEFORE. */
 #define CELLS(unit, cells) (cells / (0.9 * unit * SPREAD))
 #define BEFORE(unit, cells) (-((0.1 + 0.45 / cells) * cells / 0.9 + TINIEST * CELLS(unit, cells)))
 /* The lookup begins with decade 1. Decade 7 is the code of 1 alone, of which y <= -0.3 is halfway to the one below.
@@ -53,7 +53,7 @@ enum { NEAR_SIGNED = 19592, NEAR_UNSIGNED = 19590 };
     of(1e-5, 2), of(1e-4, 4), of(1e-3, 8), of(1e-2, 16), of(1e-1, 32), of(1.0, 64)
 #define UNSIGNED_DECADES(of) \
     of(1e-5, 4), of(1e-4, 8), of(1e-3, 16), of(1e-2, 32), of(1e-1, 64), of(1.0, 128)
-#define LAST(cells, y, value) -(0.0 - (y) + (cells) * ((value) + TINIEST / SPREAD))
+#define LAST(cells, y, value) ((y) - (cells) * ((value) + TINIEST / SPREAD))
 #define UNSIGNED_LOWEST (0.8 / 3.875e-7)
 static const float SIGNED_CELLS[8] = {SIGNED_DECADES(CELLS), 32 / SPREAD, 1e6 / SPREAD};
 static const float SIGNED_BEFORE[8] = {
@@ -80,17 +80,18 @@ ALWAYS_INLINE void widen_block(const int is_signed, const uint8_t *code, float a
     for (int i = 0; i < BLOCK8; i += WORDS) {
         const vecw w = w_of_bytes(code + i) + (is_signed ? -SIGNED_ZERO : 1);
         const vecf k = __builtin_convertvector(w, vecf);
-        const vecw decade = (vecw)k >> 23;
+        const vecw exponent = (vecw)k >> 23;
         vecf whole;
         if (is_signed) {
-            const vecf power = (vecf)((vecw)k & (int32_t)0xff800000); /* with k's sign; 0 of 0 */
-            whole = f_fma_exact(power, f_table8(rest, decade), 18 * k);
-        } else whole = f_fma_exact(k, 18 - (vecf){0}, f_table8(rest, decade));
-        f_store(to + i, whole * f_table8(unit, decade) * absmax);
+            const vecf power = (vecf)((vecw)k & (int32_t)0xff800000);
+            whole = f_fma_exact(power, f_table8(rest, exponent), 18 * k);
+        } else whole = f_fma_exact(k, 18 - (vecf){0}, f_table8(rest, exponent));
+        f_store(to + i, whole * f_table8(unit, exponent) * absmax);
     }
 }
 
-/* from[256], code[256]; none of them NaN, or larger than absmax, which is a normal number below 2^100. */
+/* from[256], code[256]; none of them NaN, larger than absmax, which is a normal number below 2^100, or, unsigned,
+ * negative. */
 ALWAYS_INLINE void narrow_block(const int is_signed, const float *from, float absmax, uint8_t *code) {
     const table8 cells = f_table8_of(is_signed ? SIGNED_CELLS : UNSIGNED_CELLS);
     const table8 before = f_table8_of(is_signed ? SIGNED_BEFORE : UNSIGNED_BEFORE);

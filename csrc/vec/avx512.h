@@ -47,19 +47,22 @@ static inline vecw w_upper_times(vecw w, int c) {
 static inline vecw w_of_bytes(const uint8_t *p) {
     return (vecw)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
 }
-static inline void w_to_bytes(uint8_t *p, const vecw *w) {
-    for (int i = 0; i < 4; i++) _mm_storeu_si128((__m128i *)(p + 16 * i), _mm512_cvtepi32_epi8((__m512i)w[i]));
-}
-static inline void w_to_mirrored(uint8_t *p, uint8_t m, const vecw *w, const vecf *v) {
-    /* The lower halves of two vectors, in the order of _mm512_packs_epi32. */
+/* The lowest bytes; in each 16 of them four of every vector, as _mm512_packs_epi32 leaves them, which in_order() undoes. */
+static inline __m512i lowest_bytes(const vecw *w) {
     const __m512i halves = _mm512_set_epi16(62, 60, 58, 56, 30, 28, 26, 24, 54, 52, 50, 48, 22, 20, 18, 16, /* */
                                             46, 44, 42, 40, 14, 12, 10, 8, 38, 36, 34, 32, 6, 4, 2, 0);
-    const __m512i turn = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i middle = _mm512_set1_epi8((char)m);
-    const __m512i bytes = _mm512_packus_epi16(_mm512_permutex2var_epi16((__m512i)w[0], halves, (__m512i)w[1]),
-                                              _mm512_permutex2var_epi16((__m512i)w[2], halves, (__m512i)w[3]));
+    const __m512i a = _mm512_permutex2var_epi16((__m512i)w[0], halves, (__m512i)w[1]);
+    const __m512i b = _mm512_permutex2var_epi16((__m512i)w[2], halves, (__m512i)w[3]);
+    return _mm512_packus_epi16(a, b);
+}
+static inline __m512i in_order(__m512i bytes) {
+    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
+}
+static inline void w_to_bytes(uint8_t *p, const vecw *w) { _mm512_storeu_si512(p, in_order(lowest_bytes(w))); }
+static inline void w_to_mirrored(uint8_t *p, uint8_t m, const vecw *w, const vecf *v) {
+    const __m512i middle = _mm512_set1_epi8((char)m), bytes = lowest_bytes(w);
     const __mmask64 down = _mm512_movepi8_mask(_mm512_packs_epi16(
         _mm512_packs_epi32((__m512i)v[0], (__m512i)v[1]), _mm512_packs_epi32((__m512i)v[2], (__m512i)v[3])));
     const __m512i up = _mm512_add_epi8(middle, bytes);
-    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(turn, _mm512_mask_subs_epu8(up, down, middle, bytes)));
+    _mm512_storeu_si512(p, in_order(_mm512_mask_subs_epu8(up, down, middle, bytes)));
 }

@@ -23,7 +23,7 @@
  *   w_max(a, b)                           the larger one, of numbers without a sign
  *   w_upper_times(w, c)                   the upper 16 bits of w, which are not negative, times c, 0 <= c < 32768
  *   w_of_bytes(p)                         WORDS bytes from p on, each a word
- *   w_to_bytes(p, w)                      the lowest byte of each word of w[4]
+ *   w_to_bytes(p, w)                      the lowest byte of each word of w[4], of which the next one is 0
  *   w_to_mirrored(p, m, w, v)             m + that byte, but m - it, at least 0, where v[4] has its sign bit set
  *
  * Before inclusion: REAL_BITS, VECTOR_BYTES and MACHINE_HEADER. */

@@ -64,7 +64,7 @@ def _lines(signed: bool) -> tuple[NDArray[np.float32], NDArray[np.float32], NDAr
         first.append(count if signed else count - 1)
 
     def line(slope: float, y: float, value: float) -> tuple[float, float]:
-        return slope / SPREAD, -(0.0 - y + slope * (value + TINIEST / SPREAD))
+        return slope / SPREAD, y - slope * (value + TINIEST / SPREAD)
 
     cells[0], before[0] = line(1e6, -0.3, 2.75e-7) if signed else line(0.8 / 3.875e-7, 0.5, 5.5e-7)
     last = line(32, -0.3, 0.996484375) if signed else line(64, -0.3, 0.9982421875)
