@@ -696,3 +696,15 @@ def gemm(
 def activate(name: str, x: NDArray[Any], alpha: float = 0.0) -> NDArray[Any]: ...
 def elementary(name: str, x: NDArray[Any]) -> NDArray[Any]:
     """exp, log, tanh, erfc, expm1, log1p (the last for 0 <= x <= 1)."""
+
+def ways() -> tuple[tuple[int, int], ...]:
+    """Ways to walk over large arrays, by their numbers: bytes of a chunk, bytes that are fetched ahead (0: none)."""
+
+def chosen_way(rule: str, several_threads: bool, nbytes: int) -> int | None:
+    """Which one steps have chosen over parameters of so many bytes, None: none so far."""
+
+def force_way(number: int | None) -> None:
+    """All steps go this way; None: as they choose."""
+
+def forget_ways() -> None:
+    """What was chosen. No step may be running."""
