@@ -11,7 +11,7 @@ const struct way optimizer_ways[SCHUSS_WAYS] = {
 };
 
 enum {
-    FAR_BYTES = 1 << 23,   /* Parameters of so many, with gradients and states, are beyond most caches. */
+    FAR_BYTES = 1 << 21,   /* Parameters of so many, with gradients and states, are beyond L2. */
     FARTHER = 4,           /* Each distance begins at so many times the bytes of the one before. */
     DISTANCES = 4,
     /* Bytes of the parameters in a turn. The hardware's own prefetching has to learn first what the way before it did not

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 WAYS = range(len(_core.ways()))
 STEPS = 3
-LARGE = 2_100_001
+LARGE = 600_001
 """Float32 parameters that are far from the CPU."""
 
 

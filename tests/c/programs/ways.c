@@ -53,8 +53,7 @@ int main(void) {
             EXPECT(taken == cases[i].turns, "%s, %d threads: %d turns", cases[i].name, threads, taken);
             for (int thread = 0; thread < threads; thread++)
                 for (int way = 0; threads < SCHUSS_WAYS && way < SCHUSS_WAYS; way++)
-                    EXPECT(of_thread[thread][way] > 0, "%s: thread %d of %d never goes way %d", cases[i].name, thread,
-                           threads, way);
+                    EXPECT(of_thread[thread][way] > 0, "%s: %d of %d, way %d", cases[i].name, thread, threads, way);
             if (taken == ALL) EXPECT(way_trial_turn(&t) < 0, "%s: a turn after the last", cases[i].name);
         }
     return 0;
