@@ -166,6 +166,12 @@ const char *schuss_elementary_name(int f);
 struct kind;  /* train/kind.h */
 struct table; /* rows/group.h */
 
+/* A way to walk over arrays; see schuss_way. Bytes, multiples of a line; a chunk is at most 4096. */
+struct way {
+    int chunk, ahead;
+};
+extern const struct way optimizer_ways[SCHUSS_WAYS];
+
 struct kernels {
     int dtype;
     ptrdiff_t item; /* bytes of one real */

@@ -236,6 +236,7 @@ struct schuss_segment {
                               * start p, states and averages still point; g points at the piece's own */
     double factor;           /* the core's own: what a rule computes from sums over the array */
     int done;                /* the core's own: measured and updated in one go */
+    int way;                 /* the core's own, of a piece: the way that its memory is walked over */
 };
 
 struct schuss_step {
@@ -351,6 +352,16 @@ int schuss_optimizer_step(struct schuss_step *step);
 /* The norm of all gradients, after grad_scale and clip_value, into grad_norm. clip_norm must be > 0. SCHUSS_NONFINITE:
  * one is NaN or infinite. */
 int schuss_gradient_norm(struct schuss_step *step);
+
+/* Ways to walk over arrays that are not in cache, none of which changes a bit: in chunks of so many bytes of the
+ * parameters, fetching all arrays so many bytes ahead (0: not at all). Returns 0 past the last. */
+enum { SCHUSS_WAYS = 7 };
+int schuss_way(int number, int *chunk, int *ahead);
+/* The way that steps of this rule over parameters of so many bytes have chosen by time; -1: none yet. */
+int schuss_way_chosen(int rule, int several_threads, ptrdiff_t bytes);
+/* For tests and benchmarks: all steps go this way, -1: as they choose; forgets what was chosen, between steps. */
+void schuss_way_force(int number);
+void schuss_ways_forget(void);
 
 /* p += weights[group] (s[slot] - p) for every parameter, but those that have made none of the steps; a group whose weight is 0
  * stays untouched. Not a step. */

@@ -78,9 +78,34 @@ static ptrdiff_t chunk_end(const struct schuss_segment *piece, ptrdiff_t i) {
 
 /* The first chunk of several may be shorter: it ends where a line of the parameters does. States lie within their
  * lines as the parameters do, and gradients mostly, so from there on no vector crosses into a second line. */
-static ptrdiff_t first_chunk_end(const struct schuss_segment *piece) {
+static ptrdiff_t first_chunk_end(const struct schuss_segment *piece, ptrdiff_t chunk) {
     enum { LINE = 64 };
-    return piece->n <= CHUNK ? piece->n : CHUNK - (ptrdiff_t)((uintptr_t)piece->p % LINE / sizeof(real));
+    return piece->n <= chunk ? piece->n : chunk - (ptrdiff_t)((uintptr_t)piece->p % LINE / sizeof(real));
+}
+
+/* Where the arrays of a piece begin. */
+struct lines {
+    int count;
+    uintptr_t start[2 + SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES];
+};
+
+static void lines_of(const struct schuss_segment *piece, struct lines *s) {
+    s->count = 2;
+    s->start[0] = (uintptr_t)piece->g;
+    s->start[1] = (uintptr_t)piece->p;
+    for (int k = 0; k < SCHUSS_MAX_STATES; k++)
+        if (piece->s[k]) s->start[s->count++] = (uintptr_t)piece->s[k];
+    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++)
+        if (piece->average[k]) s->start[s->count++] = (uintptr_t)piece->average[k];
+}
+
+/* Fetches n elements of all arrays, from element i on: a line of each, then the next ones, as the rule will want them.
+ * They may lie beyond the arrays' ends, since nothing is read. */
+static void fetch_lines(const struct lines *s, ptrdiff_t i, ptrdiff_t n) {
+    enum { LINE = 64 };
+    const uintptr_t end = (uintptr_t)(i + n) * sizeof(real);
+    for (uintptr_t at = (uintptr_t)i * sizeof(real); at < end; at += LINE)
+        for (int k = 0; k < s->count; k++) __builtin_prefetch((const void *)(s->start[k] + at), 0, 3);
 }
 
 /* See struct kernels. */
@@ -89,10 +114,16 @@ static void step(const struct schuss_segment *piece, const struct rule_constants
         step_stored(piece, c, nonfinite);
         return;
     }
-    ptrdiff_t end = first_chunk_end(piece);
-    for (ptrdiff_t i = 0; i < piece->n; i = end, end = chunk_end(piece, i)) {
+    const struct way way = optimizer_ways[piece->way];
+    const ptrdiff_t chunk = way.chunk / (int)sizeof(real), ahead = way.ahead / (int)sizeof(real);
+    struct lines lines;
+    lines.count = 0;
+    if (ahead) lines_of(piece, &lines);
+    ptrdiff_t end = first_chunk_end(piece, chunk);
+    for (ptrdiff_t i = 0; i < piece->n; i = end, end = piece->n - i < chunk ? piece->n : i + chunk) {
         real staged[CHUNK];
         real *g = (real *)piece->g + i;
+        if (ahead) fetch_lines(&lines, i + ahead, end - i);
         /* This comes first, since meanwhile the other arrays come from memory. */
         if (!c->seen) *nonfinite |= any_nonfinite(end - i, g);
         const struct rule_arrays r = chunk_of(piece, i, end, c, staged);

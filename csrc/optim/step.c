@@ -10,6 +10,7 @@
 #include "clocks.h"
 #include "power.h"
 #include "rows.h"
+#include "ways.h"
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* Fewer are not worth waking a thread. */
@@ -168,10 +169,12 @@ static void step_piece(const struct optimizer_walk *w, const struct pieces *p, c
                        int *nonfinite) {
     const struct schuss_segment *s = p->segment;
     if (goes_by_rows(w->step, s)) step_whole_rows(w, p, c, nonfinite);
-    else if (p->to - p->from == s->n) w->kernels->step(s, c, nonfinite); /* Most are small: no need to cut. */
+    else if (p->to - p->from == s->n && (!w->trials || s->stored)) w->kernels->step(s, c, nonfinite); /* No need to cut. */
     else {
         const struct schuss_segment piece = segment_piece(s, p->from, p->to, w->kernels->item);
-        w->kernels->step(&piece, c, nonfinite);
+        if (!w->trials || s->stored) w->kernels->step(&piece, c, nonfinite);
+        /* In the first step memory of states is not there yet. */
+        else optimizer_step_far(w->kernels, w->trials, w->step->t > 1, &piece, c, nonfinite);
     }
 }
 
@@ -348,6 +351,7 @@ void optimizer_walk_begin(struct optimizer_walk *w, struct schuss_step *step) {
         w->total += step->segments[i].n;
         if (!stepped_whole(step, &step->segments[i])) w->by_pieces += step->segments[i].n;
     }
+    w->trials = optimizer_trials(w->total * w->kernels->item);
     w->arrays_time = optimizer_arrays_time(step);
     w->status = SCHUSS_OK;
     w->measures = measures(step);

@@ -738,3 +738,15 @@ def narrow(
     first: int = 0,
 ) -> None:
     """X, float32 or float64, into codes and more. The last four: which random numbers round."""
+
+def ways() -> tuple[tuple[int, int], ...]:
+    """Ways to walk over large arrays, by their numbers: bytes of a chunk, bytes that are fetched ahead (0: none)."""
+
+def chosen_way(rule: str, several_threads: bool, nbytes: int) -> int | None:
+    """Which one steps have chosen over parameters of so many bytes, None: none so far."""
+
+def force_way(number: int | None) -> None:
+    """All steps go this way; None: as they choose."""
+
+def forget_ways() -> None:
+    """What was chosen. No step may be running."""

@@ -1,7 +1,7 @@
 """What is tested in C, below the interface.
 
 Teams of threads, the choice between them and one thread, allocations, bags, starts and ends of products, sums of
-columns, drawn networks, the memory of plans.
+columns, drawn networks, the memory of plans, ways to walk over arrays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NOT_HERE = 77
 
 @pytest.mark.skipif(native is None, reason="needs a C compiler")
 @pytest.mark.parametrize(
-    "name", ["allocations", "bags", "columns", "ends", "networks", "pace", "plans", "settings", "teams"]
+    "name", ["allocations", "bags", "columns", "ends", "networks", "pace", "plans", "settings", "teams", "ways"]
 )
 def test_program(name: str) -> None:
     assert native is not None

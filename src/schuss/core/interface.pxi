@@ -160,6 +160,12 @@ cdef extern from "schuss.h" nogil:
     ptrdiff_t schuss_step_sums(const schuss_step *step)
     ptrdiff_t schuss_step_scratch(schuss_step *step, int threads)
     int schuss_optimizer_step(schuss_step *step)
+    enum:
+        SCHUSS_WAYS
+    int schuss_way(int number, int *chunk, int *ahead)
+    int schuss_way_chosen(int rule, int several_threads, ptrdiff_t bytes)
+    void schuss_way_force(int number)
+    void schuss_ways_forget()
     int schuss_gradient_norm(schuss_step *step)
     int schuss_move_params(const schuss_step *step, int slot, const double *weights)
 

@@ -119,3 +119,29 @@ def narrow(name, x, codes, more=None, uint64_t seed=0, uint32_t number=0, int64_
     cdef fpmode found = fpmode_flush()
     schuss_kernels(dtype).narrow(format, n, source, to, lower, &r)
     fpmode_restore(found)
+
+
+# Ways that steps walk over large arrays.
+
+def ways():
+    """((chunk, ahead), ...) in bytes, by their numbers."""
+    cdef int chunk, ahead
+    found = []
+    while schuss_way(<int>len(found), &chunk, &ahead):
+        found.append((chunk, ahead))
+    return tuple(found)
+
+
+def chosen_way(rule, bint several_threads, Py_ssize_t nbytes):
+    cdef int found = schuss_way_chosen(rule_number(rule), several_threads, nbytes)
+    return None if found < 0 else found
+
+
+def force_way(number):
+    if number is not None and not 0 <= number < SCHUSS_WAYS:
+        raise ValueError(f"there are ways 0 to {SCHUSS_WAYS - 1}; got {number}")
+    schuss_way_force(-1 if number is None else <int>number)
+
+
+def forget_ways():
+    schuss_ways_forget()
