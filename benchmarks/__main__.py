@@ -30,6 +30,7 @@ SUBJECTS = {
     "gemm": "matrix products beside OpenBLAS and MKL",
     "growth": "training steps against width, depth, batch and threads: long, only when named or with --large",
     "step": "steps of every optimizer",
+    "torch_step": "steps of torch's parameters in every precision beside torch, DeepSpeed and bitsandbytes",
     "predict": "prediction of one row and of many",
     "sklearn": "schuss.sklearn beside scikit-learn's own networks",
     "realmlp": "whole fits of RealMLP beside pytabkit: long, only when named or with --large",
@@ -57,7 +58,11 @@ def arguments() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="torch.compile in train, where a C++ compiler works; default: yes, unless --quick",
     )
-    parser.add_argument("--rows", metavar="NAMES", help="in step: these optimizers only, by commas, as adam,lion")
+    parser.add_argument(
+        "--rows",
+        metavar="NAMES",
+        help="in step: these optimizers only, by commas, as adam,lion; in torch_step: these parts",
+    )
     parser.add_argument("--threads", default="1,2", help="numbers of threads, by commas; default: 1,2")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
     parser.add_argument(
