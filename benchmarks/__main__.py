@@ -31,6 +31,8 @@ SUBJECTS = {
     "growth": "training steps against width, depth, batch and threads: long, only when named or with --large",
     "step": "steps of every optimizer",
     "torch_step": "steps of torch's parameters in every precision beside torch, DeepSpeed and bitsandbytes",
+    "torch_training": "training small networks of torch's, with its optimizers and with ours",
+    "offload": "optimizers for tensors that are handed over one by one while gradients arrive",
     "predict": "prediction of one row and of many",
     "sklearn": "schuss.sklearn beside scikit-learn's own networks",
     "realmlp": "whole fits of RealMLP beside pytabkit: long, only when named or with --large",

@@ -148,7 +148,7 @@ def torch_master(given: Tensors) -> Stepping | None:
         for p, _, master, _ in pairs:
             p.copy_(master)
 
-    return Stepping("torch fused, copies", step, lambda: _numbers(torch, parameters[0]))
+    return Stepping("torch fused, copies", step, lambda: numbers(parameters[0]))
 
 
 def deepspeed(given: Tensors) -> Stepping | None:
@@ -235,24 +235,27 @@ def _torch_step(name: str, given: Tensors, make: Callable[..., Any]) -> Stepping
     torch = importlib.import_module("torch")
     parameters = _torch_tensors(torch, given, given.fresh())
     found = make(parameters, **_torch_options(given.optimizer))
-    return Stepping(name, found.step, lambda: _numbers(torch, parameters[0]))
+    return Stepping(name, found.step, lambda: numbers(parameters[0]))
 
 
 def _torch_tensors(torch: Any, given: Tensors, arrays: Sequence[Stored]) -> list[Any]:
     """Tensors over the arrays, with their gradients."""
-    found = [_tensor(torch, array) for array in arrays]
+    found = [tensor(array) for array in arrays]
     if not given.bare:
         found = [torch.nn.Parameter(one) for one in found]
     for one, gradient in zip(found, given.gradients, strict=True):
-        one.grad = _tensor(torch, gradient)
+        one.grad = tensor(gradient)
     return found
 
 
-def _tensor(torch: Any, array: Stored) -> Any:
+def tensor(array: Stored) -> Any:
+    """Over the array."""
+    torch = importlib.import_module("torch")
     found = torch.from_numpy(array)
     return found if array.dtype == np.float32 else found.view(torch.bfloat16)
 
 
-def _numbers(torch: Any, tensor: Any) -> Float:
+def numbers(tensor: Any) -> Float:
+    """In float32."""
     found: Float = tensor.detach().float().numpy()
     return found

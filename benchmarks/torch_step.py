@@ -32,9 +32,6 @@ _COPIES = 10
 # Seconds: of the first call of one that takes part; of all samples of one contender.
 LONGEST, SHARE = 2.0, 1.5
 ROUNDS = 15
-# What the bare loop has: parameters, gradient, two moments; all but the gradient written.
-_ADAM = optimizers.STATE_2
-_BARE_BYTES = 4 * sum(arrays + written for arrays, written in _ADAM)
 _PLAIN, _WHOLE = "ours: float32", "ours: one array"
 
 OURS: tuple[Maker, ...] = (tensor_steps.ours_tensors, tensor_steps.ours_arrays)
@@ -151,7 +148,7 @@ def small(options: Any, threads: int) -> Result:
 
 def _beside(precision: Precision, size: int, threads: int) -> list[Contender]:
     """Bare loops that move as many bytes as a step of so many parameters, and ours in float32."""
-    found = streams.contenders(_ADAM, int(size * precision.moved / _BARE_BYTES), threads)
+    found = streams.moving(int(size * precision.moved), threads)
     return [*found, _flat(_PLAIN, size)]
 
 
