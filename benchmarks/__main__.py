@@ -30,16 +30,16 @@ SUBJECTS = {
     "gemm": "matrix products beside OpenBLAS and MKL",
     "growth": "training steps against width, depth, batch and threads: long, only when named or with --large",
     "step": "steps of every optimizer",
-    "torch_step": "steps of torch's parameters in every precision beside torch, DeepSpeed and bitsandbytes",
+    "torch_step": "steps in every precision beside torch and others: only when named or with --large",
     "torch_training": "training small networks of torch's, with its optimizers and with ours",
-    "offload": "optimizers for tensors that are handed over one by one while gradients arrive",
+    "offload": "an optimizer for each tensor, while gradients arrive: only when named or with --large",
     "predict": "prediction of one row and of many",
     "sklearn": "schuss.sklearn beside scikit-learn's own networks",
     "realmlp": "whole fits of RealMLP beside pytabkit: long, only when named or with --large",
     "startup": "importing, and the size of the wheel",
 }
 # Left out unless they are named.
-LONG = ("growth", "realmlp")
+LONG = ("growth", "torch_step", "offload", "realmlp")
 # Options that children are given too.
 _FLAGS = ("quick", "compile")
 

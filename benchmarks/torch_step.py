@@ -198,6 +198,6 @@ def _add(
 
 def measure(options: Any, threads: int, limits: Limits) -> list[Result]:
     parts = {"floats": floats, "stored": stored, "catalogue": catalogue, "small": small}
-    wanted = options.rows.split(",") if options.rows else list(parts)
-    found = [parts[name](options, threads) for name in wanted]
+    wanted = parts.keys() & set((options.rows or "").split(",")) or parts.keys()
+    found = [part(options, threads) for name, part in parts.items() if name in wanted]
     return [one for one in found if one.rows]
