@@ -100,8 +100,8 @@ def stored(options: Any, threads: int) -> Result:
         "AdamW, weight decay 0.01; gradients in the parameters' precision. torch fused, copies: the gradient copied to "
         "float32, a fused step on the master, the master copied to bf16. DeepSpeed has no master, bitsandbytes only "
         "moments of 8 bits, torch only those of the parameters' precision. ours: float32: the same number of "
-        "parameters, all in float32. differ: in bf16 a parameter is often half a unit away from where it should be, and bitsandbytes' codes on a "
-        "CPU are not the nearest.",
+        "parameters, all in float32. differ: in bf16 a parameter is often half a unit away from where it should be, "
+        "and bitsandbytes' codes on a CPU are not the nearest.",
         "bare: loops over four float32 arrays, three of them written, which move as many bytes as the precision has "
         "to: see the step subject.",
     ]
