@@ -31,13 +31,16 @@ SUBJECTS = {
     "growth": "training steps against width, depth, batch and threads: long, only when named or with --large",
     "step": "steps of every optimizer",
     "ways": "ways that steps walk over large arrays beside bare loops: long, only when named or with --large",
+    "torch_step": "steps in every precision beside torch and others: only when named or with --large",
+    "torch_training": "training small networks of torch's, with its optimizers and with ours",
+    "offload": "an optimizer for each tensor, while gradients arrive: only when named or with --large",
     "predict": "prediction of one row and of many",
     "sklearn": "schuss.sklearn beside scikit-learn's own networks",
     "realmlp": "whole fits of RealMLP beside pytabkit: long, only when named or with --large",
     "startup": "importing, and the size of the wheel",
 }
 # Left out unless they are named.
-LONG = ("growth", "ways", "realmlp")
+LONG = ("growth", "ways", "torch_step", "offload", "realmlp")
 # Options that children are given too.
 _FLAGS = ("quick", "compile")
 
@@ -59,7 +62,9 @@ def arguments() -> argparse.ArgumentParser:
         help="torch.compile in train, where a C++ compiler works; default: yes, unless --quick",
     )
     parser.add_argument(
-        "--rows", metavar="NAMES", help="in step and ways: these optimizers only, by commas, as adam,lion"
+        "--rows",
+        metavar="NAMES",
+        help="in step and ways: these optimizers only, by commas, as adam,lion; in torch_step: these parts",
     )
     parser.add_argument("--threads", default="1,2", help="numbers of threads, by commas; default: 1,2")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")

@@ -17,6 +17,8 @@ PACKAGES = (
     "optax",
     "keras",
     "deepspeed",
+    "bitsandbytes",
+    "torchao",
     "scikit-learn",
     "lightfm-next",
     "implicit",

@@ -28,22 +28,22 @@ def main() -> None:
 
 def _of_training(case: Any, make: Any) -> tuple[int, int]:
     _ = case.batches
-    before = _resident()
+    before = resident()
     make(case).losses(case.checked_steps)
-    peak = _peak()
-    return peak - before, peak
+    highest = peak()
+    return highest - before, highest
 
 
-def _resident() -> int:
+def resident() -> int:
     """Bytes now; the peak starts anew here, where the system lets it."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
         return _status("VmRSS")
     except OSError:
-        return _peak()
+        return peak()
 
 
-def _peak() -> int:
+def peak() -> int:
     """Bytes. `ru_maxrss` only where there is nothing better: a process inherits that of the one that started it."""
     try:
         return _status("VmHWM")

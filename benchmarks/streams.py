@@ -27,6 +27,7 @@ _ITEM = 4
 # So many loops take part beside the others, the fastest of a trial. From so many elements on it is the same trial.
 _CHOSEN = 3
 _FAR = 10_000_000
+_ADAM: Passes = ((4, 3),)
 # Rows of a table that are fetched ahead.
 _ROWS_AHEAD = (0, 1, 2, 4, 8)
 NOTE = (
@@ -122,6 +123,11 @@ def contenders(passes: Passes, size: int, threads: int) -> list[Contender]:
         turns = fastest(turns, _CHOSEN)
         _best[key] = [found[one.name] for one in turns]
     return turns
+
+
+def moving(nbytes: int, threads: int) -> list[Contender]:
+    """Loops over the arrays of Adam (four, three of them written) that move so many bytes together."""
+    return contenders(_ADAM, nbytes // moved(_ADAM, 1), threads)
 
 
 def _share(loops: list[ctypes.CDLL], arrays: Any, vectors: int, number: int, calls: int) -> None:

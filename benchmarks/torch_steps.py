@@ -9,8 +9,18 @@ from .cases import BETAS, EPS, LEARNING_RATE, Problem
 from .steps import Steps
 
 
+def fused_adam(torch: Any, parameters: list[Any]) -> Any:
+    """The fastest form that torch has on a CPU."""
+    return torch.optim.Adam(parameters, lr=LEARNING_RATE, betas=BETAS, eps=EPS, fused=True)
+
+
 def eager(
-    case: Problem, torch: Any, model: Any, name: str = "torch", laid: Callable[[Any], Any] = lambda x: x
+    case: Problem,
+    torch: Any,
+    model: Any,
+    name: str = "torch",
+    laid: Callable[[Any], Any] = lambda x: x,
+    optimizer: Callable[[Any, list[Any]], Any] = fused_adam,
 ) -> Steps:
     """As Python calls it.
 
@@ -22,8 +32,10 @@ def eager(
         Of the column.
     laid : callable
         Gives the rows of a batch the layout that the model takes, before anything is timed.
+    optimizer : callable
+        Makes the optimizer of what is trained.
     """
-    return _steps(case, torch, model, name, laid=laid)
+    return _steps(case, torch, model, name, laid=laid, kind=optimizer)
 
 
 def compiled(case: Problem, torch: Any, model: Any, laid: Callable[[Any], Any] = lambda x: x) -> Steps:
@@ -40,10 +52,10 @@ def _steps(
     name: str,
     made: Callable[[Any], Any] = lambda f: f,
     laid: Callable[[Any], Any] = lambda x: x,
+    kind: Callable[[Any, list[Any]], Any] = fused_adam,
 ) -> Steps:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    # The fused form is the fastest that torch has on a CPU.
-    optimizer = torch.optim.Adam(trained, lr=LEARNING_RATE, betas=BETAS, eps=EPS, fused=True)
+    optimizer = kind(torch, trained)
     batches = [(laid(torch.from_numpy(x)), torch.from_numpy(y)) for x, y in case.batches]
     loss_of = made(lambda x, y: torch.nn.functional.cross_entropy(model(x), y))
 
