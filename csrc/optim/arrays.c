@@ -55,7 +55,7 @@ struct array_walk {
 /* One array, by all members of me. */
 static void update_array(struct array_walk *a, const struct schuss_segment *s, char *scratch, struct team *me) {
     if (s->clock != a->clock)
-        optimizer_constants(a->step, s->clock, a->step->t, a->norm_factor, &a->constants);
+        optimizer_constants(a->step, s->group, s->clock, a->step->t, a->norm_factor, &a->constants);
     a->clock = s->clock;
     a->kernels->array(s, &a->constants, scratch, me, &a->nonfinite);
 }
