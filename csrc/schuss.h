@@ -220,8 +220,6 @@ struct schuss_segment {
     void *average[SCHUSS_MAX_AVERAGES];
     int group;
     int clock;               /* of that group */
-    int absent;              /* 1: it has no gradient in this step and n is 0: p and the states stay as they are. Averages
-                              * go on, but those that pull. Only of groups that are not SCHUSS_ROWS_EXACT */
     /* NULL: g is the gradient by all of p. Else it is the gradient by some rows of p: row k of g belongs to row
      * index[k] of p. A row has `cols` elements, and n counts those of g. No other row of p and of its states is
      * touched. Only for rules of which schuss_rule_by_rows() is 1. */
@@ -236,7 +234,9 @@ struct schuss_segment {
                               * start p, states and averages still point; g points at the piece's own */
     double factor;           /* the core's own: what a rule computes from sums over the array */
     int done;                /* the core's own: measured and updated in one go */
-    int way;                 /* the core's own, of a piece: the way that its memory is walked over */
+    short way;               /* the core's own, of a piece: the way that its memory is walked over */
+    short absent;            /* 1: it has no gradient in this step and n is 0: p and the states stay as they are. Averages
+                              * go on, but those that pull. Only of groups that are not SCHUSS_ROWS_EXACT */
 };
 
 struct schuss_step {

@@ -136,7 +136,7 @@ static void update_stored(struct array_walk *a, const struct schuss_segment *s, 
 /* One array, by all members of me. */
 static void update_array(struct array_walk *a, const struct schuss_segment *s, char *scratch, struct team *me) {
     if (s->clock != a->clock)
-        optimizer_constants(a->step, s->clock, a->step->t, a->norm_factor, &a->constants);
+        optimizer_constants(a->step, s->group, s->clock, a->step->t, a->norm_factor, &a->constants);
     a->clock = s->clock;
     if (s->stored) update_stored(a, s, scratch, me);
     else a->kernels->array(s, &a->constants, scratch, me, &a->nonfinite);

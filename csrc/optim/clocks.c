@@ -52,7 +52,7 @@ static ptrdiff_t size_of(const struct schuss_segment *s) {
 static void averages_go_on(const struct schuss_step *step, const struct schuss_segment *s) {
     for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) {
         struct going_on a = {schuss_kernels(step->dtype), size_of(s), 0, s->p, s->average[k]};
-        a.weight = optimizer_average_weight(&step->averages[k], step->t);
+        a.weight = average_weight(&step->averages[k], step->t);
         if (a.weight == 0 || a.n == 0 || step->averages[k].kind == SCHUSS_LOOKAHEAD) continue;
         schuss_parallel(threads_for((double)a.n, ELEMENTS_PER_THREAD, schuss_get_num_threads()), go_on_share, &a);
     }

@@ -26,15 +26,9 @@ void optimizer_advance(const struct schuss_step *step) {
     }
 }
 
-double optimizer_average_weight(const struct schuss_average *a, int64_t t) {
-    if (a->kind == SCHUSS_NO_AVERAGE || t < a->start || (t - a->start) % a->every) return 0;
-    if (a->kind == SCHUSS_MEAN) return 1 / (1 + (double)((t - a->start) / a->every));
-    return a->kind == SCHUSS_EMA && t == a->start ? 1 : a->weight;
-}
-
-void optimizer_constants(const struct schuss_step *step, int clock, int64_t t, double norm_factor,
+void optimizer_constants(const struct schuss_step *step, int group, int clock, int64_t t, double norm_factor,
                          struct rule_constants *constants) {
-    const struct schuss_group *g = &step->groups[clock_group(step, clock)];
+    const struct schuss_group *g = &step->groups[group];
     const int64_t own = clock_time(step, clock, t);
     const struct rule *rule = optimizer_rules[g->rule];
     const int decoupled = rule->decouples || g->decoupled || g->dialect == SCHUSS_KERAS; /* all of Keras's are */
@@ -72,7 +66,7 @@ void optimizer_constants(const struct schuss_step *step, int clock, int64_t t, d
     constants->l2 += g->penalty2; /* whatever the rule does with weight_decay */
     constants->l1 = g->penalty1;
     for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) {
-        constants->average_weight[k] = optimizer_average_weight(&step->averages[k], t);
+        constants->average_weight[k] = average_weight(&step->averages[k], t);
         constants->pull[k] = step->averages[k].kind == SCHUSS_LOOKAHEAD;
     }
 }

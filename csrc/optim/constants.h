@@ -19,12 +19,16 @@ void optimizer_advance(const struct schuss_step *step);
 /* Whether a rule here remembers anything. */
 int optimizer_remembers(const struct schuss_step *step);
 
-/* What kernels->step takes for parameters of clock number `clock` in step number t of the optimizer, after
- * optimizer_prepare. norm_factor: of clipping by the global norm; 1: none. */
-void optimizer_constants(const struct schuss_step *step, int clock, int64_t t, double norm_factor,
+/* What kernels->step takes for parameters of clock number `clock`, which is of this group, in step number t of the
+ * optimizer, after optimizer_prepare. norm_factor: of clipping by the global norm; 1: none. */
+void optimizer_constants(const struct schuss_step *step, int group, int clock, int64_t t, double norm_factor,
                          struct rule_constants *constants);
 
 /* How much of the parameters of step t goes into an average; 0: nothing. */
-double optimizer_average_weight(const struct schuss_average *average, int64_t t);
+static inline double average_weight(const struct schuss_average *a, int64_t t) {
+    if (a->kind == SCHUSS_NO_AVERAGE || t < a->start || (t - a->start) % a->every) return 0;
+    if (a->kind == SCHUSS_MEAN) return 1 / (1 + (double)((t - a->start) / a->every));
+    return a->kind == SCHUSS_EMA && t == a->start ? 1 : a->weight;
+}
 
 #endif

@@ -352,7 +352,7 @@ void rows_histories_add(struct schuss_step *step) {
         struct rows_history *h = rows_history_of(step, i);
         struct rule_constants c;
         if (!h) continue;
-        optimizer_constants(step, i, step->t, 1, &c);
+        optimizer_constants(step, i, i, step->t, 1, &c);
         if (rows_history_add(h, &c)) continue;
         catch_up_group(step, i, step->t - 1);
         rows_history_begin(h, step->t);

@@ -126,7 +126,7 @@ static void compute_constants(struct constants_of *known, const struct maker *ma
     const int spends = rule_of(w, s)->spends_gradient;
     struct rule_constants *c = &known->c;
     known->clock = s->clock;
-    optimizer_constants(w->step, s->clock, w->step->t, maker->norm_factor, c);
+    optimizer_constants(w->step, s->group, s->clock, w->step->t, maker->norm_factor, c);
     c->seen = pass == UPDATE || reads_first(w->step);
     if (pass == (spends ? UPDATE : MEASURE)) c->zero_grad = 0;
     if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = c->l1 = 0;

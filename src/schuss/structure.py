@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     # A group: "params", which is one of the first three, and hyperparameters of its own.
     Params = Memory | Iterable[Memory] | Mapping[str, Memory] | Iterable[Mapping[str, Any]] | Mapping[str, Any]
-    Gradient = Memory | Rows
+    Gradient = Memory | Rows | None
     Grads = (
         Gradient | Iterable[Gradient] | Mapping[str, Gradient] | Iterable[Iterable[Gradient] | Mapping[str, Gradient]]
     )

@@ -131,7 +131,8 @@ static void run_case(struct run *r, const struct rule_case *c, int steps) {
     groups[1].weight_decay *= 2;
     for (int i = 0; i < 2; i++) schuss_memory_start(&groups[i], memories[i].now);
     for (int i = 0; i < N_SIZES; i++) {
-        segments[i] = (struct schuss_segment){.n = sizes[i], .ndim = 1, .shape = &sizes[i], .group = i % 3 == 1};
+        segments[i] = (struct schuss_segment){.n = sizes[i], .ndim = 1, .shape = &sizes[i], .group = i % 3 == 1,
+                                            .clock = i % 3 == 1};
         segments[i].p = numbers(r, sizes[i], 1);
         for (int k = 0; k < SCHUSS_MAX_STATES; k++)
             of_state[i][k] = make_state(r, &groups[segments[i].group], &segments[i], k);

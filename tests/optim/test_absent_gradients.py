@@ -319,6 +319,40 @@ def test_steps_of_which_no_parameter_tells(tmp_path: Path) -> None:
         other.load_state_dict({**state, "steps": -1})
 
 
+def test_wrappers_leave_them_out() -> None:
+    def made() -> tuple[list[np.ndarray], schuss.Adam]:
+        params = [np.ones(3), np.ones(2)]
+        return params, schuss.Adam(params, weight_decay=0.1)
+
+    params, optimizer = made()
+    accumulated = schuss.Accumulate(optimizer, 2)
+    accumulated.step([np.ones(3), None])
+    accumulated.step([None, None])
+    accumulated.step([None, None])
+    accumulated.step([np.ones(3), np.ones(2)])
+    wanted, twin = made()
+    twin.step([np.full(3, 0.5), None])
+    twin.step([np.full(3, 0.5), np.full(2, 0.5)])
+    assert_same(optimizer, twin)
+    assert optimizer.state_dict()["state"][1]["step"] == 1
+
+    params, optimizer = made()
+    sam = schuss.SAM(optimizer, rho=0.1)
+    seen = []
+
+    def closure() -> list[np.ndarray | None]:
+        seen.append([p.copy() for p in params])
+        return [np.full(3, 2.0), None]
+
+    sam.step(closure)
+    np.testing.assert_allclose(seen[1][0] - seen[0][0], 0.1 / np.sqrt(3), rtol=1e-9)
+    assert_array_equal(seen[1][1], 1)
+    wanted, twin = made()
+    twin.step([np.full(3, 2.0), None])
+    assert_same(optimizer, twin)
+    assert_array_equal(wanted[1], 1)
+
+
 # ---- networks --------------------------------------------------------------------------------------------------------
 
 

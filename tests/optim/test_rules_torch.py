@@ -137,3 +137,39 @@ def test_sparse_adam(options: dict[str, Any], dtype: str, tolerance: float) -> N
         torch_opt.step()
     wanted = theirs.detach().numpy()
     assert np.max(np.abs(p - wanted)) <= tolerance * np.max(np.abs(wanted))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-11)])
+@pytest.mark.parametrize("case", [*TORCH_CASES, *(case for case in MATRIX_CASES if case.optimizer == "Muon")], ids=str)
+def test_follows_torch_where_gradients_are_missing(
+    case: Case, dtype: str, tolerance: float, scalars_in_double: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At random; one parameter is frozen for 70 steps, one is from step 120 on, and in some steps there is none."""
+    monkeypatch.setattr("torch.optim._muon._zeropower_via_newtonschulz", iterated)
+    rng = np.random.default_rng(7)
+    shapes = (
+        [(31, 7), (7, 5), (3, 9), (20, 20), (4, 6)] if case.optimizer == "Muon" else [(31, 7), (7,), (1,), (3, 4), (9,)]
+    )
+    params = [rng.normal(size=s).astype(dtype) for s in shapes]
+    start = [p.copy() for p in params]
+    theirs = [torch.tensor(p, requires_grad=True) for p in params]
+    opt = getattr(schuss, case.optimizer)(params, **case.options)
+    of_torch = {name: value for name, value in case.options.items() if (case.optimizer, name) != ("Muon", "maximize")}
+    torch_opt = getattr(torch.optim, TORCH_NAME[case.optimizer])(theirs, **of_torch)
+    sign = -1 if case.optimizer == "Muon" and case.options.get("maximize") else 1
+    for step in range(200):
+        grads: list[Any] = [rng.normal(size=s).astype(dtype) for s in shapes]
+        chances = rng.random(len(shapes))
+        for k, chance in enumerate(chances):
+            if chance < 0.3 or step % 50 == 3 or (k == 3 and step < 70) or (k == 4 and step >= 120):
+                grads[k] = None
+        opt.step(grads)
+        for p, g in zip(theirs, grads, strict=True):
+            p.grad = None if g is None else torch.tensor(sign * g)
+        torch_opt.step()
+    assert opt.steps == 200
+    wanted = [q.detach().numpy() for q in theirs]
+    of_change = case.optimizer == "Muon"
+    largest = max(np.max(np.abs(q - p if of_change else q)) for q, p in zip(wanted, start, strict=True))
+    for p, q in zip(params, wanted, strict=True):
+        assert np.max(np.abs(p - q)) <= tolerance * largest

@@ -121,7 +121,8 @@ cdef extern from "schuss.h" nogil:
         void **s
         void **average
         int group
-        int clock, absent
+        int clock
+        short absent
         const int64_t *index
         int64_t *last
         const schuss_stored *stored

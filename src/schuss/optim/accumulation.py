@@ -38,6 +38,9 @@ class Accumulate(Wrapper):
     Notes
     -----
     As large a batch as wanted in the memory of a small one. One more copy of the parameters' size is kept.
+
+    A gradient that is None counts as zeros; one that is None in all of the calls is None for the step. While a sum is
+    pending, copies, pickles and files do not hold which were None: theirs count as zeros.
     """
 
     optimizer: Optimizer | Averaged | Switch
@@ -102,13 +105,21 @@ class Accumulate(Wrapper):
         self._step(stages)
         return True
 
+    def _found(self) -> Sequence[NDArray[Any] | None]:
+        """The sums, of those that there was a gradient for."""
+        adding = self._adding._stepper
+        if adding.together:
+            return self._sums
+        some = [late < adding.steps for late in adding.behind]
+        return [total if some[clock] else None for total, clock in zip(self._sums, adding.clock_of, strict=True)]
+
     def _step(self, stages: Mapping[str, Any]) -> None:
         """The optimizer's step with the sums, which begin anew, even if it fails; not if it is interrupted before."""
         scale = 1 / self.every if self.mean else 1.0
         adding, stepper = self._adding._stepper, innermost(self.optimizer)._stepper
         before = stepper.steps
         try:
-            self.optimizer.step(self._sums, grad_scale=scale, **stages)
+            self.optimizer.step(self._found(), grad_scale=scale, **stages)
         except Exception:
             adding.begin_anew()
             raise

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .._core import Calls
+    from ..structure import Grads
 
 
 class Averaged(Wrapper):
@@ -64,7 +65,7 @@ class Averaged(Wrapper):
     def nonfinite(self) -> bool:
         return self.optimizer.nonfinite
 
-    def step(self, grads: NDArray[Any] | Sequence[NDArray[Any]], **stages: Any) -> None:
+    def step(self, grads: Grads, **stages: Any) -> None:
         """The optimizer's step."""
         self.optimizer.step(grads, **stages)
 

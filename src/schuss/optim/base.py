@@ -40,9 +40,9 @@ class Optimizer(OfParts):
     ----------
     param_groups : list of dict
         As torch's: "params" (a list of arrays) and the group's hyperparameters. Changed numbers take effect at the
-        next step. "rows" is there where it is not None. "schedule" holds a callable learning rate, or None; while it is
-        set, each step writes "lr" first. "decay_schedule", where it is there, is the same for "weight_decay". Which
-        arrays belong to which group is fixed.
+        next step. Entries of your own are not looked at. "rows" is there where it is not None. "schedule" holds a
+        callable learning rate, or None; while it is set, each step writes "lr" first. "decay_schedule", where it is
+        there, is the same for "weight_decay". Which arrays belong to which group is fixed.
     """
 
     _name: ClassVar[str]
@@ -133,7 +133,7 @@ class Optimizer(OfParts):
         grads : array, list or dict of arrays, or a list of these for each group
             In the form in which the parameters were given, or as a flat list in their order. Each has its parameter's
             shape and dtype, or is a `Rows`. NumPy arrays or other memory of the CPU (torch, jax, ...). Only read,
-            unless ``zero_grad``.
+            unless ``zero_grad``. Where one is None the parameter is left out of the step, see the notes.
         lr : float, optional
             The learning rate of all groups for this step alone; >= 0.
         grad_scale : float
@@ -161,6 +161,11 @@ class Optimizer(OfParts):
 
         Notes
         -----
+        A parameter without a gradient (None) makes no step, as in torch: it and its states stay as they are, nothing of
+        it counts for ``clip_norm``, and its next step has the number after its last one. `steps` counts all steps of
+        the optimizer. `EMA` and `SWA` go on averaging it; `Lookahead` leaves it where it is. With ``rows="exact"`` all
+        gradients have to be there.
+
         A step cannot be interrupted: Ctrl-C during it is answered after it, when every array has been updated.
         """
         groups = self.param_groups
@@ -318,7 +323,8 @@ class Optimizer(OfParts):
             copies of the state arrays. Without ``like="torch"``, which has no place for them, there are also
             "schedules" and "averages", where this optimizer has some: schedules as data with their state, and what
             `EMA`, `SWA` and `Lookahead` keep. Of a schedule that is a function only the current value is there, as
-            "lr".
+            "lr". "step" is each parameter's own; where all have made fewer steps than the optimizer, "steps" is there.
+            A parameter that has made none has no entry in what torch loads if torch would not have one.
         """
         if choice("like", like, ("numpy", "torch")) == "numpy":
             return described(self)
@@ -329,14 +335,19 @@ class Optimizer(OfParts):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over the numbers of a state_dict, torch's own included. Everything is checked first, then copied.
 
+        Of torch's it takes what training in torch leaves there: parameters that have made fewer steps than others, or
+        none; numbers and hyperparameters that are tensors; states of any real dtype, rounded once; tensors on other
+        devices. Entries of groups that are no hyperparameters (torch's "param_names", what its schedulers keep, your
+        own) are kept, and are in later state_dicts.
+
         A "schedule" of this optimizer stays where the state has none, as torch's never does; so do averages. A torch
         state without "step" (SGD's) counts as step 1 if it has momentum buffers, else 0.
 
         Raises
         ------
         ValueError, TypeError
-            If groups, names, shapes or dtypes do not fit, or this optimizer keeps averages of other kinds. Nothing has
-            changed.
+            If groups, names or shapes do not fit, a state is not of real numbers or has one that is too large for the
+            parameter's dtype, or this optimizer keeps averages of other kinds. Nothing has changed.
         """
         self._load(state_dict, [])
 
