@@ -177,11 +177,13 @@ cdef class TensorSteps:
     cdef object names          # of a group's entries that translate() looks at
     cdef list state_read       # of the optimizer's `state`, keys and values
     cdef list states           # of each stepper, for each of its tensors: its entry there and what that holds, or None
+    cdef object written        # called with the tensors that a step has written
 
-    def __init__(self, list groups not None, list steppers not None, list plain not None, translate, names):
+    def __init__(self, list groups not None, list steppers not None, list plain not None, translate, names, written):
         self.tensors = [tensor for group in groups for tensor in group["params"]]
         self.sizes = [len(group["params"]) for group in groups]
         self.steppers, self.plain, self.translate, self.names = steppers, plain, translate, names
+        self.written = written
         self.reads = [None] * len(groups)
         self.note_state({})
 
@@ -203,24 +205,26 @@ cdef class TensorSteps:
                 if tensor.grad is not None and self.states[k][i] is None]
 
     cdef bint is_as_it_was(self, list groups, state) except -1:
-        cdef Py_ssize_t k, i, at = 0
-        cdef list members
-        if len(groups) != len(self.sizes) or not isinstance(state, dict) or not is_as_read(<dict>state, self.state_read):
+        cdef Py_ssize_t k, i, at = 0, n = PyList_GET_SIZE(self.sizes)
+        cdef PyObject *members
+        cdef PyObject *entry
+        cdef list of_stepper
+        if PyList_GET_SIZE(groups) != n or not isinstance(state, dict) or not is_as_read(<dict>state, self.state_read):
             return False
-        for k in range(len(self.sizes)):
-            group = groups[k]
-            if type(group) is not dict:
+        for k in range(n):
+            if type(groups[k]) is not dict:
                 return False
-            members = (<dict>group).get("params") if type((<dict>group).get("params")) is list else None
-            if members is None or PyList_GET_SIZE(members) != <Py_ssize_t>self.sizes[k]:
+            members = PyDict_GetItemWithError(groups[k], "params")
+            if members == NULL or type(<object>members) is not list or PyList_GET_SIZE(<object>members) != <Py_ssize_t>self.sizes[k]:
                 return False
-            for i in range(PyList_GET_SIZE(members)):
-                if PyList_GET_ITEM(members, i) != PyList_GET_ITEM(self.tensors, at):
+            for i in range(PyList_GET_SIZE(<object>members)):
+                if PyList_GET_ITEM(<object>members, i) != PyList_GET_ITEM(self.tensors, at):
                     return False
                 at += 1
         for of_stepper in self.states:
-            for entry in <list>of_stepper:
-                if entry is not None and not is_as_read(<dict>(<tuple>entry)[0], <list>(<tuple>entry)[1]):
+            for i in range(PyList_GET_SIZE(of_stepper)):
+                entry = PyList_GET_ITEM(of_stepper, i)
+                if entry != <PyObject *>None and not is_as_read(<dict>(<tuple>entry)[0], <list>(<tuple>entry)[1]):
                     return False
         return True
 
@@ -256,7 +260,7 @@ cdef class TensorSteps:
             i += 2
         return True
 
-    def prepare(self, list groups not None, state, grad_scale=1.0, clip_norm=None):
+    cpdef int prepare(self, list groups, state, grad_scale=1.0, clip_norm=None) except -3:
         """All of a step that can fail. commit() or let_go() has to follow where it gives a number of gradients over 0."""
         cdef double scale = finite_number("grad_scale", grad_scale), norm_limit = limit("clip_norm", clip_norm)
         cdef TensorStepper stepper
@@ -294,7 +298,7 @@ cdef class TensorSteps:
         """Makes no step after all."""
         self.leave(PyList_GET_SIZE(self.steppers))
 
-    def commit(self):
+    cpdef bint commit(self) except -1:
         """The step that was prepared; False if none was made, since a gradient is not finite."""
         cdef TensorStepper stepper
         cdef bint made = True
@@ -312,16 +316,25 @@ cdef class TensorSteps:
         try:
             for stepper in self.steppers:
                 made = made and stepper.make()
+                if made:
+                    self.written(stepper.stepped)
         finally:
             self.let_go()
         return made
 
-    def step(self, list groups not None, state, grad_scale=1.0, clip_norm=None):
-        """TENSORS_MADE, TENSORS_REFUSED, TENSORS_CHANGED or TENSORS_FRESH."""
-        cdef int found = self.prepare(groups, state, grad_scale, clip_norm)
-        if found <= 0:
-            return found if found < 0 else TENSORS_MADE
-        return TENSORS_MADE if self.commit() else TENSORS_REFUSED
+    def step_at_once(self, dict own not None):
+        """Whether the step was made. Else something is unusual, or a gradient is not finite; nothing has changed then.
+
+        own: the optimizer's attributes."""
+        cdef PyObject *groups = PyDict_GetItemWithError(own, "param_groups")
+        cdef PyObject *state = PyDict_GetItemWithError(own, "state")
+        cdef PyObject *clip_norm = PyDict_GetItemWithError(own, "clip_norm")
+        cdef int found
+        if (groups == NULL or type(<object>groups) is not list or state == NULL or clip_norm == NULL
+                or PyDict_GetItemWithError(own, "grad_scale") != NULL or PyDict_GetItemWithError(own, "found_inf") != NULL):
+            return False
+        found = self.prepare(<list>groups, <object>state, 1.0, <object>clip_norm)
+        return found == 0 or (found > 0 and self.commit())
 
 
 cdef list as_left(dict entry):

@@ -26,7 +26,8 @@ _BEFORE_ALL, _AFTER_ALL = (
     getattr(import_module("torch.optim.optimizer"), f"_global_optimizer_{when}_hooks", True)
     for when in ("pre", "post")
 )
-_profiler: Any = torch.autograd.profiler
+_PROFILED = "_is_profiler_enabled"
+_PROFILER = vars(torch.autograd.profiler)
 
 
 class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
@@ -56,6 +57,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
     clip_norm: float | None
     _watched: bool
     _engine: Engine | None
+    # The engine's, where a step is a call of it; None: there is more to do.
     _steps: _core.TensorSteps | None
 
     def __init_subclass__(cls, of: type[optim.Optimizer] | None = None, like: str | None = None) -> None:
@@ -152,9 +154,11 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
         DivergenceError
             If a gradient is NaN or infinite, with ``clip_norm``. Nothing has changed.
         """
-        if self._watched or _BEFORE_ALL or _AFTER_ALL or getattr(_profiler, "_is_profiler_enabled", False):
-            return _watched_step(self) if closure is None else _watched_step(self, closure)
-        return self._step(closure)
+        steps = self._steps
+        if steps is not None and closure is None and not (_BEFORE_ALL or _AFTER_ALL or _PROFILER.get(_PROFILED)):
+            if steps.step_at_once(self.__dict__):
+                return None
+        return _watched_step(self) if closure is None else _watched_step(self, closure)
 
     # Torch's constructor wraps what is not: in a note to a profiler and calls of hooks, of some microseconds.
     step.hooked = True  # type: ignore[attr-defined]
@@ -171,17 +175,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
                 return loss
             if own.get("grad_scale") is not None:
                 scale = 1 / float(own["grad_scale"])
-        steps = self._steps
-        if steps is None:
-            self._long_step(scale)
-            return loss
-        status = steps.step(self.param_groups, self.state, scale, self.clip_norm)
-        if status < 0:
-            self._long_step(scale)
-        elif status == _REFUSED:
-            self._raise_refused()
-        else:
-            self._note_step(steps)
+        self._long_step(scale)
         return loss
 
     def _long_step(self, scale: float) -> None:
@@ -212,30 +206,21 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
         if engine.elsewhere is not None:
             steps.note_state(self.state)
         if not made:
-            self._raise_refused()
-        if status > 0:
-            self._note_step(steps)
+            rate = float(self.param_groups[0]["lr"])
+            raise DivergenceError(
+                f"a gradient is NaN or infinite (or their norm is), with lr={rate:g}; nothing was updated", lr=rate
+            )
 
     def _build(self) -> None:
         """Steppers over groups, parameters and states as they are now. If one is refused, nothing has changed."""
         self._settle()
         engine = Engine(self)
-        fast = engine.steps if engine.elsewhere is None else None
+        fast = None if self._watched or engine.elsewhere is not None else engine.steps
         self.__dict__.update(state=engine.state, _engine=engine, _steps=fast)
 
     def _settle(self) -> None:
         if self._engine is not None:
             self._engine.settle(self.param_groups)
-
-    def _note_step(self, steps: _core.TensorSteps) -> None:
-        for stepper in steps.steppers:
-            torch.autograd.graph.increment_version(stepper.stepped)
-
-    def _raise_refused(self) -> None:
-        rate = float(self.param_groups[0]["lr"])
-        raise DivergenceError(
-            f"a gradient is NaN or infinite (or their norm is), with lr={rate:g}; nothing was updated", lr=rate
-        )
 
     @property
     def grad_norm(self) -> float:
@@ -258,12 +243,12 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
 
     def register_step_pre_hook(self, hook: Any) -> Any:
         """As torch has it."""
-        self._watched = True
+        self._watched, self._steps = True, None
         return super().register_step_pre_hook(hook)
 
     def register_step_post_hook(self, hook: Any) -> Any:
         """As torch has it."""
-        self._watched = True
+        self._watched, self._steps = True, None
         return super().register_step_post_hook(hook)
 
     # -- states ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ..optim.parts import nothing
 from .elsewhere import Elsewhere
 from .layouts import COMPUTED, Gradients, Names, array_of, names_of, order_of, tensor_over
 from .loading import steps_of
+from .signatures import REFUSED
 
 if TYPE_CHECKING:
     from .base import Optimizer
@@ -67,7 +68,12 @@ class Engine:
             stepper.hold_tensors(tensors, torch.Tensor, Gradients(tensors, orders, names))
             self._steppers.append(stepper)
         self.steps = _core.TensorSteps(
-            groups, self._steppers, self._plain, optimizer._translate, (*optimizer._settings, "capturable", "differentiable")
+            groups,
+            self._steppers,
+            self._plain,
+            optimizer._translate,
+            (*optimizer._settings, *REFUSED),
+            torch.autograd.graph.increment_version,
         )
         state = self._filled(optimizer.state)
         self._remember(groups)
