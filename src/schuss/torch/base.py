@@ -23,8 +23,7 @@ torch: Any = import_module("torch")
 _MADE, _REFUSED, _CHANGED, _FRESH = 1, 0, -1, -2
 # Hooks of all optimizers, which torch has no function to ask for; without them it is not known that there are none.
 _BEFORE_ALL, _AFTER_ALL = (
-    getattr(import_module("torch.optim.optimizer"), f"_global_optimizer_{when}_hooks", True)
-    for when in ("pre", "post")
+    getattr(import_module("torch.optim.optimizer"), f"_global_optimizer_{when}_hooks", True) for when in ("pre", "post")
 )
 _PROFILED = "_is_profiler_enabled"
 _PROFILER = vars(torch.autograd.profiler)
@@ -83,7 +82,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
         parameters = [first, *cls._signature.parameters.values()]
         __init__.__signature__ = cls._signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         __init__.__qualname__, __init__.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
-        cls.__init__ = __init__  # type: ignore[assignment]
+        cls.__init__ = __init__  # type: ignore[method-assign]
 
     def __init__(self, params: Any, *given: Any, **options: Any) -> None:
         raise TypeError("Optimizer is what the optimizers of schuss.torch share: make one of these")
@@ -155,9 +154,9 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
             If a gradient is NaN or infinite, with ``clip_norm``. Nothing has changed.
         """
         steps = self._steps
-        if steps is not None and closure is None and not (_BEFORE_ALL or _AFTER_ALL or _PROFILER.get(_PROFILED)):
-            if steps.step_at_once(self.__dict__):
-                return None
+        unwatched = not (_BEFORE_ALL or _AFTER_ALL or _PROFILER.get(_PROFILED))
+        if steps is not None and closure is None and unwatched and steps.step_at_once(self.__dict__):
+            return None
         return _watched_step(self) if closure is None else _watched_step(self, closure)
 
     # Torch's constructor wraps what is not: in a note to a profiler and calls of hooks, of some microseconds.
@@ -214,7 +213,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
     def _build(self) -> None:
         """Steppers over groups, parameters and states as they are now. If one is refused, nothing has changed."""
         self._settle()
-        engine = Engine(self)
+        engine = Engine(type(self), self.param_groups, self.state)
         fast = None if self._watched or engine.elsewhere is not None else engine.steps
         self.__dict__.update(state=engine.state, _engine=engine, _steps=fast)
 
@@ -279,7 +278,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
         return {**super().__getstate__(), "clip_norm": self.clip_norm}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        defaults = state["defaults"] if "defaults" in state else self.defaults
+        defaults = {**self.__dict__, **state}["defaults"]
         groups = state["param_groups"]
         found = taken_out(state["state"])
         for k, group in enumerate(groups):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from .elsewhere import Elsewhere
 from .layouts import COMPUTED, Gradients, Names, array_of, names_of, order_of, tensor_over
 from .loading import steps_of
 from .signatures import REFUSED
-
-if TYPE_CHECKING:
-    from .base import Optimizer
 
 torch: Any = import_module("torch")
 
@@ -37,25 +34,34 @@ class Member(NamedTuple):
 class Engine:
     """The steppers of an optimizer as its groups, parameters and states are now.
 
+    Parameters
+    ----------
+    kind : class
+        The optimizer's.
+    groups : list of dict
+    given : dict
+        Its states.
+
     Raises
     ------
     ValueError, TypeError
         If a parameter cannot be stepped, or its states are not those of its group's rule.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        groups = optimizer.param_groups
-        self._template = optimizer._template
-        self._plain = [optimizer._translated(group) for group in groups]
+    def __init__(self, kind: Any, groups: list[dict[str, Any]], given: Mapping[Any, Any]) -> None:
+        self._template = kind._template
+        self._plain = [kind._translated(group) for group in groups]
         members, others = _sorted(groups, self._plain)
         if self._template._rule == "prodigy" and len(members) > 1:
-            raise TypeError(f"{members[1][0].name} is {members[1][0].tensor.dtype}, {members[0][0].name} is "
-                            f"{members[0][0].tensor.dtype}, expected one dtype: d is of all parameters")
+            raise TypeError(
+                f"{members[1][0].name} is {members[1][0].tensor.dtype}, {members[0][0].name} is "
+                f"{members[0][0].tensor.dtype}, expected one dtype: d is of all parameters"
+            )
         self.elsewhere = None
         if others:
             name = names_of(groups[others[0][0]], others[0][0])[others[0][1]]
             tensors = [(k, groups[k]["params"][j]) for k, j in others]
-            self.elsewhere = Elsewhere(optimizer._like, groups, tensors, name)
+            self.elsewhere = Elsewhere(kind._like, groups, tensors, name)
         self._members = members
         self._steppers = []
         for of_dtype in members:
@@ -71,11 +77,11 @@ class Engine:
             groups,
             self._steppers,
             self._plain,
-            optimizer._translate,
-            (*optimizer._settings, *REFUSED),
+            kind._translate,
+            (*kind._settings, *REFUSED),
             torch.autograd.graph.increment_version,
         )
-        state = self._filled(optimizer.state)
+        state = self._filled(given)
         self._remember(groups)
         # As torch's constructor makes it.
         self.state: defaultdict[Any, Any] = defaultdict(dict)

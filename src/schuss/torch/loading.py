@@ -55,10 +55,9 @@ def steps_of(name: str, entry: Mapping[str, Any], shapes: Mapping[str, tuple[int
         If the states are not those of these names and shapes, or lack some.
     """
     missing = [key for key in shapes if entry.get(key) is None]
+    steps = 1 if shapes and not missing else 0  # as of torch's SGD
     if "step" in entry:
         steps = _whole(f"state['step'] of {name}", entry["step"])
-    else:  # as of torch's SGD
-        steps = 1 if shapes and not missing else 0
     if missing and (steps > 0 or len(missing) < len(shapes)):
         raise ValueError(f"the state of {name} must have {', '.join(shapes)}; {missing[0]} is missing")
     for key, shape in shapes.items():
