@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -50,6 +50,8 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
     _signature: ClassVar[inspect.Signature]
     # What all groups are, in the words of the core.
     _template: ClassVar[optim.Optimizer]
+    # Entries that torch's groups have beside their arguments, for those who read state_dicts.
+    _fixed: ClassVar[Mapping[str, Any]] = {}
     # Entries of a group that the core reads.
     _settings: ClassVar[frozenset[str]] = frozenset()
 
@@ -59,11 +61,17 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
     # The engine's, where a step is a call of it; None: there is more to do.
     _steps: _core.TensorSteps | None
 
-    def __init_subclass__(cls, of: type[optim.Optimizer] | None = None, like: str | None = None) -> None:
+    def __init_subclass__(
+        cls,
+        of: type[optim.Optimizer] | None = None,
+        like: str | None = None,
+        fixed: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init_subclass__()
         if of is None:
             return
         cls._of, cls._like = of, None if like is None else getattr(torch.optim, like)
+        cls._fixed = fixed or {}
         cls._template = of([np.zeros((1, 1))])
         cls._signature = signature_of(of, cls._like)
         cls._settings = frozenset(cls._signature.parameters) - {"params", *OF_TORCH, *OF_ALL}
@@ -91,9 +99,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
         params = arguments.pop("params")
         self.clip_norm = arguments.pop("clip_norm")
         self._watched, self._engine, self._steps = False, None, None
-        if self._template.param_groups[0].get("decoupled") and hasattr(self._like, "_decoupled_weight_decay"):
-            arguments["decoupled_weight_decay"] = True
-        super().__init__(params, arguments)
+        super().__init__(params, {**arguments, **self._fixed})
 
     # -- groups ------------------------------------------------------------------------------------------------------
 
@@ -284,6 +290,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
         for k, group in enumerate(groups):
             for name, value in defaults.items():
                 group.setdefault(name, value)
+            group.update(self._fixed)
             self._check_group(group, k)
             for name, tensor in zip(names_of(group, k), group["params"], strict=True):
                 if tensor.device.type == "cpu" and found.get(tensor):
