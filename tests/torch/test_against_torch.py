@@ -116,7 +116,7 @@ def test_arguments_are_torchs(info: Info) -> None:
     assert [name for name in ours if name in theirs] == list(theirs)
     for name, parameter in theirs.items():
         assert (ours[name].default, ours[name].kind) == (parameter.default, parameter.kind), name
-    first = list(inspect.signature(getattr(schuss.torch, info.name).__init__).parameters)[0]
+    first = next(iter(inspect.signature(getattr(schuss.torch, info.name).__init__).parameters))
     assert first == "self"
 
 
