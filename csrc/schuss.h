@@ -156,10 +156,18 @@ struct schuss_group {
     double squares[SCHUSS_MAX_BETAS][SCHUSS_STEP_BITS];
 };
 
-/* What a rule remembers of a group from step to step beside arrays: numbers that its row in optim/rules/ names.
+/* Arrays of one group that have made the same steps: each of them had a gradient in these. Steps are counted by the clock:
+ * step number t of the optimizer is number t - behind of the arrays. */
+struct schuss_clock {
+    int group;
+    int present;             /* the core's own: an array of it has a gradient in the step, where any has none */
+    int64_t behind;          /* steps of the optimizer that the arrays have not made */
+};
+
+/* What a rule remembers of a clock's arrays from step to step beside them: numbers that its row in optim/rules/ names.
  * All zero before the first step. */
 struct schuss_memory {
-    double step;                  /* the step that `now` is of */
+    double step;                  /* the step of the clock that `now` is of */
     double now[SCHUSS_MEMORY];
     double before[SCHUSS_MEMORY]; /* `now` of the step before, from which a step that failed is made again */
     double resting;               /* 1: the caller has moved the parameters away from where steps are made from */
@@ -191,6 +199,9 @@ struct schuss_segment {
     void *s[SCHUSS_MAX_STATES];
     void *average[SCHUSS_MAX_AVERAGES];
     int group;
+    int clock;               /* of that group */
+    int absent;              /* 1: it has no gradient in this step and n is 0: p and the states stay as they are. Averages
+                              * go on, but those that pull. Only of groups that are not SCHUSS_ROWS_EXACT */
     /* NULL: g is the gradient by all of p. Else it is the gradient by some rows of p: row k of g belongs to row
      * index[k] of p. A row has `cols` elements, and n counts those of g. No other row of p and of its states is
      * touched. Only for rules of which schuss_rule_by_rows() is 1. */
@@ -206,7 +217,10 @@ struct schuss_step {
     int dtype;
     int n_groups, n_segments;
     struct schuss_group *groups;
-    struct schuss_memory *memories; /* [n_groups]; may be NULL if no rule here remembers */
+    int n_clocks;
+    struct schuss_clock *clocks; /* [n_clocks], the first n_groups of which are of the groups in their order; NULL: these are
+                              * all, and none is behind. Room for n_groups + n_segments where arrays may be absent */
+    struct schuss_memory *memories; /* of each clock; may be NULL if no rule here remembers and no array is ever absent */
     struct schuss_segment *segments;
     double *sums;            /* [schuss_step_sums()], or NULL if that is 0 */
     char *scratch;           /* [schuss_step_scratch()] bytes, 64-byte aligned, or NULL if that is 0 */
@@ -218,6 +232,7 @@ struct schuss_step {
     double grad_scale;       /* gradients are multiplied by this first; 1 leaves them */
     double clip_value;       /* then limited to [-clip_value, clip_value]; <= 0: not */
     double clip_norm;        /* then scaled to this global norm if theirs is larger; <= 0: not */
+    int n_absent;            /* how many segments are absent */
     int zero_grad;           /* 1: gradients are zero after the step */
     int check_first;         /* 1: read the gradients first, and update nothing if one is NaN or infinite */
     int nonfinite;           /* out: 1 if a gradient was NaN or infinite */
@@ -299,7 +314,8 @@ ptrdiff_t schuss_step_sums(const struct schuss_step *step);
  * ISA level in use. 0, unless a rule works on whole arrays. */
 ptrdiff_t schuss_step_scratch(struct schuss_step *step, int threads);
 
-/* Updates every parameter and state, once. Gradients are only read, unless zero_grad. SCHUSS_NONFINITE: nothing was
+/* Updates every parameter and state, once, but those that are absent: their clocks fall behind, so that they are right
+ * when step->t has been counted on. Gradients are only read, unless zero_grad. SCHUSS_NONFINITE: nothing was
  * updated, because check_first or clip_norm had the gradients read before. Without these, nonfinite tells
  * afterwards. */
 int schuss_optimizer_step(struct schuss_step *step);
@@ -307,7 +323,8 @@ int schuss_optimizer_step(struct schuss_step *step);
  * one is NaN or infinite. */
 int schuss_gradient_norm(struct schuss_step *step);
 
-/* p += weights[group] (s[slot] - p) for every parameter; a group whose weight is 0 stays untouched. Not a step. */
+/* p += weights[group] (s[slot] - p) for every parameter, but those that have made none of the steps; a group whose weight is 0
+ * stays untouched. Not a step. */
 int schuss_move_params(const struct schuss_step *step, int slot, const double *weights);
 
 /* ---- optim/lbfgs.c: L-BFGS --------------------------------------------------------------------------------------- */

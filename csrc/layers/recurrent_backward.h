@@ -158,7 +158,7 @@ static void weights_gradient(const struct recurrent *r, struct births *births, c
         w.gradients[k] = h->gradients[k];
         if (!births || !h->wanted[k]) continue;
         w.born[k] = birth_of(births, h->kernels, h->node->first_array + k, r->columns);
-        w.constants[k] = *w.born[k].constants; /* those of births change with the group */
+        w.constants[k] = *w.born[k].constants; /* those of births change with the clock */
         w.born[k].constants = &w.constants[k];
     }
     const real *x = r->xh + r->x_at, *state = r->xh + r->h_at;

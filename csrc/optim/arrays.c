@@ -47,16 +47,16 @@ struct array_walk {
     const struct schuss_step *step;
     const struct kernels *kernels;
     double norm_factor;
-    int group; /* The constants are of this one; -1: of none yet. */
+    int clock; /* The constants are of this one; -1: of none yet. */
     struct rule_constants constants;
     int nonfinite;
 };
 
 /* One array, by all members of me. */
 static void update_array(struct array_walk *a, const struct schuss_segment *s, char *scratch, struct team *me) {
-    if (s->group != a->group)
-        optimizer_constants(a->step, s->group, a->step->t, a->norm_factor, &a->constants);
-    a->group = s->group;
+    if (s->clock != a->clock)
+        optimizer_constants(a->step, s->clock, a->step->t, a->norm_factor, &a->constants);
+    a->clock = s->clock;
     a->kernels->array(s, &a->constants, scratch, me, &a->nonfinite);
 }
 
@@ -67,7 +67,7 @@ int optimizer_update_arrays(const struct schuss_step *step, const struct kernels
     a.step = step;
     a.kernels = kernels;
     a.norm_factor = norm_factor;
-    a.group = -1;
+    a.clock = -1;
     a.nonfinite = 0;
     for (int i = 0; i < step->n_segments; i++) {
         const struct schuss_segment *s = &step->segments[i];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../names.h"
+#include "constants.h"
 #include "power.h"
 #include "rule.h"
 #include "sides.h"

@@ -1,4 +1,4 @@
-/* The constants of a step of one group: those that are common to all rules here, the others by the rule's row. */
+/* The constants of a step of one clock: those that are common to all rules here, the others by the rule's row. */
 #include "constants.h"
 
 #include <string.h>
@@ -13,27 +13,29 @@ int optimizer_remembers(const struct schuss_step *step) {
 }
 
 void optimizer_advance(const struct schuss_step *step) {
-    for (int i = 0; i < step->n_groups; i++) {
-        const struct schuss_group *g = &step->groups[i];
+    for (int i = 0; i < clocks_of(step); i++) {
+        const struct schuss_group *g = &step->groups[clock_group(step, i)];
+        const int64_t t = clock_time(step, i, step->t);
         if (!optimizer_rules[g->rule]->advance) continue;
         struct schuss_memory *m = &step->memories[i];
-        if (m->step == (double)step->t) memcpy(m->now, m->before, sizeof m->now);
+        if (m->step == (double)t) memcpy(m->now, m->before, sizeof m->now);
         else memcpy(m->before, m->now, sizeof m->now);
-        m->step = (double)step->t;
-        optimizer_rules[g->rule]->advance(g, m->now, step->t);
+        m->step = (double)t;
+        if (step->n_absent && !step->clocks[i].present) m->step = (double)(t - 1);
+        else optimizer_rules[g->rule]->advance(g, m->now, t);
     }
 }
 
-/* How much of the parameters of step t goes into an average; 0: nothing. */
-static double average_weight(const struct schuss_average *a, int64_t t) {
+double optimizer_average_weight(const struct schuss_average *a, int64_t t) {
     if (a->kind == SCHUSS_NO_AVERAGE || t < a->start || (t - a->start) % a->every) return 0;
     if (a->kind == SCHUSS_MEAN) return 1 / (1 + (double)((t - a->start) / a->every));
     return a->kind == SCHUSS_EMA && t == a->start ? 1 : a->weight;
 }
 
-void optimizer_constants(const struct schuss_step *step, int group, int64_t t, double norm_factor,
+void optimizer_constants(const struct schuss_step *step, int clock, int64_t t, double norm_factor,
                          struct rule_constants *constants) {
-    const struct schuss_group *g = &step->groups[group];
+    const struct schuss_group *g = &step->groups[clock_group(step, clock)];
+    const int64_t own = clock_time(step, clock, t);
     const struct rule *rule = optimizer_rules[g->rule];
     const int decoupled = rule->decouples || g->decoupled || g->dialect == SCHUSS_KERAS; /* all of Keras's are */
     *constants = (struct rule_constants){
@@ -42,7 +44,7 @@ void optimizer_constants(const struct schuss_step *step, int group, int64_t t, d
         .nesterov = g->nesterov,
         .centered = g->centered,
         .amsgrad = g->amsgrad,
-        .first = t == 1,
+        .first = own == 1,
         .step_size = g->lr,
         .momentum = g->momentum,
         .one_minus_momentum = 1 - g->momentum,
@@ -64,11 +66,11 @@ void optimizer_constants(const struct schuss_step *step, int group, int64_t t, d
         .l2 = decoupled ? 0 : g->weight_decay,
         .zero_grad = step->zero_grad,
     };
-    if (rule->constants) rule->constants(g, step->memories ? step->memories[group].now : NULL, t, constants);
+    if (rule->constants) rule->constants(g, step->memories ? step->memories[clock].now : NULL, own, constants);
     constants->l2 += g->penalty2; /* whatever the rule does with weight_decay */
     constants->l1 = g->penalty1;
     for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) {
-        constants->average_weight[k] = average_weight(&step->averages[k], t);
+        constants->average_weight[k] = optimizer_average_weight(&step->averages[k], t);
         constants->pull[k] = step->averages[k].kind == SCHUSS_LOOKAHEAD;
     }
 }

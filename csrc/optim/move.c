@@ -1,6 +1,7 @@
 /* Moving parameters towards a state, over threads. */
 #include "../kernels.h"
 #include "../pool.h"
+#include "constants.h"
 #include "pieces.h"
 
 enum {
@@ -27,6 +28,8 @@ static void move_share(void *context, int index, int count) {
         const ptrdiff_t from = first > start ? first - start : 0, to = end - start < s->n ? end - start : s->n;
         start += s->n;
         if (from >= to || m->weights[s->group] == 0) continue;
+        const int64_t t = m->step->t, own = clock_time(m->step, s->clock, t);
+        if (own == 1 && t > 1) continue; /* the array has made none of the steps: its states are not filled */
         const struct schuss_segment piece = segment_piece(s, from, to, m->kernels->item);
         m->kernels->move_towards(piece.n, m->weights[s->group], piece.s[m->slot], piece.p);
     }

@@ -41,12 +41,12 @@ struct rule {
     const char *start_setting;
     int first_fills_states; /* 1: the first step fills them whatever they were. */
 
-    /* The names of what a group remembers and state_dict has; see schuss_rule_memory_of_params. */
+    /* The names of what a clock remembers, all that it goes on with, and state_dict has; see schuss_rule_memory_of_params. */
     const char *memory[SCHUSS_MEMORY];
     int memory_of_params;
     /* What that is before the first step; NULL: zeros. */
     void (*begin)(const struct schuss_group *g, double *memory);
-    /* Moves the group's memory on from that of step t - 1 to that of step t, before the step. */
+    /* Moves the clock's memory on from that of step t - 1 to that of step t, before the step. */
     void (*advance)(const struct schuss_group *g, double *memory, int64_t t);
     /* See schuss_derive. */
     const char *derived[SCHUSS_MEMORY];
@@ -55,7 +55,7 @@ struct rule {
     /* Sets the constants of step t that are not common to all. */
     void (*constants)(const struct schuss_group *g, const double *memory, int64_t t, struct rule_constants *c);
     /* MEASURED rules: how many sums there are. From those of an array, finish sets its factor, and may change states of
-     * one element. Or finish_all changes what the groups remember, from the sums over all arrays of each group. */
+     * one element. Or finish_all changes what all clocks remember, the same, from the sums over the arrays of each. */
     int n_sums;
     void (*finish)(const struct schuss_group *g, const struct rule_constants *c, const double *sums,
                    struct schuss_segment *segment);

@@ -1,4 +1,4 @@
-/* One optimizer step over many arrays. Constants are computed once for each group; then threads walk over the segments,
+/* One optimizer step over many arrays. Constants are computed once for each clock; then threads walk over the segments,
  * each over its share of all elements. A step has up to four phases: all gradients are read, where clipping or a check
  * needs that; arrays are measured, and the sums are finished, where a rule needs sums; arrays are updated. */
 #include "optim.h"
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "arrays.h"
+#include "clocks.h"
 #include "power.h"
 #include "rows.h"
 
@@ -26,9 +27,9 @@ static int measures(const struct schuss_step *step) {
     return 0;
 }
 
-/* The sums over each group, then those of each block of each array. */
+/* The sums over each clock, then those of each block of each array. */
 ptrdiff_t schuss_step_sums(const struct schuss_step *step) {
-    ptrdiff_t blocks = step->n_groups;
+    ptrdiff_t blocks = clocks_of(step);
     if (!measures(step)) return 0;
     for (int i = 0; i < step->n_segments; i++) blocks += blocks_of(step->segments[i].n);
     return blocks * (ptrdiff_t)SCHUSS_MAX_SUMS;
@@ -102,10 +103,10 @@ static void wait_for_all(struct maker *maker) {
 /* A rule without sums has one pass over an array. A MEASURED rule has two, with different constants. */
 enum pass { ONLY, MEASURE, UPDATE };
 
-/* The constants of the group that was asked for last. c is not set to zero at first: that would last longer than the
+/* The constants of the clock that was asked for last. c is not set to zero at first: that would last longer than the
  * step of a tiny array. */
 struct constants_of {
-    int group; /* -1: of none yet. */
+    int clock; /* -1: of none yet. */
     struct rule_constants c;
 };
 
@@ -113,24 +114,24 @@ static const struct rule *rule_of(const struct optimizer_walk *w, const struct s
     return optimizer_rules[w->step->groups[s->group].rule];
 }
 
-/* Of the segment's group and this pass. The gradient is zeroed by the last pass that reads it, and looked at for NaN by
+/* Of the segment's clock and this pass. The gradient is zeroed by the last pass that reads it, and looked at for NaN by
  * the first. Where the first pass has used it up, the second makes no stages. */
 static void compute_constants(struct constants_of *known, const struct maker *maker, const struct schuss_segment *s,
                               enum pass pass) {
     const struct optimizer_walk *w = maker->w;
     const int spends = rule_of(w, s)->spends_gradient;
     struct rule_constants *c = &known->c;
-    known->group = s->group;
-    optimizer_constants(w->step, s->group, w->step->t, maker->norm_factor, c);
+    known->clock = s->clock;
+    optimizer_constants(w->step, s->clock, w->step->t, maker->norm_factor, c);
     c->seen = pass == UPDATE || reads_first(w->step);
     if (pass == (spends ? UPDATE : MEASURE)) c->zero_grad = 0;
     if (pass == UPDATE && spends) c->grad_scale = c->scale = 1, c->clip_value = c->l2 = c->l1 = 0;
 }
 
-/* The same, computed only where the group is another one than before. */
+/* The same, computed only where the clock is another one than before. */
 static inline const struct rule_constants *constants_for(struct constants_of *known, const struct maker *maker,
                                                          const struct schuss_segment *s, enum pass pass) {
-    if (s->group != known->group) compute_constants(known, maker, s, pass);
+    if (s->clock != known->clock) compute_constants(known, maker, s, pass);
     if (pass == UPDATE) known->c.factor = s->factor;
     return &known->c;
 }
@@ -177,7 +178,7 @@ static void update_share(void *context, int index, int count) {
     const struct maker *maker = context;
     struct optimizer_walk *w = maker->w;
     struct constants_of known;
-    known.group = -1;
+    known.clock = -1;
     int nonfinite = 0;
     for (struct pieces p = pieces_of(w, index, count); next_piece(&p);)
         step_piece(w, &p, constants_for(&known, maker, p.segment, ONLY), &nonfinite);
@@ -188,7 +189,7 @@ static void update_share(void *context, int index, int count) {
 
 /* Where the sums of the block that begins with this element of the array lie. */
 static double *sums_of(const struct pieces *p, ptrdiff_t element) {
-    return p->step->sums + (p->step->n_groups + p->block + element / BLOCK) * SCHUSS_MAX_SUMS;
+    return p->step->sums + (clocks_of(p->step) + p->block + element / BLOCK) * SCHUSS_MAX_SUMS;
 }
 
 /* Measures a piece, which is whole blocks. */
@@ -224,7 +225,7 @@ static void measure_share(void *context, int index, int count) {
     const struct maker *maker = context;
     struct optimizer_walk *w = maker->w;
     struct constants_of measuring, updating;
-    measuring.group = updating.group = -1;
+    measuring.clock = updating.clock = -1;
     int nonfinite = 0;
     for (struct pieces p = measured_pieces_of(w, 0, index, count); next_piece(&p);) {
         struct schuss_segment *s = p.segment;
@@ -246,24 +247,24 @@ static void finish_share(void *context, int index, int count) {
     const struct maker *maker = context;
     struct optimizer_walk *w = maker->w;
     const struct schuss_step *step = w->step;
-    double(*of_group)[SCHUSS_MAX_SUMS] = (double(*)[SCHUSS_MAX_SUMS])step->sums;
+    double(*of_clock)[SCHUSS_MAX_SUMS] = (double(*)[SCHUSS_MAX_SUMS])step->sums;
     struct constants_of known;
-    known.group = -1;
+    known.clock = -1;
     (void)index;
     (void)count;
-    memset(of_group, 0, (size_t)step->n_groups * sizeof *of_group);
+    memset(of_clock, 0, (size_t)clocks_of(step) * sizeof *of_clock);
     w->left = 0;
     for (struct pieces p = measured_pieces_of(w, 0, 0, 1); next_piece(&p);) {
         const struct rule *rule = rule_of(w, p.segment);
         if (p.segment->done) continue;
         w->left += p.segment->n;
         if (rule->finish) finish_array(w, &p, constants_for(&known, maker, p.segment, MEASURE));
-        else if (rule->finish_all) add_sums(&p, 0, p.segment->n, of_group[p.segment->group]);
+        else if (rule->finish_all) add_sums(&p, 0, p.segment->n, of_clock[p.segment->clock]);
     }
     for (int rule = 0; rule < SCHUSS_N_RULES; rule++)
         for (int group = 0; group < step->n_groups && optimizer_rules[rule]->finish_all; group++)
             if (step->groups[group].rule == rule) {
-                optimizer_rules[rule]->finish_all(step, (const double(*)[SCHUSS_MAX_SUMS])of_group);
+                optimizer_rules[rule]->finish_all(step, (const double(*)[SCHUSS_MAX_SUMS])of_clock);
                 break;
             }
 }
@@ -273,7 +274,7 @@ static void update_left_share(void *context, int index, int count) {
     const struct maker *maker = context;
     struct optimizer_walk *w = maker->w;
     struct constants_of known;
-    known.group = -1;
+    known.clock = -1;
     int nonfinite = 0;
     for (struct pieces p = measured_pieces_of(w, 1, index, count); next_piece(&p);) {
         const enum pass pass = rule_of(w, p.segment)->n_sums ? UPDATE : ONLY;
@@ -403,11 +404,13 @@ int schuss_optimizer_step(struct schuss_step *step) {
     struct optimizer_walk w;
     if (!schuss_kernels(step->dtype)) return SCHUSS_NO_ISA;
     optimizer_prepare(step);
+    if (step->n_absent) clocks_present(step);
     optimizer_advance(step);
     if (step->histories) rows_histories_follow(step);
     optimizer_walk_begin(&w, step);
     w.arrays_time > 0 ? walk_as_team(&w) : walk_as_shares(&w);
     if (w.status == SCHUSS_OK && step->histories) rows_histories_add(step);
+    if (w.status == SCHUSS_OK && step->n_absent) clocks_leave_out(step);
     step->nonfinite = w.status != SCHUSS_OK || atomic_load_explicit(&w.nonfinite, memory_order_relaxed);
     return w.status;
 }

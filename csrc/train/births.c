@@ -7,14 +7,14 @@ void births_begin(struct births *b, const struct schuss_step *step, int64_t t, c
     b->step = step;
     b->t = t;
     b->segments = segments;
-    b->nonfinite = b->group = 0;
+    b->nonfinite = b->clock = 0;
     optimizer_constants(step, 0, t, 1, &b->constants);
 }
 
 struct birth birth_of(struct births *b, const struct kernels *kernels, int array, ptrdiff_t cols) {
     const struct schuss_segment *segment = &b->step->segments[b->segments[array]];
-    if (segment->group != b->group) optimizer_constants(b->step, segment->group, b->t, 1, &b->constants);
-    b->group = segment->group;
+    if (segment->clock != b->clock) optimizer_constants(b->step, segment->clock, b->t, 1, &b->constants);
+    b->clock = segment->clock;
     return (struct birth){kernels, segment, &b->constants, cols};
 }
 

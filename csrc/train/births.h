@@ -12,7 +12,7 @@ struct births {
     int64_t t;
     const int *segments; /* [arrays of the network] the segment of each; -1: it is not updated */
     int nonfinite;       /* set if a gradient was not finite */
-    int group;           /* the group looked at last, and its constants */
+    int clock;           /* the clock looked at last, and its constants */
     struct rule_constants constants;
 };
 
@@ -28,7 +28,7 @@ struct birth {
     ptrdiff_t cols; /* of the array */
 };
 
-/* The birth of an array's gradient. It points at constants that b holds, which change with the group: the next call of
+/* The birth of an array's gradient. It points at constants that b holds, which change with the clock: the next call of
  * this may make it invalid. */
 struct birth birth_of(struct births *b, const struct kernels *kernels, int array, ptrdiff_t cols);
 

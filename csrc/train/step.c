@@ -16,7 +16,7 @@ static int lies_along(const void *first, const void *array, ptrdiff_t bytes) {
     return first ? (const char *)array == (const char *)first + bytes : array == NULL;
 }
 
-/* All arrays of the step as one, if they are all of the network, in one group, and their states lie as they do: a
+/* All arrays of the step as one, if they are all of the network, of one clock, and their states lie as they do: a
  * call of the rule for each would be most of a tiny network's time. Between them are zeros, which stay zeros. */
 static struct schuss_segment whole_of(const struct schuss_train *t) {
     const struct schuss_step *step = t->step;
@@ -27,7 +27,7 @@ static struct schuss_segment whole_of(const struct schuss_train *t) {
     ptrdiff_t end = 0; /* bytes from the first array's start */
     const enum zeros stay = optimizer_rules[step->groups[0].rule]->zeros_stay;
     const int divides_zeros = stay == WITH_EPS && !(step->groups[0].eps > 0);
-    if (step->n_groups != 1 || whole.p != net->params || stay == NEVER || divides_zeros)
+    if (clocks_of(step) != 1 || whole.p != net->params || stay == NEVER || divides_zeros)
         return (struct schuss_segment){0};
     for (int i = 0; i < step->n_segments; i++) {
         const struct schuss_segment *s = &step->segments[i];

@@ -92,9 +92,16 @@ class Stepper:
     averages: list[list[NDArray[Any]]]  # averages[k][i]: number k of params[i]
     specs: list[tuple[str, int, int, float]]  # of each average what keep_average was given
     scratch: NDArray[np.uint8] | None  # room that rules on whole arrays work in; None: not made yet
-    memories: NDArray[np.float64]  # (groups, 2 + 2 n): step, n numbers after it, n before it, whether resting;
+    steps: int  # steps made; writable: then all params have made them
+    # Params of a group that have made the same steps are of one clock; those of group i are of number i at first.
+    clock_of: list[int]  # of each of the params, the number of its clock
+    behind: list[int]  # of each clock, the steps that its params have not made
+    together: bool  # whether all params have made all steps
+    memories: NDArray[np.float64]  # (clocks, 2 + 2 n): step, n numbers after it, n before it, whether resting;
     # writable
-    steps: int  # steps made; writable
+    def set_clocks(self, clock_of: Sequence[int], behind: Sequence[int]) -> None:
+        """What clock_of and behind will be. ValueError if clocks are of several groups, or without params. What they
+        remember is for the caller to write into memories."""
     nonfinite: bool  # whether the last step saw a NaN or infinite gradient
     grad_norm: float  # global norm seen by the last step that clipped by norm
     resting: bool  # whether the params are not where steps are made from: then a step raises RuntimeError
@@ -112,7 +119,8 @@ class Stepper:
         zero_grad: Any = False,
         on_nonfinite: Any = "flag",
     ) -> bool:
-        """One update, as `Optimizer.step`; False if none was made because of a gradient that is not finite.
+        """One update, as `Optimizer.step`; False if none was made because of a gradient that is not finite. Where a
+        gradient is None, its param makes no step.
 
         groups[i] are plain dicts: "rule" (a name of the core's) and the rule's settings by name; what a rule does not
         know is not looked at. They may be changed between steps; those
@@ -199,8 +207,11 @@ def states_of(group: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any
 def sides_of(group: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> dict[int, int]:
     """SOAP: the dimensions of such an array that have a basis, and their sizes; dimensions may have been merged."""
 
+def setting_names(rule: str) -> tuple[str, ...]:
+    """What a group of this rule is asked for; other entries are not looked at."""
+
 def memory_names(rule: str) -> tuple[str, ...]:
-    """Of the numbers that a group remembers from step to step, as they lie in Stepper.memories after the step."""
+    """Of the numbers that a clock remembers from step to step, as they lie in Stepper.memories after the step."""
 
 def memory_is_of_params(rule: str) -> bool:
     """Whether torch's state_dict has them with each parameter, rather than in the group."""

@@ -67,26 +67,27 @@ OF_CONSTRUCTION = {"Muon": {"_moves", "_adamw"}}
 # Each field of what the core has: of which entries of the lists it is the place, or why it is none of them.
 SETTLED = "made anew"
 OF_STEPPER = {
-    "params": "groups", "form": "form", "state_arrays": "states", "averages": "averages", "memories": "memories",
-    "specs": "averages", "c_step": "steps",
+    "params": "groups", "form": "form", "state_arrays": "states", "averages": "averages",
+    "specs": "averages", "c_step": "steps", "memory_room": "memories",
     **dict.fromkeys(
         ["sums", "scratch", "level", "arenas", "state_names", "groups_read", "unscheduled",
          "numbers", "views", "n_views", "wants",
          "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy",
-         "given", "places", "disjoint", "asked", "settings", "state_shapes",
+         "given", "places", "disjoint", "asked", "n_absent", "settings", "state_shapes",
          "rows_changes", "histories", "lasts"],  # rows that have missed steps make them before parts are asked for
         SETTLED,
     ),
 }  # fmt: skip
 OF_STEP = {
     "dtype": "groups", "n_groups": "groups", "n_segments": "groups", "groups": "groups", "memories": "memories",
-    "segments": "states", "averages": "averages", "t": "steps",
+    "segments": "states", "averages": "averages", "t": "steps", "clocks": "clocks", "n_clocks": "clocks",
     **dict.fromkeys(
         ["sums", "scratch", "threads", "scratch_each", "grad_scale", "clip_value", "clip_norm", "zero_grad",
-         "check_first", "nonfinite", "grad_norm", "histories"],
+         "check_first", "nonfinite", "grad_norm", "histories", "n_absent"],
         SETTLED,
     ),
 }  # fmt: skip
+OF_CLOCK = {"group": "order", "behind": "clocks", "present": SETTLED}
 OF_MEMORY = dict.fromkeys(["step", "now", "before", "resting"], "memories")
 OF_AVERAGE = dict.fromkeys(["kind", "start", "every", "weight"], "averages")
 OF_NET = {
@@ -138,6 +139,7 @@ def fields_of_struct(name: str) -> set[str]:
     ("found", "known", "entries"),
     [
         (fields_of_class("Stepper"), OF_STEPPER, of_optimizers.Parts),
+        (fields_of_struct("schuss_clock"), OF_CLOCK, of_optimizers.Parts),
         (fields_of_struct("schuss_step"), OF_STEP, of_optimizers.Parts),
         (fields_of_struct("schuss_memory"), OF_MEMORY, of_optimizers.Parts),
         (fields_of_struct("schuss_average"), OF_AVERAGE, of_optimizers.Parts),
@@ -401,6 +403,7 @@ def test_other_wrappers_and_optimizers_are_refused_by_name(tmp_path: Path) -> No
 # Where a state_dict has each part; the arrays themselves, their form and order are the optimizer's that loads it.
 IN_STATE_DICT = {
     "groups": ("param_groups", "schedules"), "order": ("param_groups",), "form": (), "steps": ("state",),
+    "clocks": ("state",),
     "memories": ("state", "param_groups"), "states": ("state",), "averages": ("averages",),
 }  # fmt: skip
 

@@ -260,22 +260,20 @@ def change(state: dict[str, Any], what: str) -> dict[str, Any]:
             state["param_groups"].append(group)
         case "fewer params":
             group["params"] = group["params"][:-1]
-        case "unknown key":
-            group["bets"] = 1.0
+        case "key of ours":
+            group["schedule"] = 1.0
+        case "key of the core":
+            group["lr_factor"] = 1.0
         case "betas":
             group["betas"] = (0.9, 1.0)
         case "shape":
             first["exp_avg"] = np.zeros((4, 3), np.float32)
         case "dtype":
-            first["exp_avg"] = first["exp_avg"].astype(np.float64)
+            first["exp_avg"] = first["exp_avg"].astype(np.int64)
         case "missing":
             del first["exp_avg_sq"]
         case "extra":
             first["momentum_buffer"] = first["exp_avg"]
-        case "empty one":
-            state["state"][0] = {}
-        case "steps":
-            first["step"] = 7
         case "fraction":
             first["step"] = 1.5
         case "stranger":
@@ -291,14 +289,13 @@ def change(state: dict[str, Any], what: str) -> dict[str, Any]:
         ("no groups", "param_groups"),
         ("two groups", "1 param_groups; got 2"),
         ("fewer params", r"param_groups\[0\].*4 params; got 3"),
-        ("unknown key", "'bets'.*'betas'"),
+        ("key of ours", "'schedule'"),
+        ("key of the core", "'lr_factor'"),
         ("betas", r"betas\[1\]"),
         ("shape", r"state\[0\]\['exp_avg'\].*\(3, 4\).*\(4, 3\)"),
-        ("dtype", r"state\[0\]\['exp_avg'\].*float32.*float64"),
+        ("dtype", r"state\[0\]\['exp_avg'\].*float32.*int64"),
         ("missing", r"state\[0\].*exp_avg_sq"),
         ("extra", "momentum_buffer"),
-        ("empty one", "one step count"),
-        ("steps", r"step"),
         ("fraction", r"state\[0\]\['step'\]"),
         ("stranger", "9"),
         ("amsgrad", "max_exp_avg_sq"),
@@ -335,8 +332,15 @@ def test_load_state_dict_of_no_use(given: dict[str, Any], match: str) -> None:
 def test_load_state_dict_of_another_kind() -> None:
     source, optimizer = schuss.SGD(arrays(0), momentum=0.9), schuss.Adam(arrays(0))
     run(source, 0, 1)
-    with pytest.raises(ValueError, match="param_groups"):
+    with pytest.raises(ValueError, match=r"state\[0\] has an entry that 'momentum_buffer'"):
         optimizer.load_state_dict(source.state_dict())
+
+
+def test_misspelt_hyperparameters_are_refused_where_they_are_given() -> None:
+    with pytest.raises(ValueError, match=r"'bets'.*'betas'"):
+        schuss.Adam([{"params": np.ones(3), "bets": (0.9, 0.99)}])
+    with pytest.raises(TypeError, match="bets"):
+        schuss.Adam(np.ones(3), bets=(0.9, 0.99))  # type: ignore[call-arg]
 
 
 def test_load_state_dict_in_a_running_fit() -> None:

@@ -248,7 +248,6 @@ def test_state_dict_is_that_of_the_authors() -> None:
     [
         (lambda state: state["param_groups"][0].update(train_mode=1), TypeError, r"param_groups\[0\]\['train_mode'\]"),
         (lambda state: state["param_groups"][0].update(train_mode=False), ValueError, "one train_mode"),
-        (lambda state: state["param_groups"][1].update(k=7), ValueError, "one step count"),
         (lambda state: state["param_groups"][0].update(weight_sum="1"), TypeError, "weight_sum"),
         (lambda state: state["param_groups"].append(3), ValueError, "2 param_groups"),
         (lambda state: state["param_groups"].__setitem__(0, 3), TypeError, r"param_groups\[0\] must be a dict"),

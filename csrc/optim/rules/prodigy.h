@@ -33,7 +33,7 @@ static void prodigy(const struct rule_arrays *r, const struct rule_constants *c)
 #endif
 
 #ifdef RULE_ROWS
-enum { D, D_MAX, D_NUMERATOR, D_USED }; /* what each group remembers, all the same */
+enum { D, D_MAX, D_NUMERATOR, D_USED }; /* what each clock remembers, all the same but what they used last */
 
 static void prodigy_begin(const struct schuss_group *g, double *memory) { memory[D] = memory[D_MAX] = g->d0; }
 
@@ -67,17 +67,17 @@ static void prodigy_constants(const struct schuss_group *g, const double *memory
 static void prodigy_finish(const struct schuss_step *step, const double (*sums)[SCHUSS_MAX_SUMS]) {
     const struct schuss_group *first = NULL;
     double d = 0, d_max = 0, numerator = 0, denominator = 0;
-    for (int i = 0; i < step->n_groups; i++) {
-        const struct schuss_group *g = &step->groups[i];
+    for (int i = 0; i < clocks_of(step); i++) {
+        const struct schuss_group *g = &step->groups[clock_group(step, i)];
         const double *memory = step->memories[i].now;
         if (g->rule != SCHUSS_PRODIGY) continue;
         if (!first) {
             first = g;
-            d = memory[D_USED];
+            d = memory[D];
             d_max = memory[D_MAX];
             numerator = prodigy_beta3(g) * memory[D_NUMERATOR];
         }
-        numerator += d / g->d0 * prodigy_rate(g, memory, step->t) * sums[i][0];
+        numerator += d / g->d0 * prodigy_rate(g, memory, clock_time(step, i, step->t)) * sums[i][0];
         denominator += sums[i][1];
     }
     if (!first || denominator == 0) return;
@@ -86,9 +86,9 @@ static void prodigy_finish(const struct schuss_step *step, const double (*sums)[
     if (found > d_max) d_max = found;
     d *= first->growth_rate;
     if (d > d_max) d = d_max;
-    for (int i = 0; i < step->n_groups; i++) {
+    for (int i = 0; i < clocks_of(step); i++) {
         double *memory = step->memories[i].now;
-        if (step->groups[i].rule != SCHUSS_PRODIGY) continue;
+        if (step->groups[clock_group(step, i)].rule != SCHUSS_PRODIGY) continue;
         memory[D] = d;
         memory[D_MAX] = d_max;
         memory[D_NUMERATOR] = numerator;

@@ -78,6 +78,10 @@ cdef extern from "schuss.h" nogil:
     void schuss_memory_start(const schuss_group *group, double *now)
     double schuss_state_start(const schuss_group *group, int slot)
 
+    struct schuss_clock:
+        int group, present
+        int64_t behind
+
     struct schuss_memory:
         double step
         double *now
@@ -98,6 +102,7 @@ cdef extern from "schuss.h" nogil:
         void **s
         void **average
         int group
+        int clock, absent
         const int64_t *index
         int64_t *last
 
@@ -105,6 +110,8 @@ cdef extern from "schuss.h" nogil:
         int dtype
         int n_groups, n_segments
         schuss_group *groups
+        int n_clocks
+        schuss_clock *clocks
         schuss_memory *memories
         schuss_segment *segments
         double *sums
@@ -114,6 +121,7 @@ cdef extern from "schuss.h" nogil:
         void *histories
         int64_t t
         double grad_scale, clip_value, clip_norm
+        int n_absent
         int zero_grad, check_first, nonfinite
         double grad_norm
 

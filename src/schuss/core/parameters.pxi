@@ -17,6 +17,7 @@ cdef class Parameters:
     cdef list given             # the arrays as they were given; params has them as NumPy's own class
     cdef list places            # what keeps their memory where it is
     cdef bint disjoint          # whether no two of the gradients that were pointed at last share memory
+    cdef Py_ssize_t n_absent    # of the gradients that were pointed at last, those that are None
     cdef bint asked             # whether a gradient was asked for its memory in Python, which may do anything
     cdef list arenas            # memory beside them, an array for each of the params in each
     cdef uintptr_t arena_start[SCHUSS_MAX_STATES + SCHUSS_MAX_AVERAGES]
@@ -131,6 +132,10 @@ cdef class Parameters:
         self.busy = True
         return 0
 
+    cdef bint may_be_absent(self, Py_ssize_t i) except -1:
+        """Whether array i may be left without a gradient. ValueError: no, for a reason of its own."""
+        return False
+
     cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
         """Whether array i can be updated by a gradient of some rows."""
         return False
@@ -159,7 +164,8 @@ cdef class Parameters:
         return 0
 
     cdef int point_at_gradients(self, list grads, bint writable) except -1:
-        """Points the segments at the gradients. Those that have to be copied are replaced in grads by their copies."""
+        """Points the segments at the gradients. Those that have to be copied are replaced in grads by their copies. Where
+        n_absent is not 0, bring_back() is to be called when they are of no use any more, whatever this raises."""
         cdef Py_ssize_t i, n = self.n_views, first
         if len(grads) != n:
             raise ValueError(f"grads has {len(grads)} arrays, expected {n}, one for each parameter")
@@ -168,7 +174,7 @@ cdef class Parameters:
         if self.asked:  # now all are arrays, and nothing of theirs is called any more
             first = min(first, self.look_at_gradients(grads, writable))
         for i in range(first, n):
-            if self.segments[i].g != self.wants[i].clear:
+            if self.segments[i].g != self.wants[i].clear and not self.segments[i].absent:
                 self.check_apart(i, self.segments[i].g)
         if first < n:
             self.disjoint = False
@@ -185,17 +191,36 @@ cdef class Parameters:
         cdef void *data
         if writable:
             flags, mask = flags | ARRAY_WRITEABLE, mask | ARRAY_WRITEABLE | ARRAY_WARN_ON_WRITE
+        if self.n_absent:
+            self.bring_back()
         for i in range(n):
             self.make_whole(i)
             data = NULL
             if layout_known:
                 data = array_data(PyList_GET_ITEM(grads, i), &self.wants[i], dtype, flags, mask)
             if data == NULL:
+                if PyList_GET_ITEM(grads, i) == <PyObject *>None and self.may_be_absent(i):
+                    self.leave_out(i)
+                    continue
                 data = self.gradient_data(grads, i, writable)
             if data != self.wants[i].clear and i < first:
                 first = i
             self.segments[i].g = data
         return first
+
+    cdef void leave_out(self, Py_ssize_t i) noexcept:
+        """Segment i has no gradient."""
+        self.segments[i].absent, self.segments[i].n, self.segments[i].g = True, 0, NULL
+        self.n_absent += 1
+
+    cdef void bring_back(self) noexcept:
+        """No segment is without a gradient."""
+        cdef Py_ssize_t i
+        for i in range(self.n_views):
+            if self.segments[i].absent:
+                self.segments[i].absent = False
+                self.segments[i].n = self.views[i].len // self.views[i].itemsize
+        self.n_absent = 0
 
     cdef int check_disjoint(self) except -1:
         """ValueError if two gradients share memory: one that is zeroed would be the other's, before or after it is read."""

@@ -209,6 +209,10 @@ cdef list names_in_order(int rule, const char *(*name)(int rule, int place) noex
     return found
 
 
+def setting_names(rule):
+    return tuple(settings_by_name(rule_number(rule)))
+
+
 def memory_names(rule):
     return tuple(names_in_order(rule_number(rule), schuss_rule_memory))
 
@@ -250,8 +254,9 @@ cdef list as_read(dict group):
     """The group's keys and values, one after the other, by which it is known again; None if a value may change and
     stay the same object."""
     cdef list read = []
+    cdef dict known = settings_by_name(rule_number(group["rule"]))
     for key, value in group.items():
-        if not never_changes(value) and key not in NOT_READ:
+        if not never_changes(value) and (key in known or key == "rule"):
             return None
         read.append(key)
         read.append(value)

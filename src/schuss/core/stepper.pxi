@@ -9,7 +9,7 @@ cdef class Stepper(Parameters):
     cdef list settings         # names of the settings that each group was made with
     cdef readonly list averages # of each average kept, an array for each of the params
     cdef readonly list specs    # of each, its kind, start, every and weight
-    cdef readonly object memories # float64 (groups, 2 + 2 SCHUSS_MEMORY): struct schuss_memory of each
+    cdef object memory_room    # float64 (., 2 + 2 SCHUSS_MEMORY): struct schuss_memory of each clock, and of those to come
     cdef object sums
     cdef readonly object scratch # None: not asked for since groups were read
     cdef int level             # the ISA level that it is for
@@ -39,9 +39,15 @@ cdef class Stepper(Parameters):
         self.numbers = <schuss_group *>PyMem_Calloc(self.c_step.n_groups + 1, sizeof(schuss_group))
         if not (self.c_step.groups and self.numbers):
             raise MemoryError()
-        self.memories = np.zeros((self.c_step.n_groups, 2 + 2 * SCHUSS_MEMORY))
-        self.c_step.memories = <schuss_memory *>start_of(self.memories)
+        # as many as there can ever be
+        self.c_step.clocks = <schuss_clock *>PyMem_Calloc(self.c_step.n_groups + n + 1, sizeof(schuss_clock))
+        if not self.c_step.clocks:
+            raise MemoryError()
+        self.c_step.n_clocks = self.c_step.n_groups
+        self.memory_room = np.zeros((self.c_step.n_groups + n, 2 + 2 * SCHUSS_MEMORY))
+        self.c_step.memories = <schuss_memory *>start_of(self.memory_room)
         for i in range(self.c_step.n_groups):
+            self.c_step.clocks[i].group = i
             read_settings(groups[i], &self.numbers[i], self.dtype)
             schuss_memory_start(&self.numbers[i], self.c_step.memories[i].now)
         self.groups_read = [None] * self.c_step.n_groups
@@ -53,7 +59,7 @@ cdef class Stepper(Parameters):
             k = group_of[i]
             if not 0 <= k < self.c_step.n_groups:
                 raise ValueError(f"group_of[{i}] is {k}, expected one of {self.c_step.n_groups} groups")
-            self.segments[i].group = k
+            self.segments[i].group = self.segments[i].clock = k
             found.append(states_by_slot(&self.numbers[k], &self.segments[i]))
             self.state_arrays.append([None] * len(found[i]))
             self.state_names.append([None if state is None else state[0] for state in found[i]])
@@ -103,13 +109,14 @@ cdef class Stepper(Parameters):
                 for i in range(self.n_views):
                     memset(self.views[i].buf, 0, self.views[i].len)
             self.c_step.t = 1
+            self.join_clocks()
             self.forget_missed()
         finally:
             self.busy = False
 
     def copy_from(self, Stepper other not None):
         cdef Py_ssize_t k, first = len(self.averages)
-        cdef list mine = [self.memories], theirs = [other.memories]
+        cdef list mine = [self.memory_room], theirs = [other.memory_room]
         for of, others in zip((*self.state_arrays, *self.averages), (*other.state_arrays, *other.averages)):
             mine += [array for array in of if array is not None]
             theirs += [array for array in others if array is not None]
@@ -122,6 +129,9 @@ cdef class Stepper(Parameters):
                 self.c_step.averages[k] = other.c_step.averages[k]
                 self.specs[k] = other.specs[k]
             self.c_step.t = other.c_step.t
+            self.take_clocks(other.c_step.n_clocks, other.c_step.clocks)
+            for k in range(self.n_views):
+                self.segments[k].clock = other.segments[k].clock
             self.forget_missed()
         finally:
             self.busy = False
@@ -141,6 +151,7 @@ cdef class Stepper(Parameters):
 
     def __dealloc__(self):
         PyMem_Free(self.c_step.groups)
+        PyMem_Free(self.c_step.clocks)
         PyMem_Free(self.numbers)
 
     @property
@@ -152,7 +163,104 @@ cdef class Stepper(Parameters):
         if not 0 <= made <= 1 << 53:
             raise ValueError(f"steps is {made}, expected 0 to 2**53")
         self.c_step.t = made + 1
+        self.join_clocks()
         self.forget_missed()
+
+    # -- parameters that have made different numbers of steps --
+
+    @property
+    def memories(self):
+        return self.memory_room[:self.c_step.n_clocks]
+
+    @property
+    def clock_of(self):
+        return [self.segments[i].clock for i in range(self.n_views)]
+
+    @property
+    def behind(self):
+        return [self.c_step.clocks[i].behind for i in range(self.c_step.n_clocks)]
+
+    @property
+    def together(self):
+        return self.are_together()
+
+    cdef bint are_together(self) noexcept:
+        """Whether all parameters have made all steps."""
+        cdef int i
+        for i in range(self.c_step.n_groups):
+            if self.c_step.clocks[i].behind:
+                return False
+        return self.c_step.n_clocks == self.c_step.n_groups
+
+    def set_clocks(self, clock_of, behind):
+        cdef Py_ssize_t i, n = len(behind), groups = self.c_step.n_groups
+        cdef int64_t[::1] of = np.array(clock_of, dtype=np.int64), late = np.array(behind, dtype=np.int64)
+        cdef int64_t[::1] group = np.full(n, -1, np.int64)
+        if of.shape[0] != self.n_views or not groups <= n <= groups + self.n_views:
+            raise ValueError(f"clocks are {n} of {of.shape[0]} parameters, expected {groups} or more of {self.n_views}")
+        for i in range(n):
+            if not 0 <= late[i] < self.c_step.t:
+                raise ValueError(f"behind[{i}] is {late[i]}, expected 0 to {self.c_step.t - 1}, the steps made")
+            if i < groups:
+                group[i] = i
+        for i in range(self.n_views):
+            if not 0 <= of[i] < n:
+                raise ValueError(f"clock_of[{i}] is {of[i]}, expected one of {n} clocks")
+            if group[of[i]] < 0:
+                group[of[i]] = self.segments[i].group
+            if group[of[i]] != self.segments[i].group:
+                raise ValueError(f"clock_of[{i}] is {of[i]}, expected a clock of group {self.segments[i].group}")
+        if len(set(of)) + len(set(range(groups)) - set([self.segments[i].group for i in range(self.n_views)])) != n:
+            raise ValueError("clocks are without parameters, expected some of each")
+        self.enter()
+        try:
+            self.join_clocks()
+            for i in range(n):
+                self.c_step.clocks[i].group, self.c_step.clocks[i].behind = group[i], late[i]
+            for i in range(self.n_views):
+                self.segments[i].clock = of[i]
+            self.c_step.n_clocks = n
+        finally:
+            self.busy = False
+
+    cdef void join_clocks(self) noexcept:
+        """All parameters have made all steps."""
+        cdef Py_ssize_t i
+        for i in range(self.c_step.n_groups):
+            self.c_step.clocks[i].behind = 0
+        for i in range(self.n_views):
+            self.segments[i].clock = self.segments[i].group
+        self.c_step.n_clocks = self.c_step.n_groups
+        self.sums = None  # there is one for each clock
+
+    cdef void take_clocks(self, int n, const schuss_clock *clocks) noexcept:
+        self.c_step.n_clocks = n
+        memcpy(self.c_step.clocks, clocks, n * sizeof(schuss_clock))
+        self.sums = None
+
+    cdef object kept_clocks(self):
+        """What put_clocks takes."""
+        return None if self.are_together() else (self.clock_of, self.behind)
+
+    cdef int put_clocks(self, kept) except -1:
+        """Clocks as they were. That of memories is the caller's."""
+        cdef Py_ssize_t i
+        self.join_clocks()
+        if kept is not None:
+            clock_of, behind = kept
+            for i in range(self.n_views):
+                self.segments[i].clock = clock_of[i]
+                self.c_step.clocks[self.segments[i].clock].group = self.segments[i].group
+            for i in range(len(behind)):
+                self.c_step.clocks[i].behind = behind[i]
+            self.c_step.n_clocks = len(behind)
+        return 0
+
+    cdef bint may_be_absent(self, Py_ssize_t i) except -1:
+        if self.c_step.groups[self.segments[i].group].rows == SCHUSS_ROWS_EXACT:
+            raise ValueError(f"{self.grad_name(i)} is None, expected a gradient: with rows='exact' rows make up for the steps "
+                             "that they have missed, so all parameters have to make the same ones")
+        return True
 
     @property
     def states(self):
@@ -293,7 +401,7 @@ cdef class Stepper(Parameters):
             state = let_others_run(self.elements)
             schuss_move_params(&self.c_step, slot, first)
             come_back(state)
-            for i in range(self.c_step.n_groups):
+            for i in range(self.c_step.n_clocks):
                 self.c_step.memories[i].resting = resting
         finally:
             self.busy = False
@@ -382,6 +490,9 @@ cdef class Stepper(Parameters):
         for k in range(self.n_views):
             if self.segments[k].group == i:
                 self.check_states(k, i)
+                if self.numbers[i].rows == SCHUSS_ROWS_EXACT and self.segments[k].clock != i:
+                    raise ValueError(f"param_groups[{i}]['rows'] must not be 'exact' where parameters of the group have made "
+                                     "different numbers of steps")
         return 0
 
     cdef int check_states(self, Py_ssize_t k, int i) except -1:
@@ -468,14 +579,23 @@ cdef class Stepper(Parameters):
                 self.set_rate(rate)
             self.set_stages(scale, value_limit, norm_limit, first, zero)
             self.point_at_gradients(held, zero)
+            self.c_step.n_absent = self.n_absent
             state = let_others_run(self.elements)
             status = schuss_optimizer_step(&self.c_step)
             come_back(state)
             if status == SCHUSS_OK:
                 self.c_step.t += 1
         finally:
+            if self.n_absent:
+                self.all_present()
             self.busy = False
         return status == SCHUSS_OK
+
+    cdef void all_present(self) noexcept:
+        """After a step in which some were absent."""
+        self.bring_back()
+        self.c_step.n_absent = 0
+        self.sums = None  # there is one for each clock
 
     def norm(self, grads):
         cdef list held = list((grads,) if type(grads) is ndarray else grads)
@@ -489,4 +609,6 @@ cdef class Stepper(Parameters):
             come_back(state)
             return self.c_step.grad_norm
         finally:
+            if self.n_absent:
+                self.all_present()
             self.busy = False

@@ -35,7 +35,7 @@ cdef class Trainer:
     cdef schuss_copy *copies
     cdef list copied           # the copies' memory
     cdef list aside            # copies of the copies before these, or None
-    cdef tuple of_aside        # their draws, steps and epoch
+    cdef tuple of_aside        # their draws, steps, epoch and clocks
     cdef Py_ssize_t last_part  # of them, that of the last part of the parameters' arena, which has the states behind them
     cdef schuss_kept *kept     # tables that are not copied
     cdef list rooms            # their memory
@@ -44,6 +44,7 @@ cdef class Trainer:
     cdef object penalty_sums
     cdef uint64_t draws_begun, draws_copied
     cdef int64_t steps_begun, steps_copied
+    cdef object clocks_begun, clocks_copied # of the stepper
     cdef object epoch_begun, epoch_copied
     cdef Trainer after_begun, after_copied # where the epoch that began, or was copied, was another's before: that one
     cdef public object way_to_rest # for the stepper's move_params to where the parameters rest; None: they are there always
@@ -237,7 +238,7 @@ cdef class Trainer:
             parts.append(arena[start:])
             if arena is arenas[0]:
                 self.last_part = len(parts) - 1
-        return [*parts, self.stepper.memories]
+        return [*parts, self.stepper.memory_room]
 
     def __dealloc__(self):
         PyMem_Free(self.copies)
@@ -283,6 +284,7 @@ cdef class Trainer:
                 schuss_kept_restore(&self.t)
                 self.net.draws = self.draws_copied
                 self.stepper.c_step.t = self.steps_copied
+                self.stepper.put_clocks(self.clocks_copied)
                 self.stepper.forget_missed()
             finally:
                 self.net.busy = False
@@ -308,14 +310,14 @@ cdef class Trainer:
             self.aside = [np.empty_like(array) for array in self.copied]
         for copy, array in zip(self.aside, self.copied):
             copy[...] = array
-        self.of_aside = self.draws_copied, self.steps_copied, self.epoch_copied
+        self.of_aside = self.draws_copied, self.steps_copied, self.epoch_copied, self.clocks_copied
 
     def take_aside(self):
         if self.of_aside is None:
             return
         for copy, array in zip(self.aside, self.copied):
             array[...] = copy
-        self.draws_copied, self.steps_copied, self.epoch_copied = self.of_aside
+        self.draws_copied, self.steps_copied, self.epoch_copied, self.clocks_copied = self.of_aside
 
     @property
     def epoch_aside(self):
@@ -426,6 +428,7 @@ cdef class Trainer:
         if after is not None:
             self.go_on_after(after)
         self.draws_begun, self.steps_begun, self.epoch_begun = self.net.draws, self.stepper.c_step.t, epoch
+        self.clocks_begun = self.stepper.kept_clocks()
         self.states_begun = self.net.flat_states.copy() if self.net.states else None
 
     cdef bint is_like(self, Trainer other) noexcept:
@@ -500,6 +503,7 @@ cdef class Trainer:
                 copied = self.copied[self.last_part]
                 copied[copied.size - self.states_begun.size:] = self.states_begun
             self.draws_copied, self.steps_copied = self.draws_begun, self.steps_begun
+            self.clocks_copied = self.clocks_begun
             self.epoch_copied, self.after_copied = self.epoch_begun, self.after_begun
         if status == SCHUSS_NONFINITE:
             self.failed = True

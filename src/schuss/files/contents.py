@@ -19,7 +19,7 @@ from ..layers.graph import built
 from ..optim import BY_NAME, EMA, SAM, SWA, Accumulate, Averaged, Lookahead, Optimizer, Switch
 from ..optim.parts import Parts, check_like, nothing
 from ..optim.schedule_free import ScheduleFree
-from ..optim.state import MOST_STEPS, NOT_HYPER, SPEC, checked_spec, plain, schedules_as_data
+from ..optim.state import MOST_STEPS, NOT_HYPER, SPEC, checked_spec, own_entries, plain, schedules_as_data
 from ..optim.wrapper import Wrapper, WrapperParts
 from ..schedules.plain import of_data
 from . import header as checks
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _KINDS_OF_WRAPPERS: tuple[type[Wrapper], ...] = (Averaged, EMA, SWA, Lookahead, SAM, Accumulate, Switch)
 WRAPPERS: dict[str, type[Wrapper]] = {kind.__name__: kind for kind in _KINDS_OF_WRAPPERS}
-# Of the array that the core remembers a group's numbers in: the step that they are of, and whether parameters are away
+# Of the array that the core remembers a clock's numbers in: the step that they are of, and whether parameters are away
 # from where steps are made from.
 _STEP, _RESTING = 0, -1
 # With a number, how the names of the arrays of a network beside the first begin.
@@ -122,9 +122,13 @@ def _encoded_optimizer(optimizer: BoundOptimizer, arrays: Arrays, start: str = "
     for fields in beside:
         del fields["wrappers"]
     schedules, places = schedules_as_data(parts["groups"])
+    own = [own_entries(optimizer["kind"], group) for group in parts["groups"]]
     groups = [
-        {**{key: plain(value) for key, value in group.items() if key not in NOT_HYPER}, "params": own}
-        for group, own in zip(parts["groups"], optimizer["indices"], strict=True)
+        {
+            **{key: plain(value) for key, value in group.items() if key not in NOT_HYPER and key not in of_user},
+            "params": indices,
+        }
+        for group, of_user, indices in zip(parts["groups"], own, optimizer["indices"], strict=True)
     ]
     return {
         "kind": kind,
@@ -139,7 +143,31 @@ def _encoded_optimizer(optimizer: BoundOptimizer, arrays: Arrays, start: str = "
         "wrappers": [_encoded_wrapper(k, *given, arrays) for k, given in enumerate(optimizer["wrappers"])],
         **{key: of_groups for key, of_groups in places.items() if key == "decay_places"},
         **({"beside": beside} if beside else {}),
+        **({"clocks": parts["clocks"]} if parts.get("clocks") else {}),
+        **({"own": [_encoded_own(k, of_user) for k, of_user in enumerate(own)]} if any(own) else {}),
     }
+
+
+def _encoded_own(k: int, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """A group's entries that are no hyperparameters. ValueError, TypeError: JSON has no such value."""
+    found = {}
+    for key, value in entries.items():
+        where = f"param_groups[{k}][{shown(key)}]"
+        if not isinstance(key, str):
+            raise TypeError(f"{where} must have a name that is text to be saved")
+        found[key] = _plain_of_own(where, value)
+    return found
+
+
+def _plain_of_own(where: str, value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_plain_of_own(where, part) for part in value]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain_of_own(where, part) for key, part in value.items()}
+    found = plain(value)
+    if found is not None and not isinstance(found, (bool, int, float, str)):
+        raise TypeError(f"{where} must be numbers and text to be saved; got {shown(value)} ({type(value).__name__})")
+    return found
 
 
 def _encoded_wrapper(k: int, kind: type[Wrapper], parts: WrapperParts, arrays: Arrays) -> dict[str, Any]:
@@ -239,6 +267,13 @@ def _decoded_optimizer(
     for group, place in zip(groups, given.get("decay_places", [None] * len(groups)), strict=True):
         if place is not None:
             group["decay_schedule"] = schedules[place]
+    own = given.get("own", [{} for _ in groups])
+    if len(own) != len(groups):
+        raise ValueError(f"its own must be of {len(groups)} groups; got {len(own)}")
+    for group, of_user in zip(groups, own, strict=True):
+        if set(own_entries(kind, {**of_user, "rule": group["rule"]})) != set(of_user):
+            raise ValueError(f"its own must have no entry that says something here; got {shown(sorted(of_user))}")
+        group.update(of_user)
     order, form = given.get("order", stand_in._group_of), stand_in._form
     if sorted(order) != sorted(stand_in._group_of):
         raise ValueError("its order of parameters does not fit its groups")
@@ -248,6 +283,13 @@ def _decoded_optimizer(
         form = structure.listed(len(order))
     if form.size != len(order):
         raise ValueError(f"its form must be of {len(order)} parameters; got {form.size}")
+    clocks = given.get("clocks")
+    if clocks is not None:  # the stand-in's parameters are in the order of the groups
+        of = clocks["of"]
+        if len(of) != len(order):
+            raise ValueError(f"its clocks must be of {len(order)} parameters; got {len(of)}")
+        stand_in._stepper.steps = given["steps"]
+        stand_in._stepper.set_clocks([of[number] for number in _by_groups(order)], clocks["behind"])
     stand_in._group_of = order
     states: list[Arrays] = [{} for _ in order]
     likes = stand_in._state_likes(groups)
@@ -269,6 +311,7 @@ def _decoded_optimizer(
         "order": order,
         "form": form,
         "steps": given["steps"],
+        "clocks": clocks,
         "memories": _decoded_memories(given.get("memories"), stand_in),
         "states": states,
         "averages": averages,
@@ -292,7 +335,7 @@ def _stand_in(
 
 
 def _decoded_memories(given: Any, optimizer: Optimizer) -> NDArray[np.float64] | None:
-    """What groups remember. It may be NaN or infinite, as a gradient that is not finite leaves it; counts may not."""
+    """What clocks remember. It may be NaN or infinite, as a gradient that is not finite leaves it; counts may not."""
     if given is None:
         return None
     if not optimizer._remembers():

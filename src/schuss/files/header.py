@@ -173,6 +173,8 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
     "steps": whole(0, MOST_STEPS),
     "groups": array_of(mapping),
     "order": array_of(whole(0, MOST_STEPS)),
+    "clocks": record({"of": array_of(whole(0, MOST_STEPS)), "behind": array_of(whole(0, MOST_STEPS))}),
+    "own": array_of(mapping),
     "memories": optional(array_of(array_of(real))),
     "schedules": schedules,
     "scheduled": array_of(optional(whole(0, MOST_STEPS))),
@@ -184,7 +186,10 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
     "wrappers": array_of(record({"kind": text, "numbers": mapping, "arrays": mapping})),
 }
 # Which came with later versions.
-_LATER = ("order", "memories", "schedules", "scheduled", "decay_places", "form", "averages", "wrappers", "beside")
+_LATER = (
+    *("order", "memories", "schedules", "scheduled", "decay_places", "form", "averages", "wrappers", "beside"),
+    *("clocks", "own"),
+)
 # The optimizers beside one have nothing around them, and none beside them.
 _ALONE = {name: check for name, check in SCHEMA_OF_OPTIMIZER.items() if name != "wrappers"}
 SCHEMA_WITH_BESIDE: dict[str, Check] = {**SCHEMA_OF_OPTIMIZER, "beside": array_of(record(_ALONE, _LATER))}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # The newest that this code reads.
-VERSION = 7
+VERSION = 8
 # The oldest that is written. 2: each layer's kind, and the states of layers. 3: what stands around the optimizer, the
 # averages that it keeps, and the form in which it was given its parameters.
 OLDEST = 3
@@ -75,7 +75,9 @@ _OF_6 = dict.fromkeys(
 )
 # One optimizer, and then another; what a fit did about divergence; what goes on after an interruption.
 _OF_7 = dict.fromkeys(("field beside", "field recoveries", "field stopping", "wrapper Switch"), 7)
-SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6, **_OF_7}
+# Parameters that have made different numbers of steps; what others keep in an optimizer's groups.
+_OF_8 = dict.fromkeys(("field clocks", "field own"), 8)
+SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6, **_OF_7, **_OF_8}
 
 
 def version_of(header: Mapping[str, Any]) -> int:

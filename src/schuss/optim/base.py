@@ -47,8 +47,6 @@ class Optimizer(OfParts):
     _name: ClassVar[str]
     _rule: ClassVar[str]
     _decoupled: ClassVar[bool] = False
-    # Entries of a group that the core does not know: True or False each.
-    _own_flags: ClassVar[frozenset[str]] = frozenset()
     # What it is given beside parameters and lr where it is asked for by its name, for a network.
     _of_network: ClassVar[Mapping[str, Any]] = {}
 

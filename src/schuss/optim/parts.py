@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
     # Of an average that is kept: kind, first step, steps from one update to the next, weight.
     Spec = tuple[str, int, int, float]
+
+
+class Clocks(TypedDict):
+    """See `Parts`."""
+
+    of: list[int]
+    behind: list[int]
 
 
 class Parts(TypedDict):
@@ -31,8 +38,11 @@ class Parts(TypedDict):
         The form in which they were given, in which gradients come.
     steps : int
         Made so far.
+    clocks : {"of": list of int, "behind": list of int} or None
+        Which parameters have made the same steps: the number of each one's clock, and of each clock the steps that they
+        have not made. None: each group is a clock, and none is behind.
     memories : array or None
-        What the core remembers of each group from step to step. None: nothing, as of a new one.
+        What the core remembers of each clock from step to step. None: nothing, as of a new one.
     states : list of dict of arrays
         The named state arrays of each parameter.
     averages : list of (spec, list of arrays)
@@ -43,6 +53,7 @@ class Parts(TypedDict):
     order: list[int]
     form: Structure
     steps: int
+    clocks: Clocks | None
     memories: NDArray[np.float64] | None
     states: list[dict[str, NDArray[Any]]]
     averages: list[tuple[Spec, list[NDArray[Any]]]]
@@ -54,7 +65,7 @@ ATTRIBUTES = {
     "_group_of": ("order",),
     "_form": ("form",),
     "_flattens": ("form",),
-    "_stepper": ("steps", "memories", "states", "averages"),
+    "_stepper": ("steps", "clocks", "memories", "states", "averages"),
 }
 
 
@@ -63,6 +74,9 @@ class OfParts:
 
     What state arrays there are is the subclasses' to say.
     """
+
+    # Entries of a group that the core does not know: True or False each.
+    _own_flags: ClassVar[frozenset[str]] = frozenset()
 
     param_groups: list[dict[str, Any]]
     _group_of: list[int]
@@ -122,14 +136,26 @@ class OfParts:
         return self._states_in(self._stepper, self.param_groups)
 
     def _remembered(self) -> list[dict[str, float]]:
-        """What each group remembers from step to step, by the names of state_dict."""
+        """What each clock remembers from step to step, by the names of state_dict."""
         found = []
-        for group, memory in zip(self.param_groups, self._stepper.memories, strict=True):
+        group_of = self._group_of_clocks()
+        for group, steps, memory in zip(group_of, self._steps_of_clocks(), self._stepper.memories, strict=True):
             # A step that was begun and failed has left what was remembered before it in the second half.
-            first = 1 if memory[0] <= self.steps else len(memory) // 2
-            names = _core.memory_names(group["rule"])
+            first = 1 if memory[0] <= steps else len(memory) // 2
+            names = _core.memory_names(self.param_groups[group]["rule"])
             found.append({name: float(memory[first + place]) for place, name in enumerate(names)})
         return found
+
+    def _group_of_clocks(self) -> list[int]:
+        """The group of each clock."""
+        found = list(range(len(self._stepper.behind)))
+        for clock, group in zip(self._stepper.clock_of, self._group_of, strict=True):
+            found[clock] = group
+        return found
+
+    def _steps_of_clocks(self) -> list[int]:
+        """Steps that the parameters of each clock have made."""
+        return [self.steps - behind for behind in self._stepper.behind]
 
     def _remembers(self) -> bool:
         """Whether groups remember anything."""
@@ -162,6 +188,7 @@ class OfParts:
             "order": self._group_of,
             "form": self._form,
             "steps": self.steps,
+            "clocks": None if stepper.together else {"of": stepper.clock_of, "behind": stepper.behind},
             "memories": stepper.memories if self._remembers() else None,
             "states": self._states(),
             "averages": list(zip(self._averages, stepper.averages, strict=True)),
@@ -190,10 +217,13 @@ class OfParts:
         for mine, theirs in zip(self._states(), parts["states"], strict=True):
             for name, array in mine.items():
                 array[...] = theirs[name]
+        self._stepper.steps = parts["steps"]
+        clocks = parts.get("clocks")  # which pickles of before have not
+        if clocks is not None:
+            self._stepper.set_clocks(clocks["of"], clocks["behind"])
         if parts["memories"] is not None:
             check_like("its memories", parts["memories"], self._stepper.memories.shape, np.dtype(np.float64))
             self._stepper.memories[...] = parts["memories"]
-        self._stepper.steps = parts["steps"]
 
     def _state_likes(self, groups: list[dict[str, Any]]) -> list[dict[str, NDArray[Any]]]:
         """For each parameter arrays of the names, shapes and dtypes of its states, which take no memory."""

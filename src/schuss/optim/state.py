@@ -30,9 +30,7 @@ AVERAGE_KINDS = ("ema", "mean", "lookahead")
 # Steps that an optimizer may have made when it is read from somewhere: the core counts to 2**53, so it can go on.
 MOST_STEPS = 2**52
 # Entries of torch's groups that mean nothing here.
-TORCH_ONLY = frozenset(
-    ("foreach", "capturable", "differentiable", "fused", "decoupled_weight_decay", "initial_lr", "swap_params")
-)
+TORCH_ONLY = frozenset(("foreach", "capturable", "differentiable", "fused", "decoupled_weight_decay", "swap_params"))
 
 
 def described(
@@ -40,19 +38,22 @@ def described(
 ) -> dict[str, Any]:
     """The optimizer's parts in the shape of torch's state_dict, with copies of its arrays; `tensor` makes torch's."""
     made = tensor or (lambda value: value)
-    remembered = optimizer._remembered()
+    remembered, counts, clock_of = optimizer._remembered(), optimizer._steps_of_clocks(), optimizer._stepper.clock_of
     state: dict[int, dict[str, Any]] = {}
-    for k, (of, arrays) in enumerate(zip(optimizer._group_of, optimizer._states(), strict=True)):
-        group = optimizer.param_groups[of]
-        numbers: dict[str, Any] = {"step": optimizer.steps, **_core.derived_numbers(group, optimizer.steps)}
-        if _core.memory_is_of_params(group["rule"]):
-            numbers.update(remembered[of])
+    for k, (of, clock, arrays) in enumerate(zip(optimizer._group_of, clock_of, optimizer._states(), strict=True)):
+        group, steps = optimizer.param_groups[of], counts[clock]
+        numbers: dict[str, Any] = {"step": steps, **_core.derived_numbers(group, steps)}
+        # The first of a group is of the clock with its number; what that remembers is the group's.
+        if _core.memory_is_of_params(group["rule"]) or remembered[clock] != remembered[of]:
+            numbers.update(remembered[clock])
+        absent = steps == 0 and _core.first_step_fills_states(group["rule"])
         if tensor is not None:
+            if absent:  # torch looks whether there is an entry
+                continue
             numbers = {name: tensor(float(value)) for name, value in numbers.items()}
-        absent = optimizer.steps == 0 and _core.first_step_fills_states(group["rule"])
         state[k] = {**numbers, **{name: made(array.copy()) for name, array in arrays.items() if not absent}}
     entries = []
-    for group, memory, members in zip(optimizer.param_groups, remembered, optimizer._members(), strict=True):
+    for group, memory, members in zip(optimizer.param_groups, remembered, optimizer._members(), strict=False):
         entry = {key: value for key, value in group.items() if key not in NOT_HYPER}
         if not _core.memory_is_of_params(group["rule"]):
             entry.update(memory)
@@ -60,6 +61,8 @@ def described(
         entries.append(entry)
     found: dict[str, Any] = {"state": state, "param_groups": entries}
     if tensor is None:
+        if max(counts) < optimizer.steps:  # none of the parameters tells it
+            found["steps"] = optimizer.steps
         found.update(schedules_of(optimizer.param_groups))
         if averages and optimizer._averages:
             found["averages"] = averages_of(optimizer)
@@ -125,9 +128,12 @@ def loading(optimizer: OfParts, given: Any, *, averages: Any = None, resting: bo
     if averages is not None:
         specs, of_averages = _loaded_averages(optimizer, averages)
     stepper = optimizer._new_stepper(groups)
-    steps = _load_states(optimizer, stepper, groups, remembered, given["state"], order)
+    counts, of_params = _load_states(optimizer, stepper, groups, remembered, given["state"], order)
+    steps = max(counts, default=0)
+    if "steps" in given:
+        steps = max(steps, whole_count("state_dict's steps", given["steps"]))
+    _set_clocks(optimizer, stepper, groups, steps, counts, of_params)
     stepper.memories[:, -1] = resting
-    stepper.steps = steps
     keep(stepper, specs, of_averages)
     mine, theirs = optimizer._stepper.state_shapes, stepper.state_shapes
     # If it can be, into the present one, which a fit that is running holds.
@@ -214,16 +220,22 @@ def _loaded_groups(
                 f"state_dict's param_groups[{index}] must have {len(mine['params'])} params; got {len(ids)}"
             )
         order += ids
-        hyper = {key: value for key, value in mine.items() if key not in NOT_HYPER}
+        own = own_entries(type(optimizer), mine)
+        hyper = {key: value for key, value in mine.items() if key not in own and key not in NOT_HYPER}
+        settings = _core.setting_names(mine["rule"])
         memory = {}
         for key, value in theirs.items():
             if key in hyper or key == "rows":
                 hyper[key] = plain(value)
             elif key in _core.memory_names(mine["rule"]) and not _core.memory_is_of_params(mine["rule"]):
                 memory[key] = _number(f"state_dict's param_groups[{index}][{key!r}]", value)
-            elif key != "params" and key not in TORCH_ONLY:
+            elif key == "params" or key in TORCH_ONLY:
+                continue
+            elif key in settings or key in NOT_HYPER:
                 raise unknown_name(f"state_dict's param_groups[{index}] key", key, hyper)
-        group = optimizer._group(mine["params"], hyper)
+            else:  # the user's, or a scheduler's
+                own[key] = value
+        group = {**optimizer._group(mine["params"], hyper), **own}
         group.update((entry, mine[entry]) for entry in SCHEDULES.values() if entry in mine)
         groups.append(group)
         remembered.append(memory)
@@ -237,16 +249,16 @@ def _load_states(
     remembered: list[dict[str, float]],
     given: Mapping[Any, Any],
     order: list[Any],
-) -> int:
-    """Fill the states of a new stepper; returns the step they belong to."""
+) -> tuple[list[int], list[dict[str, float]]]:
+    """Fill the states of a new stepper. For each parameter: the steps that it has made, and what is remembered."""
     for key in given:
         if key not in order:
             raise ValueError(f"state_dict's state has an entry {key!r} that belongs to no parameter")
-    counts: set[int] = set()
+    counts, memories = [0] * len(order), [dict[str, float]()] * len(order)
     ids = iter(order)
     states = optimizer._states_in(stepper, groups)
     for group, memory, members in zip(groups, remembered, optimizer._members(), strict=True):
-        of_params = _core.memory_names(group["rule"]) if _core.memory_is_of_params(group["rule"]) else ()
+        names = _core.memory_names(group["rule"])
         for param, index in zip(group["params"], members, strict=True):
             mine = states[index]
             name_of = next(ids)
@@ -256,48 +268,102 @@ def _load_states(
                 raise TypeError(f"{where} must be a dict; got {shown(entry)}")
             entry = dict(entry)
             buffers = {name: entry.pop(name, None) for name in mine}
-            for name in of_params:
-                if name in entry:
-                    memory[name] = _number(f"{where}[{name!r}]", entry.pop(name))
+            own = {name: _number(f"{where}[{name!r}]", entry.pop(name)) for name in names if name in entry}
+            memories[index] = {**memory, **own}
             for name in _core.derived_numbers(group, 0):
                 entry.pop(name, None)
             missing = [name for name, value in buffers.items() if value is None]
             if "step" in entry:
-                counts.add(whole_count(f"{where}['step']", entry.pop("step")))
+                counts[index] = whole_count(f"{where}['step']", entry.pop("step"))
             else:
-                counts.add(1 if buffers and not missing else 0)
+                counts[index] = 1 if buffers and not missing else 0
             if entry:
                 raise unknown_name(f"{where} has an entry that", next(iter(entry)), ["step", *mine])
             if missing and len(missing) < len(buffers):
                 raise ValueError(f"{where} must have {', '.join(mine)}; {missing[0]} is missing")
-            if missing and max(counts) > 0:
-                raise ValueError(f"{where} must have {', '.join(mine)} after step {max(counts)}; got none")
+            if missing and counts[index] > 0:
+                raise ValueError(f"{where} must have {', '.join(mine)} after step {counts[index]}; got none")
             for name, value in buffers.items():
-                if value is None:
-                    continue
-                array, into = np.asarray(value), mine[name]
-                if array.shape != into.shape or array.dtype != param.dtype:
-                    raise ValueError(
-                        f"{where}[{name!r}] must be {param.dtype} of shape {into.shape}; "
-                        f"got {array.dtype} of shape {array.shape}"
-                    )
-                into[...] = array
-    if len(counts) > 1:
-        raise ValueError(f"state_dict must have one step count for all parameters; got {sorted(counts)}")
-    steps = counts.pop() if counts else 0
-    for group, memory, into in zip(groups, remembered, stepper.memories, strict=True):
-        into[0] = steps
-        for place, name in enumerate(_core.memory_names(group["rule"])):
-            if name in memory:
-                into[1 + place] = memory[name]
-    return steps
+                if value is not None:
+                    _fill(f"{where}[{name!r}]", value, mine[name], param.dtype)
+    return counts, memories
+
+
+def _fill(where: str, value: Any, into: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    """Fill a state from an array of real numbers of any dtype, each rounded once."""
+    array = memory_of(value)
+    real = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    if array.shape != into.shape or not real:
+        raise ValueError(f"{where} must be {dtype} of shape {into.shape}; got {array.dtype} of shape {array.shape}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        into[...] = array
+    if array.dtype != into.dtype and (np.isinf(into) & np.isfinite(array)).any():
+        raise ValueError(f"{where} must hold numbers that {dtype} can hold; got larger ones")
+
+
+def _set_clocks(
+    optimizer: OfParts,
+    stepper: _core.Stepper,
+    groups: list[dict[str, Any]],
+    steps: int,
+    counts: list[int],
+    remembered: list[dict[str, float]],
+) -> None:
+    """Have the parameters of a new stepper made so many steps each, and remember this."""
+    clock_of = [0] * len(counts)
+    rows: list[NDArray[np.float64]] = [row.copy() for row in stepper.memories]
+    # Those of no group are in the order of their first parameters, as in the core.
+    starts, met = [row.copy() for row in rows], set[int]()
+    clocks: dict[tuple[int, bytes], int] = {}
+    for k, index in enumerate(optimizer._group_of):
+        row = starts[index].copy()
+        row[0] = counts[k]
+        for place, name in enumerate(_core.memory_names(groups[index]["rule"])):
+            row[1 + place] = remembered[k].get(name, row[1 + place])
+        key = index, row.tobytes()
+        if index not in met:
+            met.add(index)
+            clocks[key], rows[index] = index, row
+        elif key not in clocks:
+            clocks[key] = len(rows)
+            rows.append(row)
+        clock_of[k] = clocks[key]
+    for index, members in enumerate(optimizer._members()):
+        if len({clock_of[k] for k in members}) > 1 and groups[index].get("rows") == "exact":
+            raise ValueError(
+                f"state_dict must have one step count for all parameters of group {index}, which has rows='exact'; "
+                f"got {sorted({counts[k] for k in members})}"
+            )
+    stepper.steps = steps
+    stepper.set_clocks(clock_of, [steps - int(row[0]) for row in rows])
+    stepper.memories[...] = rows
+
+
+def own_entries(kind: type[OfParts], group: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of a group that are no hyperparameters: the user's, or what other libraries' schedulers keep there."""
+    known = {*_core.setting_names(group["rule"]), *kind._own_flags, *NOT_HYPER}
+    return {key: value for key, value in group.items() if key not in known}
+
+
+def memory_of(value: Any) -> NDArray[Any]:
+    """An array, or a tensor of torch's wherever it lies and whatever its dtype, as an array."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        try:
+            return np.asarray(value)
+        except TypeError:  # NumPy has no bfloat16, whose numbers float32 has
+            return np.asarray(value.float())
+    return np.asarray(value)
 
 
 def plain(value: Any) -> Any:
     """A hyperparameter of a state_dict as a plain value; torch may hold a tensor."""
     if isinstance(value, (tuple, list)):
         return tuple(plain(part) for part in value)
-    return np.asarray(value).item() if hasattr(value, "__array__") else value
+    if not hasattr(value, "__array__"):
+        return value
+    array = memory_of(value)
+    return array.item() if array.size == 1 else value
 
 
 def _number(where: str, value: Any) -> float:
