@@ -118,7 +118,7 @@ cdef class TensorStepper(Stepper):
 
     cdef int64_t steps_of(self, Py_ssize_t i) noexcept:
         """The steps that array i has made."""
-        return self.c_step.t - 1
+        return self.c_step.t - 1 - self.c_step.clocks[self.segments[i].clock].behind
 
     cdef int prepare(self, list groups, double scale, double clip_norm) except -1:
         """All that can fail of the step with these gradients."""
@@ -127,9 +127,12 @@ cdef class TensorStepper(Stepper):
         self.read_for_step(groups, True)
         self.set_stages(scale, 0, clip_norm, False, False)
         self.point_at_gradients(self.held, False)
+        self.c_step.n_absent = self.n_absent
         return 0
 
     cdef void let_go(self) noexcept:
+        if self.n_absent:
+            self.all_present()
         self.held = None
         self.busy = False
 
@@ -160,10 +163,7 @@ cdef class TensorStepper(Stepper):
         for i in range(self.n_views):
             self.count[i] = <float>self.steps_of(i)
             if self.remembers:
-                self.memory[i] = self.c_step.memories[self.memory_of(i)].now[0]
-
-    cdef Py_ssize_t memory_of(self, Py_ssize_t i) noexcept:
-        return self.segments[i].group
+                self.memory[i] = self.c_step.memories[self.segments[i].clock].now[0]
 
 
 cdef class TensorSteps:
@@ -315,9 +315,10 @@ cdef class TensorSteps:
                 stepper.c_step.grad_norm = total
         try:
             for stepper in self.steppers:
-                made = made and stepper.make()
-                if made:
-                    self.written(stepper.stepped)
+                if made and stepper.stepped:
+                    made = stepper.make()
+                    if made:
+                        self.written(stepper.stepped)
         finally:
             self.let_go()
         return made

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .. import _core
+    from collections.abc import Mapping, Sequence
+
     from ..structure import NoDecay, Params
     from .base import LearningRate
 
@@ -118,9 +119,9 @@ class Prodigy(Optimizer):
         """The estimate that the next step will use."""
         return self._remembered()[0]["d"]
 
-    def _new_stepper(self, groups: list[dict[str, Any]]) -> _core.Stepper:
+    @staticmethod
+    def _check_together(groups: Sequence[Mapping[str, Any]]) -> None:
         for index, group in enumerate(groups):
             for key in _OF_ALL:
                 if group[key] != groups[0][key]:
                     raise ValueError(f"params[{index}][{key!r}] must be that of params[0]; got {group[key]!r}")
-        return super()._new_stepper(groups)

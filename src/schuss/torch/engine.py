@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _core
-from ..optim.parts import nothing
+from ..optim.parts import nothing, remembered_by
+from ..optim.state import set_clocks
 from .elsewhere import Elsewhere
 from .layouts import COMPUTED, Gradients, Names, array_of, names_of, order_of, tensor_over
 from .loading import steps_of
@@ -51,6 +52,7 @@ class Engine:
     def __init__(self, kind: Any, groups: list[dict[str, Any]], given: Mapping[Any, Any]) -> None:
         self._template = kind._template
         self._plain = [kind._translated(group) for group in groups]
+        self._template._check_together(self._plain)
         members, others = _sorted(groups, self._plain)
         if self._template._rule == "prodigy" and len(members) > 1:
             raise TypeError(
@@ -81,8 +83,7 @@ class Engine:
             (*kind._settings, *REFUSED),
             torch.autograd.graph.increment_version,
         )
-        state = self._filled(given)
-        self._remember(groups)
+        state = self._filled(groups, given)
         # As torch's constructor makes it.
         self.state: defaultdict[Any, Any] = defaultdict(dict)
         self.state.update(state)
@@ -90,47 +91,31 @@ class Engine:
         if self.elsewhere is not None:
             self.elsewhere.share(self.state)
 
-    def _filled(self, given: Mapping[Any, Any]) -> dict[Any, Any]:
+    def _filled(self, groups: list[dict[str, Any]], given: Mapping[Any, Any]) -> dict[Any, Any]:
         """Takes over these states, and returns them as they are from now on."""
         found = dict(given)
         for k, (stepper, members) in enumerate(zip(self._steppers, self._members, strict=True)):
-            counts = []
+            counts, remembered = [0] * len(members), [dict[str, float]()] * len(members)
             for i, member in enumerate(members):
-                entry = given.get(member.tensor)
+                entry, plain = given.get(member.tensor), self._plain[member.group]
                 if not entry:
-                    counts.append(0)
                     continue
-                plain = self._plain[member.group]
-                counts.append(steps_of(member.name, entry, shapes_of(self._template, plain, member.tensor)))
+                counts[i] = steps_of(member.name, entry, shapes_of(self._template, plain, member.tensor))
+                both = {**groups[member.group], **entry}
+                remembered[i] = {name: float(both[name]) for name in _core.memory_names(plain["rule"]) if name in both}
                 mine = self.entry(k, i)
                 found[member.tensor] = {**entry, **mine}
-                for name in mine:
+                for name, into in mine.items():
                     value = entry.get(name)
-                    if value is not None and name != "step":
-                        mine[name].copy_(value) if isinstance(value, torch.Tensor) else mine[name].fill_(value)
-            _set_steps(stepper, members, counts)
-            self._remember_params(stepper, members)
+                    if isinstance(value, torch.Tensor):
+                        into.copy_(value)
+                    elif value is not None:
+                        into.fill_(value)
+            group_of = [member.group for member in members]
+            set_clocks(stepper, group_of, self._plain, max(counts), counts, remembered)
+            stepper.memories[:, -1] = not groups[0].get("train_mode", True)
+            stepper.note_counts()
         return found
-
-    def _remember_params(self, stepper: _core.TensorStepper, members: list[Member]) -> None:
-        """What rules remember of each parameter, from its states."""
-        for i, member in enumerate(members):
-            rule = self._plain[member.group]["rule"]
-            if _core.memory_names(rule) and _core.memory_is_of_params(rule) and stepper.steps:
-                stepper.memories[member.group, :2] = stepper.steps, stepper.remembered[i]
-        stepper.note_counts()
-
-    def _remember(self, groups: list[dict[str, Any]]) -> None:
-        """What rules remember of whole groups, from these."""
-        for stepper in self._steppers:
-            for k, (group, plain) in enumerate(zip(groups, self._plain, strict=True)):
-                if _core.memory_is_of_params(plain["rule"]):
-                    continue
-                for place, name in enumerate(_core.memory_names(plain["rule"])):
-                    if name in group and stepper.steps:
-                        stepper.memories[k, 0] = stepper.steps
-                        stepper.memories[k, 1 + place] = float(group[name])
-                stepper.memories[k, -1] = not group.get("train_mode", True)
 
     def entry(self, k: int, i: int) -> dict[str, Any]:
         """The states of a stepper's parameter by torch's names, as tensors over its memory."""
@@ -147,7 +132,7 @@ class Engine:
         if _core.memory_names(plain["rule"]) and _core.memory_is_of_params(plain["rule"]):
             name = _core.memory_names(plain["rule"])[0]
             found[name] = torch.from_numpy(stepper.remembered[i : i + 1]).reshape(())
-        for name, value in _core.derived_numbers(plain, stepper.steps).items():
+        for name, value in _core.derived_numbers(plain, int(stepper.counts[i])).items():
             found[name] = torch.tensor(value, dtype=torch.float64)
         return found
 
@@ -160,18 +145,19 @@ class Engine:
     def settle(self, groups: list[dict[str, Any]]) -> None:
         """Writes into states and groups what steps do not write there themselves."""
         for stepper, members in zip(self._steppers, self._members, strict=True):
-            for member in members:
-                entry = self.state.get(member.tensor)
-                if entry:
-                    for name, value in _core.derived_numbers(self._plain[member.group], int(entry["step"])).items():
-                        entry[name].fill_(value)
-            for k, group in enumerate(groups):
-                rule = self._plain[k]["rule"]
-                if stepper.steps and not _core.memory_is_of_params(rule):
-                    memory = stepper.memories[k]
-                    first = 1 if memory[0] <= stepper.steps else len(memory) // 2
-                    for place, name in enumerate(_core.memory_names(rule)):
-                        group[name] = float(memory[first + place])
+            remembered = remembered_by(stepper, [plain["rule"] for plain in self._plain], [m.group for m in members])
+            for member, clock in zip(members, stepper.clock_of, strict=True):
+                entry, plain = self.state.get(member.tensor), self._plain[member.group]
+                if not entry:
+                    continue
+                for name, value in _core.derived_numbers(plain, int(entry["step"])).items():
+                    entry[name].fill_(value)
+                if _core.memory_is_of_params(plain["rule"]):
+                    continue
+                # The first of a group is of the clock with its number; what that remembers is the group's.
+                groups[member.group].update(remembered[member.group])
+                if remembered[clock] != remembered[member.group]:
+                    entry.update(remembered[clock])
 
 
 def _sorted(
@@ -200,10 +186,3 @@ def shapes_of(template: Any, plain: dict[str, Any], tensor: Any) -> dict[str, tu
     shape, dtype = tuple(tensor.shape), np.dtype(np.float32)
     likes = {name: nothing(of, dtype) for name, of in _core.states_of(plain, shape, dtype)}
     return {name: like.shape for name, like in template._named(plain, shape, likes).items()}
-
-
-def _set_steps(stepper: _core.TensorStepper, members: list[Member], counts: list[int]) -> None:
-    if len(set(counts)) > 1:
-        k = next(k for k, count in enumerate(counts) if count != counts[0])
-        raise ValueError(f"{members[k].name} has made {counts[k]} steps, {members[0].name} {counts[0]}")
-    stepper.steps = counts[0]
