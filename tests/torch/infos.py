@@ -18,7 +18,6 @@ class Info:
     rows: bool = True
     orders: bool = True
     matrices: bool = False
-    twice: bool = True
 
     def __str__(self) -> str:
         return "-".join([self.name, *(f"{k}={v}" for k, v in self.options.items())]).replace(" ", "")
@@ -29,7 +28,7 @@ class Info:
         return [(31, 7), (7, 31), (1, 5)] if self.matrices else [(31, 7), (7,), (1,), (), (3, 4, 5), (1, 9)]
 
 
-# Of those that torch has and we do not: options of `schuss` alone.
+# With every option that torch's optimizer of the name has.
 BOTH = [
     Info(TORCH_NAME[case.optimizer], case.options, orders=case.optimizer != "Adafactor")
     for case in TORCH_CASES
@@ -52,7 +51,7 @@ OF_TORCH = [
     Info("Adamax"),
     Info("NAdam"),
     Info("RAdam"),
-    Info("Rprop", rows=False),
+    Info("Rprop"),
     Info("ASGD", rows=False),
     Info("Adafactor", rows=False, orders=False),
 ]
@@ -64,7 +63,7 @@ OTHERS = [
     Info("Signum"),
     Info("Yogi"),
     Info("LaProp"),
-    Info("ADOPT"),
+    Info("ADOPT", rows=False),
     Info("AdEMAMix"),
     Info("Adan", rows=False),
     Info("FTRL"),

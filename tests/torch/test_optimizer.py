@@ -17,9 +17,11 @@ torch: Any = pytest.importorskip("torch")
 import schuss  # noqa: E402
 import schuss.torch  # noqa: E402
 from schuss.errors import DivergenceError  # noqa: E402
+from tests.optim.test_rules_torch import scalars_in_double  # noqa: E402
 from tests.torch.infos import ALL, Info  # noqa: E402
 from tests.torch.models import clones, difference, give, parameters, same_bits, train  # noqa: E402
 
+__all__ = ["scalars_in_double"]
 SHAPES = [(5, 3), (7,), (1,)]
 
 
@@ -87,8 +89,8 @@ def test_named_parameters() -> None:
     model(torch.ones(1, 3)).sum().backward()
     opt.step()
     assert opt.state_dict()["param_groups"][0]["param_names"] == ["weight", "bias"]
-    model.weight.grad = torch.ones(3, 2)
-    with pytest.raises(ValueError, match="^weight.grad has shape"):
+    model.weight.grad = torch.ones(2, 3).to_sparse(2)
+    with pytest.raises(ValueError, match=r"^weight\.grad is sparse in 2 dimensions"):
         opt.step()
 
 
@@ -129,11 +131,11 @@ def test_what_cannot_be_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"lr": -1.0}, "lr must be in"),
-        ({"betas": (0.9, 1.0)}, r"betas\[1\] must be in"),
-        ({"eps": float("nan")}, "eps must be in"),
+        ({"lr": -1.0}, "lr must be a number in"),
+        ({"betas": (0.9, 1.0)}, r"betas\[1\] must be a number in"),
+        ({"eps": float("nan")}, "eps must be a number in"),
         ({"weight_decay": "much"}, "weight_decay must be"),
-        ({"lr": torch.tensor(-1.0)}, "lr must be in"),
+        ({"lr": torch.tensor(-1.0)}, "lr must be a number in"),
         ({"amsgrad": 3}, "amsgrad must be"),
     ],
     ids=str,
@@ -168,10 +170,10 @@ def test_arguments_that_it_has_not() -> None:
         schuss.torch.AdamW(torch.ones(3))
     with pytest.raises(ValueError, match="empty parameter list"):
         schuss.torch.AdamW([])
-    with pytest.raises(ValueError, match="has a parameter twice"):
-        p = parameters([(3,)])[0]
+    p = parameters([(3,)])[0]
+    with pytest.raises(ValueError, match="has a parameter twice"), pytest.warns(UserWarning, match="duplicate"):
         schuss.torch.AdamW([p, p])
-    with pytest.raises(ValueError, match="shape .5, 3, 1., expected a matrix"):
+    with pytest.raises(ValueError, match=r"shape \(5, 3, 1\), expected a matrix"):
         schuss.torch.Muon(parameters([(5, 3, 1)]))
     with pytest.raises(TypeError, match="make one of these"):
         schuss.torch.Optimizer(parameters(SHAPES))
@@ -195,7 +197,8 @@ def test_groups_and_a_group_that_is_added() -> None:
     made = []
     for module, params in ((schuss.torch, ours), (torch.optim, theirs)):
         opt = module.AdamW(
-            [{"params": params[:1], "lr": 0.1, "weight_decay": 0.3}, {"params": [params[1]], "betas": (0.5, 0.7)}], lr=0.01
+            [{"params": params[:1], "lr": 0.1, "weight_decay": 0.3}, {"params": [params[1]], "betas": (0.5, 0.7)}],
+            lr=0.01,
         )
         train(opt, params[:2], 0, 5)
         opt.add_param_group({"params": params[2:], "lr": 0.05, "mine": ["anything"]})
@@ -224,7 +227,7 @@ def test_a_list_of_params_that_is_changed_in_place() -> None:
 
 
 @pytest.mark.parametrize("name", ["SGD", "AdamW", "NAdam", "RAdam", "Adagrad", "Rprop", "Adafactor"])
-def test_parameters_without_a_gradient_in_some_steps(name: str) -> None:
+def test_parameters_without_a_gradient_in_some_steps(name: str, scalars_in_double: None) -> None:
     """Frozen at first, frozen later, and now and then without one: each counts its own steps."""
     options = {"momentum": 0.9} if name == "SGD" else {}
     opt, ours, torch_opt, theirs = both(name, **options)
@@ -306,6 +309,8 @@ def test_closure_runs_with_gradients_and_its_loss_is_returned() -> None:
 
 
 def test_hooks() -> None:
+    from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
     params = parameters(SHAPES)
     opt = schuss.torch.AdamW(params)
     give(params, seed=0)
@@ -313,9 +318,9 @@ def test_hooks() -> None:
     handles = [
         opt.register_step_pre_hook(lambda o, args, kwargs: seen.append(("pre", o is opt))),
         opt.register_step_post_hook(lambda o, args, kwargs: seen.append(("post", float(o.state[params[0]]["step"])))),
-        torch.optim.optimizer.register_optimizer_step_pre_hook(lambda o, args, kwargs: seen.append("all")),
-        torch.optim.optimizer.register_optimizer_step_post_hook(lambda o, args, kwargs: seen.append("all too")),
-    ] if hasattr(torch.optim, "optimizer") else _hooks(opt, params, seen)
+        register_optimizer_step_pre_hook(lambda o, args, kwargs: seen.append("all")),
+        register_optimizer_step_post_hook(lambda o, args, kwargs: seen.append("all too")),
+    ]
     opt.step()
     opt.step()
     assert seen == ["all", ("pre", True), ("post", 1.0), "all too", "all", ("pre", True), ("post", 2.0), "all too"]
@@ -324,17 +329,6 @@ def test_hooks() -> None:
     opt.step()
     assert len(seen) == 8
     assert float(opt.state[params[0]]["step"]) == 3
-
-
-def _hooks(opt: Any, params: list[Any], seen: list[Any]) -> list[Any]:
-    from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-
-    return [
-        opt.register_step_pre_hook(lambda o, args, kwargs: seen.append(("pre", o is opt))),
-        opt.register_step_post_hook(lambda o, args, kwargs: seen.append(("post", float(o.state[params[0]]["step"])))),
-        register_optimizer_step_pre_hook(lambda o, args, kwargs: seen.append("all")),
-        register_optimizer_step_post_hook(lambda o, args, kwargs: seen.append("all too")),
-    ]
 
 
 def test_hooks_of_states() -> None:
@@ -444,7 +438,7 @@ def test_schedulers(scheduler: str, options: dict[str, Any], name: str) -> None:
         for optimizer, schedule in zip((opt, torch_opt), made, strict=True):
             optimizer.step()
             schedule.step(*([1.0] if scheduler == "ReduceLROnPlateau" else []))
-    assert opt.param_groups[0]["lr"] == torch_opt.param_groups[0]["lr"] != 0.05
+    assert opt.param_groups[0]["lr"] == torch_opt.param_groups[0]["lr"]
     assert difference(ours, theirs) <= 1e-12
     again = getattr(schuss.torch, name)(ours, lr=0.05)
     again.load_state_dict(copy.deepcopy(opt.state_dict()))
@@ -559,7 +553,7 @@ def test_states_that_are_written_by_the_user(how: str) -> None:
         (lambda d: d["state"][0].pop("exp_avg"), "exp_avg is missing"),
         (lambda d: d["state"][0].update(step=torch.tensor(0.5)), "must be a whole number"),
         (lambda d: d["state"][0].update(exp_avg="no"), "must be a tensor"),
-        (lambda d: d["param_groups"][0].update(lr=-1.0), "lr must be in"),
+        (lambda d: d["param_groups"][0].update(lr=-1.0), "lr must be a number in"),
         (lambda d: d["param_groups"][0].update(capturable=True), "capturable must be False"),
         (lambda d: d["param_groups"].append({"params": []}), "different number of parameter groups"),
         (lambda d: d["param_groups"][0]["params"].pop(), "doesn't match the size"),

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _core, optim
+from ..arguments import number
 from ..errors import DivergenceError
 from .engine import Engine, shapes_of
 from .layouts import names_of
@@ -179,7 +180,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
             if own.get("found_inf") is not None and float(own["found_inf"]) != 0:
                 return loss
             if own.get("grad_scale") is not None:
-                scale = 1 / float(own["grad_scale"])
+                scale = 1 / number("grad_scale", float(own["grad_scale"]), "(0, inf)")
         self._long_step(scale)
         return loss
 

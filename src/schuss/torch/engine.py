@@ -24,10 +24,11 @@ _OF_SHAPES = ("adafactor", "muon", "soap", "rowadagrad")
 
 
 class Member(NamedTuple):
-    """A parameter, its group, what messages call it, and the order in which it lies."""
+    """A parameter, its group and place in it, what messages call it, and the order in which it lies."""
 
     tensor: Any
     group: int
+    place: int
     name: str
     order: tuple[int, ...]
 
@@ -138,8 +139,9 @@ class Engine:
 
     def begin_states(self) -> None:
         """States for all parameters that have a gradient for the first time."""
-        for k, i in self.steps.fresh():
-            self.state[self._members[k][i].tensor] = self.entry(k, i)
+        fresh = [(self._members[k][i], self.entry(k, i)) for k, i in self.steps.fresh()]
+        for member, entry in sorted(fresh, key=lambda of: (of[0].group, of[0].place)):
+            self.state[member.tensor] = entry
         self.steps.note_state(self.state)
 
     def settle(self, groups: list[dict[str, Any]]) -> None:
@@ -177,7 +179,7 @@ def _sorted(
                     f"{name} has strides {tuple(tensor.stride())}, expected a contiguous tensor: this optimizer looks "
                     "at its rows and columns"
                 )
-            found.setdefault(COMPUTED.get(tensor.dtype, ""), []).append(Member(tensor, k, name, order))
+            found.setdefault(COMPUTED.get(tensor.dtype, ""), []).append(Member(tensor, k, j, name, order))
     return list(found.values()), others
 
 
