@@ -21,7 +21,7 @@ static int always(void) { return 1; }
 
 #include <cpuid.h>
 
-enum { LEAF1_ECX_FMA = 1 << 12, LEAF1_ECX_OSXSAVE = 1 << 27, LEAF1_ECX_AVX = 1 << 28 };
+enum { LEAF1_ECX_FMA = 1 << 12, LEAF1_ECX_OSXSAVE = 1 << 27, LEAF1_ECX_AVX = 1 << 28, LEAF1_ECX_F16C = 1 << 29 };
 enum { LEAF7_EBX_AVX2 = 1 << 5 };
 /* F, DQ, BW, VL */
 #define LEAF7_EBX_AVX512 (UINT32_C(1) << 16 | UINT32_C(1) << 17 | UINT32_C(1) << 30 | UINT32_C(1) << 31)
@@ -35,13 +35,14 @@ static uint32_t xcr0(void) {
 }
 
 static int has(uint32_t leaf7_ebx, uint32_t state) {
-    const uint32_t leaf1_ecx = LEAF1_ECX_FMA | LEAF1_ECX_OSXSAVE | LEAF1_ECX_AVX;
+    const uint32_t leaf1_ecx = LEAF1_ECX_FMA | LEAF1_ECX_OSXSAVE | LEAF1_ECX_AVX | LEAF1_ECX_F16C;
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & leaf1_ecx) != leaf1_ecx) return 0;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & leaf7_ebx) != leaf7_ebx) return 0;
     return (xcr0() & state) == state;
 }
 
+/* A CPU that lacks one of them, which none that was sold does, computes with the baseline. */
 static int has_avx2(void) { return has(LEAF7_EBX_AVX2, XCR0_YMM); }
 static int has_avx512(void) { return has(LEAF7_EBX_AVX2 | LEAF7_EBX_AVX512, XCR0_ZMM); }
 

@@ -49,6 +49,18 @@ struct rule_constants {
     int pull[SCHUSS_MAX_AVERAGES];          /* 1: afterwards the parameters become the average */
     int zero_grad;
     int seen;                               /* the gradient has been looked at in a pass before */
+    /* for arrays that are not of the dtype */
+    int64_t t;                              /* the step's number */
+    int sums_write;                         /* MEASURED rules: the states that the pass with sums writes, bit k for slot k */
+};
+
+/* Which random numbers round, where rounding is stochastic: those of this seed, array and step. first: the element of the
+ * array that what is narrowed begins with. */
+struct rounding {
+    uint64_t seed;
+    uint32_t number;
+    int64_t t;
+    ptrdiff_t first;
 };
 
 /* What happens to the sums of a product before they become C: its end.
@@ -178,6 +190,11 @@ struct kernels {
     void (*array)(const struct schuss_segment *s, const struct rule_constants *c, char *scratch, struct team *me,
                   int *nonfinite);
     ptrdiff_t (*array_scratch)(const struct schuss_group *g, const struct schuss_segment *s, int members);
+    /* Between reals and numbers of a format (enum schuss_format), each n of them. more: SPLIT: the lower halves; 8 bits:
+     * the scale of each block, float; else NULL. Nothing overlaps. rounding is looked at where the format is stochastic.
+     * What a format keeps of a number is in optim/formats.h. */
+    void (*widen)(int format, ptrdiff_t n, const void *from, const void *more, void *to);
+    void (*narrow)(int format, ptrdiff_t n, const void *from, void *to, void *more, const struct rounding *rounding);
     /* 1 if any of x[n] is NaN or infinite. */
     int (*any_nonfinite)(ptrdiff_t n, const void *x);
     /* Sum of squares of clip(scale * x[n]), in double, in a fixed order. clip <= 0: none. */

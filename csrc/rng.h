@@ -12,7 +12,8 @@ enum {
     STREAM_DROPOUT = 2 << 20,
     STREAM_AUGMENT = 3 << 20,
     STREAM_NEGATIVES = 4 << 20,
-    STREAM_POSITIVES = 5 << 20
+    STREAM_POSITIVES = 5 << 20,
+    STREAM_ROUNDING = 6 << 20 /* the higher word of the step is added */
 };
 
 struct philox {

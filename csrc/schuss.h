@@ -27,7 +27,15 @@ enum schuss_status {
     SCHUSS_NO_ISA = -2       /* SCHUSS_ISA names a level this CPU lacks */
 };
 
-enum schuss_dtype { SCHUSS_F32 = 0, SCHUSS_F64 = 1 };
+/* How numbers lie in memory. The first two are what the core computes with: its dtypes. What each of the others is says
+ * optim/formats.h. */
+#define SCHUSS_FORMATS(X) \
+    X(F32, float32) X(F64, float64) X(BF16, bfloat16) X(F16, float16) X(BF16_STOCHASTIC, bfloat16_stochastic) \
+    X(SPLIT, split) X(8BIT_SIGNED, 8bit_signed) X(8BIT_UNSIGNED, 8bit_unsigned)
+#define SCHUSS_NUMBER_OF(NAME, name) SCHUSS_##NAME,
+enum schuss_format { SCHUSS_FORMATS(SCHUSS_NUMBER_OF) SCHUSS_N_FORMATS };
+#undef SCHUSS_NUMBER_OF
+const char *schuss_format_name(int format);
 
 /* ---- cpu.c: which instruction set -------------------------------------------------------------------------------- */
 
@@ -187,6 +195,18 @@ struct schuss_average {
     double weight;
 };
 
+/* How an array and what belongs to it lie in memory, where something is not of the step's dtype. Each is widened to it, a
+ * piece at a time in cache, and narrowed back after the rule. */
+struct schuss_stored {
+    int p, g, s[SCHUSS_MAX_STATES]; /* enum schuss_format */
+    void *low;                      /* SCHUSS_SPLIT: the lower halves of the parameters */
+    void *scale[SCHUSS_MAX_STATES]; /* 8 bits: what the codes of each block are multiples of */
+    void *copy;                     /* NULL, or the parameters after the step once more, */
+    int copy_format;                /* in this format */
+    uint64_t seed;                  /* of stochastic rounding */
+    uint32_t number;                /* of the array in it: no two have the same */
+};
+
 /* One array of n parameters. States have n elements each, unless the rule says otherwise; unused ones are NULL. */
 struct schuss_segment {
     ptrdiff_t n;
@@ -209,6 +229,11 @@ struct schuss_segment {
     /* Of arrays whose group is SCHUSS_ROWS_EXACT: for each row the step that it and its states are of; those after it
      * have to be made up for. NULL: all rows are always of the last step. */
     int64_t *last;
+    /* NULL: all arrays are of the step's dtype. Else they are as this says, but for averages and for states of other shapes
+     * than the parameters', which are of the dtype always. */
+    const struct schuss_stored *stored;
+    ptrdiff_t first;         /* the core's own, of a piece with `stored`: it begins with this element of the array, at whose
+                              * start p, states and averages still point; g points at the piece's own */
     double factor;           /* the core's own: what a rule computes from sums over the array */
     int done;                /* the core's own: measured and updated in one go */
 };
@@ -274,6 +299,10 @@ const char *schuss_state(const struct schuss_group *group, const struct schuss_s
                          ptrdiff_t *shape);
 /* What all elements of a state in this slot are before the first step. */
 double schuss_state_start(const struct schuss_group *group, int slot);
+/* The format of the state in this slot, which has n elements and the shape of its parameters, where states are to be kept as
+ * `wanted`: SCHUSS_BF16, SCHUSS_BF16_STOCHASTIC, SCHUSS_8BIT_SIGNED (of either sign), or the dtype itself, as which states
+ * stay that need all their bits and, rather than 8 bits, those of few elements. */
+int schuss_state_format(int rule, int slot, ptrdiff_t n, int dtype, int wanted);
 /* 1 if the first step fills states whatever they held, and state_dict has none before it. */
 int schuss_rule_fills_states(int rule);
 /* SOAP: the size of the squares of a dimension of an array, as they lie one after the other in its states "GG" and "Q";

@@ -9,7 +9,7 @@ enum {
     PACK_B_BYTES = 128 * 1024,         /* a larger B is packed; a smaller one stays in L2 anyway */
     NARROW_BYTES = 16 * 1024,          /* of a panel that is transposed and used at once: it stays in L1 */
     STREAM_K = 16,                     /* rows of B read side by side where they conflict and each is used only once */
-    NARROW_COLS = (int)TILE_ROWS < (int)LANES ? TILE_ROWS : LANES - 1, /* the most columns for narrow() */
+    NARROW_COLS = (int)TILE_ROWS < (int)LANES ? TILE_ROWS : LANES - 1, /* the most columns for narrow_part() */
     CONSUMED_N = 2048 / sizeof(real),  /* columns of a block of B where consume() follows, which likes long rows */
     AHEAD = 16,                        /* rows of B to fetch ahead */
     AHEAD_STREAM = 1024 / sizeof(real), /* columns of a streamed B to fetch ahead */
@@ -134,7 +134,7 @@ static ptrdiff_t gemm_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int end_kin
     return (packed + consumed + aside + 32) * (ptrdiff_t)sizeof(real) + 64;
 }
 
-/* Elements that a strip of A takes where it is filled: of blocks() or of narrow(). */
+/* Elements that a strip of A takes where it is filled: of blocks() or of narrow_part(). */
 ALWAYS_INLINE ptrdiff_t filled_elements(ptrdiff_t k) {
     const ptrdiff_t strip = TILE_ROWS * (k + FILL_GAP);
     const ptrdiff_t panel = NARROW_BYTES / (ptrdiff_t)sizeof(real) + WIDE_VECS * LANES * FILL_GAP;
@@ -199,8 +199,8 @@ ALWAYS_INLINE void fetch_tile(ptrdiff_t rows, ptrdiff_t cols, const real *c, ptr
 
 /* A part of a product with few columns, at most NARROW_COLS, as tiles of the transposed product, so that vectors lie
  * along the rows and none is nearly empty. A's rows are transposed in registers where they lie along k. */
-static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
-                  real *scratch, real *filled) {
+static int narrow_part(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_t col0, ptrdiff_t col1,
+                       real *scratch, real *filled) {
     const ptrdiff_t n = col1 - col0, step = step_of(n), size = sizeof(real), k = g->k;
     const int direct = g->a_row == 1, consumes = g->end.kind == END_CONSUME;
     const ptrdiff_t depth = direct ? k : even_depth(k, NARROW_BYTES / size / step);
@@ -253,8 +253,8 @@ static int narrow(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, ptrdiff_
     return found;
 }
 
-/* Columns of an m x n part, at its right, for which narrow() is faster, by a model in tenths of a cycle: a row and k
- * of a tile one vector wide takes 6; for LANES rows, narrow() takes 5 a column and k, 40 for a row of a block that it
+/* Columns of an m x n part, at its right, for which narrow_part() is faster, by a model in tenths of a cycle: a row and k
+ * of a tile one vector wide takes 6; for LANES rows, narrow_part() takes 5 a column and k, 40 for a row of a block that it
  * has to transpose, and 600 in the end. */
 static ptrdiff_t narrow_columns(const struct gemm *g, ptrdiff_t m, ptrdiff_t n) {
     const ptrdiff_t rest = n % LANES, k = g->k;
@@ -374,6 +374,6 @@ ALWAYS_INLINE int product(const struct gemm *g, ptrdiff_t row0, ptrdiff_t row1, 
     int found = 0;
     for (ptrdiff_t row = row0; middle > col0 && row < row1; row += height)
         found |= blocks(g, row, row + height < row1 ? row + height : row1, col0, middle, room, filled);
-    if (middle < col1) found |= narrow(g, row0, row1, middle, col1, room, filled);
+    if (middle < col1) found |= narrow_part(g, row0, row1, middle, col1, room, filled);
     return found;
 }

@@ -1,4 +1,8 @@
 #if !defined(__aarch64__)
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "outside.h"
 
 #define REAL_BITS 32

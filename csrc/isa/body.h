@@ -20,10 +20,13 @@
 #include "../optim/product.h"
 #include "../optim/eigen.h"
 #include "../optim/orthogonal.h"
+#include "../optim/blocks8.h"
+#include "../optim/formats.h"
 #include "../optim/loop.h"
 #define RULE_LOOPS
 #include "../optim/list.h"
 #undef RULE_LOOPS
+#include "../optim/chunks.h"
 #include "../optim/stages.h"
 #include "../optim/by_row.h"
 #define RULE_ARRAYS
@@ -50,6 +53,8 @@ const struct kernels TABLE = {
     .coast = coast,
     .array = array,
     .array_scratch = array_scratch,
+    .widen = widen,
+    .narrow = narrow,
     .any_nonfinite = any_nonfinite,
     .sum_squares = sum_squares,
     .sum_absolute = sum_absolute,

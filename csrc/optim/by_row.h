@@ -12,14 +12,71 @@ ALWAYS_INLINE struct rule_arrays chunk_of_row(const struct schuss_segment *row, 
     return r;
 }
 
+/* What a row's sum of squares says of its elements; state: the row's own. */
+ALWAYS_INLINE real factor_of_row(const struct rule_constants *c, double mean, real *state) {
+    switch (c->rule) {
+#define NONE(NAME, function)
+#define BY_ROW(NAME, function) \
+    case SCHUSS_##NAME: return function##_row(c, mean, state);
+        SCHUSS_RULES(NONE, NONE, NONE, BY_ROW)
+#undef BY_ROW
+    }
+    return 0;
+}
+
+/* The rule on elements of a row, and the averages, of which average[k] is that of the first of them. */
+ALWAYS_INLINE void step_in_row(const struct rule_arrays *r, const struct rule_constants *c, real factor,
+                               void *const *averages, ptrdiff_t first) {
+    switch (c->rule) {
+#define BY_ROW(NAME, function) \
+    case SCHUSS_##NAME: function(r, c, factor); break;
+        SCHUSS_RULES(NONE, NONE, NONE, BY_ROW)
+#undef BY_ROW
+#undef NONE
+    }
+    for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++)
+        if (c->average_weight[k] != 0)
+            average(r->n, (real)c->average_weight[k], c->pull[k], r->p, (real *)averages[k] + first);
+}
+
+/* by_row() of a piece that is not of the dtype. */
+__attribute__((noinline)) static void by_row_stored(const struct schuss_segment *piece, const struct rule_constants *c,
+                                                    int *nonfinite) {
+    const ptrdiff_t cols = piece->cols;
+    struct chunk_room room;
+    real staged[CHUNK];
+    for (ptrdiff_t start = 0, row = 0; start < piece->n; start += cols, row++) {
+        double lane[VIRTUAL_LANES] = {0};
+        for (ptrdiff_t i = 0; i < cols; i += CHUNK) {
+            const ptrdiff_t n = cols - i < CHUNK ? cols - i : CHUNK;
+            const struct schuss_segment chunk = opened(piece, start + i, n, &room);
+            if (!c->seen && chunk.g) *nonfinite |= any_nonfinite(n, chunk.g);
+            const struct rule_arrays r = chunk_of_row(&chunk, 0, n, c, staged);
+            add_products(n, r.g, r.g, lane);
+        }
+        const real factor = factor_of_row(c, lanes_total(lane) / (double)cols, (real *)piece->s[0] + row);
+        for (ptrdiff_t i = 0; i < cols; i += CHUNK) {
+            const ptrdiff_t n = cols - i < CHUNK ? cols - i : CHUNK;
+            const struct schuss_segment chunk = opened(piece, start + i, n, &room);
+            const struct rule_arrays r = chunk_of_row(&chunk, 0, n, c, staged);
+            step_in_row(&r, c, factor, chunk.average, 0);
+            closed(piece, start + i, &chunk, WRITES_PARAMS, c);
+        }
+    }
+}
+
 /* See struct kernels. */
 static void by_row(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite) {
+    if (piece->stored) {
+        by_row_stored(piece, c, nonfinite);
+        return;
+    }
     const ptrdiff_t cols = piece->cols;
     struct schuss_segment row = *piece;
     row.n = cols;
     if (!c->seen && piece->g) *nonfinite |= any_nonfinite(piece->n, piece->g);
     for (ptrdiff_t start = 0; start < piece->n; start += cols, row.s[0] = (real *)row.s[0] + 1) {
-        real staged[CHUNK], factor = 0;
+        real staged[CHUNK];
         double lane[VIRTUAL_LANES] = {0};
         row.p = (real *)piece->p + start;
         row.g = piece->g ? (real *)piece->g + start : NULL;
@@ -27,26 +84,10 @@ static void by_row(const struct schuss_segment *piece, const struct rule_constan
             const struct rule_arrays r = chunk_of_row(&row, i, chunk_end(&row, i), c, staged);
             add_products(r.n, r.g, r.g, lane);
         }
-        const double mean = lanes_total(lane) / (double)cols;
-        switch (c->rule) {
-#define NONE(NAME, function)
-#define BY_ROW(NAME, function) \
-    case SCHUSS_##NAME: factor = function##_row(c, mean, (real *)row.s[0]); break;
-            SCHUSS_RULES(NONE, NONE, NONE, BY_ROW)
-#undef BY_ROW
-        }
+        const real factor = factor_of_row(c, lanes_total(lane) / (double)cols, (real *)row.s[0]);
         for (ptrdiff_t i = 0; i < cols; i += CHUNK) {
             const struct rule_arrays r = chunk_of_row(&row, i, chunk_end(&row, i), c, staged);
-            switch (c->rule) {
-#define BY_ROW(NAME, function) \
-    case SCHUSS_##NAME: function(&r, c, factor); break;
-                SCHUSS_RULES(NONE, NONE, NONE, BY_ROW)
-#undef BY_ROW
-#undef NONE
-            }
-            for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++)
-                if (c->average_weight[k] != 0)
-                    average(r.n, (real)c->average_weight[k], c->pull[k], r.p, (real *)piece->average[k] + start + i);
+            step_in_row(&r, c, factor, piece->average, start + i);
         }
         if (c->zero_grad && row.g) memset(row.g, 0, (size_t)cols * sizeof(real));
     }

@@ -100,6 +100,13 @@ const char *schuss_state(const struct schuss_group *g, const struct schuss_segme
     return name;
 }
 
+int schuss_state_format(int rule, int slot, ptrdiff_t n, int dtype, int wanted) {
+    enum { FEWEST = 4096 }; /* elements of a state of 8 bits */
+    if (optimizer_rules[rule]->exact >> slot & 1) return dtype;
+    if (wanted != SCHUSS_8BIT_SIGNED) return wanted;
+    return n < FEWEST ? dtype : optimizer_rules[rule]->positive >> slot & 1 ? SCHUSS_8BIT_UNSIGNED : SCHUSS_8BIT_SIGNED;
+}
+
 double schuss_state_start(const struct schuss_group *g, int slot) {
     const struct rule *rule = optimizer_rules[g->rule];
     return rule->start ? rule->start(g, slot) : 0;
@@ -113,3 +120,5 @@ void schuss_memory_start(const struct schuss_group *g, double *now) {
 void schuss_derive(const struct schuss_group *g, int64_t steps, double *out) {
     if (optimizer_rules[g->rule]->derive) optimizer_rules[g->rule]->derive(g, steps, out);
 }
+
+const char *schuss_format_name(int format) { return NAME_OF(SCHUSS_FORMATS, format); }

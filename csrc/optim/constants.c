@@ -65,6 +65,8 @@ void optimizer_constants(const struct schuss_step *step, int clock, int64_t t, d
         .grad_scale = step->grad_scale,
         .l2 = decoupled ? 0 : g->weight_decay,
         .zero_grad = step->zero_grad,
+        .t = t,
+        .sums_write = rule->sums_write,
     };
     if (rule->constants) rule->constants(g, step->memories ? step->memories[clock].now : NULL, own, constants);
     constants->l2 += g->penalty2; /* whatever the rule does with weight_decay */

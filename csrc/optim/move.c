@@ -6,7 +6,8 @@
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* fewer are not worth waking a thread */
-    UNIT = 64                    /* shares are cut at multiples of so many elements */
+    UNIT = 64,                   /* shares are cut at multiples of so many elements */
+    ROOM = 512                   /* elements of an array that is not of the dtype, that are widened at a time */
 };
 
 struct move {
@@ -16,6 +17,23 @@ struct move {
     const double *weights;
     ptrdiff_t total;
 };
+
+/* Elements [from, to) of an array that is not of the dtype. */
+static void move_stored(const struct move *m, const struct schuss_segment *s, ptrdiff_t from, ptrdiff_t to) {
+    _Alignas(64) double of_p[ROOM], of_target[ROOM];
+    const struct schuss_stored *as = s->stored;
+    const struct kernels *kernels = m->kernels;
+    for (ptrdiff_t i = from; i < to; i += ROOM) {
+        const ptrdiff_t n = to - i < ROOM ? to - i : ROOM;
+        const int format = as->s[m->slot];
+        const struct rounding of_rounding = rounding_of(as, -1, m->step->t, i), of_copy = rounding_of(as, -2, m->step->t, i);
+        kernels->widen(as->p, n, stored_at(as->p, s->p, i), more_at(as->p, as->low, i), of_p);
+        kernels->widen(format, n, stored_at(format, s->s[m->slot], i), more_at(format, as->scale[m->slot], i), of_target);
+        kernels->move_towards(n, m->weights[s->group], of_target, of_p);
+        kernels->narrow(as->p, n, of_p, stored_at(as->p, s->p, i), more_at(as->p, as->low, i), &of_rounding);
+        if (as->copy) kernels->narrow(as->copy_format, n, of_p, stored_at(as->copy_format, as->copy, i), NULL, &of_copy);
+    }
+}
 
 /* The elements that this share has of all arrays laid end to end. */
 static void move_share(void *context, int index, int count) {
@@ -30,6 +48,10 @@ static void move_share(void *context, int index, int count) {
         if (from >= to || m->weights[s->group] == 0) continue;
         const int64_t t = m->step->t, own = clock_time(m->step, s->clock, t);
         if (own == 1 && t > 1) continue; /* the array has made none of the steps: its states are not filled */
+        if (s->stored) {
+            move_stored(m, s, from, to);
+            continue;
+        }
         const struct schuss_segment piece = segment_piece(s, from, to, m->kernels->item);
         m->kernels->move_towards(piece.n, m->weights[s->group], piece.s[m->slot], piece.p);
     }

@@ -6,6 +6,13 @@ static void *at(void *array, ptrdiff_t element, ptrdiff_t item) {
 }
 
 struct schuss_segment segment_piece(const struct schuss_segment *s, ptrdiff_t from, ptrdiff_t to, ptrdiff_t item) {
+    if (s->stored) {
+        struct schuss_segment piece = *s;
+        piece.n = to - from;
+        piece.g = s->g ? stored_at(s->stored->g, s->g, from) : NULL;
+        piece.first = s->first + from;
+        return piece;
+    }
     struct schuss_segment piece = {.n = to - from, .p = at(s->p, from, item), .g = at(s->g, from, item)};
     for (int k = 0; k < SCHUSS_MAX_STATES; k++) piece.s[k] = at(s->s[k], from, item);
     for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) piece.average[k] = at(s->average[k], from, item);

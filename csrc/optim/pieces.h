@@ -3,6 +3,7 @@
 #define SCHUSS_PIECES_H
 
 #include "rule.h"
+#include "stored.h"
 
 /* Elements of an array whose sums are one. Blocks are counted from the array's start, whatever the threads. */
 enum { BLOCK = 8192 };
@@ -65,7 +66,8 @@ static inline int next_piece(struct pieces *p) {
         struct schuss_segment *s = &p->step->segments[p->next++];
         if ((p->left && s->done) || (!p->every && stepped_whole(p->step, s))) continue;
         p->segment = s;
-        const ptrdiff_t unit = p->whole_rows && goes_by_rows(p->step, s) ? step_row_length(s) : p->unit;
+        ptrdiff_t unit = p->whole_rows && goes_by_rows(p->step, s) ? step_row_length(s) : p->unit;
+        if (s->stored && unit < BLOCK_8BIT && BLOCK_8BIT % unit == 0) unit = BLOCK_8BIT;
         p->from = cut(p->first - p->start, s->n, unit);
         p->to = cut(p->end - p->start, s->n, unit);
         p->start += s->n;

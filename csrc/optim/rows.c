@@ -20,10 +20,11 @@ ptrdiff_t rows_scratch(int dtype, ptrdiff_t cols) {
 static void step_in_place(const struct kernels *kernels, const struct schuss_segment *s, const struct rule_constants *c,
                           ptrdiff_t n, const int64_t *index, char *g, int *nonfinite) {
     const ptrdiff_t cols = s->cols, size = cols * kernels->item, bytes = size < FETCHED ? size : FETCHED;
+    const ptrdiff_t of_gradient = cols * gradient_bytes(s, kernels->item);
     const int by_row = optimizer_rules[c->rule]->by_row;
     const rows_stepper step = stepper_of(kernels, c);
     for (ptrdiff_t k = 0; k < n; k++) {
-        if (k + AHEAD < n) {
+        if (!s->stored && k + AHEAD < n) {
             const int64_t ahead = index[k + AHEAD];
             fetch(s->p, ahead * size, bytes);
             for (int i = 0; i < SCHUSS_MAX_STATES; i++)
@@ -31,7 +32,7 @@ static void step_in_place(const struct kernels *kernels, const struct schuss_seg
         }
         struct schuss_segment row = by_row ? segment_rows(s, 1, cols, index[k], 1, kernels->item)
                                            : segment_piece(s, index[k] * cols, (index[k] + 1) * cols, kernels->item);
-        row.g = g + k * size;
+        row.g = g + k * of_gradient;
         step(&row, c, nonfinite);
     }
 }
@@ -55,6 +56,7 @@ static void step_gathered(const struct kernels *kernels, const struct schuss_seg
 /* Wide rows that come from memory are copied at half the speed at which the rule itself goes over them. */
 static int is_gathered(const struct kernels *kernels, const struct schuss_segment *s, int by_row) {
     int arrays = 1;
+    if (s->stored) return 0;
     for (int k = 0; k < SCHUSS_MAX_STATES && !by_row; k++) arrays += s->s[k] != NULL;
     return arrays * s->cols * kernels->item <= GATHERED;
 }

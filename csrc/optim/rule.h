@@ -39,6 +39,9 @@ struct rule {
     /* What all elements of a state are before the first step; NULL: zeros. And the setting that it comes from. */
     double (*start)(const struct schuss_group *g, int slot);
     const char *start_setting;
+    /* How states may be kept in fewer bits, bit k for slot k: which are never negative, and which need all their bits,
+     * since parameters are made of them or they change by steps that would be rounded away. */
+    int positive, exact;
     int first_fills_states; /* 1: the first step fills them whatever they were. */
 
     /* The names of what a clock remembers, all that it goes on with, and state_dict has; see schuss_rule_memory_of_params. */
@@ -61,6 +64,7 @@ struct rule {
                    struct schuss_segment *segment);
     void (*finish_all)(const struct schuss_step *step, const double (*sums)[SCHUSS_MAX_SUMS]);
     int spends_gradient; /* 1: the pass that sums is the last to need the gradient. */
+    int sums_write;      /* The states that this pass writes, bit k for slot k; the other pass writes the others. */
     /* MATRIX rules: nanoseconds, roughly, of an array on one thread. */
     double (*time)(const struct schuss_group *g, const struct schuss_segment *segment);
     /* When zeros in p, g and all states stay zeros, and nothing depends on where an array ends: then several arrays

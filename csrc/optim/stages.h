@@ -85,6 +85,10 @@ static ptrdiff_t first_chunk_end(const struct schuss_segment *piece) {
 
 /* See struct kernels. */
 static void step(const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite) {
+    if (piece->stored) {
+        step_stored(piece, c, nonfinite);
+        return;
+    }
     ptrdiff_t end = first_chunk_end(piece);
     for (ptrdiff_t i = 0; i < piece->n; i = end, end = chunk_end(piece, i)) {
         real staged[CHUNK];
@@ -107,16 +111,20 @@ static void step(const struct schuss_segment *piece, const struct rule_constants
     }
 }
 
-/* See struct kernels. */
-static void measure(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite) {
-    struct rule_sums found = {0};
+/* Adds what measure() finds to the lanes of `found`; pieces before the last have multiples of 16 elements. */
+static void measure_into(const struct schuss_segment *piece, const struct rule_constants *c, struct rule_sums *found,
+                         int *nonfinite) {
+    if (piece->stored) {
+        measure_stored(piece, c, found, nonfinite);
+        return;
+    }
     for (ptrdiff_t i = 0; i < piece->n; i += CHUNK) {
         real staged[CHUNK];
         const struct rule_arrays r = chunk_of(piece, i, chunk_end(piece, i), c, staged);
         switch (c->rule) {
 #define PLAIN(NAME, function)
 #define MEASURED(NAME, function) \
-    case SCHUSS_##NAME: function##_sums(&r, c, &found); break;
+    case SCHUSS_##NAME: function##_sums(&r, c, found); break;
             SCHUSS_RULES(PLAIN, MEASURED, MEASURED, PLAIN)
 #undef PLAIN
 #undef MEASURED
@@ -126,6 +134,12 @@ static void measure(const struct schuss_segment *piece, const struct rule_consta
         if (!c->seen) *nonfinite |= any_nonfinite(r.n, g);
         if (c->zero_grad) memset(g, 0, (size_t)r.n * sizeof(real));
     }
+}
+
+/* See struct kernels. */
+static void measure(const struct schuss_segment *piece, const struct rule_constants *c, double *sums, int *nonfinite) {
+    struct rule_sums found = {0};
+    measure_into(piece, c, &found, nonfinite);
     for (int k = 0; k < SCHUSS_MAX_SUMS; k++) sums[k] = lanes_total(found.lane[k]);
 }
 

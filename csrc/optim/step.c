@@ -13,6 +13,7 @@
 
 enum {
     ELEMENTS_PER_THREAD = 16384, /* Fewer are not worth waking a thread. */
+    CHUNK_BYTES = 4096,          /* Gradients of another format are looked at by so many bytes of the dtype. */
     UNIT = 64,                   /* Shares are cut at multiples of so many elements. */
     CACHED = 32768,              /* An array of at most so many is updated right after it is measured, while in L2. */
     /* These are for steps that a team makes. */
@@ -38,6 +39,8 @@ ptrdiff_t schuss_step_sums(const struct schuss_step *step) {
 static int reads_first(const struct schuss_step *step) { return step->clip_norm > 0 || step->check_first; }
 
 int optimizer_goes_by_pieces(const struct schuss_step *step) {
+    for (int i = 0; i < step->n_segments; i++)
+        if (step->segments[i].stored) return 0;
     for (int i = 0; i < step->n_groups; i++)
         if (optimizer_rules[step->groups[i].rule]->by_row) return 0;
     return !reads_first(step) && !measures(step) && !(optimizer_arrays_time(step) > 0);
@@ -154,7 +157,8 @@ static void step_whole_rows(const struct optimizer_walk *w, const struct pieces 
     struct schuss_segment rows = *s;
     if (!index) rows = segment_rows(s, optimizer_rules[c->rule]->by_row, cols, first, n, item);
     if (s->last && history) rows_catch_up(w->kernels, &rows, history, t - 1, n, index, scratch);
-    if (index) rows_step(w->kernels, s, c, n, index, (char *)s->g + p->from * item, scratch, nonfinite);
+    if (index) rows_step(w->kernels, s, c, n, index, (char *)s->g + p->from * gradient_bytes(s, item), scratch,
+                         nonfinite);
     else (optimizer_rules[c->rule]->by_row ? w->kernels->by_row : w->kernels->step)(&rows, c, nonfinite);
     if (s->last) rows_stepped(&rows, t, n, index);
 }
@@ -288,6 +292,27 @@ static void update_left_share(void *context, int index, int count) {
 /* Whether sums of squares are finite only where all gradients are. clip_value would hide infinities. */
 static int sums_tell(const struct schuss_step *step) { return step->clip_norm > 0 && !(step->clip_value > 0); }
 
+/* What is to be known of elements [from, to) of the segment's gradient: returns its sum of squares, if the norm is asked
+ * for; sets *nonfinite where sums would not tell. */
+static double look_at(const struct optimizer_walk *w, const struct schuss_segment *s, ptrdiff_t from, ptrdiff_t to,
+                      int *nonfinite) {
+    _Alignas(64) char room[CHUNK_BYTES];
+    const struct schuss_step *step = w->step;
+    const ptrdiff_t size = gradient_bytes(s, w->kernels->item), most = s->stored ? CHUNK_BYTES / w->kernels->item : to - from;
+    double sum = 0;
+    for (ptrdiff_t i = from, n; i < to; i += n) {
+        const void *g = (const char *)s->g + i * size;
+        n = to - i < most ? to - i : most;
+        if (s->stored && s->stored->g != w->kernels->dtype) {
+            w->kernels->widen(s->stored->g, n, g, NULL, room);
+            g = room;
+        }
+        if (step->clip_norm > 0) sum += w->kernels->sum_squares(n, g, step->grad_scale, step->clip_value);
+        if (!sums_tell(step)) *nonfinite |= w->kernels->any_nonfinite(n, g);
+    }
+    return sum;
+}
+
 /* Reads this share of the gradients: sums of squares, and whether all are finite. For the norm they are cut into a
  * fixed number of parts, so that it does not depend on the threads; without it each share is one part. */
 static void read_share(void *context, int index, int count) {
@@ -297,12 +322,8 @@ static void read_share(void *context, int index, int count) {
     for (int part = index * parts / count; part < (index + 1) * parts / count; part++) {
         double sum = 0;
         int nonfinite = 0;
-        for (struct pieces p = every_piece_of(w, part, parts); next_piece(&p);) {
-            const void *g = (const char *)p.segment->g + p.from * w->kernels->item;
-            if (step->clip_norm > 0)
-                sum += w->kernels->sum_squares(p.to - p.from, g, step->grad_scale, step->clip_value);
-            if (!sums_tell(step)) nonfinite |= w->kernels->any_nonfinite(p.to - p.from, g);
-        }
+        for (struct pieces p = every_piece_of(w, part, parts); next_piece(&p);)
+            sum += look_at(w, p.segment, p.from, p.to, &nonfinite);
         if (step->clip_norm > 0) w->part[part] = sum; /* Without the norm there may be more parts than room. */
         note_nonfinite(w, nonfinite);
     }

@@ -31,7 +31,7 @@ static struct schuss_segment whole_of(const struct schuss_train *t) {
         return (struct schuss_segment){0};
     for (int i = 0; i < step->n_segments; i++) {
         const struct schuss_segment *s = &step->segments[i];
-        int fits = (char *)s->p == (char *)whole.p + end;
+        int fits = !s->stored && (char *)s->p == (char *)whole.p + end;
         for (int k = 0; k < SCHUSS_MAX_STATES; k++) fits &= lies_along(whole.s[k], s->s[k], end);
         for (int k = 0; k < SCHUSS_MAX_AVERAGES; k++) fits &= lies_along(whole.average[k], s->average[k], end);
         end += (s->n * kernels->item + unit - 1) / unit * unit;

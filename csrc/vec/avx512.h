@@ -13,6 +13,13 @@ static inline vec v_fma(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m5
 static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm512_maskz_loadu_ps(m, p); }
 static inline void v_store_m(real *p, vec v, vmask m) { _mm512_mask_storeu_ps(p, m, (__m512)v); }
 static inline wide v_widen(const real *p) { return (wide)_mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+#define V_HALVES
+static inline vec v_from_halves(const uint16_t *p) {
+    return (vec)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+static inline void v_to_halves(uint16_t *p, vec v) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT));
+}
 #else
 typedef __mmask8 vmask;
 #define V_BITS(m) (uint32_t)_mm512_movepi64_mask((__m512i)(m))
@@ -26,3 +33,33 @@ static inline vec v_load_m(const real *p, vmask m) { return (vec)_mm512_maskz_lo
 static inline void v_store_m(real *p, vec v, vmask m) { _mm512_mask_storeu_pd(p, m, (__m512d)v); }
 #endif
 static inline vecl v_product32(vecl a, vecl b) { return (vecl)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
+
+typedef vecf table8;
+static inline vecf f_fma(vecf a, vecf b, vecf c) { return (vecf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+static inline vecf f_fma_exact(vecf a, vecf b, vecf c) { return f_fma(a, b, c); }
+static inline vecf f_min(vecf a, vecf b) { return (vecf)_mm512_min_ps((__m512)a, (__m512)b); }
+static inline table8 f_table8_of(const float *t) { return (vecf)_mm512_broadcast_f32x8(_mm256_loadu_ps(t)); }
+static inline vecf f_table8(table8 t, vecw w) { return (vecf)_mm512_permutexvar_ps((__m512i)w, (__m512)t); }
+static inline vecw w_max(vecw a, vecw b) { return (vecw)_mm512_max_epu32((__m512i)a, (__m512i)b); }
+static inline vecw w_upper_times(vecw w, int c) {
+    return (vecw)_mm512_madd_epi16((__m512i)w, _mm512_set1_epi32(c << 16));
+}
+static inline vecw w_of_bytes(const uint8_t *p) {
+    return (vecw)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+static inline void w_to_bytes(uint8_t *p, const vecw *w) {
+    for (int i = 0; i < 4; i++) _mm_storeu_si128((__m128i *)(p + 16 * i), _mm512_cvtepi32_epi8((__m512i)w[i]));
+}
+static inline void w_to_mirrored(uint8_t *p, uint8_t m, const vecw *w, const vecf *v) {
+    /* The lower halves of two vectors, in the order of _mm512_packs_epi32. */
+    const __m512i halves = _mm512_set_epi16(62, 60, 58, 56, 30, 28, 26, 24, 54, 52, 50, 48, 22, 20, 18, 16, /* */
+                                            46, 44, 42, 40, 14, 12, 10, 8, 38, 36, 34, 32, 6, 4, 2, 0);
+    const __m512i turn = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i middle = _mm512_set1_epi8((char)m);
+    const __m512i bytes = _mm512_packus_epi16(_mm512_permutex2var_epi16((__m512i)w[0], halves, (__m512i)w[1]),
+                                              _mm512_permutex2var_epi16((__m512i)w[2], halves, (__m512i)w[3]));
+    const __mmask64 down = _mm512_movepi8_mask(_mm512_packs_epi16(
+        _mm512_packs_epi32((__m512i)v[0], (__m512i)v[1]), _mm512_packs_epi32((__m512i)v[2], (__m512i)v[3])));
+    const __m512i up = _mm512_add_epi8(middle, bytes);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(turn, _mm512_mask_subs_epu8(up, down, middle, bytes)));
+}

@@ -10,7 +10,21 @@
  *   v_product32(a, b)                     of the lower 32 bits of each 64
  *   V_MAX(a, b), V_MIN(a, b)              a > b ? a : b, a < b ? a : b, where there is an instruction; else left out
  *   V_SQRT(a)                             the root of each lane, where there is an instruction; else left out
+ *   V_HALVES, v_from_halves(p), v_to_halves(p, v)  LANES numbers of 16 bits (binary16) from p on, nearest, ties to even,
+ *                                         where reals are floats and there are instructions; else left out
  *   v_widen(p)                            DOUBLES reals from p on, as doubles; of floats only, the other is here
+ *
+ * and, of lanes of 32 bits whatever a real is, floats (vecf) and their words (vecw):
+ *
+ *   f_fma(a, b, c)                        a * b + c, rounded once; at the baseline, if a double holds it exactly
+ *   f_fma_exact(a, b, c)                  the same, where a * b is exact
+ *   f_min(a, b)                           a < b ? a : b
+ *   table8, f_table8_of(t), f_table8(t, w)    eight floats, made ready; the one that the lowest three bits of w tell
+ *   w_max(a, b)                           the larger one, of numbers without a sign
+ *   w_upper_times(w, c)                   the upper 16 bits of w, which are not negative, times c, 0 <= c < 32768
+ *   w_of_bytes(p)                         WORDS bytes from p on, each a word
+ *   w_to_bytes(p, w)                      the lowest byte of each word of w[4]
+ *   w_to_mirrored(p, m, w, v)             m + that byte, but m - it, at least 0, where v[4] has its sign bit set
  *
  * Before inclusion: REAL_BITS, VECTOR_BYTES and MACHINE_HEADER. */
 
@@ -47,6 +61,16 @@ enum { DOUBLES = VECTOR_BYTES / sizeof(double) };
 #if REAL_BITS == 64
 ALWAYS_INLINE wide v_widen(const real *p) { return (wide)v_load(p); }
 #endif
+
+typedef float vecf __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t vecw __attribute__((vector_size(VECTOR_BYTES)));
+enum { WORDS = VECTOR_BYTES / sizeof(float) };
+ALWAYS_INLINE vecf f_load(const float *p) {
+    vecf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+ALWAYS_INLINE void f_store(float *p, vecf v) { memcpy(p, &v, sizeof v); }
 
 #include MACHINE_HEADER
 

@@ -79,11 +79,13 @@ class Stepper:
         group_of: Sequence[int],
         groups: list[dict[str, Any]],
         form: Names | None = None,
+        precision: tuple[str, str | None, str, int] | None = None,
     ) -> None:
-        """params: C-contiguous writable float32 or float64 arrays, all of one dtype, none overlapping another
-        (checked: ValueError/TypeError that names the index). group_of[i]: the group of params[i], one of groups, as for
-        step. States are what the rules of the groups need, and hold what they begin with.
-        form names arrays in messages."""
+        """params: C-contiguous writable arrays, float64 or of float32, float16 and bfloat16 (its bits as uint16, too),
+        none overlapping another (checked: ValueError/TypeError that names the index). group_of[i]: the group of
+        params[i], one of groups, as for step. States are what the rules of the groups need, and hold what they begin
+        with. form names arrays in messages. precision: states, master, rounding, seed of `Optimizer.set_precision`,
+        checked; what it adds follows the states of each parameter, under names of its own."""
     params: list[NDArray[Any]]
     states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none. All rows are
     # brought up to date with the steps made so far when this is read
@@ -131,6 +133,12 @@ class Stepper:
         """Rows of a parameter, strictly increasing, make the steps that they have missed; None: all of all
         parameters."""
 
+    def zeros_like_params(self) -> list[NDArray[Any]]:
+        """Of the parameters' shapes, in the dtype that is computed with."""
+    def param_arrays(self) -> list[NDArray[Any]]:
+        """The parameters, then whatever else holds them: masters, lower halves."""
+    def as_params(self, values: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """What param_arrays() hold where parameters are these values, of the dtype that is computed with."""
     def keep_average(self, k: int, kind: str, start: int, every: int, weight: float) -> None:
         """Average number k (0 or 1) of the parameters, which starts as they are now if it is new; from step `start` on,
         at every `every`-th step. "ema": the first time a = p, then a += weight (p - a). "mean" of those seen.
@@ -159,6 +167,13 @@ class TensorStepper(Stepper):
     ) -> None:
         """Once, before any step. kind: torch.Tensor. as_array: of the place of a parameter and a gradient that does not
         lie as its parameter does, an array or SortedRows."""
+    def write_state(self, i: int, name: str, values: NDArray[Any]) -> None:
+        """State `name` of tensor i becomes these numbers of the dtype that is computed with, flat, rounded to how it is
+        kept."""
+    def read_codes(
+        self, i: int, name: str, codes: NDArray[np.uint8], scales: NDArray[np.float32], out: NDArray[Any]
+    ) -> None:
+        """Into out, flat and of that dtype, what 8-bit codes and the magnitudes of their blocks stand for as a state."""
     def note_counts(self) -> None:
         """Write counts and remembered as they are now."""
 
@@ -201,7 +216,12 @@ def checked_settings(rule: str, given: dict[str, Any]) -> dict[str, Any]:
     known, or not in its range."""
 
 # What a rule keeps. A group is a dict as for Stepper.step.
-def states_of(group: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> list[tuple[str, tuple[int, ...]]]:
+def states_of(
+    group: dict[str, Any],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    precision: tuple[str, str | None, str, int] | None = None,
+) -> list[tuple[str, tuple[int, ...], np.dtype[Any]]]:
     """Names and shapes of the states of an array of this shape."""
 
 def sides_of(group: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> dict[int, int]:
@@ -757,3 +777,21 @@ def gemm(
 def activate(name: str, x: NDArray[Any], alpha: float = 0.0) -> NDArray[Any]: ...
 def elementary(name: str, x: NDArray[Any]) -> NDArray[Any]:
     """exp, log, tanh, erfc, expm1, log1p (the last for 0 <= x <= 1)."""
+
+# Between reals and numbers of a format ("float32", "float64", "bfloat16", "float16", "bfloat16_stochastic", "split",
+# "8bit_signed", "8bit_unsigned"), in arrays that the caller has. codes and more are looked at as bytes; more is what a
+# format has beside its codes: the lower halves of "split", the scales of 8 bits, else None.
+def widen(name: str, codes: NDArray[Any], more: NDArray[Any] | None, out: NDArray[Any]) -> None:
+    """Numbers of the format into out, float32 or float64."""
+
+def narrow(
+    name: str,
+    x: NDArray[Any],
+    codes: NDArray[Any],
+    more: NDArray[Any] | None = None,
+    seed: int = 0,
+    number: int = 0,
+    t: int = 0,
+    first: int = 0,
+) -> None:
+    """X, float32 or float64, into codes and more. The last four: which random numbers round."""

@@ -51,8 +51,10 @@ _DEVICES = {
 # met, the method.
 _ZERO_COPY = (("torch", "Tensor"),)
 _QUICK: dict[type, Callable[[Any], NDArray[Any]]] = {}
-_FLOAT = 2
+_FLOAT, _BFLOAT = 2, 4
 _KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
+# What views are of, by DLPack's code and bits. NumPy has no bfloat16: its bits are whole numbers.
+_TYPES = {(_FLOAT, 64): "f8", (_FLOAT, 32): "f4", (_FLOAT, 16): "f2", (_BFLOAT, 16): "u2"}
 _READ_ONLY, _COPIED = 1, 2
 # What producers raise that cannot share what they were asked for.
 _REFUSALS = (BufferError, TypeError, ValueError, RuntimeError, AttributeError)
@@ -77,11 +79,11 @@ def target(name: str, value: Any) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If value shares no memory, or not of float32 or float64.
+        If value shares no memory, or not of float32, float64, float16 or bfloat16.
     ValueError
         If the memory is read-only (jax arrays are), or another device's.
     """
-    expected = "an array, or other memory of float32 or float64 that can be updated in place"
+    expected = "an array, or other memory of float32, float64 or 16-bit floats that can be updated in place"
     array = _view(name, value, expected)
     if array is not value and not array.flags.writeable:
         kind = TypeError if isinstance(value, np.generic) else ValueError
@@ -95,12 +97,14 @@ def source(name: str, value: Any) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If value shares no memory, or not of float32 or float64.
+        If value shares no memory, or not of float32, float64, float16 or bfloat16.
     ValueError
         If the memory is another device's.
     """
     array = _quick_view(value)
-    return _view(name, value, "an array, or other memory of float32 or float64") if array is None else array
+    return (
+        _view(name, value, "an array, or other memory of float32, float64 or 16-bit floats") if array is None else array
+    )
 
 
 def _quick_view(value: Any) -> NDArray[Any] | None:
@@ -149,7 +153,7 @@ def _of_buffer(name: str, value: Any, memory: memoryview, expected: str) -> NDAr
 
 
 def _floats(name: str, value: Any, array: NDArray[Any], expected: str) -> NDArray[Any]:
-    if array.dtype.kind == "f" and array.itemsize in (4, 8):
+    if array.dtype.kind == "f" and array.itemsize in (2, 4, 8):
         return array
     hint = ": say what they mean, numpy.frombuffer(..., dtype)" if array.itemsize == 1 else ""
     raise TypeError(f"{name} must be {expected}; got {_class(value)} of {array.dtype}{hint}")
@@ -245,13 +249,13 @@ def _of_dlpack(name: str, value: Any, expected: str) -> NDArray[Any]:
         raise TypeError(f"{name} must be {expected}; got {_class(value)} whose __dlpack__ gives {shown(capsule)}")
     if tensor.device_type not in _HOST:
         _refuse_device(name, value, tensor.device_type)
-    if tensor.code != _FLOAT or tensor.bits not in (32, 64) or tensor.lanes != 1:
+    if (tensor.code, tensor.bits) not in _TYPES or tensor.lanes != 1:
         raise TypeError(f"{name} must be {expected}; got {_class(value)} of {_type(tensor)}")
     return _array(capsule, tensor, read_only)
 
 
 def _array(capsule: object, tensor: _Tensor, read_only: bool) -> NDArray[Any]:
-    dtype = np.dtype(f"f{tensor.bits // 8}")
+    dtype = np.dtype(_TYPES[tensor.code, tensor.bits])
     shape = tuple(tensor.shape[: tensor.ndim]) if tensor.ndim else ()
     if not tensor.data or 0 in shape:
         return np.empty(shape, dtype)

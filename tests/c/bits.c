@@ -132,6 +132,7 @@ int main(int argc, char **argv) {
         check_functions(&r);
         check_losses(&r);
         check_random(&r);
+        check_formats(&r);
         check_training(&r);
     }
     return 0;

@@ -43,6 +43,7 @@ void check_products(struct run *r);
 void check_functions(struct run *r);
 void check_losses(struct run *r);
 void check_random(struct run *r);
+void check_formats(struct run *r);
 void check_training(struct run *r);
 
 #endif

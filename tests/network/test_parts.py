@@ -68,12 +68,13 @@ OF_CONSTRUCTION = {"Muon": {"_moves", "_adamw"}}
 SETTLED = "made anew"
 OF_STEPPER = {
     "params": "groups", "form": "form", "state_arrays": "states", "averages": "averages",
-    "specs": "averages", "c_step": "steps", "memory_room": "memories",
+    "specs": "averages", "c_step": "steps", "memory_room": "memories", "kept": "precision",
     **dict.fromkeys(
         ["sums", "scratch", "level", "arenas", "state_names", "groups_read", "unscheduled",
          "numbers", "views", "n_views", "wants",
          "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy",
-         "given", "places", "disjoint", "asked", "n_absent", "settings", "state_shapes",
+         "given", "places", "disjoint", "asked", "n_absent", "settings", "state_shapes", "stored",
+         "formats", "any_narrow", "any_stored",
          "rows_changes", "histories", "lasts"],  # rows that have missed steps make them before parts are asked for
         SETTLED,
     ),
@@ -145,7 +146,7 @@ def fields_of_struct(name: str) -> set[str]:
         (fields_of_struct("schuss_average"), OF_AVERAGE, of_optimizers.Parts),
         (fields_of_class("Net"), OF_NET, of_networks.NetworkParts),
     ],
-    ids=["Stepper", "schuss_step", "schuss_memory", "schuss_average", "Net"],
+    ids=["Stepper", "schuss_clock", "schuss_step", "schuss_memory", "schuss_average", "Net"],
 )
 def test_fields_of_the_core_are_in_the_lists(found: set[str], known: dict[str, str], entries: Any) -> None:
     """A new field fails here until it is in a list, or it is said that it need not be."""
@@ -403,7 +404,7 @@ def test_other_wrappers_and_optimizers_are_refused_by_name(tmp_path: Path) -> No
 # Where a state_dict has each part; the arrays themselves, their form and order are the optimizer's that loads it.
 IN_STATE_DICT = {
     "groups": ("param_groups", "schedules"), "order": ("param_groups",), "form": (), "steps": ("state",),
-    "clocks": ("state",),
+    "clocks": ("state",), "precision": (),
     "memories": ("state", "param_groups"), "states": ("state",), "averages": ("averages",),
 }  # fmt: skip
 

@@ -39,6 +39,7 @@ static const struct rule adabelief_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, FLAG("amsgrad", amsgrad), DECOUPLED_WEIGHT_DECAY,
                          FLAG("rectify", rectify)),
     .state_names = {"exp_avg", "exp_avg_var", "max_exp_avg_var"},
+    .positive = 1 << 1 | 1 << 2,
     .states = adam_states,
     .constants = adabelief_constants,
 };

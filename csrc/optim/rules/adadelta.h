@@ -28,6 +28,7 @@ static void adadelta_constants(const struct schuss_group *g, const double *memor
 static const struct rule adadelta_rule = {
     .settings = SETTINGS(NUMBER("rho", alpha, "[0, 1]"), EPS, WEIGHT_DECAY, TORCH_OR_KERAS),
     .state_names = {"square_avg", "acc_delta"},
+    .positive = 1 | 1 << 1,
     .constants = adadelta_constants,
     .zeros_stay = WITH_EPS,
 };

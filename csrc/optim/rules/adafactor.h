@@ -432,6 +432,7 @@ static const struct rule adafactor_rule = {
     .states = adafactor_states,
     .state = adafactor_state,
     .shape = adafactor_shape,
+    .exact = 1 | 1 << 1,
     .constants = adafactor_constants,
     .time = adafactor_time,
 };

@@ -41,6 +41,7 @@ static const struct rule adagrad_rule = {
     .settings = SETTINGS(NUMBER("lr_decay", lr_decay, "[0, inf)"), WEIGHT_DECAY, INITIAL_ACCUMULATOR_VALUE, EPS,
                          TORCH_OR_KERAS, ROWS),
     .state_names = {"sum"},
+    .positive = 1,
     .start = adagrad_start,
     .start_setting = "initial_accumulator_value",
     .constants = adagrad_constants,

@@ -55,6 +55,7 @@ static const struct rule adam_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, FLAG("amsgrad", amsgrad), DECOUPLED_WEIGHT_DECAY,
                          FLAG("decoupled", decoupled), ANY_DIALECT, ROWS),
     .state_names = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"},
+    .positive = 1 << 1 | 1 << 2,
     .states = adam_states,
     .constants = adam_constants,
     .zeros_stay = WITH_EPS,

@@ -31,6 +31,7 @@ static void adamax_constants(const struct schuss_group *g, const double *memory,
 static const struct rule adamax_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, TORCH_OR_KERAS),
     .state_names = {"exp_avg", "exp_inf"},
+    .positive = 1 << 1,
     .constants = adamax_constants,
 };
 #endif

@@ -43,6 +43,7 @@ static const struct rule adan_rule = {
     .settings = SETTINGS(THREE_BETAS, EPS, WEIGHT_DECAY, FLAG("no_prox", no_prox)),
     .decouples = 1,
     .state_names = {"exp_avg", "exp_avg_sq", "exp_avg_diff", "neg_pre_grad"},
+    .positive = 1 << 1,
     .constants = adan_constants,
     .zeros_stay = WITH_EPS,
     .every_step = 1,

@@ -49,6 +49,7 @@ static const struct rule ademamix_rule = {
                          NUMBER("beta3_warmup", beta3_warmup, "[0, inf)")),
     .decouples = 1,
     .state_names = {"exp_avg_sq", "exp_avg_slow", "exp_avg_fast"},
+    .positive = 1,
     .states = ademamix_states,
     .constants = ademamix_constants,
     .zeros_stay = WITH_EPS,

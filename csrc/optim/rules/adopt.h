@@ -32,6 +32,7 @@ static void adopt_constants(const struct schuss_group *g, const double *memory, 
 static const struct rule adopt_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, FLAG("clip", clip), DECOUPLED_WEIGHT_DECAY),
     .state_names = {"exp_avg", "exp_avg_sq"},
+    .positive = 1 << 1,
     .constants = adopt_constants,
     .zeros_stay = WITH_EPS,
     .every_step = 1,

@@ -42,6 +42,7 @@ static const struct rule asgd_rule = {
     .settings = SETTINGS(NUMBER("lambd", lambd, "[0, inf)"), NUMBER("alpha", alpha, "[0, 1]"),
                          NUMBER("t0", t0, "[0, inf)"), WEIGHT_DECAY),
     .state_names = {"ax"},
+    .exact = 1,
     .derived = {"eta", "mu"},
     .derive = asgd_derive,
     .constants = asgd_constants,

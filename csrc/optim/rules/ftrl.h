@@ -89,6 +89,8 @@ static const struct rule ftrl_rule = {
                          NUMBER("l1", l1, "[0, inf)"), NUMBER("l2", l2, "[0, inf)"),
                          NUMBER("l2_shrinkage", l2_shrinkage, "[0, inf)"), NUMBER("beta", beta, "[0, inf)"), ROWS),
     .state_names = {"accumulator", "linear"},
+    .positive = 1,
+    .exact = 1 << 1,
     .start = ftrl_start,
     .start_setting = "initial_accumulator_value",
     .constants = ftrl_constants,

@@ -60,8 +60,10 @@ static const struct rule lamb_rule = {
                          FLAG("bias_correction", bias_correction), ADAPT),
     .fault = lamb_fault,
     .state_names = {"exp_avg", "exp_avg_sq"},
+    .positive = 1 << 1,
     .constants = lamb_constants,
     .n_sums = 2,
+    .sums_write = 1 | 1 << 1,
     .finish = lamb_finish,
     .spends_gradient = 1,
 };

@@ -20,6 +20,7 @@ static void laprop(const struct rule_arrays *r, const struct rule_constants *c) 
 static const struct rule laprop_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, DECOUPLED_WEIGHT_DECAY),
     .state_names = {"exp_avg", "exp_avg_sq"},
+    .positive = 1 << 1,
     .constants = adam_constants,
     .zeros_stay = WITH_EPS,
 };

@@ -46,6 +46,7 @@ static const struct rule nadam_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, NUMBER("momentum_decay", momentum_decay, "[0, inf)"),
                          DECOUPLED_WEIGHT_DECAY, TORCH_OR_KERAS),
     .state_names = {"exp_avg", "exp_avg_sq"},
+    .positive = 1 << 1,
     .memory = {"mu_product"},
     .memory_of_params = 1,
     .begin = nadam_begin,

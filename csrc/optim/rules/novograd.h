@@ -49,6 +49,7 @@ static int novograd_shape(const struct schuss_group *g, const struct schuss_segm
 static const struct rule novograd_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, FLAG("grad_averaging", grad_averaging)),
     .state_names = {"exp_avg", "exp_avg_sq"},
+    .exact = 1 << 1,
     .shape = novograd_shape,
     .constants = novograd_constants,
     .n_sums = 1,

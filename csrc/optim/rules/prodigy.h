@@ -102,11 +102,14 @@ static const struct rule prodigy_rule = {
                          FLAG("safeguard_warmup", safeguard_warmup), NUMBER("d0", d0, "(0, inf)"),
                          NUMBER("d_coef", d_coef, "(0, inf)"), NUMBER("growth_rate", growth_rate, "[1, inf]")),
     .state_names = {"exp_avg", "exp_avg_sq", "s", "p0"},
+    .positive = 1 << 1,
+    .exact = 1 << 3,
     .memory = {"d", "d_max", "d_numerator"},
     .begin = prodigy_begin,
     .advance = prodigy_advance,
     .constants = prodigy_constants,
     .n_sums = 2,
+    .sums_write = 1 << 2 | 1 << 3,
     .finish_all = prodigy_finish,
 };
 #endif

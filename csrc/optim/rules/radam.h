@@ -40,6 +40,7 @@ static void radam_constants(const struct schuss_group *g, const double *memory, 
 static const struct rule radam_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, DECOUPLED_WEIGHT_DECAY),
     .state_names = {"exp_avg", "exp_avg_sq"},
+    .positive = 1 << 1,
     .constants = radam_constants,
     .zeros_stay = WITH_EPS,
 };

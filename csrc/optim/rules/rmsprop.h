@@ -59,6 +59,7 @@ static const struct rule rmsprop_rule = {
     .settings = SETTINGS(NUMBER("alpha", alpha, "[0, 1]"), EPS, WEIGHT_DECAY, MOMENTUM, FLAG("centered", centered),
                          TORCH_OR_KERAS, ROWS),
     .state_names = {"square_avg", "grad_avg", "momentum_buffer"},
+    .positive = 1,
     .states = rmsprop_states,
     .constants = rmsprop_constants,
     .zeros_stay = WITH_EPS,

@@ -27,6 +27,7 @@ static int one_a_row(const struct schuss_group *g, const struct schuss_segment *
 static const struct rule rowadagrad_rule = {
     .settings = SETTINGS(NUMBER("lr_decay", lr_decay, "[0, inf)"), WEIGHT_DECAY, INITIAL_ACCUMULATOR_VALUE, EPS, ROWS),
     .state_names = {"sum"},
+    .exact = 1,
     .shape = one_a_row,
     .start = adagrad_start,
     .start_setting = "initial_accumulator_value",

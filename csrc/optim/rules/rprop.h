@@ -40,6 +40,7 @@ static const struct rule rprop_rule = {
                          PAIR("step_sizes", smallest_step, "[0, inf)", largest_step, "[0, inf)")),
     .fault = rprop_fault,
     .state_names = {"prev", "step_size"},
+    .exact = 1 << 1,
     .start = rprop_start,
     .start_setting = "lr",
     .constants = rprop_constants,

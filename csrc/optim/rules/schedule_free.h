@@ -89,6 +89,7 @@ static void schedule_free_adamw_constants(const struct schuss_group *g, const do
 static const struct rule schedule_free_sgd_rule = {
     .settings = SETTINGS(NUMBER("momentum", momentum, "(0, 1)"), WEIGHT_DECAY, WARMUP_AND_WEIGHTS),
     .state_names = {"z"},
+    .exact = 1,
     .memory = {"lr_max", "weight_sum"},
     .advance = schedule_free_advance,
     .constants = schedule_free_sgd_constants,
@@ -99,6 +100,8 @@ static const struct rule schedule_free_sgd_rule = {
 static const struct rule schedule_free_adamw_rule = {
     .settings = SETTINGS(PAIR("betas", beta1, "(0, 1)", beta2, "[0, 1)"), EPS, WEIGHT_DECAY, WARMUP_AND_WEIGHTS),
     .state_names = {"z", "exp_avg_sq"},
+    .positive = 1 << 1,
+    .exact = 1,
     .memory = {"lr_max", "weight_sum"},
     .advance = schedule_free_advance,
     .constants = schedule_free_adamw_constants,

@@ -398,6 +398,8 @@ static const struct rule soap_rule = {
     .states = soap_states,
     .state = soap_state,
     .shape = soap_shape,
+    .positive = 1 << 1,
+    .exact = 1 << 2 | 1 << 3,
     .constants = soap_constants,
     .time = soap_time,
 };

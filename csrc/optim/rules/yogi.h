@@ -25,6 +25,7 @@ static double yogi_start(const struct schuss_group *g, int slot) {
 static const struct rule yogi_rule = {
     .settings = SETTINGS(BETAS, EPS, WEIGHT_DECAY, INITIAL_ACCUMULATOR_VALUE, DECOUPLED_WEIGHT_DECAY),
     .state_names = {"exp_avg", "exp_avg_sq"},
+    .positive = 1 << 1,
     .start = yogi_start,
     .start_setting = "initial_accumulator_value",
     .constants = adam_constants,

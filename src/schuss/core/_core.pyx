@@ -36,6 +36,7 @@ include "names.pxi"       # names of what the core knows
 include "random.pxi"      # random numbers, initial weights
 include "scalars.pxi"     # scalar arguments
 include "settings.pxi"    # numbers of a group of parameters, checked
+include "formats.pxi"     # formats of fewer bits, and what is kept in which
 include "guests.pxi"      # memory of other libraries' arrays
 include "rows.pxi"        # gradients of some rows
 include "parameters.pxi"  # arrays that are updated in place, and gradients for them

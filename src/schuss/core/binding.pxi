@@ -22,7 +22,7 @@ cdef Binding binding_of(Nodes net, Stepper stepper, const unsigned char *compres
         raise TypeError("optimizer has another dtype than the network")
     sizes = {<uintptr_t>start_of(array): array.size for array in net.parameters}
     for i in range(stepper.n_views):
-        address = <uintptr_t>stepper.segments[i].p
+        address = <uintptr_t>stepper.views[i].buf
         if sizes.get(address) != stepper.segments[i].n:
             raise ValueError(f"optimizer's params[{i}] is not one of this network's parameters")
         found[address] = i

@@ -21,7 +21,7 @@ cdef extern from *:
         void (*allocate)(void), (*lend)(void), (*take)(void);
         schuss_look look;
     } schuss_exchange;
-    enum { DLPACK_MAJOR = 1, DLPACK_CPU = 1, DLPACK_FLOAT = 2 };
+    enum { DLPACK_MAJOR = 1, DLPACK_CPU = 1, DLPACK_FLOAT = 2, DLPACK_BFLOAT = 4 };
     """
     ctypedef struct schuss_dltensor:
         void *data
@@ -35,7 +35,7 @@ cdef extern from *:
         const schuss_exchange *older
         schuss_look look
     enum:
-        DLPACK_MAJOR, DLPACK_CPU, DLPACK_FLOAT
+        DLPACK_MAJOR, DLPACK_CPU, DLPACK_FLOAT, DLPACK_BFLOAT
 
 # What the gradient of a parameter has to be, and where one was that is known to share nothing with what a step writes.
 cdef struct wanted:
@@ -44,12 +44,16 @@ cdef struct wanted:
     const void *clear          # NULL: none so far
 
 
-cdef inline void *array_data(PyObject *g, const wanted *w, const PyObject *dtype, int flags, int mask) noexcept:
-    """The data of an array of exactly NumPy's own class that fits, with these flags. NULL: Python has to look at it."""
+cdef inline void *array_data(PyObject *g, const wanted *w, const PyObject *dtype, int flags, int mask, int *format) noexcept:
+    """The data of an array of exactly NumPy's own class that fits, with these flags, and its format, if it is not this dtype.
+    NULL: Python has to look at it."""
     cdef const schuss_ndarray *a = <const schuss_ndarray *>g
-    if (<PyObject *>Py_TYPE(<object>g) == <PyObject *>ndarray and a.flags & mask == flags and a.descr == dtype
+    if (<PyObject *>Py_TYPE(<object>g) == <PyObject *>ndarray and a.flags & mask == flags
             and a.nd == w.ndim and same_extents(w.ndim, a.dimensions, w.shape)):
-        return a.data
+        if a.descr == dtype:
+            return a.data
+        format[0] = array_format(a.descr)
+        return a.data if format[0] >= 0 else NULL
     return NULL
 
 
@@ -79,20 +83,27 @@ cdef schuss_look look_of(kind) noexcept:
     return look_at_object
 
 
-cdef void *lent_data(object g, const wanted *w, int dtype) noexcept:
-    """The data of an object that fits, if its class has such a function. NULL: Python has to look at it. The data stay where
-    they are as long as nobody gives the object other memory, as its own library's functions expect, too."""
+cdef int lent_format(const schuss_dltensor *t) noexcept:
+    if t.lanes == 1 and t.code == DLPACK_FLOAT:
+        return SCHUSS_F32 if t.bits == 32 else SCHUSS_F64 if t.bits == 64 else SCHUSS_F16 if t.bits == 16 else -1
+    return SCHUSS_BF16 if t.lanes == 1 and t.code == DLPACK_BFLOAT and t.bits == 16 else -1
+
+
+cdef void *lent_data(object g, const wanted *w, int *format) noexcept:
+    """The data of an object that fits, and their format, if its class has such a function. NULL: Python has to look at it. The
+    data stay where they are as long as nobody gives the object other memory, as its own library's functions expect, too."""
     cdef schuss_dltensor t
     cdef schuss_look look = look_of(type(g))
     cdef int64_t expected = 1
-    cdef Py_ssize_t k, item = 4 if dtype == SCHUSS_F32 else 8
+    cdef Py_ssize_t k
     if look == NULL:
         return NULL
     if look(<void *>g, &t) != 0:
         PyErr_Clear()
         return NULL
-    if (t.device_type != DLPACK_CPU or t.code != DLPACK_FLOAT or t.bits != 8 * item or t.lanes != 1 or t.ndim != w.ndim
-            or t.data == NULL or (<uintptr_t>t.data + t.byte_offset) % <uintptr_t>item):
+    format[0] = lent_format(&t)
+    if (t.device_type != DLPACK_CPU or format[0] < 0 or t.ndim != w.ndim
+            or t.data == NULL or (<uintptr_t>t.data + t.byte_offset) % <uintptr_t>format_item(format[0])):
         return NULL
     for k in range(w.ndim - 1, -1, -1):
         if t.shape[k] != w.shape[k] or (t.strides != NULL and t.strides[k] != expected):

@@ -10,6 +10,13 @@ cdef extern from "schuss.h" nogil:
         SCHUSS_NO_ISA
         SCHUSS_F32
         SCHUSS_F64
+        SCHUSS_BF16
+        SCHUSS_F16
+        SCHUSS_BF16_STOCHASTIC
+        SCHUSS_SPLIT
+        SCHUSS_8BIT_SIGNED
+        SCHUSS_8BIT_UNSIGNED
+        SCHUSS_N_FORMATS
         SCHUSS_MAX_STATES
         SCHUSS_MAX_AVERAGES
         SCHUSS_MEMORY
@@ -30,6 +37,7 @@ cdef extern from "schuss.h" nogil:
     const char *schuss_activation_name(int activation)
     const char *schuss_average_name(int kind)
     const char *schuss_dialect_name(int dialect)
+    const char *schuss_format_name(int format)
     const char *schuss_init_name(int init)
     const char *schuss_loss_name(int kind)
 
@@ -77,6 +85,7 @@ cdef extern from "schuss.h" nogil:
     void schuss_derive(const schuss_group *group, int64_t steps, double *out)
     void schuss_memory_start(const schuss_group *group, double *now)
     double schuss_state_start(const schuss_group *group, int slot)
+    int schuss_state_format(int rule, int slot, ptrdiff_t n, int dtype, int wanted)
 
     struct schuss_clock:
         int group, present
@@ -93,6 +102,16 @@ cdef extern from "schuss.h" nogil:
         int64_t start, every
         double weight
 
+    struct schuss_stored:
+        int p, g
+        int *s
+        void *low
+        void **scale
+        void *copy
+        int copy_format
+        uint64_t seed
+        uint32_t number
+
     struct schuss_segment:
         ptrdiff_t n, rows, cols
         int ndim
@@ -105,6 +124,7 @@ cdef extern from "schuss.h" nogil:
         int clock, absent
         const int64_t *index
         int64_t *last
+        const schuss_stored *stored
 
     struct schuss_step:
         int dtype
@@ -490,10 +510,18 @@ cdef extern from "kernels.h" nogil:
         ptrdiff_t ldc
         tile_end end
 
+    struct rounding:
+        uint64_t seed
+        uint32_t number
+        int64_t t
+        ptrdiff_t first
+
     struct kernels:
         void (*activate)(int activation, double alpha, ptrdiff_t n, const void *x, void *y)
         int (*any_nonfinite)(ptrdiff_t n, const void *x)
         void (*elementary)(int f, ptrdiff_t n, const void *x, void *y)
+        void (*narrow)(int format, ptrdiff_t n, const void *x, void *to, void *more, const rounding *rounding)
+        void (*widen)(int format, ptrdiff_t n, const void *x, const void *more, void *to)
 
     const char *schuss_elementary_name(int f)
     const kernels *schuss_kernels(int dtype)

@@ -69,3 +69,53 @@ def elementary(name, x):
     schuss_kernels(dtype).elementary(number, x.size, px, py)
     fpmode_restore(found)
     return y
+
+
+cdef ptrdiff_t bytes_beside(int format, ptrdiff_t n) noexcept:
+    """Bytes of what is stored beside n numbers of a format: lower halves, or a float each block of 256."""
+    if format == SCHUSS_SPLIT:
+        return 2 * n
+    return 4 * ((n + 255) // 256) if format >= SCHUSS_8BIT_SIGNED else 0
+
+
+cdef void *bytes_of(object array, str name, ptrdiff_t nbytes, int item, bint writable) except? NULL:
+    """The data of a contiguous array of so many bytes, whatever its dtype, aligned to items. None has none."""
+    cdef Py_buffer view
+    cdef void *data
+    if array is None and nbytes == 0:
+        return NULL
+    PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
+    data = view.buf
+    cdef Py_ssize_t found = view.len
+    PyBuffer_Release(&view)
+    if found != nbytes:
+        raise ValueError(f"{name} has {found} bytes, expected {nbytes}")
+    if <uintptr_t>data % <uintptr_t>item:
+        raise ValueError(f"{name} is not aligned to its items")
+    return data
+
+
+def widen(name, codes, more, out):
+    require_isa()
+    cdef int dtype = dtype_of(out.dtype), format = FORMAT_NUMBERS[name], item = <int>format_item(format)
+    cdef ptrdiff_t n = extent(out, 0), beside = bytes_beside(format, n)
+    cdef const void *source = bytes_of(codes, "codes", n * item, item, False)
+    cdef const void *lower = bytes_of(more, "more", beside, 2 if format == SCHUSS_SPLIT else 4, False)
+    cdef void *to = address_of(out, "out", dtype, 1, -1, -1, True)
+    cdef fpmode found = fpmode_flush()
+    schuss_kernels(dtype).widen(format, n, source, lower, to)
+    fpmode_restore(found)
+
+
+def narrow(name, x, codes, more=None, uint64_t seed=0, uint32_t number=0, int64_t t=0, ptrdiff_t first=0):
+    require_isa()
+    cdef int dtype = dtype_of(x.dtype), format = FORMAT_NUMBERS[name], item = <int>format_item(format)
+    cdef ptrdiff_t n = extent(x, 0), beside = bytes_beside(format, n)
+    cdef const void *source = address_of(x, "x", dtype, 1, -1, -1, False)
+    cdef void *to = bytes_of(codes, "codes", n * item, item, True)
+    cdef void *lower = bytes_of(more, "more", beside, 2 if format == SCHUSS_SPLIT else 4, True)
+    cdef rounding r
+    r.seed, r.number, r.t, r.first = seed, number, t, first
+    cdef fpmode found = fpmode_flush()
+    schuss_kernels(dtype).narrow(format, n, source, to, lower, &r)
+    fpmode_restore(found)

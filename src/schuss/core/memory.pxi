@@ -30,11 +30,16 @@ cdef object held_in_place(array):
     return weakref.ref(owner)
 
 
-cdef view_of(arena, Py_ssize_t start, shape):
+cdef Py_ssize_t size_of(shape) except -1:
+    """Elements of an array of this shape."""
     cdef Py_ssize_t n = 1
     for size in shape:
         n *= size
-    return arena[start : start + n].reshape(shape)
+    return n
+
+
+cdef view_of(arena, Py_ssize_t start, shape):
+    return arena[start : start + size_of(shape)].reshape(shape)
 
 
 cdef Py_ssize_t place_like(Py_ssize_t free, const void *array, Py_ssize_t item) noexcept:
@@ -44,9 +49,4 @@ cdef Py_ssize_t place_like(Py_ssize_t free, const void *array, Py_ssize_t item) 
 
 cdef Py_ssize_t padded(shape) except -1:
     """Elements that an array of this shape occupies in an arena."""
-    cdef Py_ssize_t n = 1
-    if shape is None:
-        return 0
-    for size in shape:
-        n *= size
-    return (n + 15) // 16 * 16
+    return 0 if shape is None else (size_of(shape) + 15) // 16 * 16

@@ -34,11 +34,12 @@ cdef class SortedRows:
         return copy
 
 
-cdef bint rows_fit(SortedRows rows, const wanted *w, int dtype) noexcept:
-    """Whether the values are seen at once to be rows of the parameter, and the numbers to be of its rows."""
+cdef bint rows_fit(SortedRows rows, const wanted *w, int *format) noexcept:
+    """Whether the values are seen at once to be rows of the parameter, in what format, and the numbers to be of its rows."""
     cdef const schuss_ndarray *v = numpy_head(rows.values)
     cdef Py_ssize_t n = rows.count
-    return (v != NULL and w.ndim >= 1 and v.nd == w.ndim and v.dimensions[0] == n
-            and v.descr == <PyObject *>(FLOAT32 if dtype == SCHUSS_F32 else FLOAT64)
+    if v != NULL:
+        format[0] = array_format(v.descr)
+    return (v != NULL and w.ndim >= 1 and v.nd == w.ndim and v.dimensions[0] == n and format[0] >= 0
             and same_extents(w.ndim - 1, v.dimensions + 1, w.shape + 1)
             and (n == 0 or (0 <= rows.index[0] and rows.index[n - 1] < w.shape[0])))  # they are sorted

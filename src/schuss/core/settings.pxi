@@ -182,13 +182,6 @@ cdef class ArrayShape:
         self.segment.shape = self.shape
 
 
-def states_of(dict group, shape, dtype):
-    cdef schuss_group g
-    cdef ArrayShape array = ArrayShape(shape)
-    read_settings(group, &g, dtype_of(dtype))
-    return [state for state in states_by_slot(&g, &array.segment) if state is not None]
-
-
 def sides_of(dict group, shape, dtype):
     cdef schuss_group g
     cdef ArrayShape array = ArrayShape(shape)

@@ -17,16 +17,18 @@ cdef class Stepper(Parameters):
     cdef bint unscheduled      # whether no group, as it was read, has a schedule
     cdef schuss_group *numbers # what was read
     cdef schuss_step c_step
+    cdef Kept kept             # what is kept in which format
     cdef uint64_t number       # no other stepper has it
     cdef Py_ssize_t rows_changes # times that a group got another setting of `rows`
     cdef object histories      # bytes: what steps there were, for rows that have missed some; None: none does
     cdef list lasts            # of each of the params, int64: the step that each of its rows is of; None: all of the last
 
-    def __cinit__(self, params, group_of, list groups, form=None):
+    def __cinit__(self, params, group_of, list groups, form=None, precision=None):
         require_isa()
         cdef Py_ssize_t i, k, n = len(params)
         global steppers_made
-        self.hold(params, form)
+        self.hold(params, form, True)
+        self.kept = Kept(precision)
         steppers_made += 1
         self.number = steppers_made
         self.c_step.dtype = self.dtype
@@ -65,15 +67,162 @@ cdef class Stepper(Parameters):
             self.state_names.append([None if state is None else state[0] for state in found[i]])
             self.state_shapes.append([None if state is None else state[1] for state in found[i]])
         self.lasts = [None] * n
+        self.note_formats(found)
         for k in range(max(map(len, found), default=0)):
-            made = self.lay([of[k][1] if len(of) > k and of[k] is not None else None for of in found])
+            made = self.lay([of[k][1] if len(of) > k and of[k] is not None else None for of in found], self.dtypes_of_slot(k))
             for i in range(n):
                 if made[i] is not None:
-                    start = schuss_state_start(&self.numbers[self.segments[i].group], k)
-                    if start != 0:
-                        made[i][...] = start
                     self.state_arrays[i][k] = made[i]
                     self.segments[i].s[k] = start_of(made[i])
+        if self.any_narrow:
+            self.lay_extras(found)
+        for i in range(n):
+            for k in range(len(found[i])):
+                if self.state_arrays[i][k] is not None:
+                    start = schuss_state_start(&self.numbers[self.segments[i].group], k)
+                    if start != 0:
+                        self.fill_state(i, k, start)
+
+    # -- formats --
+
+    cdef int note_formats(self, list found) except -1:
+        """Of each array, how it is updated and how its states are kept."""
+        cdef Py_ssize_t i
+        cdef int k
+        cdef schuss_stored *stored
+        for i in range(self.n_views):
+            stored = &self.stored[i]
+            stored.p, stored.g = self.kept.of_params(self.formats[i]), self.dtype
+            stored.seed, stored.number = self.kept.seed, <uint32_t>i
+            if stored.p == SCHUSS_F32 and self.formats[i] != SCHUSS_F32:
+                stored.copy, stored.copy_format = self.views[i].buf, self.formats[i]
+            self.any_narrow |= stored.p != self.dtype or stored.copy != NULL
+            for k in range(SCHUSS_MAX_STATES):
+                stored.s[k] = self.dtype
+            shape = self.params[i].shape
+            for k, state in enumerate(found[i]):
+                if state is not None:
+                    stored.s[k] = self.kept.of_state(&self.numbers[self.segments[i].group], k, state[1], shape, self.dtype)
+                    self.any_narrow |= stored.s[k] != self.dtype
+            if self.is_narrow(i):
+                self.segments[i].stored = stored
+        self.any_stored = self.any_narrow
+        return 0
+
+    cdef bint is_narrow(self, Py_ssize_t i) noexcept:
+        cdef int k
+        cdef const schuss_stored *stored = &self.stored[i]
+        if not self.any_narrow:
+            return False
+        for k in range(SCHUSS_MAX_STATES):
+            if stored.s[k] != self.dtype:
+                return True
+        return stored.p != self.dtype or stored.copy != NULL
+
+    cdef list dtypes_of_slot(self, int k):
+        """Of the states in a slot; None: all are of the dtype that is computed with."""
+        cdef Py_ssize_t i
+        if not self.any_narrow:
+            return None
+        return [format_array(self.stored[i].s[k]) for i in range(self.n_views)]
+
+    cdef int lay_extras(self, list found) except -1:
+        """What there is beside states: scales of their blocks, masters, lower halves."""
+        cdef Py_ssize_t i
+        cdef int k
+        cdef list extras = []
+        for i in range(self.n_views):
+            extras.append({name: (shape, dtype) for name, shape, dtype in
+                           self.kept.extras(&self.numbers[self.segments[i].group], self.formats[i], found[i],
+                                            self.params[i].shape, self.dtype)})
+        for name in dict.fromkeys([name for of in extras for name in of]):
+            made = self.lay_bytes([of[name][0] if name in of else None for of in extras],
+                                  [of[name][1] if name in of else BYTES for of in extras])
+            for i in range(self.n_views):
+                if made[i] is None:
+                    continue
+                if name == "master":
+                    self.segments[i].p = start_of(made[i])
+                elif name == "low":
+                    self.stored[i].low = start_of(made[i])
+                else:
+                    k = self.state_names[i].index(name[: -len("_absmax")])
+                    self.stored[i].scale[k] = start_of(made[i])
+                self.state_arrays[i].append(made[i])
+                self.state_names[i].append(name)
+                self.state_shapes[i].append(made[i].shape)
+        self.read_masters()
+        return 0
+
+    cdef int fill_state(self, Py_ssize_t i, int k, double value) except -1:
+        """All elements of a state are this."""
+        array = self.state_arrays[i][k]
+        cdef int format = self.stored[i].s[k]
+        if format == self.dtype:
+            array[...] = value
+            return 0
+        if format == SCHUSS_BF16_STOCHASTIC:
+            format = SCHUSS_BF16
+        filled = np.full(array.shape, value, format_array(self.dtype))
+        schuss_kernels(self.dtype).narrow(format, array.size, start_of(filled), self.segments[i].s[k], self.stored[i].scale[k], NULL)
+        return 0
+
+    cdef int read_masters(self) except -1:
+        """Parameters in float32 become what the caller's, of fewer bits, are, where they have made no step: the caller may have
+        set them since this was made."""
+        cdef Py_ssize_t i
+        for i in range(self.n_views):
+            if self.stored[i].copy != NULL and self.c_step.t - self.c_step.clocks[self.segments[i].clock].behind == 1:
+                schuss_kernels(self.dtype).widen(self.stored[i].copy_format, self.views[i].len // self.views[i].itemsize,
+                                                 self.stored[i].copy, NULL, self.segments[i].p)
+        return 0
+
+    cdef list wide_params(self):
+        """The parameters in the dtype that is computed with."""
+        cdef Py_ssize_t i
+        cdef list found = []
+        for i in range(self.n_views):
+            if not self.is_narrow(i) or (self.stored[i].p == self.dtype and self.stored[i].copy == NULL):
+                found.append(self.params[i])
+            else:
+                wide = np.empty(self.params[i].shape, format_array(self.dtype))
+                schuss_kernels(self.dtype).widen(self.stored[i].p, wide.size, self.segments[i].p, self.stored[i].low, start_of(wide))
+                found.append(wide)
+        return found
+
+    def zeros_like_params(self):
+        return [np.zeros(p.shape, format_array(self.dtype)) for p in self.params]
+
+    def param_arrays(self):
+        cdef Py_ssize_t i
+        cdef list found = list(self.params)
+        for i in range(self.n_views):
+            for name in ("master", "low"):
+                if name in self.state_names[i]:
+                    found.append(self.state_arrays[i][self.state_names[i].index(name)])
+        return found
+
+    def as_params(self, list values):
+        cdef Py_ssize_t i
+        cdef const schuss_stored *stored
+        cdef list found = [], beside = []
+        for i in range(self.n_views):
+            stored, value = &self.stored[i], values[i]
+            if self.formats[i] == self.dtype:
+                found.append(value)
+                continue
+            value = np.require(value, format_array(self.dtype), "CA")
+            narrow, low = np.empty(value.shape, format_array(self.formats[i])), None
+            if stored.p == SCHUSS_SPLIT:
+                low = np.empty(value.shape, UINT16)
+                schuss_kernels(self.dtype).narrow(SCHUSS_SPLIT, value.size, start_of(value), start_of(narrow), start_of(low), NULL)
+                beside.append(low)
+            else:
+                schuss_kernels(self.dtype).narrow(self.formats[i], value.size, start_of(value), start_of(narrow), NULL, NULL)
+                if stored.copy != NULL:
+                    beside.append(value)
+            found.append(narrow.view(self.params[i].dtype))
+        return found + beside
 
     def keep_average(self, Py_ssize_t k, kind, int64_t start, int64_t every, double weight):
         cdef Py_ssize_t i
@@ -86,7 +235,7 @@ cdef class Stepper(Parameters):
                 raise ValueError(f"average number {k} of {len(self.averages)}, expected at most {SCHUSS_MAX_AVERAGES}")
             if k == len(self.averages):
                 made = self.lay([p.shape for p in self.params])
-                copy_lists(made, self.params, True)
+                copy_lists(made, self.wide_params(), True)
                 for i in range(self.n_views):
                     self.segments[i].average[k] = start_of(made[i])
                 self.averages.append(made)
@@ -334,9 +483,19 @@ cdef class Stepper(Parameters):
                              "whole arrays at each step; got " + repr(schuss_rows_name(g.rows).decode()))
         return 0
 
+    cdef int check_narrow(self, int i) except -1:
+        cdef Py_ssize_t k
+        for k in range(self.n_views):
+            if self.segments[k].group == i and self.is_narrow(k):
+                raise ValueError(f"param_groups[{i}]['rows'] must be None, since {self.param_name(k)} or its states are kept in fewer "
+                                 "bits than it is computed with; got " + repr(schuss_rows_name(self.numbers[i].rows).decode()))
+        return 0
+
     cdef int take_numbers(self, int i) except -1:
         """The group's numbers become those of the next step."""
         cdef Py_ssize_t k
+        if self.numbers[i].rows != 0:
+            self.check_narrow(i)
         cdef int before = self.c_step.groups[i].rows
         if before == SCHUSS_ROWS_EXACT and self.numbers[i].rows != SCHUSS_ROWS_EXACT:
             self.catch_up_all()
@@ -518,7 +677,16 @@ cdef class Stepper(Parameters):
         return 0
 
     cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
+        cdef int k
+        for k in range(SCHUSS_MAX_STATES):
+            if self.stored[i].scale[k] != NULL:  # rows would be parts of blocks
+                return False
         return schuss_rule_by_rows(self.c_step.groups[self.segments[i].group].rule) and not self.averages
+
+    cdef int set_gradient_format(self, Py_ssize_t i, int format) except -1:
+        if format != self.dtype and self.segments[i].last != NULL:
+            raise ValueError(f"{self.grad_name(i)} has another dtype than {self.param_name(i)}, expected the same where rows='exact'")
+        return Parameters.set_gradient_format(self, i, format)
 
     cdef int apply_schedules(self, list groups, bint rates) except -1:
         """Writes the rate, if asked to, and the decay of the step about to be made into each group that has a schedule."""
@@ -552,6 +720,13 @@ cdef class Stepper(Parameters):
             self.c_step.groups[i].lr = lr * self.c_step.groups[i].lr_factor
         return 0
 
+    cdef int prepare_stored(self) except -1:
+        """Before a step in which something is not of the dtype."""
+        self.read_masters()
+        if self.c_step.scratch != NULL:  # gradients of other formats may need more of it
+            self.allocate_scratch()
+        return 0
+
     def step(self, grads, list groups, lr=None, grad_scale=1.0, clip_value=None, clip_norm=None, zero_grad=False,
              on_nonfinite="flag"):
         cdef double rate = -1 if lr is None else number_within("lr", lr, 0, INFINITY, "[0, inf)")
@@ -579,6 +754,8 @@ cdef class Stepper(Parameters):
                 self.set_rate(rate)
             self.set_stages(scale, value_limit, norm_limit, first, zero)
             self.point_at_gradients(held, zero)
+            if self.any_stored:
+                self.prepare_stored()
             self.c_step.n_absent = self.n_absent
             state = let_others_run(self.elements)
             status = schuss_optimizer_step(&self.c_step)

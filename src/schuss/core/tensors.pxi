@@ -52,11 +52,10 @@ cdef class TensorStepper(Stepper):
         PyMem_Free(self.laid_at)
 
     cdef bint lies_alike(self, Py_ssize_t i, const schuss_dltensor *t) noexcept:
-        """Whether it is of the extents and strides of tensor i, and of the dtype of the parameters."""
+        """Whether it is of the extents and strides of tensor i."""
         cdef const int64_t *shape = self.laid + self.laid_at[i]
         cdef int k, ndim = self.views[i].ndim
-        if (t.device_type != DLPACK_CPU or t.code != DLPACK_FLOAT or t.bits != (32 if self.dtype == SCHUSS_F32 else 64)
-                or t.lanes != 1 or t.ndim != ndim):
+        if t.device_type != DLPACK_CPU or t.ndim != ndim:
             return False
         for k in range(ndim):
             if t.shape[k] != shape[k] or (shape[k] > 1 and t.strides != NULL and t.strides[k] != shape[ndim + k]):
@@ -68,11 +67,12 @@ cdef class TensorStepper(Stepper):
         cdef schuss_dltensor t
         tensor = self.tensors[i]
         if self.look == NULL:
-            return (tensor.data_ptr() == <uintptr_t>self.segments[i].p or not self.views[i].len) and self.asked_alike(i)
+            return (tensor.data_ptr() == <uintptr_t>self.views[i].buf or not self.views[i].len) and self.asked_alike(i)
         if self.look(<void *>tensor, &t) != 0:
             PyErr_Clear()
             return False
-        return self.lies_alike(i, &t) and (<char *>t.data + t.byte_offset == self.segments[i].p or not self.views[i].len)
+        return (lent_format(&t) == self.formats[i] and self.lies_alike(i, &t)
+                and (<char *>t.data + t.byte_offset == self.views[i].buf or not self.views[i].len))
 
     cdef bint asked_alike(self, Py_ssize_t i) except -1:
         cdef Py_ssize_t k = self.laid_at[i]
@@ -83,7 +83,7 @@ cdef class TensorStepper(Stepper):
             k += 1
         return tensor.element_size() == self.views[i].itemsize
 
-    cdef void *gradient_data(self, list grads, Py_ssize_t i, bint writable) except? NULL:
+    cdef void *gradient_data(self, list grads, Py_ssize_t i, bint writable, int *format) except? NULL:
         cdef schuss_dltensor t
         g = grads[i]
         if type(g) is self.kind and self.look != NULL:
@@ -91,12 +91,41 @@ cdef class TensorStepper(Stepper):
                 PyErr_Clear()
             # The imaginary part of a conjugate has the other sign in memory; strides tell, but not of one element.
             elif self.lies_alike(i, &t) and t.data != NULL and (self.segments[i].n != 1 or not g.is_neg()):
-                if (<uintptr_t>t.data + t.byte_offset) % <uintptr_t>self.views[i].itemsize == 0:
+                format[0] = lent_format(&t)
+                if format[0] >= 0 and (<uintptr_t>t.data + t.byte_offset) % <uintptr_t>format_item(format[0]) == 0:
                     return <char *>t.data + t.byte_offset
         if isinstance(g, self.kind):
             self.asked = True
             grads[i] = self.as_array(i, g)
-        return Stepper.gradient_data(self, grads, i, writable)
+        return Stepper.gradient_data(self, grads, i, writable, format)
+
+    # -- states of other precisions --
+
+    def write_state(self, Py_ssize_t i, str name, values not None):
+        """A state becomes these numbers of the dtype that is computed with, flat, rounded to how it is kept."""
+        cdef int k = self.state_names[i].index(name), format = self.stored[i].s[k]
+        cdef const void *source = address_of(values, name, self.dtype, 1, self.state_arrays[i][k].size, -1, False)
+        if format == SCHUSS_BF16_STOCHASTIC:
+            format = SCHUSS_BF16
+        if format == self.dtype:
+            memcpy(self.segments[i].s[k], source, values.nbytes)
+        else:
+            schuss_kernels(self.dtype).narrow(format, values.size, source, self.segments[i].s[k], self.stored[i].scale[k], NULL)
+
+    def read_codes(self, Py_ssize_t i, str name, codes not None, scales not None, out not None):
+        """Into out, flat and of the dtype that is computed with, what these 8-bit codes and the largest magnitudes of their
+        blocks stand for as this state. All are contiguous."""
+        cdef int k = self.state_names[i].index(name)
+        cdef int format = schuss_state_format(self.numbers[self.segments[i].group].rule, k, 1 << 30, self.dtype, SCHUSS_8BIT_SIGNED)
+        cdef void *to = address_of(out, name, self.dtype, 1, -1, -1, True)
+        if codes.dtype != BYTES or codes.size != out.size:
+            raise ValueError(f"{name} has {codes.size} codes of {codes.dtype}, expected {out.size} of uint8")
+        if scales.dtype != FLOAT32 or scales.size != (out.size + 255) // 256:
+            raise ValueError(f"{name}_absmax has {scales.size} numbers of {scales.dtype}, expected {(out.size + 255) // 256} of "
+                             "float32")
+        schuss_kernels(self.dtype).widen(format, out.size, start_of(codes), start_of(scales), to)
+
+    # -- steps --
 
     cdef int gather(self, list states) except -3:
         """Takes the gradients that there are: their number, or TENSORS_CHANGED, or TENSORS_FRESH."""
@@ -127,6 +156,8 @@ cdef class TensorStepper(Stepper):
         self.read_for_step(groups, True)
         self.set_stages(scale, 0, clip_norm, False, False)
         self.point_at_gradients(self.held, False)
+        if self.any_stored:
+            self.prepare_stored()
         self.c_step.n_absent = self.n_absent
         return 0
 

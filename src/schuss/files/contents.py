@@ -18,6 +18,7 @@ from ..layers import of_description
 from ..layers.graph import built
 from ..optim import BY_NAME, EMA, SAM, SWA, Accumulate, Averaged, Lookahead, Optimizer, Switch
 from ..optim.parts import Parts, check_like, nothing
+from ..optim.precision import PLAIN, Precision
 from ..optim.schedule_free import ScheduleFree
 from ..optim.state import MOST_STEPS, NOT_HYPER, SPEC, checked_spec, own_entries, plain, schedules_as_data
 from ..optim.wrapper import Wrapper, WrapperParts
@@ -142,6 +143,7 @@ def _encoded_optimizer(optimizer: BoundOptimizer, arrays: Arrays, start: str = "
         "averages": [dict(zip(SPEC, spec, strict=True)) for spec, _ in parts["averages"]],
         "wrappers": [_encoded_wrapper(k, *given, arrays) for k, given in enumerate(optimizer["wrappers"])],
         **{key: of_groups for key, of_groups in places.items() if key == "decay_places"},
+        **({} if parts["precision"] == PLAIN else {"precision": parts["precision"]._asdict()}),
         **({"beside": beside} if beside else {}),
         **({"clocks": parts["clocks"]} if parts.get("clocks") else {}),
         **({"own": [_encoded_own(k, of_user) for k, of_user in enumerate(own)]} if any(own) else {}),
@@ -292,7 +294,8 @@ def _decoded_optimizer(
         stand_in._stepper.set_clocks([of[number] for number in _by_groups(order)], clocks["behind"])
     stand_in._group_of = order
     states: list[Arrays] = [{} for _ in order]
-    likes = stand_in._state_likes(groups)
+    precision = Precision(**given.get("precision", {}))
+    likes = stand_in._state_likes(groups, precision)
     for k, number in enumerate(_by_groups(order)):
         states[number] = {
             name: content.pop(f"{start}optimizer.{k}.{name}", like.shape, like.dtype)
@@ -314,6 +317,7 @@ def _decoded_optimizer(
         "clocks": clocks,
         "memories": _decoded_memories(given.get("memories"), stand_in),
         "states": states,
+        "precision": precision,
         "averages": averages,
     }
     wrappers = [_decoded_wrapper(k, entry, content, params, dtype) for k, entry in enumerate(given.get("wrappers", ()))]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ..arguments import choice, integer, shown
+from ..optim.precision import MASTERS, ROUNDINGS, STATES
 from ..optim.state import MOST_STEPS
 from ..recoveries import REASONS, Recovery
 from .versions import VERSION
@@ -183,12 +184,20 @@ SCHEMA_OF_OPTIMIZER: dict[str, Check] = {
     "averages": array_of(
         record({"kind": text, "start": whole(1, MOST_STEPS), "every": whole(1, MOST_STEPS), "weight": real})
     ),
+    "precision": record(
+        {
+            "states": one_of(*STATES),
+            "master": optional(one_of(*MASTERS)),
+            "rounding": one_of(*ROUNDINGS),
+            "seed": whole(0, 2**64 - 1),
+        }
+    ),
     "wrappers": array_of(record({"kind": text, "numbers": mapping, "arrays": mapping})),
 }
 # Which came with later versions.
 _LATER = (
     *("order", "memories", "schedules", "scheduled", "decay_places", "form", "averages", "wrappers", "beside"),
-    *("clocks", "own"),
+    *("clocks", "own", "precision"),
 )
 # The optimizers beside one have nothing around them, and none beside them.
 _ALONE = {name: check for name, check in SCHEMA_OF_OPTIMIZER.items() if name != "wrappers"}

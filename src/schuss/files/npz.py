@@ -32,7 +32,9 @@ _ARRAY = re.compile(
 _ARRAY_MAGIC = b"\x93NUMPY\x01\x00"
 # Of an array.
 MOST_DIMENSIONS = 8
-_DTYPES = {np.dtype(kind).str.encode(): np.dtype(kind) for kind in (np.float32, np.float64, np.int64, np.uint8)}
+_DTYPES = {
+    np.dtype(kind).str.encode(): np.dtype(kind) for kind in (np.float32, np.float64, np.int64, np.uint8, np.uint16)
+}
 
 
 def encode(content: Mapping[str, NDArray[Any]]) -> bytes:

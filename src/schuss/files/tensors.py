@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Bytes of an element of each dtype that is taken.
-_DTYPES = {"F32": 4, "F64": 8, "I64": 8, "U8": 1}
+_DTYPES = {"F32": 4, "F64": 8, "I64": 8, "U8": 1, "U16": 2}
 _METADATA = "__metadata__"
 _LENGTH = 8
 

@@ -51,7 +51,7 @@ class Accumulate(Wrapper):
         self.optimizer = around(optimizer, Averaged, Switch)
         self.every = integer("every", every, 1)
         self.mean = flag("mean", mean)
-        self._sums = [np.zeros_like(p, subok=False) for p in innermost(optimizer)._stepper.params]
+        self._sums = innermost(optimizer)._stepper.zeros_like_params()
         # The core counts as it adds, so no interrupt comes in between.
         self._adding = SGD(self._sums, lr=1.0, maximize=True)
         self._adding._stepper.steps = integer("pending", pending, 0, MOST_STEPS)

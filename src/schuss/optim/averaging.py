@@ -30,7 +30,8 @@ class Averaged(Wrapper):
     optimizer : Optimizer
         The optimizer underneath, of which this shares the parameters.
     averages : list of arrays
-        One a parameter, of its shape and dtype: the live averages.
+        One a parameter, of its shape, in the dtype that is computed with (float32 for parameters of 16 bits): the live
+        averages.
     """
 
     optimizer: Optimizer
@@ -73,11 +74,13 @@ class Averaged(Wrapper):
         Steps made within it start from the averages, and are undone after it, except in the optimizer's state. Wherever
         Ctrl-C interrupts it, afterwards the parameters are what they were before.
         """
-        return Applied(self.optimizer._stepper.params, self.averages)
+        stepper = self.optimizer._stepper
+        return Applied(stepper.param_arrays(), stepper.as_params(self.averages))
 
     def copy_to_params(self) -> None:
         """Write the averages into the parameters, for good."""
-        _core.copy_all(self.optimizer._stepper.params, self.averages)
+        stepper = self.optimizer._stepper
+        _core.copy_all(stepper.param_arrays(), stepper.as_params(self.averages))
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state, and that of every average it keeps.

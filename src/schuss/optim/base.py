@@ -16,6 +16,7 @@ from ..errors import DivergenceError
 from ..habits import hinted, meets
 from ..structure import read, without_decay
 from .parts import OfParts
+from .precision import Precision, checked
 from .state import NOT_HYPER, SCHEDULES, described, loading
 
 if TYPE_CHECKING:
@@ -217,6 +218,67 @@ class Optimizer(OfParts):
         if index.size and index.max() > np.iinfo(np.int64).max:
             raise ValueError(f"indices must be rows of the parameter; got {shown(index.max())}")
         self._stepper.catch_up(integer("param", param, 0), np.unique(index.astype(np.int64)))
+
+    def set_precision(
+        self, *, states: str = "float32", master: str | None = None, rounding: str = "nearest", seed: int = 0
+    ) -> None:
+        """Keep states in fewer bits, and more bits of parameters in bfloat16 or float16. Before the first step.
+
+        Each piece of the arrays is widened to float32 in cache, updated, and narrowed back, within the same pass over
+        memory: less of it is moved, and all rules have this.
+
+        Parameters
+        ----------
+        states : {"float32", "bfloat16", "8bit"}
+            How states of the parameters' shape are kept. "8bit": in blocks of 256 elements, each a code of the dynamic
+            map of Dettmers et al. and a float32 for the block; arrays of fewer than 4096 elements stay in float32.
+            States that need all their bits stay in float32 as well: the points that schedule-free rules and ASGD keep,
+            the numbers that FTRL makes parameters of, Rprop's step sizes, Prodigy's first parameters.
+        master : {None, "float32", "split"}
+            Of parameters in 16 bits. None: they are all there is, and steps smaller than half of a last bit are lost
+            (or made now and then, by stochastic rounding). "float32": steps are made in a copy of 32 bits, as which
+            they begin at the first step, and of which the parameters are the nearest numbers. "split": for bfloat16,
+            the missing 16 bits of each are kept beside it, which together are the float32 number.
+        rounding : {"nearest", "stochastic"}
+            How states and parameters are rounded to bfloat16. "stochastic": up or down at random, so that the mean is
+            exact: small changes are not lost.
+        seed : int
+            In [0, 2^64), of the random numbers, which follow from it, the step, the array and the element alone: the
+            same for any number of threads.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a step was made, averages are kept, an argument is none of these, or there is nothing that it is about:
+            a master of float32 parameters, stochastic rounding where nothing is kept in bfloat16. Nothing has changed.
+
+        Notes
+        -----
+        Bytes of a parameter and AdamW's states: 12 in float32; parameters in bfloat16 with a master 14, split 12, split
+        with states in bfloat16 8, with 8 bits 6. "split" sees parameters that are written between steps; "float32"
+        overwrites them.
+
+        References
+        ----------
+        T. Dettmers, M. Lewis, S. Shleifer, L. Zettlemoyer, 8-bit Optimizers via Block-wise Quantization (2022).
+        P. Zamirai, J. Zhang, C. R. Aberger, C. De Sa, Revisiting BFloat16 Training (2020).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import schuss
+        >>> p = np.zeros(8192, np.float32)
+        >>> opt = schuss.AdamW([p])
+        >>> opt.set_precision(states="8bit")
+        >>> opt.step([np.ones(8192, np.float32)])
+        """
+        if self.steps:
+            raise ValueError(f"set_precision must be called before the first step; {self.steps} were made")
+        if self._averages:
+            raise ValueError(f"set_precision must be called before averages are kept; {len(self._averages)} are")
+        precision = checked(Precision(states, master, rounding, seed), self._stepper.params)
+        stepper = self._new_stepper(self.param_groups, precision)
+        _core.in_turn([(setattr, self, "_precision", precision), (setattr, self, "_stepper", stepper)])
 
     @property
     def nonfinite(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 import numpy as np
 
 from .. import _core
+from .precision import PLAIN, Precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +46,8 @@ class Parts(TypedDict):
         What the core remembers of each clock from step to step. None: nothing, as of a new one.
     states : list of dict of arrays
         The named state arrays of each parameter.
+    precision : Precision
+        In how many bits states, and parameters of 16 bits, are kept.
     averages : list of (spec, list of arrays)
         Those of the parameters that are kept: EMA, SWA, Lookahead.
     """
@@ -56,6 +59,7 @@ class Parts(TypedDict):
     clocks: Clocks | None
     memories: NDArray[np.float64] | None
     states: list[dict[str, NDArray[Any]]]
+    precision: Precision
     averages: list[tuple[Spec, list[NDArray[Any]]]]
 
 
@@ -65,6 +69,7 @@ ATTRIBUTES = {
     "_group_of": ("order",),
     "_form": ("form",),
     "_flattens": ("form",),
+    "_precision": ("precision",),
     "_stepper": ("steps", "clocks", "memories", "states", "averages"),
 }
 
@@ -82,13 +87,16 @@ class OfParts:
     _group_of: list[int]
     _form: Structure
     _flattens: bool
+    _precision: Precision
     _stepper: _core.Stepper
 
-    def _begin(self, groups: list[dict[str, Any]], order: list[int], form: Structure) -> None:
+    def _begin(
+        self, groups: list[dict[str, Any]], order: list[int], form: Structure, precision: Precision = PLAIN
+    ) -> None:
         """Take these groups, without any step or average so far. States are zeros until they are filled."""
-        self._group_of, self._form = order, form
+        self._group_of, self._form, self._precision = order, form, precision
         self._flattens = form.nested
-        self._stepper = self._new_stepper(groups)
+        self._stepper = self._new_stepper(groups, precision)
         self.param_groups = groups
 
     @property
@@ -111,9 +119,10 @@ class OfParts:
             members[group].append(k)
         return members
 
-    def _new_stepper(self, groups: list[dict[str, Any]]) -> _core.Stepper:
+    def _new_stepper(self, groups: list[dict[str, Any]], precision: Precision) -> _core.Stepper:
         self._check_together(groups)
-        return _core.Stepper(self._params_in_order(groups), self._group_of, groups, self._form)
+        kept = None if precision == PLAIN else precision
+        return _core.Stepper(self._params_in_order(groups), self._group_of, groups, self._form, kept)
 
     @staticmethod
     def _check_together(groups: Sequence[Mapping[str, Any]]) -> None:
@@ -182,6 +191,7 @@ class OfParts:
             "clocks": None if stepper.together else {"of": stepper.clock_of, "behind": stepper.behind},
             "memories": stepper.memories if self._remembers() else None,
             "states": self._states(),
+            "precision": self._precision,
             "averages": list(zip(self._averages, stepper.averages, strict=True)),
         }
 
@@ -201,8 +211,8 @@ class OfParts:
             for group in parts["groups"]
         ]
         self._group_of = parts["order"]
-        self._check_states(groups, parts["states"])
-        self._begin(groups, parts["order"], parts["form"])
+        self._check_states(groups, parts["states"], parts["precision"])
+        self._begin(groups, parts["order"], parts["form"], parts["precision"])
         kept = parts["averages"]
         keep(self._stepper, [spec for spec, _ in kept], [arrays for _, arrays in kept])
         for mine, theirs in zip(self._states(), parts["states"], strict=True):
@@ -216,18 +226,20 @@ class OfParts:
             check_like("its memories", parts["memories"], self._stepper.memories.shape, np.dtype(np.float64))
             self._stepper.memories[...] = parts["memories"]
 
-    def _state_likes(self, groups: list[dict[str, Any]]) -> list[dict[str, NDArray[Any]]]:
+    def _state_likes(self, groups: list[dict[str, Any]], precision: Precision) -> list[dict[str, NDArray[Any]]]:
         """For each parameter arrays of the names, shapes and dtypes of its states, which take no memory."""
         likes = []
         for index, p in zip(self._group_of, self._params_in_order(groups), strict=True):
-            states = _core.states_of(groups[index], p.shape, p.dtype)
-            arrays = {name: nothing(shape, p.dtype) for name, shape in states}
+            states = _core.states_of(groups[index], p.shape, p.dtype, precision)
+            arrays = {name: nothing(shape, dtype) for name, shape, dtype in states}
             likes.append(self._named(groups[index], p.shape, arrays))
         return likes
 
-    def _check_states(self, groups: list[dict[str, Any]], states: Sequence[Mapping[str, NDArray[Any]]]) -> None:
+    def _check_states(
+        self, groups: list[dict[str, Any]], states: Sequence[Mapping[str, NDArray[Any]]], precision: Precision
+    ) -> None:
         """ValueError if these are not the states of the groups' parameters."""
-        wanted = self._state_likes(groups)
+        wanted = self._state_likes(groups, precision)
         if len(wanted) != len(states):
             raise ValueError(f"it must have the states of {len(wanted)} parameters; got {len(states)}")
         for k, (likes, given) in enumerate(zip(wanted, states, strict=True)):

@@ -127,7 +127,7 @@ def loading(optimizer: OfParts, given: Any, *, averages: Any = None, resting: bo
         averages = given.get("averages")
     if averages is not None:
         specs, of_averages = _loaded_averages(optimizer, averages)
-    stepper = optimizer._new_stepper(groups)
+    stepper = optimizer._new_stepper(groups, optimizer._precision)
     counts, of_params = _load_states(optimizer, stepper, groups, remembered, given["state"], order)
     steps = max(counts, default=0)
     if "steps" in given:

@@ -13,6 +13,7 @@ import numpy as np
 from .. import _core, optim
 from ..arguments import number
 from ..errors import DivergenceError
+from ..optim.precision import Precision
 from .engine import Engine, shapes_of
 from .layouts import names_of
 from .loading import kept, steps_of, taken_out
@@ -57,6 +58,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
     _settings: ClassVar[frozenset[str]] = frozenset()
 
     clip_norm: float | None
+    _precision: Precision
     _watched: bool
     _engine: Engine | None
     # The engine's, where a step is a call of it; None: there is more to do.
@@ -77,11 +79,12 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
         cls._signature = signature_of(of, cls._like)
         cls._settings = frozenset(cls._signature.parameters) - {"params", *OF_TORCH, *OF_ALL}
         summary = (of.__doc__ or "").partition("\n")[0]
-        where = f"those of ``torch.optim.{like}``, and ``clip_norm``" if like else "those of the class named above"
+        where = f"those of ``torch.optim.{like}``" if like else "those of that class"
         cls.__doc__ = f"""{summary}
 
-        Formula and hyperparameters as in `schuss.{of.__name__}`. Arguments: {where}.
-        ``foreach`` and ``fused`` have no effect; ``capturable`` and ``differentiable`` must be False.
+        Formula and hyperparameters as in `schuss.{of.__name__}`. Arguments: {where}. ``foreach`` and ``fused`` have no
+        effect; ``capturable`` and ``differentiable`` must be False. ``clip_norm`` limits the norm of all gradients;
+        ``states``, ``master``, ``rounding`` and ``seed`` are those of `schuss.Optimizer.set_precision`.
         """
 
         def __init__(self: Optimizer, *given: Any, **options: Any) -> None:
@@ -99,6 +102,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
     def _construct(self, arguments: dict[str, Any]) -> None:
         params = arguments.pop("params")
         self.clip_norm = arguments.pop("clip_norm")
+        self._precision = Precision(*(arguments.pop(name) for name in Precision._fields))
         self._watched, self._engine, self._steps = False, None, None
         super().__init__(params, {**arguments, **self._fixed})
 
@@ -220,7 +224,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
     def _build(self) -> None:
         """Steppers over groups, parameters and states as they are now. If one is refused, nothing has changed."""
         self._settle()
-        engine = Engine(type(self), self.param_groups, self.state)
+        engine = Engine(type(self), self.param_groups, self.state, self._precision)
         fast = None if self._watched or engine.elsewhere is not None else engine.steps
         self.__dict__.update(state=engine.state, _engine=engine, _steps=fast)
 
@@ -282,12 +286,12 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         self._settle()
-        return {**super().__getstate__(), "clip_norm": self.clip_norm}
+        return {**super().__getstate__(), "clip_norm": self.clip_norm, "_precision": self._precision}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         defaults = {**self.__dict__, **state}["defaults"]
         groups = state["param_groups"]
-        found = taken_out(state["state"])
+        found, precision = taken_out(state["state"]), {**self.__dict__, **state}["_precision"]
         for k, group in enumerate(groups):
             for name, value in defaults.items():
                 group.setdefault(name, value)
@@ -295,7 +299,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
             self._check_group(group, k)
             for name, tensor in zip(names_of(group, k), group["params"], strict=True):
                 if tensor.device.type == "cpu" and found.get(tensor):
-                    steps_of(name, found[tensor], shapes_of(self._template, self._translated(group), tensor))
+                    steps_of(name, found[tensor], shapes_of(self._template, self._translated(group), tensor, precision))
         kept_state: defaultdict[Any, Any] = defaultdict(dict)
         kept_state.update(found)
         own = {"_watched": False} if "_watched" not in self.__dict__ else {}

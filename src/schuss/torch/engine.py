@@ -11,9 +11,10 @@ import numpy as np
 
 from .. import _core
 from ..optim.parts import nothing, remembered_by
+from ..optim.precision import Precision, checked
 from ..optim.state import set_clocks
 from .elsewhere import Elsewhere
-from .layouts import COMPUTED, Gradients, Names, array_of, names_of, order_of, tensor_over
+from .layouts import COMPUTED, Gradients, Names, array_of, bits_of, names_of, order_of, tensor_over
 from .loading import steps_of
 from .signatures import REFUSED
 
@@ -43,6 +44,7 @@ class Engine:
     groups : list of dict
     given : dict
         Its states.
+    precision : Precision
 
     Raises
     ------
@@ -50,7 +52,7 @@ class Engine:
         If a parameter cannot be stepped, or its states are not those of its group's rule.
     """
 
-    def __init__(self, kind: Any, groups: list[dict[str, Any]], given: Mapping[Any, Any]) -> None:
+    def __init__(self, kind: Any, groups: list[dict[str, Any]], given: Mapping[Any, Any], precision: Precision) -> None:
         self._template = kind._template
         self._plain = [kind._translated(group) for group in groups]
         self._template._check_together(self._plain)
@@ -66,14 +68,15 @@ class Engine:
             tensors = [(k, groups[k]["params"][j]) for k, j in others]
             self.elsewhere = Elsewhere(kind._like, groups, tensors, name)
         self._members = members
+        arrays = [[array_of(member.name, member.tensor, member.order) for member in of] for of in members]
+        self._precision = checked(precision, [array for of in arrays for array in of])
         self._steppers = []
-        for of_dtype in members:
+        for of_dtype, of_arrays in zip(members, arrays, strict=True):
             names = [member.name for member in of_dtype]
             tensors = [member.tensor for member in of_dtype]
             orders = [member.order for member in of_dtype]
-            arrays = [array_of(member.name, member.tensor, member.order) for member in of_dtype]
             group_of = [member.group for member in of_dtype]
-            stepper = _core.TensorStepper(arrays, group_of, self._plain, Names(names))
+            stepper = _core.TensorStepper(of_arrays, group_of, self._plain, Names(names), self._precision)
             stepper.hold_tensors(tensors, torch.Tensor, Gradients(tensors, orders, names))
             self._steppers.append(stepper)
         self.steps = _core.TensorSteps(
@@ -101,17 +104,15 @@ class Engine:
                 entry, plain = given.get(member.tensor), self._plain[member.group]
                 if not entry:
                     continue
-                counts[i] = steps_of(member.name, entry, shapes_of(self._template, plain, member.tensor))
+                counts[i] = steps_of(
+                    member.name, entry, shapes_of(self._template, plain, member.tensor, self._precision)
+                )
                 both = {**groups[member.group], **entry}
                 remembered[i] = {name: float(both[name]) for name in _core.memory_names(plain["rule"]) if name in both}
                 mine = self.entry(k, i)
                 found[member.tensor] = {**entry, **mine}
                 for name, into in mine.items():
-                    value = entry.get(name)
-                    if isinstance(value, torch.Tensor):
-                        into.copy_(value)
-                    elif value is not None:
-                        into.fill_(value)
+                    _fill(stepper, i, member, name, into, entry)
             group_of = [member.group for member in members]
             set_clocks(stepper, group_of, self._plain, max(counts), counts, remembered)
             stepper.memories[:, -1] = not groups[0].get("train_mode", True)
@@ -129,7 +130,8 @@ class Engine:
         }
         found = {"step": torch.from_numpy(stepper.counts[i : i + 1]).reshape(())}
         for name, array in self._template._named(plain, tuple(member.tensor.shape), arrays).items():
-            found[name] = tensor_over(array, member.order if array.ndim == member.tensor.dim() else ())
+            into = array.view(np.int16) if name == "low" else array
+            found[name] = tensor_over(into, member.order if array.shape == stepper.params[i].shape else ())
         if _core.memory_names(plain["rule"]) and _core.memory_is_of_params(plain["rule"]):
             name = _core.memory_names(plain["rule"])[0]
             found[name] = torch.from_numpy(stepper.remembered[i : i + 1]).reshape(())
@@ -183,8 +185,35 @@ def _sorted(
     return list(found.values()), others
 
 
-def shapes_of(template: Any, plain: dict[str, Any], tensor: Any) -> dict[str, tuple[int, ...]]:
+def _fill(stepper: Any, i: int, member: Member, name: str, into: Any, entry: Mapping[str, Any]) -> None:
+    """Fills a state from a parameter's states, which may be kept in other formats."""
+    value = entry.get(name)
+    if value is None:
+        if name == "master":
+            into.copy_(member.tensor)
+        return
+    if not isinstance(value, torch.Tensor):
+        into.fill_(value)
+        return
+    codes, mine = value.dtype is torch.uint8, into.dtype is torch.uint8
+    if codes == mine and (not codes or f"{name}_absmax" in entry):
+        into.copy_(value)
+        return
+    # Flat, in the order in which elements lie.
+    flat = (value.permute(member.order) if member.order else value).reshape(-1).cpu()
+    numbers = np.empty(flat.numel(), np.float32)
+    if codes:
+        scales = entry.get(f"{name}_absmax")
+        if scales is None:
+            raise ValueError(f"the state of {member.name} must have {name}_absmax beside 8-bit {name}")
+        stepper.read_codes(i, name, flat.numpy(), scales.cpu().numpy(), numbers)
+    else:
+        numbers[...] = flat.float().numpy()
+    stepper.write_state(i, name, numbers)
+
+
+def shapes_of(template: Any, plain: dict[str, Any], tensor: Any, precision: Precision) -> dict[str, tuple[int, ...]]:
     """The shapes of a parameter's states by their names."""
-    shape, dtype = tuple(tensor.shape), np.dtype(np.float32)
-    likes = {name: nothing(of, dtype) for name, of in _core.states_of(plain, shape, dtype)}
+    shape = tuple(tensor.shape)
+    likes = {name: nothing(of, dtype) for name, of, dtype in _core.states_of(plain, shape, bits_of(tensor), precision)}
     return {name: like.shape for name, like in template._named(plain, shape, likes).items()}

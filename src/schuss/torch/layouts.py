@@ -14,8 +14,20 @@ if TYPE_CHECKING:
 
 torch: Any = import_module("torch")
 
-# The dtype that a parameter is computed in.
-COMPUTED = {torch.float32: "float32", torch.float64: "float64"}
+# The dtype that parameters of a dtype are computed in.
+COMPUTED = {
+    torch.float32: "float32",
+    torch.bfloat16: "float32",
+    torch.float16: "float32",
+    torch.float64: "float64",
+}
+# NumPy's dtypes of the same bits.
+_BITS: dict[Any, np.dtype[Any]] = {
+    torch.float32: np.dtype(np.float32),
+    torch.bfloat16: np.dtype(np.uint16),
+    torch.float16: np.dtype(np.float16),
+    torch.float64: np.dtype(np.float64),
+}
 
 
 def order_of(name: str, tensor: Any) -> tuple[int, ...]:
@@ -52,15 +64,24 @@ def array_of(name: str, tensor: Any, order: tuple[int, ...]) -> NDArray[Any]:
 def _shared(name: str, tensor: Any, order: tuple[int, ...]) -> NDArray[Any]:
     plain = tensor.detach()
     try:
+        if plain.dtype is torch.bfloat16:
+            plain = plain.view(torch.uint16)
         array: NDArray[Any] = (plain.permute(order) if order else plain).numpy()
     except (RuntimeError, TypeError) as error:
         raise TypeError(f"{name} is a {type(tensor).__name__} without memory of its own: {error}") from None
     return array
 
 
+def bits_of(tensor: Any) -> np.dtype[Any]:
+    """The dtype of arrays that hold such a tensor's bits."""
+    return _BITS.get(tensor.dtype, np.dtype(np.float32))
+
+
 def tensor_over(array: NDArray[Any], order: tuple[int, ...]) -> Any:
-    """A tensor over an array that lies in this order."""
+    """A tensor over an array that lies in this order. 16 bits are a bfloat16."""
     found = torch.from_numpy(array)
+    if array.dtype == np.uint16:
+        found = found.view(torch.bfloat16)
     if not order:
         return found
     back = [0] * len(order)
@@ -83,8 +104,8 @@ class Gradients:
             raise ValueError(f"{name} has shape {tuple(grad.shape)}, expected {tuple(tensor.shape)}")
         if grad.device.type != "cpu":
             raise ValueError(f"{name} is on device {grad.device}, expected cpu, as its parameter")
-        if grad.dtype != tensor.dtype:
-            raise TypeError(f"{name} is {grad.dtype}, expected {tensor.dtype}")
+        if grad.dtype not in COMPUTED:
+            raise TypeError(f"{name} is {grad.dtype}, expected one of {', '.join(map(str, COMPUTED))}")
         if grad.layout is torch.sparse_coo:
             return _rows(name, grad, order)
         if grad.layout is not torch.strided:
@@ -107,7 +128,9 @@ def _rows(name: str, grad: Any, order: tuple[int, ...]) -> Rows:
     if order:
         raise ValueError(f"{name} is of some rows, expected that its parameter is contiguous; got {order=}")
     whole = grad.detach().coalesce()
-    return Rows(whole.indices()[0].numpy(), np.ascontiguousarray(whole.values().numpy()))
+    values = whole.values()
+    values = values.float() if values.element_size() == 2 else values
+    return Rows(whole.indices()[0].numpy(), np.ascontiguousarray(values.numpy()))
 
 
 class Names:

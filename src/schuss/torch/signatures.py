@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
-torch: Any = import_module("torch")
+from ..optim.precision import PLAIN
 
 # How torch may make a step. None of it has an effect here, and those of REFUSED must be False.
 OF_TORCH: Mapping[str, Any] = {"foreach": None, "capturable": False, "differentiable": False, "fused": None}
 REFUSED = ("capturable", "differentiable")
 # Arguments of whole optimizers, not of groups.
-OF_ALL: Mapping[str, Any] = {"clip_norm": None}
+OF_ALL: Mapping[str, Any] = {"clip_norm": None, **PLAIN._asdict()}
 # Arguments of `schuss` that stand for what torch's users do otherwise: by groups, or by another class.
 _NOT_HERE = ("params", "no_decay", "dialect", "rows", "adamw")
 

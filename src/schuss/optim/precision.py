@@ -1,0 +1,56 @@
+"""In how many bits an optimizer keeps what it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..arguments import choice, integer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+STATES = ("float32", "bfloat16", "8bit")
+MASTERS = ("float32", "split")
+ROUNDINGS = ("nearest", "stochastic")
+
+
+class Precision(NamedTuple):
+    """How an optimizer keeps its states, and parameters of 16 bits; see `Optimizer.set_precision`."""
+
+    states: str = "float32"
+    master: str | None = None
+    rounding: str = "nearest"
+    seed: int = 0
+
+
+PLAIN = Precision()
+
+
+def checked(precision: Precision, params: Sequence[NDArray[Any]]) -> Precision:
+    """The precision, if it suits these parameters. ValueError, TypeError else."""
+    states, master, rounding, seed = precision
+    choice("states", states, STATES)
+    if master is not None:
+        choice("master", master, MASTERS)
+    choice("rounding", rounding, ROUNDINGS)
+    seed = integer("seed", seed, 0, 2**64 - 1)
+    dtypes = {str(p.dtype) for p in params}
+    if "float64" in dtypes and precision != PLAIN:
+        raise ValueError(f"set_precision must be for parameters in float32, bfloat16 or float16; got {_listed(dtypes)}")
+    halves = dtypes - {"float32"}
+    if master is not None and not halves:
+        raise ValueError(f"master must be None, as parameters are in float32 themselves; got {master!r}")
+    if master == "split" and "float16" in halves:
+        raise ValueError(f"master must be None or 'float32' for parameters in float16; got {master!r}")
+    rounds = states == "bfloat16" or (master is None and bool(halves - {"float16"}))
+    if rounding == "stochastic" and not rounds:
+        raise ValueError(
+            "rounding must be 'nearest', as neither states nor parameters are rounded to bfloat16; got 'stochastic'"
+        )
+    return Precision(states, master, rounding, seed)
+
+
+def _listed(dtypes: set[str]) -> str:
+    return ", ".join(sorted("bfloat16" if name == "uint16" else name for name in dtypes))
