@@ -173,7 +173,7 @@ class TensorStepper(Stepper):
     def read_codes(
         self, i: int, name: str, codes: NDArray[np.uint8], scales: NDArray[np.float32], out: NDArray[Any]
     ) -> None:
-        """Into out, flat and of that dtype, what 8-bit codes and the magnitudes of their blocks stand for as a state."""
+        """Into out, flat and of that dtype, what 8-bit codes and magnitudes of their blocks stand for as a state."""
     def note_counts(self) -> None:
         """Write counts and remembered as they are now."""
 
