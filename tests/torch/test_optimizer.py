@@ -660,9 +660,10 @@ def test_gradients_that_are_not_finite() -> None:
 
 @pytest.mark.parametrize("name", ["SGD", "AdamW", "Lion"])
 @pytest.mark.parametrize("unscales", [False, True])
-def test_scaler(name: str, unscales: bool) -> None:
-    """It leaves unscaling to the step, and steps out where a gradient is infinite."""
-    options = {"lr": 0.05}
+@pytest.mark.parametrize("fused", [None, True])
+def test_scaler(name: str, unscales: bool, fused: bool | None) -> None:
+    """With ``fused`` it leaves unscaling to the step; no step is made where a gradient is infinite."""
+    options = {"lr": 0.05, "fused": fused}
     ours = parameters(SHAPES)
     theirs = clones(ours)
     opt = getattr(schuss.torch, name)(ours, **options)
@@ -686,6 +687,7 @@ def test_scaler(name: str, unscales: bool) -> None:
             ((theirs[0] * weights).sum() + (theirs[1] ** 2).sum() + theirs[2].sum()).backward()
             plain.step()
         assert float(opt.state[ours[0]]["step"]) == made
+    assert opt._step_supports_amp_scaling == bool(fused)
     assert scaler.get_scale() != 1024.0
     assert same_bits(ours, theirs), "scales are powers of two"
 

@@ -38,8 +38,7 @@ def bits(p: Any) -> Any:
 @pytest.mark.parametrize("info", BOTH, ids=str)
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
 def test_follows_torch_in_float32(info: Info, dtype: Any) -> None:
-    """Parameters of 16 bits with a float32 master are those of a float32 run with the same gradients, rounded; gradients
-    are of 16 bits as well."""
+    """Parameters of 16 bits with a float32 master are those of a float32 run with the same gradients, rounded."""
     ours = parameters(info.shapes, dtype)
     theirs = [torch.nn.Parameter(p.detach().float()) for p in ours]
     opt = getattr(schuss.torch, info.name)(ours, **info.options, master="float32")

@@ -55,7 +55,8 @@ cdef class TensorStepper(Stepper):
         """Whether it is of the extents and strides of tensor i."""
         cdef const int64_t *shape = self.laid + self.laid_at[i]
         cdef int k, ndim = self.views[i].ndim
-        if t.device_type != DLPACK_CPU or t.ndim != ndim:
+        # Memory that CUDA or ROCm have pinned is the CPU's, too.
+        if t.device_type != DLPACK_CPU and t.device_type != 3 and t.device_type != 11 or t.ndim != ndim:
             return False
         for k in range(ndim):
             if t.shape[k] != shape[k] or (shape[k] > 1 and t.strides != NULL and t.strides[k] != shape[ndim + k]):

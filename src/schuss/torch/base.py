@@ -42,8 +42,9 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
         As torch's. The tensors share memory with what steps write.
     clip_norm : float or None
         Gradients are scaled down to this norm in each step, if theirs, over all of them, is larger.
-    grad_scale, found_inf : tensor, set by ``torch.amp.GradScaler``
-        Gradients are divided by the first in the step, and no step is made where the second is not 0.
+    grad_scale, found_inf : tensor
+        If they are there: gradients are divided by the first in the step, and no step is made where the second is not
+        0. A ``torch.amp.GradScaler`` sets them where ``fused`` is True.
     """
 
     _of: ClassVar[type[optim.Optimizer]]
@@ -82,9 +83,10 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
         where = f"those of ``torch.optim.{like}``" if like else "those of that class"
         cls.__doc__ = f"""{summary}
 
-        Formula and hyperparameters as in `schuss.{of.__name__}`. Arguments: {where}. ``foreach`` and ``fused`` have no
-        effect; ``capturable`` and ``differentiable`` must be False. ``clip_norm`` limits the norm of all gradients;
-        ``states``, ``master``, ``rounding`` and ``seed`` are those of `schuss.Optimizer.set_precision`.
+        Formula and hyperparameters as in `schuss.{of.__name__}`. Arguments: {where}. ``foreach`` has no effect,
+        ``fused`` only on a ``GradScaler``; ``capturable`` and ``differentiable`` must be False. ``clip_norm`` limits
+        the norm of all gradients; ``states``, ``master``, ``rounding`` and ``seed`` are those of
+        `schuss.Optimizer.set_precision`.
         """
 
         def __init__(self: Optimizer, *given: Any, **options: Any) -> None:
@@ -248,8 +250,10 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
-        """By which a GradScaler leaves the unscaling to the step."""
-        return all(p.device.type == "cpu" for group in self.param_groups for p in group["params"])
+        """By which a GradScaler leaves unscaling to the step, as to torch's fused steps. Lightning does not clip then."""
+        return bool(self.defaults.get("fused")) and all(
+            p.device.type == "cpu" for group in self.param_groups for p in group["params"]
+        )
 
     def register_step_pre_hook(self, hook: Any) -> Any:
         """As torch has it."""
