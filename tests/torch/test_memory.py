@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -332,6 +334,20 @@ def test_other_devices_are_refused_where_torch_has_no_such_optimizer() -> None:
         opt.step()
 
 
+@pytest.mark.parametrize("name", ["AdamW", "SGD", "Adadelta"])
+def test_all_parameters_elsewhere(name: str) -> None:
+    there = [torch.nn.Parameter(torch.empty(4, 3, device="meta"))]
+    opt = getattr(schuss.torch, name)(there, lr=0.1)
+    there[0].grad = torch.empty(4, 3, device="meta")
+    schedule = torch.optim.lr_scheduler.StepLR(opt, 1, 0.5)
+    opt.step()
+    schedule.step()
+    opt.step()
+    assert opt._engine.elsewhere._optimizer.param_groups[0]["lr"] == 0.05
+    with pytest.raises(ValueError, match="states, master and rounding are of steps"):
+        getattr(schuss.torch, name)(there, states="8bit").step()
+
+
 # -- threads and interrupts --------------------------------------------------------------------------------------------
 
 
@@ -359,6 +375,36 @@ def test_two_threads_in_one_optimizer() -> None:
     assert float(opt.state[params[0]]["step"]) == 1 + len(made)
     assert len(made) + len(refused) == 40
     assert all("is in a step" in error for error in refused)
+
+
+WITHOUT_TABLE = """
+import torch
+for kind in torch.Tensor.__mro__:
+    if "__dlpack_c_exchange_api__" in vars(kind):
+        delattr(kind, "__dlpack_c_exchange_api__")
+assert not hasattr(torch.Tensor, "__dlpack_c_exchange_api__")
+import schuss.torch
+params = [torch.nn.Parameter(p) for p in (torch.randn(5, 3), torch.randn(4, 6).t(), torch.randn(1))]
+theirs = [torch.nn.Parameter(p.detach().clone()) for p in params]
+opt, torch_opt = schuss.torch.AdamW(params, lr=0.1), torch.optim.AdamW(theirs, lr=0.1)
+for t in range(9):
+    for p, q in zip(params, theirs):
+        p.grad = torch.randn_like(p)
+        q.grad = p.grad.clone()
+    if t == 4:
+        params[0].data = params[0].data.clone()
+    if t == 6:
+        params[2].grad = theirs[2].grad = None
+    opt.step()
+    torch_opt.step()
+for p, q in zip(params, theirs):
+    torch.testing.assert_close(p, q)
+"""
+
+
+def test_torch_without_the_table_of_functions() -> None:
+    """As before version 2.10: tensors are asked in Python."""
+    subprocess.run([sys.executable, "-c", WITHOUT_TABLE], check=True)
 
 
 def test_optimizers_of_many_threads() -> None:

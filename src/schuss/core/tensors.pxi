@@ -349,8 +349,10 @@ cdef class TensorSteps:
             for stepper in self.steppers:
                 if made and stepper.stepped:
                     made = stepper.make()
-                    if made:
-                        self.written(stepper.stepped)
+            if made:
+                stepped = (<TensorStepper>self.steppers[0]).stepped if len(self.steppers) == 1 else [
+                    tensor for one in self.steppers for tensor in one.stepped]
+                self.written(stepped)
         finally:
             self.let_go()
         return made

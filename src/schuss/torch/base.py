@@ -250,7 +250,7 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
-        """By which a GradScaler leaves unscaling to the step, as to torch's fused steps. Lightning does not clip then."""
+        """By which a GradScaler leaves unscaling to the step, as to torch's fused steps; Lightning won't clip then."""
         return bool(self.defaults.get("fused")) and all(
             p.device.type == "cpu" for group in self.param_groups for p in group["params"]
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _core
 from ..optim.parts import nothing, remembered_by
-from ..optim.precision import Precision, checked
+from ..optim.precision import PLAIN, Precision, checked
 from ..optim.state import set_clocks
 from .elsewhere import Elsewhere
 from .layouts import COMPUTED, Gradients, Names, array_of, bits_of, names_of, order_of, tensor_over
@@ -66,6 +66,11 @@ class Engine:
         if others:
             name = names_of(groups[others[0][0]], others[0][0])[others[0][1]]
             tensors = [(k, groups[k]["params"][j]) for k, j in others]
+            if precision != PLAIN:
+                raise ValueError(
+                    f"{name} is on device {tensors[0][1].device}, expected cpu: states, master and rounding are of "
+                    "steps that are made there"
+                )
             self.elsewhere = Elsewhere(kind._like, groups, tensors, name)
         self._members = members
         arrays = [[array_of(member.name, member.tensor, member.order) for member in of] for of in members]
