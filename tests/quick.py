@@ -141,6 +141,8 @@ QUICK = [
     "tables/test_encoding.py",
     "tables/test_recipes.py::test_each_learns",
     "tables/test_faults.py",
+    "torch/test_against_torch.py::test_arguments_are_torchs",
+    "torch/test_against_torch.py::test_states_have_torchs_words_and_shapes",
 ]
 
 

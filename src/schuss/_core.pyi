@@ -151,6 +151,63 @@ class Stepper:
     def norm(self, grads: NDArray[Any] | Sequence[NDArray[Any]]) -> float:
         """The global norm of gradients, in double, in a fixed order."""
 
+class TensorStepper(Stepper):
+    """A stepper over the memory of torch tensors: each parameter is an array over a tensor, in the order in which its
+    elements lie."""
+
+    tensors: list[Any]
+    stepped: list[Any]  # those that had a gradient in the last step
+    counts: NDArray[np.float32]  # how many steps each has made, written by each step
+    remembered: NDArray[np.float64]  # the first number that its rule remembers of each, where it does; written too
+    def hold_tensors(
+        self,
+        tensors: list[Any],
+        kind: type,
+        as_array: Callable[[int, Any], Any],
+    ) -> None:
+        """Once, before any step. kind: torch.Tensor. as_array: of the place of a parameter and a gradient that does not
+        lie as its parameter does, an array or SortedRows."""
+    def write_state(self, i: int, name: str, values: NDArray[Any]) -> None:
+        """State `name` of tensor i becomes these numbers of the dtype that is computed with, flat, rounded to how it is
+        kept."""
+    def read_codes(
+        self, i: int, name: str, codes: NDArray[np.uint8], scales: NDArray[np.float32], out: NDArray[Any]
+    ) -> None:
+        """Into out, flat and of that dtype, what 8-bit codes and magnitudes of their blocks stand for as a state."""
+    def note_counts(self) -> None:
+        """Write counts and remembered as they are now."""
+
+class TensorSteps:
+    """Steps over all the tensors of a torch optimizer that are on the CPU."""
+
+    steppers: list[TensorStepper]
+    def __init__(
+        self,
+        groups: list[dict[str, Any]],
+        steppers: list[TensorStepper],
+        plain: list[dict[str, Any]],
+        translate: Callable[[dict[str, Any], dict[str, Any]], None],
+        names: Iterable[str],
+        written: Callable[[list[Any]], None],
+    ) -> None:
+        """groups: torch's. plain: the same as steppers read them; translate(group, plain) brings one up to date, and
+        looks at these names of the group alone. written(tensors): called after a step of them."""
+    def note_state(self, state: Mapping[Any, Any]) -> None:
+        """The optimizer's state from now on: of each tensor that has states, a dict of them."""
+    def fresh(self) -> list[tuple[int, int]]:
+        """The stepper and the place of each tensor that has a gradient, and no states so far."""
+    def prepare(
+        self, groups: list[dict[str, Any]], state: Any, grad_scale: float = 1.0, clip_norm: float | None = None
+    ) -> int:
+        """All of a step that can fail: > 0, the number of gradients, where commit() or let_go() has to follow. 0: there
+        is none. -1: groups, parameters or states are not as they were. -2: some tensors have a gradient, no states."""
+    def commit(self) -> bool:
+        """Make the step; False: none was made, since a gradient is not finite."""
+    def let_go(self) -> None:
+        """Make none."""
+    def step_at_once(self, own: dict[str, Any]) -> bool:
+        """prepare() and commit() for an optimizer of these attributes; False where that did not make a step."""
+
 # Settings of an update rule: hyperparameters under the names that users know them by.
 RULES: Final[tuple[str, ...]]
 

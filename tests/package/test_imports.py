@@ -148,7 +148,8 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
 """
 # Doors to other libraries, which are imported where these are.
-DOORS = ("schuss.cli", "schuss.sklearn", "schuss.scipy", "schuss.interchange.", "schuss.__main__", "schuss._core")
+DOORS = ("schuss.cli", "schuss.sklearn", "schuss.scipy", "schuss.torch", "schuss.interchange.", "schuss.__main__")
+DOORS += ("schuss._core",)
 
 
 def test_modules_need_numpy_alone() -> None:

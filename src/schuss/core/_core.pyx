@@ -41,6 +41,7 @@ include "guests.pxi"      # memory of other libraries' arrays
 include "rows.pxi"        # gradients of some rows
 include "parameters.pxi"  # arrays that are updated in place, and gradients for them
 include "stepper.pxi"     # the optimizer step
+include "tensors.pxi"     # the same over tensors of torch
 include "lbfgs.pxi"       # L-BFGS
 include "targets.pxi"     # losses, labels, targets, weights
 include "plan.pxi"        # buffers of a network's passes

@@ -120,8 +120,13 @@ class OfParts:
         return members
 
     def _new_stepper(self, groups: list[dict[str, Any]], precision: Precision) -> _core.Stepper:
+        self._check_together(groups)
         kept = None if precision == PLAIN else precision
         return _core.Stepper(self._params_in_order(groups), self._group_of, groups, self._form, kept)
+
+    @staticmethod
+    def _check_together(groups: Sequence[Mapping[str, Any]]) -> None:
+        """ValueError if groups do not fit each other."""
 
     def _params_in_order(self, groups: list[dict[str, Any]]) -> list[NDArray[Any]]:
         """The parameters of these groups, in the order in which they were given."""
@@ -146,21 +151,7 @@ class OfParts:
 
     def _remembered(self) -> list[dict[str, float]]:
         """What each clock remembers from step to step, by the names of state_dict."""
-        found = []
-        group_of = self._group_of_clocks()
-        for group, steps, memory in zip(group_of, self._steps_of_clocks(), self._stepper.memories, strict=True):
-            # A step that was begun and failed has left what was remembered before it in the second half.
-            first = 1 if memory[0] <= steps else len(memory) // 2
-            names = _core.memory_names(self.param_groups[group]["rule"])
-            found.append({name: float(memory[first + place]) for place, name in enumerate(names)})
-        return found
-
-    def _group_of_clocks(self) -> list[int]:
-        """The group of each clock."""
-        found = list(range(len(self._stepper.behind)))
-        for clock, group in zip(self._stepper.clock_of, self._group_of, strict=True):
-            found[clock] = group
-        return found
+        return remembered_by(self._stepper, [group["rule"] for group in self.param_groups], self._group_of)
 
     def _steps_of_clocks(self) -> list[int]:
         """Steps that the parameters of each clock have made."""
@@ -259,6 +250,20 @@ class OfParts:
 
     def __copy__(self) -> Any:
         raise TypeError("two optimizers cannot share their arrays: use copy.deepcopy")
+
+
+def remembered_by(stepper: _core.Stepper, rules: Sequence[str], group_of: Sequence[int]) -> list[dict[str, float]]:
+    """What each clock of a stepper remembers from step to step, by the names of state_dict."""
+    of_clock = list(range(len(stepper.behind)))
+    for clock, group in zip(stepper.clock_of, group_of, strict=True):
+        of_clock[clock] = group
+    found = []
+    for group, behind, memory in zip(of_clock, stepper.behind, stepper.memories, strict=True):
+        # A step that was begun and failed has left what was remembered before it in the second half.
+        first = 1 if memory[0] <= stepper.steps - behind else len(memory) // 2
+        names = _core.memory_names(rules[group])
+        found.append({name: float(memory[first + place]) for place, name in enumerate(names)})
+    return found
 
 
 def become(found: Any, fill: Callable[..., None], *parts: Any) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from .base import Optimizer
 
 if TYPE_CHECKING:
-    from .. import _core
+    from collections.abc import Mapping, Sequence
+
     from ..structure import NoDecay, Params
     from .base import LearningRate
-    from .precision import Precision
 
 # What the groups have in common, and with it d.
 _OF_ALL = ("d0", "d_coef", "growth_rate", "beta3")
@@ -119,9 +119,9 @@ class Prodigy(Optimizer):
         """The estimate that the next step will use."""
         return self._remembered()[0]["d"]
 
-    def _new_stepper(self, groups: list[dict[str, Any]], precision: Precision) -> _core.Stepper:
+    @staticmethod
+    def _check_together(groups: Sequence[Mapping[str, Any]]) -> None:
         for index, group in enumerate(groups):
             for key in _OF_ALL:
                 if group[key] != groups[0][key]:
                     raise ValueError(f"params[{index}][{key!r}] must be that of params[0]; got {group[key]!r}")
-        return super()._new_stepper(groups, precision)

@@ -132,7 +132,7 @@ def loading(optimizer: OfParts, given: Any, *, averages: Any = None, resting: bo
     steps = max(counts, default=0)
     if "steps" in given:
         steps = max(steps, whole_count("state_dict's steps", given["steps"]))
-    _set_clocks(optimizer, stepper, groups, steps, counts, of_params)
+    set_clocks(stepper, optimizer._group_of, groups, steps, counts, of_params)
     stepper.memories[:, -1] = resting
     keep(stepper, specs, of_averages)
     mine, theirs = optimizer._stepper.state_shapes, stepper.state_shapes
@@ -301,9 +301,9 @@ def _fill(where: str, value: Any, into: NDArray[Any], dtype: np.dtype[Any]) -> N
         raise ValueError(f"{where} must hold numbers that {dtype} can hold; got larger ones")
 
 
-def _set_clocks(
-    optimizer: OfParts,
+def set_clocks(
     stepper: _core.Stepper,
+    group_of: Sequence[int],
     groups: list[dict[str, Any]],
     steps: int,
     counts: list[int],
@@ -315,7 +315,7 @@ def _set_clocks(
     # Those of no group are in the order of their first parameters, as in the core.
     starts, met = [row.copy() for row in rows], set[int]()
     clocks: dict[tuple[int, bytes], int] = {}
-    for k, index in enumerate(optimizer._group_of):
+    for k, index in enumerate(group_of):
         row = starts[index].copy()
         row[0] = counts[k]
         for place, name in enumerate(_core.memory_names(groups[index]["rule"])):
@@ -328,8 +328,9 @@ def _set_clocks(
             clocks[key] = len(rows)
             rows.append(row)
         clock_of[k] = clocks[key]
-    for index, members in enumerate(optimizer._members()):
-        if len({clock_of[k] for k in members}) > 1 and groups[index].get("rows") == "exact":
+    for index, group in enumerate(groups):
+        members = [k for k, of in enumerate(group_of) if of == index]
+        if len({clock_of[k] for k in members}) > 1 and group.get("rows") == "exact":
             raise ValueError(
                 f"state_dict must have one step count for all parameters of group {index}, which has rows='exact'; "
                 f"got {sorted({counts[k] for k in members})}"
