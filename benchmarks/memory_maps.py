@@ -124,12 +124,12 @@ def limit(folder: str, files: int) -> dict[str, float]:
         def write() -> None:
             file.seek(0)
             for _ in range(files * 4 * SIZE // _BLOCK):
-                file.write(block)
+                file.write(block.data)
             os.fsync(file.fileno())
 
         def read() -> None:
             file.seek(0)
-            while file.readinto(block):
+            while file.readinto(block.data):
                 pass
 
         write()
