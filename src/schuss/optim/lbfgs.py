@@ -351,9 +351,9 @@ class LBFGS:
         for key, value in groups[0].items():
             if key in mine and key not in ("params", "schedule"):
                 group[key] = plain(value)
-            elif key != "params" and key not in TORCH_ONLY:
-                raise unknown_name("state_dict's param_groups[0] key", key, mine)
-        group = _checked(group)
+            elif key not in ("params", "schedule") and key not in TORCH_ONLY:
+                group[key] = value  # the user's, or a scheduler's
+        group = {**group, **_checked(group)}
         load_schedules([group], state_dict)
         for key in states:
             if key != ids[0]:
