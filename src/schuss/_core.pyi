@@ -79,13 +79,13 @@ class Stepper:
         group_of: Sequence[int],
         groups: list[dict[str, Any]],
         form: Names | None = None,
-        precision: tuple[str, str | None, str, int] | None = None,
+        precision: tuple[str, str | None, str, int, str | None] | None = None,
     ) -> None:
         """params: C-contiguous writable arrays, float64 or of float32, float16 and bfloat16 (its bits as uint16, too),
         none overlapping another (checked: ValueError/TypeError that names the index). group_of[i]: the group of
         params[i], one of groups, as for step. States are what the rules of the groups need, and hold what they begin
-        with. form names arrays in messages. precision: states, master, rounding, seed of `Optimizer.set_precision`,
-        checked; what it adds follows the states of each parameter, under names of its own."""
+        with. form names arrays in messages. precision: states, master, rounding, seed, directory of
+        `Optimizer.set_precision`, checked; what it adds follows the states of each parameter, under names of its own."""
     params: list[NDArray[Any]]
     states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none. All rows are
     # brought up to date with the steps made so far when this is read
@@ -220,7 +220,7 @@ def states_of(
     group: dict[str, Any],
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    precision: tuple[str, str | None, str, int] | None = None,
+    precision: tuple[str, str | None, str, int, str | None] | None = None,
 ) -> list[tuple[str, tuple[int, ...], np.dtype[Any]]]:
     """Names and shapes of the states of an array of this shape."""
 

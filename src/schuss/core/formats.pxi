@@ -63,12 +63,13 @@ cdef class Kept:
     cdef bint master, split    # parameters once more in float32, or their lower halves
     cdef bint stochastic
     cdef uint64_t seed
+    cdef object directory      # where states lie in files that are mapped; None: in memory
 
     def __cinit__(self, precision=None):
         self.states = -1
         if precision is None:
             return
-        states, master, rounding, self.seed = precision
+        states, master, rounding, self.seed, self.directory = precision
         self.stochastic = rounding == "stochastic"
         self.master, self.split = master == "float32", master == "split"
         if states == "8bit":

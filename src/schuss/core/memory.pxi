@@ -18,6 +18,21 @@ cdef object aligned_zeros(Py_ssize_t n, dtype):
     return raw[skip : skip + n * item].view(dtype)
 
 
+cdef object mapped_zeros(Py_ssize_t n, dtype, directory):
+    """n zeros in a file without a name in this directory, which is gone with the array. Where the system can, room on the disk
+    is taken at once: a write that finds none later would end the process."""
+    import tempfile
+
+    if n == 0:
+        return aligned_zeros(n, dtype)
+    with tempfile.TemporaryFile(dir=directory) as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, n * dtype.itemsize)
+        else:
+            file.truncate(n * dtype.itemsize)
+        return np.memmap(file, dtype, "r+", shape=(n,)).view(ndarray)
+
+
 cdef object held_in_place(array):
     """A weak reference to the array whose memory this is. NumPy moves no memory of an array that has one: while it
     lives, array.resize(..., refcheck=False) is refused."""

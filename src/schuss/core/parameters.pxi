@@ -101,6 +101,10 @@ cdef class Parameters:
             used += self.views[i].ndim
         return 0
 
+    cdef object zeros(self, Py_ssize_t n, dtype):
+        """n zeros, where memory beside the parameters lies."""
+        return aligned_zeros(n, dtype)
+
     cdef list lay(self, list shapes, list dtypes=None):
         """Zeros of these shapes, one for each parameter (None: none), in one arena: stepping many arrays walks memory in
         order. Each lies within its lines of cache as its parameter does. They are of the dtype that is computed with, or of one
@@ -114,7 +118,7 @@ cdef class Parameters:
                 total = place_like(total, self.views[i].buf, item)
             starts.append(total)
             total += padded(shape)
-        arena = aligned_zeros(total, format_array(self.dtype))
+        arena = self.zeros(total, format_array(self.dtype))
         self.note_arena(arena)
         return [None if shape is None else view_of(arena, start, shape) for start, shape in zip(starts, shapes)]
 
@@ -126,7 +130,7 @@ cdef class Parameters:
             starts.append(total)
             if shape is not None:
                 total += (padded(shape) * dtype.itemsize + 63) // 64 * 64
-        arena = aligned_zeros(total, BYTES)
+        arena = self.zeros(total, BYTES)
         self.note_arena(arena)
         return [None if shape is None else
                 arena[start : start + size_of(shape) * dtype.itemsize].view(dtype).reshape(shape)

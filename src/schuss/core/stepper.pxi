@@ -83,6 +83,11 @@ cdef class Stepper(Parameters):
                     if start != 0:
                         self.fill_state(i, k, start)
 
+    cdef object zeros(self, Py_ssize_t n, dtype):
+        if self.kept.directory is None:
+            return aligned_zeros(n, dtype)
+        return mapped_zeros(n, dtype, self.kept.directory)
+
     # -- formats --
 
     cdef int note_formats(self, list found) except -1:

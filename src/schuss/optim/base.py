@@ -5,6 +5,7 @@ Arguments, defaults and formulas are those of ``torch.optim``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -225,7 +226,13 @@ class Optimizer(OfParts):
         self._stepper.catch_up(integer("param", param, 0), np.unique(index.astype(np.int64)))
 
     def set_precision(
-        self, *, states: str = "float32", master: str | None = None, rounding: str = "nearest", seed: int = 0
+        self,
+        *,
+        states: str = "float32",
+        master: str | None = None,
+        rounding: str = "nearest",
+        seed: int = 0,
+        directory: str | os.PathLike[str] | None = None,
     ) -> None:
         """Keep states in fewer bits, and more bits of parameters in bfloat16 or float16. Before the first step.
 
@@ -250,6 +257,10 @@ class Optimizer(OfParts):
         seed : int
             In [0, 2^64), of the random numbers, which follow from it, the step, the array and the element alone: the
             same for any number of threads.
+        directory : path, optional
+            A folder in which states, masters and averages lie in files that are mapped into memory, which may be larger
+            than it. The files have no name, and are gone with the optimizer. Parameters may be maps of the caller's
+            (numpy.memmap).
 
         Raises
         ------
@@ -281,7 +292,8 @@ class Optimizer(OfParts):
             raise ValueError(f"set_precision must be called before the first step; {self.steps} were made")
         if self._averages:
             raise ValueError(f"set_precision must be called before averages are kept; {len(self._averages)} are")
-        precision = checked(Precision(states, master, rounding, seed), self._stepper.params)
+        folder = None if directory is None else os.fspath(directory)
+        precision = checked(Precision(states, master, rounding, seed, folder), self._stepper.params)
         stepper = self._new_stepper(self.param_groups, precision)
         _core.in_turn([(setattr, self, "_precision", precision), (setattr, self, "_stepper", stepper)])
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..arguments import choice, integer
+from ..arguments import choice, integer, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ class Precision(NamedTuple):
     master: str | None = None
     rounding: str = "nearest"
     seed: int = 0
+    directory: str | None = None
 
 
 PLAIN = Precision()
@@ -30,14 +32,16 @@ PLAIN = Precision()
 
 def checked(precision: Precision, params: Sequence[NDArray[Any]]) -> Precision:
     """The precision, if it suits these parameters. ValueError, TypeError else."""
-    states, master, rounding, seed = precision
+    states, master, rounding, seed, directory = precision
     choice("states", states, STATES)
     if master is not None:
         choice("master", master, MASTERS)
     choice("rounding", rounding, ROUNDINGS)
     seed = integer("seed", seed, 0, 2**64 - 1)
+    if directory is not None and not os.path.isdir(directory):
+        raise ValueError(f"directory must be None or a folder that is there; got {shown(directory)}")
     dtypes = {str(p.dtype) for p in params}
-    if "float64" in dtypes and precision != PLAIN:
+    if "float64" in dtypes and precision[:4] != PLAIN[:4]:
         raise ValueError(f"set_precision must be for parameters in float32, bfloat16 or float16; got {_listed(dtypes)}")
     halves = dtypes - {"float32"}
     if master is not None and not halves:
@@ -49,7 +53,7 @@ def checked(precision: Precision, params: Sequence[NDArray[Any]]) -> Precision:
         raise ValueError(
             "rounding must be 'nearest', as neither states nor parameters are rounded to bfloat16; got 'stochastic'"
         )
-    return Precision(states, master, rounding, seed)
+    return Precision(states, master, rounding, seed, directory)
 
 
 def _listed(dtypes: set[str]) -> str:
