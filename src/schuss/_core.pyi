@@ -85,7 +85,7 @@ class Stepper:
         none overlapping another (checked: ValueError/TypeError that names the index). group_of[i]: the group of
         params[i], one of groups, as for step. States are what the rules of the groups need, and hold what they begin
         with. form names arrays in messages. precision: states, master, rounding, seed, directory of
-        `Optimizer.set_precision`, checked; what it adds follows the states of each parameter, under names of its own."""
+        `Optimizer.set_precision`, checked; what it adds follows the states of each parameter, under its own names."""
     params: list[NDArray[Any]]
     states: list[list[Any]]  # states[i][k]: of params[i] in slot k, writable; None where there is none. All rows are
     # brought up to date with the steps made so far when this is read
