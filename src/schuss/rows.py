@@ -27,8 +27,8 @@ class Rows(_core.SortedRows):
     indices : array of integers (k,)
         Rows, in any order. Where one comes more than once, its values are added up, in the order given.
     values : array (k, ...)
-        float32 or float64, or 16-bit floats, of which a float32 copy is made; values[i] has the shape of one row. Copied if rows have to be sorted or
-        added up, or it is not C-contiguous.
+        float32 or float64, or 16-bit floats, of which a copy in float32 is made; values[i] has the shape of one row.
+        Copied if rows have to be sorted or added up, or it is not C-contiguous.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Gradients of any float format, for parameters of any: the step is that with the gradient's numbers in the computing dtype."""
+"""Gradients of any float format: the step is that with their numbers in the computing dtype."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 import schuss
@@ -150,8 +150,7 @@ def test_formats_are_mixed_within_a_step_and_change_from_step_to_step(dtype: str
         gs = [form(x) for form, x in zip(forms, drawn(seed + 1, shapes), strict=True)]
         opt.step(gs, clip_norm=3.0)
         twin.step([computed(g, dtype) for g in gs], clip_norm=3.0)
-    for p, expected in zip(params, twins, strict=True):
-        assert bits(p) == bits(expected)
+    check_equal(params, twins, {"clip_norm": 3.0}, dtype)
 
 
 @pytest.mark.parametrize("dtype", PARAMS)
@@ -182,8 +181,16 @@ def test_stages(stages: dict[str, Any], dtype: str, isa: str) -> None:
             opt.step(gs, **stages)
             twin.step([computed(g, dtype) for g in gs], **stages)
             assert [bits(g) for g in gs] == before
-        for p, expected in zip(params, twins, strict=True):
-            assert bits(p) == bits(expected), kind.__name__
+        check_equal(params, twins, stages, dtype)
+
+
+def check_equal(params: list[Array], twins: list[Array], stages: dict[str, Any], dtype: str) -> None:
+    """The same bits, but that norms in double are sums in another order: by the chunks that are widened."""
+    for p, expected in zip(params, twins, strict=True):
+        if "clip_norm" in stages and dtype == "float64":
+            assert_allclose(p, expected, rtol=1e-13, atol=1e-15)
+        else:
+            assert bits(p) == bits(expected)
 
 
 @pytest.mark.parametrize("dtype", PARAMS)

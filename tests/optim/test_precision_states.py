@@ -1,4 +1,4 @@
-"""Optimizers of reduced precision, saved and loaded: pickles, deep copies, state_dicts, and from one precision to another."""
+"""Optimizers of reduced precision, saved and loaded, also as another precision."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ def changed(opt: schuss.Optimizer, **entries: Any) -> dict[str, Any]:
         ({"exp_avg_absmax": None}, "absmax"),
         ({"exp_avg": None}, "exp_avg"),
         ({"exp_avg_absmax": np.zeros(19, np.float32)}, "absmax|scales"),
-        ({"exp_avg_absmax": np.zeros(20, np.float64)}, "absmax|scales"),
+        ({"exp_avg_absmax": np.zeros(20, np.int64)}, "absmax|scales"),
         ({"exp_avg_absmax": np.zeros((20, 1), np.float32)}, "absmax|scales"),
         ({"exp_avg_absmax": "text"}, "absmax|scales"),
         ({"exp_avg": np.zeros(5002, np.uint8)}, "shape|scales"),

@@ -437,6 +437,8 @@ cdef usable_gradient(g, str name, p, bint writable, bint any_format):
     if dtype != p.dtype and not (any_format and format_of(dtype) >= 0):
         raise ValueError(f"{name} has dtype {g.dtype}, expected {p.dtype}"
                          + (" or another of float32, float64, float16 and bfloat16" if any_format else ""))
+    if writable and g.flags.carray and g.dtype.isnative:
+        return g
     if writable:
         raise ValueError(f"{name} is read-only, not C-contiguous, misaligned or not native, expected an array that can "
                          "be zeroed in place: zero_grad=True")

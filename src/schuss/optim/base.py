@@ -273,7 +273,7 @@ class Optimizer(OfParts):
         >>> opt.step([np.ones(8192, np.float32)])
         """
         if self._stepper.busy:
-            raise RuntimeError("set_precision was called within a step of this optimizer, or a fit with it")
+            raise RuntimeError("set_precision was called within a step of this optimizer")
         if self.steps:
             raise ValueError(f"set_precision must be called before the first step; {self.steps} were made")
         if self._averages:

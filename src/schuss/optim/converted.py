@@ -137,7 +137,9 @@ def _wide(where: str, array: Array, scale: Any, code: str) -> Array:
     scales = None
     if array.dtype == _CODES:
         if scale is None:
-            raise ValueError(f"{where} must have the scales of its blocks beside it, {SCALE!r}, as it has codes of 8 bits")
+            raise ValueError(
+                f"{where} must have the scales of its blocks beside it, {SCALE!r}, as it has codes of 8 bits"
+            )
         scales = memory_of(scale)
         blocks = (array.size + 255) // 256
         if scales.shape != (blocks,) or scales.dtype != np.float32:

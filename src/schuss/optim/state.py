@@ -295,9 +295,15 @@ def _load_states(
 def _fill(where: str, value: Any, into: NDArray[Any]) -> None:
     """Fill a state from an array of real numbers of any dtype, each rounded once, or of bits like its own."""
     array = memory_of(value)
-    fits = array.dtype == into.dtype if into.dtype.kind == "u" else array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    fits = (
+        array.dtype == into.dtype
+        if into.dtype.kind == "u"
+        else array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    )
     if array.shape != into.shape or not fits:
-        raise ValueError(f"{where} must be {into.dtype} of shape {into.shape}; got {array.dtype} of shape {array.shape}")
+        raise ValueError(
+            f"{where} must be {into.dtype} of shape {into.shape}; got {array.dtype} of shape {array.shape}"
+        )
     with np.errstate(over="ignore", invalid="ignore"):
         into[...] = array
     if array.dtype != into.dtype and (np.isinf(into) & np.isfinite(array)).any():
