@@ -60,6 +60,7 @@ __attribute__((noinline)) static void by_row_stored(const struct schuss_segment 
             const struct schuss_segment chunk = opened(piece, start + i, n, &room);
             const struct rule_arrays r = chunk_of_row(&chunk, 0, n, c, staged);
             step_in_row(&r, c, factor, chunk.average, 0);
+            if (c->zero_grad && chunk.g) memset(chunk.g, 0, (size_t)n * sizeof(real)); /* or what it was widened to */
             closed(piece, start + i, &chunk, WRITES_PARAMS, c);
         }
     }

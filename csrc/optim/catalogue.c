@@ -104,7 +104,10 @@ int schuss_state_format(int rule, int slot, ptrdiff_t n, int dtype, int wanted) 
     enum { FEWEST = 4096 }; /* elements of a state of 8 bits */
     if (optimizer_rules[rule]->exact >> slot & 1) return dtype;
     if (wanted != SCHUSS_8BIT_SIGNED) return wanted;
-    return n < FEWEST ? dtype : optimizer_rules[rule]->positive >> slot & 1 ? SCHUSS_8BIT_UNSIGNED : SCHUSS_8BIT_SIGNED;
+    if (n < FEWEST) return dtype;
+    if (!(optimizer_rules[rule]->positive >> slot & 1)) return SCHUSS_8BIT_SIGNED;
+    /* Where updates are made of what was kept, a divisor that 8 bits round to 0 would leave eps alone. */
+    return optimizer_rules[rule]->sums_write >> slot & 1 ? SCHUSS_BF16 : SCHUSS_8BIT_UNSIGNED;
 }
 
 double schuss_state_start(const struct schuss_group *g, int slot) {

@@ -67,7 +67,7 @@ static inline int next_piece(struct pieces *p) {
         if ((p->left && s->done) || (!p->every && stepped_whole(p->step, s))) continue;
         p->segment = s;
         ptrdiff_t unit = p->whole_rows && goes_by_rows(p->step, s) ? step_row_length(s) : p->unit;
-        if (s->stored && unit < BLOCK_8BIT && BLOCK_8BIT % unit == 0) unit = BLOCK_8BIT;
+        if (s->stored && unit > 0 && unit < BLOCK_8BIT && BLOCK_8BIT % unit == 0) unit = BLOCK_8BIT;
         p->from = cut(p->first - p->start, s->n, unit);
         p->to = cut(p->end - p->start, s->n, unit);
         p->start += s->n;

@@ -104,6 +104,7 @@ class Stepper:
     def set_clocks(self, clock_of: Sequence[int], behind: Sequence[int]) -> None:
         """What clock_of and behind will be. ValueError if clocks are of several groups, or without params. What they
         remember is for the caller to write into memories."""
+    busy: bool  # whether a step or a fit is being made
     nonfinite: bool  # whether the last step saw a NaN or infinite gradient
     grad_norm: float  # global norm seen by the last step that clipped by norm
     resting: bool  # whether the params are not where steps are made from: then a step raises RuntimeError
@@ -133,6 +134,8 @@ class Stepper:
         """Rows of a parameter, strictly increasing, make the steps that they have missed; None: all of all
         parameters."""
 
+    def codes(self) -> list[dict[str, str]]:
+        """For each parameter the codes that its states would have in 8 bits, those that ever do."""
     def zeros_like_params(self) -> list[NDArray[Any]]:
         """Of the parameters' shapes, in the dtype that is computed with."""
     def param_arrays(self) -> list[NDArray[Any]]:

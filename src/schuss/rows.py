@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
 from .arguments import shown
+from .foreign import source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Rows(_core.SortedRows):
@@ -23,8 +27,8 @@ class Rows(_core.SortedRows):
     indices : array of integers (k,)
         Rows, in any order. Where one comes more than once, its values are added up, in the order given.
     values : array (k, ...)
-        float32 or float64, as the parameter; values[i] has the shape of one row. Copied if rows have to be sorted or
-        added up, or it is not C-contiguous.
+        float32 or float64, or 16-bit floats, of which a copy in float32 is made; values[i] has the shape of one row.
+        Copied if rows have to be sorted or added up, or it is not C-contiguous.
 
     Raises
     ------
@@ -36,11 +40,11 @@ class Rows(_core.SortedRows):
     __slots__ = ()
 
     def __new__(cls, indices: Any, values: Any) -> Rows:
-        index, rows = np.asarray(indices), np.asarray(values)
+        index, rows = np.asarray(indices), _wide(values)
         if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
             raise TypeError(f"indices must be integers of shape (k,); got {index.dtype} of shape {index.shape}")
         if rows.dtype not in (np.float32, np.float64):
-            raise TypeError(f"values must be float32 or float64; got {rows.dtype}")
+            raise TypeError(f"values must be float32, float64 or 16-bit floats; got {rows.dtype}")
         if rows.ndim < 1 or len(rows) != len(index):
             raise ValueError(f"values must have one row an index, {len(index)}; got {shown(rows.shape)}")
         index = index.astype(np.int64)
@@ -59,3 +63,12 @@ class Rows(_core.SortedRows):
 
     def __repr__(self) -> str:
         return f"Rows({len(self.indices)} rows of shape {self.values.shape[1:]}, {self.values.dtype})"
+
+
+def _wide(values: Any) -> NDArray[Any]:
+    """An array of values; in float32 if they have 16 bits, as rows may have to be added up."""
+    of_others = hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray)
+    array = source("values", values) if of_others else np.asarray(values)
+    if array.dtype == np.uint16:  # the bits of bfloat16
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32) if array.dtype.name in ("bfloat16", "float16") else array

@@ -32,7 +32,7 @@ PRECISIONS = [
     ("float32", {"states": "bfloat16"}),
 ]
 OPTIONS: dict[str, dict[str, Any]] = {
-    "SGD": {"momentum": 0.9, "lr": 0.05},
+    "SGD": {"momentum": 0.9, "lr": 0.05, "weight_decay": 0.1, "maximize": True},
     "Adam": {"amsgrad": True, "weight_decay": 0.1},
     "RMSProp": {"centered": True, "momentum": 0.5},
     "Signum": {"momentum": 0.9},
@@ -115,7 +115,9 @@ def values_of(opt: schuss.Optimizer, i: int, given: Array) -> tuple[Array, dict[
 
 @pytest.mark.parametrize(("dtype", "how"), PRECISIONS, ids=str)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_equals_the_rule_in_float32_narrowed(kind: type[schuss.Optimizer], dtype: str, how: dict[str, Any]) -> None:
+def test_equals_the_rule_in_float32_narrowed(
+    kind: type[schuss.Optimizer], dtype: str, how: dict[str, Any], isa: str
+) -> None:
     name = kind.__name__
     shapes = [(70, 80), (16, 3), (40, 120)] if kind._rule == "muon" else SHAPES
     params, grads = problem(dtype, shapes, STEPS)

@@ -30,7 +30,7 @@ cdef class Parameters:
     cdef list arenas            # memory beside them, an array for each of the params in each
     cdef uintptr_t arena_start[MOST_ARENAS]
     cdef uintptr_t arena_end[MOST_ARENAS]
-    cdef bint busy
+    cdef readonly bint busy     # whether a step or the like is being made
 
     cdef int hold(self, params, form, bint any_format=False) except -1:
         """Checks the arrays and fills the segments; once, by the constructor. any_format: they may have fewer bits than float32."""
@@ -61,8 +61,7 @@ cdef class Parameters:
             elif dtype != self.dtype:
                 raise TypeError(f"{self.param_name(i)} is {p.dtype}, {self.param_name(0)} is {self.params[0].dtype}: "
                                 "expected one dtype" + (" to compute in" if any_format else ""))
-            bits = p.view(UINT16) if self.formats[i] == SCHUSS_BF16 else p  # of which the buffer protocol knows nothing
-            PyObject_GetBuffer(bits, &self.views[i], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+            PyObject_GetBuffer(seen_by_buffers(p), &self.views[i], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
             self.n_views = i + 1
             segment = &self.segments[i]
             segment.n = p.size
@@ -181,6 +180,10 @@ cdef class Parameters:
     cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
         """Whether array i can be updated by a gradient of some rows."""
         return False
+
+    cdef str whole_because(self, Py_ssize_t i):
+        """Why not."""
+        return "this optimizer looks at whole arrays"
 
     cdef int check_params(self) except -1:
         """ValueError if an array is no longer what it was when this was made. A shape alone may have changed."""
@@ -357,7 +360,7 @@ cdef class Parameters:
         """The values of a gradient of some rows, for which segment i is cut down to these rows."""
         cdef schuss_segment *segment = &self.segments[i]
         if not self.goes_by_rows(i):
-            raise TypeError(f"{self.grad_name(i)} is of some rows only, expected an array: this optimizer looks at whole arrays")
+            raise TypeError(f"{self.grad_name(i)} is of some rows only, expected an array: {self.whole_because(i)}")
         if not rows_fit(g, &self.wants[i], format) or (format[0] != self.dtype and self.stored == NULL):
             self.check_rows(g, i)
             format[0] = format_of(g.values.dtype)
@@ -438,6 +441,8 @@ cdef usable_gradient(g, str name, p, bint writable, bint any_format):
     if dtype != p.dtype and not (any_format and format_of(dtype) >= 0):
         raise ValueError(f"{name} has dtype {g.dtype}, expected {p.dtype}"
                          + (" or another of float32, float64, float16 and bfloat16" if any_format else ""))
+    if writable and g.flags.carray and g.dtype.isnative:
+        return g
     if writable:
         raise ValueError(f"{name} is read-only, not C-contiguous, misaligned or not native, expected an array that can "
                          "be zeroed in place: zero_grad=True")

@@ -5,6 +5,7 @@ cdef uint64_t steppers_made = 0
 cdef class Stepper(Parameters):
     cdef list state_arrays      # of each of the params, an array for each slot, or None
     cdef readonly list state_names # their names
+    cdef list slots            # of each of the params, how many slots come before what there is beside its states
     cdef readonly list state_shapes # and their shapes, as they were made
     cdef list settings         # names of the settings that each group was made with
     cdef readonly list averages # of each average kept, an array for each of the params
@@ -67,7 +68,11 @@ cdef class Stepper(Parameters):
             self.state_names.append([None if state is None else state[0] for state in found[i]])
             self.state_shapes.append([None if state is None else state[1] for state in found[i]])
         self.lasts = [None] * n
+        self.slots = [len(of) for of in found]
         self.note_formats(found)
+        for i in range(self.c_step.n_groups):
+            if self.numbers[i].rows != 0:
+                self.check_narrow(i)
         for k in range(max(map(len, found), default=0)):
             made = self.lay([of[k][1] if len(of) > k and of[k] is not None else None for of in found], self.dtypes_of_slot(k))
             for i in range(n):
@@ -193,6 +198,19 @@ cdef class Stepper(Parameters):
                 wide = np.empty(self.params[i].shape, format_array(self.dtype))
                 schuss_kernels(self.dtype).widen(self.stored[i].p, wide.size, self.segments[i].p, self.stored[i].low, start_of(wide))
                 found.append(wide)
+        return found
+
+    def codes(self):
+        cdef Py_ssize_t i, k
+        cdef int format
+        cdef list found = []
+        for i in range(self.n_views):
+            of = {}
+            for k in range(self.slots[i]):
+                format = schuss_state_format(self.numbers[self.segments[i].group].rule, k, 1 << 62, self.dtype, SCHUSS_8BIT_SIGNED)
+                if self.state_names[i][k] is not None and format != self.dtype:
+                    of[self.state_names[i][k]] = "8bit_signed" if format == SCHUSS_8BIT_SIGNED else "8bit_unsigned"
+            found.append(of)
         return found
 
     def zeros_like_params(self):
@@ -664,7 +682,7 @@ cdef class Stepper(Parameters):
         cdef list has = self.state_shapes[k]
         cdef Py_ssize_t slot
         for slot, state in enumerate(states_by_slot(&self.numbers[i], &self.segments[k])):
-            if state is not None and (slot >= len(has) or has[slot] != state[1]):
+            if state is not None and (slot >= self.slots[k] or has[slot] != state[1]):
                 raise ValueError(
                     f"param_groups[{i}] now asks for a state {state[0]!r} of shape {state[1]} that this optimizer was made "
                     "without (such a setting as momentum, amsgrad or max_precond_dim was changed): make a new optimizer "
@@ -681,12 +699,21 @@ cdef class Stepper(Parameters):
         self.c_step.zero_grad = zero_grad
         return 0
 
-    cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
+    cdef bint has_blocks(self, Py_ssize_t i) noexcept:
+        """Whether a state of array i is kept in 8 bits."""
         cdef int k
         for k in range(SCHUSS_MAX_STATES):
-            if self.stored[i].scale[k] != NULL:  # rows would be parts of blocks
-                return False
-        return schuss_rule_by_rows(self.c_step.groups[self.segments[i].group].rule) and not self.averages
+            if self.stored[i].scale[k] != NULL:
+                return True
+        return False
+
+    cdef str whole_because(self, Py_ssize_t i):
+        if self.has_blocks(i):
+            return "its states are kept in 8 bits, in blocks that may be of several rows"
+        return Parameters.whole_because(self, i)
+
+    cdef bint goes_by_rows(self, Py_ssize_t i) noexcept:
+        return not self.has_blocks(i) and schuss_rule_by_rows(self.c_step.groups[self.segments[i].group].rule) and not self.averages
 
     cdef int set_gradient_format(self, Py_ssize_t i, int format) except -1:
         if format != self.dtype and self.segments[i].last != NULL:

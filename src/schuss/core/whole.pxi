@@ -8,6 +8,17 @@ cdef struct copying:
     Py_ssize_t size
 
 
+cdef Py_ssize_t copied_item(const PyObject *descr) noexcept:
+    """Bytes of an element of this dtype; -1: it is none that is known at once."""
+    cdef int format = array_format(descr)
+    return 1 if descr == <PyObject *>BYTES else -1 if format < 0 else format_item(format)
+
+
+cdef object seen_by_buffers(array):
+    """The array, or its bits where its numbers are such as the buffer protocol knows nothing of."""
+    return array.view(UINT16) if format_of(array.dtype) == SCHUSS_BF16 else array
+
+
 cdef int read_copying(copying *found, list targets, list sources, Py_ssize_t i, bint asks) except -1:
     """Points at both arrays. A source that is not contiguous is replaced by a copy. ValueError unless they are alike, and
     the target is contiguous and, where that is asked, writeable."""
@@ -16,22 +27,25 @@ cdef int read_copying(copying *found, list targets, list sources, Py_ssize_t i, 
     cdef const schuss_ndarray *b = numpy_head(source)
     cdef Py_buffer mine, theirs
     cdef Py_ssize_t k
-    if (a != NULL and b != NULL and a.descr == b.descr and (a.descr == <PyObject *>FLOAT32 or a.descr == <PyObject *>FLOAT64)
-            and a.nd == b.nd and same_extents(a.nd, a.dimensions, b.dimensions)
+    cdef Py_ssize_t item = -1
+    if a != NULL and b != NULL and a.descr == b.descr:
+        item = copied_item(a.descr)
+    if (item > 0 and a.nd == b.nd and same_extents(a.nd, a.dimensions, b.dimensions)
             and (not asks or a.flags & (ARRAY_WRITEABLE | ARRAY_WARN_ON_WRITE) == ARRAY_WRITEABLE)):
         found.target, found.source = a.data, b.data
-        found.size = 4 if a.descr == <PyObject *>FLOAT32 else 8
+        found.size = item
         for k in range(a.nd):
             found.size *= a.dimensions[k]
         return 0
     if not source.flags.c_contiguous:
         sources[i] = source = np.array(source, order="C")
-    PyObject_GetBuffer(source, &theirs, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    if target.dtype != source.dtype or (format_of(target.dtype) < 0 and target.dtype != BYTES):
+        raise ValueError(f"sources[{i}] is {source.dtype}, expected {target.dtype}")
+    PyObject_GetBuffer(seen_by_buffers(source), &theirs, PyBUF_C_CONTIGUOUS)
     try:
-        PyObject_GetBuffer(target, &mine, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if asks else 0))
+        PyObject_GetBuffer(seen_by_buffers(target), &mine, PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if asks else 0))
         try:
-            if (format_dtype(mine.format) < 0 or format_dtype(mine.format) != format_dtype(theirs.format)
-                    or mine.ndim != theirs.ndim or not same_extents(mine.ndim, mine.shape, theirs.shape)):
+            if (mine.ndim != theirs.ndim or not same_extents(mine.ndim, mine.shape, theirs.shape)):
                 raise ValueError(f"sources[{i}] is {source.dtype} of shape {source.shape}, expected {target.dtype} of shape "
                                  f"{target.shape}")
             found.target, found.source, found.size = mine.buf, theirs.buf, mine.len

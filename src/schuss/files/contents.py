@@ -19,6 +19,7 @@ from ..layers.graph import built
 from ..optim import BY_NAME, EMA, SAM, SWA, Accumulate, Averaged, Lookahead, Optimizer, Switch
 from ..optim.parts import Parts, check_like, nothing
 from ..optim.precision import PLAIN, Precision
+from ..optim.precision import checked as checked_precision
 from ..optim.schedule_free import ScheduleFree
 from ..optim.state import MOST_STEPS, NOT_HYPER, SPEC, checked_spec, own_entries, plain, schedules_as_data
 from ..optim.wrapper import Wrapper, WrapperParts
@@ -295,7 +296,7 @@ def _decoded_optimizer(
         stand_in._stepper.set_clocks([of[number] for number in _by_groups(order)], clocks["behind"])
     stand_in._group_of = order
     states: list[Arrays] = [{} for _ in order]
-    precision = Precision(**given.get("precision", {}))
+    precision = checked_precision(Precision(**given.get("precision", {})), stand_in._stepper.params)
     likes = stand_in._state_likes(groups, precision)
     for k, number in enumerate(_by_groups(order)):
         states[number] = {

@@ -288,6 +288,8 @@ class Optimizer(OfParts):
         >>> opt.set_precision(states="8bit")
         >>> opt.step([np.ones(8192, np.float32)])
         """
+        if self._stepper.busy:
+            raise RuntimeError("set_precision was called within a step of this optimizer")
         if self.steps:
             raise ValueError(f"set_precision must be called before the first step; {self.steps} were made")
         if self._averages:

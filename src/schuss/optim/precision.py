@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from ..arguments import choice, integer, shown
 
 if TYPE_CHECKING:
@@ -54,6 +56,11 @@ def checked(precision: Precision, params: Sequence[NDArray[Any]]) -> Precision:
             "rounding must be 'nearest', as neither states nor parameters are rounded to bfloat16; got 'stochastic'"
         )
     return Precision(states, master, rounding, seed, directory)
+
+
+def computing_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype that steps of parameters of this one are computed in, of which averages of them are."""
+    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
 
 
 def _listed(dtypes: set[str]) -> str:

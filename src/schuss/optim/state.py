@@ -9,7 +9,9 @@ import numpy as np
 
 from .. import _core
 from ..arguments import integer, number, shown, unknown_name
+from .converted import as_tensor, convert, memory_of
 from .parts import OfParts, keep
+from .precision import computing_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +39,6 @@ def described(
     optimizer: OfParts, tensor: Callable[[Any], Any] | None = None, *, averages: bool = True
 ) -> dict[str, Any]:
     """The optimizer's parts in the shape of torch's state_dict, with copies of its arrays; `tensor` makes torch's."""
-    made = tensor or (lambda value: value)
     remembered, counts, clock_of = optimizer._remembered(), optimizer._steps_of_clocks(), optimizer._stepper.clock_of
     state: dict[int, dict[str, Any]] = {}
     for k, (of, clock, arrays) in enumerate(zip(optimizer._group_of, clock_of, optimizer._states(), strict=True)):
@@ -51,7 +52,9 @@ def described(
             if absent:  # torch looks whether there is an entry
                 continue
             numbers = {name: tensor(float(value)) for name, value in numbers.items()}
-        state[k] = {**numbers, **{name: made(array.copy()) for name, array in arrays.items() if not absent}}
+        for name, array in arrays.items() if not absent else ():
+            numbers[name] = array.copy() if tensor is None else as_tensor(tensor, name, array)
+        state[k] = numbers
     entries = []
     for group, memory, members in zip(optimizer.param_groups, remembered, optimizer._members(), strict=False):
         entry = {key: value for key, value in group.items() if key not in NOT_HYPER}
@@ -184,7 +187,7 @@ def _loaded_averages(optimizer: OfParts, given: Any) -> tuple[list[Spec], list[l
         if not isinstance(entry, Mapping) or {*SPEC, "arrays"} - set(entry):
             raise ValueError(f"{where} must have {', '.join(SPEC)} and arrays; got {shown(entry)}")
         shapes = [(np.shape(a), np.asarray(a).dtype) for a in entry["arrays"]]
-        if shapes != [(p.shape, p.dtype) for p in optimizer._stepper.params]:
+        if shapes != [(p.shape, computing_dtype(p.dtype)) for p in optimizer._stepper.params]:
             raise ValueError(f"{where} must have an array like each parameter; got {shown(shapes)}")
         specs.append(checked_spec(where, entry))
     return specs, [list(map(np.asarray, entry["arrays"])) for entry in given]
@@ -256,17 +259,17 @@ def _load_states(
             raise ValueError(f"state_dict's state has an entry {key!r} that belongs to no parameter")
     counts, memories = [0] * len(order), [dict[str, float]()] * len(order)
     ids = iter(order)
-    states = optimizer._states_in(stepper, groups)
+    states, codes = optimizer._states_in(stepper, groups), stepper.codes()
     for group, memory, members in zip(groups, remembered, optimizer._members(), strict=True):
         names = _core.memory_names(group["rule"])
-        for param, index in zip(group["params"], members, strict=True):
-            mine = states[index]
+        for index in members:
             name_of = next(ids)
             where = f"state_dict's state[{name_of!r}]"
             entry = given.get(name_of, {})
             if not isinstance(entry, Mapping):
                 raise TypeError(f"{where} must be a dict; got {shown(entry)}")
             entry = dict(entry)
+            mine = convert(where, entry, states[index], codes[index], stepper.params[index])
             buffers = {name: entry.pop(name, None) for name in mine}
             own = {name: _number(f"{where}[{name!r}]", entry.pop(name)) for name in names if name in entry}
             memories[index] = {**memory, **own}
@@ -285,20 +288,26 @@ def _load_states(
                 raise ValueError(f"{where} must have {', '.join(mine)} after step {counts[index]}; got none")
             for name, value in buffers.items():
                 if value is not None:
-                    _fill(f"{where}[{name!r}]", value, mine[name], param.dtype)
+                    _fill(f"{where}[{name!r}]", value, mine[name])
     return counts, memories
 
 
-def _fill(where: str, value: Any, into: NDArray[Any], dtype: np.dtype[Any]) -> None:
-    """Fill a state from an array of real numbers of any dtype, each rounded once."""
+def _fill(where: str, value: Any, into: NDArray[Any]) -> None:
+    """Fill a state from an array of real numbers of any dtype, each rounded once, or of bits like its own."""
     array = memory_of(value)
-    real = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
-    if array.shape != into.shape or not real:
-        raise ValueError(f"{where} must be {dtype} of shape {into.shape}; got {array.dtype} of shape {array.shape}")
+    fits = (
+        array.dtype == into.dtype
+        if into.dtype.kind == "u"
+        else array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    )
+    if array.shape != into.shape or not fits:
+        raise ValueError(
+            f"{where} must be {into.dtype} of shape {into.shape}; got {array.dtype} of shape {array.shape}"
+        )
     with np.errstate(over="ignore", invalid="ignore"):
         into[...] = array
     if array.dtype != into.dtype and (np.isinf(into) & np.isfinite(array)).any():
-        raise ValueError(f"{where} must hold numbers that {dtype} can hold; got larger ones")
+        raise ValueError(f"{where} must hold numbers that {into.dtype} can hold; got larger ones")
 
 
 def set_clocks(
@@ -344,17 +353,6 @@ def own_entries(kind: type[OfParts], group: Mapping[str, Any]) -> dict[str, Any]
     """Entries of a group that are no hyperparameters: the user's, or what other libraries' schedulers keep there."""
     known = {*_core.setting_names(group["rule"]), *kind._own_flags, *NOT_HYPER}
     return {key: value for key, value in group.items() if key not in known}
-
-
-def memory_of(value: Any) -> NDArray[Any]:
-    """An array, or a tensor of torch's wherever it lies and whatever its dtype, as an array."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        try:
-            return np.asarray(value)
-        except TypeError:  # NumPy has no bfloat16, whose numbers float32 has
-            return np.asarray(value.float())
-    return np.asarray(value)
 
 
 def plain(value: Any) -> Any:
