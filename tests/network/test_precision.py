@@ -185,7 +185,7 @@ def test_a_rate_cannot_set_it_within_a_fit() -> None:
     opt = schuss.AdamW(net.parameters, lr=rate)
     armed.append(1)
     before = [p.copy() for p in net.parameters]
-    with pytest.raises(RuntimeError, match="other states within this fit, as set_precision does"):
+    with pytest.raises(RuntimeError, match="set_precision was called within this fit"):
         net.fit(X, Y, loss="cross_entropy", epochs=1, optimizer=opt)
     assert_array_equal(net.parameters[0], before[0])
     assert opt.steps == 0
