@@ -105,9 +105,8 @@ int schuss_state_format(int rule, int slot, ptrdiff_t n, int dtype, int wanted) 
     if (optimizer_rules[rule]->exact >> slot & 1) return dtype;
     if (wanted != SCHUSS_8BIT_SIGNED) return wanted;
     if (n < FEWEST) return dtype;
-    if (!(optimizer_rules[rule]->positive >> slot & 1)) return SCHUSS_8BIT_SIGNED;
-    /* Where updates are made of what was kept, a divisor that 8 bits round to 0 would leave eps alone. */
-    return optimizer_rules[rule]->sums_write >> slot & 1 ? SCHUSS_BF16 : SCHUSS_8BIT_UNSIGNED;
+    if (optimizer_rules[rule]->fine >> slot & 1) return SCHUSS_BF16;
+    return optimizer_rules[rule]->positive >> slot & 1 ? SCHUSS_8BIT_UNSIGNED : SCHUSS_8BIT_SIGNED;
 }
 
 double schuss_state_start(const struct schuss_group *g, int slot) {

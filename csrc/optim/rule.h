@@ -42,6 +42,7 @@ struct rule {
     /* How states may be kept in fewer bits, bit k for slot k: which are never negative, and which need all their bits,
      * since parameters are made of them or they change by steps that would be rounded away. */
     int positive, exact;
+    int fine;            /* States that are kept in bfloat16 where others have 8 bits, bit k for slot k. */
     int first_fills_states; /* 1: the first step fills them whatever they were. */
 
     /* The names of what a clock remembers, all that it goes on with, and state_dict has; see schuss_rule_memory_of_params. */

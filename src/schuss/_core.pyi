@@ -135,7 +135,8 @@ class Stepper:
         parameters."""
 
     def codes(self) -> list[dict[str, str]]:
-        """For each parameter the codes that its states would have in 8 bits, those that ever do."""
+        """For each parameter, of its states that may have fewer bits, what they are where they are to have 8:
+        "8bit_signed", "8bit_unsigned", or "bfloat16" of those that 8 are too few for."""
     def zeros_like_params(self) -> list[NDArray[Any]]:
         """Of the parameters' shapes, in the dtype that is computed with."""
     def param_arrays(self) -> list[NDArray[Any]]:

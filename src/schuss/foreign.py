@@ -53,6 +53,9 @@ _ZERO_COPY = (("torch", "Tensor"),)
 _QUICK: dict[type, Callable[[Any], NDArray[Any]]] = {}
 _FLOAT, _BFLOAT = 2, 4
 _KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}
+# Libraries whose arrays never change, though DLPack does not say so. Those of other floats come by the buffer protocol,
+# which does.
+_IMMUTABLE = ("jax", "jaxlib")
 # What views are of, by DLPack's code and bits. NumPy has no bfloat16: its bits are whole numbers.
 _TYPES = {(_FLOAT, 64): "f8", (_FLOAT, 32): "f4", (_FLOAT, 16): "f2", (_BFLOAT, 16): "u2"}
 _READ_ONLY, _COPIED = 1, 2
@@ -116,7 +119,9 @@ def _quick_view(value: Any) -> NDArray[Any] | None:
             return None
         quick = _QUICK[kind] = kind.numpy
     try:
-        return quick(value)
+        found = quick(value)
+        # Whole numbers of 16 bits are no bits of bfloat16 in a library that has both.
+        return None if found.dtype == np.uint16 else found
     except _REFUSALS:
         return None  # the long way gets at some of them, and says why it does not get at the others
 
@@ -247,6 +252,8 @@ def _of_dlpack(name: str, value: Any, expected: str) -> NDArray[Any]:
         read_only = not hasattr(type(value), "__setitem__")
     else:
         raise TypeError(f"{name} must be {expected}; got {_class(value)} whose __dlpack__ gives {shown(capsule)}")
+    if type(value).__module__.partition(".")[0] in _IMMUTABLE:
+        read_only = True
     if tensor.device_type not in _HOST:
         _refuse_device(name, value, tensor.device_type)
     if (tensor.code, tensor.bits) not in _TYPES or tensor.lanes != 1:

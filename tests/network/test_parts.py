@@ -73,7 +73,7 @@ OF_STEPPER = {
         ["sums", "scratch", "level", "arenas", "state_names", "groups_read", "unscheduled",
          "numbers", "views", "n_views", "wants",
          "shapes", "spans", "n_spans", "elements", "number", "dtype", "segments", "arena_start", "arena_end", "busy",
-         "given", "places", "disjoint", "asked", "n_absent", "settings", "state_shapes", "stored",
+         "given", "places", "disjoint", "asked", "n_absent", "settings", "state_shapes", "slots", "stored",
          "formats", "any_narrow", "any_stored",
          "rows_changes", "histories", "lasts"],  # rows that have missed steps make them before parts are asked for
         SETTLED,

@@ -175,7 +175,7 @@ def test_read_only_buffers() -> None:
 @pytest.mark.parametrize("given", [bytearray(8), b"12345678", mmap.mmap(-1, 8), memoryview(bytearray(8))])
 def test_bytes_are_not_guessed_at(given: Any) -> None:
     for take in (foreign.target, foreign.source):
-        with pytest.raises(TypeError, match=r"w must be .*float32 or float64.* of uint8: .*numpy\.frombuffer"):
+        with pytest.raises(TypeError, match=r"w must be .*float64 or 16-bit floats.* of uint8: .*numpy\.frombuffer"):
             take("w", given)
 
 
@@ -184,7 +184,8 @@ def test_bytes_are_not_guessed_at(given: Any) -> None:
     [
         (array.array("i", [1]), "array.array of int32"),
         ((ctypes.c_int64 * 2)(), "c_long.*_Array_2 of int64"),
-        (memoryview(np.ones(2, np.float16)), "memoryview of float16"),
+        (memoryview(np.ones(2, np.uint16)), "memoryview of uint16"),
+        (memoryview(np.ones(2, np.longdouble)), "memoryview of float128"),
         (memoryview(np.ones(2, np.complex64)), "memoryview of complex64"),
         (ctypes.pointer(ctypes.c_float()), "LP_c_float of format"),
     ],
@@ -315,9 +316,13 @@ def test_what_a_capsule_may_leave_out_or_add(versioned: bool) -> None:
     [
         (0, 64, 1, "int64"),
         (1, 8, 1, "uint8"),
-        (2, 16, 1, "float16"),
+        (1, 16, 1, "uint16"),
+        (2, 8, 1, "float8"),
+        (2, 128, 1, "float128"),
+        (2, 16, 2, "2 lanes of float16"),
         (2, 32, 4, "4 lanes of float32"),
-        (4, 16, 1, "bfloat16"),
+        (4, 32, 1, "bfloat32"),
+        (4, 16, 2, "2 lanes of bfloat16"),
         (5, 64, 1, "complex64"),
         (10, 8, 1, "DLPack's type 10 of 8 bits"),
     ],
@@ -513,19 +518,31 @@ def test_torch_that_does_not_fit() -> None:
     step(p, torch.arange(12.0).reshape(3, 4).t())
     np.testing.assert_array_equal(p, -0.5 * np.arange(12.0).reshape(3, 4).T)
     for tensor, found in (
-        (torch.ones(3, dtype=torch.bfloat16), r"torch\.Tensor of bfloat16"),
-        (torch.nn.Parameter(torch.ones(3, dtype=torch.bfloat16)), r"Parameter of bfloat16"),
+        (torch.ones(3, dtype=torch.uint16), r"torch\.Tensor of uint16"),
+        (torch.ones(3, dtype=torch.float8_e5m2), r"torch\.Tensor of DLPack's type"),
         (torch.ones(3, 3).to_sparse(), r"torch\.Tensor on device cpu: .*layout"),
         (torch.ones(3, device="meta"), r"torch\.Tensor on device meta: "),
     ):
         for take in (foreign.target, foreign.source):
             with pytest.raises(TypeError, match=rf"params\['w'\] must be .*; got .*{found}"):
                 take("params['w']", tensor)
-    for tensor, found in ((torch.ones(3, dtype=torch.float16), "float16"), (torch.ones(3, dtype=torch.int32), "int32")):
+    for tensor, found in ((torch.ones(3, dtype=torch.int16), "int16"), (torch.ones(3, dtype=torch.int32), "int32")):
         with pytest.raises(TypeError, match=rf"w must be .*; got torch\.Tensor of {found}"):
             foreign.target("w", tensor)
         with pytest.raises(ValueError, match=rf"grads\[0\] has dtype {found}"):
             step(np.ones(3, np.float32), tensor)
+
+
+def test_torch_of_16_bits() -> None:
+    torch = pytest.importorskip("torch")
+    for dtype, bits in ((torch.bfloat16, np.uint16), (torch.float16, np.float16)):
+        for tensor in (torch.ones(3, dtype=dtype), torch.nn.Parameter(torch.ones(3, dtype=dtype))):
+            for take in (foreign.target, foreign.source):
+                view = take("w", tensor)
+                assert view.dtype == bits
+                assert view.ctypes.data == tensor.data_ptr()
+            step(tensor, torch.ones(3, dtype=dtype))
+            assert (tensor == 0.5).all()
 
 
 def test_torch_keeps_its_memory_while_there_is_a_view() -> None:
@@ -550,9 +567,15 @@ def test_jax_arrays_are_gradients_but_not_parameters() -> None:
     np.testing.assert_array_equal(p, 0.5)
     with pytest.raises(ValueError, match=r"params\['w'\] must be .*; got jaxlib.*, which is read-only: give a copy"):
         foreign.target("params['w']", gradient)
+    # Of bfloat16 they are as well, by DLPack: as its bits.
+    half = jax.numpy.ones(3, jax.numpy.bfloat16)
+    step(p, half)
+    np.testing.assert_array_equal(p, 0.0)
+    with pytest.raises(ValueError, match=r"w must be .*; got jaxlib.*, which is read-only: give a copy"):
+        foreign.target("w", half)
     for take in (foreign.target, foreign.source):
-        with pytest.raises(TypeError, match=r"w must be .*; got jaxlib.* of bfloat16"):
-            take("w", jax.numpy.ones(3, jax.numpy.bfloat16))
+        with pytest.raises(TypeError, match=r"w must be .*; got jaxlib.* of int32"):
+            take("w", jax.numpy.ones(3, jax.numpy.int32))
 
 
 def test_arrow_arrays_are_gradients_but_not_parameters() -> None:

@@ -137,7 +137,7 @@ def test_bad_rows_change_nothing() -> None:
         (schuss.Rows([5], np.ones((1, 2))), ValueError, r"row 5, expected rows in \[0, 5\)"),
         (schuss.Rows([-1, 2], np.ones((2, 2))), ValueError, "row -1"),
         (schuss.Rows([1], np.ones((1, 3))), ValueError, r"rows of shape \(3,\), expected \(2,\)"),
-        (schuss.Rows([1], np.ones((1, 2), np.float32)), ValueError, "dtype float32, expected float64"),
+        (schuss.Rows([1], np.ones((1, 3), np.float16)), ValueError, r"rows of shape \(3,\), expected \(2,\)"),
     ):
         with pytest.raises(error, match=text):
             opt.step([rows])
@@ -158,7 +158,9 @@ def test_bad_rows_change_nothing() -> None:
         (([0.5], np.ones((1, 2))), TypeError, "indices must be integers"),
         (([[1]], np.ones((1, 2))), TypeError, "indices must be integers"),
         (([1], np.ones((2, 2))), ValueError, "values must have one row"),
-        (([1], [[1, 2]]), TypeError, "values must be float32 or float64"),
+        (([1], [[1, 2]]), TypeError, "values must be float32, float64 or 16-bit floats"),
+        (([1], np.ones((1, 2), np.longdouble)), TypeError, "values must be float32, float64 or 16-bit floats"),
+        (([1], np.ones((1, 2), complex)), TypeError, "values must be float32, float64 or 16-bit floats"),
     ):
         with pytest.raises(error, match=text):
             schuss.Rows(*arguments)

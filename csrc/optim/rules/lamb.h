@@ -61,6 +61,7 @@ static const struct rule lamb_rule = {
     .fault = lamb_fault,
     .state_names = {"exp_avg", "exp_avg_sq"},
     .positive = 1 << 1,
+    .fine = 1 << 1, /* The update is made of what was kept: a divisor rounded to 0 would leave eps alone. */
     .constants = lamb_constants,
     .n_sums = 2,
     .sums_write = 1 | 1 << 1,

@@ -399,6 +399,7 @@ static const struct rule soap_rule = {
     .state = soap_state,
     .shape = soap_shape,
     .positive = 1 << 1,
+    .fine = 1 | 1 << 1, /* Errors of the one, turned, meet numbers of the other that are far smaller than they. */
     .exact = 1 << 2 | 1 << 3,
     .constants = soap_constants,
     .time = soap_time,

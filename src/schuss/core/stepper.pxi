@@ -209,7 +209,8 @@ cdef class Stepper(Parameters):
             for k in range(self.slots[i]):
                 format = schuss_state_format(self.numbers[self.segments[i].group].rule, k, 1 << 62, self.dtype, SCHUSS_8BIT_SIGNED)
                 if self.state_names[i][k] is not None and format != self.dtype:
-                    of[self.state_names[i][k]] = "8bit_signed" if format == SCHUSS_8BIT_SIGNED else "8bit_unsigned"
+                    of[self.state_names[i][k]] = ("8bit_signed" if format == SCHUSS_8BIT_SIGNED else "8bit_unsigned"
+                                                       if format == SCHUSS_8BIT_UNSIGNED else "bfloat16")
             found.append(of)
         return found
 

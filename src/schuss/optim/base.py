@@ -243,7 +243,8 @@ class Optimizer(OfParts):
         ----------
         states : {"float32", "bfloat16", "8bit"}
             How states of the parameters' shape are kept. "8bit": in blocks of 256 elements, each a code of the dynamic
-            map of Dettmers et al. and a float32 for the block; arrays of fewer than 4096 elements stay in float32.
+            map of Dettmers et al. and a float32 for the block; arrays of fewer than 4096 elements stay in float32,
+            and SOAP's moments and LAMB's squares, for which 8 bits are too few, are in bfloat16.
             States that need all their bits stay in float32 as well: the points that schedule-free rules and ASGD keep,
             the numbers that FTRL makes parameters of, Rprop's step sizes, Prodigy's first parameters.
         master : {None, "float32", "split"}

@@ -59,7 +59,7 @@ def convert(
     mine : dict of arrays
         Those of this optimizer, a new one's.
     codes : dict
-        The codes of 8 bits for each state that can have them, as `Stepper.codes` has them.
+        How each state that can have fewer bits has 8, as `Stepper.codes` has it.
     param : array
         The parameter.
 
@@ -136,6 +136,8 @@ def _wide(where: str, array: Array, scale: Any, code: str) -> Array:
         return array
     scales = None
     if array.dtype == _CODES:
+        if code == "bfloat16":
+            raise ValueError(f"{where} must have more than 8 bits; got {_described(array)}")
         if scale is None:
             raise ValueError(
                 f"{where} must have the scales of its blocks beside it, {SCALE!r}, as it has codes of 8 bits"

@@ -69,7 +69,7 @@ class Epochs:
         last: Sequence[tuple[Any, ...]] = (),
     ) -> None:
         self._network, self.optimizer = network, optimizer
-        self._stepper = optimizer._stepper
+        self._precision = optimizer._precision
         self._dropout_factor = dropout_factor
         self._lrs: NDArray[np.float64] | None = None
         self._decays: list[NDArray[np.float64] | None] | None = None
@@ -77,7 +77,7 @@ class Epochs:
         self._first = 0
         self.trainer = _core.Trainer(
             network._core,
-            self._stepper,
+            optimizer._stepper,
             optimizer.param_groups,
             loss,
             *data,
@@ -195,8 +195,8 @@ class Epochs:
         if n != self.steps:  # they are of the whole epoch
             self._lrs, dropouts = self._placed(self._lrs), self._placed(dropouts)
             self._decays = None if self._decays is None else [self._placed(values) for values in self._decays]
-        if optimizer._stepper is not self._stepper:  # of which the trainer would know nothing
-            raise RuntimeError("the optimizer has been given other states within this fit, as set_precision does")
+        if optimizer._precision != self._precision:  # its states are others than those that the trainer knows
+            raise RuntimeError("set_precision was called within this fit")
         self.trainer.way_to_rest = optimizer._way_to_rest()
         optimizer._enter_steps()
         self.trainer.start_epoch(seed, self._network.epochs_done, self._lrs, order, self._decays, dropouts, end, after)
