@@ -171,6 +171,7 @@ struct way {
     int chunk, ahead;
 };
 extern const struct way optimizer_ways[SCHUSS_WAYS];
+extern const struct way optimizer_stored_ways[SCHUSS_WAYS]; /* of arrays that are not of the dtype: bytes of reals */
 
 struct kernels {
     int dtype;

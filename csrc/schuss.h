@@ -356,9 +356,11 @@ int schuss_gradient_norm(struct schuss_step *step);
 /* Ways to walk over arrays that are not in cache, none of which changes a bit: in chunks of so many bytes of the
  * parameters, fetching all arrays so many bytes ahead (0: not at all). Returns 0 past the last. */
 enum { SCHUSS_WAYS = 7 };
-int schuss_way(int number, int *chunk, int *ahead);
+/* What arrays are walked over: all of the step's dtype, of others too, with states of 8 bits. Bytes are those of reals. */
+enum { SCHUSS_PLAIN_ARRAYS, SCHUSS_STORED_ARRAYS, SCHUSS_BLOCK_ARRAYS, SCHUSS_KINDS_OF_ARRAYS };
+int schuss_way(int kind, int number, int *chunk, int *ahead);
 /* The way that steps of this rule over parameters of so many bytes have chosen by time; -1: none yet. */
-int schuss_way_chosen(int rule, int several_threads, ptrdiff_t bytes);
+int schuss_way_chosen(int rule, int kind, int several_threads, ptrdiff_t bytes);
 /* For tests and benchmarks: all steps go this way, -1: as they choose; forgets what was chosen, between steps. */
 void schuss_way_force(int number);
 void schuss_ways_forget(void);

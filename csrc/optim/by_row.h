@@ -43,25 +43,30 @@ ALWAYS_INLINE void step_in_row(const struct rule_arrays *r, const struct rule_co
 __attribute__((noinline)) static void by_row_stored(const struct schuss_segment *piece, const struct rule_constants *c,
                                                     int *nonfinite) {
     const ptrdiff_t cols = piece->cols;
-    struct chunk_room room;
+    struct opened o;
     real staged[CHUNK];
-    for (ptrdiff_t start = 0, row = 0; start < piece->n; start += cols, row++) {
+    for (ptrdiff_t start = 0, k = 0; start < piece->n; start += cols, k++) {
         double lane[VIRTUAL_LANES] = {0};
+        struct schuss_segment row = *piece;
+        row.first += start;
+        row.g = piece->g ? stored_at(piece->stored->g, piece->g, start) : NULL;
+        open_piece(&o, &row, CHUNK, 0, 0, c);
         for (ptrdiff_t i = 0; i < cols; i += CHUNK) {
-            const ptrdiff_t n = cols - i < CHUNK ? cols - i : CHUNK;
-            const struct schuss_segment chunk = opened(piece, start + i, n, &room);
-            if (!c->seen && chunk.g) *nonfinite |= any_nonfinite(n, chunk.g);
-            const struct rule_arrays r = chunk_of_row(&chunk, 0, n, c, staged);
-            add_products(n, r.g, r.g, lane);
+            open_chunk(&o, cols - i < CHUNK ? cols - i : CHUNK, 0);
+            if (!c->seen && o.chunk.g) *nonfinite |= any_nonfinite(o.chunk.n, o.chunk.g);
+            const struct rule_arrays r = chunk_of_row(&o.chunk, 0, o.chunk.n, c, staged);
+            add_products(r.n, r.g, r.g, lane);
+            close_chunk(&o);
         }
-        const real factor = factor_of_row(c, lanes_total(lane) / (double)cols, (real *)piece->s[0] + row);
+        const real factor = factor_of_row(c, lanes_total(lane) / (double)cols, (real *)piece->s[0] + k);
+        open_piece(&o, &row, CHUNK, WRITES_PARAMS, c->zero_grad, c);
         for (ptrdiff_t i = 0; i < cols; i += CHUNK) {
-            const ptrdiff_t n = cols - i < CHUNK ? cols - i : CHUNK;
-            const struct schuss_segment chunk = opened(piece, start + i, n, &room);
-            const struct rule_arrays r = chunk_of_row(&chunk, 0, n, c, staged);
-            step_in_row(&r, c, factor, chunk.average, 0);
-            if (c->zero_grad && chunk.g) memset(chunk.g, 0, (size_t)n * sizeof(real)); /* or what it was widened to */
-            closed(piece, start + i, &chunk, WRITES_PARAMS, c);
+            open_chunk(&o, cols - i < CHUNK ? cols - i : CHUNK, 0);
+            const struct rule_arrays r = chunk_of_row(&o.chunk, 0, o.chunk.n, c, staged);
+            step_in_row(&r, c, factor, o.chunk.average, 0);
+            /* Or what it was widened to. */
+            if (c->zero_grad && o.chunk.g) memset(o.chunk.g, 0, (size_t)o.chunk.n * sizeof(real));
+            close_chunk(&o);
         }
     }
 }

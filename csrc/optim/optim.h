@@ -28,7 +28,7 @@ struct optimizer_walk {
     double part[OPTIMIZER_PARTS];
     int measures;        /* 1: a rule needs sums. */
     double arrays_time;  /* Nanoseconds, roughly, of all arrays of MATRIX rules on one thread; 0: there are none. */
-    struct way_trial *trials; /* Of ways to walk over large arrays, a trial for each rule; NULL: there are none. */
+    struct distance_trials *trials; /* Of ways to walk over large arrays; NULL: there are none. */
     int status;
     atomic_int nonfinite;
 };

@@ -169,10 +169,10 @@ static void step_piece(const struct optimizer_walk *w, const struct pieces *p, c
                        int *nonfinite) {
     const struct schuss_segment *s = p->segment;
     if (goes_by_rows(w->step, s)) step_whole_rows(w, p, c, nonfinite);
-    else if (p->to - p->from == s->n && (!w->trials || s->stored)) w->kernels->step(s, c, nonfinite); /* No need to cut. */
+    else if (p->to - p->from == s->n && !w->trials) w->kernels->step(s, c, nonfinite); /* No need to cut. */
     else {
         const struct schuss_segment piece = segment_piece(s, p->from, p->to, w->kernels->item);
-        if (!w->trials || s->stored) w->kernels->step(&piece, c, nonfinite);
+        if (!w->trials) w->kernels->step(&piece, c, nonfinite);
         /* In the first step memory of states is not there yet. */
         else optimizer_step_far(w->kernels, w->trials, w->step->t > 1, &piece, c, nonfinite);
     }

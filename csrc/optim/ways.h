@@ -27,6 +27,11 @@ struct way_trial {
     float again[2][WAY_SAMPLES_AGAIN]; /* of way 0, of the candidate */
 };
 
+/* Those of one distance from the CPU. */
+struct distance_trials {
+    struct way_trial trial[SCHUSS_KINDS_OF_ARRAYS][SCHUSS_N_RULES];
+};
+
 /* The way that was chosen, -1: none yet. */
 static inline int way_trial_chosen(struct way_trial *t) {
     return atomic_load_explicit(&t->chosen, memory_order_relaxed) - 1;
@@ -89,13 +94,13 @@ static inline void way_trial_note(struct way_trial *t, int turn, float time) {
     }
 }
 
-/* Of steps whose parameters have so many bytes in all, on this thread: a trial for each rule. There are others for other
- * sizes, and for one thread and several. NULL: all is near the CPU, and way 0 right. */
-struct way_trial *optimizer_trials(ptrdiff_t bytes);
+/* Of steps whose parameters have so many bytes in all, on this thread: a trial for each rule and kind of arrays.
+ * There are others for other sizes, and for one thread and several. NULL: all is near the CPU, and way 0 right. */
+struct distance_trials *optimizer_trials(ptrdiff_t bytes);
 
 /* A step over a piece of an array, in the way that its rule's trial has chosen; or, while `trying`, in those that are to
  * be timed. */
-void optimizer_step_far(const struct kernels *kernels, struct way_trial *trials, int trying,
+void optimizer_step_far(const struct kernels *kernels, struct distance_trials *trials, int trying,
                         const struct schuss_segment *piece, const struct rule_constants *c, int *nonfinite);
 
 #endif

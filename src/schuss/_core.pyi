@@ -800,10 +800,10 @@ def narrow(
 ) -> None:
     """X, float32 or float64, into codes and more. The last four: which random numbers round."""
 
-def ways() -> tuple[tuple[int, int], ...]:
+def ways(kind: str = "plain") -> tuple[tuple[int, int], ...]:
     """Ways to walk over large arrays, by their numbers: bytes of a chunk, bytes that are fetched ahead (0: none)."""
 
-def chosen_way(rule: str, several_threads: bool, nbytes: int) -> int | None:
+def chosen_way(rule: str, several_threads: bool, nbytes: int, kind: str = "plain") -> int | None:
     """Which one steps have chosen over parameters of so many bytes, None: none so far."""
 
 def force_way(number: int | None) -> None:

@@ -186,3 +186,79 @@ def test_small_steps_choose_nothing() -> None:
         opt.step([g])
     assert _core.chosen_way("sgd", False, p.nbytes) == 0
     assert _core.chosen_way("sgd", False, 4 * LARGE) is None
+
+
+PRECISIONS: list[tuple[str, dict[str, Any]]] = [
+    ("uint16", {}),
+    ("uint16", {"rounding": "stochastic", "seed": 3}),
+    ("uint16", {"master": "float32"}),
+    ("uint16", {"master": "split", "states": "bfloat16"}),
+    ("uint16", {"master": "split", "states": "8bit"}),
+    ("float16", {}),
+    ("float32", {"states": "8bit"}),
+]
+"""Of parameters and gradients."""
+
+
+def in_precision(kind: Callable[..., Any], dtype: str, how: dict[str, Any], n: int, steps: int) -> list[Array]:
+    """Parameters, gradients and all states after some steps, the last of which zeroes the gradients."""
+    rng = np.random.default_rng(11)
+
+    def drawn(shape: Any, scale: float) -> Array:
+        x = (rng.normal(size=shape) * scale).astype(np.float32)
+        return (x.view(np.uint32) >> 16).astype(np.uint16) if dtype == "uint16" else x.astype(dtype)
+
+    params = [drawn(n, 1), drawn((3, n // 7), 1), drawn(5, 1)]
+    opt = kind(params)
+    opt.set_precision(**how)
+    for t in range(1, steps + 1):
+        grads = [drawn(p.shape, 0.1) for p in params]
+        opt.step(grads, zero_grad=t == steps)
+    return [*params, *grads, *(np.asarray(a).copy() for of in opt._states() for a in of.values())]
+
+
+@pytest.mark.parametrize(("dtype", "how"), PRECISIONS, ids=str)
+@pytest.mark.parametrize("kind", [schuss.AdamW, schuss.LAMB, schuss.RowAdaGrad], ids=lambda k: k.__name__)
+def test_other_precisions_too(
+    kind: Any, dtype: str, how: dict[str, Any], each_isa: Callable[[], Iterator[str]], set_threads: Any
+) -> None:
+    """Chunks of all lengths, however far ahead they are fetched."""
+    if kind is schuss.RowAdaGrad and how.get("states", "float32") != "float32":
+        how = {k: v for k, v in how.items() if k != "states"}
+    wanted = None
+    for _ in each_isa():
+        for way in range(len(_core.ways("stored"))):
+            set_threads(1 + way % 2)
+            _core.force_way(way)
+            found = in_precision(kind, dtype, how, 30_021, STEPS)
+            if wanted is None:
+                wanted = found
+            for a, b in zip(found, wanted, strict=True):
+                assert_array_equal(a.view(f"u{a.itemsize}"), b.view(f"u{b.itemsize}"))
+
+
+def test_ways_of_other_precisions_have_whole_blocks() -> None:
+    assert _core.ways("stored")[0] == (4096, 0)
+    assert _core.ways("stored") == _core.ways("blocks")
+    assert len(set(_core.ways("stored"))) == len(_core.ways())
+    for chunk, ahead in _core.ways("stored"):
+        assert 1024 <= chunk <= 4096
+        assert chunk % 1024 == ahead % 64 == 0
+        assert ahead >= 0
+
+
+@pytest.mark.parametrize(("kind", "how"), [("stored", {"states": "bfloat16"}), ("blocks", {"states": "8bit"})], ids=str)
+def test_choice_is_made_for_each_kind_of_arrays(
+    kind: str, how: dict[str, Any], set_threads: Callable[[int], None]
+) -> None:
+    set_threads(1)
+    wanted = in_precision(schuss.Lion, "float32", how, LARGE, 3)
+    steps = 0
+    while _core.chosen_way("lion", False, 4 * (LARGE + 3 * (LARGE // 7) + 5), kind) is None:
+        steps += 30
+        assert steps <= 300
+        in_precision(schuss.Lion, "float32", how, LARGE, 30)
+    for other in {"plain", "stored", "blocks"} - {kind}:
+        assert _core.chosen_way("lion", False, 4 * (LARGE + 3 * (LARGE // 7) + 5), other) is None
+    for a, b in zip(in_precision(schuss.Lion, "float32", how, LARGE, 3), wanted, strict=True):
+        assert_array_equal(a, b)

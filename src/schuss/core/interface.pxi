@@ -163,8 +163,8 @@ cdef extern from "schuss.h" nogil:
     int schuss_optimizer_step(schuss_step *step)
     enum:
         SCHUSS_WAYS
-    int schuss_way(int number, int *chunk, int *ahead)
-    int schuss_way_chosen(int rule, int several_threads, ptrdiff_t bytes)
+    int schuss_way(int kind, int number, int *chunk, int *ahead)
+    int schuss_way_chosen(int rule, int kind, int several_threads, ptrdiff_t bytes)
     void schuss_way_force(int number)
     void schuss_ways_forget()
     int schuss_gradient_norm(schuss_step *step)

@@ -123,17 +123,19 @@ def narrow(name, x, codes, more=None, uint64_t seed=0, uint32_t number=0, int64_
 
 # Ways that steps walk over large arrays.
 
-def ways():
+KINDS_OF_ARRAYS = ("plain", "stored", "blocks")  # in the order of schuss.h
+
+def ways(kind="plain"):
     """((chunk, ahead), ...) in bytes, by their numbers."""
     cdef int chunk, ahead
     found = []
-    while schuss_way(<int>len(found), &chunk, &ahead):
+    while schuss_way(KINDS_OF_ARRAYS.index(kind), <int>len(found), &chunk, &ahead):
         found.append((chunk, ahead))
     return tuple(found)
 
 
-def chosen_way(rule, bint several_threads, Py_ssize_t nbytes):
-    cdef int found = schuss_way_chosen(rule_number(rule), several_threads, nbytes)
+def chosen_way(rule, bint several_threads, Py_ssize_t nbytes, kind="plain"):
+    cdef int found = schuss_way_chosen(rule_number(rule), KINDS_OF_ARRAYS.index(kind), several_threads, nbytes)
     return None if found < 0 else found
 
 
