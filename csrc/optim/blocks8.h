@@ -73,6 +73,10 @@ static const float UNSIGNED_CODE[8] = {
     COUNT(3), COUNT(7), COUNT(15), COUNT(31), COUNT(63), COUNT(127), COUNT(255), COUNT(1),
 };
 
+/* The bits of COUNT(1). What is never negative stands below a fraction: were its small numbers 0, a rule that divides by
+ * their root would make steps of any size where another state of that element is not. So they are code 1 at least. */
+enum { LEAST_WORD = 0x4b000001 };
+
 /* code[256], to[256]. */
 ALWAYS_INLINE void widen_block(const int is_signed, const uint8_t *code, float absmax, float *to) {
     const table8 unit = f_table8_of(is_signed ? SIGNED_UNIT : UNSIGNED_UNIT);
@@ -108,6 +112,7 @@ ALWAYS_INLINE void narrow_block(const int is_signed, const float *from, float ab
             const vecw decade = w_upper_times((vecw)x, is_signed ? NEAR_SIGNED : NEAR_UNSIGNED) >> 23;
             const vecf y = f_fma(x, f_table8(cells, decade), f_table8(before, decade));
             w[j] = (vecw)(f_min(y, f_fma_exact(y, two, bend)) + f_table8(codes, decade));
+            if (!is_signed) w[j] = w_max(w[j], (v[j] > 0) & LEAST_WORD);
         }
         /* Signed, -1 becomes the least code, which is -0.993. */
         if (is_signed) w_to_mirrored(code + i, SIGNED_ZERO, w, v);
@@ -195,8 +200,9 @@ static void widen_8bit(int is_signed, ptrdiff_t n, const uint8_t *code, const fl
 
 /* from[n], code[n], absmax[n / 256 rounded up]. The nearest code of x as above, in real arithmetic but for the last
  * places of x: within two units of them halfway between two codes either may be taken. Zeros stay zeros, and the
- * largest magnitude is kept exactly where it is positive. Unsigned, what is negative is 0. A block of zeros, and of denormals, which kernels flush, gets absmax 0; one with a NaN or an
- * infinity gets NaN as absmax: all of it is NaN when it is widened. Doubles are rounded to floats first. */
+ * largest magnitude is kept exactly where it is positive. Unsigned, what is negative is 0, and nothing else but zeros
+ * is. A block of zeros, and of denormals, which kernels flush, gets absmax 0; one with a NaN or an infinity gets NaN as
+ * absmax: all of it is NaN when it is widened. Doubles are rounded to floats first. */
 static void narrow_8bit(int is_signed, ptrdiff_t n, const real *from, uint8_t *code, float *absmax) {
     if (is_signed) narrow_blocks(1, n, from, code, absmax);
     else narrow_blocks(0, n, from, code, absmax);

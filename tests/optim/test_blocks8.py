@@ -236,3 +236,10 @@ def test_a_short_block_does_not_look_beyond_its_end(isa: str, signed: bool) -> N
         expected = blocks8.narrow(x[:size], signed)
         assert_array_equal(codes, expected[0])
         same_bits(absmax, expected[1])
+
+
+def test_unsigned_what_is_not_zero_stays_so(isa: str) -> None:
+    """Steps divide by roots of such states: zeros instead of small numbers would make them as large as 1 / eps."""
+    x = np.array([0, 1e-37, 1e-30, 1e-12, 1e-7, 1.62e-7, 1.63e-7, 3.25e-7, 1], np.float32)
+    assert_array_equal(codes_of(x, False), [0, 1, 1, 1, 1, 1, 1, 1, 255])
+    assert_array_equal(narrowed(np.repeat(x, 300), False)[0] > 0, np.repeat(x, 300) > 0)

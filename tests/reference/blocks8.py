@@ -46,8 +46,9 @@ def halfway(signed: bool) -> NDArray[np.float64]:
 
 
 def nearest(x: NDArray[np.floating], signed: bool) -> NDArray[np.uint8]:
-    """The nearest code, the lower one of two."""
-    return np.asarray(np.searchsorted(halfway(signed), x.astype(float), side="left").astype(np.uint8))
+    """The nearest code, the lower one of two; unsigned, zeros alone are 0."""
+    codes = np.searchsorted(halfway(signed), x.astype(float), side="left")
+    return np.asarray((codes if signed else np.maximum(codes, x >= SMALLEST_NORMAL)).astype(np.uint8))
 
 
 @cache
@@ -93,6 +94,8 @@ def block_codes(values: NDArray[np.float32], absmax: np.float32, signed: bool) -
     codes = ((near + (np.float32(2.0**23) + first[decade])) - np.float32(2.0**23)).astype(int)
     if signed:
         codes = np.where(np.signbit(values), np.maximum(127 - codes, 0), 127 + codes)
+    else:
+        codes = np.maximum(codes, values >= SMALLEST_NORMAL)
     return np.asarray(codes.astype(np.uint8))
 
 
