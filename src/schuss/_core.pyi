@@ -200,17 +200,19 @@ class TensorSteps:
         """The optimizer's state from now on: of each tensor that has states, a dict of them."""
     def fresh(self) -> list[tuple[int, int]]:
         """The stepper and the place of each tensor that has a gradient, and no states so far."""
-    def prepare(
-        self, groups: list[dict[str, Any]], state: Any, grad_scale: float = 1.0, clip_norm: float | None = None
+    def step(
+        self,
+        groups: list[dict[str, Any]],
+        state: Any,
+        grad_scale: float = 1.0,
+        clip_norm: float | None = None,
+        before: Callable[[], object] | None = None,
     ) -> int:
-        """All of a step that can fail: > 0, the number of gradients, where commit() or let_go() has to follow. 0: there
-        is none. -1: groups, parameters or states are not as they were. -2: some tensors have a gradient, no states."""
-    def commit(self) -> bool:
-        """Make the step; False: none was made, since a gradient is not finite."""
-    def let_go(self) -> None:
-        """Make none."""
+        """1: made. 0: a gradient is not finite. -1: groups, parameters or states are not as they were. -2: some tensors
+        have a gradient, and no states. Nothing has changed but in the first case. before() is called once nothing can
+        fail any more."""
     def step_at_once(self, own: dict[str, Any]) -> bool:
-        """prepare() and commit() for an optimizer of these attributes; False where that did not make a step."""
+        """The same for an optimizer of these attributes; False where that did not make a step."""
 
 # Settings of an update rule: hyperparameters under the names that users know them by.
 RULES: Final[tuple[str, ...]]

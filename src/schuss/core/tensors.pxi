@@ -292,9 +292,8 @@ cdef class TensorSteps:
             i += 2
         return True
 
-    cpdef int prepare(self, list groups, state, grad_scale=1.0, clip_norm=None) except -3:
-        """All of a step that can fail. commit() or let_go() has to follow where it gives a number of gradients over 0."""
-        cdef double scale = finite_number("grad_scale", grad_scale), norm_limit = limit("clip_norm", clip_norm)
+    cdef int prepare(self, list groups, state, double scale, double clip_norm) except -3:
+        """All of a step that can fail. make() or leave() has to follow where it gives a number of gradients over 0."""
         cdef TensorStepper stepper
         cdef Py_ssize_t k, entered = 0
         cdef int found, total = 0
@@ -313,7 +312,7 @@ cdef class TensorSteps:
                 for k in range(len(groups)):
                     self.read_group(<dict>groups[k], k)
                 for stepper in self.steppers:
-                    stepper.prepare(self.plain, scale, norm_limit)
+                    stepper.prepare(self.plain, scale, clip_norm)
         except BaseException:
             self.leave(entered)
             raise
@@ -326,11 +325,7 @@ cdef class TensorSteps:
         for k in range(entered):
             (<TensorStepper>PyList_GET_ITEM(self.steppers, k)).let_go()
 
-    def let_go(self):
-        """Makes no step after all."""
-        self.leave(PyList_GET_SIZE(self.steppers))
-
-    cpdef bint commit(self) except -1:
+    cdef bint make(self) except -1:
         """The step that was prepared; False if none was made, since a gradient is not finite."""
         cdef TensorStepper stepper
         cdef bint made = True
@@ -345,17 +340,29 @@ cdef class TensorSteps:
                     stepper.c_step.grad_scale *= stepper.c_step.clip_norm / total
                 stepper.c_step.clip_norm = 0
                 stepper.c_step.grad_norm = total
-        try:
-            for stepper in self.steppers:
-                if made and stepper.stepped:
-                    made = stepper.make()
-            if made:
-                stepped = (<TensorStepper>self.steppers[0]).stepped if len(self.steppers) == 1 else [
-                    tensor for one in self.steppers for tensor in one.stepped]
-                self.written(stepped)
-        finally:
-            self.let_go()
+        for stepper in self.steppers:
+            if made and stepper.stepped:
+                made = stepper.make()
+        if made:
+            self.written((<TensorStepper>self.steppers[0]).stepped if len(self.steppers) == 1 else
+                         [tensor for one in self.steppers for tensor in one.stepped])
         return made
+
+    cpdef int step(self, list groups, state, grad_scale=1.0, clip_norm=None, before=None) except -3:
+        """TENSORS_MADE, TENSORS_REFUSED, TENSORS_CHANGED or TENSORS_FRESH. before() is called once nothing can fail any more."""
+        cdef int found = self.prepare(groups, state, finite_number("grad_scale", grad_scale), limit("clip_norm", clip_norm))
+        if found < 0:
+            return found
+        if found == 0:
+            if before is not None:
+                before()
+            return TENSORS_MADE
+        try:
+            if before is not None:
+                before()
+            return TENSORS_MADE if self.make() else TENSORS_REFUSED
+        finally:
+            self.leave(PyList_GET_SIZE(self.steppers))
 
     def step_at_once(self, dict own not None):
         """Whether the step was made. Else something is unusual, or a gradient is not finite; nothing has changed then.
@@ -364,12 +371,10 @@ cdef class TensorSteps:
         cdef PyObject *groups = PyDict_GetItemWithError(own, "param_groups")
         cdef PyObject *state = PyDict_GetItemWithError(own, "state")
         cdef PyObject *clip_norm = PyDict_GetItemWithError(own, "clip_norm")
-        cdef int found
         if (groups == NULL or type(<object>groups) is not list or state == NULL or clip_norm == NULL
                 or PyDict_GetItemWithError(own, "grad_scale") != NULL or PyDict_GetItemWithError(own, "found_inf") != NULL):
             return False
-        found = self.prepare(<list>groups, <object>state, 1.0, <object>clip_norm)
-        return found == 0 or (found > 0 and self.commit())
+        return self.step(<list>groups, <object>state, 1.0, <object>clip_norm) == TENSORS_MADE
 
 
 cdef list as_left(dict entry):

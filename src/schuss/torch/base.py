@@ -22,7 +22,7 @@ from .signatures import OF_ALL, OF_TORCH, REFUSED, arguments_of, signature_of
 torch: Any = import_module("torch")
 
 # What a step of the core answers.
-_MADE, _REFUSED, _CHANGED, _FRESH = 1, 0, -1, -2
+_REFUSED, _CHANGED, _FRESH = 0, -1, -2
 # Hooks of all optimizers, which torch has no function to ask for; without them it is not known that there are none.
 _BEFORE_ALL, _AFTER_ALL = (
     getattr(import_module("torch.optim.optimizer"), f"_global_optimizer_{when}_hooks", True) for when in ("pre", "post")
@@ -197,31 +197,19 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
             if engine is None:
                 self._build()
                 continue
-            steps = engine.steps
-            status = steps.prepare(self.param_groups, self.state, scale, self.clip_norm)
+            status = engine.step(self.param_groups, self.state, scale, self.clip_norm)
             if status == _CHANGED:
                 self._build()
             elif status == _FRESH:
                 engine.begin_states()
+            elif status == _REFUSED:
+                rate = float(self.param_groups[0]["lr"])
+                raise DivergenceError(
+                    f"a gradient is NaN or infinite (or their norm is), with lr={rate:g}; nothing was updated", lr=rate
+                )
             else:
-                break
-        else:
-            raise RuntimeError("groups, parameters or states change while a step begins: another thread's doing")
-        if engine.elsewhere is not None:
-            try:
-                engine.elsewhere.step(self.param_groups, scale, self.clip_norm)
-            except BaseException:
-                if status > 0:
-                    steps.let_go()
-                raise
-        made = status == 0 or steps.commit()
-        if engine.elsewhere is not None:
-            steps.note_state(self.state)
-        if not made:
-            rate = float(self.param_groups[0]["lr"])
-            raise DivergenceError(
-                f"a gradient is NaN or infinite (or their norm is), with lr={rate:g}; nothing was updated", lr=rate
-            )
+                return
+        raise RuntimeError("groups, parameters or states change while a step begins: another thread's doing")
 
     def _build(self) -> None:
         """Steppers over groups, parameters and states as they are now. If one is refused, nothing has changed."""

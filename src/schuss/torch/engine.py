@@ -144,6 +144,15 @@ class Engine:
             found[name] = torch.tensor(value, dtype=torch.float64)
         return found
 
+    def step(self, groups: list[dict[str, Any]], state: Any, scale: float, clip_norm: float | None) -> int:
+        """A step; see `TensorSteps.step`."""
+        if self.elsewhere is None:
+            return self.steps.step(groups, state, scale, clip_norm)
+        elsewhere = self.elsewhere
+        status = self.steps.step(groups, state, scale, clip_norm, lambda: elsewhere.step(groups, scale, clip_norm))
+        self.steps.note_state(state)
+        return status
+
     def begin_states(self) -> None:
         """States for all parameters that have a gradient for the first time."""
         fresh = [(self._members[k][i], self.entry(k, i)) for k, i in self.steps.fresh()]

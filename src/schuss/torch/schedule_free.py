@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, ClassVar
 
-from .. import optim
+from .. import _core, optim
 from .base import Optimizer
+
+torch: Any = import_module("torch")
 
 
 class _ScheduleFree(Optimizer):
@@ -34,10 +37,13 @@ class _ScheduleFree(Optimizer):
     def _move(self, weights: list[float], resting: bool) -> None:
         if self._engine is None:
             self._build()
-        for stepper in self._steppers():
-            stepper.move_params(0, weights if stepper.steps else [0.0] * len(weights), resting)
-        for group in self.param_groups:
-            group["train_mode"] = not resting
+        calls: list[tuple[Any, ...]] = [
+            (stepper.move_params, 0, weights if stepper.steps else [0.0] * len(weights), resting)
+            for stepper in self._steppers()
+        ]
+        calls += [(group.__setitem__, "train_mode", not resting) for group in self.param_groups]
+        _core.in_turn(calls)
+        torch.autograd.graph.increment_version([p for group in self.param_groups for p in group["params"]])
 
 
 class ScheduleFreeSGD(_ScheduleFree, of=optim.ScheduleFreeSGD): ...
