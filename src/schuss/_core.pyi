@@ -171,6 +171,8 @@ class TensorStepper(Stepper):
     ) -> None:
         """Once, before any step. kind: torch.Tensor. as_array: of the place of a parameter and a gradient that does not
         lie as its parameter does, an array or SortedRows."""
+    def follow(self, as_memory: Callable[[int], NDArray[Any]]) -> bool:
+        """Whether nothing has changed but where some tensors lie: now they are updated there."""
     def write_state(self, i: int, name: str, values: NDArray[Any]) -> None:
         """State `name` of tensor i becomes these numbers of the dtype that is computed with, flat, rounded to how it is
         kept."""

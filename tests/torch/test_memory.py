@@ -128,7 +128,28 @@ def test_memory_that_is_replaced_is_followed() -> None:
             params[0].data = params[0].data.t().contiguous().t()
     assert torch.equal(old, stays)
     assert same_bits(params, plain)
-    assert float(opt.state[params[0]]["step"]) == 6
+    entries = {p: dict(opt.state[p]) for p in params}
+    backup = [p.data for p in params]
+    for p in params:  # as who swaps averages in and out
+        p.data = p.data + 1
+    train(opt, params, 6, 7)
+    for p, old in zip(params, backup, strict=True):
+        p.data = old
+    train(opt, params, 7, 8)
+    assert all(opt.state[p][name] is value for p in params for name, value in entries[p].items())
+    params[0].data = params[1].data[:1].expand(5, 3)
+    with pytest.raises(ValueError, match="has strides"):
+        opt.step()
+    for p, old in zip(params, backup, strict=True):
+        p.data = old
+    params[2].data = params[1].data[:1]
+    with pytest.raises(ValueError, match="overlaps"):
+        opt.step()
+    params[2].data = backup[2]
+    for t in range(6, 8):
+        train(other, plain, t, t + 1)
+    train(opt, params, 8, 9)
+    assert float(opt.state[params[0]]["step"]) == 9
 
 
 def test_dtype_that_is_changed_is_followed() -> None:

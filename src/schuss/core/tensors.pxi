@@ -100,6 +100,60 @@ cdef class TensorStepper(Stepper):
             grads[i] = self.as_array(i, g)
         return Stepper.gradient_data(self, grads, i, writable, format)
 
+    def follow(self, as_memory):
+        """Whether nothing has changed but where some tensors lie: now they are updated there. as_memory(i): tensor i as an
+        array of its order."""
+        cdef schuss_dltensor t
+        cdef Py_ssize_t i
+        cdef list before = self.params, moved = [], arrays = list(self.params)
+        for i in range(self.n_views):
+            if self.is_in_place(i):
+                continue
+            if self.look == NULL or self.look(<void *>self.tensors[i], &t) != 0:
+                PyErr_Clear()
+                return False
+            if not self.lies_alike(i, &t) or lent_format(&t) != self.formats[i]:
+                return False
+            arrays[i] = as_memory(i)
+            check_target(arrays[i], self.param_name(i), True)
+            if arrays[i].shape != before[i].shape or format_of(arrays[i].dtype) != self.formats[i]:
+                return False
+            moved.append(i)
+        if not moved:
+            return False
+        self.enter()
+        try:
+            self.params, self.n_spans = arrays, 0
+            try:
+                self.check_overlap()
+            except BaseException:
+                self.params, self.n_spans = before, 0
+                self.check_overlap()
+                raise
+            for i in moved:
+                self.move_to(i, arrays[i])
+        finally:
+            self.busy = False
+        return True
+
+    cdef int move_to(self, Py_ssize_t i, array) except -1:
+        """Array i is this one from now on, of the same format and shape."""
+        cdef Py_buffer view
+        cdef Py_ssize_t k
+        PyObject_GetBuffer(array.view(UINT16) if self.formats[i] == SCHUSS_BF16 else array, &view,
+                           PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+        PyBuffer_Release(&self.views[i])
+        self.views[i] = view
+        self.segments[i].shape = <const ptrdiff_t *>self.views[i].shape
+        if self.stored[i].copy != NULL:
+            self.stored[i].copy = self.views[i].buf
+        else:
+            self.segments[i].p = self.views[i].buf
+        self.given[i], self.places[i] = array, held_in_place(array)
+        for k in range(self.n_views):
+            self.wants[k].clear = NULL
+        return 0
+
     # -- states of other precisions --
 
     def write_state(self, Py_ssize_t i, str name, values not None):

@@ -192,14 +192,15 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
 
     def _long_step(self, scale: float) -> None:
         """A step before which something has to be brought up to date, or to which torch's own belongs."""
-        for _ in range(4):
+        for _ in range(6):
             engine = self._engine
             if engine is None:
                 self._build()
                 continue
             status = engine.step(self.param_groups, self.state, scale, self.clip_norm)
             if status == _CHANGED:
-                self._build()
+                if not engine.follow():
+                    self._build()
             elif status == _FRESH:
                 engine.begin_states()
             elif status == _REFUSED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -153,6 +154,13 @@ class Engine:
         self.steps.note_state(state)
         return status
 
+    def follow(self) -> bool:
+        """Whether some parameters have been given other memory, which is taken; so states stay where they are."""
+        followed = False
+        for stepper, members in zip(self._steppers, self._members, strict=True):
+            followed |= stepper.follow(partial(_array_of, members))
+        return followed
+
     def begin_states(self) -> None:
         """States for all parameters that have a gradient for the first time."""
         fresh = [(self._members[k][i], self.entry(k, i)) for k, i in self.steps.fresh()]
@@ -176,6 +184,10 @@ class Engine:
                 groups[member.group].update(remembered[member.group])
                 if remembered[clock] != remembered[member.group]:
                     entry.update(remembered[clock])
+
+
+def _array_of(members: list[Member], i: int) -> Any:
+    return array_of(members[i].name, members[i].tensor, members[i].order)
 
 
 def _sorted(
