@@ -44,7 +44,10 @@ def checked(precision: Precision, params: Sequence[NDArray[Any]]) -> Precision:
         raise ValueError(f"directory must be None or a folder that is there; got {shown(directory)}")
     dtypes = {str(p.dtype) for p in params}
     if "float64" in dtypes and precision[:4] != PLAIN[:4]:
-        raise ValueError(f"set_precision must be for parameters in float32, bfloat16 or float16; got {_listed(dtypes)}")
+        raise ValueError(
+            "states, master, rounding and seed must be left out, as parameters are in float64; got "
+            + ", ".join(f"{name}={given!r}" for name, given, plain in _given(precision) if given != plain)
+        )
     halves = dtypes - {"float32"}
     if master is not None and not halves:
         raise ValueError(f"master must be None, as parameters are in float32 themselves; got {master!r}")
@@ -63,5 +66,6 @@ def computing_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64 if dtype == np.float64 else np.float32)
 
 
-def _listed(dtypes: set[str]) -> str:
-    return ", ".join(sorted("bfloat16" if name == "uint16" else name for name in dtypes))
+def _given(precision: Precision) -> list[tuple[str, Any, Any]]:
+    """Of each number, its name, what it is and what it is by default."""
+    return list(zip(Precision._fields, precision, PLAIN, strict=True))
