@@ -154,7 +154,7 @@ def test_shapes_that_only_resemble() -> None:
         with pytest.raises(ValueError, match="grads has shape"):
             optimizer.step(np.ones(shape, np.float32))
     with pytest.raises(ValueError, match="grads has dtype"):
-        optimizer.step(np.ones((3, 4)))
+        optimizer.step(np.ones((3, 4), np.int32))
     assert_array_equal(p, 1)
 
 

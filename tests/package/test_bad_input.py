@@ -98,7 +98,8 @@ def misaligned() -> np.ndarray:
         (lambda: np.ones((3, 4), np.float32).T, ValueError),
         (lambda: np.ones((6, 4), np.float32)[::2], ValueError),
         (lambda: np.ones(3, np.int64), TypeError),
-        (lambda: np.ones(3, np.float16), TypeError),
+        (lambda: np.ones(3, np.longdouble), TypeError),
+        (lambda: np.ones(3, np.int16), TypeError),
         (lambda: np.ones(3, np.complex64), TypeError),
         (lambda: np.ones(3, np.dtype(np.float32).newbyteorder()), TypeError),
         (lambda: np.array([1.0], object), TypeError),
@@ -161,7 +162,7 @@ def test_gradient_of_another_shape_or_dtype(
     params = [np.ones(2, dtype), np.ones(shape, dtype)]
     optimizer = kind(params, **options)
     grads = [np.ones(2, dtype), np.ones(other, grad_dtype)]
-    if shape == other and grad_dtype == dtype:
+    if shape == other and grad_dtype in (*FLOATS, np.float16):
         optimizer.step(grads)
         assert optimizer.steps == 1
         return
@@ -176,7 +177,7 @@ def test_gradient_count(count: int) -> None:
         optimizer.step([np.ones(3, np.float32)] * count)
 
 
-@pytest.mark.parametrize("grads", [None, 1.0, [None], ["a"], [[1.0, 1.0, 1.0]]])
+@pytest.mark.parametrize("grads", [None, 1.0, ["a"], [[1.0, 1.0, 1.0]]])
 def test_gradient_of_no_array(grads: Any) -> None:
     optimizer = schuss.Adam(np.ones(3, np.float32))
     with unchanged(optimizer), pytest.raises((TypeError, ValueError)):

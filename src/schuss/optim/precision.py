@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..arguments import choice, integer, shown
+from ..arguments import choice, integer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def checked(precision: Precision, params: Sequence[NDArray[Any]]) -> Precision:
     choice("rounding", rounding, ROUNDINGS)
     seed = integer("seed", seed, 0, 2**64 - 1)
     if directory is not None and not os.path.isdir(directory):
-        raise ValueError(f"directory must be None or a folder that is there; got {shown(directory)}")
+        raise ValueError(f"directory must be None or a folder that is there; got {directory!r}")
     dtypes = {str(p.dtype) for p in params}
     if "float64" in dtypes and precision[:4] != PLAIN[:4]:
         raise ValueError(
