@@ -23,40 +23,27 @@ static ptrdiff_t panels_of(ptrdiff_t n) { return (n + PANEL - 1) / PANEL; }
 /* Words of k x n, packed. */
 static ptrdiff_t packed_words(ptrdiff_t k, ptrdiff_t n) { return panels_of(n) * PANEL * ((k + 1) / 2); }
 
-/* Packs panels [first, end) of x[k x n], whose rows lie ld elements apart. */
-static void pack_rows(ptrdiff_t k, ptrdiff_t n, const real *x, ptrdiff_t ld, ptrdiff_t first, ptrdiff_t end,
-                      uint32_t *packed) {
-    const ptrdiff_t pairs = (k + 1) / 2;
-    for (ptrdiff_t panel = first; panel < end; panel++) {
-        const ptrdiff_t col = panel * PANEL, cols = n - col < PANEL ? n - col : PANEL;
-        uint32_t *restrict to = packed + panel * PANEL * pairs;
-        for (ptrdiff_t p = 0; p < k; p += 2, to += PANEL) {
-            uint16_t lower[PANEL] = {0}, upper[PANEL] = {0};
-            narrow_bf16(cols, x + p * ld + col, lower);
-            if (p + 1 < k) narrow_bf16(cols, x + (p + 1) * ld + col, upper);
-            for (int j = 0; j < PANEL; j++) to[j] = lower[j] | (uint32_t)upper[j] << 16;
-        }
+/* Packs x[k x cols], one panel, whose rows lie ld elements apart. */
+static void pack_rows(ptrdiff_t k, ptrdiff_t cols, const real *x, ptrdiff_t ld, uint32_t *restrict to) {
+    for (ptrdiff_t p = 0; p < k; p += 2, to += PANEL) {
+        uint16_t lower[PANEL] = {0}, upper[PANEL] = {0};
+        narrow_bf16(cols, x + p * ld, lower);
+        if (p + 1 < k) narrow_bf16(cols, x + (p + 1) * ld, upper);
+        for (int j = 0; j < PANEL; j++) to[j] = lower[j] | (uint32_t)upper[j] << 16;
     }
 }
 
-/* The same of x'[k x n]: rows of x[n x k] lie ld elements apart. */
-static void pack_columns(ptrdiff_t k, ptrdiff_t n, const real *x, ptrdiff_t ld, ptrdiff_t first, ptrdiff_t end,
-                         uint32_t *packed) {
-    const ptrdiff_t pairs = (k + 1) / 2;
-    uint16_t rows[PANEL][NARROWED];
-    for (ptrdiff_t panel = first; panel < end; panel++) {
-        const ptrdiff_t col = panel * PANEL, cols = n - col < PANEL ? n - col : PANEL;
-        uint32_t *restrict to = packed + panel * PANEL * pairs;
-        memset(rows, 0, sizeof rows);
-        for (ptrdiff_t p0 = 0; p0 < k; p0 += NARROWED) {
-            const ptrdiff_t deep = k - p0 < NARROWED ? k - p0 : NARROWED;
-            for (ptrdiff_t j = 0; j < cols; j++) {
-                narrow_bf16(deep, x + (col + j) * ld + p0, rows[j]);
-                if (deep % 2) rows[j][deep] = 0;
-            }
-            for (ptrdiff_t p = 0; p < deep; p += 2, to += PANEL)
-                for (int j = 0; j < PANEL; j++) to[j] = rows[j][p] | (uint32_t)rows[j][p + 1] << 16;
+/* The same of x'[k x cols]: rows of x[cols x k] lie ld elements apart. */
+static void pack_columns(ptrdiff_t k, ptrdiff_t cols, const real *x, ptrdiff_t ld, uint32_t *restrict to) {
+    uint16_t rows[PANEL][NARROWED] = {0};
+    for (ptrdiff_t p0 = 0; p0 < k; p0 += NARROWED) {
+        const ptrdiff_t deep = k - p0 < NARROWED ? k - p0 : NARROWED;
+        for (ptrdiff_t j = 0; j < cols; j++) {
+            narrow_bf16(deep, x + j * ld + p0, rows[j]);
+            if (deep % 2) rows[j][deep] = 0;
         }
+        for (ptrdiff_t p = 0; p < deep; p += 2, to += PANEL)
+            for (int j = 0; j < PANEL; j++) to[j] = rows[j][p] | (uint32_t)rows[j][p + 1] << 16;
     }
 }
 
@@ -104,8 +91,9 @@ static pairs_tile tile_for_pairs(void) {
     return tile_of_pairs;
 }
 
-/* C[m x n] = A B + beta C2, or alpha A B + beta C2, k deep, of A' and B packed. add: C2, or NULL: none. C's rows, and C2's,
- * are n long. symmetric: C is, to the last bit. */
+/* C[m x n] = A B, or alpha A B + beta C2, k deep, of A' and B packed. add: C2; NULL: none. C's rows, and C2's, are n long.
+ * symmetric: C is, to the last bit, and is made only where a panel of its rows meets it and what lies behind: what lies
+ * further below the diagonal is not written, and of C2 not read. */
 struct pairs_product {
     ptrdiff_t m, n, k;
     const uint32_t *a, *b;
@@ -148,26 +136,40 @@ static void team_pairs(const struct pairs_product *g, const struct team *me) {
         total += g->symmetric && panels_of(col + WIDTH) < m ? panels_of(col + WIDTH) : m;
     const ptrdiff_t first = share_start(total, 1, me->index, me->count);
     const ptrdiff_t end = share_start(total, 1, me->index + 1, me->count);
-    const struct gemm mirrored = {.c = g->c, .ldc = g->n};
     for (ptrdiff_t col = 0; col < g->n && at < end; col += WIDTH) {
-        const ptrdiff_t cols = g->n - col < WIDTH ? g->n - col : WIDTH;
+        const ptrdiff_t to = g->n - col < WIDTH ? g->n : col + WIDTH;
         const ptrdiff_t units = g->symmetric && panels_of(col + WIDTH) < m ? panels_of(col + WIDTH) : m;
-        const ptrdiff_t from = first > at ? first - at : 0, to = end - at < units ? end - at : units;
+        for (ptrdiff_t panel = first > at ? first - at : 0; panel < units && panel < end - at; panel++) {
+            const ptrdiff_t row = panel * PANEL, from = g->symmetric && row > col ? row : col;
+            pairs_block(g, tile, row, from, to - from);
+        }
         at += units;
-        for (ptrdiff_t panel = from; panel < to; panel++) pairs_block(g, tile, panel * PANEL, col, cols);
-        const ptrdiff_t above = to * PANEL < col ? to * PANEL : col;
-        if (g->symmetric) mirror(&mirrored, from * PANEL, above, col, col + cols);
     }
 }
 
-/* The member's part of packing x[rows x cols], whose rows, or columns, are k. */
+/* The member's part of packing x[rows x cols], whose rows are k. */
 static void team_pack_rows(ptrdiff_t rows, ptrdiff_t cols, const real *x, uint32_t *packed, const struct team *me) {
-    const ptrdiff_t n = panels_of(cols);
-    pack_rows(rows, cols, x, cols, share_start(n, 1, me->index, me->count), share_start(n, 1, me->index + 1, me->count),
-              packed);
+    const ptrdiff_t end = share_start(cols, PANEL, me->index + 1, me->count);
+    for (ptrdiff_t col = share_start(cols, PANEL, me->index, me->count); col < end; col += PANEL)
+        pack_rows(rows, cols - col < PANEL ? cols - col : PANEL, x + col, cols, packed + col * ((rows + 1) / 2));
 }
+
+/* The same where its columns are k. */
 static void team_pack_columns(ptrdiff_t rows, ptrdiff_t cols, const real *x, uint32_t *packed, const struct team *me) {
-    const ptrdiff_t n = panels_of(rows);
-    pack_columns(cols, rows, x, cols, share_start(n, 1, me->index, me->count), share_start(n, 1, me->index + 1, me->count),
-                 packed);
+    const ptrdiff_t end = share_start(rows, PANEL, me->index + 1, me->count);
+    for (ptrdiff_t row = share_start(rows, PANEL, me->index, me->count); row < end; row += PANEL)
+        pack_columns(cols, rows - row < PANEL ? rows - row : PANEL, x + row * cols, cols,
+                     packed + row * ((cols + 1) / 2));
+}
+
+/* The same of x[n x n] that is made as a symmetric product is: what lies below a panel's place is read as what lies behind
+ * it, in its rows. */
+static void team_pack_symmetric(ptrdiff_t n, const real *x, uint32_t *packed, const struct team *me) {
+    const ptrdiff_t end = share_start(n, PANEL, me->index + 1, me->count);
+    for (ptrdiff_t col = share_start(n, PANEL, me->index, me->count); col < end; col += PANEL) {
+        const ptrdiff_t cols = n - col < PANEL ? n - col : PANEL;
+        uint32_t *to = packed + col * ((n + 1) / 2);
+        pack_rows(col, cols, x + col, n, to);
+        pack_columns(n - col, cols, x + col * n + col, n, to + col / 2 * PANEL);
+    }
 }

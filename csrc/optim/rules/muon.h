@@ -116,7 +116,7 @@ static real *muon_orthogonalised(const struct muon_room *room, ptrdiff_t rows, p
     return x;
 }
 
-/* The same with products of bfloat16. gram and polynomial are symmetric, so their rows may be packed for their columns. */
+/* The same with products of bfloat16. */
 static real *muon_orthogonalised_in_bf16(const struct muon_room *room, ptrdiff_t rows, ptrdiff_t cols,
                                          const struct rule_constants *c, struct team *me) {
     const int wide = rows <= cols;
@@ -145,11 +145,11 @@ static real *muon_orthogonalised_in_bf16(const struct muon_room *room, ptrdiff_t
         team_wait(me);
         team_pairs(&gram, me);
         team_wait(me);
-        team_pack_rows(side, side, room->gram, room->square, me);
+        team_pack_symmetric(side, room->gram, room->square, me);
         team_wait(me);
         team_pairs(&polynomial, me);
         team_wait(me);
-        team_pack_rows(side, side, room->polynomial, room->square, me);
+        team_pack_symmetric(side, room->polynomial, room->square, me);
         team_wait(me);
         team_pairs(&product, me);
         team_wait(me);
