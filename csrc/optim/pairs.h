@@ -64,7 +64,8 @@ ALWAYS_INLINE vecf add_pairs(vecf sum, vecw a, vecw b) {
                 sum[i][j] = f_load(sums + i * PAIRS_PANELS * PANEL + j * WORDS); \
         for (ptrdiff_t p = 0; p < pairs; p++, a += PANEL, b += PANEL) { \
             vecw right[PAIRS_VECS]; \
-            memcpy(right, b, sizeof right); \
+            _Pragma("GCC unroll 2") for (int j = 0; j < PAIRS_VECS; j++) \
+                memcpy(right + j, b + j * WORDS, sizeof *right); \
             _Pragma("GCC unroll 8") for (int i = 0; i < PAIRS_ROWS; i++) { \
                 const vecw left = (int32_t)a[i] - (vecw){0}; \
                 _Pragma("GCC unroll 2") for (int j = 0; j < PAIRS_VECS; j++) sum[i][j] = ADD(sum[i][j], left, right[j]); \

@@ -73,7 +73,7 @@ class Muon(Optimizer):
     with bfloat16's, single elements of the update are off by some percent. With ``products="bfloat16"`` the two
     factors of x x', of its square and of (...) x are rounded, to the nearest with ties to even, as torch's are; sums
     are float32, and ``a x`` and ``b x x'`` are added to them as they are. That is for CPUs with AVX512_BF16; elsewhere
-    it gives the same bits in more time. A sum is a chain of fused multiply-adds, two by two, the second first.
+    it gives the same bits and saves no time. A sum is a chain of fused multiply-adds, two by two, the second first.
 
     A momentum that sums, ``b = momentum b + g``, as formulas have it, gives the same, since only the direction of u
     counts. The authors' code has ``lr`` 0.02 and no decay, and the option ``use_muon`` too; optax steps what is no
