@@ -22,7 +22,7 @@ static int always(void) { return 1; }
 #include <cpuid.h>
 
 enum { LEAF1_ECX_FMA = 1 << 12, LEAF1_ECX_OSXSAVE = 1 << 27, LEAF1_ECX_AVX = 1 << 28, LEAF1_ECX_F16C = 1 << 29 };
-enum { LEAF7_EBX_AVX2 = 1 << 5 };
+enum { LEAF7_EBX_AVX2 = 1 << 5, LEAF7_1_EAX_BF16 = 1 << 5 };
 /* F, DQ, BW, VL */
 #define LEAF7_EBX_AVX512 (UINT32_C(1) << 16 | UINT32_C(1) << 17 | UINT32_C(1) << 30 | UINT32_C(1) << 31)
 enum { XCR0_YMM = 0x06, XCR0_ZMM = 0xe6 }; /* sse, avx; and opmask, zmm 0-15 upper halves, zmm 16-31 */
@@ -45,6 +45,18 @@ static int has(uint32_t leaf7_ebx, uint32_t state) {
 /* A CPU that lacks one of them, which none that was sold does, computes with the baseline. */
 static int has_avx2(void) { return has(LEAF7_EBX_AVX2, XCR0_YMM); }
 static int has_avx512(void) { return has(LEAF7_EBX_AVX2 | LEAF7_EBX_AVX512, XCR0_ZMM); }
+
+/* CPUID is slow where a hypervisor answers. */
+int schuss_has_bf16(void) {
+    static atomic_int found = -1;
+    int answer = atomic_load_explicit(&found, memory_order_relaxed);
+    if (answer < 0) {
+        unsigned a, b, c, d;
+        answer = has_avx512() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & LEAF7_1_EAX_BF16);
+        atomic_store_explicit(&found, answer, memory_order_relaxed);
+    }
+    return answer;
+}
 
 extern const struct kernels kernels_baseline_f32, kernels_baseline_f64;
 extern const struct kernels kernels_avx2_f32, kernels_avx2_f64;

@@ -34,7 +34,7 @@ struct rule_constants {
     double decay;                           /* weight decay by the rule itself, which then sets l2 to 0 */
     double factor;                          /* of this array, from its sums (MEASURED rules) */
     double coefficients[3];                 /* of Muon's polynomial, applied so many times; which lr suits a shape */
-    int iterations, match_rms;
+    int iterations, match_rms, in_bf16;     /* in_bf16: its products are of bfloat16 */
     const struct schuss_group *group;       /* SOAP: the group, which says what dimensions have a basis */
     int refresh;                            /* SOAP: whether bases change after the step */
     int normalizes;                         /* SOAP: whether updates are divided by their size */
@@ -297,5 +297,8 @@ struct kernels {
     /* An elementary function, for tests of its error: y[n] = f(x[n]). log1p: on [0, 1]. */
     void (*elementary)(int f, ptrdiff_t n, const void *x, void *y);
 };
+
+/* Whether this CPU has vdpbf16ps, and what AVX-512 needs. On x86-64 only. */
+int schuss_has_bf16(void);
 
 #endif

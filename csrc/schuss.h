@@ -121,6 +121,10 @@ enum schuss_adjust_lr { SCHUSS_ADJUST_LRS(SCHUSS_NUMBER_OF) SCHUSS_N_ADJUST_LRS 
 #undef SCHUSS_NUMBER_OF
 const char *schuss_adjust_lr_name(int adjust_lr);
 
+/* What the elements of Muon's products are rounded to. NULL is the name of the first: to nothing. */
+enum schuss_products { SCHUSS_PRODUCTS_OF_DTYPE, SCHUSS_PRODUCTS_OF_BF16, SCHUSS_N_PRODUCTS };
+const char *schuss_products_name(int products);
+
 /* Which rows of a table move in a step that touches some of them: those alone; or all, as if the others had a gradient
  * of zero, which is made up for when a row is touched or read next. NULL is the name of the first, which is neither: all
  * rows that there is a gradient for. */
@@ -154,6 +158,7 @@ struct schuss_group {
     double eps2, d, beta2_decay; /* Adafactor; its eps < 0 is the dtype's */
     double ns_coefficients[3], ns_steps; /* Muon */
     int adjust_lr_fn;        /* enum schuss_adjust_lr */
+    int products;            /* enum schuss_products */
     int rows;                /* enum schuss_rows */
     double shampoo_beta, precondition_frequency, max_precond_dim; /* SOAP; shampoo_beta < 0: beta2 */
     int merge_dims, precondition_1d, normalize_grads;

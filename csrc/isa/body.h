@@ -22,6 +22,7 @@
 #include "../optim/orthogonal.h"
 #include "../optim/blocks8.h"
 #include "../optim/formats.h"
+#include "../optim/pairs.h"
 #include "../optim/loop.h"
 #define RULE_LOOPS
 #include "../optim/list.h"

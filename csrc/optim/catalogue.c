@@ -26,6 +26,11 @@ const char *schuss_rule_name(int rule) { return NAME_OF(RULE_NAMES, rule); }
 const char *schuss_dialect_name(int dialect) { return NAME_OF(SCHUSS_DIALECTS, dialect); }
 const char *schuss_adjust_lr_name(int adjust_lr) { return NAME_OF(SCHUSS_ADJUST_LRS, adjust_lr); }
 
+const char *schuss_products_name(int products) {
+    static const char *const names[SCHUSS_N_PRODUCTS] = {NULL, "bfloat16"};
+    return names[products];
+}
+
 const char *schuss_rows_name(int rows) {
     static const char *const names[SCHUSS_N_ROWS] = {NULL, "lazy", "exact"};
     return names[rows];

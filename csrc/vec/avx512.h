@@ -37,6 +37,11 @@ static inline vecl v_product32(vecl a, vecl b) { return (vecl)_mm512_mul_epu32((
 typedef vecf table8;
 static inline vecf f_fma(vecf a, vecf b, vecf c) { return (vecf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 static inline vecf f_fma_exact(vecf a, vecf b, vecf c) { return f_fma(a, b, c); }
+#define F_ADD_PAIRS f_add_pairs
+#define F_ADD_PAIRS_TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,avx512bf16"
+__attribute__((target(F_ADD_PAIRS_TARGET))) ALWAYS_INLINE vecf f_add_pairs(vecf sum, vecw a, vecw b) {
+    return (vecf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+}
 static inline vecf f_min(vecf a, vecf b) { return (vecf)_mm512_min_ps((__m512)a, (__m512)b); }
 static inline table8 f_table8_of(const float *t) { return (vecf)_mm512_broadcast_f32x8(_mm256_loadu_ps(t)); }
 static inline vecf f_table8(table8 t, vecw w) { return (vecf)_mm512_permutexvar_ps((__m512i)w, (__m512)t); }

@@ -18,6 +18,9 @@
  *
  *   f_fma(a, b, c)                        a * b + c, rounded once; at the baseline, if a double holds it exactly
  *   f_fma_exact(a, b, c)                  the same, where a * b is exact
+ *   F_ADD_PAIRS, F_ADD_PAIRS_TARGET       f_add_pairs(sum, a, b): sum + the products of the upper halves of words as bfloat16,
+ *                                         then of the lower ones, each rounded once; in functions with that target, on
+ *                                         CPUs that schuss_has_bf16(); else left out
  *   f_min(a, b)                           a < b ? a : b
  *   table8, f_table8_of(t), f_table8(t, w)    eight floats, made ready; the one that the lowest three bits of w tell
  *   w_max(a, b)                           the larger one, of numbers without a sign

@@ -171,6 +171,8 @@ static const struct rule_case whole_cases[] = {
     {"muon", {MUON, .nesterov = 1, .ns_coefficients = {3.4445, -4.7750, 2.0315}, .ns_steps = 5}, 0, 0, 0},
     {"muon-all",
      {MUON, .ns_coefficients = {1.5, -0.5, 0}, .ns_steps = 2, .maximize = 1, .adjust_lr_fn = 1}, 3.7, 2, 50},
+    {"muon-bfloat16",
+     {MUON, .nesterov = 1, .ns_coefficients = {3.4445, -4.7750, 2.0315}, .ns_steps = 5, .products = 1}, 0, 0, 0},
     {"soap", {SOAP, .max_precond_dim = 250, .bias_correction = 1}, 0, 0, 0},
     {"soap-all", {SOAP, .max_precond_dim = 120, .merge_dims = 1, .normalize_grads = 1, .maximize = 1}, 3.7, 2, 50},
 };

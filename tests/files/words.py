@@ -18,7 +18,7 @@ from schuss.files import header
 from schuss.files.contents import WRAPPERS
 from schuss.layers.dense import INITIALISERS
 from schuss.optim import BY_NAME
-from schuss.optim.state import NOT_HYPER
+from schuss.optim.state import NOT_HYPER, WHERE_SET
 
 PATH = Path(__file__).parent / "words.json"
 
@@ -44,8 +44,7 @@ def _words() -> Iterator[str]:
         more = {"adamw": {"lr": 0.01}} if name == "muon" else {}
         for group in optimizer(params, lr=0.1, **more).param_groups:
             yield from (f"optimizer {name}.{key}" for key in group if key == "params" or key not in NOT_HYPER)
-        if "rows" in signature(optimizer).parameters:  # in groups where it is not None
-            yield f"optimizer {name}.rows"
+        yield from (f"optimizer {name}.{key}" for key in WHERE_SET if key in signature(optimizer).parameters)
     for name, schedule in vars(schedules).items():
         if isinstance(schedule, type) and issubclass(schedule, schedules.Schedule) and name != "Schedule":
             yield f"schedule {name}"

@@ -254,6 +254,7 @@ def test_non_finite_gradient_is_not_silent(bad: float) -> None:
         (schuss.Muon, "eps", -1.0, r"\[0, inf\)"),
         (schuss.Muon, "ns_coefficients", (1.0, np.inf, 0.0), r"\[1\].*\(-inf, inf\)"),
         (schuss.Muon, "ns_coefficients", (1.0, 2.0), "three numbers"),
+        (schuss.Muon, "products", "float16", "bfloat16"),
         (schuss.Muon, "ns_steps", 100, "an integer from 1 to 99"),
         (schuss.Muon, "ns_steps", 0, "an integer from 1 to 99"),
         (schuss.SOAP, "betas", (0.9, 1.0), r"\[1\].*\[0, 1\)"),

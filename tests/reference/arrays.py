@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .formats import narrow_bfloat16, widen_bfloat16
+from .gemm import chain
 from .power import power
 
 Array = NDArray[Any]
@@ -25,6 +27,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "eps": 1e-7,
         "ns_steps": 5,
         "adjust_lr_fn": None,
+        "products": None,
         "decoupled": True,
     },
 }
@@ -65,14 +68,26 @@ def adafactor(p: Array, g: Array, s: Sequence[Array], o: Options, t: int) -> Non
     p[...] = p - r(size) * u
 
 
+def product_in_bfloat16(a: Array, b: Array) -> Array:
+    """A @ b of elements rounded to bfloat16, to the last bit: a chain in float32, the second of each two first."""
+    odd = a.shape[1] % 2
+    a, b = (
+        widen_bfloat16(narrow_bfloat16(np.pad(m, w)), np.float32)
+        for m, w in ((a, ((0, 0), (0, odd))), (b, ((0, odd), (0, 0))))
+    )
+    order = np.arange(a.shape[1]).reshape(-1, 2)[:, ::-1].ravel()
+    return chain(a[:, order], b[order])
+
+
 def orthogonalised(u: Array, o: Options) -> Array:
     r = u.dtype.type
     a, b, c = (r(k) for k in o["ns_coefficients"])
     x = u.T if u.shape[0] > u.shape[1] else u
     x = x / r(max(math.sqrt(np.sum(u.astype(float) ** 2)), o["eps"]))
+    product = product_in_bfloat16 if o["products"] == "bfloat16" else np.matmul
     for _ in range(o["ns_steps"]):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+        gram = product(x, x.T).astype(r)
+        x = a * x + product(b * gram + c * product(gram, gram).astype(r), x).astype(r)
     return x.T if u.shape[0] > u.shape[1] else x
 
 

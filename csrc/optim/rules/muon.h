@@ -1,7 +1,8 @@
 /* Muon (Jordan et al., 2024), as torch has it: b += (1 - momentum) (g - b), u = g + momentum (b - g) with nesterov,
  * else b; p -= lr x, where x is u with all singular values nearly 1: from u / max(|u|, eps), some steps of Newton and
  * Schulz, x = a x + (b x x' + c (x x')^2) x. For a matrix higher than wide the same from the right, with x' x, which is
- * the smaller one then. */
+ * the smaller one then. With products of bfloat16 that is what these three products read, and only these: sums are floats
+ * (pairs.h), and a x and b x x' are added as they are. */
 
 #ifdef RULE_LOOPS
 enum { MUON_PARTS = 64 }; /* |u|^2 is summed by so many parts, whatever the members */
@@ -32,11 +33,13 @@ struct muon_room {
     real *x, *next;          /* [rows x cols] */
     real *gram, *polynomial; /* [side x side] */
     double *squares;         /* [MUON_PARTS] */
-    char *products;
+    char *products;          /* not with products of bfloat16, which have these, packed: */
+    uint32_t *by_rows, *by_columns; /* x, and its transposed */
+    uint32_t *square;        /* gram, and then polynomial */
     ptrdiff_t products_each, bytes;
 };
 
-static struct muon_room muon_lay(char *scratch, const struct schuss_segment *s, int members) {
+static struct muon_room muon_lay(char *scratch, const struct schuss_segment *s, int in_bf16, int members) {
     const ptrdiff_t m = s->rows, n = s->cols, side = m < n ? m : n, longer = m < n ? n : m;
     const ptrdiff_t unit = 64 / sizeof(real), all = (m * n + unit - 1) / unit * unit;
     const ptrdiff_t square = (side * side + unit - 1) / unit * unit;
@@ -49,6 +52,13 @@ static struct muon_room muon_lay(char *scratch, const struct schuss_segment *s, 
     room.polynomial = room.gram + square;
     room.squares = (double *)(room.polynomial + square);
     room.products = (char *)(room.squares + MUON_PARTS);
+    if (in_bf16) {
+        room.by_rows = (uint32_t *)room.products;
+        room.by_columns = room.by_rows + packed_words(m, n);
+        room.square = room.by_columns + packed_words(n, m);
+        room.bytes = (char *)(room.square + packed_words(side, side)) - scratch;
+        return room;
+    }
     room.products_each = each[0] > each[1] ? each[0] : each[1];
     if (each[2] > room.products_each) room.products_each = each[2];
     room.bytes = room.products + members * room.products_each - scratch;
@@ -56,8 +66,7 @@ static struct muon_room muon_lay(char *scratch, const struct schuss_segment *s, 
 }
 
 static ptrdiff_t muon_scratch(const struct schuss_group *g, const struct schuss_segment *s, int members) {
-    (void)g;
-    return muon_lay(NULL, s, members).bytes;
+    return muon_lay(NULL, s, g->products == SCHUSS_PRODUCTS_OF_BF16, members).bytes;
 }
 
 /* x, or another array of the room where it is then. */
@@ -107,9 +116,53 @@ static real *muon_orthogonalised(const struct muon_room *room, ptrdiff_t rows, p
     return x;
 }
 
+/* The same with products of bfloat16. */
+static real *muon_orthogonalised_in_bf16(const struct muon_room *room, ptrdiff_t rows, ptrdiff_t cols,
+                                         const struct rule_constants *c, struct team *me) {
+    const int wide = rows <= cols;
+    const ptrdiff_t side = wide ? rows : cols;
+    real *x = room->x, *next = room->next;
+    for (int i = 0; i < c->iterations; i++) {
+        const uint32_t *twice = wide ? room->by_columns : room->by_rows;
+        const struct pairs_product gram = {
+            .m = side, .n = side, .k = wide ? cols : rows, .a = twice, .b = twice, .c = room->gram, .symmetric = 1,
+        };
+        const struct pairs_product polynomial = {
+            .m = side, .n = side, .k = side,
+            .a = room->square, .b = room->square,
+            .alpha = (real)c->coefficients[2], .beta = (real)c->coefficients[1], .add = room->gram,
+            .c = room->polynomial,
+            .symmetric = 1,
+        };
+        const struct pairs_product product = {
+            .m = rows, .n = cols, .k = side,
+            .a = wide ? room->square : room->by_columns, .b = wide ? room->by_rows : room->square,
+            .alpha = 1, .beta = (real)c->coefficients[0], .add = x,
+            .c = next,
+        };
+        team_pack_rows(rows, cols, x, room->by_rows, me);
+        team_pack_columns(rows, cols, x, room->by_columns, me);
+        team_wait(me);
+        team_pairs(&gram, me);
+        team_wait(me);
+        team_pack_symmetric(side, room->gram, room->square, me);
+        team_wait(me);
+        team_pairs(&polynomial, me);
+        team_wait(me);
+        team_pack_symmetric(side, room->polynomial, room->square, me);
+        team_wait(me);
+        team_pairs(&product, me);
+        team_wait(me);
+        real *last = x;
+        x = next;
+        next = last;
+    }
+    return x;
+}
+
 static void muon_array(const struct schuss_segment *s, const struct rule_constants *c, char *scratch, struct team *me,
                        int *nonfinite) {
-    const struct muon_room room = muon_lay(scratch, s, me->count);
+    const struct muon_room room = muon_lay(scratch, s, c->in_bf16, me->count);
     const int first = me->index * MUON_PARTS / me->count, end = (me->index + 1) * MUON_PARTS / me->count;
     const ptrdiff_t from = share_start(s->n, 64, first, MUON_PARTS), to = share_start(s->n, 64, end, MUON_PARTS);
     struct rule_constants own = *c; /* of the last pass, which needs no gradient */
@@ -133,7 +186,8 @@ static void muon_array(const struct schuss_segment *s, const struct rule_constan
     const real divisor = (real)(norm < c->eps ? c->eps : norm);
     for (ptrdiff_t i = from; i < to; i++) room.x[i] = room.x[i] / divisor;
     team_wait(me);
-    with_update.s[1] = muon_orthogonalised(&room, s->rows, s->cols, c, me);
+    with_update.s[1] = c->in_bf16 ? muon_orthogonalised_in_bf16(&room, s->rows, s->cols, c, me)
+                                  : muon_orthogonalised(&room, s->rows, s->cols, c, me);
     const double rows = (double)s->rows, cols = (double)s->cols;
     own.step_size *= c->match_rms ? 0.2 * sqrt(rows > cols ? rows : cols) : sqrt(rows > cols ? rows / cols : 1);
     const struct schuss_segment piece = piece_of(&with_update, from, to);
@@ -148,6 +202,7 @@ static void muon_constants(const struct schuss_group *g, const double *memory, i
     for (int k = 0; k < 3; k++) c->coefficients[k] = g->ns_coefficients[k];
     c->iterations = (int)g->ns_steps;
     c->match_rms = g->adjust_lr_fn == SCHUSS_ADJUST_MATCH_RMS_ADAMW;
+    c->in_bf16 = g->products == SCHUSS_PRODUCTS_OF_BF16;
 }
 
 /* Three products a step of the iteration, two of which are done by half. */
@@ -162,7 +217,10 @@ static const struct rule muon_rule = {
                                 "(-inf, inf)"),
                          EPS, WHOLE("ns_steps", ns_steps, "[1, 99]"),
                          {.name = "adjust_lr_fn", .kind = SCHUSS_CHOICE, .offset = {AT(adjust_lr_fn)},
-                          .choices = SCHUSS_N_ADJUST_LRS, .choice = schuss_adjust_lr_name, .optional = 1}),
+                          .choices = SCHUSS_N_ADJUST_LRS, .choice = schuss_adjust_lr_name, .optional = 1},
+                         {.name = "products", .kind = SCHUSS_CHOICE, .offset = {AT(products)},
+                          .choices = SCHUSS_N_PRODUCTS, .choice = schuss_products_name, .optional = 1,
+                          .none = SCHUSS_PRODUCTS_OF_DTYPE}),
     .decouples = 1,
     .state_names = {"momentum_buffer"},
     .constants = muon_constants,

@@ -75,8 +75,9 @@ _OF_6 = dict.fromkeys(
 )
 # One optimizer, and then another; what a fit did about divergence; what goes on after an interruption.
 _OF_7 = dict.fromkeys(("field beside", "field recoveries", "field stopping", "wrapper Switch"), 7)
-# Parameters that have made different numbers of steps; what others keep in an optimizer's groups; states in fewer bits.
-_OF_8 = dict.fromkeys(("field clocks", "field own", "field precision"), 8)
+# Parameters that have made different numbers of steps; what others keep in an optimizer's groups; states in fewer bits;
+# Muon in bfloat16.
+_OF_8 = dict.fromkeys(("field clocks", "field own", "field precision", "optimizer muon.products"), 8)
 SINCE: dict[str, int] = {**_OF_4, **_OF_5, **_OF_6, **_OF_7, **_OF_8}
 
 

@@ -18,7 +18,7 @@ from ..habits import hinted, meets
 from ..structure import read, without_decay
 from .parts import OfParts
 from .precision import Precision, checked
-from .state import NOT_HYPER, SCHEDULES, described, loading
+from .state import NOT_HYPER, SCHEDULES, WHERE_SET, described, loading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,9 +41,9 @@ class Optimizer(OfParts):
     ----------
     param_groups : list of dict
         As torch's: "params" (a list of arrays) and the group's hyperparameters. Changed numbers take effect at the
-        next step. Entries of your own are not looked at. "rows" is there where it is not None. "schedule" holds a
-        callable learning rate, or None; while it is set, each step writes "lr" first. "decay_schedule", where it is
-        there, is the same for "weight_decay". Which arrays belong to which group is fixed.
+        next step. Entries of your own are not looked at. "rows" and "products" are there where they are not None.
+        "schedule" holds a callable learning rate, or None; while it is set, each step writes "lr" first.
+        "decay_schedule", where it is there, is the same for "weight_decay". Which arrays a group has is fixed.
     """
 
     _name: ClassVar[str]
@@ -99,8 +99,7 @@ class Optimizer(OfParts):
             settings[name] = scheduled(f"{name}(0)", schedule(0))
         checked = _core.checked_settings(rule, settings)
         group = {"params": arrays, **given, **checked}
-        if group.get("rows", "") is None:  # it is there where it says something
-            del group["rows"]
+        group = {name: value for name, value in group.items() if value is not None or name not in WHERE_SET}
         for name in self._own_flags:
             group[name] = flag(name, group[name])
         group.update(schedule=schedules.get("lr"), rule=rule)

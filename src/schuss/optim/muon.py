@@ -42,6 +42,8 @@ class Muon(Optimizer):
     adjust_lr_fn : {None, "original", "match_rms_adamw"}
         See above; None is "original". With "match_rms_adamw" updates are about as large as AdamW's, so its ``lr`` and
         ``weight_decay`` will do.
+    products : {None, "bfloat16"}
+        What the elements of the iteration's products are rounded to, to the nearest: None to nothing. See the notes.
     adamw : dict, optional
         `AdamW` steps arrays that are no matrices, with these of its own ``lr``, ``betas``, ``eps``, ``weight_decay``
         and ``amsgrad``. They go to new groups, behind those that were given. Without it they are refused.
@@ -68,7 +70,10 @@ class Muon(Optimizer):
     half, and room for two matrices ``m x n`` and two ``m x m``: that of the largest matrix, kept from step to step.
 
     torch runs the iteration in bfloat16, here it is in the dtype of the parameters. In the iteration a rounding grows;
-    with bfloat16's, single elements of the update are off by some percent.
+    with bfloat16's, single elements of the update are off by some percent. With ``products="bfloat16"`` the two
+    factors of x x', of its square and of (...) x are rounded, to the nearest with ties to even, as torch's are; sums
+    are float32, and ``a x`` and ``b x x'`` are added to them as they are. That is for CPUs with AVX512_BF16; elsewhere
+    it gives the same bits and saves no time. A sum is a chain of fused multiply-adds, two by two, the second first.
 
     A momentum that sums, ``b = momentum b + g``, as formulas have it, gives the same, since only the direction of u
     counts. The authors' code has ``lr`` 0.02 and no decay, and the option ``use_muon`` too; optax steps what is no
@@ -99,6 +104,7 @@ class Muon(Optimizer):
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
         *,
+        products: str | None = None,
         adamw: Mapping[str, Any] | None = None,
         maximize: bool = False,
         no_decay: NoDecay = None,
@@ -120,6 +126,7 @@ class Muon(Optimizer):
             eps=eps,
             ns_steps=ns_steps,
             adjust_lr_fn=adjust_lr_fn,
+            products=products,
             maximize=maximize,
             use_muon=True,
             no_decay=no_decay,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Group = dict[str, Any]
 
+# Hyperparameters that a group has where they are not None.
+WHERE_SET = ("rows", "products")
 # Entries of a group that are not hyperparameters.
 NOT_HYPER = ("params", "rule", "decoupled", "schedule", "decay_schedule")
 # What may follow a schedule, and the entry of a group that holds it. Where there is none, the entry may lack.
@@ -228,7 +230,7 @@ def _loaded_groups(
         settings = _core.setting_names(mine["rule"])
         memory = {}
         for key, value in theirs.items():
-            if key in hyper or key == "rows":
+            if key in hyper or key == "rows" or (key in WHERE_SET and key in settings):
                 hyper[key] = plain(value)
             elif key in _core.memory_names(mine["rule"]) and not _core.memory_is_of_params(mine["rule"]):
                 memory[key] = _number(f"state_dict's param_groups[{index}][{key!r}]", value)

@@ -148,6 +148,7 @@ static void check_names(void) {
     EXPECT(same(schuss_dialect_name(SCHUSS_KERAS), "keras"), "a dialect");
     EXPECT(same(schuss_average_name(SCHUSS_LOOKAHEAD), "lookahead"), "an average");
     EXPECT(same(schuss_adjust_lr_name(SCHUSS_ADJUST_MATCH_RMS_ADAMW), "match_rms_adamw"), "a way to adjust lr");
+    EXPECT(same(schuss_products_name(SCHUSS_PRODUCTS_OF_BF16), "bfloat16"), "what products are rounded to");
     EXPECT(same(schuss_rule_name(SCHUSS_SCHEDULE_FREE_ADAMW), "schedule_free_adamw"), "a rule");
     EXPECT(same(schuss_rule_name(SCHUSS_N_RULES), NULL) && same(schuss_rule_name(-1), NULL), "rules end");
 }
