@@ -182,6 +182,7 @@ def test_is_taken_by_both(case: Any, states: str) -> None:
     step_tensors(torchs, params, gradients(0))
     for p, array in zip(params, arrays, strict=True):
         assert p.detach().numpy().tobytes() == array.tobytes()
+    assert set(torchs.state_dict()["state"][0]) == set(ours.state_dict()["state"][0])
     # What was given is as it was.
     assert str(given) == str(before)
 
