@@ -319,6 +319,23 @@ def test_optimizers_and_hyperparameters_that_it_lacks_are_refused() -> None:
         schuss.torch.AdamW(params).state_dict(like="numpy")
 
 
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_parameters_in_float64(case: Any) -> None:
+    """Take the numbers of the codes; a parameter whose entry is empty has made no step."""
+    given = built(case[0])
+    given["state"][2] = {}
+    params = [torch.nn.Parameter(p.detach().double()) for p in tensors()]
+    for opt in (over_arrays(case, "float32", arrays_like(params)), over_tensors(case, "float32", params)):
+        opt.load_state_dict(given)
+        found = opt.state_dict()["state"]
+        for name, buffer, half in places(case[0]):
+            wanted = values_of(given["state"][0], buffer, name, half)
+            assert np.asarray(found[0][name]).dtype == np.float64
+            assert np.abs(np.asarray(found[0][name]) - wanted).max() <= 1e-6
+        assert not found.get(2) or int(found[2]["step"]) == 0
+        assert set(opt.state_dict(like="bitsandbytes")["state"][0]) == {"step", NESTED}
+
+
 def test_before_the_first_step() -> None:
     """No states on either side: groups alone."""
     for case in CASES:

@@ -121,7 +121,7 @@ def taken(
         rule = _rule(rules[k])
         groups.append(_our_group(f"state_dict's param_groups[{k}]", rule, theirs))
         for key, plain in zip(theirs.get("params", ()), in_order[k], strict=False):
-            if isinstance(state.get(key), Mapping):
+            if isinstance(state.get(key), Mapping) and state[key]:
                 state[key] = _our_entry(f"state_dict's state[{key!r}]", rule, groups[-1], state[key], plain, make)
     return {**state_dict, "state": state, "param_groups": groups}
 

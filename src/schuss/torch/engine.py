@@ -216,7 +216,7 @@ def _fill(stepper: Any, i: int, member: Member, name: str, into: Any, entry: Map
         return
     # Flat, in the order in which elements lie.
     flat = (value.permute(member.order) if member.order else value).reshape(-1).cpu()
-    numbers = np.empty(flat.numel(), np.float32)
+    numbers = np.empty(flat.numel(), np.float64 if into.dtype is torch.float64 else np.float32)
     if codes:
         scales = entry.get(f"{name}_absmax")
         if scales is None:
