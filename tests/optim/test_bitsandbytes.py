@@ -295,6 +295,15 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(make: Any, change: Any
     assert str(opt.state_dict()) == before
 
 
+@pytest.mark.parametrize("name", ["state1", "absmax1"])
+def test_two_means_are_two_halves(name: str) -> None:
+    for spoilt in (torch.tensor(1.0), torch.zeros(3, 5600)):
+        given = built("AdEMAMix")
+        given["state"][0][NESTED][name] = spoilt
+        with pytest.raises(ValueError, match="two halves"):
+            over_arrays(CASES[2], "8bit", arrays_like(tensors())).load_state_dict(given)
+
+
 def test_optimizers_and_hyperparameters_that_it_lacks_are_refused() -> None:
     params = tensors()
     with pytest.raises(ValueError, match="nadam"):

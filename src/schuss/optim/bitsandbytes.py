@@ -228,8 +228,8 @@ def _our_entry(
         scales, values = (
             None if entry.get(f"{of}{k}") is None else memory_of(entry[f"{of}{k}"]) for of in ("absmax", "qmap")
         )
-        if len(names) > 1 and (len(buffer) != 2 or (scales is not None and len(scales) != 2)):
-            raise ValueError(f"{where} must have two halves in 'state{k}'; got shape {buffer.shape}")
+        if len(names) > 1 and any(of is not None and of.shape[:1] != (2,) for of in (buffer, scales)):
+            raise ValueError(f"{where} must have two halves in 'state{k}' and its scales; got shape {buffer.shape}")
         for half, name in enumerate(names):
             if name == "exp_avg_fast" and group["betas"][0] == 0:
                 continue  # is the gradient itself
