@@ -16,9 +16,10 @@ from ..arguments import choice, flag, integer, learning_rate, scheduled, shown, 
 from ..errors import DivergenceError
 from ..habits import hinted, meets
 from ..structure import read, without_decay
+from . import bitsandbytes
 from .parts import OfParts
 from .precision import Precision, checked
-from .state import NOT_HYPER, SCHEDULES, WHERE_SET, described, loading
+from .state import NOT_HYPER, SCHEDULES, TORCH_ONLY, WHERE_SET, described, loading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -327,8 +328,11 @@ class Optimizer(OfParts):
 
         Parameters
         ----------
-        like : {"numpy", "torch"}
-            Arrays and numbers, or what torch's optimizer of the same name loads: tensors. torch is imported for it.
+        like : {"numpy", "torch", "bitsandbytes"}
+            Arrays and numbers; or what torch's optimizer of the same name loads, or that of the package bitsandbytes:
+            tensors. torch is imported for it. bitsandbytes has Adam, AdamW, AdEMAMix, Lion, SGD with momentum, RMSProp
+            and AdaGrad; what it has no place for, as a master, is left out, and hyperparameters that it lacks are
+            refused.
 
         Returns
         -------
@@ -340,14 +344,20 @@ class Optimizer(OfParts):
             "lr". "step" is each parameter's own; where all have made fewer steps than the optimizer, "steps" is there.
             A parameter that has made none has no entry in what torch loads if torch would not have one.
         """
-        if choice("like", like, ("numpy", "torch")) == "numpy":
+        if choice("like", like, ("numpy", "torch", "bitsandbytes")) == "numpy":
             return described(self)
         import torch
 
-        return described(self, torch.tensor)
+        found = described(self, torch.tensor)
+        if like == "torch":
+            return found
+        return bitsandbytes.given(found, [group["rule"] for group in self.param_groups], TORCH_ONLY)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over the numbers of a state_dict, torch's own included. Everything is checked first, then copied.
+
+        It takes that of the package bitsandbytes too, where it has the optimizer: codes of 8 bits stay what they are in
+        states of 8 bits, and are converted else.
 
         Of torch's it takes what training in torch leaves there: parameters that have made fewer steps than others, or
         none; numbers and hyperparameters that are tensors; states of any real dtype, rounded once; tensors on other

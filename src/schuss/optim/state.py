@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _core
 from ..arguments import integer, number, shown, unknown_name
+from . import bitsandbytes
 from .converted import as_tensor, convert, memory_of
 from .parts import OfParts, keep
 from .precision import computing_dtype
@@ -125,6 +126,10 @@ def loading(optimizer: OfParts, given: Any, *, averages: Any = None, resting: bo
         if not isinstance(given[name], kind):
             expected = "a dict" if kind is Mapping else "a list of dicts"
             raise TypeError(f"state_dict[{name!r}] must be {expected}; got {shown(given[name])}")
+    if bitsandbytes.is_theirs(given):
+        mine = optimizer.param_groups
+        in_order = [[True] * len(group["params"]) for group in mine]
+        given = bitsandbytes.taken(given, [group["rule"] for group in mine], in_order)
     groups, remembered, order = _loaded_groups(optimizer, given["param_groups"])
     load_schedules(groups, given)
     specs, of_averages = optimizer._averages, optimizer._stepper.averages
@@ -140,9 +145,9 @@ def loading(optimizer: OfParts, given: Any, *, averages: Any = None, resting: bo
     set_clocks(stepper, optimizer._group_of, groups, steps, counts, of_params)
     stepper.memories[:, -1] = resting
     keep(stepper, specs, of_averages)
-    mine, theirs = optimizer._stepper.state_shapes, stepper.state_shapes
+    fits = optimizer._stepper.state_shapes == stepper.state_shapes
     # If it can be, into the present one, which a fit that is running holds.
-    take = (optimizer._stepper.copy_from, stepper) if mine == theirs else (setattr, optimizer, "_stepper", stepper)
+    take = (optimizer._stepper.copy_from, stepper) if fits else (setattr, optimizer, "_stepper", stepper)
     return [take, (optimizer.param_groups.__setitem__, slice(None), groups)], steps
 
 

@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _core, optim
-from ..arguments import number
+from ..arguments import choice, number
 from ..errors import DivergenceError
+from ..optim import bitsandbytes
 from ..optim.precision import Precision
+from ..optim.state import TORCH_ONLY
 from .engine import Engine, shapes_of
 from .layouts import names_of
 from .loading import kept, steps_of, taken_out
@@ -256,19 +258,35 @@ class Optimizer(torch.optim.Optimizer):  # type: ignore[misc]
 
     # -- states ------------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> Any:
-        """As torch has it, with the names and shapes of torch's optimizer of the same name."""
+    def state_dict(self, *, like: str = "torch") -> Any:
+        """As torch has it, with the names and shapes of torch's optimizer of the same name.
+
+        Parameters
+        ----------
+        like : {"torch", "bitsandbytes"}
+            "bitsandbytes": what that package's optimizer of the same name loads, as by `schuss.Optimizer.state_dict`.
+        """
+        choice("like", like, ("torch", "bitsandbytes"))
         self._settle()
-        return super().state_dict()
+        found = super().state_dict()
+        return found if like == "torch" else bitsandbytes.given(found, self._rules(), TORCH_ONLY)
+
+    def _rules(self) -> list[str]:
+        return [self._translated(group)["rule"] for group in self.param_groups]
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """Take over a state_dict, torch's own included, in the middle of a run.
+        """Take over a state_dict, torch's own and that of bitsandbytes included, in the middle of a run.
 
         Raises
         ------
         ValueError, TypeError
             If groups, names or shapes do not fit. Nothing has changed.
         """
+        if bitsandbytes.is_theirs(state_dict):
+            in_order = [
+                [p.is_contiguous() and p.device.type == "cpu" for p in group["params"]] for group in self.param_groups
+            ]
+            state_dict = bitsandbytes.taken(state_dict, self._rules(), in_order, torch.tensor)
         handle = self.register_load_state_dict_pre_hook(kept)
         try:
             super().load_state_dict(state_dict)

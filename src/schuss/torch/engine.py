@@ -16,7 +16,7 @@ from ..optim.precision import PLAIN, Precision, checked
 from ..optim.state import set_clocks
 from .elsewhere import Elsewhere
 from .layouts import COMPUTED, Gradients, Names, array_of, bits_of, names_of, order_of, tensor_over
-from .loading import steps_of
+from .loading import beside, steps_of
 from .signatures import REFUSED
 
 torch: Any = import_module("torch")
@@ -116,7 +116,8 @@ class Engine:
                 both = {**groups[member.group], **entry}
                 remembered[i] = {name: float(both[name]) for name in _core.memory_names(plain["rule"]) if name in both}
                 mine = self.entry(k, i)
-                found[member.tensor] = {**entry, **mine}
+                # What was beside states of another precision is not beside these.
+                found[member.tensor] = {name: value for name, value in entry.items() if not beside(name)} | mine
                 for name, into in mine.items():
                     _fill(stepper, i, member, name, into, entry)
             group_of = [member.group for member in members]
@@ -227,7 +228,7 @@ def _fill(stepper: Any, i: int, member: Member, name: str, into: Any, entry: Map
         return
     # Flat, in the order in which elements lie.
     flat = (value.permute(member.order) if member.order else value).reshape(-1).cpu()
-    numbers = np.empty(flat.numel(), np.float32)
+    numbers = np.empty(flat.numel(), np.float64 if into.dtype is torch.float64 else np.float32)
     if codes:
         scales = entry.get(f"{name}_absmax")
         if scales is None:
