@@ -134,7 +134,8 @@ class Optimizer(OfParts):
         grads : array, list or dict of arrays, or a list of these for each group
             In the form in which the parameters were given, or as a flat list in their order. Each has its parameter's
             shape and is float32, float64, float16 or bfloat16 (with ``rows="exact"`` of its parameter's dtype), or is a
-            `Rows`. NumPy arrays or other memory of the CPU (torch, jax, ...). Only read, unless ``zero_grad``. Where one is None the parameter is left out of the step, see the notes.
+            `Rows`. NumPy arrays or other memory of the CPU (torch, jax, ...). Only read, unless ``zero_grad``. Where
+            one is None the parameter is left out of the step, see the notes.
         lr : float, optional
             The learning rate of all groups for this step alone; >= 0.
         grad_scale : float
