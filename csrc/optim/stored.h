@@ -13,6 +13,9 @@ static inline ptrdiff_t format_bytes(int format) {
     return format == SCHUSS_F64 ? 8 : format == SCHUSS_F32 ? 4 : is_8bit(format) ? 1 : 2;
 }
 
+/* Blocks of an array of 8 bits. */
+static inline ptrdiff_t blocks_8bit(ptrdiff_t n) { return (n + BLOCK_8BIT - 1) / BLOCK_8BIT; }
+
 /* Element number `element` of an array. */
 static inline void *stored_at(int format, const void *array, ptrdiff_t element) {
     return (char *)(uintptr_t)array + element * format_bytes(format);

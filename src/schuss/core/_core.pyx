@@ -30,13 +30,14 @@ from schuss._version import __version__
 include "interface.pxi"   # csrc/schuss.h, as declarations
 include "machine.pxi"     # instruction sets, threads, the GIL
 include "arrays.pxi"      # NumPy's arrays: dtype, shape, address
+include "dtypes.pxi"      # formats of arrays
 include "memory.pxi"      # aligned memory of our own, and arrays in arenas
 include "whole.pxi"       # what no signal handler comes in between of
 include "names.pxi"       # names of what the core knows
 include "random.pxi"      # random numbers, initial weights
 include "scalars.pxi"     # scalar arguments
 include "settings.pxi"    # numbers of a group of parameters, checked
-include "formats.pxi"     # formats of fewer bits, and what is kept in which
+include "kept.pxi"        # what of an optimizer is kept in which format
 include "guests.pxi"      # memory of other libraries' arrays
 include "rows.pxi"        # gradients of some rows
 include "parameters.pxi"  # arrays that are updated in place, and gradients for them

@@ -103,7 +103,7 @@ cdef void *lent_data(object g, const wanted *w, int *format) noexcept:
         return NULL
     format[0] = lent_format(&t)
     if (t.device_type != DLPACK_CPU or format[0] < 0 or t.ndim != w.ndim
-            or t.data == NULL or (<uintptr_t>t.data + t.byte_offset) % <uintptr_t>format_item(format[0])):
+            or t.data == NULL or (<uintptr_t>t.data + t.byte_offset) % <uintptr_t>format_bytes(format[0])):
         return NULL
     for k in range(w.ndim - 1, -1, -1):
         if t.shape[k] != w.shape[k] or (t.strides != NULL and t.strides[k] != expected):

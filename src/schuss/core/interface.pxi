@@ -502,6 +502,10 @@ cdef extern from "fpmode.h" nogil:
     fpmode fpmode_flush()
     void fpmode_restore(fpmode found)
 
+cdef extern from "optim/stored.h" nogil:
+    ptrdiff_t format_bytes(int format)
+    ptrdiff_t blocks_8bit(ptrdiff_t n)
+
 cdef extern from "kernels.h" nogil:
     struct tile_end:
         int kind

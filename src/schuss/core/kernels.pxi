@@ -75,7 +75,7 @@ cdef ptrdiff_t bytes_beside(int format, ptrdiff_t n) noexcept:
     """Bytes of what is stored beside n numbers of a format: lower halves, or a float each block of 256."""
     if format == SCHUSS_SPLIT:
         return 2 * n
-    return 4 * ((n + 255) // 256) if format >= SCHUSS_8BIT_SIGNED else 0
+    return 4 * blocks_8bit(n) if format >= SCHUSS_8BIT_SIGNED else 0
 
 
 cdef void *bytes_of(object array, str name, ptrdiff_t nbytes, int item, bint writable) except? NULL:
@@ -97,7 +97,7 @@ cdef void *bytes_of(object array, str name, ptrdiff_t nbytes, int item, bint wri
 
 def widen(name, codes, more, out):
     require_isa()
-    cdef int dtype = dtype_of(out.dtype), format = FORMAT_NUMBERS[name], item = <int>format_item(format)
+    cdef int dtype = dtype_of(out.dtype), format = FORMAT_NUMBERS[name], item = <int>format_bytes(format)
     cdef ptrdiff_t n = extent(out, 0), beside = bytes_beside(format, n)
     cdef const void *source = bytes_of(codes, "codes", n * item, item, False)
     cdef const void *lower = bytes_of(more, "more", beside, 2 if format == SCHUSS_SPLIT else 4, False)
@@ -109,7 +109,7 @@ def widen(name, codes, more, out):
 
 def narrow(name, x, codes, more=None, uint64_t seed=0, uint32_t number=0, int64_t t=0, ptrdiff_t first=0):
     require_isa()
-    cdef int dtype = dtype_of(x.dtype), format = FORMAT_NUMBERS[name], item = <int>format_item(format)
+    cdef int dtype = dtype_of(x.dtype), format = FORMAT_NUMBERS[name], item = <int>format_bytes(format)
     cdef ptrdiff_t n = extent(x, 0), beside = bytes_beside(format, n)
     cdef const void *source = address_of(x, "x", dtype, 1, -1, -1, False)
     cdef void *to = bytes_of(codes, "codes", n * item, item, True)

@@ -316,7 +316,7 @@ cdef class Parameters:
 
     cdef Py_ssize_t gradient_item(self, Py_ssize_t i) noexcept:
         """Bytes of an element of the gradient of array i."""
-        return format_item(self.stored[i].g if self.segments[i].stored != NULL else self.dtype)
+        return format_bytes(self.stored[i].g if self.segments[i].stored != NULL else self.dtype)
 
     cdef void *gradient_data(self, list grads, Py_ssize_t i, bint writable, int *format) except? NULL:
         """The data of a gradient that is not seen to fit at once, and its format."""

@@ -756,7 +756,8 @@ cdef class Stepper(Parameters):
     cdef int prepare_stored(self) except -1:
         """Before a step in which something is not of the dtype."""
         self.read_masters()
-        if self.c_step.scratch != NULL:  # gradients of other formats may need more of it
+        if (self.c_step.scratch != NULL  # gradients of other formats may need more of it
+                and schuss_step_scratch(&self.c_step, schuss_get_num_threads()) > self.scratch.size):
             self.allocate_scratch()
         return 0
 

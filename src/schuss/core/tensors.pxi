@@ -93,7 +93,7 @@ cdef class TensorStepper(Stepper):
             # The imaginary part of a conjugate has the other sign in memory; strides tell, but not of one element.
             elif self.lies_alike(i, &t) and t.data != NULL and (self.segments[i].n != 1 or not g.is_neg()):
                 format[0] = lent_format(&t)
-                if format[0] >= 0 and (<uintptr_t>t.data + t.byte_offset) % <uintptr_t>format_item(format[0]) == 0:
+                if format[0] >= 0 and (<uintptr_t>t.data + t.byte_offset) % <uintptr_t>format_bytes(format[0]) == 0:
                     return <char *>t.data + t.byte_offset
         if isinstance(g, self.kind):
             self.asked = True
@@ -175,8 +175,8 @@ cdef class TensorStepper(Stepper):
         cdef void *to = address_of(out, name, self.dtype, 1, -1, -1, True)
         if codes.dtype != BYTES or codes.size != out.size:
             raise ValueError(f"{name} has {codes.size} codes of {codes.dtype}, expected {out.size} of uint8")
-        if scales.dtype != FLOAT32 or scales.size != (out.size + 255) // 256:
-            raise ValueError(f"{name}_absmax has {scales.size} numbers of {scales.dtype}, expected {(out.size + 255) // 256} of "
+        if scales.dtype != FLOAT32 or scales.size != blocks_8bit(out.size):
+            raise ValueError(f"{name}_absmax has {scales.size} numbers of {scales.dtype}, expected {blocks_8bit(out.size)} of "
                              "float32")
         schuss_kernels(self.dtype).widen(format, out.size, start_of(codes), start_of(scales), to)
 

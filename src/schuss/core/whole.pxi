@@ -11,7 +11,7 @@ cdef struct copying:
 cdef Py_ssize_t copied_item(const PyObject *descr) noexcept:
     """Bytes of an element of this dtype; -1: it is none that is known at once."""
     cdef int format = array_format(descr)
-    return 1 if descr == <PyObject *>BYTES else -1 if format < 0 else format_item(format)
+    return 1 if descr == <PyObject *>BYTES else -1 if format < 0 else format_bytes(format)
 
 
 cdef object seen_by_buffers(array):

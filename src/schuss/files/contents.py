@@ -120,7 +120,6 @@ def _encoded_optimizer(optimizer: BoundOptimizer, arrays: Arrays, start: str = "
     for k, (_, of_params) in enumerate(parts["averages"]):
         named = (f"{start}averages.{k}.{i}" for i in range(len(of_params)))
         arrays.update(zip(named, (np.asarray(array, order="C") for array in of_params), strict=True))
-    kept = parts["precision"][:-1]  # where states lie is of the machine
     beside = [_encoded_optimizer(other, arrays, f"{_BESIDE}.{k}.") for k, other in enumerate(optimizer["beside"])]
     for fields in beside:
         del fields["wrappers"]
@@ -145,7 +144,7 @@ def _encoded_optimizer(optimizer: BoundOptimizer, arrays: Arrays, start: str = "
         "averages": [dict(zip(SPEC, spec, strict=True)) for spec, _ in parts["averages"]],
         "wrappers": [_encoded_wrapper(k, *given, arrays) for k, given in enumerate(optimizer["wrappers"])],
         **{key: of_groups for key, of_groups in places.items() if key == "decay_places"},
-        **({} if kept == PLAIN[:-1] else {"precision": dict(zip(Precision._fields, kept, strict=False))}),
+        **({} if parts["precision"].kept == PLAIN.kept else {"precision": parts["precision"].kept}),
         **({"beside": beside} if beside else {}),
         **({"clocks": parts["clocks"]} if parts.get("clocks") else {}),
         **({"own": [_encoded_own(k, of_user) for k, of_user in enumerate(own)]} if any(own) else {}),

@@ -28,6 +28,11 @@ class Precision(NamedTuple):
     seed: int = 0
     directory: str | None = None
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """All of it but where it lies, which is of the machine."""
+        return {name: value for name, value in self._asdict().items() if name != "directory"}
+
 
 PLAIN = Precision()
 
@@ -43,10 +48,10 @@ def checked(precision: Precision, params: Sequence[NDArray[Any]]) -> Precision:
     if directory is not None and not os.path.isdir(directory):
         raise ValueError(f"directory must be None or a folder that is there; got {directory!r}")
     dtypes = {str(p.dtype) for p in params}
-    if "float64" in dtypes and precision[:4] != PLAIN[:4]:
+    if "float64" in dtypes and precision.kept != PLAIN.kept:
         raise ValueError(
             "states, master, rounding and seed must be left out, as parameters are in float64; got "
-            + ", ".join(f"{name}={given!r}" for name, given, plain in _given(precision) if given != plain)
+            + ", ".join(f"{name}={given!r}" for name, given in precision.kept.items() if given != PLAIN.kept[name])
         )
     halves = dtypes - {"float32"}
     if master is not None and not halves:
@@ -64,8 +69,3 @@ def checked(precision: Precision, params: Sequence[NDArray[Any]]) -> Precision:
 def computing_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype that steps of parameters of this one are computed in, of which averages of them are."""
     return np.dtype(np.float64 if dtype == np.float64 else np.float32)
-
-
-def _given(precision: Precision) -> list[tuple[str, Any, Any]]:
-    """Of each number, its name, what it is and what it is by default."""
-    return list(zip(Precision._fields, precision, PLAIN, strict=True))

@@ -1,61 +1,4 @@
-# Formats of arrays that a step works on: what they are called, and what of an optimizer is kept in which.
-
-cdef object UINT16 = np.dtype(np.uint16), FLOAT16 = np.dtype(np.float16), INT16 = np.dtype(np.int16)
-# NumPy's dtype of bfloat16, from the package that has it, once one was met.
-cdef object bfloat16 = None
-
-cdef dict FORMAT_NAMES = {"float32": SCHUSS_F32, "float64": SCHUSS_F64, "bfloat16": SCHUSS_BF16, "float16": SCHUSS_F16}
-
-
-cdef int array_format(const PyObject *descr) noexcept:
-    """The format of arrays of a dtype that is known at once; -1: of none, or it has to be asked."""
-    if descr == <PyObject *>FLOAT32:
-        return SCHUSS_F32
-    if descr == <PyObject *>FLOAT64:
-        return SCHUSS_F64
-    if descr == <PyObject *>UINT16 or (bfloat16 is not None and descr == <PyObject *>bfloat16):
-        return SCHUSS_BF16
-    return SCHUSS_F16 if descr == <PyObject *>FLOAT16 else -1
-
-
-cdef int format_of(dtype) noexcept:
-    """The format of arrays of a dtype, native; uint16 are the bits of bfloat16. -1: none."""
-    global bfloat16
-    cdef int format = array_format(<PyObject *>dtype)
-    if format >= 0:
-        return format
-    try:
-        if not dtype.isnative:
-            return -1
-        if dtype.name == "bfloat16" and dtype.itemsize == 2:
-            bfloat16 = dtype
-            return SCHUSS_BF16
-        if dtype.name in ("float32", "float64", "float16"):
-            return <int>FORMAT_NAMES[dtype.name]
-        return SCHUSS_BF16 if dtype.name == "uint16" else -1
-    except AttributeError:
-        return -1
-
-
-cdef Py_ssize_t format_item(int format) noexcept:
-    """Bytes of an element."""
-    if format == SCHUSS_F64:
-        return 8
-    if format == SCHUSS_F32:
-        return 4
-    return 1 if format == SCHUSS_8BIT_SIGNED or format == SCHUSS_8BIT_UNSIGNED else 2
-
-
-cdef object format_array(int format):
-    """The dtype of arrays that hold a format."""
-    if format == SCHUSS_F64:
-        return FLOAT64
-    if format == SCHUSS_F32:
-        return FLOAT32
-    if format == SCHUSS_F16:
-        return FLOAT16
-    return BYTES if format_item(format) == 1 else UINT16
-
+# What of an optimizer is kept in which format.
 
 cdef class Kept:
     """How an optimizer keeps what it has: states, and parameters of fewer bits than it computes with."""
@@ -99,7 +42,7 @@ cdef class Kept:
             if state is not None:
                 of = self.of_state(g, slot, state[1], shape, dtype)
                 if of == SCHUSS_8BIT_SIGNED or of == SCHUSS_8BIT_UNSIGNED:
-                    found.append((state[0] + "_absmax", ((size_of(shape) + 255) // 256,), FLOAT32))
+                    found.append((state[0] + "_absmax", (blocks_8bit(size_of(shape)),), FLOAT32))
         of = self.of_params(format)
         if of == SCHUSS_SPLIT:
             found.append(("low", shape, UINT16))
